@@ -1,0 +1,1 @@
+//! HTML for people: the consent family and what frames it

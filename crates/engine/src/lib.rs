@@ -1,0 +1,1 @@
+//! The verbs: issue, refresh, consent, link, revoke, audit

@@ -1,0 +1,1 @@
+//! Who calls, and who we are: strict JWT, trusted issuers, JWKS; our own issuer

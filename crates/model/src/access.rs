@@ -1,0 +1,225 @@
+//! Who may ask a connector for what: one pure function, the only place where it is decided.
+//!
+//! The decision is made anew for every request against the present rules. It says nothing about whether the provider
+//! will agree, or whether a user has consented: those come after.
+
+use crate::caller::{Caller, Role};
+use crate::environment::Environment;
+use crate::id::{Id, kind};
+use crate::subject::{Subject, SubjectKind};
+
+/// What a caller wants of a connector.
+#[derive(Clone, Copy, Debug)]
+pub enum Ask<'a> {
+    /// A token, or the consent that leads to one, for this subject.
+    Token(&'a Subject),
+    /// The installation that tokens of the application need.
+    Install,
+    /// The connector's public description.
+    Metadata,
+    /// To delete what is kept: for this subject, or (`None`) for everybody.
+    Revoke(Option<&'a Subject>),
+    /// To create, change, link or delete it.
+    Manage,
+}
+
+/// The rules that bear on one connector.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// The team that owns the connector.
+    pub team: Id<kind::Team>,
+    /// The environments in which the caller's project may ask, if a link exists.
+    pub linked: Option<&'a [Environment]>,
+}
+
+/// The rule that denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// The connector belongs to another team: to this caller it does not exist.
+    OtherTeam,
+    /// No link between project and connector.
+    NotLinked,
+    /// The link does not name the caller's environment.
+    EnvironmentNotLinked,
+    /// The trust rule by which the caller was recognised does not allow this kind of subject.
+    SubjectKindNotTrusted(SubjectKind),
+    /// An access token may act for its own user only.
+    ForeignUser,
+    /// An access token may not ask for this kind of subject.
+    SubjectKindNotForPeople(SubjectKind),
+    /// A workload may not manage, nor delete what is kept for everybody.
+    WorkloadCannotManage,
+    /// The person's role is too low.
+    RoleTooLow(Role),
+}
+
+impl Denied {
+    /// The stable name of the rule, for the audit log and `explain`.
+    pub const fn rule(self) -> &'static str {
+        match self {
+            Self::OtherTeam => "same-team",
+            Self::NotLinked => "project-link",
+            Self::EnvironmentNotLinked => "link-environment",
+            Self::SubjectKindNotTrusted(_) => "trust-rule-subjects",
+            Self::ForeignUser => "own-user-only",
+            Self::SubjectKindNotForPeople(_) => "subject-for-workloads",
+            Self::WorkloadCannotManage => "people-manage",
+            Self::RoleTooLow(_) => "role",
+        }
+    }
+}
+
+/// Decides. The order is fixed and is the order in which `explain` tells the rules:
+/// team, link, environment, subject.
+pub fn decide(caller: &Caller, rules: Rules<'_>, ask: Ask<'_>) -> Result<(), Denied> {
+    if caller.team() != rules.team {
+        return Err(Denied::OtherTeam);
+    }
+    match caller {
+        Caller::Workload(workload) => {
+            let linked = rules.linked.ok_or(Denied::NotLinked)?;
+            if !linked.contains(&workload.environment) {
+                return Err(Denied::EnvironmentNotLinked);
+            }
+            match ask {
+                Ask::Metadata => Ok(()),
+                Ask::Install => subject_trusted(&workload.subjects, SubjectKind::App),
+                Ask::Token(subject) | Ask::Revoke(Some(subject)) => {
+                    subject_trusted(&workload.subjects, subject.kind())
+                }
+                Ask::Revoke(None) | Ask::Manage => Err(Denied::WorkloadCannotManage),
+            }
+        }
+        Caller::Member(member) => match ask {
+            Ask::Metadata | Ask::Install | Ask::Manage | Ask::Revoke(None) => Ok(()),
+            Ask::Token(subject) | Ask::Revoke(Some(subject)) => match subject {
+                Subject::App => Ok(()),
+                Subject::User { id, issuer: None } if *id == member.user.to_string() => Ok(()),
+                Subject::User { .. } => Err(Denied::ForeignUser),
+                Subject::JwtBearer { .. } | Subject::Token { .. } => {
+                    Err(Denied::SubjectKindNotForPeople(subject.kind()))
+                }
+            },
+        },
+    }
+}
+
+fn subject_trusted(trusted: &[SubjectKind], kind: SubjectKind) -> Result<(), Denied> {
+    if trusted.contains(&kind) { Ok(()) } else { Err(Denied::SubjectKindNotTrusted(kind)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caller::{Member, Proof, Workload};
+
+    const TEAM: Id<kind::Team> = Id::from_bytes([1; 16]);
+    const USER: Id<kind::User> = Id::from_bytes([3; 16]);
+
+    fn workload(environment: Environment, subjects: &[SubjectKind]) -> Caller {
+        let proof = Proof { issuer: String::new(), subject: String::new() };
+        let project = Id::from_bytes([2; 16]);
+        Caller::Workload(Workload {
+            team: TEAM,
+            project,
+            environment,
+            subjects: subjects.to_vec(),
+            user: None,
+            proof,
+        })
+    }
+
+    fn member() -> Caller {
+        Caller::Member(Member { team: TEAM, user: USER, role: Role::Owner, token: Id::from_bytes([4; 16]) })
+    }
+
+    fn user(id: &str) -> Subject {
+        Subject::User { id: id.to_owned(), issuer: None }
+    }
+
+    #[test]
+    fn each_rule_denies_on_its_own() {
+        use Environment::{Development, Preview, Production};
+        use SubjectKind::{App, User};
+        let jwt = Subject::JwtBearer {
+            sub: "a".into(),
+            iss: None,
+            aud: None,
+            additional_claims: Default::default(),
+        };
+        let both: &[SubjectKind] = &[App, User];
+        let alice = user("alice");
+        let own = user(&USER.to_string());
+        let own_elsewhere = Subject::User { id: USER.to_string(), issuer: Some("https://idp".into()) };
+        let production = [Production];
+        for (caller, team, linked, ask, want) in [
+            (workload(Production, both), TEAM, Some(&production[..]), Ask::Token(&Subject::App), Ok(())),
+            (workload(Production, both), TEAM, Some(&production[..]), Ask::Token(&alice), Ok(())),
+            (
+                workload(Production, both),
+                Id::from_bytes([9; 16]),
+                Some(&production[..]),
+                Ask::Metadata,
+                Err(Denied::OtherTeam),
+            ),
+            (workload(Production, both), TEAM, None, Ask::Metadata, Err(Denied::NotLinked)),
+            (
+                workload(Preview, both),
+                TEAM,
+                Some(&production[..]),
+                Ask::Metadata,
+                Err(Denied::EnvironmentNotLinked),
+            ),
+            (
+                workload(Development, both),
+                TEAM,
+                Some(&[][..]),
+                Ask::Token(&Subject::App),
+                Err(Denied::EnvironmentNotLinked),
+            ),
+            (
+                workload(Production, &[App]),
+                TEAM,
+                Some(&production[..]),
+                Ask::Token(&alice),
+                Err(Denied::SubjectKindNotTrusted(User)),
+            ),
+            (
+                workload(Production, &[App]),
+                TEAM,
+                Some(&production[..]),
+                Ask::Revoke(Some(&alice)),
+                Err(Denied::SubjectKindNotTrusted(User)),
+            ),
+            (
+                workload(Production, both),
+                TEAM,
+                Some(&production[..]),
+                Ask::Revoke(None),
+                Err(Denied::WorkloadCannotManage),
+            ),
+            (
+                workload(Production, both),
+                TEAM,
+                Some(&production[..]),
+                Ask::Manage,
+                Err(Denied::WorkloadCannotManage),
+            ),
+            (member(), TEAM, None, Ask::Token(&Subject::App), Ok(())),
+            (member(), TEAM, None, Ask::Token(&own), Ok(())),
+            (member(), TEAM, None, Ask::Token(&alice), Err(Denied::ForeignUser)),
+            (member(), TEAM, None, Ask::Token(&own_elsewhere), Err(Denied::ForeignUser)),
+            (
+                member(),
+                TEAM,
+                None,
+                Ask::Token(&jwt),
+                Err(Denied::SubjectKindNotForPeople(SubjectKind::JwtBearer)),
+            ),
+            (member(), TEAM, None, Ask::Revoke(None), Ok(())),
+            (member(), Id::from_bytes([9; 16]), None, Ask::Manage, Err(Denied::OtherTeam)),
+        ] {
+            assert_eq!(decide(&caller, Rules { team, linked }, ask), want, "{caller:?} {ask:?}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Who calls.
+
+use serde::{Deserialize, Serialize};
+
+use crate::environment::Environment;
+use crate::id::{Id, kind};
+use crate::subject::SubjectKind;
+
+/// A caller whose credential was verified. The team in it is the only source of tenancy for everything that follows.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// A workload that proved project and environment.
+    Workload(Workload),
+    /// A person, by an access token.
+    Member(Member),
+}
+
+/// A workload: one project in one environment.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// Its team.
+    pub team: Id<kind::Team>,
+    /// Its project.
+    pub project: Id<kind::Project>,
+    /// Where it runs.
+    pub environment: Environment,
+    /// The kinds of subject that its trust rule lets it ask for.
+    pub subjects: Vec<SubjectKind>,
+    /// For development tokens: the person at whose machine it runs.
+    pub user: Option<Id<kind::User>>,
+    /// The `iss` and `sub` it proved, for the record.
+    pub proof: Proof,
+}
+
+/// What a workload presented, for the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// `iss`
+    pub issuer: String,
+    /// `sub`
+    pub subject: String,
+}
+
+/// A person calling with an access token of Carnet's own API.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The team that this call is about.
+    pub team: Id<kind::Team>,
+    /// The person.
+    pub user: Id<kind::User>,
+    /// What the person may do in the team.
+    pub role: Role,
+    /// The access token used.
+    pub token: Id<kind::AccessToken>,
+}
+
+/// What a person may do in a team.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Everything.
+    Owner,
+    /// Connectors, projects and links; not people, issuers or keys.
+    Member,
+}
+
+impl Role {
+    /// The stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Member => "member",
+        }
+    }
+
+    /// Reads the stored name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Owner, Self::Member].into_iter().find(|role| role.as_str() == text)
+    }
+}
+
+impl Caller {
+    /// The caller's team.
+    pub const fn team(&self) -> Id<kind::Team> {
+        match self {
+            Self::Workload(workload) => workload.team,
+            Self::Member(member) => member.team,
+        }
+    }
+
+    /// The project, for workloads.
+    pub const fn project(&self) -> Option<Id<kind::Project>> {
+        match self {
+            Self::Workload(workload) => Some(workload.project),
+            Self::Member(_) => None,
+        }
+    }
+
+    /// The environment in which this caller acts. A person at a terminal acts in `development`: what is kept for
+    /// that person is never handed to a production workload, nor the other way round.
+    pub const fn environment(&self) -> Environment {
+        match self {
+            Self::Workload(workload) => workload.environment,
+            Self::Member(_) => Environment::Development,
+        }
+    }
+
+    /// The person behind this caller, where there is one.
+    pub const fn user(&self) -> Option<Id<kind::User>> {
+        match self {
+            Self::Workload(workload) => workload.user,
+            Self::Member(member) => Some(member.user),
+        }
+    }
+
+    /// On the wire and in the log.
+    pub const fn principal(&self) -> Principal {
+        match self {
+            Self::Workload(w) => Principal::Project { id: w.project, environment: w.environment },
+            Self::Member(m) => Principal::User { id: m.user },
+        }
+    }
+}
+
+/// Who made or changed a thing, in the form of `createdBy` and `updatedBy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Principal {
+    /// A person.
+    User {
+        /// Who.
+        id: Id<kind::User>,
+    },
+    /// A workload.
+    Project {
+        /// Which project.
+        id: Id<kind::Project>,
+        /// In which environment.
+        environment: Environment,
+    },
+    /// Carnet itself: set-up, housekeeping, ahead-of-time refresh.
+    System,
+}

@@ -1,0 +1,95 @@
+//! Connectors: a registered relationship of a team to one provider or service.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::caller::Principal;
+use crate::id::{Id, kind};
+use crate::time::Time;
+use crate::uid::Uid;
+
+/// The driver that runs a connector. The wire name is the enum member of the HTTP contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConnectorType {
+    /// OAuth 2.0 or OpenID Connect, by metadata or discovery.
+    Oauth,
+    /// Stored keys, or keys that each person pastes.
+    ApiKey,
+}
+
+impl ConnectorType {
+    /// All that this build can run.
+    pub const ALL: [Self; 2] = [Self::Oauth, Self::ApiKey];
+
+    /// The wire name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Oauth => "oauth",
+            Self::ApiKey => "api-key",
+        }
+    }
+
+    /// What a table shows.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Oauth => "OAuth",
+            Self::ApiKey => "API key",
+        }
+    }
+
+    /// Reads the wire name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|t| t.as_str() == text)
+    }
+}
+
+/// A connector as stored, without its secrets.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    /// `scl_…`, for ever the same.
+    pub id: Id<kind::Connector>,
+    /// Its team.
+    pub team: Id<kind::Team>,
+    /// `service/name`, unique in the team.
+    pub uid: Uid,
+    /// The third party, independent of the driver: `slack`, `mcp.linear.app`, `demo`.
+    pub service: String,
+    /// The driver.
+    pub r#type: ConnectorType,
+    /// What people call it.
+    pub name: String,
+    /// Public configuration: the `data` of the wire without its secret members.
+    pub data: Map<String, Value>,
+    /// How it looks.
+    pub branding: Branding,
+    /// Used when a request names no installation.
+    pub default_installation: Option<Id<kind::Installation>>,
+    /// The exact redirect URI registered at the provider.
+    pub redirect_uri: Option<String>,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+    /// By whom it was made.
+    pub created_by: Principal,
+    /// By whom it was last changed.
+    pub updated_by: Principal,
+    /// Counts changes; part of the associated data of its secrets and of every cache key.
+    pub version: i64,
+}
+
+/// How a connector looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Branding {
+    /// SHA-1 of an uploaded picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icon: Option<String>,
+    /// `#RRGGBB`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background_color: Option<String>,
+    /// `#RRGGBB`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accent_color: Option<String>,
+}

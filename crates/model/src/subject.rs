@@ -1,0 +1,240 @@
+//! Who a token acts as.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::secret::{Secret, SecretString};
+
+/// The subject of a token request, as parsed from the wire.
+#[derive(Debug)]
+pub enum Subject {
+    /// The application itself.
+    App,
+    /// One named end user of the caller's application.
+    User {
+        /// The caller's own identifier of that user.
+        id: String,
+        /// Separates identifier spaces, when the caller has several.
+        issuer: Option<String>,
+    },
+    /// An identity that the caller asserts (RFC 7523).
+    JwtBearer {
+        /// The `sub` of the assertion.
+        sub: String,
+        /// Its `iss`; the client identifier when absent.
+        iss: Option<String>,
+        /// Its `aud`; the token endpoint when absent.
+        aud: Option<String>,
+        /// Claims besides the registered ones.
+        additional_claims: Map<String, Value>,
+    },
+    /// The holder of a credential that the caller already has (RFC 8693).
+    Token {
+        /// That credential.
+        token: SecretString,
+    },
+}
+
+/// The four kinds of subject, by their wire names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SubjectKind {
+    /// `app`
+    App,
+    /// `user`
+    User,
+    /// `jwt-bearer`
+    JwtBearer,
+    /// `token`
+    Token,
+}
+
+/// Why a JSON value is not a subject.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum InvalidSubject {
+    /// `type` is none of the four.
+    #[error("subject.type is app, user, jwt-bearer or token")]
+    Type,
+    /// A field is missing, superfluous or of the wrong type.
+    #[error("subject does not have the fields of its type: {0}")]
+    Fields(String),
+    /// An identifier is empty, longer than 256 bytes or has a control character.
+    #[error("subject.{0} has 1 to 256 characters and no control character")]
+    Text(&'static str),
+}
+
+impl SubjectKind {
+    /// The wire name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::App => "app",
+            Self::User => "user",
+            Self::JwtBearer => "jwt-bearer",
+            Self::Token => "token",
+        }
+    }
+
+    /// Reads the wire name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::App, Self::User, Self::JwtBearer, Self::Token].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+impl Subject {
+    /// The kind of this subject.
+    pub const fn kind(&self) -> SubjectKind {
+        match self {
+            Self::App => SubjectKind::App,
+            Self::User { .. } => SubjectKind::User,
+            Self::JwtBearer { .. } => SubjectKind::JwtBearer,
+            Self::Token { .. } => SubjectKind::Token,
+        }
+    }
+
+    /// Reads the wire form. A user without `id` is read with `default_user`, the caller's own, if it has one.
+    pub fn parse(value: &Value, default_user: Option<&str>) -> Result<Self, InvalidSubject> {
+        let kind = value
+            .get("type")
+            .and_then(Value::as_str)
+            .and_then(SubjectKind::parse)
+            .ok_or(InvalidSubject::Type)?;
+        match kind {
+            SubjectKind::App => read::<AppFields>(value).map(|_| Self::App),
+            SubjectKind::User => {
+                let fields: UserFields = read(value)?;
+                let id = fields.id.or_else(|| default_user.map(str::to_owned));
+                let id = id.ok_or_else(|| InvalidSubject::Fields("id is missing".to_owned()))?;
+                if let Some(issuer) = &fields.issuer {
+                    check("issuer", issuer)?;
+                }
+                check("id", &id)?;
+                Ok(Self::User { id, issuer: fields.issuer })
+            }
+            SubjectKind::JwtBearer => {
+                let fields: JwtBearerFields = read(value)?;
+                check("sub", &fields.sub)?;
+                let additional_claims = fields.additional_claims.unwrap_or_default();
+                Ok(Self::JwtBearer { sub: fields.sub, iss: fields.iss, aud: fields.aud, additional_claims })
+            }
+            SubjectKind::Token => {
+                let fields: TokenFields = read(value)?;
+                if fields.token.expose().is_empty() {
+                    return Err(InvalidSubject::Fields("token is empty".to_owned()));
+                }
+                Ok(Self::Token { token: fields.token })
+            }
+        }
+    }
+
+    /// One text for one subject that a grant can be kept for: what grants are keyed and sealed by.
+    /// `None` for subjects for which nothing is kept.
+    pub fn key(&self) -> Option<String> {
+        match self {
+            Self::App => Some("app".to_owned()),
+            Self::User { id, issuer: None } => Some(format!("user:{id}")),
+            // The length keeps `a` + `b:c` apart from `a:b` + `c`.
+            Self::User { id, issuer: Some(issuer) } => Some(format!("user@{}:{issuer}:{id}", issuer.len())),
+            Self::JwtBearer { .. } | Self::Token { .. } => None,
+        }
+    }
+}
+
+fn check(name: &'static str, text: &str) -> Result<(), InvalidSubject> {
+    let sound = !text.is_empty() && text.len() <= 256 && !text.chars().any(char::is_control);
+    if sound { Ok(()) } else { Err(InvalidSubject::Text(name)) }
+}
+
+fn read<'de, T: Deserialize<'de>>(value: &'de Value) -> Result<T, InvalidSubject> {
+    // serde's message may quote a value; only the fact is passed on.
+    T::deserialize(value).map_err(|_| {
+        InvalidSubject::Fields("a field is missing, superfluous or of the wrong type".to_owned())
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AppFields {
+    #[serde(rename = "type")]
+    _type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserFields {
+    #[serde(rename = "type")]
+    _type: String,
+    id: Option<String>,
+    issuer: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct JwtBearerFields {
+    #[serde(rename = "type")]
+    _type: String,
+    sub: String,
+    iss: Option<String>,
+    aud: Option<String>,
+    additional_claims: Option<Map<String, Value>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenFields {
+    #[serde(rename = "type")]
+    _type: String,
+    token: Secret<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn key(value: &Value) -> Option<String> {
+        Subject::parse(value, Some("usr_me")).ok()?.key()
+    }
+
+    #[test]
+    fn subjects_of_the_wire_are_read() {
+        assert_eq!(key(&json!({"type":"app"})).as_deref(), Some("app"));
+        assert_eq!(key(&json!({"type":"user","id":"u1"})).as_deref(), Some("user:u1"));
+        assert_eq!(key(&json!({"type":"user"})).as_deref(), Some("user:usr_me"));
+        let jwt = json!({"type":"jwt-bearer","sub":"a@b","additionalClaims":{"x":1}});
+        assert!(matches!(Subject::parse(&jwt, None), Ok(Subject::JwtBearer { .. })));
+        assert!(matches!(
+            Subject::parse(&json!({"type":"token","token":"t"}), None),
+            Ok(Subject::Token { .. })
+        ));
+    }
+
+    #[test]
+    fn two_users_never_share_a_key() {
+        let a = key(&json!({"type":"user","id":"c","issuer":"a:b"}));
+        let b = key(&json!({"type":"user","id":"b:c","issuer":"a"}));
+        let c = key(&json!({"type":"user","id":"@1:a:b:c"}));
+        assert!(a != b && b != c && a != c);
+    }
+
+    #[test]
+    fn what_is_not_a_subject_is_refused() {
+        for value in [
+            json!({"type":"martian"}),
+            json!({}),
+            json!(null),
+            json!("app"),
+            json!({"type":"token","token":"t","x":1}),
+            json!({"type":"token","token":""}),
+            json!({"type":"token"}),
+            json!({"type":"user","id":7}),
+            json!({"type":"user","id":""}),
+            json!({"type":"user","id":"a\nb"}),
+            json!({"type":"user","id":"x".repeat(257)}),
+            json!({"type":"jwt-bearer"}),
+            json!({"type":"app","id":"x"}),
+        ] {
+            assert!(Subject::parse(&value, None).is_err(), "{value}");
+        }
+        assert!(Subject::parse(&json!({"type":"user"}), None).is_err());
+    }
+}

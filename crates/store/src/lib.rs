@@ -1,0 +1,1 @@
+//! SQLite or PostgreSQL: one adapter, one file per noun, migrations

@@ -1,0 +1,1 @@
+//! A scripted authorization server, a manual clock, a whole broker in a test

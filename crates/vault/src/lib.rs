@@ -1,0 +1,1 @@
+//! Keys, the record envelope, keyed hashes, root-key providers
