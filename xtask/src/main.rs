@@ -1,2 +1,47 @@
-//! Chores.
-fn main() {}
+//! Chores of the repository, run as `cargo xtask …`.
+//!
+//! [`test`](mod@test) runs everything that must hold, in order; [`check`] holds what the repository demands of itself;
+//! [`arrows`] is the rule which crate may use which. Nothing here is part of the product.
+
+mod arrows;
+mod check;
+mod needs;
+mod run;
+mod test;
+mod tree;
+
+use std::process::ExitCode;
+
+use crate::run::say;
+
+const USAGE: &str = "\
+cargo xtask test [--only STEP]... [--keep-going] [--long]
+                        everything that must hold; installs what it needs
+cargo xtask test --list the steps
+cargo xtask check       the repository's own checks
+cargo xtask arrows      the crate graph against its allowed arrows";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words.split_first() {
+        Some((&"test", rest)) => test::Asked::parse(rest).and_then(|asked| test::run(&asked)),
+        Some((&"check", [])) => check::run(),
+        Some((&"arrows", [])) => arrows::run(),
+        Some((&("help" | "--help" | "-h"), _)) => {
+            say(USAGE);
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            say(USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("\n{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What the steps need of the machine, and how it gets there. Rust, Node, Python and PostgreSQL must be present; the
+//! rest is installed: cargo tools into cargo's home, npm packages and a Python environment inside the repository,
+//! Chromium by apt-get where that is possible.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{cargo, command, find, output, root, say, succeed, variable};
+
+/// One thing a step cannot do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// The test runner.
+    Nextest,
+    /// The licence and source check.
+    Deny,
+    /// `initdb` and `postgres`, for the store's tests on the second engine.
+    Postgres,
+    /// Node and the pinned packages of `e2e/`.
+    Node,
+    /// Python and the pinned packages of `e2e/python/`.
+    Python,
+    /// A browser for the pages.
+    Chromium,
+}
+
+/// Says "run without PostgreSQL, I know". For a laptop; refused where `CI` is set.
+const SKIP_POSTGRES: &str = "CARNET_TEST_SKIP_POSTGRES";
+
+impl Need {
+    /// Makes it so, or says what to install.
+    pub(crate) fn meet(self) -> Result<()> {
+        match self {
+            Self::Nextest => cargo_tool("cargo-nextest", "nextest"),
+            Self::Deny => cargo_tool("cargo-deny", "deny"),
+            Self::Postgres => postgres(),
+            Self::Node => node(),
+            Self::Python => python().map(drop),
+            Self::Chromium => chromium().map(drop),
+        }
+    }
+}
+
+fn cargo_tool(package: &str, verb: &str) -> Result<()> {
+    if output(cargo().args([verb, "--version"])).is_some() {
+        return Ok(());
+    }
+    succeed(cargo().args(["install", "--locked", package]))
+}
+
+/// The folder of PostgreSQL's server binaries: where Debian keeps the newest, else what stands in the search path.
+fn postgres_binaries() -> Option<PathBuf> {
+    let newest = fs::read_dir("/usr/lib/postgresql").ok().into_iter().flatten().filter_map(|entry| {
+        let folder = entry.ok()?.path();
+        let version: u32 = folder.file_name()?.to_str()?.parse().ok()?;
+        let binaries = folder.join("bin");
+        binaries.join("initdb").is_file().then_some((version, binaries))
+    });
+    let found = newest.max().map(|(_, binaries)| binaries);
+    found.or_else(|| find(&["initdb"])?.parent().map(Path::to_owned))
+}
+
+/// Whether the tests on PostgreSQL are left out.
+pub(crate) fn without_postgres() -> bool {
+    variable(SKIP_POSTGRES).is_some() && variable("CI").is_none()
+}
+
+fn postgres() -> Result<()> {
+    if without_postgres() {
+        say(&format!("!! {SKIP_POSTGRES} is set: NOTHING IS TESTED ON POSTGRESQL"));
+        return Ok(());
+    }
+    let found = postgres_binaries();
+    found.map(drop).context(format!(
+        "PostgreSQL's server binaries (initdb, postgres) are missing, and half of the store cannot be tested without \
+         them.\nOn Debian: apt-get install postgresql-15. On a laptop, and nowhere else: {SKIP_POSTGRES}=1"
+    ))
+}
+
+fn node() -> Result<()> {
+    let version = output(command("node").arg("--version")).context("Node 20 or newer is missing")?;
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    if major.is_none_or(|major| major < 20) {
+        bail!("Node {version} is too old; 20 or newer is needed");
+    }
+    let folder = root().join("e2e");
+    unless_stamped(&folder.join("package-lock.json"), &folder.join("node_modules/.installed-lock"), || {
+        succeed(
+            command("npm").args(["ci", "--ignore-scripts", "--no-fund", "--no-audit"]).current_dir(&folder),
+        )
+    })
+}
+
+/// The interpreter of the environment in which the official Python client is installed.
+pub(crate) fn python() -> Result<PathBuf> {
+    let version = output(command("python3").args(["-c", "import sys; print(*sys.version_info[:2])"]));
+    let version = version.context("Python 3.11 or newer is missing")?;
+    let (major, minor) = version.split_once(' ').unwrap_or((&version, "0"));
+    if (major.parse::<u32>()?, minor.parse::<u32>()?) < (3, 11) {
+        bail!("Python {major}.{minor} is too old; 3.11 or newer is needed");
+    }
+    let home = root().join("target/e2e-python");
+    let interpreter = home.join("bin/python");
+    let asked = root().join("e2e/python/requirements.txt");
+    unless_stamped(&asked, &home.join("installed-requirements"), || {
+        succeed(command("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
+        let pip = ["-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "-r"];
+        succeed(command(&interpreter).args(pip).arg(&asked))
+    })?;
+    Ok(interpreter)
+}
+
+/// The browser: `CARNET_TEST_CHROMIUM`, else the first found, else one that apt-get brings.
+pub(crate) fn chromium() -> Result<PathBuf> {
+    const NAMES: &[&str] = &["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
+    if let Some(chosen) = variable("CARNET_TEST_CHROMIUM") {
+        return Ok(chosen.into());
+    }
+    if let Some(found) = find(NAMES) {
+        return Ok(found);
+    }
+    let superuser = output(command("id").arg("-u")).is_some_and(|id| id == "0");
+    if !superuser || find(&["apt-get"]).is_none() {
+        bail!(
+            "Chromium is missing. Install the package `chromium`, or name a browser in CARNET_TEST_CHROMIUM"
+        );
+    }
+    succeed(command("apt-get").args(["update", "-qq"]))?;
+    let install = ["install", "-y", "-qq", "--no-install-recommends", "chromium"];
+    succeed(command("apt-get").args(install).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    find(NAMES).context("apt-get installed chromium, and yet it is not in the search path")
+}
+
+/// Runs `install` unless it ran for this very text before.
+fn unless_stamped(asked: &Path, stamp: &Path, install: impl FnOnce() -> Result<()>) -> Result<()> {
+    let text = fs::read(asked).with_context(|| format!("cannot read {}", asked.display()))?;
+    if fs::read(stamp).is_ok_and(|installed| installed == text) {
+        return Ok(());
+    }
+    install()?;
+    fs::write(stamp, text).with_context(|| format!("cannot write {}", stamp.display()))
+}
