@@ -1,0 +1,135 @@
+//! The client: where requests go and as whom.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use carnet_model::SecretString;
+use url::{Host, Url};
+
+use crate::error::Error;
+
+/// A client of one Carnet server.
+///
+/// Cheap to build where no request follows; connections are made by the first request and kept for the next.
+#[derive(Debug)]
+pub struct Client {
+    pub(crate) http: reqwest::Client,
+    pub(crate) base: Url,
+    pub(crate) credential: Option<Credential>,
+    pub(crate) team: Option<TeamRef>,
+}
+
+/// What proves who calls.
+#[derive(Debug)]
+pub enum Credential {
+    /// A person's access token, `crn_…`.
+    AccessToken(SecretString),
+    /// The OIDC token of a workload: a project in an environment.
+    Identity(SecretString),
+}
+
+/// The team that a person's requests are about. A workload's team follows from its identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TeamRef {
+    /// `team_…`
+    Id(String),
+    /// The short name in URLs.
+    Slug(String),
+}
+
+/// Sets up a [`Client`].
+#[derive(Debug)]
+pub struct Builder {
+    base: Url,
+    credential: Option<Credential>,
+    team: Option<TeamRef>,
+    timeout: Duration,
+}
+
+impl Client {
+    /// Begins a client of the server at `url`.
+    pub fn builder(url: Url) -> Builder {
+        Builder { base: url, credential: None, team: None, timeout: TIMEOUT }
+    }
+
+    /// The server's address.
+    pub fn url(&self) -> &Url {
+        &self.base
+    }
+
+    /// Whether this client calls as a person, and not as a workload or as nobody.
+    pub fn is_member(&self) -> bool {
+        matches!(self.credential, Some(Credential::AccessToken(_)))
+    }
+}
+
+impl Builder {
+    /// Calls with this credential. Without one, only what is open to everybody can be called.
+    #[must_use]
+    pub fn credential(mut self, credential: Credential) -> Self {
+        self.credential = Some(credential);
+        self
+    }
+
+    /// Calls about this team.
+    #[must_use]
+    pub fn team(mut self, team: TeamRef) -> Self {
+        self.team = Some(team);
+        self
+    }
+
+    /// How long one request may take, from the first byte sent to the last received. 30 s if not set: the server
+    /// itself may wait for a provider.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The client.
+    pub fn build(self) -> Result<Client, Error> {
+        if !matches!(self.base.scheme(), "http" | "https") || !self.base.has_host() {
+            return Err(Error::InvalidArgument("the server's address begins with http:// or https://"));
+        }
+        #[expect(clippy::disallowed_methods, reason = "the one place where the SDK builds its HTTP client")]
+        let mut http = reqwest::Client::builder()
+            .user_agent(concat!("carnet-rust/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(self.timeout)
+            // A redirect would carry the credential to an origin that nobody named.
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .retry(reqwest::retry::never());
+        if self.base.scheme() == "http" {
+            // Reading the machine's certificates takes longer than the request, and nothing would use them.
+            http = http.tls_certs_only([]);
+        }
+        if is_loopback(&self.base) {
+            // HTTP_PROXY is not meant for a server on this machine, and must not see its credential.
+            http = http.no_proxy();
+        }
+        let http = http.build().map_err(Error::SetUp)?;
+        Ok(Client { http, base: self.base, credential: self.credential, team: self.team })
+    }
+}
+
+impl TeamRef {
+    /// Tells an identifier from a short name.
+    pub fn parse(text: &str) -> Self {
+        if text.starts_with("team_") { Self::Id(text.to_owned()) } else { Self::Slug(text.to_owned()) }
+    }
+}
+
+/// Whether a URL can only mean this machine.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        // RFC 6761 §6.3
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,237 @@
+//! Connectors: making, listing, reading and removing them, and what is known about services.
+
+use carnet_model::{Environment, Id, Time, kind};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::transport::Call;
+
+/// A connector as the server describes it. Never a secret.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Connector {
+    /// `scl_…`
+    pub id: Id<kind::Connector>,
+    /// `service/name`
+    pub uid: String,
+    /// What people call it.
+    pub name: String,
+    /// The driver.
+    pub r#type: String,
+    /// What a table shows for the driver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub type_name: Option<String>,
+    /// The third party.
+    pub service: String,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+    /// For whom it can give tokens.
+    #[serde(default)]
+    pub supported_subject_types: Vec<String>,
+    /// Whether the provider can be told to revoke; unknown counts as yes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supports_revocation: Option<bool>,
+    /// Asked for with [`ConnectorFilter::with_projects`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub includes: Option<Includes>,
+    /// Every other member: branding, public `data`, redirect URI, who made it.
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// What was asked to be included.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Includes {
+    /// The projects that may ask the connector for tokens.
+    pub projects: Option<IncludedProjects>,
+}
+
+/// The first few projects of a connector.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IncludedProjects {
+    /// The links. One whose project is gone has none.
+    pub items: Vec<IncludedLink>,
+    /// Whether there are more.
+    #[serde(default)]
+    pub has_more: bool,
+}
+
+/// A link in a list of connectors.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct IncludedLink {
+    /// The project.
+    pub project: Option<IncludedProject>,
+}
+
+/// A project in a list of connectors.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct IncludedProject {
+    /// `prj_…`
+    pub id: Id<kind::Project>,
+    /// Its name.
+    pub name: String,
+}
+
+/// Which connectors to list.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectorFilter {
+    /// Only those that this project may use.
+    pub project: Option<Id<kind::Project>>,
+    /// Say which projects may use each. Ignored with `project`.
+    pub with_projects: bool,
+    /// Only of these services.
+    pub services: Vec<String>,
+    /// Only of these types.
+    pub types: Vec<String>,
+    /// Only with this text in the name or UID.
+    pub search: Option<String>,
+    /// At most so many.
+    pub limit: Option<u32>,
+    /// Where the last page ended.
+    pub cursor: Option<String>,
+}
+
+/// A page of connectors.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ConnectorPage {
+    /// The connectors.
+    #[serde(rename = "clients")]
+    pub connectors: Vec<Connector>,
+    /// For the next page, if there is one.
+    pub cursor: Option<String>,
+}
+
+/// A connector to be made.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewConnector {
+    /// The third party: a word of the catalogue, a host or a URL.
+    pub service: String,
+    /// What people will call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `service/name`; made from the other two if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// Attach it to this project at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<Id<kind::Project>>,
+    /// In these environments; all three built-in ones if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environments: Option<Vec<Environment>>,
+    /// The driver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<String>,
+    /// What the driver needs, secrets included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Map<String, Value>>,
+}
+
+/// What the server knows about a service.
+#[derive(Clone, Debug, Deserialize)]
+#[non_exhaustive]
+pub struct ServiceDescription {
+    /// What people call it.
+    pub name: Option<String>,
+    /// The drivers it can be connected with, the usual one first.
+    #[serde(default)]
+    pub types: Vec<ServiceType>,
+}
+
+/// One driver for a service.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceType {
+    /// Its wire name.
+    pub r#type: String,
+    /// The JSON Schema of `data`.
+    pub create_input_schema: Option<Value>,
+}
+
+/// A grant, without its secrets.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct GrantInfo {
+    /// `grt_…`
+    pub id: String,
+    /// Whose it is, in the form of the wire.
+    pub subject: Value,
+    /// `active` or `needs_consent`.
+    pub state: String,
+    /// Why it needs consent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// Every other member.
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+impl Client {
+    /// A connector, by identifier or UID.
+    pub async fn connector(&self, connector: &str) -> Result<Connector, Error> {
+        self.fetch(Call::get(&["v1", "connect", "connectors", connector])).await
+    }
+
+    /// A page of the team's connectors.
+    pub async fn connectors(&self, filter: &ConnectorFilter) -> Result<ConnectorPage, Error> {
+        let mut call = Call::get(&["v1", "connect", "connectors"])
+            .query_if("limit", filter.limit.as_ref())
+            .query_if("cursor", filter.cursor.as_ref())
+            .query_if("search", filter.search.as_ref());
+        if let Some(project) = filter.project {
+            call = call.query("projectId", &project);
+        } else if filter.with_projects {
+            call = call.query("include", &"projects");
+        }
+        if !filter.types.is_empty() {
+            call = call.query("type", &filter.types.join(",").to_lowercase());
+        }
+        if !filter.services.is_empty() {
+            call = call.query("service", &filter.services.join(",").to_lowercase());
+        }
+        self.fetch(call).await
+    }
+
+    /// Makes a connector from `type` and `data`.
+    pub async fn create_connector(&self, new: &NewConnector) -> Result<Connector, Error> {
+        self.fetch(Call::post(&["v1", "connect", "connectors"]).json(new)).await
+    }
+
+    /// Makes a connector whose client registration the server takes care of.
+    pub async fn create_managed_connector(&self, new: &NewConnector) -> Result<Connector, Error> {
+        let call = Call::post(&["v1", "connect", "connectors", "managed"]).query("autoinstall", &true);
+        self.fetch(call.json(new)).await
+    }
+
+    /// Removes a connector, its links and everything kept for it.
+    pub async fn delete_connector(&self, connector: &str) -> Result<(), Error> {
+        self.send(Call::delete(&["v1", "connect", "connectors", connector])).await.map(drop)
+    }
+
+    /// The grants kept for a connector.
+    pub async fn grants(&self, connector: &str) -> Result<Vec<GrantInfo>, Error> {
+        #[derive(Deserialize)]
+        struct Grants {
+            grants: Vec<GrantInfo>,
+        }
+        let call = Call::get(&["v1", "connect", "connectors", connector, "grants"]);
+        self.fetch::<Grants>(call).await.map(|answer| answer.grants)
+    }
+
+    /// What the server knows about a service; `None` if it knows nothing, which is normal for a host of one's own.
+    pub async fn service(&self, service: &str) -> Result<Option<ServiceDescription>, Error> {
+        let call = Call::get(&["v1", "connect", "services", service]).query("schemas", &true);
+        match self.fetch(call).await {
+            Ok(description) => Ok(Some(description)),
+            Err(Error::Refused(refusal)) if refusal.status == 404 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

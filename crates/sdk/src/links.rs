@@ -1,0 +1,83 @@
+//! Project links: which project, in which environments, may ask a connector for tokens.
+
+use carnet_model::{Environment, Id, Time, kind};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::transport::Call;
+
+/// A link.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Link {
+    /// The project.
+    pub project_id: Id<kind::Project>,
+    /// Where it may ask.
+    pub environments: Vec<Environment>,
+    /// The project in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<LinkedProject>,
+    /// When it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Time>,
+    /// When it was last changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Time>,
+}
+
+/// A project in words.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct LinkedProject {
+    /// `prj_…`
+    pub id: Id<kind::Project>,
+    /// Its name.
+    pub name: String,
+}
+
+impl Client {
+    /// The links of a connector.
+    pub async fn links(&self, connector: &str) -> Result<Vec<Link>, Error> {
+        #[derive(Deserialize)]
+        struct Links {
+            projects: Vec<Link>,
+        }
+        let call = Call::get(&["v1", "connect", "connectors", connector, "projects"]);
+        self.fetch::<Links>(call).await.map(|answer| answer.projects)
+    }
+
+    /// The link of a connector to a project; `None` if there is none.
+    pub async fn link(&self, connector: &str, project: Id<kind::Project>) -> Result<Option<Link>, Error> {
+        let project = project.to_string();
+        match self.fetch(Call::get(&["v1", "connect", "connectors", connector, "projects", &project])).await {
+            Ok(link) => Ok(Some(link)),
+            Err(Error::Refused(refusal)) if refusal.status == 404 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets a project ask in exactly these environments.
+    pub async fn put_link(
+        &self,
+        connector: &str,
+        project: Id<kind::Project>,
+        environments: &[Environment],
+    ) -> Result<Link, Error> {
+        let project = project.to_string();
+        let call = Call::post(&["v1", "connect", "connectors", connector, "projects", &project]);
+        self.fetch(call.json(&json!({ "environments": environments }))).await
+    }
+
+    /// Ends a link. `false` if there was none.
+    pub async fn delete_link(&self, connector: &str, project: Id<kind::Project>) -> Result<bool, Error> {
+        let project = project.to_string();
+        let call = Call::delete(&["v1", "connect", "connectors", connector, "projects", &project]);
+        match self.send(call).await {
+            Ok(_) => Ok(true),
+            Err(Error::Refused(refusal)) if refusal.status == 404 => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}

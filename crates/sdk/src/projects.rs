@@ -1,0 +1,125 @@
+//! Projects, their custom environments, and the workload identity of a developer's machine.
+
+use std::collections::BTreeMap;
+
+use carnet_model::{Environment, Id, SecretString, Time, kind};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::transport::Call;
+
+/// A project.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Project {
+    /// `prj_…`
+    pub id: Id<kind::Project>,
+    /// Its name, unique in the team.
+    pub name: String,
+    /// The team.
+    pub account_id: Id<kind::Team>,
+    /// When it was made.
+    pub created_at: Option<Time>,
+    /// When it was last changed.
+    pub updated_at: Option<Time>,
+}
+
+/// An environment that the team made itself.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct CustomEnvironment {
+    /// `env_…`
+    pub id: Id<kind::CustomEnvironment>,
+    /// Its short name, unique in the project.
+    pub slug: String,
+}
+
+impl Client {
+    /// A project, by identifier or name.
+    pub async fn project(&self, project: &str) -> Result<Project, Error> {
+        self.fetch(Call::get(&["v9", "projects", project])).await
+    }
+
+    /// The team's projects.
+    pub async fn projects(&self, search: Option<&str>, limit: Option<u32>) -> Result<Vec<Project>, Error> {
+        #[derive(Deserialize)]
+        struct Projects {
+            projects: Vec<Project>,
+        }
+        let call = Call::get(&["v9", "projects"])
+            .query_if("search", search.as_ref())
+            .query_if("limit", limit.as_ref());
+        self.fetch::<Projects>(call).await.map(|answer| answer.projects)
+    }
+
+    /// Makes a project.
+    pub async fn create_project(&self, name: &str) -> Result<Project, Error> {
+        self.fetch(Call::post(&["v9", "projects"]).json(&json!({ "name": name }))).await
+    }
+
+    /// Removes a project, its links and what was kept for it.
+    pub async fn delete_project(&self, project: &str) -> Result<(), Error> {
+        self.send(Call::delete(&["v9", "projects", project])).await.map(drop)
+    }
+
+    /// The environments that a project has besides the three built-in ones.
+    pub async fn custom_environments(&self, project: &str) -> Result<Vec<CustomEnvironment>, Error> {
+        #[derive(Deserialize)]
+        struct Environments {
+            environments: Vec<CustomEnvironment>,
+        }
+        let call = Call::get(&["v9", "projects", project, "custom-environments"]);
+        self.fetch::<Environments>(call).await.map(|answer| answer.environments)
+    }
+
+    /// Gives a project a further environment.
+    pub async fn create_custom_environment(
+        &self,
+        project: &str,
+        slug: &str,
+    ) -> Result<CustomEnvironment, Error> {
+        let call = Call::post(&["v9", "projects", project, "custom-environments"]);
+        self.fetch(call.json(&json!({ "slug": slug }))).await
+    }
+
+    /// Takes a custom environment away, by identifier or short name.
+    pub async fn delete_custom_environment(&self, project: &str, environment: &str) -> Result<(), Error> {
+        let call = Call::delete(&["v9", "projects", project, "custom-environments", environment]);
+        self.send(call).await.map(drop)
+    }
+
+    /// A workload identity of the project. People are given one for `development` only.
+    pub async fn identity_token(
+        &self,
+        project: &str,
+        environment: Environment,
+        audience: Option<&str>,
+    ) -> Result<SecretString, Error> {
+        #[derive(Deserialize)]
+        struct Issued {
+            token: SecretString,
+        }
+        let body = match audience {
+            Some(audience) => json!({ "environment": environment, "audience": audience }),
+            None => json!({ "environment": environment }),
+        };
+        let call = Call::post(&["v1", "projects", project, "token"]).json(&body);
+        self.fetch::<Issued>(call).await.map(|answer| answer.token)
+    }
+
+    /// The variables that a program of this project needs in an environment.
+    pub async fn variables(
+        &self,
+        project: &str,
+        environment: &str,
+    ) -> Result<BTreeMap<String, SecretString>, Error> {
+        #[derive(Deserialize)]
+        struct Pulled {
+            env: BTreeMap<String, SecretString>,
+        }
+        let call = Call::get(&["v3", "env", "pull", project, environment]).query("source", &"carnet");
+        self.fetch::<Pulled>(call).await.map(|answer| answer.env)
+    }
+}
