@@ -65,6 +65,11 @@ pub enum GrantState {
         /// Why.
         cause: Cause,
     },
+    /// No: it was revoked here, and the provider is being told.
+    Withdrawn {
+        /// Since when.
+        since: Time,
+    },
 }
 
 /// Why a grant needs consent again.
@@ -75,6 +80,8 @@ pub enum Cause {
     RevokedAtProvider,
     /// Carnet stopped between the provider's answer and its record, and the provider does not take the old token twice.
     CrashDuringRefresh,
+    /// The provider's answer to a refresh was lost on the way, and it does not take the old token twice.
+    AnswerLost,
     /// The access token ended and there is nothing to refresh it with.
     Expired,
     /// The provider now wants the person to do something.
@@ -83,14 +90,20 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::RevokedAtProvider, Self::CrashDuringRefresh, Self::Expired, Self::InteractionRequired];
+    pub const ALL: [Self; 5] = [
+        Self::RevokedAtProvider,
+        Self::CrashDuringRefresh,
+        Self::AnswerLost,
+        Self::Expired,
+        Self::InteractionRequired,
+    ];
 
     /// The stable name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::RevokedAtProvider => "revoked_at_provider",
             Self::CrashDuringRefresh => "crash_during_refresh",
+            Self::AnswerLost => "refresh_answer_lost",
             Self::Expired => "expired",
             Self::InteractionRequired => "interaction_required",
         }
@@ -102,6 +115,9 @@ impl Cause {
             Self::RevokedAtProvider => "the provider no longer accepts the grant",
             Self::CrashDuringRefresh => {
                 "the server stopped during a refresh, and the provider accepts a refresh token only once"
+            }
+            Self::AnswerLost => {
+                "the provider's answer to a refresh was lost, and it accepts a refresh token only once"
             }
             Self::Expired => "the access has ended and the provider gave nothing to renew it with",
             Self::InteractionRequired => "the provider asks the person to confirm again",

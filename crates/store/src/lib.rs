@@ -1,1 +1,45 @@
-//! SQLite or PostgreSQL: one adapter, one file per noun, migrations
+//! Where everything is kept: SQLite inside the process, or PostgreSQL.
+//!
+//! [`Db`] is the adapter. It runs one SQL text on both engines; a statement carries two texts only where the dialects
+//! differ ([`Sql`]). Columns are `bigint`, `text`, `bytea` and null. Reads are single statements. Every change is a
+//! [`Write`]: a list of statements with what each must find, and the audit events that belong to them. A write is
+//! committed as a whole or not at all, and is durable when it is acknowledged. There are no open transactions to hold
+//! while something else happens, so none can be held across a network call.
+//!
+//! On SQLite one thread writes, and commits whatever has queued up with one flush. On PostgreSQL writes that only
+//! record events are grouped in the same way, and others run in transactions of their own.
+//!
+//! Every write takes its place in the audit log under one row lock, which makes the log dense and gives every change
+//! of the rules a [`Revision`]. A decision can be recorded on condition that the revision it was made against is still
+//! the present one ([`Write::only_at`]); so a decision from a cache is never acted upon after the rules have changed,
+//! on any number of nodes.
+//!
+//! One file per noun holds its SQL: reads that take the team they are about, and steps for writes.
+//! Nothing here knows what is inside a sealed column.
+
+mod db;
+mod lite;
+mod migrate;
+mod pg;
+mod row;
+mod write;
+
+pub mod access_tokens;
+pub mod audit;
+pub mod connectors;
+pub mod consents;
+pub mod deployment;
+pub mod grants;
+pub mod installations;
+pub mod issuers;
+pub mod keys;
+pub mod links;
+pub mod minted;
+pub mod people;
+pub mod projects;
+pub mod refreshes;
+pub mod setup;
+
+pub use db::{Db, DbError, Location, OpenError};
+pub use row::{FromRow, Row, Sql, Value};
+pub use write::{Expect, Revision, Step, Write, Written};

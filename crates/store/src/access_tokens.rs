@@ -1,0 +1,115 @@
+//! Access tokens of Carnet's own API: only a keyed hash is kept.
+
+use carnet_model::caller::Role;
+use carnet_model::{Id, Time, kind};
+
+use crate::db::{Db, DbError};
+use crate::row::{FromRow, Row, args};
+use crate::write::Step;
+
+/// An access token as stored.
+#[derive(Clone, Debug)]
+pub struct AccessTokenRow {
+    /// `atk_…`
+    pub id: Id<kind::AccessToken>,
+    /// The team it was made for.
+    pub team: Id<kind::Team>,
+    /// The person it acts for.
+    pub user: Id<kind::User>,
+    /// What people call it.
+    pub name: String,
+    /// Its last four characters.
+    pub last4: String,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it ends.
+    pub expires_at: Time,
+    /// When it was withdrawn.
+    pub revoked_at: Option<Time>,
+}
+
+/// What an access token says about its bearer.
+#[derive(Clone, Debug)]
+pub struct Bearer {
+    /// The token.
+    pub token: AccessTokenRow,
+    /// The person's role in the token's team, if still a member.
+    pub role: Option<Role>,
+}
+
+impl FromRow for AccessTokenRow {
+    const TABLE: &'static str = "access_tokens";
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        Ok(Self {
+            id: row.get(0)?,
+            team: row.get(1)?,
+            user: row.get(2)?,
+            name: row.get(3)?,
+            last4: row.get(4)?,
+            created_at: row.get(5)?,
+            expires_at: row.get(6)?,
+            revoked_at: row.maybe(7)?,
+        })
+    }
+}
+
+impl FromRow for Bearer {
+    const TABLE: &'static str = "access_tokens";
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        let role = row
+            .maybe::<String>(8)?
+            .map(|text| Role::parse(&text).ok_or_else(|| row.corrupt(8)))
+            .transpose()?;
+        Ok(Self { token: AccessTokenRow::from_row(row)?, role })
+    }
+}
+
+/// The bearer of a token, by its keyed hash.
+pub async fn by_digest(db: &Db, digest: [u8; 32]) -> Result<Option<Bearer>, DbError> {
+    db.one(
+        "select a.id, a.team, a.user_id, a.name, a.last4, a.created_at, a.expires_at, a.revoked_at, m.role \
+         from access_tokens a left join members m on m.team = a.team and m.user_id = a.user_id where a.digest = $1",
+        args![digest],
+    )
+    .await
+}
+
+/// The tokens of a person in a team, newest first.
+pub async fn of_user(
+    db: &Db,
+    team: Id<kind::Team>,
+    user: Id<kind::User>,
+) -> Result<Vec<AccessTokenRow>, DbError> {
+    db.all(
+        "select id, team, user_id, name, last4, created_at, expires_at, revoked_at from access_tokens \
+         where team = $1 and user_id = $2 and revoked_at is null order by created_at desc",
+        args![team, user],
+    )
+    .await
+}
+
+/// Adds a token.
+pub fn insert(token: &AccessTokenRow, digest: [u8; 32]) -> Step {
+    Step::one(
+        "insert into access_tokens (id, digest, team, user_id, name, last4, created_at, expires_at, revoked_at) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, null)",
+        args![
+            token.id,
+            digest,
+            token.team,
+            token.user,
+            &token.name,
+            &token.last4,
+            token.created_at,
+            token.expires_at
+        ],
+    )
+}
+
+/// Withdraws a token of this person.
+pub fn revoke(team: Id<kind::Team>, user: Id<kind::User>, id: Id<kind::AccessToken>, now: Time) -> Step {
+    Step::one(
+        "update access_tokens set revoked_at = $4 where id = $3 and team = $1 and user_id = $2 and revoked_at is null",
+        args![team, user, id, now],
+    )
+}

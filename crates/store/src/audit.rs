@@ -1,0 +1,119 @@
+//! Reading the audit log. Events are only ever added, and only by [`crate::Write`].
+
+use carnet_model::{Id, Time, kind};
+
+use crate::db::{Db, DbError};
+use crate::row::{FromRow, Row, args};
+
+/// An event in its place in the log.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// Its place: 1, 2, 3, … without a gap.
+    pub seq: i64,
+    /// When it was decided.
+    pub at: Time,
+    /// The team it belongs to.
+    pub team: Option<Id<kind::Team>>,
+    /// Who acted, as JSON.
+    pub actor: serde_json::Value,
+    /// What was done.
+    pub action: String,
+    /// What it was done to.
+    pub target: Option<String>,
+    /// How it ended.
+    pub outcome: String,
+    /// The HTTP request it belongs to.
+    pub request: Option<Id<kind::Request>>,
+    /// SHA-256 of salt and payload.
+    pub commitment: [u8; 32],
+    /// Particulars as JSON; `None` if they were erased.
+    pub detail: Option<serde_json::Value>,
+}
+
+impl FromRow for Recorded {
+    const TABLE: &'static str = "audit_events";
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        let payload = row.maybe::<String>(9)?;
+        Ok(Self {
+            seq: row.get(0)?,
+            at: row.get(1)?,
+            team: row.maybe(2)?,
+            actor: row.json(3)?,
+            action: row.get(4)?,
+            target: row.maybe(5)?,
+            outcome: row.get(6)?,
+            request: row.maybe(7)?,
+            commitment: row.get(8)?,
+            detail: payload
+                .map(|text| serde_json::from_str(&text).map_err(|_| row.corrupt(9)))
+                .transpose()?,
+        })
+    }
+}
+
+/// Which events to read.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// This action only.
+    pub action: Option<String>,
+    /// This target only.
+    pub target: Option<String>,
+    /// This outcome only.
+    pub outcome: Option<String>,
+}
+
+/// The newest events of a team before `before`, newest first.
+pub async fn before(
+    db: &Db,
+    team: Id<kind::Team>,
+    before: Option<i64>,
+    filter: &Filter,
+    limit: i64,
+) -> Result<Vec<Recorded>, DbError> {
+    db.all(
+        "select seq, at, team, actor, action, target, outcome, request, commitment, payload from audit_events \
+         where team = $1 and seq < $2 and (cast($3 as text) is null or action = $3) \
+         and (cast($4 as text) is null or target = $4) and (cast($5 as text) is null or outcome = $5) \
+         order by seq desc limit $6",
+        args![
+            team,
+            before.unwrap_or(i64::MAX),
+            filter.action.clone(),
+            filter.target.clone(),
+            filter.outcome.clone(),
+            limit
+        ],
+    )
+    .await
+}
+
+/// The events of a team after `after`, oldest first.
+pub async fn after(
+    db: &Db,
+    team: Id<kind::Team>,
+    after: i64,
+    filter: &Filter,
+    limit: i64,
+) -> Result<Vec<Recorded>, DbError> {
+    db.all(
+        "select seq, at, team, actor, action, target, outcome, request, commitment, payload from audit_events \
+         where team = $1 and seq > $2 and (cast($3 as text) is null or action = $3) \
+         and (cast($4 as text) is null or target = $4) and (cast($5 as text) is null or outcome = $5) \
+         order by seq limit $6",
+        args![team, after, filter.action.clone(), filter.target.clone(), filter.outcome.clone(), limit],
+    )
+    .await
+}
+
+/// How many events there are, and the number of the last: equal, because the log is dense.
+pub async fn extent(db: &Db) -> Result<(i64, i64), DbError> {
+    struct Extent(i64, i64);
+    impl FromRow for Extent {
+        const TABLE: &'static str = "audit_events";
+        fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+            Ok(Self(row.get(0)?, row.get(1)?))
+        }
+    }
+    let found = db.one::<Extent>("select count(*), coalesce(max(seq), 0) from audit_events", args![]).await?;
+    Ok(found.map_or((0, 0), |Extent(count, last)| (count, last)))
+}

@@ -1,0 +1,208 @@
+//! Requests for consent: one browser ceremony each, single use.
+//!
+//! ```text
+//! pending ──approve──▶ sent ──callback──▶ exchanging ──▶ done
+//!    └──────cancel──────┴────────────────────┴─────────▶ done
+//! ```
+//! Every arrow is one statement that finds the row in the state before it, or nothing.
+
+use carnet_model::caller::Principal;
+use carnet_model::{Environment, Id, Time, kind};
+use serde_json::Value as Json;
+
+use crate::db::{Db, DbError};
+use crate::row::{FromRow, Row, args, json};
+use crate::write::Step;
+
+/// A request for consent as stored.
+#[derive(Clone, Debug)]
+pub struct Consent {
+    /// `car_…`
+    pub id: Id<kind::AuthorizationRequest>,
+    /// The team.
+    pub team: Id<kind::Team>,
+    /// The connector.
+    pub connector: Id<kind::Connector>,
+    /// The project that asks; `None` for a person.
+    pub project: Option<Id<kind::Project>>,
+    /// The environment that asks.
+    pub environment: Environment,
+    /// Whose consent: [`carnet_model::Subject::key`].
+    pub subject: String,
+    /// For which installation.
+    pub installation: Option<Id<kind::Installation>>,
+    /// Who asked.
+    pub requested_by: Principal,
+    /// What was asked for: scopes, return address, completion webhook, parameters.
+    pub ask: Json,
+    /// Where it stands.
+    pub state: ConsentState,
+    /// Digest of the browser's binding cookie, once approved.
+    pub browser_digest: Option<[u8; 32]>,
+    /// What the driver needs at the callback, in an envelope.
+    pub kept: Option<Vec<u8>>,
+    /// What came of it.
+    pub result: Option<Json>,
+    /// When it was asked.
+    pub created_at: Time,
+    /// Until when it can be used.
+    pub expires_at: Time,
+}
+
+/// Where a request for consent stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsentState {
+    /// Nobody has decided.
+    Pending,
+    /// The person said yes here and was sent to the provider.
+    Sent,
+    /// The provider sent the person back, and the code is being exchanged.
+    Exchanging,
+    /// It is over; the result says how.
+    Done,
+}
+
+impl ConsentState {
+    const ALL: [Self; 4] = [Self::Pending, Self::Sent, Self::Exchanging, Self::Done];
+
+    /// The stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Sent => "sent",
+            Self::Exchanging => "exchanging",
+            Self::Done => "done",
+        }
+    }
+}
+
+impl FromRow for Consent {
+    const TABLE: &'static str = "consents";
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        let result = row.maybe::<String>(12)?;
+        Ok(Self {
+            id: row.get(0)?,
+            team: row.get(1)?,
+            connector: row.get(2)?,
+            project: row.maybe(3)?,
+            environment: row.get(4)?,
+            subject: row.get(5)?,
+            installation: row.maybe(6)?,
+            requested_by: row.json(7)?,
+            ask: row.json(8)?,
+            state: row
+                .parsed(9, |text| ConsentState::ALL.into_iter().find(|state| state.as_str() == text))?,
+            browser_digest: row.maybe(10)?,
+            kept: row.maybe(11)?,
+            result: result
+                .map(|text| serde_json::from_str(&text).map_err(|_| row.corrupt(12)))
+                .transpose()?,
+            created_at: row.get(13)?,
+            expires_at: row.get(14)?,
+        })
+    }
+}
+
+/// A request by its identifier. The identifier is what the person's link holds, so no team is known yet.
+pub async fn find(db: &Db, id: Id<kind::AuthorizationRequest>) -> Result<Option<Consent>, DbError> {
+    db.one(
+        "select id, team, connector, project, environment, subject, installation, requested_by, ask, state, \
+         browser_digest, kept, result, created_at, expires_at from consents where id = $1",
+        args![id],
+    )
+    .await
+}
+
+/// A request by the digest of the `state` that went to the provider.
+pub async fn by_state(db: &Db, state_digest: [u8; 32]) -> Result<Option<Consent>, DbError> {
+    db.one(
+        "select id, team, connector, project, environment, subject, installation, requested_by, ask, state, \
+         browser_digest, kept, result, created_at, expires_at from consents where state_digest = $1",
+        args![state_digest],
+    )
+    .await
+}
+
+/// A request of a team by the digest of what its poller knows.
+pub async fn by_code(
+    db: &Db,
+    team: Id<kind::Team>,
+    code_digest: [u8; 32],
+) -> Result<Option<Consent>, DbError> {
+    db.one(
+        "select id, team, connector, project, environment, subject, installation, requested_by, ask, state, \
+         browser_digest, kept, result, created_at, expires_at from consents where code_digest = $1 and team = $2",
+        args![code_digest, team],
+    )
+    .await
+}
+
+/// Adds a request.
+pub fn insert(consent: &Consent, code_digest: [u8; 32]) -> Step {
+    Step::one(
+        "insert into consents (id, team, connector, project, environment, subject, installation, requested_by, ask, \
+         state, state_digest, browser_digest, kept, code_digest, result, created_at, expires_at, updated_at) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', null, null, null, $10, null, $11, $12, $11)",
+        args![
+            consent.id,
+            consent.team,
+            consent.connector,
+            consent.project,
+            consent.environment,
+            &consent.subject,
+            consent.installation,
+            json(&consent.requested_by),
+            json(&consent.ask),
+            code_digest,
+            consent.created_at,
+            consent.expires_at
+        ],
+    )
+}
+
+/// The person said yes: binds the browser and remembers what the driver needs. A person who went back in the same
+/// browser may say yes again; the `state` of the first time is then worth nothing.
+pub fn approve(
+    id: Id<kind::AuthorizationRequest>,
+    state_digest: [u8; 32],
+    browser_digest: [u8; 32],
+    kept: Vec<u8>,
+    now: Time,
+) -> Step {
+    Step::one(
+        "update consents set state = 'sent', state_digest = $2, browser_digest = $3, kept = $4, updated_at = $5 \
+         where id = $1 and expires_at > $5 and (state = 'pending' or (state = 'sent' and browser_digest = $3))",
+        args![id, state_digest, browser_digest, kept, now],
+    )
+}
+
+/// The provider sent the person back: whoever takes this step first exchanges the code, and nobody else.
+pub fn take(id: Id<kind::AuthorizationRequest>, state_digest: [u8; 32], now: Time) -> Step {
+    Step::one(
+        "update consents set state = 'exchanging', updated_at = $3 \
+         where id = $1 and state_digest = $2 and state = 'sent' and expires_at > $3",
+        args![id, state_digest, now],
+    )
+}
+
+/// It is over, from whatever state it was in before.
+pub fn finish(id: Id<kind::AuthorizationRequest>, result: &Json, now: Time) -> Step {
+    Step::one(
+        "update consents set state = 'done', kept = null, result = $2, updated_at = $3 where id = $1 and state <> 'done'",
+        args![id, json(result), now],
+    )
+}
+
+/// The person said no, or pasted a key, on our own page.
+pub fn finish_pending(id: Id<kind::AuthorizationRequest>, result: &Json, now: Time) -> Step {
+    Step::one(
+        "update consents set state = 'done', kept = null, result = $2, updated_at = $3 \
+         where id = $1 and state in ('pending', 'sent') and expires_at > $3",
+        args![id, json(result), now],
+    )
+}
+
+/// Removes requests that ended long ago.
+pub fn sweep(before: Time) -> Step {
+    Step::any("delete from consents where expires_at < $1", args![before])
+}

@@ -1,0 +1,298 @@
+//! Grants, their secrets in an envelope, and the lease by which one node at a time refreshes them.
+
+use aws_lc_rs::digest;
+use carnet_model::grant::{Cause, Grant, GrantState, Place};
+use carnet_model::{Id, Scopes, Time, kind};
+
+use crate::db::{Db, DbError};
+use crate::row::{FromRow, Row, args};
+use crate::write::Step;
+
+/// A grant, its envelope and its lease.
+#[derive(Clone, Debug)]
+pub struct GrantRow {
+    /// What may be seen.
+    pub grant: Grant,
+    /// The envelope.
+    pub held: Vec<u8>,
+    /// Which number the latest lease has.
+    pub fence: i64,
+    /// Until when somebody is refreshing it.
+    pub lease_until: Time,
+    /// When tokens were last asked for; kept to the hour.
+    pub last_used_at: Time,
+}
+
+/// The digest by which a place is found.
+pub fn place_key(place: &Place) -> [u8; 32] {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    let mut part = |bytes: Option<&[u8]>| {
+        // Length first, so that no two lists of parts run into the same bytes; an absent part has a length no part has.
+        hash.update(&bytes.map_or(u64::MAX, |b| b.len() as u64).to_be_bytes());
+        hash.update(bytes.unwrap_or_default());
+    };
+    part(Some(b"grant-place/1"));
+    part(Some(place.team.bytes()));
+    part(Some(place.connector.bytes()));
+    part(place.project.as_ref().map(|id| &id.bytes()[..]));
+    part(Some(place.environment.to_string().as_bytes()));
+    part(Some(place.subject.as_bytes()));
+    part(place.installation.as_ref().map(|id| &id.bytes()[..]));
+    let mut out = [0; 32];
+    out.copy_from_slice(hash.finish().as_ref());
+    out
+}
+
+impl FromRow for GrantRow {
+    const TABLE: &'static str = "grants";
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        let since = row.get(8)?;
+        let state = match row.get::<String>(7)?.as_str() {
+            "active" => GrantState::Active,
+            "needs_consent" => GrantState::NeedsConsent { since, cause: row.parsed(9, Cause::parse)? },
+            "withdrawn" => GrantState::Withdrawn { since },
+            _ => return Err(row.corrupt(7)),
+        };
+        let scopes = row.maybe::<String>(10)?;
+        Ok(Self {
+            grant: Grant {
+                id: row.get(0)?,
+                place: Place {
+                    team: row.get(1)?,
+                    connector: row.get(2)?,
+                    project: row.maybe(3)?,
+                    environment: row.get(4)?,
+                    subject: row.get(5)?,
+                    installation: row.maybe(6)?,
+                },
+                state,
+                scopes: scopes
+                    .map(|text| Scopes::parse_joined(&text).map_err(|_| row.corrupt(10)))
+                    .transpose()?,
+                external_subject: row.maybe(11)?,
+                access_expires_at: row.maybe(13)?,
+                refresh_expires_at: row.maybe(14)?,
+                refreshable: row.get(15)?,
+                version: row.get(16)?,
+                rt_version: row.get(17)?,
+                created_at: row.get(21)?,
+                updated_at: row.get(22)?,
+            },
+            held: row.get(12)?,
+            lease_until: row.get(18)?,
+            fence: row.get(19)?,
+            last_used_at: row.get(20)?,
+        })
+    }
+}
+
+/// The grant at a place.
+pub async fn at(db: &Db, place: &Place) -> Result<Option<GrantRow>, DbError> {
+    db.one(
+        "select id, team, connector, project, environment, subject, installation, state, state_since, cause, scopes, \
+         external_subject, held, access_expires_at, refresh_expires_at, refreshable, version, rt_version, lease_until, \
+         fence, last_used_at, created_at, updated_at from grants where place = $1 and team = $2 and state <> 'withdrawn'",
+        args![place_key(place), place.team],
+    )
+    .await
+}
+
+/// A grant of a team.
+pub async fn find(db: &Db, team: Id<kind::Team>, id: Id<kind::Grant>) -> Result<Option<GrantRow>, DbError> {
+    db.one(
+        "select id, team, connector, project, environment, subject, installation, state, state_since, cause, scopes, \
+         external_subject, held, access_expires_at, refresh_expires_at, refreshable, version, rt_version, lease_until, \
+         fence, last_used_at, created_at, updated_at from grants where id = $1 and team = $2 and state <> 'withdrawn'",
+        args![id, team],
+    )
+    .await
+}
+
+/// The grants of a connector, from the one after `after`.
+pub async fn of_connector(
+    db: &Db,
+    team: Id<kind::Team>,
+    connector: Id<kind::Connector>,
+    after: Option<Id<kind::Grant>>,
+    limit: i64,
+) -> Result<Vec<GrantRow>, DbError> {
+    db.all(
+        "select id, team, connector, project, environment, subject, installation, state, state_since, cause, scopes, \
+         external_subject, held, access_expires_at, refresh_expires_at, refreshable, version, rt_version, lease_until, \
+         fence, last_used_at, created_at, updated_at from grants \
+         where team = $1 and connector = $2 and id > $3 and state <> 'withdrawn' order by id limit $4",
+        args![team, connector, after.map_or_else(Vec::new, |id| id.bytes().to_vec()), limit],
+    )
+    .await
+}
+
+/// Active grants whose time to be refreshed has come and that were used lately, the most urgent first.
+pub async fn due(db: &Db, now: Time, used_since: Time, limit: i64) -> Result<Vec<GrantRow>, DbError> {
+    db.all(
+        "select id, team, connector, project, environment, subject, installation, state, state_since, cause, scopes, \
+         external_subject, held, access_expires_at, refresh_expires_at, refreshable, version, rt_version, lease_until, \
+         fence, last_used_at, created_at, updated_at from grants \
+         where refresh_due <= $1 and state = 'active' and lease_until < $1 and last_used_at >= $2 \
+         order by refresh_due limit $3",
+        args![now, used_since, limit],
+    )
+    .await
+}
+
+/// Puts a new grant at a free place, or takes the place of the one there if that is still at `replaces`.
+pub fn put(row: &GrantRow, refresh_due: Option<Time>, replaces: Option<i64>) -> Step {
+    let g = &row.grant;
+    match replaces {
+        None => Step::one(
+            "insert into grants (id, place, team, connector, project, environment, subject, installation, state, \
+             state_since, cause, scopes, external_subject, held, access_expires_at, refresh_expires_at, refreshable, \
+             version, rt_version, lease_owner, lease_until, fence, refresh_due, last_used_at, created_at, updated_at) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, null, $10, $11, $12, $13, $14, $15, $16, $17, null, \
+             0, 0, $18, $9, $9, $9)",
+            args![
+                g.id,
+                place_key(&g.place),
+                g.place.team,
+                g.place.connector,
+                g.place.project,
+                g.place.environment,
+                &g.place.subject,
+                g.place.installation,
+                g.updated_at,
+                g.scopes.as_ref().map(ToString::to_string),
+                g.external_subject.clone(),
+                row.held.clone(),
+                g.access_expires_at,
+                g.refresh_expires_at,
+                g.refreshable,
+                g.version,
+                g.rt_version,
+                refresh_due
+            ],
+        ),
+        // The fence moves too: a refresh of the old grant that is under way must not land on the new one.
+        Some(version) => Step::one(
+            "update grants set state = 'active', state_since = $4, cause = null, scopes = $5, external_subject = $6, \
+             held = $7, access_expires_at = $8, refresh_expires_at = $9, refreshable = $10, version = $11, \
+             rt_version = $12, lease_owner = null, lease_until = 0, fence = fence + 1, refresh_due = $13, \
+             last_used_at = $4, updated_at = $4 where id = $1 and team = $2 and version = $3",
+            args![
+                g.id,
+                g.place.team,
+                version,
+                g.updated_at,
+                g.scopes.as_ref().map(ToString::to_string),
+                g.external_subject.clone(),
+                row.held.clone(),
+                g.access_expires_at,
+                g.refresh_expires_at,
+                g.refreshable,
+                g.version,
+                g.rt_version,
+                refresh_due
+            ],
+        ),
+    }
+}
+
+/// Takes the lease, if nobody holds it and the refresh token is still the one that was read. The fence grows by one.
+pub fn lease(row: &GrantRow, owner: [u8; 16], now: Time, until: Time) -> Step {
+    Step::one(
+        "update grants set lease_owner = $4, lease_until = $5, fence = fence + 1 \
+         where id = $1 and team = $2 and rt_version = $3 and fence = $7 and lease_until < $6 and state = 'active'",
+        args![row.grant.id, row.grant.place.team, row.grant.rt_version, owner, until, now, row.fence],
+    )
+}
+
+/// Gives the lease back without a change.
+pub fn release(team: Id<kind::Team>, id: Id<kind::Grant>, fence: i64) -> Step {
+    Step::any(
+        "update grants set lease_owner = null, lease_until = 0 where id = $1 and team = $2 and fence = $3",
+        args![id, team, fence],
+    )
+}
+
+/// Records what a refresh brought, if the lease is still ours. `row.grant` has the new versions.
+pub fn renew(row: &GrantRow, fence: i64, refresh_due: Option<Time>) -> Step {
+    let g = &row.grant;
+    Step::one(
+        "update grants set scopes = $4, external_subject = $5, held = $6, access_expires_at = $7, \
+         refresh_expires_at = $8, refreshable = $9, version = $10, rt_version = $11, lease_owner = null, \
+         lease_until = 0, refresh_due = $12, updated_at = $13 \
+         where id = $1 and team = $2 and fence = $3 and version = cast($10 as bigint) - 1 and state = 'active'",
+        args![
+            g.id,
+            g.place.team,
+            fence,
+            g.scopes.as_ref().map(ToString::to_string),
+            g.external_subject.clone(),
+            row.held.clone(),
+            g.access_expires_at,
+            g.refresh_expires_at,
+            g.refreshable,
+            g.version,
+            g.rt_version,
+            refresh_due,
+            g.updated_at
+        ],
+    )
+}
+
+/// Marks a grant as needing consent again, if its refresh token is still the one that failed.
+pub fn needs_consent(
+    team: Id<kind::Team>,
+    id: Id<kind::Grant>,
+    rt_version: i64,
+    cause: Cause,
+    now: Time,
+) -> Step {
+    Step::one(
+        "update grants set state = 'needs_consent', state_since = $5, cause = $4, lease_owner = null, lease_until = 0, \
+         refresh_due = null, updated_at = $5 where id = $1 and team = $2 and rt_version = $3 and state = 'active'",
+        args![id, team, rt_version, cause.as_str(), now],
+    )
+}
+
+/// Says when to try ahead of time again.
+pub fn postpone(team: Id<kind::Team>, id: Id<kind::Grant>, until: Time) -> Step {
+    Step::any(
+        "update grants set refresh_due = $3 where id = $1 and team = $2 and refresh_due is not null",
+        args![id, team, until],
+    )
+}
+
+/// Notes that tokens are being asked for.
+pub fn used(team: Id<kind::Team>, id: Id<kind::Grant>, now: Time) -> Step {
+    Step::any("update grants set last_used_at = $3 where id = $1 and team = $2", args![id, team, now])
+}
+
+/// Withdraws a grant: from now on no token comes from it, and its place is free. It stays until the provider was told.
+pub fn withdraw(team: Id<kind::Team>, id: Id<kind::Grant>, now: Time) -> Step {
+    Step::any(
+        "update grants set state = 'withdrawn', state_since = $3, place = id, refresh_due = null, fence = fence + 1, \
+         lease_owner = null, lease_until = 0 where id = $1 and team = $2 and state <> 'withdrawn'",
+        args![id, team, now],
+    )
+}
+
+/// Removes a grant and everything made from it.
+pub fn delete(team: Id<kind::Team>, id: Id<kind::Grant>) -> Vec<Step> {
+    vec![
+        Step::any("delete from minted_tokens where team = $1 and grant_id = $2", args![team, id]),
+        Step::any("delete from refresh_orphans where team = $1 and grant_id = $2", args![team, id]),
+        Step::any("delete from refresh_operations where team = $1 and grant_id = $2", args![team, id]),
+        Step::any("delete from grants where team = $1 and id = $2", args![team, id]),
+    ]
+}
+
+/// Grants that were withdrawn and whose provider has not been told yet: somebody stopped in between.
+pub async fn withdrawn(db: &Db, before: Time, limit: i64) -> Result<Vec<GrantRow>, DbError> {
+    db.all(
+        "select id, team, connector, project, environment, subject, installation, state, state_since, cause, scopes, \
+         external_subject, held, access_expires_at, refresh_expires_at, refreshable, version, rt_version, lease_until, \
+         fence, last_used_at, created_at, updated_at from grants \
+         where state = 'withdrawn' and state_since <= $1 order by state_since limit $2",
+        args![before, limit],
+    )
+    .await
+}

@@ -1,0 +1,87 @@
+//! Installations: one tenant at the provider each.
+
+use carnet_model::{Id, Time, kind};
+
+use crate::db::{Db, DbError};
+use crate::row::{FromRow, Row, args};
+use crate::write::Step;
+
+/// An installation as stored.
+#[derive(Clone, Debug)]
+pub struct Installation {
+    /// `sci_…`
+    pub id: Id<kind::Installation>,
+    /// Its connector.
+    pub connector: Id<kind::Connector>,
+    /// The provider's own name for it, unique in the connector.
+    pub external_id: Option<String>,
+    /// The provider's account.
+    pub tenant_id: Option<String>,
+    /// For people.
+    pub name: Option<String>,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+}
+
+impl FromRow for Installation {
+    const TABLE: &'static str = "installations";
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        Ok(Self {
+            id: row.get(0)?,
+            connector: row.get(1)?,
+            external_id: row.maybe(2)?,
+            tenant_id: row.maybe(3)?,
+            name: row.maybe(4)?,
+            created_at: row.get(5)?,
+            updated_at: row.get(6)?,
+        })
+    }
+}
+
+/// The installations of a connector.
+pub async fn list(
+    db: &Db,
+    team: Id<kind::Team>,
+    connector: Id<kind::Connector>,
+) -> Result<Vec<Installation>, DbError> {
+    db.all(
+        "select id, connector, external_id, tenant_id, name, created_at, updated_at from installations \
+         where team = $1 and connector = $2 order by created_at, id",
+        args![team, connector],
+    )
+    .await
+}
+
+/// Adds an installation.
+pub fn insert(team: Id<kind::Team>, installation: &Installation) -> Step {
+    Step::one(
+        "insert into installations (id, team, connector, external_id, tenant_id, name, created_at, updated_at) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        args![
+            installation.id,
+            team,
+            installation.connector,
+            installation.external_id.clone(),
+            installation.tenant_id.clone(),
+            installation.name.clone(),
+            installation.created_at,
+            installation.updated_at
+        ],
+    )
+}
+
+/// Removes an installation; the connector's default no longer points to it.
+pub fn delete(team: Id<kind::Team>, connector: Id<kind::Connector>, id: Id<kind::Installation>) -> Vec<Step> {
+    vec![
+        Step::any(
+            "update connectors set default_installation = null where team = $1 and id = $2 and default_installation = $3",
+            args![team, connector, id],
+        ),
+        Step::one(
+            "delete from installations where team = $1 and connector = $2 and id = $3",
+            args![team, connector, id],
+        ),
+    ]
+}

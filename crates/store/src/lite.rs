@@ -1,0 +1,345 @@
+//! SQLite in the process: one thread that writes, a few connections that read.
+//!
+//! The writer takes whatever has queued up, runs each write in a savepoint of its own, commits them all with one flush
+//! (`synchronous=full`), and only then answers. So every caller waits for its own durable commit, and many share the
+//! price of one. A write that fails is undone alone.
+//!
+//! If the disk refuses a flush, the process ends: what was acknowledged is on disk, what was not cannot be known, and
+//! asking the kernel a second time proves nothing (PostgreSQL ends itself for the same reason).
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use carnet_model::Env;
+use rusqlite::{Connection, OpenFlags, ffi};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::db::{DbError, OpenError};
+use crate::migrate;
+use crate::row::{Cells, FromRow, Row, Sql, Value};
+use crate::write::{Expect, HEAD, INSERT_EVENT, MOVE_HEAD, Write, Written};
+
+pub(crate) struct Lite {
+    readers: Vec<Mutex<Reader>>,
+    next: AtomicUsize,
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Held as long as the store is open; the lock goes with the file.
+    _folder: Option<File>,
+}
+
+struct Job {
+    write: Write,
+    reply: oneshot::Sender<Result<Written, DbError>>,
+}
+
+/// A connection and the SQLite texts of the statements it has seen.
+struct Reader {
+    connection: Connection,
+    texts: Texts,
+}
+
+/// `$1` is a *named* parameter to SQLite, numbered by first appearance; what we mean is `?1`.
+#[derive(Default)]
+struct Texts(HashMap<(usize, usize), String>);
+
+impl Lite {
+    pub(crate) fn open(
+        folder: Option<&Path>,
+        env: &Env,
+        revision: Arc<AtomicI64>,
+    ) -> Result<Self, OpenError> {
+        let held = folder.map(hold).transpose()?;
+        // In memory: the `memdb` file system shares one database among the connections of a process and locks as files
+        // do (a shared cache would refuse readers while the writer works). The name keeps two such stores apart.
+        let name = match folder {
+            Some(folder) => folder.join("carnet.db").display().to_string(),
+            None => format!("file:/carnet-{:032x}?vfs=memdb", u128::from_le_bytes(env.bytes())),
+        };
+        let mut writer = connect(&name)?;
+        migrate::lite(&mut writer, env.now())?;
+        let readers = (0..READERS)
+            .map(|_| Ok(Mutex::new(Reader { connection: connect(&name)?, texts: Texts::default() })))
+            .collect::<Result<_, OpenError>>()?;
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || write_all(writer, queue, &revision))
+            .map_err(|source| OpenError::Folder {
+                path: folder.map(Path::to_owned).unwrap_or_default(),
+                source,
+            })?;
+        Ok(Self {
+            readers,
+            next: AtomicUsize::new(0),
+            jobs: Mutex::new(Some(jobs)),
+            thread: Mutex::new(Some(thread)),
+            _folder: held,
+        })
+    }
+
+    /// Reads inline: a point read takes some microseconds, less than handing it to another thread would.
+    pub(crate) fn all<T: FromRow>(&self, sql: Sql, args: Vec<Value>) -> Result<Vec<T>, DbError> {
+        let mut reader = self.reader();
+        let Reader { connection, texts } = &mut *reader;
+        let mut statement = connection.prepare_cached(texts.of(sql.lite)).map_err(failed)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(args)).map_err(failed)?;
+        let mut out = Vec::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            out.push(T::from_row(&Row { table: T::TABLE, cells: Cells::Lite(row) })?);
+        }
+        Ok(out)
+    }
+
+    pub(crate) async fn write(&self, write: Write) -> Result<Written, DbError> {
+        let (reply, answer) = oneshot::channel();
+        let jobs = lock(&self.jobs).clone().ok_or_else(stopped)?;
+        jobs.send(Job { write, reply }).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    pub(crate) async fn close(&self) {
+        lock(&self.jobs).take();
+        let thread = lock(&self.thread).take();
+        if let Some(thread) = thread {
+            // Joined off the runtime: the last commit may take a flush.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Reader> {
+        let start = self.next.fetch_add(1, Ordering::Relaxed);
+        for offset in 0..self.readers.len() {
+            match self.readers.get((start + offset) % self.readers.len()).map(Mutex::try_lock) {
+                Some(Ok(reader)) => return reader,
+                Some(Err(TryLockError::Poisoned(poisoned))) => return poisoned.into_inner(),
+                _ => {}
+            }
+        }
+        #[expect(clippy::indexing_slicing, reason = "the remainder is below the length, which is READERS")]
+        lock(&self.readers[start % READERS])
+    }
+}
+
+impl Drop for Lite {
+    /// Waits for the writer, so that whoever opens the folder next finds everything written.
+    fn drop(&mut self) {
+        lock(&self.jobs).take();
+        if let Some(thread) = lock(&self.thread).take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Texts {
+    fn of(&mut self, text: &'static str) -> &str {
+        self.0.entry((text.as_ptr() as usize, text.len())).or_insert_with(|| numbered(text))
+    }
+}
+
+/// Rewrites `$n` to `?n` outside of quotes.
+pub(crate) fn numbered(text: &str) -> String {
+    let mut quoted = false;
+    text.chars()
+        .map(|c| match c {
+            '\'' => {
+                quoted = !quoted;
+                c
+            }
+            '$' if !quoted => '?',
+            _ => c,
+        })
+        .collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn stopped() -> DbError {
+    DbError::Unavailable("it is stopping".to_owned())
+}
+
+/// Makes the folder (for this user alone) and takes it for this process.
+fn hold(folder: &Path) -> Result<File, OpenError> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    let failed = |source: std::io::Error| OpenError::Folder { path: folder.to_owned(), source };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(folder.join("carnet.lock"))
+        .map_err(failed)?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(folder.to_owned())),
+        Err(errno) => Err(failed(errno.into())),
+    }
+}
+
+fn connect(name: &str) -> Result<Connection, DbError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(name, flags).map_err(failed)?;
+    connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
+    // The WAL is checkpointed by the writer alone; readers never write, so two connections never checkpoint at once.
+    connection
+        .execute_batch(
+            "pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; \
+             pragma mmap_size = 0; pragma secure_delete = on; pragma trusted_schema = off; \
+             pragma cell_size_check = on; pragma temp_store = memory; pragma cache_size = -4000;",
+        )
+        .map_err(failed)?;
+    connection.set_prepared_statement_cache_capacity(256);
+    Ok(connection)
+}
+
+/// The writer: until every sender is gone, takes what has queued up and commits it together.
+fn write_all(mut connection: Connection, mut queue: mpsc::Receiver<Job>, revision: &AtomicI64) {
+    let mut texts = Texts::default();
+    let mut jobs = Vec::with_capacity(BATCH);
+    while queue.blocking_recv_many(&mut jobs, BATCH) > 0 {
+        commit(&mut connection, &mut texts, &mut jobs, revision);
+    }
+    // Leaves a folder without a WAL behind, so that a copy of the one file is whole.
+    let _ = connection.execute_batch("pragma wal_checkpoint(truncate)");
+}
+
+fn commit(connection: &mut Connection, texts: &mut Texts, jobs: &mut Vec<Job>, revision: &AtomicI64) {
+    let begun = connection.execute_batch("begin immediate");
+    if let Err(error) = begun {
+        let why = failed(error).to_string();
+        jobs.drain(..).for_each(|job| drop(job.reply.send(Err(DbError::Unavailable(why.clone())))));
+        return;
+    }
+    let mut newest = 0;
+    let mut done = Vec::with_capacity(jobs.len());
+    for Job { write, reply } in jobs.drain(..) {
+        let result = run(connection, texts, write);
+        if let Ok(written) = &result {
+            newest = newest.max(written.revision);
+        }
+        done.push((reply, result));
+    }
+    if let Err(error) = connection.execute_batch("commit") {
+        end_if_flush_failed(&error);
+        let _ = connection.execute_batch("rollback");
+        let why = failed(error).to_string();
+        for (reply, _) in done {
+            let _ = reply.send(Err(DbError::Unavailable(why.clone())));
+        }
+        return;
+    }
+    // Before anybody is told, so that nobody who knows of the change can be served by the rules before it.
+    revision.fetch_max(newest, Ordering::AcqRel);
+    for (reply, result) in done {
+        let _ = reply.send(result);
+    }
+}
+
+/// One write inside the open transaction. A write of more than one statement has a savepoint to go back to.
+fn run(connection: &Connection, texts: &mut Texts, write: Write) -> Result<Written, DbError> {
+    let go =
+        |text: &'static str| connection.prepare_cached(text).and_then(|mut s| s.execute([])).map_err(failed);
+    go("savepoint write")?;
+    let result = statements(connection, texts, write);
+    if result.is_err() {
+        go("rollback to write")?;
+    }
+    go("release write")?;
+    result
+}
+
+fn statements(connection: &Connection, texts: &mut Texts, write: Write) -> Result<Written, DbError> {
+    for (number, step) in write.steps.into_iter().enumerate() {
+        let mut statement = connection.prepare_cached(texts.of(step.sql.lite)).map_err(failed)?;
+        let touched = statement.execute(rusqlite::params_from_iter(step.args)).map_err(failed)?;
+        if matches!(step.expect, Expect::Rows(want) if want != touched as u64) {
+            return Err(DbError::Unmet(number));
+        }
+    }
+    let (first, before) = connection
+        .prepare_cached(HEAD.lite)
+        .and_then(|mut head| head.query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))))
+        .map_err(failed)?;
+    if write.only_at.is_some_and(|at| at != before) {
+        return Err(DbError::Stale(before));
+    }
+    let revision = before + i64::from(write.revises);
+    let mut next = first;
+    for event in write.events {
+        let mut insert = connection.prepare_cached(texts.of(INSERT_EVENT)).map_err(failed)?;
+        insert.execute(rusqlite::params_from_iter(event.args(next))).map_err(failed)?;
+        next += 1;
+    }
+    if next != first || revision != before {
+        let mut head = connection.prepare_cached(texts.of(MOVE_HEAD)).map_err(failed)?;
+        head.execute([next, revision]).map_err(failed)?;
+    }
+    Ok(Written { revision, first_seq: (next != first).then_some(first) })
+}
+
+pub(crate) fn failed(error: rusqlite::Error) -> DbError {
+    end_if_flush_failed(&error);
+    match &error {
+        rusqlite::Error::SqliteFailure(inner, _)
+            if matches!(
+                inner.extended_code,
+                ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+            ) =>
+        {
+            DbError::Conflict
+        }
+        rusqlite::Error::SqliteFailure(inner, _) => match inner.code {
+            rusqlite::ErrorCode::DiskFull => DbError::Unavailable("the disk is full".to_owned()),
+            rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked => {
+                DbError::Unavailable("the database file is locked".to_owned())
+            }
+            rusqlite::ErrorCode::SystemIoFailure
+            | rusqlite::ErrorCode::CannotOpen
+            | rusqlite::ErrorCode::ReadOnly => DbError::Unavailable("the disk does not answer".to_owned()),
+            _ => DbError::Refused(Box::new(error)),
+        },
+        _ => DbError::Refused(Box::new(error)),
+    }
+}
+
+fn end_if_flush_failed(error: &rusqlite::Error) {
+    const FLUSHES: [i32; 3] =
+        [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC, ffi::SQLITE_IOERR_TRUNCATE];
+    if let rusqlite::Error::SqliteFailure(inner, _) = error
+        && FLUSHES.contains(&inner.extended_code)
+    {
+        tracing::error!(
+            code = inner.extended_code,
+            "the disk refused a flush; ending so that nothing false is acknowledged"
+        );
+        std::process::abort();
+    }
+}
+
+/// Readers: one more than the cores of a small machine, so that a slow list does not hold up a point read.
+const READERS: usize = 4;
+/// Writes waiting for the writer before callers are held back.
+const QUEUE: usize = 4096;
+/// Writes in one commit. More would make the first of them wait without saving another flush worth naming.
+const BATCH: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::numbered;
+
+    #[test]
+    fn parameters_are_numbered_outside_of_quotes_only() {
+        assert_eq!(numbered("select $2, '$1', $1"), "select ?2, '$1', ?1");
+    }
+}

@@ -1,0 +1,279 @@
+//! PostgreSQL: a pool of connections, and one task that groups the writes that only record events.
+//!
+//! Every operation has a deadline. A connection on which a deadline passed is not used again: what it was doing is not
+//! known. `synchronous_commit` is asked for on every connection, whatever the server's default, and a server that runs
+//! without `fsync` or `full_page_writes` is refused.
+
+use std::collections::VecDeque;
+use std::error::Error as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use carnet_model::Env;
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Timeouts};
+use futures_util::future::try_join_all;
+use tokio::sync::{mpsc, oneshot};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+
+use crate::db::{DbError, OpenError};
+use crate::migrate;
+use crate::row::{Cells, FromRow, Row, Sql, Value};
+use crate::write::{Expect, HEAD, INSERT_EVENT, MOVE_HEAD, Write, Written};
+
+pub(crate) struct Pg {
+    pool: Pool,
+    grouped: mpsc::Sender<Job>,
+    revision: Arc<AtomicI64>,
+}
+
+struct Job {
+    write: Write,
+    reply: oneshot::Sender<Result<Written, DbError>>,
+}
+
+impl Pg {
+    pub(crate) async fn open(url: &str, env: &Env, revision: Arc<AtomicI64>) -> Result<Self, OpenError> {
+        let address = |why: String| OpenError::Address(why);
+        // The two stronger libpq words mean what this client always does when it uses TLS: check chain and name.
+        let url = url
+            .replace("sslmode=verify-full", "sslmode=require")
+            .replace("sslmode=verify-ca", "sslmode=require");
+        let mut config: tokio_postgres::Config =
+            url.parse().map_err(|_| address("it is not a postgres:// address".to_owned()))?;
+        config.connect_timeout(DEADLINE).options("-c synchronous_commit=on").application_name("carnet");
+        let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls());
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let pool = Pool::builder(Manager::from_config(config, tls, recycling))
+            .max_size(POOL)
+            .runtime(deadpool_postgres::Runtime::Tokio1)
+            .timeouts(Timeouts { wait: Some(DEADLINE), create: Some(DEADLINE), recycle: Some(DEADLINE) })
+            .build()
+            .map_err(|error| address(error.to_string()))?;
+        let mut client = pool.get().await.map_err(unreachable)?;
+        for (setting, show) in [("fsync", "show fsync"), ("full_page_writes", "show full_page_writes")] {
+            let row = client.query_one(show, &[]).await.map_err(failed)?;
+            if row.try_get::<_, String>(0).is_ok_and(|value| value == "off") {
+                return Err(OpenError::Unsafe(setting));
+            }
+        }
+        migrate::pg(&mut client, env.now()).await?;
+        let (grouped, queue) = mpsc::channel(QUEUE);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "ends with the last sender, that is, with the store itself"
+        )]
+        tokio::spawn(group(pool.clone(), queue, revision.clone()));
+        Ok(Self { pool, grouped, revision })
+    }
+
+    pub(crate) async fn all<T: FromRow>(&self, sql: Sql, args: Vec<Value>) -> Result<Vec<T>, DbError> {
+        let client = self.pool.get().await.map_err(unreachable)?;
+        let rows = within(client, async |client| {
+            let statement = client.prepare_cached(sql.pg).await.map_err(failed)?;
+            client.query(&statement, &borrowed(&args)).await.map_err(failed)
+        })
+        .await?;
+        rows.iter().map(|row| T::from_row(&Row { table: T::TABLE, cells: Cells::Pg(row) })).collect()
+    }
+
+    pub(crate) async fn write(&self, write: Write) -> Result<Written, DbError> {
+        if write.steps.is_empty() {
+            let (reply, answer) = oneshot::channel();
+            self.grouped.send(Job { write, reply }).await.map_err(|_| stopped())?;
+            return answer.await.map_err(|_| stopped())?;
+        }
+        let written = alone(&self.pool, write).await?;
+        self.revision.fetch_max(written.revision, Ordering::AcqRel);
+        Ok(written)
+    }
+
+    pub(crate) fn close(&self) {
+        self.pool.close();
+    }
+}
+
+/// A write with statements of its own: one transaction, the head of the log locked last.
+async fn alone(pool: &Pool, mut write: Write) -> Result<Written, DbError> {
+    let client = pool.get().await.map_err(unreachable)?;
+    within(client, async |client| {
+        let transaction = client.transaction().await.map_err(failed)?;
+        for (number, step) in write.steps.drain(..).enumerate() {
+            let statement = transaction.prepare_cached(step.sql.pg).await.map_err(failed)?;
+            let touched = transaction.execute(&statement, &borrowed(&step.args)).await.map_err(failed)?;
+            if matches!(step.expect, Expect::Rows(want) if want != touched) {
+                return Err(DbError::Unmet(number));
+            }
+        }
+        let (first, before) = head(&transaction).await?;
+        let mut answers =
+            record(&transaction, first, before, VecDeque::from([std::mem::take(&mut write)])).await?;
+        let answer = answers.pop().ok_or_else(stopped)??;
+        transaction.commit().await.map_err(failed)?;
+        Ok(answer)
+    })
+    .await
+}
+
+/// Groups writes that only record events: while one commit is under way the next group gathers.
+async fn group(pool: Pool, mut queue: mpsc::Receiver<Job>, revision: Arc<AtomicI64>) {
+    let mut jobs = Vec::with_capacity(BATCH);
+    while queue.recv_many(&mut jobs, BATCH).await > 0 {
+        let (writes, replies): (VecDeque<_>, Vec<_>) =
+            jobs.drain(..).map(|job| (job.write, job.reply)).unzip();
+        let result = match pool.get().await {
+            Err(error) => Err(unreachable(error)),
+            Ok(client) => {
+                within(client, async |client| {
+                    let transaction = client.transaction().await.map_err(failed)?;
+                    let (first, before) = head(&transaction).await?;
+                    let answers = record(&transaction, first, before, writes.into()).await?;
+                    transaction.commit().await.map_err(failed)?;
+                    Ok(answers)
+                })
+                .await
+            }
+        };
+        match result {
+            Ok(answers) => {
+                for (reply, answer) in replies.into_iter().zip(answers) {
+                    if let Ok(written) = &answer {
+                        revision.fetch_max(written.revision, Ordering::AcqRel);
+                    }
+                    if let Err(DbError::Stale(present)) = &answer {
+                        revision.fetch_max(*present, Ordering::AcqRel);
+                    }
+                    let _ = reply.send(answer);
+                }
+            }
+            Err(error) => {
+                let why = error.to_string();
+                replies
+                    .into_iter()
+                    .for_each(|reply| drop(reply.send(Err(DbError::Unavailable(why.clone())))));
+            }
+        }
+    }
+}
+
+async fn head(transaction: &deadpool_postgres::Transaction<'_>) -> Result<(i64, i64), DbError> {
+    let statement = transaction.prepare_cached(HEAD.pg).await.map_err(failed)?;
+    let row = transaction.query_one(&statement, &[]).await.map_err(failed)?;
+    Ok((row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?))
+}
+
+/// Gives each write's events their places, and moves the head of the log past them.
+async fn record(
+    transaction: &deadpool_postgres::Transaction<'_>,
+    first: i64,
+    before: i64,
+    writes: VecDeque<Write>,
+) -> Result<Vec<Result<Written, DbError>>, DbError> {
+    let (mut next, mut revision) = (first, before);
+    let mut answers = Vec::with_capacity(writes.len());
+    let mut rows = Vec::new();
+    for write in writes {
+        if write.only_at.is_some_and(|at| at != revision) {
+            answers.push(Err(DbError::Stale(revision)));
+            continue;
+        }
+        revision += i64::from(write.revises);
+        let first_seq = (!write.events.is_empty()).then_some(next);
+        for event in write.events {
+            rows.push(event.args(next));
+            next += 1;
+        }
+        answers.push(Ok(Written { revision, first_seq }));
+    }
+    if !rows.is_empty() {
+        let insert = transaction.prepare_cached(INSERT_EVENT).await.map_err(failed)?;
+        let parameters: Vec<_> = rows.iter().map(|row| borrowed(row)).collect();
+        // Sent one behind the other without waiting in between; the server answers them in order.
+        try_join_all(parameters.iter().map(|row| transaction.execute(&insert, row))).await.map_err(failed)?;
+    }
+    if next != first || revision != before {
+        let statement = transaction.prepare_cached(MOVE_HEAD).await.map_err(failed)?;
+        transaction.execute(&statement, &[&next, &revision]).await.map_err(failed)?;
+    }
+    Ok(answers)
+}
+
+/// Runs `work` on a connection within the deadline. After a missed deadline the connection is closed.
+async fn within<T>(
+    mut client: Object,
+    work: impl AsyncFnOnce(&mut Object) -> Result<T, DbError>,
+) -> Result<T, DbError> {
+    match tokio::time::timeout(DEADLINE, work(&mut client)).await {
+        Ok(result) => result,
+        Err(_) => {
+            drop(Object::take(client));
+            Err(DbError::Unavailable("the database does not answer in time".to_owned()))
+        }
+    }
+}
+
+fn borrowed(args: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+    args.iter().map(|value| value as _).collect()
+}
+
+fn tls() -> rustls::ClientConfig {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    #[expect(clippy::expect_used, reason = "fails only if the provider supported no protocol version at all")]
+    rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("aws-lc-rs supports TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+fn stopped() -> DbError {
+    DbError::Unavailable("it is stopping".to_owned())
+}
+
+fn unreachable(error: deadpool_postgres::PoolError) -> DbError {
+    match error {
+        deadpool_postgres::PoolError::Backend(error) => failed(error),
+        deadpool_postgres::PoolError::Timeout(_) => DbError::Unavailable("no connection in time".to_owned()),
+        _ => DbError::Unavailable("no connection".to_owned()),
+    }
+}
+
+pub(crate) fn failed(error: tokio_postgres::Error) -> DbError {
+    let Some(state) = error.code() else {
+        // Without a state it did not come from the server. Either the connection is gone or was never made, or a
+        // value could not be sent as what the statement takes it for.
+        let mismatch = error.source().is_some_and(|source| source.is::<tokio_postgres::types::WrongType>());
+        return if mismatch {
+            DbError::Refused(Box::new(error))
+        } else {
+            DbError::Unavailable("the database cannot be reached".to_owned())
+        };
+    };
+    // Classes of SQLSTATE (PostgreSQL 15, appendix A): 08 connection, 53 resources, 57 operator, 25006 read-only.
+    let class = state.code().get(..2).unwrap_or_default();
+    match state {
+        state if *state == SqlState::UNIQUE_VIOLATION => DbError::Conflict,
+        state
+            if *state == SqlState::T_R_DEADLOCK_DETECTED || *state == SqlState::T_R_SERIALIZATION_FAILURE =>
+        {
+            DbError::Unavailable("two changes met; try again".to_owned())
+        }
+        state if *state == SqlState::READ_ONLY_SQL_TRANSACTION => {
+            DbError::Unavailable("the database is read-only".to_owned())
+        }
+        _ if matches!(class, "08" | "53" | "57" | "58" | "28") => {
+            DbError::Unavailable(format!("the database answers with state {}", state.code()))
+        }
+        _ => DbError::Refused(Box::new(error)),
+    }
+}
+
+/// Callers are told within two seconds that the store is gone; the rest is for writing the answer.
+const DEADLINE: Duration = Duration::from_millis(1_700);
+/// Connections. Groups of events share one; the rest are for changes and look-ups.
+const POOL: usize = 16;
+const QUEUE: usize = 4096;
+const BATCH: usize = 256;

@@ -1,0 +1,170 @@
+//! Refreshes: what was sent to a provider, and what came back too late to be recorded on its grant.
+
+use carnet_model::{Id, Time, kind};
+
+use crate::db::{Db, DbError};
+use crate::row::{FromRow, Row, args};
+use crate::write::Step;
+
+/// An attempt whose end is not recorded.
+#[derive(Clone, Debug)]
+pub struct OpenRefresh {
+    /// `rfo_…`
+    pub id: Id<kind::RefreshOperation>,
+    /// The team of its grant.
+    pub team: Id<kind::Team>,
+    /// The grant.
+    pub grant: Id<kind::Grant>,
+    /// The lease it ran under.
+    pub fence: i64,
+    /// Which refresh token it presented.
+    pub rt_version: i64,
+    /// When it was about to be sent.
+    pub sent_at: Time,
+    /// Whether the process that sent it saw that no answer came, or was never heard of again.
+    pub lost: bool,
+}
+
+/// New tokens whose grant had moved on.
+#[derive(Clone, Debug)]
+pub struct Orphan {
+    /// The attempt that brought them.
+    pub id: Id<kind::RefreshOperation>,
+    /// The team of the grant.
+    pub team: Id<kind::Team>,
+    /// The grant.
+    pub grant: Id<kind::Grant>,
+    /// The version of the refresh token that was presented for them.
+    pub rt_version: i64,
+    /// The envelope.
+    pub held: Vec<u8>,
+    /// When they were kept.
+    pub created_at: Time,
+}
+
+impl FromRow for OpenRefresh {
+    const TABLE: &'static str = "refresh_operations";
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        Ok(Self {
+            id: row.get(0)?,
+            team: row.get(1)?,
+            grant: row.get(2)?,
+            fence: row.get(3)?,
+            rt_version: row.get(4)?,
+            sent_at: row.get(5)?,
+            lost: row.parsed(6, |state| match state {
+                "sent" => Some(false),
+                "lost" => Some(true),
+                _ => None,
+            })?,
+        })
+    }
+}
+
+impl FromRow for Orphan {
+    const TABLE: &'static str = "refresh_orphans";
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        Ok(Self {
+            id: row.get(0)?,
+            team: row.get(1)?,
+            grant: row.get(2)?,
+            rt_version: row.get(3)?,
+            held: row.get(4)?,
+            created_at: row.get(5)?,
+        })
+    }
+}
+
+/// Records the intent to present a refresh token, before it is presented.
+pub fn intend(open: &OpenRefresh) -> Step {
+    Step::one(
+        "insert into refresh_operations (id, team, grant_id, fence, rt_version, state, sent_at, ended_at) \
+         values ($1, $2, $3, $4, $5, 'sent', $6, null)",
+        args![open.id, open.team, open.grant, open.fence, open.rt_version, open.sent_at],
+    )
+}
+
+/// Records that the answer is known, whatever it was. Ended attempts of the grant go.
+pub fn end(team: Id<kind::Team>, grant: Id<kind::Grant>, rt_version: i64) -> Step {
+    Step::any(
+        "delete from refresh_operations where team = $1 and grant_id = $2 and rt_version <= $3",
+        args![team, grant, rt_version],
+    )
+}
+
+/// Records that the attempt certainly did not reach the provider.
+pub fn cancel(id: Id<kind::RefreshOperation>) -> Step {
+    Step::any("delete from refresh_operations where id = $1", args![id])
+}
+
+/// Records that the request may have been received and no answer came.
+pub fn lose(id: Id<kind::RefreshOperation>) -> Step {
+    Step::any("update refresh_operations set state = 'lost' where id = $1", args![id])
+}
+
+/// The attempts on a grant whose end is not known, oldest first.
+pub async fn open_of(
+    db: &Db,
+    team: Id<kind::Team>,
+    grant: Id<kind::Grant>,
+) -> Result<Vec<OpenRefresh>, DbError> {
+    db.all(
+        "select id, team, grant_id, fence, rt_version, sent_at, state from refresh_operations \
+         where team = $1 and grant_id = $2 order by sent_at",
+        args![team, grant],
+    )
+    .await
+}
+
+/// Attempts sent before `before` that nobody has ended, oldest first.
+pub async fn stranded(db: &Db, before: Time, limit: i64) -> Result<Vec<OpenRefresh>, DbError> {
+    db.all(
+        "select id, team, grant_id, fence, rt_version, sent_at, state from refresh_operations \
+         where state = 'sent' and sent_at < $1 order by sent_at limit $2",
+        args![before, limit],
+    )
+    .await
+}
+
+/// Keeps new tokens that could not be recorded on their grant.
+pub fn keep_orphan(orphan: &Orphan) -> Step {
+    Step::one(
+        "insert into refresh_orphans (id, team, grant_id, rt_version, held, created_at) values ($1, $2, $3, $4, $5, $6)",
+        args![
+            orphan.id,
+            orphan.team,
+            orphan.grant,
+            orphan.rt_version,
+            orphan.held.clone(),
+            orphan.created_at
+        ],
+    )
+}
+
+/// The orphans of a grant, newest first.
+pub async fn orphans_of(
+    db: &Db,
+    team: Id<kind::Team>,
+    grant: Id<kind::Grant>,
+) -> Result<Vec<Orphan>, DbError> {
+    db.all(
+        "select id, team, grant_id, rt_version, held, created_at from refresh_orphans \
+         where team = $1 and grant_id = $2 order by created_at desc",
+        args![team, grant],
+    )
+    .await
+}
+
+/// All orphans, oldest first.
+pub async fn orphans(db: &Db, limit: i64) -> Result<Vec<Orphan>, DbError> {
+    db.all(
+        "select id, team, grant_id, rt_version, held, created_at from refresh_orphans order by created_at limit $1",
+        args![limit],
+    )
+    .await
+}
+
+/// Drops an orphan that was adopted or proved dead.
+pub fn drop_orphan(id: Id<kind::RefreshOperation>) -> Step {
+    Step::one("delete from refresh_orphans where id = $1", args![id])
+}

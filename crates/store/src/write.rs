@@ -1,0 +1,167 @@
+//! Changes: statements with what each must find, and the events that record them.
+
+use aws_lc_rs::digest;
+use carnet_model::audit::AuditEvent;
+use carnet_model::{Env, Id, Time, kind};
+
+use crate::row::{Sql, Value, json};
+
+/// Counts changes of the rules (connectors, links, issuers, tokens, grants withdrawn). Grows by one per such change.
+pub type Revision = i64;
+
+/// What a step must find; otherwise the whole write is undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// Any number of rows.
+    Any,
+    /// Exactly this many.
+    Rows(u64),
+}
+
+/// One statement of a write.
+#[derive(Debug)]
+pub struct Step {
+    pub(crate) sql: Sql,
+    pub(crate) args: Vec<Value>,
+    pub(crate) expect: Expect,
+}
+
+impl Step {
+    /// A statement that may touch any number of rows.
+    pub fn any(sql: impl Into<Sql>, args: Vec<Value>) -> Self {
+        Self { sql: sql.into(), args, expect: Expect::Any }
+    }
+
+    /// A statement that must touch exactly one row: the compare-and-swap of this store.
+    pub fn one(sql: impl Into<Sql>, args: Vec<Value>) -> Self {
+        Self { sql: sql.into(), args, expect: Expect::Rows(1) }
+    }
+}
+
+/// A change: all of it or nothing.
+#[derive(Debug, Default)]
+pub struct Write {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) events: Vec<EventRow>,
+    pub(crate) revises: bool,
+    pub(crate) only_at: Option<Revision>,
+}
+
+impl Write {
+    /// A write without steps and events.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a statement.
+    #[must_use]
+    pub fn step(mut self, step: Step) -> Self {
+        self.steps.push(step);
+        self
+    }
+
+    /// Adds statements.
+    #[must_use]
+    pub fn steps(mut self, steps: impl IntoIterator<Item = Step>) -> Self {
+        self.steps.extend(steps);
+        self
+    }
+
+    /// Adds an audit event.
+    #[must_use]
+    pub fn event(mut self, env: &Env, event: &AuditEvent) -> Self {
+        self.events.push(EventRow::new(env, event));
+        self
+    }
+
+    /// Says that this changes the rules by which callers are recognised and requests decided.
+    #[must_use]
+    pub fn revises(mut self) -> Self {
+        self.revises = true;
+        self
+    }
+
+    /// Commits only if the rules are still those of `revision`; otherwise fails with [`crate::DbError::Stale`].
+    #[must_use]
+    pub fn only_at(mut self, revision: Revision) -> Self {
+        self.only_at = Some(revision);
+        self
+    }
+}
+
+/// What a committed write tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The revision after it.
+    pub revision: Revision,
+    /// The sequence number of its first event, if it had any.
+    pub first_seq: Option<i64>,
+}
+
+/// An event ready for its table. The payload can be erased later; what is committed to stays.
+#[derive(Debug)]
+pub(crate) struct EventRow {
+    at: Time,
+    team: Option<Id<kind::Team>>,
+    actor: String,
+    action: &'static str,
+    target: Option<String>,
+    outcome: &'static str,
+    request: Option<Id<kind::Request>>,
+    commitment: [u8; 32],
+    salt: [u8; 32],
+    payload: String,
+}
+
+impl EventRow {
+    fn new(env: &Env, event: &AuditEvent) -> Self {
+        let salt = env.bytes::<32>();
+        let payload = json(&event.detail);
+        let mut hash = digest::Context::new(&digest::SHA256);
+        hash.update(&salt);
+        hash.update(payload.as_bytes());
+        let mut commitment = [0; 32];
+        commitment.copy_from_slice(hash.finish().as_ref());
+        Self {
+            at: event.at,
+            team: event.team,
+            actor: json(&event.actor),
+            action: event.action.as_str(),
+            target: event.target.clone(),
+            outcome: event.outcome.as_str(),
+            request: event.request,
+            commitment,
+            salt,
+            payload,
+        }
+    }
+
+    /// The parameters of [`INSERT_EVENT`] at this place in the log.
+    pub(crate) fn args(self, seq: i64) -> Vec<Value> {
+        crate::row::args![
+            seq,
+            self.at,
+            self.team,
+            self.actor,
+            self.action,
+            self.target,
+            self.outcome,
+            self.request,
+            self.commitment,
+            self.salt.to_vec(),
+            self.payload,
+        ]
+    }
+}
+
+pub(crate) const INSERT_EVENT: &str = "insert into audit_events \
+    (seq, at, team, actor, action, target, outcome, request, commitment, salt, payload) \
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+
+/// Locks the head of the log. Always the last lock a write takes, so that two writes cannot wait for each other.
+pub(crate) const HEAD: Sql = Sql {
+    lite: "select next_seq, revision from audit_head where one = 1",
+    pg: "select next_seq, revision from audit_head where one = 1 for update",
+};
+
+pub(crate) const MOVE_HEAD: &str = "update audit_head set next_seq = $1, revision = $2 where one = 1";

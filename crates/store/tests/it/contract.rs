@@ -1,0 +1,117 @@
+use carnet_model::audit::{Action, AuditEvent};
+use carnet_model::{Env, Id, Slug, Time};
+use carnet_store::people::{self, Team};
+use carnet_store::{Db, DbError, Step, Write, audit};
+
+use crate::stores;
+
+fn team(env: &Env, slug: &str) -> Team {
+    Team { id: env.id(), slug: Slug::parse(slug).unwrap(), name: slug.to_owned(), created_at: env.now() }
+}
+
+fn event(env: &Env, team: &Team) -> AuditEvent {
+    AuditEvent::of_system(env.now(), Action::TeamCreate).in_team(team.id).on(team.id)
+}
+
+async fn add(db: &Db, env: &Env, team: &Team) -> Result<carnet_store::Written, DbError> {
+    db.write(Write::new().step(people::insert_team(team)).event(env, &event(env, team))).await
+}
+
+#[tokio::test]
+async fn a_write_is_whole_or_not_at_all() {
+    let env = Env::system();
+    for (name, db, _keep) in stores().await.0 {
+        let (a, b) = (team(&env, "a"), team(&env, "b"));
+        add(&db, &env, &a).await.unwrap();
+        // The second step meets a row that exists: the first is undone, and so is the event.
+        let twice = Write::new()
+            .step(people::insert_team(&b))
+            .step(people::insert_team(&a))
+            .event(&env, &event(&env, &b));
+        assert!(matches!(db.write(twice).await, Err(DbError::Conflict)), "{name}");
+        assert!(people::team(&db, b.id).await.unwrap().is_none(), "{name}");
+        // A step that finds nothing.
+        let nobody = Step::one(
+            "delete from teams where id = $1",
+            vec![Id::<carnet_model::kind::Team>::from_bytes([9; 16]).into()],
+        );
+        let unmet = Write::new().step(people::insert_team(&b)).step(nobody);
+        assert!(matches!(db.write(unmet).await, Err(DbError::Unmet(1))), "{name}");
+        assert!(people::team(&db, b.id).await.unwrap().is_none(), "{name}");
+        assert_eq!(audit::extent(&db).await.unwrap(), (1, 1), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_is_dense_under_many_writers_and_failures() {
+    let env = Env::system();
+    for (name, db, _keep) in stores().await.0 {
+        let own = team(&env, "own");
+        add(&db, &env, &own).await.unwrap();
+        let tasks: Vec<_> = (0..200)
+            .map(|i| {
+                let (db, env, own) = (db.clone(), env.clone(), own.clone());
+                tokio::task::spawn(async move {
+                    match i % 4 {
+                        0 => drop(add(&db, &env, &own).await.unwrap_err()),
+                        1 => drop(add(&db, &env, &team(&env, &format!("t{i}"))).await.unwrap()),
+                        2 => drop(
+                            db.write(Write::new().event(&env, &event(&env, &own)).only_at(-1))
+                                .await
+                                .unwrap_err(),
+                        ),
+                        _ => drop(db.write(Write::new().event(&env, &event(&env, &own))).await.unwrap()),
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(audit::extent(&db).await.unwrap(), (101, 101), "{name}");
+        let events = audit::after(&db, own.id, 0, &audit::Filter::default(), 1000).await.unwrap();
+        assert_eq!(events.len(), 51, "{name}");
+        assert!(events.windows(2).all(|pair| pair[0].seq < pair[1].seq));
+    }
+}
+
+#[tokio::test]
+async fn a_decision_made_against_older_rules_is_not_recorded() {
+    let env = Env::system();
+    for (name, db, _keep) in stores().await.0 {
+        let own = team(&env, "own");
+        add(&db, &env, &own).await.unwrap();
+        let decided_at = db.revision();
+        let same = db.write(Write::new().event(&env, &event(&env, &own)).only_at(decided_at)).await.unwrap();
+        assert_eq!((same.revision, same.first_seq), (decided_at, Some(2)), "{name}");
+        let changed = db.write(Write::new().event(&env, &event(&env, &own)).revises()).await.unwrap();
+        assert_eq!(changed.revision, decided_at + 1, "{name}");
+        assert_eq!(db.revision(), decided_at + 1, "{name}");
+        let late = db.write(Write::new().event(&env, &event(&env, &own)).only_at(decided_at)).await;
+        assert!(matches!(late, Err(DbError::Stale(present)) if present == decided_at + 1), "{name}");
+        assert_eq!(audit::extent(&db).await.unwrap(), (3, 3), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_event_commits_to_can_be_recomputed() {
+    use aws_lc_rs::digest;
+    let env = Env::system();
+    for (name, db, _keep) in stores().await.0 {
+        let own = team(&env, "own");
+        let mut said = event(&env, &own).with("scopes", "a b").with("n", 7);
+        said.at = Time::from_millis(1);
+        db.write(Write::new().event(&env, &said)).await.unwrap();
+        let [found] = &audit::before(&db, own.id, None, &audit::Filter::default(), 9).await.unwrap()[..]
+        else {
+            panic!("{name}")
+        };
+        assert_eq!(found.detail, Some(serde_json::json!({"scopes": "a b", "n": 7})), "{name}");
+        assert_eq!(
+            (found.seq, found.at, found.action.as_str()),
+            (1, Time::from_millis(1), "team.create"),
+            "{name}"
+        );
+        assert_ne!(found.commitment.as_slice(), digest::digest(&digest::SHA256, b"").as_ref(), "{name}");
+    }
+}

@@ -1,0 +1,74 @@
+use carnet_model::audit::{Action, AuditEvent};
+use carnet_model::{Env, Slug};
+use carnet_store::people::{self, Team};
+use carnet_store::{Db, Location, OpenError, Write, audit};
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_reopening() {
+    let env = Env::system();
+    let folder = tempfile::tempdir().unwrap();
+    let place = Location::Folder(folder.path().to_owned());
+    for round in 1..=3 {
+        let db = Db::open(&place, &env).await.unwrap();
+        let team = Team {
+            id: env.id(),
+            slug: Slug::parse(&format!("t{round}")).unwrap(),
+            name: String::new(),
+            created_at: env.now(),
+        };
+        let event = AuditEvent::of_system(env.now(), Action::TeamCreate);
+        db.write(Write::new().step(people::insert_team(&team)).event(&env, &event)).await.unwrap();
+        assert_eq!(audit::extent(&db).await.unwrap(), (round, round));
+        db.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_folder_belongs_to_one_process_at_a_time() {
+    let env = Env::system();
+    let folder = tempfile::tempdir().unwrap();
+    let place = Location::Folder(folder.path().to_owned());
+    let first = Db::open(&place, &env).await.unwrap();
+    assert!(matches!(Db::open(&place, &env).await, Err(OpenError::InUse(_))));
+    drop(first);
+    Db::open(&place, &env).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_of_a_newer_carnet_is_refused() {
+    let env = Env::system();
+    let folder = tempfile::tempdir().unwrap();
+    let place = Location::Folder(folder.path().to_owned());
+    drop(Db::open(&place, &env).await.unwrap());
+    let file = rusqlite::Connection::open(folder.path().join("carnet.db")).unwrap();
+    file.execute("insert into schema_migrations values (999, 'later', '', 0)", []).unwrap();
+    drop(file);
+    assert!(matches!(Db::open(&place, &env).await, Err(OpenError::Newer { found: 999, .. })));
+}
+
+#[tokio::test]
+async fn the_bundled_sqlite_has_the_wal_fix() {
+    // The WAL-reset bug was mended in 3.51.3; two connections of one process are its shape.
+    assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
+}
+
+#[tokio::test]
+async fn the_data_folder_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let env = Env::system();
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("a/b");
+    let _db = Db::open(&Location::Folder(data.clone()), &env).await.unwrap();
+    assert_eq!(std::fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_and_a_server_that_is_gone_are_told_apart() {
+    let env = Env::system();
+    let open = |url: &str| Location::Postgres(url.to_owned());
+    assert!(matches!(Db::open(&open("nonsense://x"), &env).await, Err(OpenError::Address(_))));
+    let begun = std::time::Instant::now();
+    let gone = Db::open(&open("postgres://postgres@127.0.0.1:1/x"), &env).await;
+    assert!(matches!(gone, Err(OpenError::Db(error)) if error.is_unavailable()));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(2));
+}
