@@ -10,6 +10,7 @@ use crate::run::{cargo, say};
 /// From the ground up. A crate that is not in the list may not exist.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("testpg", &[]),
     ("egress", &["model"]),
     ("vault", &["model"]),
     ("identity", &["model", "egress"]),
@@ -20,44 +21,41 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("engine", &["model", "egress", "vault", "identity", "store", "providers"]),
     ("api", &["model", "engine"]),
     ("dashboard", &["model", "engine"]),
-    (
-        "testkit",
-        &[
-            "model",
-            "egress",
-            "vault",
-            "identity",
-            "store",
-            "providers",
-            "sdk",
-            "demo",
-            "engine",
-            "api",
-            "dashboard",
-        ],
-    ),
-    (
-        "carnet",
-        &[
-            "model",
-            "egress",
-            "vault",
-            "identity",
-            "store",
-            "providers",
-            "sdk",
-            "demo",
-            "engine",
-            "api",
-            "dashboard",
-            "testkit",
-        ],
-    ),
-    ("xtask", &["model"]),
+    ("testkit", PRODUCT),
+    ("carnet", PRODUCT),
+    ("xtask", &["model", "testpg"]),
 ];
 
-/// A crate and what it uses of ours, development dependencies included.
-type Graph = BTreeMap<String, Vec<String>>;
+/// Everything below the binary.
+const PRODUCT: &[&str] = &[
+    "model",
+    "egress",
+    "vault",
+    "identity",
+    "store",
+    "providers",
+    "sdk",
+    "demo",
+    "engine",
+    "api",
+    "dashboard",
+];
+
+/// What tests may use besides, and nothing that is shipped.
+const FOR_TESTS: &[(&str, &[&str])] = &[
+    ("store", &["testpg"]),
+    ("engine", &["testpg"]),
+    ("testkit", &["testpg"]),
+    ("carnet", &["testpg", "testkit"]),
+];
+
+/// A crate and what it uses of ours.
+type Graph = BTreeMap<String, Vec<Arrow>>;
+
+struct Arrow {
+    to: String,
+    for_tests: bool,
+}
 
 /// Reads the present graph and refuses what is not allowed.
 pub(crate) fn run() -> Result<()> {
@@ -86,7 +84,11 @@ fn parse(metadata: &Value) -> Result<Graph> {
         .map(|package| {
             let ours = list(package, "dependencies");
             let ours = ours.iter().filter(|one| one.get("path").is_some_and(Value::is_string));
-            Ok((name(package).context("a package without a name")?, ours.filter_map(name).collect()))
+            let arrow = |one: &Value| {
+                let for_tests = one.get("kind").and_then(Value::as_str) == Some("dev");
+                name(one).map(|to| Arrow { to, for_tests })
+            };
+            Ok((name(package).context("a package without a name")?, ours.filter_map(arrow).collect()))
         })
         .collect()
 }
@@ -96,20 +98,26 @@ fn short(package: &str) -> String {
 }
 
 fn faults(graph: &Graph) -> Vec<String> {
-    let allowed: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();
     let mut wrong = Vec::new();
-    for (from, uses) in graph {
-        let Some(may) = allowed.get(from.as_str()) else {
+    for (from, arrows) in graph {
+        let Some(always) = row(ALLOWED, from) else {
             wrong.push(format!("{from} is not in the list of crates"));
             continue;
         };
-        wrong.extend(
-            uses.iter()
-                .filter(|to| !may.contains(&to.as_str()))
-                .map(|to| format!("{from} → {to} is not allowed")),
-        );
+        let in_tests = row(FOR_TESTS, from).unwrap_or_default();
+        let refused = arrows.iter().filter(|arrow| {
+            let listed = |list: &[&str]| list.contains(&arrow.to.as_str());
+            // The test kit itself is never shipped.
+            let tests = arrow.for_tests || from == "testkit";
+            !(listed(always) || tests && listed(in_tests))
+        });
+        wrong.extend(refused.map(|arrow| format!("{from} → {} is not allowed", arrow.to)));
     }
     wrong
+}
+
+fn row(list: &[(&str, &'static [&'static str])], from: &str) -> Option<&'static [&'static str]> {
+    list.iter().find(|(name, _)| *name == from).map(|(_, to)| *to)
 }
 
 #[cfg(test)]
@@ -136,10 +144,19 @@ mod tests {
     fn an_upward_arrow_and_an_unknown_crate_are_told() {
         let metadata = serde_json::json!({"packages": [
             {"name": "carnet-store", "dependencies": [
-                {"name": "carnet-engine", "path": "/x", "kind": "dev"}, {"name": "serde", "path": null}]},
+                {"name": "carnet-engine", "path": "/x", "kind": "dev"}, {"name": "serde", "path": null},
+                {"name": "carnet-testpg", "path": "/x", "kind": "dev"}]},
+            {"name": "carnet-engine", "dependencies": [{"name": "carnet-testpg", "path": "/x", "kind": null}]},
             {"name": "carnet-helpers", "dependencies": []},
         ]});
         let told = faults(&parse(&metadata).unwrap());
-        assert_eq!(told, ["helpers is not in the list of crates", "store → engine is not allowed"]);
+        assert_eq!(
+            told,
+            [
+                "engine → testpg is not allowed",
+                "helpers is not in the list of crates",
+                "store → engine is not allowed"
+            ]
+        );
     }
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use carnet_testpg::Server;
 
 use crate::run::{cargo, command, find, output, root, say, succeed, variable};
 
@@ -27,7 +28,7 @@ pub(crate) enum Need {
 }
 
 /// Says "run without PostgreSQL, I know". For a laptop; refused where `CI` is set.
-const SKIP_POSTGRES: &str = "CARNET_TEST_SKIP_POSTGRES";
+pub(crate) const SKIP_POSTGRES: &str = "CARNET_TEST_SKIP_POSTGRES";
 
 impl Need {
     /// Makes it so, or says what to install.
@@ -50,18 +51,6 @@ fn cargo_tool(package: &str, verb: &str) -> Result<()> {
     succeed(cargo().args(["install", "--locked", package]))
 }
 
-/// The folder of PostgreSQL's server binaries: where Debian keeps the newest, else what stands in the search path.
-fn postgres_binaries() -> Option<PathBuf> {
-    let newest = fs::read_dir("/usr/lib/postgresql").ok().into_iter().flatten().filter_map(|entry| {
-        let folder = entry.ok()?.path();
-        let version: u32 = folder.file_name()?.to_str()?.parse().ok()?;
-        let binaries = folder.join("bin");
-        binaries.join("initdb").is_file().then_some((version, binaries))
-    });
-    let found = newest.max().map(|(_, binaries)| binaries);
-    found.or_else(|| find(&["initdb"])?.parent().map(Path::to_owned))
-}
-
 /// Whether the tests on PostgreSQL are left out.
 pub(crate) fn without_postgres() -> bool {
     variable(SKIP_POSTGRES).is_some() && variable("CI").is_none()
@@ -72,11 +61,19 @@ fn postgres() -> Result<()> {
         say(&format!("!! {SKIP_POSTGRES} is set: NOTHING IS TESTED ON POSTGRESQL"));
         return Ok(());
     }
-    let found = postgres_binaries();
-    found.map(drop).context(format!(
-        "PostgreSQL's server binaries (initdb, postgres) are missing, and half of the store cannot be tested without \
-         them.\nOn Debian: apt-get install postgresql-15. On a laptop, and nowhere else: {SKIP_POSTGRES}=1"
-    ))
+    // Started and ended once: that the binaries are there does not say that they run.
+    postgres_server().map(drop)
+}
+
+/// One server for every test of a run; it ends when dropped.
+pub(crate) fn postgres_server() -> Result<Server> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(Server::start()).with_context(|| {
+        format!(
+            "half of the store cannot be tested without PostgreSQL. On Debian: apt-get install postgresql-15. \
+             On a laptop, and nowhere else: {SKIP_POSTGRES}=1"
+        )
+    })
 }
 
 fn node() -> Result<()> {

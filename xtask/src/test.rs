@@ -171,10 +171,16 @@ fn doc(_: &Asked) -> Result<()> {
 
 fn unit(asked: &Asked) -> Result<()> {
     let mut nextest = cargo();
-    nextest.args(["nextest", "run", "--locked", "--workspace"]);
+    nextest.args(["nextest", "run", "--locked", "--workspace"]).env_remove(needs::SKIP_POSTGRES);
     if asked.long {
         nextest.env("CARNET_TEST_LONG", "1");
     }
+    // Every test is a process of its own; without this each would start a server of its own.
+    let server = if needs::without_postgres() { None } else { Some(needs::postgres_server()?) };
+    match &server {
+        Some(server) => nextest.env("CARNET_TEST_POSTGRES", server.url()),
+        None => nextest.env(needs::SKIP_POSTGRES, "1"),
+    };
     succeed(&mut nextest)
 }
 

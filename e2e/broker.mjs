@@ -1,0 +1,150 @@
+// A `carnet dev` of our own: started on a free port in an empty folder, asked over HTTP, ended by its process id.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const BINARY = process.env.CARNET_BIN ?? fileURLToPath(new URL('../target/debug/carnet', import.meta.url));
+const START_MS = 60_000;
+
+/** A port nobody listens on at the moment. */
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Starts a broker. `flags` are further words of the command line, `env` further variables. */
+export async function startBroker({ flags = [], env = {} } = {}) {
+  const folder = await mkdtemp(join(tmpdir(), 'carnet-e2e-'));
+  const data = join(folder, 'data');
+  const port = await freePort();
+  const child = spawn(BINARY, ['dev', '--data', data, '--port', String(port), '--no-open', ...flags], {
+    cwd: folder,
+    env: { PATH: process.env.PATH, HOME: folder, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let log = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += chunk));
+  let failure;
+  child.on('error', (error) => (failure = error));
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+
+  for (const start = Date.now(); ; await sleep(50)) {
+    if (failure) throw failure;
+    if (child.exitCode !== null) throw new Error(`carnet dev ended with ${child.exitCode}:\n${log}`);
+    if (await ready(port)) break;
+    if (Date.now() - start > START_MS) throw new Error(`carnet dev is not ready after ${START_MS} ms:\n${log}`);
+  }
+  const dev = JSON.parse(await readFile(join(data, 'dev.json'), 'utf8'));
+  const stop = async () => {
+    child.kill('SIGTERM');
+    const late = sleep(20_000, 'late', { ref: false });
+    if ((await Promise.race([ended, late])) === 'late') child.kill('SIGKILL');
+    await ended;
+    process.removeListener('exit', kill);
+    await rm(folder, { recursive: true, force: true });
+    return child.exitCode;
+  };
+  return new Broker(dev, { folder, data, pid: child.pid, log: () => log, stop });
+}
+
+async function ready(port) {
+  try {
+    return (await fetch(`http://127.0.0.1:${port}/readyz`)).ok;
+  } catch {
+    return false;
+  }
+}
+
+/** One answer of the HTTP API. */
+class Answer {
+  constructor(status, headers, text) {
+    this.status = status;
+    this.headers = headers;
+    this.text = text;
+    this.body = /json/.test(headers.get('content-type') ?? '') ? JSON.parse(text) : undefined;
+  }
+
+  get code() {
+    return this.body?.error?.code;
+  }
+
+  /** Fails with the whole answer unless the status, and for refusals the code, is as expected. */
+  is(status, code) {
+    const got = code ? [this.status, this.code] : this.status;
+    assert.deepEqual(got, code ? [status, code] : status, `answered ${this.status} ${this.text}`);
+    if (this.status >= 400) assert.equal(typeof this.body?.error?.message, 'string', this.text);
+    return this;
+  }
+}
+
+class Broker {
+  /** What must never be in an answer of the management API. */
+  secrets = new Set();
+  #requests = new Set();
+
+  constructor(dev, process) {
+    Object.assign(this, process);
+    this.dev = dev;
+    this.url = dev.url;
+  }
+
+  /** A request with what holds for all of them checked. `as` is a bearer; `null` sends none. */
+  async api(method, path, { as = this.dev.accessToken, json, raw, headers = {} } = {}) {
+    const sent = { ...(as && { authorization: `Bearer ${as}` }), ...headers };
+    if (json !== undefined) sent['content-type'] ??= 'application/json';
+    const body = json === undefined ? raw : JSON.stringify(json);
+    const got = await fetch(this.url + path, { method, headers: sent, body, redirect: 'manual' });
+    const answer = new Answer(got.status, got.headers, await got.text());
+    const told = `${method} ${path} -> ${answer.status} ${answer.text}`;
+    const id = got.headers.get('x-request-id');
+    assert.match(id ?? '', /^req_[0-9A-Za-z]+$/, told);
+    assert.ok(!this.#requests.has(id), `request id given twice: ${id}`);
+    this.#requests.add(id);
+    if (answer.status === 204) {
+      assert.equal(got.headers.get('content-type'), null, `204 with a content type makes the official CLI repeat it: ${told}`);
+      assert.equal(answer.text, '', told);
+    }
+    if (!path.startsWith('/v1/connect/token/')) {
+      for (const secret of this.secrets) assert.ok(!answer.text.includes(secret), `a secret in an answer: ${told}`);
+    }
+    return answer;
+  }
+
+  /** A token of a connector for a subject, asked as the development workload. */
+  token(connector, subject, more = {}, as = this.dev.oidcToken) {
+    const json = { subject, scopes: ['*'], ...more };
+    return this.api('POST', `/v1/connect/token/${encodeURIComponent(connector)}`, { as, json });
+  }
+
+  /** A consent request. */
+  authorize(connector, subject, more = {}, as = this.dev.oidcToken) {
+    const json = { subject, scopes: ['*'], ...more };
+    return this.api('POST', `/v1/connect/authorize/${encodeURIComponent(connector)}`, { as, json });
+  }
+
+  revoke(connector, json, as = this.dev.oidcToken) {
+    return this.api('DELETE', `/v1/connect/connectors/${encodeURIComponent(connector)}/tokens`, { as, json });
+  }
+
+  /** Creates a connector, linked to the development project in all environments unless told otherwise. */
+  async connector(json) {
+    const answer = await this.api('POST', '/v1/connect/connectors', { json: { projectId: this.dev.projectId, ...json } });
+    return answer.is(201).body;
+  }
+
+  grants(connector) {
+    return this.api('GET', `/v1/connect/connectors/${encodeURIComponent(connector)}/grants`);
+  }
+}
