@@ -1,1 +1,32 @@
-//! The outside world: definitions, OAuth 2.0 and OIDC as a client, drivers
+//! The outside world: what a third party offers, and how a token is had from it.
+//!
+//! A [`Driver`] knows how connectors of one kind turn what is held into what a caller needs. The engine knows none of
+//! them by name: it asks [`driver`] for the one of a [`ConnectorType`](carnet_model::connector::ConnectorType), hands
+//! in an [`At`] (the connector, its secrets, guarded HTTP, time and dice) and keeps what comes back. Drivers never see
+//! the store or a vault key, never start a task, never retry and never follow a redirect.
+//!
+//! Three rules that the engine must keep, because no driver can:
+//! - what [`Minted::held`] holds is made durable before [`Minted::token`] leaves the process;
+//! - an error that is [in doubt](DriverError::in_doubt) may have used up a refresh token: what to do then follows from
+//!   [`Abilities::rotation`];
+//! - whether the granted scopes are those that were asked for is compared outside, with [`Minted::scopes`].
+//!
+//! [`catalog`] holds what is data about a service: its name, its pages, and what each scope allows in plain words. A
+//! service that speaks plain OAuth 2.0 or takes a key needs nothing but such a file. `oauth` is the protocol, from
+//! discovery to revocation, in pieces that every driver with an OAuth server behind it puts together; `drivers` holds
+//! the drivers, one file each.
+
+pub mod catalog;
+mod driver;
+mod drivers;
+mod fields;
+mod oauth;
+
+pub use driver::ability::{Abilities, TokenAbilities};
+pub use driver::consent::{Callback, ConsentAsk, Granted, InvalidKept, Kept, Step};
+pub use driver::failure::{BadConfiguration, CallbackFault, DriverError, Vendor};
+pub use driver::held::{Access, Held, InvalidHeld};
+pub use driver::mint::{MintAsk, Minted, Revocation};
+pub use driver::secrets::{ConnectorSecrets, InvalidSecrets};
+pub use driver::{Accepted, At, Boxed, Driver, NewConnector};
+pub use drivers::driver;

@@ -1,0 +1,53 @@
+//! What a connector can do, for the engine to decide by and for the wire to tell.
+
+use carnet_model::grant::Rotation;
+use carnet_model::{Scopes, SubjectKind};
+
+/// What a connector can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// For whom it makes tokens.
+    pub subjects: Vec<SubjectKind>,
+    /// Whether it must be installed at a tenant of the provider first.
+    pub installation: bool,
+    /// Whether the provider can be told to forget a grant.
+    pub revocation: bool,
+    /// Tokens of the application itself.
+    pub app: Option<TokenAbilities>,
+    /// Tokens of people.
+    pub user: Option<TokenAbilities>,
+    /// What the provider does with a refresh token that was used.
+    pub rotation: Rotation,
+    /// Whether a refresh kills the access token before it at once, so that nothing may be served from memory meanwhile.
+    pub old_access_dies: bool,
+}
+
+impl Abilities {
+    /// Nothing at all.
+    pub const NONE: Self = Self {
+        subjects: Vec::new(),
+        installation: false,
+        revocation: false,
+        app: None,
+        user: None,
+        rotation: Rotation::Strict,
+        old_access_dies: false,
+    };
+}
+
+/// What can be asked of tokens for one kind of subject.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenAbilities {
+    /// The scopes that are meant when a caller asks for the defaults.
+    pub scopes: Scopes,
+    /// Whether a caller may ask for other scopes than the defaults.
+    pub refinement: bool,
+    /// Whether a token can be bound to resources (RFC 8707).
+    pub resources: bool,
+    /// The types of authorization detail that the provider knows (RFC 9396).
+    pub details: Vec<String>,
+    /// Whether consent means that the person pastes a credential.
+    pub manual_credential: bool,
+    /// Whether one token can reach every installation.
+    pub cross_installation: bool,
+}

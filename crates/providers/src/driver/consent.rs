@@ -1,0 +1,178 @@
+//! A person's consent: what is asked, what must be remembered while the person is away, what comes of it.
+
+use std::collections::BTreeMap;
+
+use carnet_model::{Scopes, SecretBytes, SecretString, Time};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::held::Held;
+
+/// What a person is asked to consent to.
+#[derive(Clone, Debug)]
+pub struct ConsentAsk<'a> {
+    /// The scopes; `None` sends none.
+    pub scopes: Option<Scopes>,
+    /// The engine's one-time state.
+    pub state: &'a SecretString,
+    /// The resources for which access is wanted (RFC 8707).
+    pub resources: Vec<String>,
+    /// The audiences; the connector's default if empty.
+    pub audience: Vec<String>,
+    /// Authorization details (RFC 9396).
+    pub details: Vec<Value>,
+    /// `prompt` for the provider.
+    pub prompt: Option<String>,
+    /// Further parameters for the provider's page. None of the protocol's own can be set here.
+    pub additional_params: BTreeMap<String, String>,
+    /// Who is expected to sign in.
+    pub login_hint: Option<String>,
+}
+
+impl<'a> ConsentAsk<'a> {
+    /// Asks for nothing in particular.
+    pub const fn new(state: &'a SecretString) -> Self {
+        Self {
+            scopes: None,
+            state,
+            resources: Vec::new(),
+            audience: Vec::new(),
+            details: Vec::new(),
+            prompt: None,
+            additional_params: BTreeMap::new(),
+            login_hint: None,
+        }
+    }
+}
+
+/// What the person has to do.
+#[derive(Debug)]
+pub enum Step {
+    /// Go to the provider and come back.
+    Redirect {
+        /// Where to.
+        url: Url,
+        /// What [`Driver::finish`](crate::Driver::finish) needs to know.
+        kept: Kept,
+    },
+    /// Paste a key.
+    PasteKey {
+        /// Where the key is found, in Markdown.
+        instructions: Option<String>,
+    },
+}
+
+/// What is remembered while a person is at the provider. Sealed by the engine.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The PKCE verifier (RFC 7636).
+    pub verifier: Option<SecretString>,
+    /// The nonce that must stand in the ID token.
+    pub nonce: Option<SecretString>,
+    /// The issuer to which the person was sent (RFC 9207 §2.4).
+    pub issuer: Option<String>,
+    /// What was asked for.
+    pub scopes: Option<Scopes>,
+    /// The resources that were asked for; they are named again when the code is redeemed (RFC 8707 §2.2).
+    pub resources: Vec<String>,
+}
+
+/// Bytes that are not a stored [`Kept`].
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("what was kept for a consent cannot be read")]
+pub struct InvalidKept;
+
+impl Kept {
+    /// To be sealed.
+    pub fn to_json(&self) -> SecretBytes {
+        let plain = Plain {
+            verifier: self.verifier.as_ref().map(|text| text.expose().as_str()),
+            nonce: self.nonce.as_ref().map(|text| text.expose().as_str()),
+            issuer: self.issuer.as_deref(),
+            scopes: self.scopes.as_ref(),
+            resources: &self.resources,
+        };
+        super::held::write_json(&plain, 1024)
+    }
+
+    /// From what was sealed.
+    pub fn from_json(json: &[u8]) -> Result<Self, InvalidKept> {
+        let Read { verifier, nonce, issuer, scopes, resources } =
+            serde_json::from_slice(json).map_err(|_| InvalidKept)?;
+        Ok(Self { verifier, nonce, issuer, scopes, resources })
+    }
+}
+
+#[derive(Serialize)]
+struct Plain<'a> {
+    verifier: Option<&'a str>,
+    nonce: Option<&'a str>,
+    issuer: Option<&'a str>,
+    scopes: Option<&'a Scopes>,
+    resources: &'a [String],
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Read {
+    verifier: Option<SecretString>,
+    nonce: Option<SecretString>,
+    issuer: Option<String>,
+    scopes: Option<Scopes>,
+    resources: Vec<String>,
+}
+
+/// What came back from the person.
+#[derive(Debug)]
+pub enum Callback {
+    /// The browser returned with these query parameters, decoded, in order.
+    Redirected {
+        /// Names and values. They hold the authorization code, and so are spent at once.
+        params: Vec<(String, String)>,
+    },
+    /// The person pasted this.
+    Pasted {
+        /// As typed.
+        key: SecretString,
+    },
+}
+
+/// A grant, fresh from the provider.
+#[derive(Debug)]
+pub struct Granted {
+    /// What must be sealed and stored.
+    pub held: Held,
+    /// What was granted: as the provider says, else as asked (RFC 6749 §5.1); `None` if nothing was asked or said.
+    pub scopes: Option<Scopes>,
+    /// The account at the provider, where it says.
+    pub external_subject: Option<String>,
+    /// When the access token ends.
+    pub access_expires_at: Option<Time>,
+    /// When the refresh token ends.
+    pub refresh_expires_at: Option<Time>,
+    /// What the provider calls the person.
+    pub name: Option<String>,
+    /// Further facts for callers.
+    pub metadata: Map<String, Value>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_reads_back() {
+        let kept = Kept {
+            verifier: Some("v".to_owned().into()),
+            nonce: None,
+            issuer: Some("https://idp.example".to_owned()),
+            scopes: Scopes::parse(["a"]).ok(),
+            resources: vec!["https://api.example".to_owned()],
+        };
+        let again = Kept::from_json(kept.to_json().expose()).unwrap();
+        assert_eq!(again.verifier.map(|v| v.expose().clone()).as_deref(), Some("v"));
+        assert_eq!((again.issuer, again.scopes, again.resources), (kept.issuer, kept.scopes, kept.resources));
+        assert_eq!(Kept::from_json(b"{}").unwrap_err(), InvalidKept);
+    }
+}

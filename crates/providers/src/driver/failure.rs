@@ -1,0 +1,169 @@
+//! How things go wrong at a provider, in the terms by which the engine decides what happens next.
+//!
+//! The sentences here are ours. What a provider said is carried beside them, as data, in [`Vendor`].
+
+use carnet_model::SecretString;
+use carnet_model::grant::Cause;
+use serde::Serialize;
+
+/// A configuration that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {why}")]
+pub struct BadConfiguration {
+    /// The field of `data` to change, in dotted form.
+    pub field: String,
+    /// What is wrong with it and what would be right.
+    pub why: String,
+}
+
+/// Why no token came.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// The grant is dead; only the person can make a new one.
+    #[error("{}", cause.sentence())]
+    Gone {
+        /// Why.
+        cause: Cause,
+        /// What the provider said, if it was the provider.
+        vendor: Option<Vendor>,
+    },
+    /// The provider refuses the connector's own credentials. This says nothing about any person's grant.
+    #[error("the provider refuses the connector's own credentials")]
+    ClientRejected {
+        /// What the provider said.
+        vendor: Vendor,
+    },
+    /// The provider could not be reached, or asks to wait.
+    #[error("the provider does not answer, or asks to wait")]
+    Later {
+        /// In how many seconds trying again makes sense, if the provider said.
+        retry_after: Option<u64>,
+        /// Whether the request may have been carried out all the same.
+        in_doubt: bool,
+    },
+    /// The provider answered with something that is not an answer.
+    #[error("the provider answered with something that is not an answer")]
+    Garbage {
+        /// Whether the request may have been carried out all the same.
+        in_doubt: bool,
+    },
+    /// The provider refused this request, and neither the grant nor the client is at fault.
+    #[error("the provider refused the request")]
+    Refused {
+        /// What the provider said.
+        vendor: Vendor,
+    },
+    /// The person said no.
+    #[error("the person did not consent")]
+    Denied,
+    /// What the browser brought back does not complete the consent.
+    #[error(transparent)]
+    Callback(#[from] CallbackFault),
+    /// The connector cannot give what was asked; the sentence names it.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The connector's configuration cannot work: the field, and why.
+    #[error("{0}: {1}")]
+    Misconfigured(String, String),
+}
+
+impl DriverError {
+    /// Whether the provider may have done what was asked, although no answer came: a single-use refresh token may be
+    /// spent.
+    pub const fn in_doubt(&self) -> bool {
+        matches!(self, Self::Later { in_doubt: true, .. } | Self::Garbage { in_doubt: true })
+    }
+}
+
+impl From<BadConfiguration> for DriverError {
+    fn from(bad: BadConfiguration) -> Self {
+        Self::Misconfigured(bad.field, bad.why)
+    }
+}
+
+/// Why a consent cannot be completed with what the browser brought back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallbackFault {
+    /// The answer names another issuer than the one the person was sent to (RFC 9207 §2.4).
+    #[error("the answer comes from another server than the one the person was sent to")]
+    MixUp,
+    /// The server promises to name itself in its answers, and this one does not.
+    #[error("the answer does not name the server that it comes from, although this server always does")]
+    IssuerMissing,
+    /// The connector was pointed at another server between the two steps.
+    #[error("the connector was changed while the person was away")]
+    ServerChanged,
+    /// A parameter appears twice (RFC 6749 §3.1).
+    #[error("the answer has the parameter {0} more than once")]
+    Repeated(&'static str),
+    /// Neither `code` nor `error`.
+    #[error("the answer has no authorization code")]
+    MissingCode,
+    /// The provider does not accept the code: it was used, has expired, or was given to somebody else.
+    #[error("the provider does not accept the authorization code")]
+    CodeRefused {
+        /// What the provider said.
+        vendor: Vendor,
+    },
+    /// A pasted key that cannot be one.
+    #[error("a key has 1 to 16384 printable ASCII characters")]
+    InvalidKey,
+    /// A callback of the wrong kind, or one that does not belong to what was kept.
+    #[error("the answer does not belong to this kind of connector")]
+    Unexpected,
+}
+
+/// A provider's own words: data for `error.vendor`, never part of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Vendor {
+    /// The HTTP status; 0 if the words came through the browser.
+    pub status: u16,
+    /// The provider's error code; empty if there was none.
+    pub error: String,
+    /// The provider's explanation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+impl Vendor {
+    /// Takes a provider's words: without what we sent in confidence, which some servers quote back, then only the
+    /// characters that RFC 6749 §5.2 allows, then at most 200 of them.
+    pub(crate) fn new(status: u16, error: &str, description: Option<&str>, sent: &[SecretString]) -> Self {
+        let description = description.map(|text| clean(text, sent)).filter(|text| !text.is_empty());
+        Self { status, error: clean(error, sent), description }
+    }
+}
+
+/// Text of a provider, fit to be stored and shown as data.
+fn clean(text: &str, sent: &[SecretString]) -> String {
+    let mut text = text.to_owned();
+    // Shorter ones would take ordinary words apart, and say nothing.
+    for secret in sent.iter().map(SecretString::expose).filter(|secret| secret.len() >= 4) {
+        text = text.replace(secret.as_str(), "[secret]");
+    }
+    let allowed = |c: &char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
+    text.chars().filter(allowed).take(LONGEST).collect()
+}
+
+const LONGEST: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_providers_words_are_cut_cleaned_and_never_quote_what_we_sent() {
+        let sent = [SecretString::new("s3cr3t-value".to_owned()), SecretString::new("a".to_owned())];
+        let vendor = Vendor::new(
+            400,
+            "invalid\r\n_client",
+            Some("secret s3cr3t-value is wrong \u{202e}<b>\"x\"</b>"),
+            &sent,
+        );
+        assert_eq!(vendor.error, "invalid_client");
+        assert_eq!(vendor.description.as_deref(), Some("secret [secret] is wrong <b>x</b>"));
+        assert_eq!(Vendor::new(400, &"x".repeat(500), Some(""), &[]).error.len(), 200);
+        assert_eq!(Vendor::new(400, "", Some("\u{1}"), &[]).description, None);
+    }
+}

@@ -1,0 +1,63 @@
+//! A token: what is asked for it, and what comes of it.
+
+use carnet_model::{Scopes, SecretString, Time};
+use serde_json::{Map, Value};
+
+use super::held::Held;
+
+/// What kind of token is wanted.
+#[derive(Clone, Debug)]
+pub enum MintAsk {
+    /// A new one from what is held for the subject.
+    Refresh {
+        /// Fewer scopes than were granted; `None` for all of them.
+        scopes: Option<Scopes>,
+        /// Bound to these (RFC 8707).
+        resources: Vec<String>,
+        /// For these.
+        audience: Vec<String>,
+        /// With these (RFC 9396).
+        details: Vec<Value>,
+    },
+    /// One of the application itself.
+    App {
+        /// These scopes, or for stored keys the label; `None` sends none.
+        scopes: Option<Scopes>,
+        /// Bound to these (RFC 8707).
+        resources: Vec<String>,
+        /// For these; the connector's default if empty.
+        audience: Vec<String>,
+        /// With these (RFC 9396).
+        details: Vec<Value>,
+    },
+}
+
+/// A token, and what changed by making it.
+#[derive(Debug)]
+pub struct Minted {
+    /// The token.
+    pub token: SecretString,
+    /// When it ends; `None` if nobody says.
+    pub expires_at: Option<Time>,
+    /// What it may do: as the provider says, else as asked (RFC 6749 §5.1); `None` if nothing was asked or said.
+    pub scopes: Option<Scopes>,
+    /// What must be durable before the token leaves the process; `None` if nothing changed.
+    pub held: Option<Held>,
+    /// When the refresh token ends, if it is known.
+    pub refresh_expires_at: Option<Time>,
+    /// Further facts for the caller.
+    pub metadata: Map<String, Value>,
+    /// The claims about the person that the connector forwards.
+    pub claims: Map<String, Value>,
+    /// The account at the provider, where it says.
+    pub external_subject: Option<String>,
+}
+
+/// How a revocation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revocation {
+    /// The provider has forgotten the grant.
+    Revoked,
+    /// The provider has no way to be told.
+    NotSupported,
+}

@@ -1,0 +1,113 @@
+//! The secret members of a connector's `data`, apart from the public ones.
+
+use std::collections::BTreeMap;
+
+use carnet_model::{SecretBytes, SecretString};
+use serde_json::{Map, Value};
+
+/// The secrets of a connector. Each is named by the place in `data` where it stood, as a JSON pointer (RFC 6901):
+/// `/clientSecret`, `/values/0/value`.
+#[derive(Debug, Default)]
+pub struct ConnectorSecrets(BTreeMap<String, SecretString>);
+
+/// Bytes that are not stored secrets.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the stored secrets of a connector are not a JSON object of texts")]
+pub struct InvalidSecrets;
+
+impl ConnectorSecrets {
+    /// The secret that stood at `pointer`.
+    pub fn at(&self, pointer: &str) -> Option<&SecretString> {
+        self.0.get(pointer)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// To be sealed.
+    pub fn to_json(&self) -> SecretBytes {
+        let plain: BTreeMap<&str, &str> =
+            self.0.iter().map(|(name, secret)| (name.as_str(), secret.expose().as_str())).collect();
+        let room = self.0.iter().map(|(name, secret)| name.len() + 2 * secret.expose().len() + 8).sum();
+        super::held::write_json(&plain, room)
+    }
+
+    /// From what was sealed.
+    pub fn from_json(json: &[u8]) -> Result<Self, InvalidSecrets> {
+        serde_json::from_slice(json).map(Self).map_err(|_| InvalidSecrets)
+    }
+
+    /// Puts the secrets back where they stood, into public data that is about to be accepted again after a change.
+    /// What the change names itself (`changed`, by top-level member) stays as the change has it.
+    pub fn put_back(&self, data: &mut Map<String, Value>, changed: &Map<String, Value>) {
+        for (pointer, secret) in &self.0 {
+            let mut steps = pointer.trim_start_matches('/').split('/');
+            let Some(first) = steps.next() else { continue };
+            if changed.contains_key(first) {
+                continue;
+            }
+            let text = Value::String(secret.expose().clone());
+            let rest: Vec<&str> = steps.collect();
+            let Some((last, middle)) = rest.split_last() else {
+                data.insert(first.to_owned(), text);
+                continue;
+            };
+            let place = middle.iter().try_fold(data.get_mut(first), |value, step| {
+                Some(match value? {
+                    Value::Array(items) => step.parse::<usize>().ok().and_then(|i| items.get_mut(i)),
+                    Value::Object(members) => members.get_mut(*step),
+                    _ => None,
+                })
+            });
+            if let Some(Some(Value::Object(members))) = place {
+                members.insert((*last).to_owned(), text);
+            }
+        }
+    }
+
+    pub(crate) fn insert(&mut self, pointer: String, secret: SecretString) {
+        self.0.insert(pointer, secret);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn secrets() -> ConnectorSecrets {
+        let mut secrets = ConnectorSecrets::default();
+        secrets.insert("/clientSecret".to_owned(), "s".to_owned().into());
+        secrets.insert("/values/1/value".to_owned(), "k\"1".to_owned().into());
+        secrets
+    }
+
+    #[test]
+    fn secrets_read_back_from_their_json() {
+        let again = ConnectorSecrets::from_json(secrets().to_json().expose()).unwrap();
+        assert_eq!(again.at("/clientSecret").map(|s| s.expose().as_str()), Some("s"));
+        assert_eq!(again.at("/values/1/value").map(|s| s.expose().as_str()), Some("k\"1"));
+        assert_eq!(ConnectorSecrets::from_json(b"[]").unwrap_err(), InvalidSecrets);
+    }
+
+    #[test]
+    fn a_change_keeps_the_secrets_it_does_not_name() {
+        let Value::Object(mut data) = json!({"clientId": "c", "values": [{}, {"scope": "b"}]}) else {
+            unreachable!()
+        };
+        let none = Map::new();
+        secrets().put_back(&mut data, &none);
+        assert_eq!(
+            Value::Object(data),
+            json!({"clientId": "c", "clientSecret": "s", "values": [{}, {"scope": "b", "value": "k\"1"}]})
+        );
+
+        let Value::Object(changed) = json!({"values": [{"value": "new"}]}) else { unreachable!() };
+        let mut data = changed.clone();
+        secrets().put_back(&mut data, &changed);
+        assert_eq!(Value::Object(data), json!({"values": [{"value": "new"}], "clientSecret": "s"}));
+    }
+}

@@ -1,0 +1,268 @@
+//! Keys that do not change by themselves: one or several that the owner stores, or one that each person pastes.
+//!
+//! A stored key goes out as it is. A caller picks one by asking for its label as the scope; when that leaves a choice,
+//! nothing is given. There is no provider to ask and none to revoke at: ending a key is done at the service.
+
+use carnet_egress::Purpose;
+use carnet_model::connector::Connector;
+use carnet_model::grant::{Cause, Rotation};
+use carnet_model::{InvalidLabel, Scopes, SecretString, SubjectKind, Time};
+use serde_json::{Map, Value};
+
+use crate::driver::ability::{Abilities, TokenAbilities};
+use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step};
+use crate::driver::failure::{BadConfiguration, CallbackFault, DriverError};
+use crate::driver::held::Held;
+use crate::driver::mint::{MintAsk, Minted, Revocation};
+use crate::driver::secrets::ConnectorSecrets;
+use crate::driver::{Accepted, At, Boxed, Driver, NewConnector};
+use crate::fields::{Fields, is_credential};
+
+/// The driver of `api-key` connectors.
+pub(super) struct ApiKey;
+
+impl Driver for ApiKey {
+    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>> {
+        Box::pin(async move {
+            let NewConnector { data, http, .. } = ask;
+            let (settings, values) = Settings::read(data)?;
+            for (place, url) in settings.service_urls.iter().enumerate() {
+                http.check(url, Purpose::ProviderApi).map_err(|refused| BadConfiguration {
+                    field: format!("serviceUrls.{place}"),
+                    why: refused.to_string(),
+                })?;
+            }
+            let mut secrets = ConnectorSecrets::default();
+            for (place, value) in values.into_iter().enumerate() {
+                let value = value.ok_or_else(|| BadConfiguration {
+                    field: format!("values.{place}.value"),
+                    why: "is missing: it is the key itself".to_owned(),
+                })?;
+                secrets.insert(pointer(place), value);
+            }
+            Ok(Accepted { data: settings.to_data(), secrets, redirect_uri: None })
+        })
+    }
+
+    fn abilities(&self, connector: &Connector) -> Abilities {
+        let Ok((settings, _)) = Settings::read(connector.data.clone()) else { return Abilities::NONE };
+        let none = Abilities { rotation: Rotation::None, ..Abilities::NONE };
+        if settings.is_for_people {
+            let user = TokenAbilities { manual_credential: true, ..TokenAbilities::default() };
+            return Abilities { subjects: vec![SubjectKind::User], user: Some(user), ..none };
+        }
+        let refinement = settings.values.iter().any(|value| value.label.is_some());
+        let app = TokenAbilities { refinement, ..TokenAbilities::default() };
+        Abilities { subjects: vec![SubjectKind::App], app: Some(app), ..none }
+    }
+
+    fn begin(&self, at: &At<'_>, _ask: &ConsentAsk<'_>) -> Result<Step, DriverError> {
+        let (settings, _) = Settings::read(at.connector.data.clone())?;
+        if !settings.is_for_people {
+            return Err(no_people());
+        }
+        Ok(Step::PasteKey { instructions: settings.instructions })
+    }
+
+    fn finish<'a>(
+        &'a self,
+        at: &'a At<'_>,
+        back: &'a Callback,
+        _kept: &'a Kept,
+    ) -> Boxed<'a, Result<Granted, DriverError>> {
+        Box::pin(async move {
+            let (settings, _) = Settings::read(at.connector.data.clone())?;
+            let Callback::Pasted { key } = back else { return Err(CallbackFault::Unexpected.into()) };
+            if !settings.is_for_people {
+                return Err(no_people());
+            }
+            let key = SecretString::new(key.expose().trim().to_owned());
+            if !is_credential(key.expose()) {
+                return Err(CallbackFault::InvalidKey.into());
+            }
+            Ok(Granted {
+                held: Held::of_key(key),
+                scopes: None,
+                external_subject: None,
+                access_expires_at: None,
+                refresh_expires_at: None,
+                name: None,
+                metadata: Map::new(),
+            })
+        })
+    }
+
+    fn mint<'a>(
+        &'a self,
+        at: &'a At<'_>,
+        held: Option<&'a Held>,
+        ask: &'a MintAsk,
+    ) -> Boxed<'a, Result<Minted, DriverError>> {
+        Box::pin(async move {
+            let (settings, _) = Settings::read(at.connector.data.clone())?;
+            let asked = asked_label(ask)?;
+            if settings.is_for_people {
+                if asked.is_some() {
+                    return Err(DriverError::Unsupported(
+                        "a pasted key cannot be narrowed: ask for it without scopes".to_owned(),
+                    ));
+                }
+                let key = held
+                    .and_then(Held::key)
+                    .ok_or(DriverError::Gone { cause: Cause::Expired, vendor: None })?;
+                return Ok(minted(key, None, None));
+            }
+            if !matches!(ask, MintAsk::App { .. }) {
+                return Err(no_people());
+            }
+            let (place, value) = settings.choose(asked)?;
+            if value.expires_at.is_some_and(|end| end <= at.env.now()) {
+                return Err(DriverError::Misconfigured(
+                    format!("values.{place}"),
+                    format!("the key{} has expired; store its successor", value.shown()),
+                ));
+            }
+            let key = at.secrets.at(&pointer(place)).ok_or_else(|| {
+                DriverError::Misconfigured(format!("values.{place}.value"), "is missing".to_owned())
+            })?;
+            let scopes = value.label.as_ref().and_then(|label| Scopes::parse([label]).ok());
+            Ok(minted(key, value.expires_at, scopes))
+        })
+    }
+
+    fn revoke<'a>(&'a self, _at: &'a At<'_>, _held: &'a Held) -> Boxed<'a, Result<Revocation, DriverError>> {
+        Box::pin(async { Ok(Revocation::NotSupported) })
+    }
+}
+
+/// `data` without its keys.
+struct Settings {
+    is_for_people: bool,
+    values: Vec<Described>,
+    service_urls: Vec<String>,
+    instructions: Option<String>,
+}
+
+/// What is known about one stored key.
+struct Described {
+    label: Option<String>,
+    expires_at: Option<Time>,
+}
+
+impl Settings {
+    /// Reads `data`, with or without the keys themselves; they come beside, in the same order.
+    fn read(data: Map<String, Value>) -> Result<(Self, Vec<Option<SecretString>>), BadConfiguration> {
+        let mut fields = Fields::new(data);
+        let is_for_people = match fields.text("subjectType")?.as_deref() {
+            None | Some("app") => false,
+            Some("user") => true,
+            Some(_) => return Err(fields.bad("subjectType", "must be app or user")),
+        };
+        let mut described: Vec<Described> = Vec::new();
+        let mut keys = Vec::new();
+        for mut value in fields.objects("values")?.unwrap_or_default() {
+            keys.push(value.secret("value")?);
+            let label = value.text("scope")?;
+            let is_scope = label.as_ref().is_none_or(|label| label != "*" && Scopes::parse([label]).is_ok());
+            if !is_scope || described.iter().any(|other| other.label == label) {
+                return Err(value.bad("scope", InvalidLabel.to_string()));
+            }
+            let millis = value.number("expiresAt")?;
+            let expires_at =
+                millis.map(|millis| Time::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)));
+            value.finish()?;
+            described.push(Described { label, expires_at });
+        }
+        match (is_for_people, described.len()) {
+            (true, 1..) => return Err(fields.bad("values", "must be absent: each person pastes a key")),
+            (false, 0) => return Err(fields.bad("values", "must hold at least one key")),
+            (false, 101..) => return Err(fields.bad("values", "holds at most 100 keys")),
+            _ => {}
+        }
+        let service_urls = fields.texts("serviceUrls")?.unwrap_or_default();
+        let instructions = fields.prose("instructions")?;
+        fields.finish()?;
+        Ok((Self { is_for_people, values: described, service_urls, instructions }, keys))
+    }
+
+    fn to_data(&self) -> Map<String, Value> {
+        let mut data = Map::new();
+        let kind = if self.is_for_people { "user" } else { "app" };
+        data.insert("subjectType".to_owned(), kind.into());
+        if !self.values.is_empty() {
+            data.insert("values".to_owned(), self.values.iter().map(Described::to_json).collect());
+        }
+        if !self.service_urls.is_empty() {
+            data.insert("serviceUrls".to_owned(), self.service_urls.clone().into());
+        }
+        if let Some(instructions) = &self.instructions {
+            data.insert("instructions".to_owned(), instructions.clone().into());
+        }
+        data
+    }
+
+    /// The key that is meant, and its place.
+    fn choose(&self, asked: Option<&str>) -> Result<(usize, &Described), DriverError> {
+        let fits = |value: &Described| match asked {
+            Some(label) => value.label.as_deref() == Some(label),
+            None => value.label.is_none() || self.values.len() == 1,
+        };
+        self.values.iter().enumerate().find(|(_, value)| fits(value)).ok_or_else(|| {
+            let labels: Vec<&str> = self.values.iter().filter_map(|value| value.label.as_deref()).collect();
+            DriverError::Unsupported(match (asked, labels.is_empty()) {
+                (Some(_), true) => "the stored key has no label: ask for it without scopes".to_owned(),
+                (Some(_), false) => format!("no stored key has this label; there are: {}", labels.join(", ")),
+                (None, _) => format!("ask for one of the stored keys by its label: {}", labels.join(", ")),
+            })
+        })
+    }
+}
+
+impl Described {
+    fn shown(&self) -> String {
+        self.label.as_ref().map(|label| format!(" labelled {label}")).unwrap_or_default()
+    }
+
+    fn to_json(&self) -> Value {
+        let label = self.label.as_ref().map(|label| ("scope".to_owned(), Value::from(label.clone())));
+        let end = self.expires_at.map(|end| ("expiresAt".to_owned(), Value::from(end.millis())));
+        Value::Object(label.into_iter().chain(end).collect())
+    }
+}
+
+/// The one label in what is asked. What a key cannot be bound to is refused rather than dropped.
+fn asked_label(ask: &MintAsk) -> Result<Option<&str>, DriverError> {
+    let (MintAsk::Refresh { scopes, resources, audience, details }
+    | MintAsk::App { scopes, resources, audience, details }) = ask;
+    if !(resources.is_empty() && audience.is_empty() && details.is_empty()) {
+        return Err(DriverError::Unsupported(
+            "a stored key cannot be bound to resources, audiences or authorization details".to_owned(),
+        ));
+    }
+    let mut labels = scopes.iter().flat_map(Scopes::iter);
+    match (labels.next(), labels.next()) {
+        (_, Some(_)) => Err(DriverError::Unsupported("ask for one label at a time".to_owned())),
+        (label, None) => Ok(label),
+    }
+}
+
+fn minted(key: &SecretString, expires_at: Option<Time>, scopes: Option<Scopes>) -> Minted {
+    Minted {
+        token: key.duplicate(),
+        expires_at,
+        scopes,
+        held: None,
+        refresh_expires_at: None,
+        metadata: Map::new(),
+        claims: Map::new(),
+        external_subject: None,
+    }
+}
+
+fn no_people() -> DriverError {
+    DriverError::Unsupported("this connector has keys of the application only (subjectType app)".to_owned())
+}
+
+fn pointer(place: usize) -> String {
+    format!("/values/{place}/value")
+}

@@ -1,0 +1,329 @@
+//! The configuration of an `oauth` connector: its `data` on the wire and in the store.
+//!
+//! What is stored has the form of what was sent, completed: the server's metadata is pinned in `serverConfig`, so that
+//! a server cannot move its endpoints later, and the method of client authentication is written down.
+
+use std::time::Duration;
+
+use carnet_model::connector::Connector;
+use carnet_model::grant::Rotation;
+use carnet_model::{Scopes, SecretString};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use crate::driver::failure::BadConfiguration;
+use crate::fields::Fields;
+use crate::oauth::authorization::is_reserved;
+use crate::oauth::client_auth::ClientAuth;
+use crate::oauth::metadata::{Document, Server};
+
+/// A configuration that is complete.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub options: Options,
+    pub server: Server,
+    pub auth: ClientAuth,
+}
+
+/// What is said about the connector, apart from the server.
+#[derive(Debug)]
+pub(super) struct Options {
+    pub client_id: String,
+    pub server_url: Option<String>,
+    pub discovery_server_url: Option<String>,
+    pub pkce_required: bool,
+    pub user: GrantType,
+    pub app: GrantType,
+    pub refresh: bool,
+    pub forwarded_claims: Vec<String>,
+    pub default_audience: Option<String>,
+    pub default_life: Option<Duration>,
+    pub authorization_params: Vec<(String, String)>,
+    pub separator: Option<String>,
+    pub rotation: Rotation,
+}
+
+/// A way to a token, and the scopes that are meant by the defaults.
+#[derive(Debug)]
+pub(super) struct GrantType {
+    /// `None` if nothing is said.
+    pub enabled: Option<bool>,
+    pub scopes: Scopes,
+}
+
+/// `data` as read, before anything was found out about the server.
+pub(super) struct Read {
+    pub options: Options,
+    pub document: Option<Document>,
+    pub auth: Option<ClientAuth>,
+    pub secret: Option<SecretString>,
+}
+
+impl Read {
+    /// Reads `data`, with or without the client's secret.
+    pub(super) fn new(data: Map<String, Value>) -> Result<Self, BadConfiguration> {
+        let mut fields = Fields::new(data);
+        let client_id = fields.text("clientId")?.ok_or_else(|| fields.bad("clientId", "is missing"))?;
+        let secret = fields.secret("clientSecret")?;
+        let auth = match fields.text("tokenEndpointAuthMethod")?.as_deref() {
+            None => None,
+            Some("private_key_jwt") => {
+                return Err(fields.bad("tokenEndpointAuthMethod", "private_key_jwt is not supported yet"));
+            }
+            Some(name) => Some(ClientAuth::parse(name).ok_or_else(|| {
+                let names = ClientAuth::ALL.map(ClientAuth::as_str).join(", ");
+                fields.bad("tokenEndpointAuthMethod", format!("must be one of {names}"))
+            })?),
+        };
+        let options = Options {
+            client_id,
+            server_url: fields.text("serverUrl")?,
+            discovery_server_url: fields.text("discoveryServerUrl")?,
+            pkce_required: fields.flag("pkceRequired")?.unwrap_or(true),
+            user: grant_type(&mut fields, "userAuthorization")?,
+            app: grant_type(&mut fields, "clientCredentials")?,
+            refresh: refresh(&mut fields)?,
+            forwarded_claims: forwarded_claims(&mut fields)?,
+            default_audience: fields.text("defaultAudience")?,
+            default_life: default_life(&mut fields)?,
+            authorization_params: authorization_params(&mut fields)?,
+            separator: separator(&mut fields)?,
+            rotation: rotation(&mut fields)?,
+        };
+        let document = fields.object("serverConfig")?.map(Document::read_manual).transpose()?;
+        for (name, only) in [("responseType", "code"), ("codeChallengeMethod", "S256")] {
+            if fields.text(name)?.is_some_and(|value| value != only) {
+                return Err(fields.bad(name, format!("must be {only}")));
+            }
+        }
+        for name in ["tokenExchange", "jwtBearer", "clientAssertion", "clientName"] {
+            let value = fields.any(name);
+            if value.is_some_and(|value| value.get("enabled") != Some(&Value::Bool(false))) {
+                return Err(fields.bad(name, "is not supported yet; leave it out"));
+            }
+        }
+        fields.finish()?;
+        Ok(Self { options, document, auth, secret })
+    }
+}
+
+impl Settings {
+    /// The configuration of a stored connector.
+    pub(super) fn of(connector: &Connector) -> Result<Self, BadConfiguration> {
+        let Read { options, document, auth, .. } = Read::new(connector.data.clone())?;
+        let missing =
+            |field: &str| BadConfiguration { field: field.to_owned(), why: "is missing".to_owned() };
+        let auth = auth.ok_or_else(|| missing("tokenEndpointAuthMethod"))?;
+        let document = document.ok_or_else(|| missing("serverConfig"))?;
+        let server = Server::new(document, |text| Url::parse(text).map_err(|_| "is not a URL".to_owned()))?;
+        Ok(Self { options, server, auth })
+    }
+
+    /// Completes a new configuration with what is known about the server, and refuses what cannot work.
+    /// `discovered` says that the server spoke for itself.
+    pub(super) fn complete(
+        read: Read,
+        server: Server,
+        discovered: bool,
+    ) -> Result<(Self, Option<SecretString>), BadConfiguration> {
+        let Read { mut options, auth, secret, .. } = read;
+        let bad =
+            |field: &str, why: &str| Err(BadConfiguration { field: field.to_owned(), why: why.to_owned() });
+        let user = options.user.enabled.get_or_insert(server.authorization.is_some());
+        let app = options.app.enabled.get_or_insert(false);
+        let (user, app) = (*user, *app);
+        if !user && !app {
+            return bad(
+                "userAuthorization",
+                "enable userAuthorization or clientCredentials, or no token can be had",
+            );
+        }
+        if user && server.authorization.is_none() {
+            return bad("serverConfig.authorization_endpoint", "is missing: userAuthorization needs it");
+        }
+        if user && server.lacks_grant_type("authorization_code") {
+            return bad(
+                "userAuthorization.enabled",
+                "the server does not offer the grant type authorization_code",
+            );
+        }
+        if app && server.lacks_grant_type("client_credentials") {
+            return bad(
+                "clientCredentials.enabled",
+                "the server does not offer the grant type client_credentials",
+            );
+        }
+        let challenges = server.document.challenge_methods.as_deref();
+        if user && options.pkce_required && challenges.is_some_and(|known| !known.iter().any(|m| m == "S256"))
+        {
+            return bad(
+                "pkceRequired",
+                "the server does not offer PKCE by S256, which protects the authorization code; set this to false \
+                 only if it has another protection",
+            );
+        }
+        if !options.forwarded_claims.is_empty() && server.issuer().is_none() {
+            return bad("serverConfig.issuer", "is missing: claims are forwarded only from a known issuer");
+        }
+        let auth = match auth {
+            Some(auth) => auth,
+            None => choose_auth(secret.is_some(), &server, discovered)?,
+        };
+        match (auth, secret.is_some()) {
+            (ClientAuth::None, true) => bad(
+                "clientSecret",
+                "a client of method none has no secret; remove it or choose another method",
+            ),
+            (ClientAuth::Basic | ClientAuth::Post, false) => {
+                bad("clientSecret", "is missing: the method needs it")
+            }
+            (ClientAuth::None, false) if app => {
+                bad("clientCredentials.enabled", "a public client cannot act for itself (RFC 6749 §4.4)")
+            }
+            _ => Ok((Self { options, server, auth }, secret)),
+        }
+    }
+
+    /// As stored and shown: without the secret.
+    pub(super) fn to_data(&self) -> Map<String, Value> {
+        let options = &self.options;
+        let mut data = Map::new();
+        let mut put = |name: &str, value: Value| data.insert(name.to_owned(), value);
+        put("clientId", options.client_id.clone().into());
+        if let Some(url) = &options.server_url {
+            put("serverUrl", url.clone().into());
+        }
+        if let Some(url) = &options.discovery_server_url {
+            put("discoveryServerUrl", url.clone().into());
+        }
+        put("serverConfig", self.server.document.to_json().into());
+        put("tokenEndpointAuthMethod", self.auth.as_str().into());
+        put("pkceRequired", options.pkce_required.into());
+        put("userAuthorization", options.user.to_json());
+        put("clientCredentials", options.app.to_json());
+        put("refreshTokens", json!({"enabled": options.refresh}));
+        if !options.forwarded_claims.is_empty() {
+            put("forwardedClaims", json!({"idToken": options.forwarded_claims}));
+        }
+        if let Some(audience) = &options.default_audience {
+            put("defaultAudience", audience.clone().into());
+        }
+        if let Some(life) = options.default_life {
+            put("defaultTokenExpiresIn", life.as_secs().into());
+        }
+        if !options.authorization_params.is_empty() {
+            put("authorizationUrlParams", options.authorization_params.iter().cloned().collect());
+        }
+        if let Some(separator) = &options.separator {
+            put("scopeSeparator", separator.clone().into());
+        }
+        put("rotation", serde_json::to_value(options.rotation).unwrap_or_default());
+        data
+    }
+}
+
+impl Options {
+    /// What stands between two scopes.
+    pub(super) fn separator(&self) -> &str {
+        self.separator.as_deref().unwrap_or(" ")
+    }
+}
+
+impl GrantType {
+    /// Whether it can be used.
+    pub(super) fn is_on(&self) -> bool {
+        self.enabled == Some(true)
+    }
+
+    fn to_json(&self) -> Value {
+        json!({"enabled": self.is_on(), "scopes": self.scopes})
+    }
+}
+
+/// The method where none is configured. A server that speaks for itself and lists none means Basic (RFC 8414 §2); one
+/// that was described by hand gets what most servers take, and what the wire contract has as its default.
+fn choose_auth(has_secret: bool, server: &Server, discovered: bool) -> Result<ClientAuth, BadConfiguration> {
+    if !has_secret {
+        return Ok(ClientAuth::None);
+    }
+    let Some(known) = &server.document.client_auth_methods else {
+        return Ok(if discovered { ClientAuth::Basic } else { ClientAuth::Post });
+    };
+    [ClientAuth::Basic, ClientAuth::Post]
+        .into_iter()
+        .find(|method| known.iter().any(|name| name == method.as_str()))
+        .ok_or_else(|| BadConfiguration {
+            field: "tokenEndpointAuthMethod".to_owned(),
+            why: "the server lists no method that takes a client secret and is supported here".to_owned(),
+        })
+}
+
+fn grant_type(fields: &mut Fields, name: &str) -> Result<GrantType, BadConfiguration> {
+    let Some(mut inner) = fields.object(name)? else {
+        return Ok(GrantType { enabled: None, scopes: Scopes::empty() });
+    };
+    let enabled = inner.flag("enabled")?.unwrap_or(true);
+    let scopes = inner.scopes("scopes")?.unwrap_or_default();
+    inner.finish()?;
+    Ok(GrantType { enabled: Some(enabled), scopes })
+}
+
+fn refresh(fields: &mut Fields) -> Result<bool, BadConfiguration> {
+    let Some(mut inner) = fields.object("refreshTokens")? else { return Ok(true) };
+    let enabled = inner.flag("enabled")?.unwrap_or(true);
+    inner.finish()?;
+    Ok(enabled)
+}
+
+fn forwarded_claims(fields: &mut Fields) -> Result<Vec<String>, BadConfiguration> {
+    let Some(mut inner) = fields.object("forwardedClaims")? else { return Ok(Vec::new()) };
+    let names = inner.texts("idToken")?.unwrap_or_default();
+    inner.finish()?;
+    Ok(names)
+}
+
+fn default_life(fields: &mut Fields) -> Result<Option<Duration>, BadConfiguration> {
+    match fields.number("defaultTokenExpiresIn")? {
+        None => Ok(None),
+        Some(seconds @ 60..=315_360_000) => Ok(Some(Duration::from_secs(seconds))),
+        Some(_) => Err(fields.bad("defaultTokenExpiresIn", "must be 60 seconds to ten years")),
+    }
+}
+
+fn authorization_params(fields: &mut Fields) -> Result<Vec<(String, String)>, BadConfiguration> {
+    let params = fields.pairs("authorizationUrlParams")?.unwrap_or_default();
+    match params.iter().find(|(name, _)| is_reserved(name)) {
+        Some((name, _)) => {
+            Err(fields.bad(&format!("authorizationUrlParams.{name}"), "is set by the protocol itself"))
+        }
+        None => Ok(params),
+    }
+}
+
+fn separator(fields: &mut Fields) -> Result<Option<String>, BadConfiguration> {
+    match fields.text("scopeSeparator")? {
+        Some(text) if !matches!(text.as_str(), " " | ",") => {
+            Err(fields.bad("scopeSeparator", "must be a space or a comma"))
+        }
+        separator => Ok(separator),
+    }
+}
+
+/// Where nothing is said, a refresh token is taken to work once: presenting such a token twice may cost the grant,
+/// while sparing one that works often costs a retry.
+fn rotation(fields: &mut Fields) -> Result<Rotation, BadConfiguration> {
+    let Some(mut inner) = fields.object("rotation")? else { return Ok(Rotation::Strict) };
+    let class = inner.text("class")?;
+    let seconds = inner.number("seconds")?.map(u32::try_from);
+    let rotation = match (class.as_deref(), seconds) {
+        (Some("none"), None) => Rotation::None,
+        (Some("strict"), None) => Rotation::Strict,
+        (Some("grace"), Some(Ok(seconds @ 1..=86_400))) => Rotation::Grace { seconds },
+        _ => {
+            let forms = r#"must be {"class":"none"}, {"class":"strict"}, or {"class":"grace","seconds":…} of 1 to 86400"#;
+            return Err(fields.bad("rotation", forms));
+        }
+    };
+    inner.finish()?;
+    Ok(rotation)
+}

@@ -1,0 +1,150 @@
+//! One request to a token or revocation endpoint, and what its answer means.
+//!
+//! It is sent once. What the server says is read by [`token_answer`](super::token_answer); what a refusal means for
+//! grant, client and caller is said by [`failure`](super::failure).
+
+use std::time::Duration;
+
+use carnet_egress::{Answer, Call, Egress, Purpose};
+use carnet_model::{Env, Id, SecretString, Time, kind};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use url::{Url, form_urlencoded};
+
+use super::client_auth::ClientAuth;
+use super::failure::{self, Phase};
+use super::token_answer::{self, Issued, Spoken};
+use crate::driver::failure::DriverError;
+use crate::driver::mint::Revocation;
+
+/// A client of one server.
+pub(crate) struct Client<'a> {
+    pub http: &'a Egress,
+    pub env: &'a Env,
+    pub tenant: Id<kind::Team>,
+    pub id: &'a str,
+    pub secret: Option<&'a SecretString>,
+    pub auth: ClientAuth,
+}
+
+/// Tokens, with the time at which they arrived: their lives count from there, not from when the server made them.
+pub(crate) struct Received {
+    pub issued: Issued,
+    pub at: Time,
+}
+
+impl Client<'_> {
+    /// Asks the token endpoint.
+    pub(crate) async fn token(
+        &self,
+        endpoint: &Url,
+        mut form: Form,
+        phase: Phase,
+    ) -> Result<Received, DriverError> {
+        let answer = self.send(endpoint, &mut form, "serverConfig.token_endpoint").await?;
+        let at = self.env.now();
+        let wait = failure::retry_after(&answer.headers, at);
+        match spoken(&answer) {
+            Spoken::Issued(issued) => Ok(Received { issued, at }),
+            Spoken::Refusal(refusal) => {
+                Err(failure::of_refusal(phase, answer.status, &refusal, wait, &form.secrets))
+            }
+            Spoken::Nothing => Err(failure::of_nothing(answer.status, wait)),
+        }
+    }
+
+    /// Asks the revocation endpoint to forget one token (RFC 7009). A server that does not know the token says that it
+    /// is done.
+    pub(crate) async fn revoke(
+        &self,
+        endpoint: &Url,
+        token: &SecretString,
+        hint: &str,
+    ) -> Result<Revocation, DriverError> {
+        let mut form = Form::new();
+        form.push_secret("token", token);
+        form.push("token_type_hint", hint);
+        let answer = self.send(endpoint, &mut form, "serverConfig.revocation_endpoint").await?;
+        if answer.status.is_success() {
+            return Ok(Revocation::Revoked);
+        }
+        let wait = failure::retry_after(&answer.headers, self.env.now());
+        match spoken(&answer) {
+            // RFC 7009 §2.2.1
+            Spoken::Refusal(refusal) if refusal.error == "unsupported_token_type" => {
+                Ok(Revocation::NotSupported)
+            }
+            Spoken::Refusal(refusal) => {
+                Err(failure::of_refusal(Phase::Revocation, answer.status, &refusal, wait, &form.secrets))
+            }
+            Spoken::Issued(_) | Spoken::Nothing => Err(failure::of_nothing(answer.status, wait)),
+        }
+    }
+
+    async fn send(&self, endpoint: &Url, form: &mut Form, field: &str) -> Result<Answer, DriverError> {
+        let header = self.auth.apply(self.id, self.secret, form);
+        let mut call = Call::post_form(endpoint.clone(), form.encode(), Purpose::ProviderToken, self.tenant);
+        if let Some(header) = header {
+            call = call.header(AUTHORIZATION, header);
+        }
+        self.http.send(call).await.map_err(|error| failure::of_transport(error, field))
+    }
+}
+
+impl Received {
+    /// When a life of this many seconds ends. A life of more than ten years is taken for ten years.
+    pub(crate) fn end_of(&self, seconds: u64) -> Time {
+        const TEN_YEARS: u64 = 10 * 365 * 24 * 3600;
+        self.at.plus(Duration::from_secs(seconds.min(TEN_YEARS)))
+    }
+}
+
+fn spoken(answer: &Answer) -> Spoken {
+    let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    token_answer::read(answer.status, content_type, &answer.body)
+}
+
+/// A form on its way out. What is secret in it is remembered, so that it can be taken out of what a server says back.
+pub(crate) struct Form {
+    body: String,
+    secrets: Vec<SecretString>,
+}
+
+impl Form {
+    /// An empty form.
+    pub(crate) fn new() -> Self {
+        // Room for the longest usual tokens: text that grows leaves copies behind.
+        Self { body: String::with_capacity(16 * 1024), secrets: Vec::new() }
+    }
+
+    /// A form for a grant type.
+    pub(crate) fn of(grant_type: &str) -> Self {
+        let mut form = Self::new();
+        form.push("grant_type", grant_type);
+        form
+    }
+
+    /// Adds a field.
+    pub(crate) fn push(&mut self, name: &str, value: &str) {
+        if !self.body.is_empty() {
+            self.body.push('&');
+        }
+        self.body.extend(form_urlencoded::byte_serialize(name.as_bytes()));
+        self.body.push('=');
+        self.body.extend(form_urlencoded::byte_serialize(value.as_bytes()));
+    }
+
+    /// Adds a secret field.
+    pub(crate) fn push_secret(&mut self, name: &str, value: &SecretString) {
+        self.push(name, value.expose());
+        self.remember(value);
+    }
+
+    /// Remembers a secret that goes out beside the form.
+    pub(crate) fn remember(&mut self, secret: &SecretString) {
+        self.secrets.push(secret.duplicate());
+    }
+
+    fn encode(&mut self) -> SecretString {
+        SecretString::new(std::mem::take(&mut self.body))
+    }
+}

@@ -1,0 +1,198 @@
+//! Finding a server's metadata by its issuer.
+//!
+//! The addresses are those of RFC 8414 §3.1 and OpenID Connect Discovery §4, in the order in which the Model Context
+//! Protocol (revision 2026-07-28) asks for them. A document counts only if its `issuer` is, byte for byte, the
+//! identifier that was used to find it (RFC 8414 §3.3). Where both kinds of document are there, the OpenID one fills
+//! gaps, if they agree on issuer and token endpoint.
+//!
+//! A document cannot point credentials at somebody else's host: every endpoint must be on the issuer's own host or on
+//! a host below it. That is narrower than "the same registrable domain", and needs no list of public suffixes. Servers
+//! that spread over several domains, as Google's does, have to be described by the owner in `serverConfig`.
+
+use carnet_egress::{Call, Egress, Purpose};
+use carnet_model::{Id, kind};
+use http::StatusCode;
+use url::{Host, Url};
+
+use super::json;
+use super::metadata::Document;
+use crate::driver::failure::BadConfiguration;
+use crate::fields::Fields;
+
+/// Finds the metadata of the server whose issuer is `identifier`. `field` is where that was configured.
+pub(crate) async fn discover(
+    http: &Egress,
+    tenant: Id<kind::Team>,
+    field: &str,
+    identifier: &str,
+) -> Result<Document, BadConfiguration> {
+    let bad = |why: String| BadConfiguration { field: field.to_owned(), why };
+    let issuer = http.check(identifier, Purpose::Discovery).map_err(|refused| bad(refused.to_string()))?;
+    if issuer.query().is_some() {
+        return Err(bad("an issuer has no query (RFC 8414 §2)".to_owned()));
+    }
+    if issuer.path().contains("/.well-known/") {
+        return Err(bad("give the issuer itself, not the address of its metadata document".to_owned()));
+    }
+
+    let mut found: Option<Document> = None;
+    let mut missed = Missed::default();
+    for place in places(&issuer) {
+        let answer = http
+            .send(Call::get(place.url, Purpose::Discovery, tenant))
+            .await
+            .map_err(|error| bad(format!("its metadata cannot be had: {error}")))?;
+        let Some(document) = read(answer.status, &answer.body) else {
+            missed.absent += 1;
+            continue;
+        };
+        if document.issuer.as_deref() != Some(identifier) {
+            missed.other_issuer = Some(only_the_slash_differs(document.issuer.as_deref(), identifier));
+            continue;
+        }
+        let Some(first) = found.take() else {
+            found = Some(document);
+            if place.is_openid {
+                break;
+            }
+            continue;
+        };
+        found = Some(if first.token_endpoint == document.token_endpoint {
+            first.filled_from(document)
+        } else {
+            first
+        });
+        break;
+    }
+    let document = found.ok_or_else(|| bad(missed.why(identifier)))?;
+    let stray =
+        document.endpoints().find(|(_, endpoint)| !is_at_home(&issuer, endpoint)).map(|(name, _)| name);
+    match stray {
+        None => Ok(document),
+        Some(name) => Err(BadConfiguration {
+            field: format!("serverConfig.{name}"),
+            why: "the server's metadata puts it on a host that is neither the issuer's nor below it; if that is \
+                  right, write issuer, authorization_endpoint and token_endpoint into serverConfig yourself"
+                .to_owned(),
+        }),
+    }
+}
+
+/// One address at which metadata may be.
+struct Place {
+    url: Url,
+    is_openid: bool,
+}
+
+fn places(issuer: &Url) -> Vec<Place> {
+    // RFC 8414 §3.1: a terminating "/" is removed before anything is inserted or appended.
+    let path = issuer.path().trim_end_matches('/');
+    let at = |path: String, is_openid: bool| {
+        let mut url = issuer.clone();
+        url.set_path(&path);
+        Place { url, is_openid }
+    };
+    let mut places = vec![
+        at(format!("/.well-known/oauth-authorization-server{path}"), false),
+        at(format!("/.well-known/openid-configuration{path}"), true),
+    ];
+    if !path.is_empty() {
+        places.push(at(format!("{path}/.well-known/openid-configuration"), true));
+    }
+    places
+}
+
+fn read(status: StatusCode, body: &[u8]) -> Option<Document> {
+    if status != StatusCode::OK {
+        return None;
+    }
+    Document::read(&mut Fields::new(json::object(body)?)).ok()
+}
+
+/// What was found in the place of metadata.
+#[derive(Default)]
+struct Missed {
+    absent: usize,
+    /// A document of another issuer; whether only a final slash made the difference.
+    other_issuer: Option<bool>,
+}
+
+impl Missed {
+    fn why(&self, identifier: &str) -> String {
+        match self.other_issuer {
+            Some(true) if identifier.ends_with('/') => {
+                "the server spells its issuer without the final slash; write it the same way".to_owned()
+            }
+            Some(true) => "the server spells its issuer with a final slash; write it the same way".to_owned(),
+            Some(false) => {
+                "the metadata found there names another issuer; write the issuer exactly as the server \
+                            spells it"
+                    .to_owned()
+            }
+            None => format!(
+                "no metadata was found there: {} well-known addresses had no document of RFC 8414 or OpenID Connect \
+                 Discovery; correct the issuer, or describe the server in serverConfig",
+                self.absent
+            ),
+        }
+    }
+}
+
+fn only_the_slash_differs(found: Option<&str>, identifier: &str) -> bool {
+    found.is_some_and(|found| found.trim_end_matches('/') == identifier.trim_end_matches('/'))
+}
+
+/// Whether `endpoint` is on the host of `issuer` or, if that is a name, below it.
+fn is_at_home(issuer: &Url, endpoint: &str) -> bool {
+    let Ok(endpoint) = Url::parse(endpoint) else { return false };
+    match (issuer.host(), endpoint.host()) {
+        (Some(Host::Domain(home)), Some(Host::Domain(host))) => {
+            host == home || host.strip_suffix(home).is_some_and(|rest| rest.ends_with('.'))
+        }
+        (Some(home), Some(host)) => home == host,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_addresses_and_their_order_are_those_of_the_standards() {
+        let paths = |issuer: &str| {
+            places(&Url::parse(issuer).unwrap())
+                .into_iter()
+                .map(|p| p.url.path().to_owned())
+                .collect::<Vec<_>>()
+        };
+        let root = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
+        assert_eq!(paths("https://a.example"), root);
+        assert_eq!(paths("https://a.example/"), root);
+        let below = [
+            "/.well-known/oauth-authorization-server/api/oidc",
+            "/.well-known/openid-configuration/api/oidc",
+            "/api/oidc/.well-known/openid-configuration",
+        ];
+        assert_eq!(paths("https://a.example/api/oidc"), below);
+        assert_eq!(paths("https://a.example/api/oidc/"), below);
+    }
+
+    #[test]
+    fn an_endpoint_is_at_home_on_the_issuers_host_or_below_it() {
+        for (issuer, endpoint, home) in [
+            ("https://a.example", "https://a.example/t", true),
+            ("https://a.example", "https://a.example:8443/t", true),
+            ("https://a.example", "https://api.a.example/t", true),
+            ("https://a.example", "https://nota.example/t", false),
+            ("https://a.example", "https://example/t", false),
+            ("https://login.a.example", "https://api.a.example/t", false),
+            ("https://a.example", "https://a.example.evil.example/t", false),
+            ("http://127.0.0.1:1", "http://127.0.0.1:2/t", true),
+            ("http://127.0.0.1:1", "http://127.0.0.2:1/t", false),
+            ("https://a.example", "nonsense", false),
+        ] {
+            assert_eq!(is_at_home(&Url::parse(issuer).unwrap(), endpoint), home, "{issuer} {endpoint}");
+        }
+    }
+}

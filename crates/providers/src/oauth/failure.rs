@@ -1,0 +1,172 @@
+//! What it means when a server refuses, says nothing, or cannot be reached.
+//!
+//! The order matters: "wait" and "broken" come before any verdict on grant or client, so that a struggling server
+//! never kills a grant; and what is not known is never taken for the end of a grant.
+
+use carnet_egress::EgressError;
+use carnet_model::grant::Cause;
+use carnet_model::{SecretString, Time};
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, StatusCode};
+use jiff::fmt::rfc2822::DateTimeParser;
+
+use super::token_answer::Refusal;
+use crate::driver::failure::{CallbackFault, DriverError, Vendor};
+
+/// What was asked of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// To redeem an authorization code.
+    Code,
+    /// To refresh.
+    Refresh,
+    /// A token for the application itself.
+    App,
+    /// To revoke.
+    Revocation,
+}
+
+/// What an error in the server's words means. `sent` is what we told in confidence.
+pub(crate) fn of_refusal(
+    phase: Phase,
+    status: StatusCode,
+    refusal: &Refusal,
+    retry_after: Option<u64>,
+    sent: &[SecretString],
+) -> DriverError {
+    let code = refusal.error.as_str();
+    if asks_to_wait(status) || is_one_of(WAIT, code) {
+        return DriverError::Later { retry_after, in_doubt: false };
+    }
+    // Whatever the words, a server that fails inside may have come half-way.
+    if status.is_server_error() || code == "server_error" {
+        return DriverError::Later { retry_after, in_doubt: true };
+    }
+    let vendor = Vendor::new(status.as_u16(), code, refusal.description.as_deref(), sent);
+    let wants_person = is_one_of(INTERACTION, code)
+        || refusal.suberror.as_deref().is_some_and(|sub| is_one_of(INTERACTION, sub));
+    let is_dead = is_one_of(DEAD, code);
+    match phase {
+        Phase::Refresh if wants_person => {
+            DriverError::Gone { cause: Cause::InteractionRequired, vendor: Some(vendor) }
+        }
+        Phase::Refresh if is_dead => {
+            DriverError::Gone { cause: Cause::RevokedAtProvider, vendor: Some(vendor) }
+        }
+        Phase::Code if is_dead => CallbackFault::CodeRefused { vendor }.into(),
+        _ if is_one_of(CLIENT, code) || (status == StatusCode::UNAUTHORIZED && !is_dead) => {
+            DriverError::ClientRejected { vendor }
+        }
+        _ => DriverError::Refused { vendor },
+    }
+}
+
+/// What an answer means that cannot be understood.
+pub(crate) fn of_nothing(status: StatusCode, retry_after: Option<u64>) -> DriverError {
+    if asks_to_wait(status) {
+        DriverError::Later { retry_after, in_doubt: false }
+    } else if status.is_server_error() {
+        DriverError::Later { retry_after, in_doubt: true }
+    } else if status == StatusCode::UNAUTHORIZED {
+        DriverError::ClientRejected { vendor: Vendor::new(status.as_u16(), "", None, &[]) }
+    } else {
+        // A 4xx says that nothing was done, a redirect was not followed; with a 2xx it was done, and we do not know what.
+        DriverError::Garbage { in_doubt: status.is_success() }
+    }
+}
+
+/// What it means that there is no answer. `field` is where the address comes from.
+pub(crate) fn of_transport(error: EgressError, field: &str) -> DriverError {
+    match error {
+        EgressError::Refused(refused) => DriverError::Misconfigured(field.to_owned(), refused.to_string()),
+        EgressError::TooLarge => DriverError::Garbage { in_doubt: error.maybe_received() },
+        EgressError::Resolve
+        | EgressError::Connect
+        | EgressError::Tls
+        | EgressError::Timeout { .. }
+        | EgressError::Broken { .. } => {
+            DriverError::Later { retry_after: None, in_doubt: error.maybe_received() }
+        }
+    }
+}
+
+/// How many seconds a server asks to wait: a number or a date (RFC 9110 §10.2.3), at most an hour.
+pub(crate) fn retry_after(headers: &HeaderMap, now: Time) -> Option<u64> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let seconds = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        text.parse().unwrap_or(u64::MAX)
+    } else {
+        // The one date form that servers may still send is also one of RFC 2822.
+        let until = DateTimeParser::new().parse_timestamp(text).ok()?;
+        u64::try_from(until.as_second() - now.secs()).unwrap_or(0)
+    };
+    Some(seconds.min(3600))
+}
+
+fn asks_to_wait(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
+}
+
+fn is_one_of(codes: &[&str], code: &str) -> bool {
+    codes.iter().any(|known| known.eq_ignore_ascii_case(code))
+}
+
+/// Linear answers 400 with `RATELIMITED`, Slack 200 with `ratelimited`.
+const WAIT: &[&str] = &["temporarily_unavailable", "slow_down", "ratelimited", "rate_limited"];
+
+/// `bad_refresh_token` and `bad_verification_code` are GitHub's words for `invalid_grant`.
+const DEAD: &[&str] = &["invalid_grant", "bad_refresh_token", "bad_verification_code"];
+
+/// OpenID Connect Core §3.1.2.6, and what Microsoft's servers say in `suberror`.
+const INTERACTION: &[&str] =
+    &["interaction_required", "consent_required", "login_required", "account_selection_required"];
+
+/// `incorrect_client_credentials` is GitHub's word for `invalid_client`.
+const CLIENT: &[&str] = &["invalid_client", "unauthorized_client", "incorrect_client_credentials"];
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_wait_is_read_as_seconds_or_as_a_date_and_never_longer_than_an_hour() {
+        // Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110 §5.6.7.
+        let now = Time::from_secs(784_111_777 - 90);
+        for (text, seconds) in [
+            ("0", Some(0)),
+            (" 17 ", Some(17)),
+            ("3601", Some(3600)),
+            ("99999999999999999999999999", Some(3600)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(90)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("Sat, 06 Nov 2094 08:49:37 GMT", Some(3600)),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_str(text).unwrap());
+            assert_eq!(retry_after(&headers, now), seconds, "{text}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+
+    #[test]
+    fn what_may_have_been_carried_out_is_in_doubt() {
+        for (error, in_doubt) in [
+            (EgressError::Resolve, false),
+            (EgressError::Connect, false),
+            (EgressError::Tls, false),
+            (EgressError::Timeout { sent: false }, false),
+            (EgressError::Timeout { sent: true }, true),
+            (EgressError::Broken { sent: false }, false),
+            (EgressError::Broken { sent: true }, true),
+            (EgressError::TooLarge, true),
+        ] {
+            assert_eq!(of_transport(error, "f").in_doubt(), in_doubt, "{error:?}");
+        }
+    }
+}

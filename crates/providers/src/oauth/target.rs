@@ -1,0 +1,81 @@
+//! What a token is for: resources (RFC 8707), audiences, authorization details (RFC 9396). Checked before a server is
+//! asked, because a server that does not know the parameter gives more than was asked, and says nothing.
+
+use serde_json::Value;
+use url::Url;
+
+use super::client::Form;
+use super::metadata::Server;
+use crate::driver::failure::DriverError;
+
+/// What a token is for, found sound.
+pub(crate) struct Target<'a> {
+    resources: &'a [String],
+    audience: Vec<&'a str>,
+    details: Option<String>,
+}
+
+impl<'a> Target<'a> {
+    /// Checks what is asked against what `server` knows. `default_audience` stands in where none is asked for.
+    pub(crate) fn new(
+        server: &Server,
+        resources: &'a [String],
+        audience: &'a [String],
+        default_audience: Option<&'a str>,
+        details: &[Value],
+    ) -> Result<Self, DriverError> {
+        if resources.iter().any(|text| !is_resource(text)) {
+            return Err(unsupported("a resource is an absolute URI without a fragment (RFC 8707 §2)"));
+        }
+        if audience.iter().any(|text| text.is_empty() || text.chars().any(char::is_control)) {
+            return Err(unsupported("an audience is a text without control characters"));
+        }
+        if resources.len() > MOST || audience.len() > MOST || details.len() > MOST {
+            return Err(unsupported("at most 20 resources, audiences and authorization details"));
+        }
+        let known = server.document.detail_types.as_deref().unwrap_or_default();
+        let is_known = |detail: &Value| {
+            detail
+                .get("type")
+                .and_then(Value::as_str)
+                .is_some_and(|name| known.iter().any(|known| known == name))
+        };
+        if !details.iter().all(is_known) {
+            return Err(unsupported(
+                "an authorization detail has a type that the server does not list in \
+                 authorization_details_types_supported",
+            ));
+        }
+        let audience = match audience {
+            [] => default_audience.into_iter().collect(),
+            some => some.iter().map(String::as_str).collect(),
+        };
+        let details = (!details.is_empty()).then(|| Value::from(details.to_vec()).to_string());
+        Ok(Self { resources, audience, details })
+    }
+
+    /// The parameters, in order.
+    pub(crate) fn params(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let resources = self.resources.iter().map(|text| ("resource", text.as_str()));
+        let audience = self.audience.iter().map(|text| ("audience", *text));
+        let details = self.details.as_deref().map(|text| ("authorization_details", text));
+        resources.chain(audience).chain(details)
+    }
+
+    /// Puts the parameters into a form.
+    pub(crate) fn apply(&self, form: &mut Form) {
+        for (name, value) in self.params() {
+            form.push(name, value);
+        }
+    }
+}
+
+fn is_resource(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| url.fragment().is_none()) && !text.chars().any(char::is_control)
+}
+
+fn unsupported(why: &str) -> DriverError {
+    DriverError::Unsupported(why.to_owned())
+}
+
+const MOST: usize = 20;

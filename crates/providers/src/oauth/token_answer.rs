@@ -1,0 +1,155 @@
+//! What a token endpoint says (RFC 6749 §5), read strictly.
+//!
+//! Tolerated, each because servers in use do it: an error with status 200 (GitHub, Slack); `expires_in` as text, or
+//! not there at all (Salesforce, Notion); a form instead of JSON, when the content type says so (GitHub); `null` or
+//! empty text for a member that is not there; `token_type` missing, or `N_A` (RFC 8693 §2.2.1). Anything else is
+//! [`Spoken::Nothing`]: no token is made up from half an answer.
+
+use carnet_model::{Scopes, SecretString};
+use http::StatusCode;
+use serde_json::{Map, Value};
+use url::form_urlencoded;
+
+use super::json;
+use crate::fields::is_credential;
+
+/// What a server said.
+#[derive(Debug)]
+pub(crate) enum Spoken {
+    /// Tokens.
+    Issued(Issued),
+    /// An error, in the server's words.
+    Refusal(Refusal),
+    /// Nothing that can be understood.
+    Nothing,
+}
+
+/// Tokens as issued.
+#[derive(Debug)]
+pub(crate) struct Issued {
+    pub access: SecretString,
+    pub expires_in: Option<u64>,
+    pub refresh: Option<SecretString>,
+    pub refresh_expires_in: Option<u64>,
+    pub scopes: Option<Scopes>,
+    pub id_token: Option<SecretString>,
+}
+
+/// An error in a server's words, which are not fit to be shown as they are.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub error: String,
+    pub description: Option<String>,
+    /// What Microsoft's servers add to `invalid_grant`.
+    pub suberror: Option<String>,
+}
+
+/// Reads an answer of a token endpoint.
+pub(crate) fn read(status: StatusCode, content_type: Option<&str>, body: &[u8]) -> Spoken {
+    let Some(mut members) = members(content_type, body) else { return Spoken::Nothing };
+    let read = match (members.remove("error"), status.is_success()) {
+        (None | Some(Value::Null), true) => issued(members).map(Spoken::Issued),
+        (Some(Value::String(error)), _) if !error.is_empty() => refusal(error, members).map(Spoken::Refusal),
+        _ => None,
+    };
+    read.unwrap_or(Spoken::Nothing)
+}
+
+fn members(content_type: Option<&str>, body: &[u8]) -> Option<Map<String, Value>> {
+    let essence = content_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return json::object(body);
+    }
+    let mut members = Map::new();
+    for (name, value) in form_urlencoded::parse(body) {
+        if members.insert(name.into_owned(), Value::String(value.into_owned())).is_some() {
+            return None;
+        }
+    }
+    Some(members)
+}
+
+fn refusal(error: String, mut members: Map<String, Value>) -> Option<Refusal> {
+    // An answer that is an error and a token at once is neither.
+    if members.contains_key("access_token") {
+        return None;
+    }
+    let mut text = |name: &str| match members.remove(name) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    Some(Refusal { error, description: text("error_description"), suberror: text("suberror") })
+}
+
+fn issued(mut members: Map<String, Value>) -> Option<Issued> {
+    let access = text(members.remove("access_token"))??;
+    let kind = text(members.remove("token_type"))?;
+    let is_bearer = |kind: &SecretString| {
+        kind.expose().eq_ignore_ascii_case("bearer") || kind.expose().eq_ignore_ascii_case("n_a")
+    };
+    if !kind.as_ref().is_none_or(is_bearer) {
+        return None;
+    }
+    let refresh = text(members.remove("refresh_token"))?;
+    let id_token = text(members.remove("id_token"))?;
+    if [Some(&access), refresh.as_ref(), id_token.as_ref()]
+        .into_iter()
+        .flatten()
+        .any(|t| !is_credential(t.expose()))
+    {
+        return None;
+    }
+    let scopes = match members.remove("scope") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(joined)) => Some(Scopes::parse_joined(&joined).ok()?),
+        Some(_) => return None,
+    };
+    let expires_in = seconds(members.remove("expires_in"))?;
+    // GitHub says the one, Keycloak the other; Keycloak's 0 stands for no end.
+    let refresh_expires_in = match members.remove("refresh_token_expires_in") {
+        None => seconds(members.remove("refresh_expires_in"))?.filter(|seconds| *seconds > 0),
+        Some(value) => seconds(Some(value))?,
+    };
+    Some(Issued { access, expires_in, refresh, refresh_expires_in, scopes, id_token })
+}
+
+/// A text; nothing for what is absent, `null` or empty. `None` for anything else.
+#[expect(
+    clippy::option_option,
+    reason = "the outer says whether it could be read, the inner whether it was there"
+)]
+fn text(value: Option<Value>) -> Option<Option<SecretString>> {
+    match value {
+        None | Some(Value::Null) => Some(None),
+        Some(Value::String(text)) => Some(Some(text).filter(|text| !text.is_empty()).map(SecretString::new)),
+        Some(_) => None,
+    }
+}
+
+/// A whole number of seconds, as number or as text of digits; nothing for what is absent, `null` or empty.
+#[expect(
+    clippy::option_option,
+    reason = "the outer says whether it could be read, the inner whether it was there"
+)]
+fn seconds(value: Option<Value>) -> Option<Option<u64>> {
+    match value {
+        None | Some(Value::Null) => Some(None),
+        Some(Value::String(text)) if text.is_empty() => Some(None),
+        Some(Value::String(text)) => {
+            let digits = text.len() <= 18 && text.bytes().all(|b| b.is_ascii_digit());
+            if digits { text.parse().ok().map(Some) } else { None }
+        }
+        Some(Value::Number(number)) => match (number.as_u64(), number.as_f64()) {
+            (Some(whole), _) => Some(Some(whole)),
+            // JSON has one kind of number: 3600.0 is 3600 (RFC 8259 §6).
+            (None, Some(float)) if float >= 0.0 && float.fract() == 0.0 && float < 1e18 => {
+                format!("{float:.0}").parse().ok().map(Some)
+            }
+            _ => None,
+        },
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
