@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-const BINARY = process.env.CARNET_BIN ?? fileURLToPath(new URL('../target/debug/carnet', import.meta.url));
+/** The program under test. */
+export const BINARY = process.env.CARNET_BIN ?? fileURLToPath(new URL('../target/debug/carnet', import.meta.url));
 const START_MS = 60_000;
 
 /** A port nobody listens on at the moment. */
@@ -23,9 +24,9 @@ export async function freePort() {
 }
 
 /** Starts a broker. `flags` are further words of the command line, `env` further variables. */
-export async function startBroker({ flags = [], env = {} } = {}) {
+export async function startBroker({ flags = [], env = {}, folderName = 'data' } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'carnet-e2e-'));
-  const data = join(folder, 'data');
+  const data = join(folder, folderName);
   const port = await freePort();
   const child = spawn(BINARY, ['dev', '--data', data, '--port', String(port), '--no-open', ...flags], {
     cwd: folder,
