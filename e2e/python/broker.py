@@ -67,6 +67,13 @@ class Broker:
         self._log.close()
         self._folder.cleanup()
 
+    def last_issue(self) -> int:
+        """The place in the audit log of the newest token."""
+        headers = {"authorization": f"Bearer {self.dev['accessToken']}"}
+        request = urllib.request.Request(f"{self.url}/v1/audit?action=token.issue&limit=1", headers=headers)
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)["events"][0]["seq"]
+
     def at_the_provider(self, token: str) -> tuple[int, dict]:
         """Who the demo provider says this token is."""
         request = urllib.request.Request(f"{self.url}/demo/api/me", headers={"authorization": f"Bearer {token}"})
