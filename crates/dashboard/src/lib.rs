@@ -1,1 +1,41 @@
-//! HTML for people: the consent family and what frames it
+//! HTML for people: the consent family and what frames it.
+//!
+//! A page is a struct of what it says ([`Consent`], [`Done`], [`Setup`] …) whose `render` makes a [`Page`]. A `Page`
+//! becomes a response in one way only, and that way carries the security headers, so no handler can forget them.
+//! Everything works as links and forms: no script, no inline style, nothing from another host.
+//!
+//! Promised: names and texts from outside reach a page only as [`Label`], [`Instructions`] or [`Permission`], cleaned of
+//! what could disguise them, and are escaped where they stand. Not promised: that a name tells the truth; that is why
+//! the pages say whose words they are. The handlers decide who may see what; this crate only says it.
+
+mod assets;
+mod consent;
+mod done;
+mod ended;
+mod failure;
+mod form;
+mod head;
+mod home;
+mod instructions;
+mod label;
+mod leaving;
+mod paste_key;
+mod permission;
+mod request;
+mod setup;
+
+pub use assets::{Asset, asset};
+pub use consent::Consent;
+pub use done::{Done, NotDone, Outcome};
+pub use ended::{Ended, Why};
+pub use failure::Failure;
+pub use form::{ConsentAnswer, Decision, Form, SetupAnswer};
+pub use head::{Origin, Page, SeeOther};
+pub use home::{Health, Home};
+pub use instructions::Instructions;
+pub use label::Label;
+pub use leaving::Leaving;
+pub use paste_key::{KeyRefused, PasteKey};
+pub use permission::{Permission, Words};
+pub use request::{Request, Stage, Whose};
+pub use setup::{Entry, Setup, SetupDone};

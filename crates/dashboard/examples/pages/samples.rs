@@ -1,0 +1,214 @@
+//! One of every page, and of every state of a page. The tests render the same ones.
+
+use std::time::Duration;
+
+use carnet_dashboard::{
+    Consent, Done, Ended, Entry, Failure, Form, Health, Home, Instructions, KeyRefused, Label, Leaving,
+    NotDone, Origin, Outcome, Page, PasteKey, Permission, Request, Setup, SetupDone, Stage, Whose, Why,
+    Words,
+};
+use carnet_model::{Secret, Slug};
+use http::StatusCode;
+use url::Url;
+
+/// All pages by name. Every text from outside goes through `say`.
+pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
+    let host = || Label::name("connect.acme.dev");
+    let mut all = Vec::new();
+
+    all.push(("consent", consent(say, Stage::Production).render()));
+
+    let mut preview = consent(say, Stage::Preview);
+    preview.request.whose = Whose::Member(Label::name(&say("ops@acme.dev")));
+    preview.request.returns_to = None;
+    preview.already = vec![known(say, "read", "Read issues, projects and comments you can see")];
+    preview.asked = vec![
+        known(say, "issues:create", "Create issues"),
+        Permission {
+            scope: Label::name(&say("issues:delete")),
+            words: Some(Words {
+                can: Label::words(&say("Change and delete issues")),
+                deletes: true,
+                manages: false,
+            }),
+        },
+    ];
+    all.push(("consent-more", preview.render()));
+
+    let mut unknown = consent(say, Stage::Custom(staging()));
+    unknown.request.device_code = Some(Label::name(&say("WDJB-MJHT")));
+    unknown.asked = vec![
+        Permission {
+            scope: Label::name(&say("https://www.googleapis.com/auth/calendar.readonly")),
+            words: None,
+        },
+        known(say, "openid", "Know which account you use"),
+    ];
+    unknown.token_life = None;
+    unknown.provider =
+        Url::parse("https://accounts.google.com/o/oauth2/v2/auth").ok().as_ref().and_then(Origin::of);
+    all.push(("consent-unknown", unknown.render()));
+
+    let mut bare = consent(say, Stage::Development);
+    bare.asked = Vec::new();
+    all.push(("consent-bare", bare.render()));
+
+    let paste = |refused| PasteKey {
+        request: request(say, Stage::Production),
+        instructions: Instructions::parse(INSTRUCTIONS),
+        refused,
+    };
+    all.push(("paste", paste(None).render()));
+    all.push(("paste-refused", paste(Some(KeyRefused::ByProvider)).render()));
+    all.push(("paste-empty", paste(Some(KeyRefused::Empty)).render()));
+    all.push((
+        "paste-malformed",
+        PasteKey { instructions: None, ..paste(Some(KeyRefused::Malformed)) }.render(),
+    ));
+
+    let away = address("https://linear.app/oauth/authorize", say);
+    let leaving = away.and_then(|to| Leaving::to(to, Label::name(&say("Linear")), host()));
+    all.extend(leaving.map(|leaving| ("leaving", leaving.render())));
+
+    let done = |outcome, back| Done {
+        outcome,
+        app: Label::name(&say("Support Agent")),
+        team: Label::name(&say("Acme")),
+        service: Label::name(&say("Linear")),
+        back,
+        host: host(),
+    };
+    let failed = |why, vendor: Option<&str>| Outcome::Failed {
+        why,
+        vendor: vendor.map(|words| Label::words(&say(words))),
+        request_id: "req_5PqJ0aTwXyZ3kLmN8bVc2D".to_owned(),
+    };
+    let back = address("https://agent.acme.dev/settings", say);
+    all.push(("done", done(Outcome::Connected, back).render()));
+    all.push(("done-close", done(Outcome::Connected, None).render()));
+    all.push((
+        "cancelled",
+        done(Outcome::Cancelled, address("https://agent.acme.dev/settings", say)).render(),
+    ));
+    let refused = "The workspace administrator has not approved this application.";
+    all.push(("failed-refused", done(failed(NotDone::Refused, Some(refused)), None).render()));
+    for (name, why) in [
+        ("failed-unavailable", NotDone::Unavailable),
+        ("failed-unusable", NotDone::Unusable),
+        ("failed-too-little", NotDone::TooLittle),
+        ("failed-connector", NotDone::ConnectorRejected),
+        ("failed-internal", NotDone::Internal),
+    ] {
+        all.push((name, done(failed(why, None), None).render()));
+    }
+
+    for (name, why) in [
+        ("ended-expired", Why::Expired),
+        ("ended-used", Why::Used),
+        ("ended-unknown", Why::Unknown),
+        ("ended-other-browser", Why::OtherBrowser),
+        ("ended-setup-expired", Why::SetupExpired),
+        ("ended-setup-used", Why::SetupUsed),
+    ] {
+        let app = (why != Why::Unknown).then(|| Label::name(&say("Support Agent")));
+        all.push((name, Ended { why, app, host: host() }.render()));
+    }
+
+    let empty = Setup {
+        team: Entry::default(),
+        name: Entry::default(),
+        email: Entry::default(),
+        host: host(),
+        form: form("/setup/k3Jd"),
+    };
+    all.push(("setup", empty.render()));
+    let wrong = Setup {
+        team: Entry { value: say("Acme"), error: None },
+        name: Entry { value: say("Olga Petrova"), error: None },
+        email: Entry {
+            value: say("olga@"),
+            error: Some("An email address has a name, an @ and a domain.".to_owned()),
+        },
+        host: host(),
+        form: form("/setup/k3Jd"),
+    };
+    all.push(("setup-wrong", wrong.render()));
+
+    if let Ok(url) = Url::parse("https://connect.acme.dev/") {
+        let access_token = Secret::new("crn_0000000000000000000000000000000example".to_owned());
+        let done = SetupDone { team: Label::name(&say("Acme")), access_token, url: url.clone() };
+        all.push(("setup-done", done.render()));
+        let home = |development, health| Home { version: "0.1.0", url: url.clone(), development, health };
+        all.push(("home", home(false, Health::Ready).render()));
+        all.push(("home-dev", home(true, Health::Ready).render()));
+        let failing = vec![Label::name(&say("store")), Label::name(&say("audit log"))];
+        all.push(("home-bad", home(false, Health::NotReady(failing)).render()));
+    }
+
+    for (name, status) in [
+        ("failure-404", StatusCode::NOT_FOUND),
+        ("failure-405", StatusCode::METHOD_NOT_ALLOWED),
+        ("failure-413", StatusCode::PAYLOAD_TOO_LARGE),
+        ("failure-422", StatusCode::UNPROCESSABLE_ENTITY),
+        ("failure-429", StatusCode::TOO_MANY_REQUESTS),
+        ("failure-500", StatusCode::INTERNAL_SERVER_ERROR),
+        ("failure-503", StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let request_id = "req_5PqJ0aTwXyZ3kLmN8bVc2D".to_owned();
+        all.push((name, Failure { status, request_id, host: host() }.render()));
+    }
+    all
+}
+
+/// The first sample, to be changed.
+pub(crate) fn consent(say: &dyn Fn(&str) -> String, stage: Stage) -> Consent {
+    Consent {
+        request: request(say, stage),
+        asked: vec![
+            known(say, "read", "Read issues, projects and comments you can see"),
+            known(say, "issues:create", "Create issues"),
+            known(say, "comments:create", "Write comments"),
+        ],
+        already: Vec::new(),
+        token_life: Some(Duration::from_hours(1)),
+        provider: None,
+    }
+}
+
+fn request(say: &dyn Fn(&str) -> String, stage: Stage) -> Request {
+    Request {
+        id: "car_4Kd0aTwXyZ3kLmN8bVc2D1".to_owned(),
+        app: Label::name(&say("Support Agent")),
+        team: Label::name(&say("Acme")),
+        stage,
+        service: Label::name(&say("Linear")),
+        connector: Label::name(&say("linear/support")),
+        whose: Whose::NamedByApp(Label::words(&say("customer-48213"))),
+        device_code: None,
+        returns_to: Some(Label::name(&say("agent.acme.dev"))),
+        host: Label::name("connect.acme.dev"),
+        form: form("/authorize/car_4Kd0aTwXyZ3kLmN8bVc2D1"),
+    }
+}
+
+fn known(say: &dyn Fn(&str) -> String, scope: &str, can: &str) -> Permission {
+    let words = Words { can: Label::words(&say(can)), deletes: false, manages: false };
+    Permission { scope: Label::name(&say(scope)), words: Some(words) }
+}
+
+fn form(action: &str) -> Form {
+    Form { action: action.to_owned(), token: Secret::new("form-token-of-this-browser".to_owned()) }
+}
+
+/// An address whose query is from outside.
+fn address(url: &str, say: &dyn Fn(&str) -> String) -> Option<Url> {
+    let mut url = Url::parse(url).ok()?;
+    url.set_query(Some(&say("state=1")));
+    Some(url)
+}
+
+fn staging() -> Slug {
+    Slug::near("staging", "staging")
+}
+
+const INSTRUCTIONS: &str = "Linear calls these **personal API keys**.\n\n1. Open [Security & access](https://linear.app/settings/account/security).\n2. Choose **New API key** and call it `acme-support`.\n3. Give it `Read` only, and copy it.\n\nKeys begin with `lin_api_`. More at https://linear.app/developers.";
