@@ -1,1 +1,40 @@
-//! Who calls, and who we are: strict JWT, trusted issuers, JWKS; our own issuer
+//! Who calls, and who we are.
+//!
+//! A workload presents a JWT. [`Presented::parse`] reads it with a parser stricter than any library's,
+//! [`KeyDirectory`] finds the issuer's keys, [`Presented::verify`] checks signature and claims against an
+//! [`Expectation`], and [`TrustedIssuer::recognise`] says which project and environment the claims stand for.
+//! [`Remembered`] keeps what came out for a few minutes, so that the next call with the same bearer costs a hash.
+//!
+//! In the other direction Carnet is an issuer itself: [`SigningKey`] signs, [`IdentityClaims`] says what,
+//! [`rotation`] says which key at which time, [`discovery_document`] tells the world.
+//!
+//! Promised: a [`VerifiedClaims`] was signed by a key of the issuer it names, for one of the expected audiences, and
+//! is inside its time; nothing but [`Presented::verify`] makes one. No error holds text of a token.
+//! Not promised: that a project, team or person named in a token exists; that is for the engine to look up. Nothing
+//! here stores anything or starts a task.
+
+mod algorithm;
+mod directory;
+mod encoding;
+mod issuer;
+mod json;
+mod jwks;
+mod jwt;
+mod remembered;
+mod trust;
+
+pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use directory::{Document, FetchFailed, KeyDirectory, KeySource, KeysUnavailable};
+pub use issuer::rotation;
+pub use issuer::{
+    CustomRuntime, IdentityClaims, InvalidKey, NotOurs, ProjectName, ReservedName, Runtime, SigningFailed,
+    SigningKey, TeamName, discovery_document,
+};
+pub use json::JsonError;
+pub use jwks::{JwksError, KeySet};
+pub use jwt::{Expectation, JwtError, Presented, VerifiedClaims};
+pub use remembered::{Freshness, Remembered};
+pub use trust::{
+    ClaimMap, ConfigError, Match, NoRule, Setting, TrustRule, TrustRuleConfig, TrustedIssuer,
+    TrustedIssuerConfig, Weakness, lint,
+};
