@@ -73,10 +73,10 @@ impl Rules {
             return Err(UrlRefused::Scheme);
         }
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
-        let written = Authority::read(authority)?;
+        let written = host_as_written(authority)?;
 
         let url = Url::parse(text).map_err(|_| UrlRefused::Unreadable)?;
-        if !url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(written.host)) {
+        if !url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(written)) {
             return Err(UrlRefused::HostSpelling);
         }
         let here = self.judge_host(&url, purpose)?;
@@ -84,9 +84,6 @@ impl Rules {
             return Err(UrlRefused::Scheme);
         }
         let port = url.port_or_known_default().unwrap_or_default();
-        if written.port.is_some_and(|written| written != port) {
-            return Err(UrlRefused::Unreadable);
-        }
         if port == 0 || (!here && !self.has_port(port)) {
             return Err(UrlRefused::Port(port));
         }
@@ -121,39 +118,28 @@ pub(crate) fn is_localhost(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// Host and port as they stand in the text, before a URL parser has tidied them.
-struct Authority<'a> {
-    host: &'a str,
-    port: Option<u16>,
-}
-
-impl<'a> Authority<'a> {
-    fn read(text: &'a str) -> Result<Self, UrlRefused> {
-        if text.contains('@') {
-            return Err(UrlRefused::UserInfo);
-        }
-        let (host, port) = match text.rsplit_once(':') {
-            // the colon of a bracketed v6 address
-            _ if text.ends_with(']') => (text, None),
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        };
-        if host.is_empty() {
-            return Err(UrlRefused::Host);
-        }
-        // A zone (`fe80::1%25eth0`, RFC 6874) means an interface of ours.
-        if host.starts_with('[') && host.contains('%') {
-            return Err(UrlRefused::HostSpelling);
-        }
-        let port = match port {
-            None => None,
-            Some(digits) if is_plain_number(digits) => {
-                Some(digits.parse().map_err(|_| UrlRefused::Unreadable)?)
-            }
-            Some(_) => return Err(UrlRefused::Unreadable),
-        };
-        Ok(Self { host, port })
+/// The host as it stands in the text, before a URL parser has tidied it. The port must be a plain number.
+fn host_as_written(authority: &str) -> Result<&str, UrlRefused> {
+    if authority.contains('@') {
+        return Err(UrlRefused::UserInfo);
     }
+    let (host, port) = match authority.rsplit_once(':') {
+        // the colon of a bracketed v6 address
+        _ if authority.ends_with(']') => (authority, None),
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    };
+    if host.is_empty() {
+        return Err(UrlRefused::Host);
+    }
+    // A zone (`fe80::1%25eth0`, RFC 6874) means an interface of ours.
+    if host.starts_with('[') && host.contains('%') {
+        return Err(UrlRefused::HostSpelling);
+    }
+    if port.is_some_and(|digits| !is_plain_number(digits)) {
+        return Err(UrlRefused::Unreadable);
+    }
+    Ok(host)
 }
 
 fn is_plain_number(digits: &str) -> bool {
