@@ -1,0 +1,147 @@
+//! The command line.
+//!
+//! [`run`] is the whole of it: it reads the arguments, does the one thing asked for and returns the exit code. What is
+//! promised: stdout holds the answer and nothing else; talk, progress and warnings go to stderr; with `--json` stdout
+//! holds exactly one JSON document, for a failure too; a command never waits for a person where no person can be;
+//! every failure names what mends it, and its exit code follows from its stable code ([`failure::Exit`]).
+//!
+//! Nothing here knows the engine. A client command speaks HTTP through `carnet-sdk` as any other program would;
+//! `dev` and `serve` are handed in by `main` as [`Servers`]. Neither a runtime nor TLS is set up before a command
+//! needs it, so that `carnet --help` costs nothing.
+
+mod access;
+pub(crate) mod args;
+mod audit;
+mod browser;
+mod completions;
+mod consent;
+mod context;
+mod create;
+mod data;
+mod doctor;
+mod envfile;
+mod failure;
+mod folder;
+mod git;
+mod identity;
+mod link;
+mod list;
+mod projects;
+mod pull;
+mod remove;
+mod revoke;
+mod settings;
+mod show;
+mod surroundings;
+mod table;
+mod talk;
+mod token;
+mod trust;
+mod version;
+mod whoami;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use args::{AuditVerb, Cli, ClientCommand, Command, DevArgs, EnvVerb, Global, ProjectsVerb, ServeArgs, Verb};
+use context::Context;
+use failure::{Exit, Failure};
+pub(crate) use surroundings::Surroundings;
+
+/// The two commands that are servers. They stay in the foreground until they are stopped.
+#[derive(Clone, Copy)]
+pub(crate) struct Servers {
+    /// `carnet dev`
+    pub(crate) dev: fn(DevArgs) -> anyhow::Result<ExitCode>,
+    /// `carnet serve`
+    pub(crate) serve: fn(ServeArgs) -> anyhow::Result<ExitCode>,
+}
+
+/// Runs one command line; `args` begins with the program's own name.
+pub(crate) fn run(
+    args: impl IntoIterator<Item = OsString>,
+    surroundings: Surroundings,
+    servers: Servers,
+) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let parsed =
+        Cli::command().try_get_matches_from(&args).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error, &args, surroundings),
+    };
+    let (mut talk, place) = surroundings.part(&cli.global);
+    let json = talk.wants_json();
+    let outcome = match cli.command {
+        Command::Dev(args) => (servers.dev)(args.at(&place.folder, json)).map_err(Failure::from),
+        Command::Serve(args) => (servers.serve)(args.at(&place.folder, json)).map_err(Failure::from),
+        Command::Version => version::print(&mut talk).map(|()| ExitCode::SUCCESS),
+        Command::Completions(args) => completions::print(&mut talk, &args).map(|()| ExitCode::SUCCESS),
+        Command::Client(command) => Context::new(&mut talk, &place, &cli.global)
+            .and_then(|context| wait_for(context, command))
+            .map(ExitCode::from),
+    };
+    outcome.unwrap_or_else(|failure| talk.fail(&failure))
+}
+
+/// A client command waits for one server: one thread is enough, and starts fastest.
+fn wait_for(mut context: Context<'_>, command: ClientCommand) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Failure::new("internal", "No runtime can be started.").because(&error))?;
+    runtime.block_on(Box::pin(dispatch(&mut context, command)))
+}
+
+async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, Failure> {
+    match command {
+        ClientCommand::Doctor => return doctor::examine(cx).await,
+        ClientCommand::Verb(verb) | ClientCommand::Connect { verb } => match verb {
+            Verb::Create(args) => create::create(cx, args).await,
+            Verb::List(args) => list::list(cx, args).await,
+            Verb::Show(args) => show::show(cx, &args.connector).await,
+            Verb::Token(args) => token::token(cx, args).await,
+            Verb::Attach(args) => access::attach(cx, args).await,
+            Verb::Detach(args) => access::detach(cx, args).await,
+            Verb::Remove(args) => remove::remove(cx, args).await,
+            Verb::RevokeTokens(args) => revoke::revoke(cx, args).await,
+        },
+        ClientCommand::Link(args) => link::link(cx, args).await,
+        ClientCommand::Env { verb } => match verb {
+            EnvVerb::Pull(args) => pull::pull(cx, args).await,
+            EnvVerb::Print(args) => pull::print(cx, args).await,
+        },
+        ClientCommand::Projects { verb } => match verb.unwrap_or_default() {
+            ProjectsVerb::List(args) => projects::list(cx, args).await,
+            ProjectsVerb::Create(args) => projects::create(cx, args).await,
+            ProjectsVerb::Show(args) => projects::show(cx, args).await,
+            ProjectsVerb::Remove(args) => projects::remove(cx, args).await,
+            ProjectsVerb::Trust(args) => trust::trust(cx, args).await,
+        },
+        ClientCommand::Audit { verb: AuditVerb::Tail(args) } => audit::tail(cx, args).await,
+        ClientCommand::Whoami => whoami::whoami(cx).await,
+    }
+    .map(|()| Exit::Done)
+}
+
+/// Help is an answer. Everything else that clap says is a failure of usage, in the form that was asked for.
+fn explain(error: &clap::Error, args: &[OsString], surroundings: Surroundings) -> ExitCode {
+    let global = Global { json: args::asks_for_json(args), ..Global::default() };
+    let (mut talk, _) = surroundings.part(&global);
+    if !error.use_stderr() {
+        return match talk.raw(&error.render().to_string()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => talk.fail(&failure),
+        };
+    }
+    if talk.wants_json() {
+        return talk
+            .fail(&Failure::usage(args::sentence(error)).next("carnet --help", "to see what there is"));
+    }
+    talk.explain(error.render().to_string().trim_end());
+    Exit::Usage.into()
+}

@@ -1,0 +1,124 @@
+//! `attach` and `detach`: which project may ask a connector for tokens, and where.
+
+use std::collections::BTreeSet;
+
+use carnet_model::Environment;
+use carnet_sdk::{Client, Project};
+use serde_json::json;
+
+use super::args::{AttachArgs, DetachArgs};
+use super::context::Context;
+use super::failure::{Exit, Failure};
+
+/// Lets a project ask in exactly the given environments. Asks before it takes an environment away.
+pub(crate) async fn attach(cx: &mut Context<'_>, args: AttachArgs) -> Result<(), Failure> {
+    let client = cx.client()?;
+    let project = cx.project(&client, args.project.as_deref()).await?;
+    let wanted = environments(&client, &project, &args.environment).await?;
+    let connector = client.connector(&args.connector).await?;
+    let id = connector.id.to_string();
+    let before: BTreeSet<_> = client
+        .link(&id, project.id)
+        .await?
+        .map(|link| link.environments.into_iter().collect())
+        .unwrap_or_default();
+    let unchanged = before == wanted;
+    if !unchanged {
+        let lost: Vec<_> = before.difference(&wanted).map(ToString::to_string).collect();
+        if !lost.is_empty() {
+            let question = format!(
+                "{} can then no longer ask {} in {}. Go on?",
+                project.name,
+                connector.uid,
+                lost.join(", ")
+            );
+            cx.talk.insist(args.yes, &question)?;
+        }
+        let wanted: Vec<_> = wanted.iter().copied().collect();
+        client.put_link(&id, project.id, &wanted).await?;
+    }
+    if cx.talk.wants_json() {
+        let mut answer = json!({
+            "clientId": connector.id, "uid": connector.uid, "projectId": project.id, "environments": wanted,
+        });
+        if let (true, Some(object)) = (unchanged, answer.as_object_mut()) {
+            object.insert("unchanged".to_owned(), true.into());
+        }
+        return cx.talk.document(&answer);
+    }
+    let places: Vec<_> = wanted.iter().map(ToString::to_string).collect();
+    let (uid, name, places) = (&connector.uid, &project.name, places.join(", "));
+    if unchanged {
+        cx.talk.say(&format!("{uid} is already attached to {name} in {places}. Nothing to do."));
+    } else {
+        cx.talk.success(&format!("{uid} attached to {name} in {places}"));
+    }
+    Ok(())
+}
+
+/// Stops a project from asking.
+pub(crate) async fn detach(cx: &mut Context<'_>, args: DetachArgs) -> Result<(), Failure> {
+    let client = cx.client()?;
+    let project = cx.project(&client, args.project.as_deref()).await?;
+    let connector = client.connector(&args.connector).await?;
+    let id = connector.id.to_string();
+    let linked = client.link(&id, project.id).await?.is_some();
+    if linked {
+        let question =
+            format!("{} can then no longer ask {} for tokens. Go on?", project.name, connector.uid);
+        cx.talk.insist(args.yes, &question)?;
+        client.delete_link(&id, project.id).await?;
+    }
+    if cx.talk.wants_json() {
+        let done = if linked { "detached" } else { "unchanged" };
+        return cx.talk.document(&json!({
+            "clientId": connector.id, "uid": connector.uid, "projectId": project.id, done: true,
+        }));
+    }
+    if linked {
+        cx.talk.success(&format!("{} detached from {}", connector.uid, project.name));
+    } else {
+        cx.talk.say(&format!("{} is not attached to {}. Nothing to do.", connector.uid, project.name));
+    }
+    Ok(())
+}
+
+/// The environments that were named; the three built-in ones if none was. The project's own are known by short name.
+async fn environments(
+    client: &Client,
+    project: &Project,
+    names: &[String],
+) -> Result<BTreeSet<Environment>, Failure> {
+    if names.is_empty() {
+        return Ok(Environment::BUILT_IN.into());
+    }
+    let mut known = None;
+    let mut found = BTreeSet::new();
+    for name in names {
+        if let Ok(environment) = Environment::parse(name) {
+            found.insert(environment);
+            continue;
+        }
+        if known.is_none() {
+            known = Some(client.custom_environments(&project.id.to_string()).await?);
+        }
+        let custom = known.iter().flatten().find(|custom| custom.slug == *name);
+        let custom = custom.ok_or_else(|| {
+            Failure::new("not_found", format!("{} has no environment {name}.", project.name))
+                .exit(Exit::NotFound)
+                .next(format!("carnet projects show {}", project.name), "to see the environments it has")
+        })?;
+        found.insert(Environment::Custom(custom.id));
+    }
+    Ok(found)
+}
+
+/// One environment by its name on the command line.
+pub(crate) async fn environment(
+    client: &Client,
+    project: &Project,
+    name: &str,
+) -> Result<Environment, Failure> {
+    let found = environments(client, project, &[name.to_owned()]).await?;
+    found.into_iter().next().ok_or_else(|| Failure::usage("No environment is named."))
+}

@@ -1,0 +1,118 @@
+//! `audit tail`: the latest events of the audit log, and those that follow.
+
+use carnet_sdk::{AuditFilter, AuditRecord, Client};
+use serde_json::Value;
+
+use super::args::TailArgs;
+use super::context::Context;
+use super::failure::Failure;
+use super::table::exact;
+use super::talk::plain;
+
+/// Prints the latest events, oldest first; with `--follow` goes on until it is stopped.
+pub(crate) async fn tail(cx: &mut Context<'_>, args: TailArgs) -> Result<(), Failure> {
+    let client = cx.settings.client_without_project()?;
+    let mut filter = AuditFilter {
+        limit: Some(args.limit),
+        action: args.action,
+        connector: args.connector,
+        outcome: args.outcome,
+        ..AuditFilter::default()
+    };
+    let mut page = client.audit(&filter).await?;
+    page.events.sort_by_key(|event| event.seq);
+    if cx.talk.wants_json() && !args.follow {
+        return cx.talk.document(&page);
+    }
+    print(cx, &page.events)?;
+    if args.follow {
+        filter.after = Some(page.events.last().map_or(0, |event| event.seq));
+        follow(cx, &client, filter).await?;
+    }
+    Ok(())
+}
+
+/// Goes on until nobody reads any more. A server that is away for a while is waited for.
+async fn follow(cx: &mut Context<'_>, client: &Client, mut filter: AuditFilter) -> Result<(), Failure> {
+    let mut waiting = false;
+    loop {
+        tokio::time::sleep(cx.place.patience).await;
+        match client.audit(&filter).await {
+            Ok(mut page) => {
+                waiting = false;
+                page.events.sort_by_key(|event| event.seq);
+                print(cx, &page.events)?;
+                filter.after = page.events.last().map(|event| event.seq).or(filter.after);
+            }
+            Err(error) if error.is_transient() => {
+                if !waiting {
+                    cx.talk.warn(&format!("{error}; waiting for it"));
+                }
+                waiting = true;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn print(cx: &mut Context<'_>, events: &[AuditRecord]) -> Result<(), Failure> {
+    for event in events {
+        let line = if cx.talk.wants_json() {
+            serde_json::to_string(event).map_err(|error| {
+                Failure::new("internal", "An event cannot be written as JSON.").because(&error)
+            })?
+        } else {
+            plain(&line(event))
+        };
+        cx.talk.answer(&line)?;
+    }
+    Ok(())
+}
+
+/// Time, outcome, action, target, actor, particulars.
+fn line(event: &AuditRecord) -> String {
+    let mut line = format!("{}  {:<7}  {}", exact(event.at), event.outcome, event.action);
+    if let Some(target) = &event.target {
+        line.push_str("  ");
+        line.push_str(target);
+    }
+    line.push_str("  by ");
+    line.push_str(&actor(&event.actor));
+    if event.detail.as_object().is_some_and(|detail| !detail.is_empty()) {
+        line.push_str("  ");
+        line.push_str(&event.detail.to_string());
+    }
+    line
+}
+
+fn actor(actor: &Value) -> String {
+    let text = |name| actor.get(name).and_then(Value::as_str);
+    match (text("type"), text("id"), text("environment")) {
+        (_, Some(id), Some(environment)) => format!("{id} ({environment})"),
+        (_, Some(id), None) => id.to_owned(),
+        (Some(kind), None, _) => kind.to_owned(),
+        (None, None, _) => "somebody".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line() {
+        let event: AuditRecord = serde_json::from_value(json!({
+            "seq": 1, "at": 1_784_065_923_000_i64, "action": "token.issue", "target": "scl_1", "outcome": "denied",
+            "requestId": null, "actor": {"type": "project", "id": "prj_1", "environment": "preview"},
+            "detail": {"rule": "environment_not_linked"}
+        }))
+        .unwrap();
+        assert_eq!(
+            line(&event),
+            r#"2026-07-14T21:52:03Z  denied   token.issue  scl_1  by prj_1 (preview)  {"rule":"environment_not_linked"}"#
+        );
+        assert_eq!(actor(&json!({"type": "system"})), "system");
+    }
+}

@@ -1,0 +1,110 @@
+//! Seeing to a consent that a token request lacks: the page, the browser, the wait.
+
+use std::time::Duration;
+
+use carnet_sdk::{Authorization, AuthorizationRequest, AuthorizationResult, Client, Error};
+
+use super::args::TokenArgs;
+use super::browser;
+use super::context::Context;
+use super::failure::{Exit, Failure};
+use super::token::request;
+
+/// What came of it.
+pub(crate) struct Consent {
+    /// The installation that was made on the way; the next request names it.
+    pub(crate) installation_id: Option<String>,
+}
+
+/// Obtains the consent if a person is there or `--yes` was given; otherwise fails with the page to open.
+pub(crate) async fn obtain(
+    cx: &mut Context<'_>,
+    client: &Client,
+    args: &TokenArgs,
+    refused: Error,
+) -> Result<Consent, Failure> {
+    let failure = Failure::from(refused);
+    // The outcome can be watched by people only; a workload asks for its token again.
+    let can_wait = client.is_member() && (args.yes || cx.talk.may_ask());
+    if !can_wait && failure.extra.contains_key("authorizationUrl") {
+        return Err(with_retry(failure, args));
+    }
+    let ask = AuthorizationRequest { token: request(args), ..AuthorizationRequest::default() };
+    let Ok(authorization) = client.authorize(&args.connector, &ask).await else {
+        // Why there is no page matters less than that consent is missing.
+        return Err(with_retry(failure, args));
+    };
+    let page = browser::page(&authorization.url)?;
+    let mut stopped = failure.clone();
+    stopped.next.clear();
+    let stopped = with_retry(stopped.next(page.as_str(), "to consent in a browser"), args);
+    if !can_wait {
+        return Err(stopped);
+    }
+    cx.talk.say(&failure.message);
+    if !args.yes && cx.talk.confirm(&format!("Open {page} in your browser?"), true) != Some(true) {
+        return Err(stopped);
+    }
+    if cx.place.agent.is_none() && (cx.place.open)(&page).is_ok() {
+        cx.talk.say(&format!("Opened {page}"));
+    } else {
+        cx.talk.say(&format!("Open {page}"));
+    }
+    cx.talk.say("Waiting for consent…");
+    wait(cx, client, &authorization).await
+}
+
+/// Looks every now and then until the person has decided or the page has expired.
+async fn wait(
+    cx: &mut Context<'_>,
+    client: &Client,
+    authorization: &Authorization,
+) -> Result<Consent, Failure> {
+    let last = authorization.expires_at.unwrap_or_else(|| cx.now().plus(LONGEST)).min(cx.now().plus(LONGEST));
+    let mut absent = 0;
+    let mut told = None;
+    while cx.now() < last {
+        tokio::time::sleep(cx.place.patience).await;
+        match client.result(&authorization.verifier).await {
+            Ok(AuthorizationResult::Success { installation_id }) => return Ok(Consent { installation_id }),
+            Ok(AuthorizationResult::Canceled) => return Err(undone("canceled", "The consent was declined.")),
+            Ok(AuthorizationResult::Failed { code, message }) => {
+                let code = if code.is_empty() { "authorization_failed" } else { &code };
+                return Err(undone(code, &format!("The consent failed: {message}")));
+            }
+            Ok(AuthorizationResult::Partial { progress }) if progress != told => {
+                if let Some(progress) = &progress {
+                    cx.talk.say(progress);
+                }
+                told = progress;
+            }
+            Ok(_) => {}
+            // The record may come a moment after the page.
+            Err(Error::Refused(refusal)) if refusal.status == 404 => {
+                absent += 1;
+                if absent > ABSENCES {
+                    break;
+                }
+            }
+            Err(error) if error.is_transient() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(undone("expired", "The page for consent has expired."))
+}
+
+fn undone(code: &str, message: &str) -> Failure {
+    Failure::new(code, message).exit(Exit::Person).next("the same command again", "for a new page")
+}
+
+fn with_retry(failure: Failure, args: &TokenArgs) -> Failure {
+    let command = format!("carnet token {} --yes", args.connector);
+    if failure.next.iter().any(|next| next.command == command) {
+        return failure;
+    }
+    failure.next(command, "to open the page and wait")
+}
+
+/// As long as the official command line waits.
+const LONGEST: Duration = Duration::from_mins(115);
+const ABSENCES: u32 = 3;

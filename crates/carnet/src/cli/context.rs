@@ -1,0 +1,70 @@
+//! What every client command works with.
+
+use carnet_model::{Id, Time, kind};
+use carnet_sdk::{Client, Project};
+
+use super::args::Global;
+use super::failure::Failure;
+use super::settings::Settings;
+use super::surroundings::Place;
+use super::talk::Talk;
+
+/// Who speaks, where, and with which settings. The client is made when it is first wanted.
+pub(crate) struct Context<'a> {
+    /// Who speaks.
+    pub(crate) talk: &'a mut Talk,
+    /// Where.
+    pub(crate) place: &'a Place,
+    /// With which settings.
+    pub(crate) settings: Settings,
+}
+
+impl<'a> Context<'a> {
+    /// With what flags, variables and files say.
+    pub(crate) fn new(talk: &'a mut Talk, place: &'a Place, global: &Global) -> Result<Self, Failure> {
+        Ok(Self { talk, place, settings: Settings::find(global, place)? })
+    }
+
+    /// Now.
+    pub(crate) fn now(&self) -> Time {
+        self.place.env.now()
+    }
+
+    /// The client.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        self.settings.client()
+    }
+
+    /// The project named by a flag or, without one, the linked one.
+    pub(crate) async fn project(&self, client: &Client, flag: Option<&str>) -> Result<Project, Failure> {
+        let name = match (flag, &self.settings.project) {
+            (Some(name), _) => name,
+            (None, Some(found)) => found.value.as_str(),
+            (None, None) => return Err(no_project()),
+        };
+        client.project(name).await.map_err(|error| {
+            let mut failure = Failure::from(error);
+            if failure.code == "not_found" {
+                failure.next.clear();
+                failure = failure.next("carnet projects", "to see the projects there are");
+            }
+            failure
+        })
+    }
+
+    /// The linked project's identifier, if there is a linked project. The server is asked only if a name stands there.
+    pub(crate) async fn linked_project(&self, client: &Client) -> Result<Option<Id<kind::Project>>, Failure> {
+        let Some(found) = &self.settings.project else { return Ok(None) };
+        if let Ok(id) = Id::parse(&found.value) {
+            return Ok(Some(id));
+        }
+        self.project(client, None).await.map(|project| Some(project.id))
+    }
+}
+
+/// A command needs a project, and none is named.
+pub(crate) fn no_project() -> Failure {
+    Failure::usage("This folder is not linked to a project.")
+        .next("carnet link PROJECT", "to link it")
+        .next("carnet projects", "to see the projects there are")
+}

@@ -1,0 +1,104 @@
+//! `--data`: JSON on the line, from a file or from stdin.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::failure::Failure;
+use super::talk::Talk;
+
+/// What was given.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Data {
+    /// Nothing: the person wants to know what there is to give.
+    Question,
+    /// An object.
+    Object(Map<String, Value>),
+}
+
+/// Reads the flag's value. Warns when a secret stood on the line, where the shell's history and other users see it.
+pub(crate) fn read(
+    flag: &str,
+    connector_type: Option<&str>,
+    folder: &Path,
+    talk: &mut Talk,
+) -> Result<Data, Failure> {
+    let (text, on_the_line) = match flag.strip_prefix('@') {
+        Some("-") => {
+            let text =
+                talk.listen().map_err(|error| Failure::usage("stdin cannot be read.").because(&error))?;
+            (text, false)
+        }
+        Some(file) => {
+            let text = fs::read_to_string(folder.join(file))
+                .map_err(|error| Failure::usage(format!("{file} cannot be read.")).because(&error))?;
+            (text, false)
+        }
+        None if flag.trim().is_empty() => return Ok(Data::Question),
+        None => (flag.to_owned(), true),
+    };
+    let Ok(Value::Object(object)) = serde_json::from_str(&text) else {
+        // Not even the place of the mistake: it could be next to a secret.
+        return Err(Failure::usage("--data is not a JSON object.")
+            .next("carnet create SERVICE --data ''", "to see what it may hold"));
+    };
+    if on_the_line {
+        for name in secret_names(&object, connector_type) {
+            talk.warn(&format!(
+                "`{name}` looks like a secret, and is now in your shell's history; give it with --data @FILE or --data @-"
+            ));
+        }
+    }
+    Ok(Data::Object(object))
+}
+
+/// The names of members that look like secrets, wherever they stand.
+fn secret_names(object: &Map<String, Value>, connector_type: Option<&str>) -> Vec<String> {
+    let mut names = Vec::new();
+    for (name, value) in object {
+        collect(name, value, &mut names);
+    }
+    if connector_type == Some("api-key") && object.contains_key("values") {
+        names.push("values".to_owned());
+    }
+    names
+}
+
+fn collect(name: &str, value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::String(text) if !text.is_empty() && is_secret(name) => names.push(name.to_owned()),
+        Value::Array(items) => items.iter().for_each(|item| collect(name, item, names)),
+        Value::Object(object) => object.iter().for_each(|(name, value)| collect(name, value, names)),
+        _ => {}
+    }
+}
+
+fn is_secret(name: &str) -> bool {
+    const SECRET: [&str; 7] = ["secret", "password", "passwd", "token", "apikey", "privatekey", "credential"];
+    const PUBLIC: [&str; 4] = ["endpoint", "method", "url", "type"];
+    let name: String = name.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    SECRET.iter().any(|word| name.contains(word)) && !PUBLIC.iter().any(|word| name.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_known_by_their_names() {
+        for (data, kind, names) in [
+            (json!({"clientId": "x", "clientSecret": "y"}), None, vec!["clientSecret"]),
+            (json!({"a": {"private_key": "y"}}), None, vec!["private_key"]),
+            (json!({"apiTokens": ["a"]}), None, vec!["apiTokens"]),
+            (json!({"clientSecret": ""}), None, vec![]),
+            (json!({"refreshTokens": true, "tokenEndpointAuthMethod": "none"}), None, vec![]),
+            (json!({"serverConfig": {"token_endpoint": "https://x"}}), None, vec![]),
+            (json!({"values": [{"value": "k"}]}), Some("api-key"), vec!["values"]),
+        ] {
+            assert_eq!(secret_names(data.as_object().unwrap(), kind), names, "{data}");
+        }
+    }
+}

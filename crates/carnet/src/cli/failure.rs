@@ -1,0 +1,224 @@
+//! Why a command failed: a stable code, a sentence, what mends it, and the exit code that follows.
+
+use std::error::Error as StdError;
+use std::process::ExitCode;
+
+use carnet_model::{Code, Next};
+use carnet_sdk::{Error, Refusal, is_loopback};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+/// A failed command.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Failure {
+    /// The stable code: the server's, or one of the command line's own.
+    pub(crate) code: String,
+    /// The thing and the cause.
+    pub(crate) message: String,
+    /// What mends it.
+    pub(crate) next: Vec<Next>,
+    /// The exit code.
+    pub(crate) exit: Exit,
+    /// Further members of the error object.
+    pub(crate) extra: Map<String, Value>,
+}
+
+/// The exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done.
+    Done = 0,
+    /// Failed.
+    Failed = 1,
+    /// The command line is wrong or lacks something.
+    Usage = 2,
+    /// There is no such thing.
+    NotFound = 3,
+    /// Sign in first.
+    SignIn = 4,
+    /// A person must act: consent, install, register.
+    Person = 5,
+    /// A rule says no.
+    Denied = 6,
+    /// It exists already, or is in use.
+    Conflict = 7,
+    /// Try again later.
+    Later = 8,
+    /// No server answers.
+    Unreachable = 9,
+}
+
+impl Failure {
+    /// With a code of the command line's own; exits with 1 unless told otherwise.
+    pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            next: Vec::new(),
+            exit: Exit::Failed,
+            extra: Map::new(),
+        }
+    }
+
+    /// The command line is wrong or lacks something.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new("usage", message).exit(Exit::Usage)
+    }
+
+    /// Whoever read the answer has stopped reading. There is nobody to tell.
+    pub(crate) fn unheard() -> Self {
+        Self::new(UNHEARD, "Nobody reads the answer.")
+    }
+
+    /// Whether there is nobody to tell.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.code == UNHEARD
+    }
+
+    /// Exits with this code.
+    #[must_use]
+    pub(crate) fn exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    /// Adds a step that mends it.
+    #[must_use]
+    pub(crate) fn next(mut self, command: impl Into<String>, when: impl Into<String>) -> Self {
+        self.next.push(Next { command: command.into(), when: when.into() });
+        self
+    }
+
+    /// Adds what happened at the bottom of an error: the layers between are a library's own words.
+    #[must_use]
+    pub(crate) fn because(mut self, error: &(dyn StdError + 'static)) -> Self {
+        let mut root = error;
+        while let Some(source) = root.source() {
+            root = source;
+        }
+        self.message = format!("{} ({root})", self.message.trim_end_matches('.'));
+        self
+    }
+
+    /// The JSON document.
+    pub(crate) fn document(&self) -> Value {
+        let mut error = self.extra.clone();
+        error.insert("code".to_owned(), self.code.clone().into());
+        error.insert("message".to_owned(), self.message.clone().into());
+        error.insert("next".to_owned(), json!(self.next));
+        json!({ "error": error })
+    }
+
+    fn refused(refusal: &Refusal) -> Self {
+        let mut failure = Self::new(&refusal.code, &refusal.message).exit(exit_of(refusal));
+        if failure.code.is_empty() {
+            "unexpected_answer".clone_into(&mut failure.code);
+        }
+        failure.extra.clone_from(&refusal.extra);
+        failure.extra.insert("status".to_owned(), refusal.status.into());
+        if let Some(id) = &refusal.request_id {
+            failure.extra.insert("requestId".to_owned(), id.clone().into());
+        }
+        if let Some(seconds) = refusal.retry_after {
+            failure.extra.insert("retryAfter".to_owned(), seconds.into());
+        }
+        for name in ["authorizationUrl", "installationUrl", "registerUrl"] {
+            if let Some(url) = refusal.text(name) {
+                failure = failure.next(url, "to open in a browser");
+            }
+        }
+        for step in &refusal.next {
+            if !failure.next.iter().any(|known| known.command == step.command) {
+                failure = failure.next(&step.command, &step.when);
+            }
+        }
+        if failure.next.is_empty() {
+            let (command, when) = match failure.exit {
+                Exit::NotFound => ("carnet list --all-projects", "to see the connectors there are"),
+                Exit::Denied => ("carnet whoami", "to see as whom you ask"),
+                Exit::Usage => ("carnet --help", "to see what there is"),
+                _ => ("carnet doctor", "to see what is wrong"),
+            };
+            failure = failure.next(command, when);
+        }
+        failure
+    }
+}
+
+const UNHEARD: &str = "unheard";
+
+/// The code decides; the status only where a code is unknown or something other than Carnet answered.
+fn exit_of(refusal: &Refusal) -> Exit {
+    if refusal.text("registerUrl").is_some() {
+        return Exit::Person;
+    }
+    match refusal.known_code() {
+        Some(Code::NotFound) => Exit::NotFound,
+        Some(Code::Unauthorized) => Exit::SignIn,
+        Some(Code::UserAuthorizationRequired | Code::InstallationRequired) => Exit::Person,
+        Some(Code::Forbidden | Code::EnvironmentNotLinked) => Exit::Denied,
+        Some(Code::Conflict) => Exit::Conflict,
+        Some(
+            Code::RateLimited
+            | Code::ProviderAnswerInvalid
+            | Code::ProviderUnavailable
+            | Code::StoreUnavailable
+            | Code::Unavailable,
+        ) => Exit::Later,
+        Some(_) => Exit::Failed,
+        None if refusal.code == "connector_installation_required" => Exit::Person,
+        None => match refusal.status {
+            401 => Exit::SignIn,
+            403 => Exit::Denied,
+            404 => Exit::NotFound,
+            409 => Exit::Conflict,
+            429 | 502..=504 => Exit::Later,
+            _ => Exit::Failed,
+        },
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::Refused(refusal) => Self::refused(refusal),
+            Error::Unreachable { origin, source, .. } => {
+                let failure =
+                    Self::new("unreachable", error.to_string()).because(source).exit(Exit::Unreachable);
+                if Url::parse(origin).is_ok_and(|url| is_loopback(&url)) {
+                    failure.next("carnet dev", "to start a development server")
+                } else {
+                    failure.next("carnet doctor", "to see what is in the way")
+                }
+            }
+            Error::InvalidArgument(_) => {
+                Self::usage(error.to_string()).next("carnet --help", "to see what there is")
+            }
+            _ => Self::new("unexpected_answer", error.to_string())
+                .next("carnet doctor", "to see whether this is a Carnet server of the same version"),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        match error.downcast::<Self>() {
+            Ok(failure) => failure,
+            Err(error) => Self::new("failed", format!("{error:#}")),
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} [{}]", self.message, self.code)
+    }
+}
+
+impl StdError for Failure {}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

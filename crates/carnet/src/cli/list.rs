@@ -1,0 +1,91 @@
+//! `list`: the connectors of the linked project, or all.
+
+use carnet_sdk::{Connector, ConnectorFilter, IncludedProject};
+use serde_json::{Value, json};
+
+use super::args::ListArgs;
+use super::context::Context;
+use super::failure::Failure;
+use super::table::table;
+
+/// Lists connectors.
+pub(crate) async fn list(cx: &mut Context<'_>, args: ListArgs) -> Result<(), Failure> {
+    let client = cx.client()?;
+    let project = if args.all_projects { None } else { cx.linked_project(&client).await? };
+    let filter = ConnectorFilter {
+        project,
+        with_projects: project.is_none(),
+        services: args.service,
+        types: args.r#type,
+        search: args.search,
+        limit: args.limit,
+        cursor: args.next,
+    };
+    let page = client.connectors(&filter).await?;
+    if cx.talk.wants_json() {
+        let connectors: Vec<_> =
+            page.connectors.iter().map(|connector| outline(connector, project.is_none())).collect();
+        return cx.talk.document(&json!({ "connectors": connectors, "cursor": page.cursor }));
+    }
+    if page.connectors.is_empty() {
+        cx.talk.say("No connectors. Register one: carnet create SERVICE");
+        return Ok(());
+    }
+    let mut headings = vec!["UID", "ID", "Name", "Type"];
+    if project.is_none() {
+        headings.push("Projects");
+    }
+    let rows: Vec<_> = page.connectors.iter().map(|connector| row(connector, project.is_none())).collect();
+    for line in table(&headings, &rows) {
+        cx.talk.answer(&line)?;
+    }
+    if let Some(cursor) = &page.cursor {
+        let all = if args.all_projects { " --all-projects" } else { "" };
+        cx.talk.say(&format!("To see more, run `carnet list{all} --next {cursor}`"));
+    }
+    Ok(())
+}
+
+fn row(connector: &Connector, with_projects: bool) -> Vec<String> {
+    let kind = connector.type_name.as_ref().unwrap_or(&connector.r#type);
+    let mut row = vec![connector.uid.clone(), connector.id.to_string(), connector.name.clone(), kind.clone()];
+    if with_projects {
+        let (projects, more) = projects(connector);
+        let mut names: Vec<_> = projects.iter().map(|project| project.name.as_str()).collect();
+        if more {
+            names.push("+ more");
+        }
+        row.push(names.join(", "));
+    }
+    row
+}
+
+/// The members that `vercel connect list --json` prints for each, `null` where there is nothing.
+fn outline(connector: &Connector, with_projects: bool) -> Value {
+    let rest = |name: &str| connector.rest.get(name).cloned().unwrap_or(Value::Null);
+    let mut out = json!({
+        "uid": connector.uid,
+        "id": connector.id,
+        "name": connector.name,
+        "type": connector.r#type,
+        "typeName": connector.type_name,
+        "createdAt": connector.created_at,
+        "icon": rest("icon"),
+        "backgroundColor": rest("backgroundColor"),
+        "accentColor": rest("accentColor"),
+    });
+    if let (true, Some(object)) = (with_projects, out.as_object_mut()) {
+        let (projects, more) = projects(connector);
+        object.insert("projects".to_owned(), json!(projects));
+        object.insert("hasMoreProjects".to_owned(), more.into());
+    }
+    out
+}
+
+/// The projects that were included. A link whose project is gone has none.
+fn projects(connector: &Connector) -> (Vec<&IncludedProject>, bool) {
+    let included = connector.includes.as_ref().and_then(|includes| includes.projects.as_ref());
+    included.map_or((Vec::new(), false), |included| {
+        (included.items.iter().filter_map(|link| link.project.as_ref()).collect(), included.has_more)
+    })
+}

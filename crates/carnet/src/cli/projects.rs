@@ -1,0 +1,96 @@
+//! `projects`: the team's projects.
+
+use carnet_model::Environment;
+use serde_json::json;
+
+use super::args::{ProjectArgs, ProjectNameArgs, ProjectRemoveArgs, ProjectsListArgs};
+use super::context::Context;
+use super::failure::Failure;
+use super::table::{moment, sheet, table};
+
+/// Lists them.
+pub(crate) async fn list(cx: &mut Context<'_>, args: ProjectsListArgs) -> Result<(), Failure> {
+    let client = cx.settings.client_without_project()?;
+    let projects = client.projects(args.search.as_deref(), args.limit).await?;
+    if cx.talk.wants_json() {
+        return cx.talk.document(&json!({ "projects": projects }));
+    }
+    if projects.is_empty() {
+        cx.talk.say("No projects. Make one: carnet projects create NAME");
+        return Ok(());
+    }
+    let (now, relative) = (cx.now(), cx.talk.is_read_by_a_person());
+    let linked = cx.settings.project.as_ref().map(|found| found.value.as_str());
+    let row = |project: &carnet_sdk::Project| {
+        let id = project.id.to_string();
+        let here = linked.is_some_and(|linked| linked == id || linked == project.name);
+        let created = project.created_at.map(|at| moment(at, now, relative)).unwrap_or_default();
+        vec![project.name.clone(), id, created, if here { "this folder's".to_owned() } else { String::new() }]
+    };
+    let rows: Vec<_> = projects.iter().map(row).collect();
+    for line in table(&["Name", "ID", "Created", "Linked"], &rows) {
+        cx.talk.answer(&line)?;
+    }
+    Ok(())
+}
+
+/// Makes one.
+pub(crate) async fn create(cx: &mut Context<'_>, args: ProjectNameArgs) -> Result<(), Failure> {
+    let client = cx.settings.client_without_project()?;
+    let project = client.create_project(&args.name).await.map_err(|error| {
+        let failure = Failure::from(error);
+        if failure.code == "conflict" {
+            return Failure { next: Vec::new(), ..failure }
+                .next(format!("carnet link {}", args.name), "to use the one there is");
+        }
+        failure
+    })?;
+    if cx.talk.wants_json() {
+        return cx.talk.document(&project);
+    }
+    cx.talk.success(&format!("Project {} created: {}", project.name, project.id));
+    cx.talk.say(&format!("  Link this folder to it: carnet link {}", project.name));
+    Ok(())
+}
+
+/// Shows one.
+pub(crate) async fn show(cx: &mut Context<'_>, args: ProjectArgs) -> Result<(), Failure> {
+    let client = cx.client()?;
+    let project = cx.project(&client, args.project.as_deref()).await?;
+    let custom = client.custom_environments(&project.id.to_string()).await?;
+    if cx.talk.wants_json() {
+        return cx.talk.document(&json!({ "project": project, "customEnvironments": custom }));
+    }
+    let environments: Vec<_> = Environment::BUILT_IN
+        .iter()
+        .map(ToString::to_string)
+        .chain(custom.iter().map(|environment| format!("{} ({})", environment.slug, environment.id)))
+        .collect();
+    let mut rows = vec![
+        ("Name", project.name.clone()),
+        ("ID", project.id.to_string()),
+        ("Team", project.account_id.to_string()),
+        ("Environments", environments.join(", ")),
+    ];
+    if let Some(at) = project.created_at {
+        rows.push(("Created", moment(at, cx.now(), cx.talk.is_read_by_a_person())));
+    }
+    for line in sheet(&rows) {
+        cx.talk.answer(&line)?;
+    }
+    Ok(())
+}
+
+/// Removes one.
+pub(crate) async fn remove(cx: &mut Context<'_>, args: ProjectRemoveArgs) -> Result<(), Failure> {
+    let client = cx.settings.client_without_project()?;
+    let project = cx.project(&client, Some(&args.project)).await?;
+    let question = format!("Remove project {}, its links and every grant given to it?", project.name);
+    cx.talk.insist(args.yes, &question)?;
+    client.delete_project(&project.id.to_string()).await?;
+    if cx.talk.wants_json() {
+        return cx.talk.document(&json!({ "id": project.id, "name": project.name, "removed": true }));
+    }
+    cx.talk.success(&format!("Project {} removed", project.name));
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! Which server, as whom, about which team and project.
+//!
+//! First the flags, then the variables, then the nearest `.carnet/project.json`, then the nearest `.carnet/dev.json`.
+//! A file names a server in a folder that may have come from anywhere, so a credential goes only where it belongs:
+//! one from `dev.json` to that server alone, one from a variable never to a server that only a file names, unless it
+//! is on this machine.
+
+use std::path::{Path, PathBuf};
+
+use carnet_model::SecretString;
+use carnet_sdk::{Client, Credential, TeamRef, is_loopback};
+use url::{Origin, Url};
+
+use super::args::Global;
+use super::failure::{Exit, Failure};
+use super::folder::{DevFile, ProjectFile, nearest};
+use super::surroundings::{Place, Variables};
+
+/// A value and where it came from, for people to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found<T> {
+    /// The value.
+    pub(crate) value: T,
+    /// A flag, a variable or a file.
+    pub(crate) source: String,
+    in_file: bool,
+}
+
+/// Everything that was found.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    /// The server.
+    pub(crate) url: Option<Found<Url>>,
+    /// As whom.
+    pub(crate) credential: Option<Found<Login>>,
+    /// About which team.
+    pub(crate) team: Option<Found<String>>,
+    /// About which project, by identifier or name.
+    pub(crate) project: Option<Found<String>>,
+    /// The nearest project file.
+    pub(crate) project_file: Option<PathBuf>,
+    /// The nearest file of a development server.
+    pub(crate) dev_file: Option<PathBuf>,
+    /// Why the project file cannot be used.
+    pub(crate) project_problem: Option<Failure>,
+    /// Why the development server's file cannot be used.
+    pub(crate) dev_problem: Option<Failure>,
+}
+
+/// What proves who calls.
+#[derive(Debug)]
+pub(crate) enum Login {
+    /// A person's access token.
+    AccessToken(SecretString),
+    /// A workload identity.
+    Identity(SecretString),
+}
+
+impl Settings {
+    /// Looks everywhere. A file that cannot be used is a problem only for who needs it.
+    pub(crate) fn find(global: &Global, place: &Place) -> Result<Self, Failure> {
+        let mut settings = Self::default();
+        let variables = &place.variables;
+        settings.project_file = nearest(&place.folder, ProjectFile::NAME);
+        settings.dev_file = nearest(&place.folder, DevFile::NAME);
+        let project_file =
+            keep(settings.project_file.as_deref(), ProjectFile::read, &mut settings.project_problem);
+        let dev_file = keep(settings.dev_file.as_deref(), DevFile::read, &mut settings.dev_problem);
+
+        settings.url = match (&global.url, &variables.url, &project_file, &dev_file) {
+            (Some(url), ..) => Some(told(address(url, "--url")?, "--url")),
+            (None, Some(url), ..) => Some(told(address(url, "CARNET_URL")?, "CARNET_URL")),
+            (None, None, Some((file, path)), _) => Some(read(address(&file.url, path)?, path)),
+            (None, None, None, Some((file, path))) => Some(read(address(&file.url, path)?, path)),
+            (None, None, None, None) => None,
+        };
+        let same_server = |url: &str| {
+            let here = settings.url.as_ref().map(|url| url.value.origin());
+            matches!((here, origin(url)), (Some(here), Some(there)) if here == there)
+        };
+        let project_file = project_file.filter(|(file, _)| same_server(&file.url));
+        let dev_file = dev_file.filter(|(file, _)| same_server(&file.url));
+
+        settings.team = match (&global.team, &variables.team, &project_file, &dev_file) {
+            (Some(team), ..) => Some(told(team.clone(), "--team")),
+            (None, Some(team), ..) => Some(told(team.clone(), "CARNET_TEAM")),
+            (None, None, Some((file, path)), _) => Some(read(file.team_id.to_string(), path)),
+            (None, None, None, Some((file, path))) => Some(read(file.team_id.to_string(), path)),
+            (None, None, None, None) => None,
+        };
+        settings.project = match (&variables.project, &project_file, &dev_file) {
+            (Some(project), ..) => Some(told(project.clone(), "CARNET_PROJECT")),
+            (None, Some((file, path)), _) => Some(read(file.project_id.to_string(), path)),
+            // A project file that cannot be read may name another project than the development server's.
+            (None, None, Some((file, path))) if settings.project_problem.is_none() => {
+                Some(read(file.project_id.to_string(), path))
+            }
+            (None, None, _) => None,
+        };
+        settings.credential = match variable_login(variables)? {
+            Some(login) => Some(login),
+            None => dev_file.map(|(file, path)| read(Login::AccessToken(file.access_token), &path)),
+        };
+        Ok(settings)
+    }
+
+    /// A client with what was found, or what is missing and how to get it.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        if let (Some(problem), None) = (&self.project_problem, &self.project) {
+            return Err(problem.clone());
+        }
+        self.client_without_project()
+    }
+
+    /// The same for a command that does not need the project file, or writes it.
+    pub(crate) fn client_without_project(&self) -> Result<Client, Failure> {
+        let url = self.url.as_ref().ok_or_else(|| self.no_server())?;
+        let login = self.credential.as_ref().ok_or_else(|| self.no_credential(&url.value))?;
+        if url.in_file && !login.in_file && !is_loopback(&url.value) {
+            let message = format!(
+                "{} is set, but only {} says which server it is for: {}.",
+                login.source, url.source, url.value
+            );
+            let command = format!("export CARNET_URL={}", url.value.origin().ascii_serialization());
+            return Err(Failure::new("server_not_confirmed", message)
+                .exit(Exit::SignIn)
+                .next(command, "if that is your server"));
+        }
+        let credential = match &login.value {
+            Login::AccessToken(token) => Credential::AccessToken(token.duplicate()),
+            Login::Identity(token) => Credential::Identity(token.duplicate()),
+        };
+        let builder = Client::builder(url.value.clone()).credential(credential);
+        let builder = match &self.team {
+            Some(team) => builder.team(TeamRef::parse(&team.value)),
+            None => builder,
+        };
+        builder.build().map_err(Failure::from)
+    }
+
+    fn no_server(&self) -> Failure {
+        self.project_problem.clone().or_else(|| self.dev_problem.clone()).unwrap_or_else(|| {
+            Failure::new(
+                "no_server",
+                "No server is named, and no development server was started in this folder.",
+            )
+            .exit(Exit::SignIn)
+            .next("carnet dev", "to start a development server here")
+            .next("export CARNET_URL=https://… CARNET_TOKEN=crn_…", "to use a server that runs elsewhere")
+        })
+    }
+
+    fn no_credential(&self, url: &Url) -> Failure {
+        self.dev_problem.clone().unwrap_or_else(|| {
+            let message = format!("There is no credential for {}.", url.origin().ascii_serialization());
+            Failure::new("no_credential", message)
+                .exit(Exit::SignIn)
+                .next("export CARNET_TOKEN=crn_…", "with an access token of that server")
+                .next("carnet dev", "to start a development server here instead")
+        })
+    }
+}
+
+fn variable_login(variables: &Variables) -> Result<Option<Found<Login>>, Failure> {
+    if let Some(token) = &variables.token {
+        return Ok(Some(told(Login::AccessToken(token.duplicate()), "CARNET_TOKEN")));
+    }
+    if let Some(token) = &variables.oidc_token {
+        return Ok(Some(told(Login::Identity(token.duplicate()), "CARNET_OIDC_TOKEN")));
+    }
+    let Some(path) = &variables.oidc_token_file else { return Ok(None) };
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::new(
+            "no_credential",
+            format!("{}, named by CARNET_OIDC_TOKEN_FILE, cannot be read.", path.display()),
+        )
+        .because(&error)
+        .exit(Exit::SignIn)
+        .next("unset CARNET_OIDC_TOKEN_FILE", "if it is no longer meant")
+    })?;
+    let token = SecretString::from(text.trim().to_owned());
+    Ok(Some(told(Login::Identity(token), "CARNET_OIDC_TOKEN_FILE")))
+}
+
+fn keep<T>(
+    path: Option<&Path>,
+    read: impl Fn(&Path) -> Result<T, Failure>,
+    problem: &mut Option<Failure>,
+) -> Option<(T, String)> {
+    let path = path?;
+    match read(path) {
+        Ok(file) => Some((file, path.display().to_string())),
+        Err(failure) => {
+            *problem = Some(failure);
+            None
+        }
+    }
+}
+
+fn address(text: &str, source: &str) -> Result<Url, Failure> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        _ => Err(Failure::usage(format!("The address of the server in {source} is not a URL."))
+            .next("export CARNET_URL=https://…", "with the address of the server")),
+    }
+}
+
+fn origin(text: &str) -> Option<Origin> {
+    Url::parse(text).ok().map(|url| url.origin()).filter(Origin::is_tuple)
+}
+
+fn told<T>(value: T, source: &str) -> Found<T> {
+    Found { value, source: source.to_owned(), in_file: false }
+}
+
+fn read<T>(value: T, path: &str) -> Found<T> {
+    Found { value, source: path.to_owned(), in_file: true }
+}

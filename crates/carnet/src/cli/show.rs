@@ -1,0 +1,83 @@
+//! `show`: one connector, who may ask it, and how its grants are.
+
+use std::collections::BTreeMap;
+
+use carnet_sdk::{GrantInfo, Link};
+use serde_json::json;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::table::{moment, sheet};
+
+/// Shows a connector.
+pub(crate) async fn show(cx: &mut Context<'_>, name: &str) -> Result<(), Failure> {
+    let client = cx.client()?;
+    let connector = client.connector(name).await?;
+    let id = connector.id.to_string();
+    // A workload may read the connector, but not who else uses it.
+    let (links, grants) = if client.is_member() {
+        (Some(client.links(&id).await?), Some(client.grants(&id).await?))
+    } else {
+        (None, None)
+    };
+    if cx.talk.wants_json() {
+        return cx.talk.document(&json!({ "connector": connector, "projects": links, "grants": grants }));
+    }
+    let now = cx.now();
+    let relative = cx.talk.is_read_by_a_person();
+    let mut rows = vec![
+        ("UID", connector.uid.clone()),
+        ("ID", id),
+        ("Name", connector.name.clone()),
+        ("Service", connector.service.clone()),
+        ("Type", connector.type_name.clone().unwrap_or_else(|| connector.r#type.clone())),
+        ("Subjects", connector.supported_subject_types.join(", ")),
+        ("Created", moment(connector.created_at, now, relative)),
+    ];
+    if let Some(uri) = connector.rest.get("redirectUri").and_then(serde_json::Value::as_str) {
+        rows.push(("Redirect URI", uri.to_owned()));
+    }
+    if let Some(links) = &links {
+        rows.extend(links_in_words(links).into_iter().map(|link| ("Attached to", link)));
+    }
+    if let Some(grants) = &grants {
+        rows.push(("Grants", grants_in_words(grants)));
+    }
+    for line in sheet(&rows) {
+        cx.talk.answer(&line)?;
+    }
+    if links.is_some_and(|links| links.is_empty()) {
+        cx.talk.say(&format!(
+            "No project may ask it. Attach one: carnet attach {} --project PROJECT",
+            connector.uid
+        ));
+    }
+    Ok(())
+}
+
+fn links_in_words(links: &[Link]) -> Vec<String> {
+    let words = |link: &Link| {
+        let id = link.project_id.to_string();
+        let name = link.project.as_ref().map_or(id.as_str(), |project| project.name.as_str());
+        let environments: Vec<_> = link.environments.iter().map(ToString::to_string).collect();
+        format!("{name} ({})", environments.join(", "))
+    };
+    links.iter().map(words).collect()
+}
+
+fn grants_in_words(grants: &[GrantInfo]) -> String {
+    if grants.is_empty() {
+        return "none".to_owned();
+    }
+    let mut counts = BTreeMap::<String, usize>::new();
+    for grant in grants {
+        let state = grant.state.replace('_', " ");
+        let state = grant
+            .cause
+            .as_ref()
+            .map_or(state.clone(), |cause| format!("{state} ({})", cause.replace('_', " ")));
+        *counts.entry(state).or_default() += 1;
+    }
+    let words: Vec<_> = counts.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
+    words.join(", ")
+}

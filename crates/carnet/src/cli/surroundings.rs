@@ -1,0 +1,140 @@
+//! What a command finds around it: folder, variables, terminal, clock, browser. Read once, here, and handed in, so
+//! that everything else can be run by a test in any surroundings.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use carnet_model::{Env, SecretString};
+use url::Url;
+
+use super::args::Global;
+use super::browser;
+use super::talk::{Talk, Voice};
+
+/// Everything.
+pub(crate) struct Surroundings {
+    /// Where output goes and input comes from.
+    pub(crate) terminal: Terminal,
+    /// The rest.
+    pub(crate) place: Place,
+}
+
+/// Where output goes and input comes from.
+pub(crate) struct Terminal {
+    /// What a person types.
+    pub(crate) stdin: Box<dyn BufRead>,
+    /// The answer.
+    pub(crate) stdout: Box<dyn Write>,
+    /// The talk.
+    pub(crate) stderr: Box<dyn Write>,
+    /// Whether each is a terminal.
+    pub(crate) stdin_tty: bool,
+    /// Whether each is a terminal.
+    pub(crate) stdout_tty: bool,
+    /// Whether each is a terminal.
+    pub(crate) stderr_tty: bool,
+    /// Whether a terminal shows colour: neither `NO_COLOR` nor `TERM=dumb`.
+    pub(crate) color: bool,
+}
+
+/// Everything but the terminal.
+pub(crate) struct Place {
+    /// Where the command was started.
+    pub(crate) folder: PathBuf,
+    /// Carnet's own variables.
+    pub(crate) variables: Variables,
+    /// The variable by which a coding agent says that it reads along.
+    pub(crate) agent: Option<&'static str>,
+    /// Clock and dice.
+    pub(crate) env: Env,
+    /// Opens a page.
+    pub(crate) open: fn(&Url) -> io::Result<()>,
+    /// How long to wait before looking again for something that a person does elsewhere.
+    pub(crate) patience: Duration,
+}
+
+/// Carnet's own variables. An empty one counts as absent.
+#[derive(Debug, Default)]
+pub(crate) struct Variables {
+    /// `CARNET_URL`
+    pub(crate) url: Option<String>,
+    /// `CARNET_TOKEN`
+    pub(crate) token: Option<SecretString>,
+    /// `CARNET_OIDC_TOKEN`
+    pub(crate) oidc_token: Option<SecretString>,
+    /// `CARNET_OIDC_TOKEN_FILE`
+    pub(crate) oidc_token_file: Option<PathBuf>,
+    /// `CARNET_TEAM`
+    pub(crate) team: Option<String>,
+    /// `CARNET_PROJECT`
+    pub(crate) project: Option<String>,
+}
+
+/// By these a coding agent says that it runs the shell.
+const AGENTS: [&str; 8] = [
+    "AI_AGENT",
+    "AGENT",
+    "CLAUDECODE",
+    "CODEX_SANDBOX",
+    "OPENCODE",
+    "CLINE_ACTIVE",
+    "CURSOR_AGENT",
+    "GEMINI_CLI",
+];
+
+impl Surroundings {
+    /// Those of this process.
+    pub(crate) fn from_process() -> Self {
+        let variables = Variables {
+            url: variable("CARNET_URL"),
+            token: variable("CARNET_TOKEN").map(SecretString::from),
+            oidc_token: variable("CARNET_OIDC_TOKEN").map(SecretString::from),
+            oidc_token_file: variable("CARNET_OIDC_TOKEN_FILE").map(PathBuf::from),
+            team: variable("CARNET_TEAM"),
+            project: variable("CARNET_PROJECT"),
+        };
+        let terminal = Terminal {
+            // Not locked for good: a server may want to read, too.
+            stdin: Box::new(io::BufReader::new(io::stdin())),
+            stdout: Box::new(io::stdout()),
+            stderr: Box::new(io::stderr()),
+            stdin_tty: io::stdin().is_terminal(),
+            stdout_tty: io::stdout().is_terminal(),
+            stderr_tty: io::stderr().is_terminal(),
+            color: variable("NO_COLOR").is_none() && variable("TERM").as_deref() != Some("dumb"),
+        };
+        let says_yes = |value: String| !matches!(value.as_str(), "0" | "false" | "no");
+        let place = Place {
+            folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            variables,
+            agent: AGENTS.into_iter().find(|name| variable(name).is_some_and(says_yes)),
+            env: Env::system(),
+            open: browser::open,
+            patience: Duration::from_secs(2),
+        };
+        Self { terminal, place }
+    }
+
+    /// Parts them into who talks and the rest, as the flags say.
+    pub(super) fn part(mut self, global: &Global) -> (Talk, Place) {
+        if let Some(folder) = &global.cwd {
+            self.place.folder = self.place.folder.join(folder);
+        }
+        let voice = Voice {
+            json: global.json || global.format.is_some(),
+            ask: !global.non_interactive && self.place.agent.is_none(),
+            color: !global.no_color,
+        };
+        (Talk::new(self.terminal, &voice), self.place)
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the command line reads the environment"
+    )]
+    let value = std::env::var(name).ok()?;
+    Some(value).filter(|value| !value.is_empty())
+}

@@ -1,0 +1,180 @@
+//! What a command says: the answer to stdout, everything else to stderr.
+//!
+//! Every line goes through [`plain`], so that no name that came from a server can move the cursor or colour a line. Only
+//! a token and a document are written as they are.
+
+use std::io::{self, BufRead, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::surroundings::Terminal;
+
+/// Who speaks.
+pub(crate) struct Talk {
+    terminal: Terminal,
+    json: bool,
+    ask: bool,
+    color: bool,
+}
+
+/// How to speak, by the flags.
+pub(crate) struct Voice {
+    /// The answer is one JSON document.
+    pub(crate) json: bool,
+    /// A person may be asked, if there is one.
+    pub(crate) ask: bool,
+    /// Colour, if the terminal shows it.
+    pub(crate) color: bool,
+}
+
+impl Talk {
+    /// On this terminal.
+    pub(crate) fn new(terminal: Terminal, voice: &Voice) -> Self {
+        let person = terminal.stdin_tty && terminal.stderr_tty;
+        Self {
+            json: voice.json,
+            ask: voice.ask && person && !voice.json,
+            color: voice.color && terminal.color && terminal.stderr_tty,
+            terminal,
+        }
+    }
+
+    /// Whether the answer is one JSON document.
+    pub(crate) fn wants_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether there is a person to ask.
+    pub(crate) fn may_ask(&self) -> bool {
+        self.ask
+    }
+
+    /// Whether a person reads the answer, and not a program.
+    pub(crate) fn is_read_by_a_person(&self) -> bool {
+        self.terminal.stdout_tty && !self.json
+    }
+
+    /// A line of the answer.
+    pub(crate) fn answer(&mut self, line: &str) -> Result<(), Failure> {
+        writeln!(self.terminal.stdout, "{line}").and_then(|()| self.terminal.stdout.flush()).map_err(unheard)
+    }
+
+    /// The answer, line ends included.
+    pub(crate) fn raw(&mut self, text: &str) -> Result<(), Failure> {
+        self.terminal
+            .stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| self.terminal.stdout.flush())
+            .map_err(unheard)
+    }
+
+    /// The answer as the one JSON document.
+    pub(crate) fn document(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(value).map_err(|error| {
+            Failure::new("internal", "The answer cannot be written as JSON.").because(&error)
+        })?;
+        self.answer(&text)
+    }
+
+    /// A line of talk. That nobody hears it is no failure.
+    pub(crate) fn say(&mut self, line: &str) {
+        self.label_and_say("", line);
+    }
+
+    /// Something went well.
+    pub(crate) fn success(&mut self, line: &str) {
+        let label = format!("> {} ", self.paint("32", "Success!"));
+        self.label_and_say(&label, line);
+    }
+
+    /// Something a person should know.
+    pub(crate) fn warn(&mut self, line: &str) {
+        let label = format!("{} ", self.paint("33", "warning:"));
+        self.label_and_say(&label, line);
+    }
+
+    /// Talk of several lines, all our own.
+    pub(crate) fn explain(&mut self, text: &str) {
+        drop(writeln!(self.terminal.stderr, "{text}"));
+    }
+
+    fn label_and_say(&mut self, label: &str, line: &str) {
+        drop(writeln!(self.terminal.stderr, "{label}{}", plain(line).trim_end()));
+    }
+
+    /// Asks a person. `None` if there is nobody to ask.
+    pub(crate) fn confirm(&mut self, question: &str, usual: bool) -> Option<bool> {
+        if !self.ask {
+            return None;
+        }
+        let choice = if usual { "Y/n" } else { "y/N" };
+        drop(write!(self.terminal.stderr, "? {} ({choice}) ", plain(question)));
+        drop(self.terminal.stderr.flush());
+        let mut line = String::new();
+        if matches!(self.terminal.stdin.read_line(&mut line), Ok(0) | Err(_)) {
+            return Some(false);
+        }
+        Some(match line.trim().to_lowercase().as_str() {
+            "" => usual,
+            "y" | "yes" => true,
+            _ => false,
+        })
+    }
+
+    /// Goes on only if `yes` was given or a person confirms.
+    pub(crate) fn insist(&mut self, yes: bool, question: &str) -> Result<(), Failure> {
+        if yes {
+            return Ok(());
+        }
+        match self.confirm(question, false) {
+            Some(true) => Ok(()),
+            Some(false) => Err(Failure::new("canceled", "Canceled; nothing was changed.")),
+            None => Err(Failure::usage(format!("This needs --yes: {question}"))
+                .next("the same command with --yes", "to do it without being asked")),
+        }
+    }
+
+    /// Reads stdin to its end.
+    pub(crate) fn listen(&mut self) -> io::Result<String> {
+        let mut text = String::new();
+        self.terminal.stdin.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// Says why the command failed, in the form that was asked for, and returns the exit code.
+    pub(crate) fn fail(&mut self, failure: &Failure) -> ExitCode {
+        if failure.is_unheard() {
+            return failure.exit.into();
+        }
+        if self.json {
+            // If this cannot be written either, the exit code still says it.
+            drop(self.document(&failure.document()));
+            return failure.exit.into();
+        }
+        let label = format!("{} ", self.paint("1;31", "error:"));
+        self.label_and_say(&label, &format!("{}   [{}]", failure.message, failure.code));
+        let label = format!("  {} ", self.paint("36", "fix:"));
+        for next in &failure.next {
+            self.label_and_say(&label, &format!("{}   {}", next.command, next.when));
+        }
+        failure.exit.into()
+    }
+
+    fn paint(&self, style: &str, text: &str) -> String {
+        if self.color { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// Text without control characters: those of a terminal among them.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn unheard(error: io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Failure::unheard();
+    }
+    Failure::new("output_failed", "The answer cannot be written to stdout.").because(&error)
+}

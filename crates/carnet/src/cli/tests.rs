@@ -1,0 +1,223 @@
+//! Whole command lines against a real HTTP server that answers as the contract says.
+
+mod access;
+mod asking;
+mod peer;
+mod setting_up;
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use carnet_model::Env;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::surroundings::{Place, Surroundings, Terminal, Variables};
+use super::{Servers, folder, run};
+
+const TEAM: &str = "team_0000000000000000000001";
+const PROJECT: &str = "prj_0000000000000000000001";
+const USER: &str = "usr_0000000000000000000001";
+const CONNECTOR: &str = "scl_0000000000000000000001";
+const TOKEN: &str = "crn_000000000000000000000000000000000000";
+
+/// A person at a machine: a folder, variables and a terminal.
+struct Desk {
+    root: tempfile::TempDir,
+    variables: Vec<(&'static str, String)>,
+    agent: Option<&'static str>,
+    terminal: bool,
+    typed: &'static str,
+    closes_after: usize,
+}
+
+/// What a command did.
+#[derive(Debug)]
+struct Done {
+    exit: ExitCode,
+    out: String,
+    err: String,
+}
+
+#[derive(Clone, Default)]
+struct Paper(Arc<Mutex<Vec<u8>>>, usize);
+
+impl Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut text = self.0.lock().unwrap();
+        if self.1 > 0 && text.split(|byte| *byte == b'\n').count() > self.1 {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A browser that really asks for the page.
+fn visit(page: &Url) -> io::Result<()> {
+    let address = page.socket_addrs(|| None)?;
+    let mut stream = std::net::TcpStream::connect(address.as_slice())?;
+    write!(stream, "GET {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", page.path())?;
+    stream.read_to_string(&mut String::new()).map(drop)
+}
+
+impl Desk {
+    /// In an empty folder, with nothing set.
+    fn bare() -> Self {
+        Self {
+            root: tempfile::tempdir().unwrap(),
+            variables: Vec::new(),
+            agent: None,
+            terminal: false,
+            typed: "",
+            closes_after: 0,
+        }
+    }
+
+    /// Where `carnet dev` runs at this address.
+    fn dev(url: &str) -> Self {
+        let desk = Self::bare();
+        desk.write_dev(url);
+        desk
+    }
+
+    fn write_dev(&self, url: &str) {
+        let dev = json!({"url": url, "teamId": TEAM, "teamSlug": "dev", "projectId": PROJECT,
+            "projectName": "my-app", "userId": USER, "accessToken": TOKEN, "oidcToken": "a.b.c"});
+        fs::create_dir_all(self.path(".carnet")).unwrap();
+        folder::replace(&self.path(".carnet/dev.json"), dev.to_string().as_bytes(), 0o600).unwrap();
+    }
+
+    fn write_project(&self, url: &str) {
+        let project = json!({"projectId": PROJECT, "teamId": TEAM, "projectName": "my-app", "url": url});
+        fs::create_dir_all(self.path(".carnet")).unwrap();
+        fs::write(self.path(".carnet/project.json"), project.to_string()).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    fn set(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.to_owned()));
+        self
+    }
+
+    fn at_a_terminal(mut self, typed: &'static str) -> Self {
+        self.terminal = true;
+        self.typed = typed;
+        self
+    }
+
+    fn typing(mut self, typed: &'static str) -> Self {
+        self.typed = typed;
+        self
+    }
+
+    fn run(&self, line: &[&str]) -> Done {
+        let variable =
+            |name| self.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+        let (out, err) = (Paper(Arc::default(), self.closes_after), Paper::default());
+        let surroundings = Surroundings {
+            terminal: Terminal {
+                stdin: Box::new(io::Cursor::new(self.typed)),
+                stdout: Box::new(out.clone()),
+                stderr: Box::new(err.clone()),
+                stdin_tty: self.terminal,
+                stdout_tty: self.terminal,
+                stderr_tty: self.terminal,
+                color: false,
+            },
+            place: Place {
+                folder: self.root.path().to_owned(),
+                variables: Variables {
+                    url: variable("CARNET_URL"),
+                    token: variable("CARNET_TOKEN").map(Into::into),
+                    oidc_token: variable("CARNET_OIDC_TOKEN").map(Into::into),
+                    oidc_token_file: variable("CARNET_OIDC_TOKEN_FILE").map(Into::into),
+                    team: variable("CARNET_TEAM"),
+                    project: variable("CARNET_PROJECT"),
+                },
+                agent: self.agent,
+                env: Env::system(),
+                open: visit,
+                patience: Duration::from_millis(5),
+            },
+        };
+        let servers = Servers {
+            dev: |args| anyhow::bail!("{} is in use by port {}", args.data.display(), args.port),
+            serve: |args| Ok(ExitCode::from(u8::from(args.print_config))),
+        };
+        let args = std::iter::once("carnet").chain(line.iter().copied()).map(Into::into).collect::<Vec<_>>();
+        let exit = run(args, surroundings, servers);
+        let text = |paper: Paper| String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+        Done { exit, out: text(out), err: text(err) }
+    }
+}
+
+impl Done {
+    #[track_caller]
+    fn exits(self, code: u8) -> Self {
+        assert_eq!(self.exit, ExitCode::from(code), "{self:?}");
+        self
+    }
+
+    /// The one document on stdout.
+    #[track_caller]
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    let desk = Desk::bare();
+    for line in [&["--help"][..], &["connect", "--help"], &["serve", "--help"], &["-V"], &["version"]] {
+        let done = desk.run(line).exits(0);
+        assert!(!done.out.is_empty() && done.err.is_empty(), "{done:?}");
+    }
+    assert_eq!(desk.run(&["version", "--json"]).exits(0).json()["name"], "carnet");
+}
+
+#[test]
+fn a_wrong_command_line_exits_with_2_and_is_json_where_json_was_asked_for() {
+    let desk = Desk::bare();
+    let done = desk.run(&["token"]).exits(2);
+    assert!(done.out.is_empty() && done.err.contains("<CONNECTOR>"), "{done:?}");
+    for line in
+        [&["token", "--json"][..], &["nope", "-F", "json"], &["list", "--format=json", "--limit", "x"]]
+    {
+        let error = desk.run(line).exits(2).json()["error"].clone();
+        assert_eq!(error["code"], "usage");
+        assert!(error["message"].is_string() && error["next"][0]["command"].is_string());
+    }
+}
+
+#[test]
+fn servers_are_started_by_main_and_their_failures_look_like_all_others() {
+    let desk = Desk::bare();
+    desk.run(&["serve", "--print-config"]).exits(1);
+    desk.run(&["serve"]).exits(0);
+    let error = desk.run(&["dev", "--port", "7", "--json"]).exits(1).json()["error"].clone();
+    assert!(error["message"].as_str().unwrap().ends_with("/.carnet is in use by port 7"), "{error}");
+    let error =
+        desk.run(&["dev", "--cwd", "/elsewhere", "--data", "d", "--json"]).exits(1).json()["error"].clone();
+    assert_eq!(error["message"], "/elsewhere/d is in use by port 7070");
+}
+
+#[test]
+fn every_shell_has_completions() {
+    let desk = Desk::bare();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(desk.run(&["completions", shell]).exits(0).out.contains("revoke-tokens"), "{shell}");
+    }
+    assert_eq!(desk.run(&["completions", "bash", "--json"]).exits(0).json()["shell"], "bash");
+}

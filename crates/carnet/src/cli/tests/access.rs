@@ -1,0 +1,230 @@
+//! Where credentials go, and what changes who may ask.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use super::peer::{Peer, link, refusal};
+use super::{CONNECTOR, Desk, PROJECT, TEAM, TOKEN, USER};
+
+#[test]
+fn without_a_server_or_a_credential_the_exit_code_is_4() {
+    let done = Desk::bare().run(&["list"]).exits(4);
+    assert!(done.err.contains("fix: carnet dev"), "{done:?}");
+    let desk = Desk::bare().set("CARNET_URL", "http://127.0.0.1:1");
+    assert_eq!(desk.run(&["list", "--json"]).exits(4).json()["error"]["code"], "no_credential");
+}
+
+#[test]
+fn flags_come_before_variables_and_variables_before_files() {
+    let peer = Peer::usual();
+    let desk = Desk::dev(&peer.url);
+    desk.run(&["list"]).exits(0);
+    let line = peer.seen()[0].line.clone();
+    assert!(
+        line.contains(&format!("projectId={PROJECT}")) && line.contains(&format!("teamId={TEAM}")),
+        "{line}"
+    );
+    let desk =
+        desk.set("CARNET_TEAM", "acme").set("CARNET_PROJECT", "my-app").set("CARNET_TOKEN", "crn_other");
+    desk.run(&["list"]).exits(0);
+    let seen = peer.seen();
+    assert_eq!(seen[1].line, "GET /v9/projects/my-app?slug=acme", "a name becomes an identifier");
+    assert_eq!(seen[2].bearer, "Bearer crn_other");
+    desk.run(&["list", "--team", TEAM, "--all-projects"]).exits(0);
+    assert!(peer.seen()[3].line.contains(&format!("include=projects&teamId={TEAM}")));
+}
+
+#[test]
+fn a_development_credential_goes_to_its_own_server_only() {
+    let (mine, other) = (Peer::usual(), Peer::usual());
+    let desk = Desk::dev(&mine.url);
+    desk.run(&["--url", &other.url, "list"]).exits(4);
+    desk.write_project(&other.url);
+    desk.run(&["list"]).exits(4);
+    assert!(other.lines().is_empty() && mine.lines().is_empty());
+}
+
+#[test]
+fn a_credential_of_the_environment_does_not_go_where_only_a_file_says() {
+    let desk = Desk::bare().set("CARNET_TOKEN", TOKEN);
+    desk.write_project("https://evil.invalid");
+    let error = desk.run(&["list", "--json"]).exits(4).json()["error"].clone();
+    assert_eq!(error["code"], "server_not_confirmed");
+    assert_eq!(error["next"][0]["command"], "export CARNET_URL=https://evil.invalid");
+    let peer = Peer::usual();
+    desk.write_project(&peer.url);
+    desk.run(&["list"]).exits(0);
+}
+
+#[test]
+fn an_identity_is_read_from_its_file() {
+    let peer = Peer::usual();
+    let desk = Desk::bare().set("CARNET_URL", &peer.url);
+    let path = desk.path("identity");
+    fs::write(&path, "a.b.c\n").unwrap();
+    let desk = desk.set("CARNET_OIDC_TOKEN_FILE", path.to_str().unwrap());
+    desk.run(&["token", "demo/hello"]).exits(0);
+    assert_eq!(peer.seen()[0].bearer, "Bearer a.b.c");
+    fs::remove_file(path).unwrap();
+    desk.run(&["token", "demo/hello"]).exits(4);
+}
+
+#[test]
+fn credentials_that_others_can_read_are_not_used() {
+    let peer = Peer::usual();
+    let desk = Desk::dev(&peer.url);
+    fs::set_permissions(desk.path(".carnet/dev.json"), fs::Permissions::from_mode(0o644)).unwrap();
+    let done = desk.run(&["list"]).exits(4);
+    assert!(done.err.contains("fix: chmod 600 ") && peer.lines().is_empty(), "{done:?}");
+}
+
+#[test]
+fn a_broken_project_file_stops_a_command_instead_of_being_passed_over() {
+    let peer = Peer::usual();
+    let desk = Desk::dev(&peer.url);
+    fs::write(desk.path(".carnet/project.json"), "{}").unwrap();
+    assert_eq!(
+        desk.run(&["create", "demo", "--json"]).exits(1).json()["error"]["code"],
+        "project_file_invalid"
+    );
+    desk.run(&["link", "my-app"]).exits(0);
+    desk.run(&["create", "demo"]).exits(0);
+}
+
+#[test]
+fn what_destroys_needs_yes_where_nobody_can_be_asked() {
+    for (line, effect) in [
+        (&["detach", "demo/hello"][..], "DELETE"),
+        (&["remove", "demo/hello", "-a"], "DELETE"),
+        (&["revoke-tokens", "demo/hello", "--my-tokens"], "DELETE"),
+        (&["projects", "remove", "my-app"], "DELETE"),
+        (&["attach", "demo/hello", "-e", "preview"], "POST"),
+    ] {
+        let peer = Peer::usual();
+        let changes = |peer: &Peer| peer.lines().iter().filter(|line| line.starts_with(effect)).count();
+        let desk = Desk::dev(&peer.url);
+        let done = desk.run(line).exits(2);
+        assert!(done.out.is_empty() && done.err.contains("--yes"), "{done:?}");
+        assert_eq!(desk.run(&[line, &["--json"]].concat()).exits(2).json()["error"]["code"], "usage");
+        let desk = desk.at_a_terminal("\n");
+        desk.run(line).exits(1);
+        assert_eq!(changes(&peer), 0, "{line:?}");
+        desk.at_a_terminal("y\n").run(line).exits(0);
+        assert_eq!(changes(&peer), 1, "{line:?}");
+    }
+}
+
+#[test]
+fn what_was_done_is_one_document() {
+    let peer = Peer::usual();
+    let desk = Desk::dev(&peer.url);
+    let document = |line: &[&str]| desk.run(line).exits(0).json();
+    assert_eq!(
+        document(&["detach", "demo/hello", "--yes", "--json"]),
+        json!({"clientId": CONNECTOR, "uid": "demo/hello", "projectId": PROJECT, "detached": true})
+    );
+    assert_eq!(
+        document(&["rm", "demo/hello", "-a", "-y", "--json"]),
+        json!({"id": CONNECTOR, "uid": "demo/hello", "removed": true})
+    );
+    assert_eq!(
+        document(&["revoke-tokens", "demo/hello", "--my-tokens", "-y", "--json"]),
+        json!({"id": CONNECTOR, "uid": "demo/hello", "scope": "mine", "supportsRevocation": true, "tokensFound": 2,
+            "deleted": 2, "providerRevoked": 1, "providerSkipped": 0, "providerFailed": 1})
+    );
+    assert_eq!(
+        document(&["attach", "demo/hello", "--json"]),
+        json!({"clientId": CONNECTOR, "uid": "demo/hello", "projectId": PROJECT, "unchanged": true,
+            "environments": ["production", "preview", "development"]})
+    );
+    assert_eq!(
+        peer.body(&format!("DELETE /v1/connect/connectors/{CONNECTOR}/tokens")),
+        json!({"subject": {"type": "user", "id": USER}})
+    );
+}
+
+#[test]
+fn everybodys_tokens_are_revoked_with_an_empty_body_and_a_doubt_is_said() {
+    let peer = Peer::usual();
+    let done = Desk::dev(&peer.url).run(&["revoke-tokens", "demo/hello", "--all-tokens", "-y"]).exits(0);
+    assert_eq!(peer.body(&format!("DELETE /v1/connect/connectors/{CONNECTOR}/tokens")), json!({}));
+    assert!(done.err.contains("did not confirm 1"), "{done:?}");
+}
+
+#[test]
+fn a_connector_in_use_is_removed_only_with_its_links() {
+    let peer = Peer::usual();
+    let done = Desk::dev(&peer.url).run(&["remove", "demo/hello", "--yes"]).exits(7);
+    assert!(
+        done.err.contains("Cannot delete connector demo/hello while it has 1 connected project"),
+        "{done:?}"
+    );
+    assert!(done.err.contains("fix: carnet remove demo/hello --disconnect-all"));
+}
+
+#[test]
+fn a_project_is_attached_in_environments_of_its_own_too() {
+    let one = format!("/v1/connect/connectors/{CONNECTOR}/projects/{PROJECT}");
+    let (get, post) = (format!("GET {one}"), format!("POST {one}"));
+    let line = post.clone();
+    let peer = Peer::with(move |route, body, _| {
+        if route == get {
+            return Some(refusal(404, "not_found", json!({})));
+        }
+        (route == post).then(|| {
+            let mut link = link();
+            link["environments"] = body["environments"].clone();
+            (200, link)
+        })
+    });
+    let desk = Desk::dev(&peer.url);
+    let done =
+        desk.run(&["attach", "demo/hello", "-p", "my-app", "-e", "qa,preview", "-e", "production"]).exits(0);
+    assert_eq!(
+        peer.body(&line),
+        json!({"environments": ["production", "preview", "env_0000000000000000000001"]})
+    );
+    assert!(done.out.is_empty() && done.err.contains("attached to my-app"), "{done:?}");
+    let done = desk.run(&["attach", "demo/hello", "-e", "nope"]).exits(3);
+    assert!(done.err.contains("fix: carnet projects show my-app"), "{done:?}");
+}
+
+#[test]
+fn an_issuer_is_trusted_for_exactly_what_was_said() {
+    let peer = Peer::with(|route, body, _| {
+        (route == "POST /v1/trusted-issuers").then(|| {
+            let mut answer = body.clone();
+            answer["id"] = json!("iss_0000000000000000000001");
+            (200, answer)
+        })
+    });
+    let desk = Desk::dev(&peer.url);
+    let line = [
+        "projects",
+        "trust",
+        "my-app",
+        "--issuer",
+        "https://token.actions.githubusercontent.com",
+        "--claim",
+        "repository_id=1",
+        "--claim",
+        "ref=refs/heads/main",
+        "--environment",
+        "production",
+    ];
+    let answer = desk.run(&[&line[..], &["--json"]].concat()).exits(0).json();
+    assert_eq!(answer["id"], "iss_0000000000000000000001");
+    let sent = peer.body("POST /v1/trusted-issuers");
+    assert_eq!(sent["audiences"], json!([format!("{}/dev", peer.url)]));
+    assert_eq!(
+        sent["rules"],
+        json!([{"project": PROJECT, "environment": "production", "subjects": ["app"],
+            "claims": {"repository_id": "1", "ref": "refs/heads/main"}}])
+    );
+    let done = desk.run(&[&line[..], &["--subject", "app,user", "--audience", "a"]].concat()).exits(0);
+    assert!(done.err.contains("must name the audience a"), "{done:?}");
+    let sent: Value = peer.seen().pop().unwrap().body;
+    assert_eq!(sent["rules"][0]["subjects"], json!(["app", "user"]));
+}

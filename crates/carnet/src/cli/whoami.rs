@@ -1,0 +1,60 @@
+//! `whoami`: as whom, of which team and at which server commands act, and why.
+
+use serde_json::json;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::identity::Claims;
+use super::settings::Login;
+use super::table::{moment, sheet};
+
+/// Says it. A person is looked up at the server; a workload identity is shown as it stands.
+pub(crate) async fn whoami(cx: &mut Context<'_>) -> Result<(), Failure> {
+    let client = cx.settings.client_without_project()?;
+    let origin = client.url().origin().ascii_serialization();
+    let source = cx.settings.credential.as_ref().map(|found| found.source.clone()).unwrap_or_default();
+    let (now, relative) = (cx.now(), cx.talk.is_read_by_a_person());
+    if let Some(Login::Identity(token)) = cx.settings.credential.as_ref().map(|found| &found.value) {
+        let claims = Claims::peek(token.expose()).unwrap_or_default();
+        if cx.talk.wants_json() {
+            return cx.talk.document(&json!({ "url": origin, "workload": claims, "source": source }));
+        }
+        let rows = [
+            ("Workload", claims.subject.clone().unwrap_or_else(|| "unknown".to_owned())),
+            ("Issuer", claims.issuer.clone().unwrap_or_else(|| "unknown".to_owned())),
+            (
+                "Ends",
+                claims.expires_at().map_or_else(|| "unknown".to_owned(), |at| moment(at, now, relative)),
+            ),
+            ("Server", origin),
+            ("From", source),
+        ];
+        return sheet(&rows).iter().try_for_each(|line| cx.talk.answer(line));
+    }
+    let user = client.user().await?;
+    let named = cx.settings.team.as_ref().map(|found| found.value.clone());
+    let team = match named.or_else(|| user.default_team_id.map(|id| id.to_string())) {
+        Some(team) => Some(client.team(&team).await?),
+        None => None,
+    };
+    let project = cx.settings.project.as_ref();
+    if cx.talk.wants_json() {
+        return cx.talk.document(&json!({
+            "user": user,
+            "team": team,
+            "project": project.map(|found| &found.value),
+            "url": origin,
+            "source": source,
+        }));
+    }
+    let name = user.email.clone().or_else(|| user.username.clone()).unwrap_or_default();
+    let none = || "none".to_owned();
+    let rows = [
+        ("User", format!("{name} ({})", user.id)),
+        ("Team", team.map_or_else(none, |team| format!("{} ({})", team.slug, team.id))),
+        ("Project", project.map_or_else(none, |found| format!("{} (from {})", found.value, found.source))),
+        ("Server", origin),
+        ("From", source),
+    ];
+    sheet(&rows).iter().try_for_each(|line| cx.talk.answer(line))
+}
