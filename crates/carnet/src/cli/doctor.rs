@@ -51,12 +51,12 @@ pub(crate) async fn examine(cx: &mut Context<'_>) -> Result<Exit, Failure> {
             let accepted = checks.last().is_some_and(|check| check.outcome == Outcome::Ok);
             Some(client).filter(|_| accepted)
         }
-        Ok(_) => {
-            checks.push(Check::skipped("credential", "the server comes first"));
+        Err(failure) if reachable => {
+            checks.push(Check::failed("credential", failure));
             None
         }
-        Err(failure) => {
-            checks.push(Check::failed("credential", failure));
+        _ => {
+            checks.push(Check::skipped("credential", "the server comes first"));
             None
         }
     };
