@@ -50,7 +50,7 @@ pub struct Method {
 impl Definition {
     /// What a scope allows, in plain words; `None` if nobody has said.
     pub fn describe_scope(&self, scope: &str) -> Option<&str> {
-        self.scopes.get(scope).map(String::as_str).or_else(|| common_scope(scope))
+        self.scopes.get(scope).map(String::as_str).or_else(|| describe_standard_scope(scope))
     }
 }
 
@@ -64,8 +64,8 @@ pub fn services() -> &'static [Definition] {
     &DEFINITIONS
 }
 
-/// The scopes of OpenID Connect Core §5.4 and §11, which mean the same everywhere.
-fn common_scope(scope: &str) -> Option<&'static str> {
+/// What a scope of OpenID Connect Core (§5.4, §11) allows, which is the same everywhere; `None` for any other.
+pub fn describe_standard_scope(scope: &str) -> Option<&'static str> {
     Some(match scope {
         "openid" => "Know which account is yours",
         "profile" => "See your name and your public profile",
@@ -121,10 +121,24 @@ mod tests {
     #[test]
     fn a_scope_is_told_in_plain_words() {
         let demo = service("demo").unwrap();
-        assert!(demo.describe_scope("greetings:read").is_some());
+        assert_eq!(demo.describe_scope("profile:read"), Some("Read your demo profile"));
         assert_eq!(demo.describe_scope("email"), Some("See your e-mail address"));
         assert_eq!(demo.describe_scope("made:up"), None);
         assert!(service("nobody").is_none());
+    }
+
+    #[test]
+    fn the_demo_provider_and_its_file_tell_the_same_about_its_scopes() {
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../demo/src/scope.rs");
+        let source = std::fs::read_to_string(source).unwrap();
+        let demo = service("demo").unwrap();
+        assert_eq!(source.matches(": &str = \"").count(), demo.scopes.len() + 1, "all but offline_access");
+        for (scope, words) in &demo.scopes {
+            assert!(
+                source.contains(&format!("{scope:?}")) && source.contains(&format!("{words:?}")),
+                "{scope}"
+            );
+        }
     }
 
     #[test]

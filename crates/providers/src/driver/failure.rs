@@ -4,7 +4,7 @@
 
 use carnet_model::SecretString;
 use carnet_model::grant::Cause;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A configuration that cannot work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,7 +114,7 @@ pub enum CallbackFault {
 }
 
 /// A provider's own words: data for `error.vendor`, never part of a message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Vendor {
     /// The HTTP status; 0 if the words came through the browser.
@@ -122,7 +122,7 @@ pub struct Vendor {
     /// The provider's error code; empty if there was none.
     pub error: String,
     /// The provider's explanation.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
 

@@ -77,6 +77,12 @@ impl Held {
         self.tokens().map(|tokens| tokens.claims.clone()).unwrap_or_default()
     }
 
+    /// An access token alone: an application's own, to be revoked.
+    pub fn of_access(token: SecretString) -> Self {
+        let access = Access { token, expires_at: None, scopes: None };
+        Self(Content::Tokens(Tokens { access: Some(access), ..Tokens::default() }))
+    }
+
     pub(crate) const fn of_key(key: SecretString) -> Self {
         Self(Content::Key(key))
     }

@@ -41,7 +41,8 @@ pub struct Minted {
     pub expires_at: Option<Time>,
     /// What it may do: as the provider says, else as asked (RFC 6749 §5.1); `None` if nothing was asked or said.
     pub scopes: Option<Scopes>,
-    /// What must be durable before the token leaves the process; `None` if nothing changed.
+    /// What must be durable before the token leaves the process, in the place of what was held. Always there after a
+    /// refresh; `None` where nothing is held, or nothing of it can change (client credentials, stored and pasted keys).
     pub held: Option<Held>,
     /// When the refresh token ends, if it is known.
     pub refresh_expires_at: Option<Time>,

@@ -1,9 +1,10 @@
 //! Any server that speaks OAuth 2.0 or OpenID Connect: tokens of people by authorization code with PKCE, renewed by
 //! refresh token; tokens of the application by client credentials.
 //!
-//! Of a grant it keeps the refresh token and the last access token that was not narrowed. A narrowed token, or one for
-//! a resource, is handed out and not kept.
+//! Here is what a connector is and can do, and its end; [`consent`] is how a grant is made, [`mint`] what comes of it.
 
+mod consent;
+mod mint;
 mod settings;
 
 use carnet_egress::{Egress, Purpose};
@@ -14,17 +15,14 @@ use serde_json::{Map, Value};
 
 use crate::driver::ability::{Abilities, TokenAbilities};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step};
-use crate::driver::failure::{BadConfiguration, CallbackFault, DriverError};
-use crate::driver::held::{Access, Held, Tokens};
+use crate::driver::failure::{BadConfiguration, DriverError};
+use crate::driver::held::{Access, Held};
 use crate::driver::mint::{MintAsk, Minted, Revocation};
 use crate::driver::secrets::ConnectorSecrets;
 use crate::driver::{Accepted, At, Boxed, Driver, NewConnector};
-use crate::oauth::authorization::{self, fresh, is_reserved, is_target};
-use crate::oauth::callback;
-use crate::oauth::client::{Client, Form, Received};
+use crate::oauth::client::{Client, Received};
 use crate::oauth::client_auth::ClientAuth;
 use crate::oauth::discovery::discover;
-use crate::oauth::failure::Phase;
 use crate::oauth::id_token::{self, Expected, Person};
 use crate::oauth::metadata::{Document, Server};
 use crate::oauth::target::Target;
@@ -43,7 +41,7 @@ impl Driver for Oauth {
     }
 
     fn begin(&self, at: &At<'_>, ask: &ConsentAsk<'_>) -> Result<Step, DriverError> {
-        begin(at, ask)
+        consent::begin(at, ask)
     }
 
     fn finish<'a>(
@@ -52,7 +50,7 @@ impl Driver for Oauth {
         back: &'a Callback,
         kept: &'a Kept,
     ) -> Boxed<'a, Result<Granted, DriverError>> {
-        Box::pin(finish(at, back, kept))
+        Box::pin(consent::finish(at, back, kept))
     }
 
     fn mint<'a>(
@@ -69,7 +67,7 @@ impl Driver for Oauth {
                     let target = Target::new(&settings.server, resources, audience, None, details)?;
                     let held = held.and_then(Held::tokens);
                     let none = DriverError::Gone { cause: Cause::Expired, vendor: None };
-                    refresh(&settings, &client, held.ok_or(none)?, scopes.as_ref(), &target).await
+                    mint::refresh(&settings, &client, held.ok_or(none)?, scopes.as_ref(), &target).await
                 }
                 MintAsk::App { scopes, resources, audience, details } => {
                     if !settings.options.app.is_on() {
@@ -79,7 +77,7 @@ impl Driver for Oauth {
                     }
                     let default = settings.options.default_audience.as_deref();
                     let target = Target::new(&settings.server, resources, audience, default, details)?;
-                    app(&settings, &client, scopes.as_ref(), &target).await
+                    mint::app(&settings, &client, scopes.as_ref(), &target).await
                 }
             }
         })
@@ -160,198 +158,6 @@ fn abilities(settings: &Settings) -> Abilities {
         rotation: options.rotation,
         old_access_dies: false,
     }
-}
-
-fn begin(at: &At<'_>, ask: &ConsentAsk<'_>) -> Result<Step, DriverError> {
-    let settings = Settings::of(at.connector)?;
-    let options = &settings.options;
-    let endpoint =
-        settings.server.authorization.as_ref().filter(|_| options.user.is_on()).ok_or_else(no_people)?;
-    if let Some(name) = ask.additional_params.keys().find(|name| is_reserved(name) || is_target(name)) {
-        return Err(DriverError::Unsupported(format!(
-            "the parameter {} is set by the protocol, or has a field of its own",
-            name.escape_default()
-        )));
-    }
-    let default = options.default_audience.as_deref();
-    let target = Target::new(&settings.server, &ask.resources, &ask.audience, default, &ask.details)?;
-    let scopes = ask.scopes.clone().filter(|scopes| !scopes.is_empty());
-    let verifier = fresh(at.env);
-    let nonce = scopes.as_ref().filter(|scopes| scopes.contains("openid")).map(|_| fresh(at.env));
-    let configured = options.authorization_params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let asked = ask.additional_params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let named = [("prompt", &ask.prompt), ("login_hint", &ask.login_hint)];
-    let named = named.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
-    let request = authorization::Request {
-        endpoint,
-        client: &options.client_id,
-        redirect_uri: at.redirect_uri,
-        state: ask.state,
-        verifier: &verifier,
-        nonce: nonce.as_ref(),
-        scopes: scopes.as_ref(),
-        separator: options.separator(),
-        target,
-        // The later of one name wins.
-        more: configured.chain(asked).chain(named).collect(),
-    };
-    let url = at.http.reroute(&request.url());
-    let kept = Kept {
-        verifier: Some(verifier),
-        nonce,
-        issuer: settings.server.issuer().map(str::to_owned),
-        scopes,
-        resources: ask.resources.clone(),
-    };
-    Ok(Step::Redirect { url, kept })
-}
-
-async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<Granted, DriverError> {
-    let settings = Settings::of(at.connector)?;
-    let Callback::Redirected { params } = back else { return Err(CallbackFault::Unexpected.into()) };
-    let verifier = kept.verifier.as_ref().ok_or(CallbackFault::Unexpected)?;
-    if kept.issuer.as_deref() != settings.server.issuer() {
-        return Err(CallbackFault::ServerChanged.into());
-    }
-    let code = callback::code(params, kept.issuer.as_deref(), settings.server.names_itself())?;
-
-    let mut form = Form::of("authorization_code");
-    form.push_secret("code", &code);
-    form.push("redirect_uri", at.redirect_uri);
-    form.push_secret("code_verifier", verifier);
-    for resource in &kept.resources {
-        form.push("resource", resource);
-    }
-    let client = client(at, &settings)?;
-    let mut received = client.token(&settings.server.token, form, Phase::Code).await?;
-
-    let person = person(&settings, &mut received, kept.nonce.as_ref(), true)?;
-    let scopes = received.issued.scopes.take().or_else(|| kept.scopes.clone());
-    let refresh = received.issued.refresh.take().filter(|_| settings.options.refresh);
-    let refresh_expires_at =
-        received.issued.refresh_expires_in.filter(|_| refresh.is_some()).map(|life| received.end_of(life));
-    let access_expires_at = end_of_access(&settings, &received);
-    let name = person.as_ref().and_then(Person::name);
-    let (external_subject, claims) = facts(&settings, person);
-    let access =
-        Access { token: received.issued.access, expires_at: access_expires_at, scopes: scopes.clone() };
-    Ok(Granted {
-        held: Held::of_tokens(Tokens {
-            access: Some(access),
-            refresh,
-            refresh_expires_at,
-            scopes: scopes.clone(),
-            external_subject: external_subject.clone(),
-            claims,
-        }),
-        scopes,
-        external_subject,
-        access_expires_at,
-        refresh_expires_at,
-        name,
-        metadata: Map::new(),
-    })
-}
-
-async fn refresh(
-    settings: &Settings,
-    client: &Client<'_>,
-    held: &Tokens,
-    narrowed: Option<&Scopes>,
-    target: &Target<'_>,
-) -> Result<Minted, DriverError> {
-    let old = held.refresh.as_ref().filter(|_| settings.options.refresh);
-    let old = old.ok_or(DriverError::Gone { cause: Cause::Expired, vendor: None })?;
-    let narrowed = narrowed.filter(|scopes| !scopes.is_empty());
-    let mut form = Form::of("refresh_token");
-    form.push_secret("refresh_token", old);
-    if let Some(scopes) = narrowed {
-        form.push("scope", &scopes.joined(settings.options.separator()));
-    }
-    target.apply(&mut form);
-    let mut received = client.token(&settings.server.token, form, Phase::Refresh).await?;
-
-    let person = person(settings, &mut received, None, false)?;
-    let (subject, claims) = facts(settings, person);
-    if let (Some(before), Some(now)) = (&held.external_subject, &subject)
-        && before != now
-    {
-        // OpenID Connect Core §12.2: a refresh never changes the account.
-        return Err(DriverError::Garbage { in_doubt: true });
-    }
-    let is_new_person = subject.is_some();
-    let external_subject = subject.or_else(|| held.external_subject.clone());
-    let claims = if is_new_person { claims } else { held.claims.clone() };
-    let expires_at = end_of_access(settings, &received);
-    let granted = received.issued.scopes.take();
-
-    // RFC 6749 §6: without a new refresh token, the old one stays in use.
-    let rotated = received.issued.refresh.take();
-    let refresh_expires_at = match (received.issued.refresh_expires_in, &rotated) {
-        (Some(life), _) => Some(received.end_of(life)),
-        (None, Some(_)) => None,
-        (None, None) => held.refresh_expires_at,
-    };
-    let is_particular = narrowed.is_some() || target.params().next().is_some();
-    let has_rotated = rotated.is_some();
-    let refresh = Some(rotated.unwrap_or_else(|| old.duplicate()));
-    let token = received.issued.access;
-    let keep = |access, scopes| {
-        Held::of_tokens(Tokens {
-            access,
-            refresh,
-            refresh_expires_at,
-            scopes,
-            external_subject: external_subject.clone(),
-            claims: claims.clone(),
-        })
-    };
-    let (scopes, new) = if is_particular {
-        let scopes = granted.or_else(|| narrowed.cloned()).or_else(|| held.scopes.clone());
-        let access = held.access.as_ref().map(Access::duplicate);
-        (scopes, has_rotated.then(|| keep(access, held.scopes.clone())))
-    } else {
-        let scopes = granted.or_else(|| held.scopes.clone());
-        let access = Access { token: token.duplicate(), expires_at, scopes: scopes.clone() };
-        (scopes.clone(), Some(keep(Some(access), scopes)))
-    };
-    Ok(Minted {
-        token,
-        expires_at,
-        scopes,
-        held: new,
-        refresh_expires_at,
-        metadata: Map::new(),
-        claims,
-        external_subject,
-    })
-}
-
-async fn app(
-    settings: &Settings,
-    client: &Client<'_>,
-    scopes: Option<&Scopes>,
-    target: &Target<'_>,
-) -> Result<Minted, DriverError> {
-    let asked = scopes.filter(|scopes| !scopes.is_empty());
-    let mut form = Form::of("client_credentials");
-    if let Some(scopes) = asked {
-        form.push("scope", &scopes.joined(settings.options.separator()));
-    }
-    target.apply(&mut form);
-    let received = client.token(&settings.server.token, form, Phase::App).await?;
-    let expires_at = end_of_access(settings, &received);
-    // A refresh token should not be here (RFC 6749 §4.4.3) and is not needed: the client can always ask again.
-    Ok(Minted {
-        token: received.issued.access,
-        expires_at,
-        scopes: received.issued.scopes.or_else(|| asked.cloned()),
-        held: None,
-        refresh_expires_at: None,
-        metadata: Map::new(),
-        claims: Map::new(),
-        external_subject: None,
-    })
 }
 
 /// The refresh token first: a server should end everything of the grant with it (RFC 7009 §2.1). The access token too,

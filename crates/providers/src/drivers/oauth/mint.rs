@@ -1,0 +1,119 @@
+//! Tokens from a grant, and tokens of the application.
+//!
+//! Of a grant, the refresh token and the last access token that was not narrowed are kept. A narrowed token, or one
+//! for a resource, is handed out and not kept.
+
+use carnet_model::Scopes;
+use carnet_model::grant::Cause;
+use serde_json::Map;
+
+use super::settings::Settings;
+use super::{end_of_access, facts, person};
+use crate::driver::failure::DriverError;
+use crate::driver::held::{Access, Held, Tokens};
+use crate::driver::mint::Minted;
+use crate::oauth::client::{Client, Form};
+use crate::oauth::failure::Phase;
+use crate::oauth::target::Target;
+
+/// A new token from what is held.
+pub(super) async fn refresh(
+    settings: &Settings,
+    client: &Client<'_>,
+    held: &Tokens,
+    narrowed: Option<&Scopes>,
+    target: &Target<'_>,
+) -> Result<Minted, DriverError> {
+    let old = held.refresh.as_ref().filter(|_| settings.options.refresh);
+    let old = old.ok_or(DriverError::Gone { cause: Cause::Expired, vendor: None })?;
+    let narrowed = narrowed.filter(|scopes| !scopes.is_empty());
+    let mut form = Form::of("refresh_token");
+    form.push_secret("refresh_token", old);
+    if let Some(scopes) = narrowed {
+        form.push("scope", &scopes.joined(settings.options.separator()));
+    }
+    target.apply(&mut form);
+    let mut received = client.token(&settings.server.token, form, Phase::Refresh).await?;
+
+    let person = person(settings, &mut received, None, false)?;
+    let (subject, claims) = facts(settings, person);
+    if let (Some(before), Some(now)) = (&held.external_subject, &subject)
+        && before != now
+    {
+        // OpenID Connect Core §12.2: a refresh never changes the account.
+        return Err(DriverError::Garbage { in_doubt: true });
+    }
+    let is_new_person = subject.is_some();
+    let external_subject = subject.or_else(|| held.external_subject.clone());
+    let claims = if is_new_person { claims } else { held.claims.clone() };
+    let expires_at = end_of_access(settings, &received);
+    let granted = received.issued.scopes.take();
+
+    // RFC 6749 §6: without a new refresh token, the old one stays in use.
+    let rotated = received.issued.refresh.take();
+    let refresh_expires_at = match (received.issued.refresh_expires_in, &rotated) {
+        (Some(life), _) => Some(received.end_of(life)),
+        (None, Some(_)) => None,
+        (None, None) => held.refresh_expires_at,
+    };
+    let is_particular = narrowed.is_some() || target.params().next().is_some();
+    let refresh = Some(rotated.unwrap_or_else(|| old.duplicate()));
+    let token = received.issued.access;
+    let keep = |access, scopes| {
+        Held::of_tokens(Tokens {
+            access,
+            refresh,
+            refresh_expires_at,
+            scopes,
+            external_subject: external_subject.clone(),
+            claims: claims.clone(),
+        })
+    };
+    let (scopes, new) = if is_particular {
+        let scopes = granted.or_else(|| narrowed.cloned()).or_else(|| held.scopes.clone());
+        let access = held.access.as_ref().map(Access::duplicate);
+        (scopes, keep(access, held.scopes.clone()))
+    } else {
+        let scopes = granted.or_else(|| held.scopes.clone());
+        let access = Access { token: token.duplicate(), expires_at, scopes: scopes.clone() };
+        (scopes.clone(), keep(Some(access), scopes))
+    };
+    Ok(Minted {
+        token,
+        expires_at,
+        scopes,
+        held: Some(new),
+        refresh_expires_at,
+        metadata: Map::new(),
+        claims,
+        external_subject,
+    })
+}
+
+/// A token of the application, by client credentials (RFC 6749 §4.4).
+pub(super) async fn app(
+    settings: &Settings,
+    client: &Client<'_>,
+    scopes: Option<&Scopes>,
+    target: &Target<'_>,
+) -> Result<Minted, DriverError> {
+    let asked = scopes.filter(|scopes| !scopes.is_empty());
+    let mut form = Form::of("client_credentials");
+    if let Some(scopes) = asked {
+        form.push("scope", &scopes.joined(settings.options.separator()));
+    }
+    target.apply(&mut form);
+    let received = client.token(&settings.server.token, form, Phase::App).await?;
+    let expires_at = end_of_access(settings, &received);
+    // A refresh token should not be here (RFC 6749 §4.4.3) and is not needed: the client can always ask again.
+    Ok(Minted {
+        token: received.issued.access,
+        expires_at,
+        scopes: received.issued.scopes.or_else(|| asked.cloned()),
+        held: None,
+        refresh_expires_at: None,
+        metadata: Map::new(),
+        claims: Map::new(),
+        external_subject: None,
+    })
+}

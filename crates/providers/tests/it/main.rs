@@ -1,0 +1,20 @@
+//! Drivers against a scripted server on loopback: what arrives there, request by request, and what comes of it.
+
+#[cfg(test)]
+mod api_key;
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod oauth_accept;
+#[cfg(test)]
+mod oauth_consent;
+#[cfg(test)]
+mod oauth_discovery;
+#[cfg(test)]
+mod oauth_failures;
+#[cfg(test)]
+mod oauth_mint;
+#[cfg(test)]
+mod oauth_revoke;
+#[cfg(test)]
+mod server;

@@ -1,0 +1,203 @@
+//! Reading the configuration of an `oauth` connector.
+
+use carnet_model::connector::ConnectorType::Oauth;
+use carnet_model::grant::Rotation;
+use carnet_model::{Scopes, SubjectKind};
+use carnet_providers::{Abilities, driver};
+use serde_json::{Value, json};
+
+use crate::bench::{BASE, Bench, CONNECTOR, object};
+
+#[tokio::test]
+async fn a_field_that_cannot_work_is_named() {
+    let bench = Bench::new();
+    let issuer_promised = json!({"issuer": null, "authorization_response_iss_parameter_supported": true});
+    for (more, field) in [
+        (json!({"clientId": null}), "clientId"),
+        (json!({"clientId": 7}), "clientId"),
+        (json!({"clientId": ""}), "clientId"),
+        (json!({"clientSecret": ""}), "clientSecret"),
+        (json!({"clientSecret": "a\nb"}), "clientSecret"),
+        (json!({"clientSecret": null, "tokenEndpointAuthMethod": "client_secret_basic"}), "clientSecret"),
+        (json!({"tokenEndpointAuthMethod": "none"}), "clientSecret"),
+        (json!({"tokenEndpointAuthMethod": "private_key_jwt"}), "tokenEndpointAuthMethod"),
+        (json!({"tokenEndpointAuthMethod": "tls"}), "tokenEndpointAuthMethod"),
+        (json!({"clientSecret": null}), "clientCredentials.enabled"),
+        (json!({"pkceRequired": "no"}), "pkceRequired"),
+        (json!({"userAuthorization": {"enabled": true, "scope": []}}), "userAuthorization.scope"),
+        (json!({"userAuthorization": {"scopes": ["a b"]}}), "userAuthorization.scopes"),
+        (json!({"userAuthorization": true}), "userAuthorization"),
+        (json!({"userAuthorization": {"enabled": false}, "clientCredentials": null}), "userAuthorization"),
+        (json!({"clientCredentials": {"enabled": 1}}), "clientCredentials.enabled"),
+        (json!({"refreshTokens": {"enable": true}}), "refreshTokens.enable"),
+        (json!({"forwardedClaims": ["email"]}), "forwardedClaims"),
+        (
+            json!({"forwardedClaims": {"idToken": ["email"]}, "serverConfig": {"issuer": null}}),
+            "serverConfig.issuer",
+        ),
+        (json!({"defaultTokenExpiresIn": 59}), "defaultTokenExpiresIn"),
+        (json!({"defaultTokenExpiresIn": "3600"}), "defaultTokenExpiresIn"),
+        (
+            json!({"authorizationUrlParams": {"redirect_uri": "https://evil.example"}}),
+            "authorizationUrlParams.redirect_uri",
+        ),
+        (json!({"authorizationUrlParams": {"state": "x"}}), "authorizationUrlParams.state"),
+        (json!({"authorizationUrlParams": {"a": 1}}), "authorizationUrlParams.a"),
+        (json!({"scopeSeparator": ";"}), "scopeSeparator"),
+        (json!({"rotation": {"class": "maybe"}}), "rotation"),
+        (json!({"rotation": {"class": "grace"}}), "rotation"),
+        (json!({"rotation": {"class": "strict", "seconds": 5}}), "rotation"),
+        (json!({"rotation": {"class": "none", "x": 5}}), "rotation.x"),
+        (json!({"responseType": "token"}), "responseType"),
+        (json!({"codeChallengeMethod": "plain"}), "codeChallengeMethod"),
+        (json!({"tokenExchange": {"enabled": true}}), "tokenExchange"),
+        (json!({"jwtBearer": {"enabled": true, "scopes": []}}), "jwtBearer"),
+        (json!({"clientAssertion": {"ttl": 60}}), "clientAssertion"),
+        (json!({"clientName": "Me"}), "clientName"),
+        (json!({"clientid": "x"}), "clientid"),
+        (json!({"serverConfig": {"token_endpoint": null}}), "serverConfig.token_endpoint"),
+        (json!({"serverConfig": {"token_endpoint": "http://example.com/t"}}), "serverConfig.token_endpoint"),
+        (json!({"serverConfig": {"token_endpoint": "https://10.1.2.3/t"}}), "serverConfig.token_endpoint"),
+        (json!({"serverConfig": {"tokenEndpoint": "https://a.example/t"}}), "serverConfig.token_endpoint"),
+        (json!({"serverConfig": {"authorization_endpoint": null}}), "serverConfig.authorization_endpoint"),
+        (
+            json!({"serverConfig": {"revocation_endpoint": "javascript:alert(1)"}}),
+            "serverConfig.revocation_endpoint",
+        ),
+        (json!({"serverConfig": {"token_endpiont": "x"}}), "serverConfig.token_endpiont"),
+        (json!({"serverConfig": issuer_promised}), "serverConfig.issuer"),
+        (
+            json!({"serverConfig": {"grant_types_supported": ["client_credentials"]}}),
+            "userAuthorization.enabled",
+        ),
+        (
+            json!({"serverConfig": {"grant_types_supported": ["authorization_code"]}}),
+            "clientCredentials.enabled",
+        ),
+        (
+            json!({"serverConfig": {"token_endpoint_auth_methods_supported": ["private_key_jwt"]}}),
+            "tokenEndpointAuthMethod",
+        ),
+    ] {
+        let bad = bench.accept(Oauth, bench.oauth_data(more.clone())).await.unwrap_err();
+        assert_eq!(bad.field, field, "{more}: {bad}");
+        assert!(!bad.to_string().contains("s3cret"));
+    }
+    assert_eq!(bench.server.seen(), [], "a server that was described is not asked");
+}
+
+#[tokio::test]
+async fn what_is_switched_off_or_absent_is_accepted() {
+    let bench = Bench::new();
+    for more in [
+        json!({"jwtBearer": {"enabled": false}, "tokenExchange": {"enabled": false}, "clientAssertion": null}),
+        json!({"responseType": "code", "codeChallengeMethod": "S256", "clientName": null}),
+        json!({"userAuthorization": {"enabled": false}}),
+        json!({"clientSecret": null, "clientCredentials": {"enabled": false}}),
+        json!({"serverConfig": {"jwks_uri": "https://a.example/keys", "userinfoEndpoint": "https://a.example/me"}}),
+    ] {
+        bench
+            .accept(Oauth, bench.oauth_data(more.clone()))
+            .await
+            .unwrap_or_else(|bad| panic!("{more}: {bad}"));
+    }
+}
+
+#[tokio::test]
+async fn the_secret_is_apart_and_the_rest_reads_back() {
+    let bench = Bench::new();
+    let more = json!({
+        "serverUrl": "https://acme.example",
+        "tokenEndpointAuthMethod": "client_secret_basic",
+        "forwardedClaims": {"idToken": ["email"]},
+        "defaultAudience": "https://api.acme.example",
+        "defaultTokenExpiresIn": 7200,
+        "authorizationUrlParams": {"access_type": "offline"},
+        "scopeSeparator": ",",
+        "rotation": {"class": "grace", "seconds": 30},
+    });
+    let accepted = bench.accept(Oauth, bench.oauth_data(more)).await.unwrap();
+    assert_eq!(accepted.secrets.at("/clientSecret").map(|s| s.expose().as_str()), Some("s3cret"));
+    let shown = Value::Object(accepted.data.clone());
+    let origin = &bench.server.origin;
+    assert_eq!(
+        shown,
+        json!({
+            "clientId": "client",
+            "serverUrl": "https://acme.example",
+            "serverConfig": {
+                "issuer": origin,
+                "authorization_endpoint": format!("{origin}/authorize"),
+                "token_endpoint": format!("{origin}/token"),
+                "revocation_endpoint": format!("{origin}/revoke"),
+            },
+            "tokenEndpointAuthMethod": "client_secret_basic",
+            "pkceRequired": true,
+            "userAuthorization": {"enabled": true, "scopes": ["read"]},
+            "clientCredentials": {"enabled": true, "scopes": ["read"]},
+            "refreshTokens": {"enabled": true},
+            "forwardedClaims": {"idToken": ["email"]},
+            "defaultAudience": "https://api.acme.example",
+            "defaultTokenExpiresIn": 7200,
+            "authorizationUrlParams": {"access_type": "offline"},
+            "scopeSeparator": ",",
+            "rotation": {"class": "grace", "seconds": 30},
+        })
+    );
+    let mut again = accepted.data.clone();
+    accepted.secrets.put_back(&mut again, &object(json!({})));
+    let second = bench.accept(Oauth, Value::Object(again)).await.unwrap();
+    assert_eq!(Value::Object(second.data), shown);
+}
+
+#[tokio::test]
+async fn the_redirect_uri_is_shared_only_by_servers_that_name_themselves() {
+    let bench = Bench::new();
+    let own = format!("{BASE}/callback/{CONNECTOR}");
+    for (more, want) in [
+        (json!({}), Some(own.clone())),
+        (
+            json!({"serverConfig": {"authorization_response_iss_parameter_supported": false}}),
+            Some(own.clone()),
+        ),
+        (
+            json!({"serverConfig": {"authorization_response_iss_parameter_supported": true}}),
+            Some(format!("{BASE}/callback")),
+        ),
+        (json!({"userAuthorization": {"enabled": false}}), None),
+    ] {
+        let accepted = bench.accept(Oauth, bench.oauth_data(more.clone())).await.unwrap();
+        assert_eq!(accepted.redirect_uri, want, "{more}");
+    }
+}
+
+#[tokio::test]
+async fn abilities_follow_from_the_configuration() {
+    let bench = Bench::new();
+    let made = bench
+        .oauth(json!({
+            "rotation": {"class": "none"},
+            "serverConfig": {"authorization_details_types_supported": ["account"]},
+        }))
+        .await;
+    let abilities = made.driver.abilities(&made.connector);
+    assert_eq!(abilities.subjects, [SubjectKind::App, SubjectKind::User]);
+    assert!(abilities.revocation && !abilities.installation && !abilities.old_access_dies);
+    assert_eq!(abilities.rotation, Rotation::None);
+    let user = abilities.user.unwrap();
+    assert_eq!(user.scopes, Scopes::parse(["read"]).unwrap());
+    assert!(user.refinement && user.resources && !user.manual_credential && !user.cross_installation);
+    assert_eq!(user.details, ["account"]);
+
+    let more =
+        json!({"clientCredentials": {"enabled": false}, "serverConfig": {"revocation_endpoint": null}});
+    let made = bench.oauth(more).await;
+    let abilities = made.driver.abilities(&made.connector);
+    assert_eq!(abilities.subjects, [SubjectKind::User]);
+    assert!(!abilities.revocation && abilities.app.is_none());
+    assert_eq!(abilities.rotation, Rotation::Strict, "nothing said means the worst");
+
+    let mut broken = made.connector.clone();
+    broken.data.clear();
+    assert_eq!(driver(Oauth).abilities(&broken), Abilities::NONE);
+}
