@@ -1,1 +1,61 @@
-//! The verbs: issue, refresh, consent, link, revoke, audit
+//! The verbs: what Carnet does, without a word of HTTP or SQL.
+//!
+//! [`Broker`] holds what a running deployment needs, and each verb is a method in a file of its own. A verb takes a
+//! [`carnet_model::caller::Caller`], which only [`Broker::recognise`] makes, and ends in a value or a
+//! [`carnet_model::Fault`]. The rules of every verb:
+//!
+//! - the team comes from the caller and from nowhere else;
+//! - the decision is [`carnet_model::access::decide`]'s, made against the present rules, and recorded before the answer;
+//! - no secret is answered before its audit event is durable;
+//! - what a provider returned is durable before it is used;
+//! - what must finish runs as a tracked task, so that a caller who hangs up cannot stop it.
+
+mod access_tokens;
+mod ahead;
+mod audit;
+mod breaker;
+mod broker;
+mod cache;
+mod callers;
+mod connectors;
+mod consent;
+mod directory;
+mod faults;
+mod grants;
+mod installations;
+mod issue;
+mod issuers;
+mod links;
+mod own_issuer;
+mod people;
+mod projects;
+mod recover;
+mod refresh;
+mod revoke;
+mod sealing;
+mod setup;
+mod start;
+
+pub use access_tokens::{CreatedToken, NewToken};
+pub use audit::{AuditPage, AuditQuery};
+pub use broker::{Broker, ManagedService, Settings};
+pub use callers::TeamHint;
+pub use connectors::{ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk};
+pub use consent::{
+    After, AuthorizationStarted, AuthorizeAsk, ConsentEnd, ConsentPage, Decision, Ending, EndingKind, PageKind, Progress,
+    ScopeLine,
+};
+pub use grants::GrantView;
+pub use installations::NewInstallation;
+pub use issue::{Issued, TokenAsk};
+pub use own_issuer::IdentityToken;
+pub use revoke::Revoked;
+pub use setup::{FirstOwner, SetUp};
+pub use start::StartError;
+
+pub use carnet_store::installations::Installation;
+pub use carnet_store::issuers::IssuerRow;
+pub use carnet_store::links::Link;
+pub use carnet_store::people::{Membership, Team, User};
+pub use carnet_store::projects::{CustomEnvironment, Project};
+pub use carnet_store::{Location, OpenError};

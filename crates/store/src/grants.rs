@@ -126,6 +126,18 @@ pub async fn of_connector(
     .await
 }
 
+/// The grants that people gave a project.
+pub async fn of_project(db: &Db, team: Id<kind::Team>, project: Id<kind::Project>) -> Result<Vec<GrantRow>, DbError> {
+    db.all(
+        "select id, team, connector, project, environment, subject, installation, state, state_since, cause, scopes, \
+         external_subject, held, access_expires_at, refresh_expires_at, refreshable, version, rt_version, lease_until, \
+         fence, last_used_at, created_at, updated_at from grants \
+         where project = $2 and team = $1 and state <> 'withdrawn' order by id",
+        args![team, project],
+    )
+    .await
+}
+
 /// Active grants whose time to be refreshed has come and that were used lately, the most urgent first.
 pub async fn due(db: &Db, now: Time, used_since: Time, limit: i64) -> Result<Vec<GrantRow>, DbError> {
     db.all(
@@ -210,6 +222,11 @@ pub fn release(team: Id<kind::Team>, id: Id<kind::Grant>, fence: i64) -> Step {
         "update grants set lease_owner = null, lease_until = 0 where id = $1 and team = $2 and fence = $3",
         args![id, team, fence],
     )
+}
+
+/// Frees every lease: for a process that holds the store alone, at its start.
+pub fn free_every_lease() -> Step {
+    Step::any("update grants set lease_owner = null, lease_until = 0 where lease_until > 0", args![])
 }
 
 /// Records what a refresh brought, if the lease is still ours. `row.grant` has the new versions.

@@ -105,6 +105,11 @@ pub fn delete_of_grant(team: Id<kind::Team>, grant: Id<kind::Grant>) -> Step {
     Step::any("delete from minted_tokens where team = $1 and grant_id = $2", args![team, grant])
 }
 
+/// Removes the tokens made for a project.
+pub fn delete_of_project(team: Id<kind::Team>, project: Id<kind::Project>) -> Step {
+    Step::any("delete from minted_tokens where team = $1 and project = $2", args![team, project])
+}
+
 /// Removes the tokens of a connector.
 pub fn delete_of_connector(team: Id<kind::Team>, connector: Id<kind::Connector>) -> Step {
     Step::any("delete from minted_tokens where team = $1 and connector = $2", args![team, connector])

@@ -53,7 +53,7 @@ impl FromRow for OpenRefresh {
             rt_version: row.get(4)?,
             sent_at: row.get(5)?,
             lost: row.parsed(6, |state| match state {
-                "sent" => Some(false),
+                "sent" | "aside" => Some(false),
                 "lost" => Some(true),
                 _ => None,
             })?,
@@ -100,6 +100,11 @@ pub fn cancel(id: Id<kind::RefreshOperation>) -> Step {
 /// Records that the request may have been received and no answer came.
 pub fn lose(id: Id<kind::RefreshOperation>) -> Step {
     Step::any("update refresh_operations set state = 'lost' where id = $1", args![id])
+}
+
+/// Puts an attempt aside until somebody needs the grant: nothing may be done about it now.
+pub fn set_aside(id: Id<kind::RefreshOperation>) -> Step {
+    Step::any("update refresh_operations set state = 'aside' where id = $1 and state = 'sent'", args![id])
 }
 
 /// The attempts on a grant whose end is not known, oldest first.

@@ -1,0 +1,68 @@
+//! Recording events and reading them back.
+
+use carnet_model::audit::AuditEvent;
+use carnet_model::caller::Caller;
+use carnet_model::{Fault, Id, kind};
+use carnet_store::audit::{self, Filter, Recorded};
+use carnet_store::Write;
+
+use crate::broker::Broker;
+use crate::faults;
+
+/// Which events to read.
+#[derive(Clone, Debug, Default)]
+pub struct AuditQuery {
+    /// Older than this place in the log.
+    pub before: Option<i64>,
+    /// Newer than this place in the log; the answer is then oldest first.
+    pub after: Option<i64>,
+    /// This action only.
+    pub action: Option<String>,
+    /// This target only: an identifier.
+    pub target: Option<String>,
+    /// This outcome only.
+    pub outcome: Option<String>,
+    /// At most this many; 1 to 1,000.
+    pub limit: Option<u32>,
+}
+
+/// Some events, and where to go on.
+#[derive(Clone, Debug)]
+pub struct AuditPage {
+    /// The events.
+    pub events: Vec<Recorded>,
+    /// What to give as `before`, or as `after`, for the next page.
+    pub next: Option<i64>,
+}
+
+impl Broker {
+    /// Records an event that changes nothing. When this returns `Ok`, it is durable.
+    pub(crate) async fn record(&self, event: AuditEvent) -> Result<(), Fault> {
+        let write = Write::new().event(&self.inner.env, &event);
+        self.inner.db.write(write).await.map(drop).map_err(faults::store)
+    }
+
+    /// The caller's team's events.
+    pub async fn audit_events(&self, caller: &Caller, query: &AuditQuery) -> Result<AuditPage, Fault> {
+        let Caller::Member(member) = caller else {
+            return Err(faults::denied(carnet_model::access::Denied::WorkloadCannotManage, "the audit log", caller));
+        };
+        let limit = query.limit.unwrap_or(100).clamp(1, 1000);
+        let filter =
+            Filter { action: query.action.clone(), target: query.target.clone(), outcome: query.outcome.clone() };
+        let db = &self.inner.db;
+        let events = match query.after {
+            Some(after) => audit::after(db, member.team, after, &filter, i64::from(limit)).await,
+            None => audit::before(db, member.team, query.before, &filter, i64::from(limit)).await,
+        }
+        .map_err(faults::store)?;
+        let full = events.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+        let next = if full { events.last().map(|event| event.seq) } else { None };
+        Ok(AuditPage { events, next })
+    }
+
+    /// A fresh request identifier.
+    pub fn request_id(&self) -> Id<kind::Request> {
+        self.inner.env.id()
+    }
+}

@@ -1,0 +1,120 @@
+//! Breakers: how long a connector's provider is left alone after it asked to be, or kept failing.
+//!
+//! A breaker says only when to call again. It never touches a grant, and never keeps a living token from a caller.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use carnet_model::{Id, Time, kind};
+use tokio::sync::Semaphore;
+
+pub(crate) struct Breakers(Mutex<HashMap<(Id<kind::Connector>, i64), State>>);
+
+struct State {
+    failures: u32,
+    closed_until: Time,
+    calls: Arc<Semaphore>,
+}
+
+/// The connector and its version: a changed connector starts anew.
+pub(crate) type Line = (Id<kind::Connector>, i64);
+
+impl Breakers {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+
+    /// For how long this provider must not be called; `None` if it may be.
+    pub(crate) fn wait(&self, line: Line, now: Time) -> Option<Duration> {
+        let states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = now.until(states.get(&line)?.closed_until);
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// A place among the calls that may be under way at once.
+    pub(crate) fn calls(&self, line: Line) -> Arc<Semaphore> {
+        self.with(line, |state| state.calls.clone())
+    }
+
+    /// The provider answered.
+    pub(crate) fn answered(&self, line: Line) {
+        self.with(line, |state| {
+            state.failures = 0;
+            state.closed_until = Time::default();
+        });
+    }
+
+    /// The provider failed, and may have said when to come back.
+    pub(crate) fn failed(&self, line: Line, now: Time, retry_after: Option<u64>) {
+        self.with(line, |state| {
+            state.failures = state.failures.saturating_add(1);
+            let pause = match retry_after {
+                Some(seconds) => Some(Duration::from_secs(seconds.min(LONGEST.as_secs()))),
+                None if state.failures >= PATIENCE => {
+                    Some(Duration::from_secs(1 << (state.failures - PATIENCE).min(6)).min(LONGEST))
+                }
+                None => None,
+            };
+            if let Some(pause) = pause {
+                state.closed_until = now.plus(pause);
+            }
+        });
+    }
+
+    fn with<T>(&self, line: Line, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if states.len() > MANY && !states.contains_key(&line) {
+            states.retain(|_, state| state.failures > 0 || Arc::strong_count(&state.calls) > 1);
+        }
+        change(states.entry(line).or_insert_with(|| State {
+            failures: 0,
+            closed_until: Time::default(),
+            calls: Arc::new(Semaphore::new(AT_ONCE)),
+        }))
+    }
+}
+
+/// Failures in a row, without a word when to come back, before a pause.
+const PATIENCE: u32 = 5;
+/// The longest pause between tries.
+const LONGEST: Duration = Duration::from_secs(60);
+/// Calls to one provider at once: enough to be quick, few enough not to be a flood.
+const AT_ONCE: usize = 8;
+/// Entries beyond which idle ones are dropped.
+const MANY: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: Line = (Id::from_bytes([1; 16]), 1);
+
+    #[test]
+    fn a_provider_that_names_a_time_is_left_alone_until_then() {
+        let breakers = Breakers::new();
+        let now = Time::from_secs(1000);
+        assert_eq!(breakers.wait(LINE, now), None);
+        breakers.failed(LINE, now, Some(7));
+        assert_eq!(breakers.wait(LINE, now), Some(Duration::from_secs(7)));
+        assert_eq!(breakers.wait((LINE.0, 2), now), None, "a changed connector starts anew");
+        assert_eq!(breakers.wait(LINE, Time::from_secs(1007)), None);
+        breakers.failed(LINE, now, Some(86_400));
+        assert_eq!(breakers.wait(LINE, now), Some(LONGEST), "no provider can close itself for a day");
+        breakers.answered(LINE);
+        assert_eq!(breakers.wait(LINE, now), None);
+    }
+
+    #[test]
+    fn a_provider_that_keeps_failing_is_tried_less_and_less() {
+        let breakers = Breakers::new();
+        let now = Time::from_secs(1000);
+        let pauses: Vec<_> = (0..12)
+            .map(|_| {
+                breakers.failed(LINE, now, None);
+                breakers.wait(LINE, now).map_or(0, |pause| pause.as_secs())
+            })
+            .collect();
+        assert_eq!(pauses, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+}

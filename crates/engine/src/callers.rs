@@ -1,0 +1,261 @@
+//! Who calls: from a bearer credential to a [`Caller`]. Nothing else makes one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carnet_identity::{Algorithm, Expectation, Freshness, IdentityClaims, JwtError, Presented, TrustedIssuer};
+use carnet_model::audit::{Action, AuditEvent, Outcome};
+use carnet_model::caller::{Caller, Member, Principal, Proof, Workload};
+use carnet_model::{AccessToken, Code, Environment, Fault, Id, Slug, SubjectKind, Time, kind};
+use carnet_store::{access_tokens, issuers, people, projects};
+use carnet_vault::Purpose;
+
+use crate::broker::Broker;
+use crate::faults;
+use crate::issuers::trusted_issuer;
+
+/// Which team the request names, besides the credential: `?teamId=` and `?slug=`.
+#[derive(Clone, Debug, Default)]
+pub struct TeamHint {
+    /// `team_…`
+    pub id: Option<String>,
+    /// The team's name.
+    pub slug: Option<String>,
+}
+
+/// A caller with what is needed to know how long it may be remembered.
+struct Recognised {
+    caller: Caller,
+    issuer: Option<Id<kind::TrustedIssuer>>,
+    expires_at: Time,
+}
+
+impl Broker {
+    /// Recognises the caller by the bearer credential: an access token or a workload identity.
+    pub async fn recognise(&self, bearer: Option<&str>, hint: &TeamHint) -> Result<Arc<Caller>, Fault> {
+        let Some(bearer) = bearer else {
+            return Err(unauthorized("This request has no credential.")
+                .next("carnet env pull", "to get a workload identity for development"));
+        };
+        if hint.id.is_some() && hint.slug.is_some() {
+            return Err(Fault::new(Code::InvalidRequest, "Name the team by teamId or by slug, not by both."));
+        }
+        let inner = &self.inner;
+        let now = inner.env.now();
+        let context = format!("{}\n{}", hint.id.as_deref().unwrap_or_default(), hint.slug.as_deref().unwrap_or_default());
+        if let Some(known) =
+            inner.callers.recall(context.as_bytes(), bearer, now, |(_, issuer)| self.freshness(*issuer))
+        {
+            return Ok(Arc::new(known.0.clone()));
+        }
+        // Taken before anything is read: a change in between makes the memory stale instead of wrong.
+        let revision = inner.db.revision();
+        let recognised = match AccessToken::parse(bearer) {
+            Ok(token) => self.member(&token, now).await?,
+            Err(_) if bearer.starts_with("crn_") => return Err(unauthorized("The access token is mistyped or cut short.")),
+            Err(_) => self.workload(bearer, hint, now).await?,
+        };
+        self.same_team(&recognised.caller, hint).await?;
+        let seen = Freshness { revision: revision.unsigned_abs(), ..self.freshness(recognised.issuer) };
+        let value = Arc::new((recognised.caller.clone(), recognised.issuer));
+        inner.callers.remember(context.as_bytes(), bearer, value, seen, recognised.expires_at, now);
+        Ok(Arc::new(recognised.caller))
+    }
+
+    fn freshness(&self, issuer: Option<Id<kind::TrustedIssuer>>) -> Freshness {
+        let generation = match issuer {
+            Some(id) => self.inner.keys.generation(id),
+            None => self.inner.issuer.generation(),
+        };
+        Freshness { revision: self.inner.db.revision().unsigned_abs(), generation }
+    }
+
+    async fn member(&self, token: &AccessToken, now: Time) -> Result<Recognised, Fault> {
+        for hash in self.inner.keyring.hashes(Purpose::TokenPepper, token.expose().as_bytes()) {
+            let Some(bearer) = access_tokens::by_digest(&self.inner.db, hash.digest).await.map_err(faults::store)?
+            else {
+                continue;
+            };
+            let row = bearer.token;
+            if row.revoked_at.is_some() || row.expires_at <= now {
+                return Err(unauthorized("The access token has expired or was revoked."));
+            }
+            let role = bearer.role.ok_or_else(|| unauthorized("The access token's person has left the team."))?;
+            let caller = Caller::Member(Member { team: row.team, user: row.user, role, token: row.id });
+            return Ok(Recognised { caller, issuer: None, expires_at: row.expires_at });
+        }
+        Err(unauthorized("The access token is not known here."))
+    }
+
+    async fn workload(&self, bearer: &str, hint: &TeamHint, now: Time) -> Result<Recognised, Fault> {
+        let presented = Presented::parse(bearer).map_err(|error| refused(error))?;
+        let base = self.inner.settings.base();
+        let own = presented.issuer().strip_prefix(base).and_then(|rest| rest.strip_prefix('/'));
+        match own.and_then(|slug| Slug::parse(slug).ok()) {
+            Some(slug) => self.own_workload(presented, &slug, now).await,
+            None => self.foreign_workload(presented, bearer, hint, now).await,
+        }
+    }
+
+    /// A token that we issued ourselves.
+    async fn own_workload(&self, presented: Presented<'_>, slug: &Slug, now: Time) -> Result<Recognised, Fault> {
+        let issuer = self.inner.settings.issuer_of(slug);
+        let audiences = [issuer.clone()];
+        let types = ["JWT".to_owned()];
+        let expect = Expectation {
+            issuer: &issuer,
+            audiences: &audiences,
+            algorithms: &[Algorithm::Rs256, Algorithm::Es256],
+            types: &types,
+            max_life: LONGEST_OWN_LIFE,
+            max_age: None,
+            skew: Duration::ZERO,
+        };
+        let keys = self.inner.issuer.keys().ok_or_else(|| unauthorized("The server has no signing keys yet."))?;
+        let verified = presented.verify(&keys, &expect, now).map_err(|error| refused(error))?;
+        let expires_at = verified.expires_at();
+        let claims = IdentityClaims::read(&verified)
+            .map_err(|error| unauthorized(&format!("The token is no workload identity: {error}.")))?;
+        let team = people::team_by_slug(&self.inner.db, slug).await.map_err(faults::store)?;
+        let team = team.filter(|team| team.id == claims.team.id).ok_or_else(|| unauthorized("The token's team is gone."))?;
+        let environment = claims.runtime.environment();
+        self.exists(team.id, claims.project.id, environment).await?;
+        let caller = Caller::Workload(Workload {
+            team: team.id,
+            project: claims.project.id,
+            environment,
+            subjects: vec![SubjectKind::App, SubjectKind::User, SubjectKind::JwtBearer, SubjectKind::Token],
+            user: claims.runtime.user(),
+            proof: Proof { issuer, subject: claims.subject() },
+        });
+        Ok(Recognised { caller, issuer: None, expires_at })
+    }
+
+    /// A token of an issuer that a team trusts. Several teams may trust the same issuer with audiences of their own;
+    /// if more than one recognises the token, the request must say which team is meant.
+    async fn foreign_workload(
+        &self,
+        presented: Presented<'_>,
+        bearer: &str,
+        hint: &TeamHint,
+        now: Time,
+    ) -> Result<Recognised, Fault> {
+        let rows = issuers::by_issuer(&self.inner.db, presented.issuer()).await.map_err(faults::store)?;
+        let mut found: Vec<Recognised> = Vec::new();
+        let mut failure = unauthorized("No team here trusts the issuer of this token.")
+            .next("carnet projects trust --help", "to trust it for one of your projects");
+        for row in rows {
+            if hint.id.as_deref().is_some_and(|id| id != row.team.to_string()) {
+                continue;
+            }
+            let issuer = trusted_issuer(&row).map_err(faults::internal)?;
+            match self.recognised_by(&issuer, bearer, now).await {
+                Ok(recognised) => found.push(recognised),
+                Err(fault) => failure = fault,
+            }
+        }
+        match found.len() {
+            0 => Err(failure),
+            1 => found.pop().ok_or(failure),
+            _ => Err(Fault::new(
+                Code::InvalidRequest,
+                "More than one team recognises this token. Say which one is meant with teamId.",
+            )),
+        }
+    }
+
+    async fn recognised_by(&self, issuer: &TrustedIssuer, bearer: &str, now: Time) -> Result<Recognised, Fault> {
+        // Parsed anew for each team: verifying takes the parsed token.
+        let presented = Presented::parse(bearer).map_err(|error| refused(error))?;
+        let keys = self
+            .inner
+            .keys
+            .keys_for(issuer.id, issuer.team, &issuer.issuer, &issuer.source, presented.kid())
+            .await
+            .map_err(|error| {
+                Fault::new(Code::Unavailable, "The keys of the token's issuer cannot be fetched.")
+                    .retry_after(now.until(error.retry_at).as_secs().max(1))
+                    .because(error)
+            })?;
+        let verified = presented.verify(&keys, &issuer.expectation(), now).map_err(|error| refused(error))?;
+        let rule = match issuer.recognise(&verified) {
+            Ok(rule) => rule,
+            Err(no_rule) => {
+                let event = AuditEvent {
+                    actor: Principal::System,
+                    ..AuditEvent::of_system(now, Action::CallerReject).in_team(issuer.team)
+                }
+                .on(issuer.id)
+                .ended(Outcome::Denied)
+                .with("rule", "trust-rule")
+                .with("missed", no_rule.missed.clone());
+                self.record(event).await?;
+                return Err(unauthorized(&format!("The token is genuine, and {no_rule}."))
+                    .next("carnet projects trust --help", "to add a rule for it"));
+            }
+        };
+        self.exists(issuer.team, rule.project, rule.environment).await?;
+        let caller = Caller::Workload(Workload {
+            team: issuer.team,
+            project: rule.project,
+            environment: rule.environment,
+            subjects: rule.subjects.clone(),
+            user: None,
+            proof: Proof { issuer: verified.issuer().to_owned(), subject: verified.subject().to_owned() },
+        });
+        Ok(Recognised { caller, issuer: Some(issuer.id), expires_at: verified.expires_at() })
+    }
+
+    /// A credential may outlive the project or the environment it speaks for.
+    async fn exists(
+        &self,
+        team: Id<kind::Team>,
+        project: Id<kind::Project>,
+        environment: Environment,
+    ) -> Result<(), Fault> {
+        let db = &self.inner.db;
+        if projects::find(db, team, project).await.map_err(faults::store)?.is_none() {
+            return Err(unauthorized("The token's project is gone."));
+        }
+        if let Environment::Custom(id) = environment {
+            let found = projects::environment(db, team, id).await.map_err(faults::store)?;
+            if found.is_none_or(|found| found.project != project) {
+                return Err(unauthorized("The token's environment is gone."));
+            }
+        }
+        Ok(())
+    }
+
+    /// A credential is for one team. Naming another is not a way into it.
+    async fn same_team(&self, caller: &Caller, hint: &TeamHint) -> Result<(), Fault> {
+        let same = match (&hint.id, &hint.slug) {
+            (Some(id), _) => *id == caller.team().to_string(),
+            (None, Some(slug)) => {
+                let team = people::team(&self.inner.db, caller.team()).await.map_err(faults::store)?;
+                team.is_some_and(|team| team.slug.as_str() == slug)
+            }
+            (None, None) => true,
+        };
+        if same {
+            Ok(())
+        } else {
+            Err(Fault::new(Code::Forbidden, "The credential is not for the team that the request names.")
+                .next("carnet whoami", "to see which team it is for"))
+        }
+    }
+}
+
+fn unauthorized(sentence: &str) -> Fault {
+    Fault::new(Code::Unauthorized, sentence)
+}
+
+fn refused(error: JwtError) -> Fault {
+    let fault = unauthorized(&format!("The workload identity is not accepted: {error}."));
+    match error {
+        JwtError::Expired | JwtError::TooOld => fault.next("carnet env pull", "to get a fresh one for development"),
+        _ => fault,
+    }
+}
+
+/// Development tokens live twelve hours.
+const LONGEST_OWN_LIFE: Duration = Duration::from_secs(12 * 3600);

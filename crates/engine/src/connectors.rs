@@ -1,0 +1,438 @@
+//! Connectors: registering, showing, changing, removing.
+
+use carnet_model::access::Ask;
+use carnet_model::audit::{Action, AuditEvent, Outcome};
+use carnet_model::caller::Caller;
+use carnet_model::connector::{Branding, Connector, ConnectorType};
+use carnet_model::{Code, Fault, Id, Slug, Time, Uid, kind};
+use carnet_providers::{Abilities, NewConnector};
+use carnet_store::connectors::{self, ConnectorRow, Filter};
+use carnet_store::links::{self, Link};
+use carnet_store::projects::Project;
+use carnet_store::{DbError, Write, grants};
+use serde_json::{Map, Value};
+
+use crate::broker::Broker;
+use crate::directory::Entry;
+use crate::faults;
+
+/// A connector that somebody wants to make.
+#[derive(Clone, Debug, Default)]
+pub struct NewConnectorAsk {
+    /// The service, by name or address.
+    pub service: String,
+    /// What people will call it.
+    pub name: Option<String>,
+    /// Its UID; `service/name` if left out.
+    pub uid: Option<String>,
+    /// Its driver; `oauth` if left out.
+    pub r#type: Option<String>,
+    /// Its configuration, secrets included.
+    pub data: Map<String, Value>,
+    /// Taken from the operator's registration instead of from `data`.
+    pub managed: bool,
+    /// A project to link it to at once.
+    pub project: Option<String>,
+    /// In these environments; all three built-in ones if left out.
+    pub environments: Option<Vec<String>>,
+    /// How it looks.
+    pub branding: Branding,
+}
+
+/// A change of how a connector looks and is called.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectorChange {
+    /// What people call it.
+    pub name: Option<String>,
+    /// Another configuration: the members named here replace those before, `null` removes one.
+    pub data: Option<Map<String, Value>>,
+    /// SHA-1 of an uploaded picture.
+    pub icon: Option<String>,
+    /// `#RRGGBB`
+    pub background_color: Option<String>,
+    /// `#RRGGBB`
+    pub accent_color: Option<String>,
+}
+
+/// A connector as it may be seen.
+#[derive(Clone, Debug)]
+pub struct ConnectorView {
+    /// The connector, without secrets.
+    pub connector: Connector,
+    /// What it can do.
+    pub abilities: Abilities,
+    /// The projects it is linked to, where that was asked for.
+    pub projects: Option<Vec<Project>>,
+}
+
+/// Which connectors to list.
+#[derive(Clone, Debug, Default)]
+pub struct ListQuery {
+    /// Linked to this project.
+    pub project: Option<String>,
+    /// One of these types.
+    pub types: Vec<String>,
+    /// One of these services.
+    pub services: Vec<String>,
+    /// Name, UID or service contains this.
+    pub search: Option<String>,
+    /// From the one after this: the `next` of the page before.
+    pub cursor: Option<String>,
+    /// At most this many; 1 to 100.
+    pub limit: Option<u32>,
+    /// With the projects of each.
+    pub with_projects: bool,
+}
+
+impl Broker {
+    /// Registers a connector, and links it to a project if one is named.
+    pub async fn create_connector(
+        &self,
+        caller: &Caller,
+        ask: NewConnectorAsk,
+        request: Id<kind::Request>,
+    ) -> Result<ConnectorView, Fault> {
+        let member = self.member_of(caller)?;
+        let inner = &self.inner;
+        let invalid = |field: &str, why: String| Fault::new(Code::InvalidRequest, why).with("field", field);
+        let service = service_name(&ask.service)
+            .ok_or_else(|| invalid("service", "service is a name, or the host of an address.".to_owned()))?;
+        let name = ask.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
+        let project = match &ask.project {
+            Some(project) => Some(self.project(caller, project).await?),
+            None if ask.environments.is_some() => {
+                return Err(invalid("environments", "environments says where a project may ask, so it needs projectId.".to_owned()));
+            }
+            None => None,
+        };
+        let environments = match (&project, &ask.environments) {
+            (Some(project), Some(names)) => self.environments_of(caller, project.id, names).await?,
+            _ => carnet_model::Environment::BUILT_IN.to_vec(),
+        };
+        let name = match (name, &project) {
+            (Some(name), _) => name.to_owned(),
+            (None, Some(project)) => project.name.to_string(),
+            (None, None) => return Err(invalid("name", "Give name, or the projectId whose name to take.".to_owned())),
+        };
+        if name.len() > 100 || name.chars().any(char::is_control) {
+            return Err(invalid("name", "name has 1 to 100 characters and no control character.".to_owned()));
+        }
+        check_branding(&ask.branding)?;
+        let uid = match &ask.uid {
+            Some(uid) => Uid::parse(uid),
+            None => Uid::parse(&format!("{service}/{}", Slug::near(&name, "connector"))),
+        }
+        .map_err(|error| invalid("uid", format!("{error}.")))?;
+        let (kind, data) = self.configuration(&ask, &service)?;
+        let id = inner.env.id();
+        let accepted = carnet_providers::driver(kind)
+            .accept(NewConnector {
+                service: &service,
+                name: &name,
+                data,
+                http: &inner.egress,
+                env: &inner.env,
+                tenant: member.team,
+                callback_base: inner.settings.base(),
+                connector: id,
+            })
+            .await
+            .map_err(bad_configuration)?;
+        let now = inner.env.now();
+        let connector = Connector {
+            id,
+            team: member.team,
+            uid,
+            service,
+            r#type: kind,
+            name,
+            data: accepted.data,
+            branding: ask.branding,
+            default_installation: None,
+            redirect_uri: accepted.redirect_uri,
+            created_at: now,
+            updated_at: now,
+            created_by: caller.principal(),
+            updated_by: caller.principal(),
+            version: 1,
+        };
+        inner.load_team_keys(member.team).await.map_err(faults::store)?;
+        let secrets = inner.seal_connector(&connector, &accepted.secrets).map_err(faults::internal)?;
+        let row = ConnectorRow { connector, secrets };
+        let event = AuditEvent::of(caller, now, Action::ConnectorCreate, Some(request))
+            .on(id)
+            .with("uid", row.connector.uid.as_str())
+            .with("type", kind.as_str())
+            .with("service", row.connector.service.clone());
+        let mut write = Write::new().step(connectors::insert(&row)).event(&inner.env, &event).revises();
+        if let Some(project) = &project {
+            let linked = AuditEvent::of(caller, now, Action::LinkPut, Some(request))
+                .on(id)
+                .with("project", project.id.to_string())
+                .with("environments", environments.iter().map(ToString::to_string).collect::<Vec<_>>());
+            write = write
+                .step(links::put(member.team, id, project.id, &environments, now))
+                .event(&inner.env, &linked);
+        }
+        match inner.db.write(write).await {
+            Ok(_) => Ok(view(row.connector)),
+            Err(DbError::Conflict) => Err(Fault::new(
+                Code::Conflict,
+                format!("There is a connector {} in this team already.", row.connector.uid),
+            )
+            .next(format!("carnet show {}", row.connector.uid), "to see it, or choose another name")),
+            Err(error) => Err(faults::store(error)),
+        }
+    }
+
+    /// The driver and the configuration: the operator's where it is managed, else the team's own.
+    fn configuration(&self, ask: &NewConnectorAsk, service: &str) -> Result<(ConnectorType, Map<String, Value>), Fault> {
+        if ask.managed {
+            let managed = self.inner.settings.managed.get(service).ok_or_else(|| {
+                Fault::new(
+                    Code::InvalidConnector,
+                    format!("The operator of this server has registered no client at {service}; bring your own."),
+                )
+                .next(format!("carnet create {service} --name NAME --data @file.json"), "with the client you registered")
+            })?;
+            return Ok((ConnectorType::Oauth, managed.data.clone()));
+        }
+        let kind = match &ask.r#type {
+            None => ConnectorType::Oauth,
+            Some(text) => ConnectorType::parse(text).ok_or_else(|| {
+                let known: Vec<&str> = ConnectorType::ALL.iter().map(|t| t.as_str()).collect();
+                Fault::new(Code::InvalidRequest, format!("type is one of: {}.", known.join(", "))).with("field", "type")
+            })?,
+        };
+        Ok((kind, ask.data.clone()))
+    }
+
+    /// A connector, for a linked workload or a member of the team.
+    pub async fn connector(&self, caller: &Caller, name: &str, request: Id<kind::Request>) -> Result<ConnectorView, Fault> {
+        let entry = self.find_connector(caller, name).await?;
+        if let Err((fault, rule)) = self.permit(caller, &entry, Ask::Metadata) {
+            let event = AuditEvent::of(caller, self.inner.env.now(), Action::ConnectorRead, Some(request))
+                .on(entry.row.connector.id);
+            return Err(self.refuse(event, Outcome::Denied, fault, Some(rule)).await?);
+        }
+        Ok(view(entry.row.connector.clone()))
+    }
+
+    /// The team's connectors, newest first, and the cursor of the next page.
+    pub async fn connectors(&self, caller: &Caller, query: &ListQuery) -> Result<(Vec<ConnectorView>, Option<String>), Fault> {
+        let member = self.member_of(caller)?;
+        let db = &self.inner.db;
+        let search = query.search.as_ref().filter(|text| !text.is_empty());
+        if search.is_some_and(|text| text.chars().count() > 100) {
+            return Err(Fault::new(Code::InvalidRequest, "search has at most 100 characters.").with("field", "search"));
+        }
+        let project = match &query.project {
+            Some(project) => Some(self.project(caller, project).await?.id),
+            None => None,
+        };
+        let filter = Filter {
+            project,
+            types: query.types.clone(),
+            services: query.services.clone(),
+            search: search.cloned(),
+        };
+        let before = query.cursor.as_deref().map(read_cursor).transpose()?;
+        let limit = usize::try_from(query.limit.unwrap_or(20).clamp(1, 100)).unwrap_or(20);
+        let rows = connectors::list(db, member.team, &filter, before, i64::try_from(limit + 1).unwrap_or(101)).await;
+        let mut rows = rows.map_err(faults::store)?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(|row| cursor(&row.connector));
+        let mut views = Vec::with_capacity(rows.len());
+        for row in rows {
+            let mut seen = view(row.connector);
+            if query.with_projects {
+                seen.projects = Some(self.projects_of(member.team, seen.connector.id).await?);
+            }
+            views.push(seen);
+        }
+        Ok((views, next))
+    }
+
+    async fn projects_of(&self, team: Id<kind::Team>, connector: Id<kind::Connector>) -> Result<Vec<Project>, Fault> {
+        let mut found = Vec::new();
+        for Link { project, .. } in links::of_connector(&self.inner.db, team, connector).await.map_err(faults::store)? {
+            found.extend(carnet_store::projects::find(&self.inner.db, team, project).await.map_err(faults::store)?);
+        }
+        Ok(found)
+    }
+
+    /// Changes a connector.
+    pub async fn update_connector(
+        &self,
+        caller: &Caller,
+        name: &str,
+        change: ConnectorChange,
+        request: Id<kind::Request>,
+    ) -> Result<ConnectorView, Fault> {
+        let entry = self.managed(caller, name).await?;
+        let inner = &self.inner;
+        let mut row = entry.row.clone();
+        let secrets = inner.secrets(&entry).map_err(faults::internal)?;
+        let now = inner.env.now();
+        let mut fields = Vec::new();
+        if let Some(name) = &change.name {
+            let name = name.trim();
+            if name.is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
+                return Err(Fault::new(Code::InvalidRequest, "name has 1 to 100 characters and no control character.")
+                    .with("field", "name"));
+            }
+            name.clone_into(&mut row.connector.name);
+            fields.push("name");
+        }
+        for (field, from, to) in [
+            ("icon", &change.icon, &mut row.connector.branding.icon),
+            ("backgroundColor", &change.background_color, &mut row.connector.branding.background_color),
+            ("accentColor", &change.accent_color, &mut row.connector.branding.accent_color),
+        ] {
+            if let Some(value) = from {
+                *to = Some(value.clone()).filter(|value| !value.is_empty());
+                fields.push(field);
+            }
+        }
+        check_branding(&row.connector.branding)?;
+        row.connector.version += 1;
+        row.connector.updated_at = now;
+        row.connector.updated_by = caller.principal();
+        row.secrets = match &change.data {
+            None => inner.seal_connector(&row.connector, &secrets),
+            Some(changed) => {
+                fields.push("data");
+                let mut data = row.connector.data.clone();
+                secrets.put_back(&mut data, changed);
+                for (name, value) in changed {
+                    if value.is_null() { data.remove(name) } else { data.insert(name.clone(), value.clone()) };
+                }
+                let accepted = entry
+                    .driver()
+                    .accept(NewConnector {
+                        service: &row.connector.service,
+                        name: &row.connector.name,
+                        data,
+                        http: &inner.egress,
+                        env: &inner.env,
+                        tenant: row.connector.team,
+                        callback_base: inner.settings.base(),
+                        connector: row.connector.id,
+                    })
+                    .await
+                    .map_err(bad_configuration)?;
+                row.connector.data = accepted.data;
+                row.connector.redirect_uri = accepted.redirect_uri;
+                inner.seal_connector(&row.connector, &accepted.secrets)
+            }
+        }
+        .map_err(faults::internal)?;
+        let event = AuditEvent::of(caller, now, Action::ConnectorUpdate, Some(request))
+            .on(row.connector.id)
+            .with("fields", fields);
+        let mut write = Write::new().step(connectors::update(&row)).event(&inner.env, &event).revises();
+        if change.data.is_some() {
+            // Made by another configuration.
+            write = write.step(carnet_store::minted::delete_of_connector(row.connector.team, row.connector.id));
+        }
+        inner.db.write(write).await.map_err(faults::store)?;
+        Ok(view(row.connector))
+    }
+
+    /// Removes a connector with everything that hangs on it; what was granted is revoked at the provider first.
+    pub async fn delete_connector(&self, caller: &Caller, name: &str, request: Id<kind::Request>) -> Result<(), Fault> {
+        let entry = self.managed(caller, name).await?;
+        let inner = &self.inner;
+        let connector = &entry.row.connector;
+        let given = self.every_grant(connector.team, connector.id).await?;
+        let now = inner.env.now();
+        if !given.is_empty() {
+            let event = AuditEvent::of(caller, now, Action::TokenRevoke, Some(request))
+                .on(connector.id)
+                .with("subject", "*")
+                .with("tokensFound", given.len());
+            let write = Write::new()
+                .steps(given.iter().map(|row| grants::withdraw(connector.team, row.grant.id, now)))
+                .event(&inner.env, &event)
+                .revises();
+            inner.db.write(write).await.map_err(faults::store)?;
+        }
+        let broker = self.clone();
+        let event = AuditEvent::of(caller, now, Action::ConnectorDelete, Some(request))
+            .on(connector.id)
+            .with("uid", connector.uid.as_str());
+        let work = self.track(async move {
+            let connector = entry.row.connector.clone();
+            broker.revoke_everywhere(&entry, given).await;
+            let write = Write::new()
+                .steps(connectors::delete(connector.team, connector.id))
+                .event(&broker.inner.env, &event)
+                .revises();
+            match broker.inner.db.write(write).await {
+                Ok(_) => Ok(()),
+                Err(DbError::Unmet(_)) => Err(faults::no_connector(connector.uid.as_str())),
+                Err(error) => Err(faults::store(error)),
+            }
+        });
+        work.await.map_err(faults::internal)?
+    }
+}
+
+fn view(connector: Connector) -> ConnectorView {
+    let abilities = carnet_providers::driver(connector.r#type).abilities(&connector);
+    ConnectorView { connector, abilities, projects: None }
+}
+
+impl Entry {
+    /// As it may be seen.
+    pub(crate) fn view(&self) -> ConnectorView {
+        ConnectorView { connector: self.row.connector.clone(), abilities: self.abilities.clone(), projects: None }
+    }
+}
+
+fn bad_configuration(bad: carnet_providers::BadConfiguration) -> Fault {
+    Fault::new(Code::InvalidConnector, format!("data.{}: {}.", bad.field, bad.why.trim_end_matches('.')))
+        .with("field", format!("data.{}", bad.field))
+}
+
+/// A service by name (`slack`) or address (`https://mcp.example.com/mcp`): lower-case, without scheme and final `/`.
+/// No comma, because lists of services are written with commas between.
+fn service_name(text: &str) -> Option<String> {
+    let text = text.trim();
+    let text = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+    let text = text.trim_end_matches('/').to_lowercase();
+    let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | ':');
+    let parts_sound = text.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    (!text.is_empty() && text.len() <= 150 && text.chars().all(sound) && parts_sound).then_some(text)
+}
+
+fn check_branding(branding: &Branding) -> Result<(), Fault> {
+    let colour = |text: &String| text.len() == 7 && text.starts_with('#') && text.bytes().skip(1).all(|b| b.is_ascii_hexdigit());
+    let sha1 = |text: &String| text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let bad = [
+        ("icon", branding.icon.as_ref().is_none_or(sha1), "the SHA-1 of an uploaded picture, 40 hexadecimal digits"),
+        ("backgroundColor", branding.background_color.as_ref().is_none_or(colour), "#RRGGBB"),
+        ("accentColor", branding.accent_color.as_ref().is_none_or(colour), "#RRGGBB"),
+    ];
+    match bad.into_iter().find(|(_, sound, _)| !sound) {
+        Some((field, _, form)) => {
+            Err(Fault::new(Code::InvalidRequest, format!("{field} is {form}.")).with("field", field))
+        }
+        None => Ok(()),
+    }
+}
+
+fn cursor(connector: &Connector) -> String {
+    format!("{}.{}", connector.created_at.millis(), connector.id)
+}
+
+fn read_cursor(text: &str) -> Result<(Time, Id<kind::Connector>), Fault> {
+    let read = || {
+        let (at, id) = text.split_once('.')?;
+        Some((Time::from_millis(at.parse().ok()?), Id::parse(id).ok()?))
+    };
+    read().ok_or_else(|| {
+        Fault::new(Code::InvalidRequest, "cursor is not one that a list gave.").with("field", "cursor")
+    })
+}

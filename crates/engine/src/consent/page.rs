@@ -1,0 +1,390 @@
+//! What the person sees, and what the person decides.
+
+use carnet_model::audit::{Action, AuditEvent, Outcome};
+use carnet_model::caller::Principal;
+use carnet_model::{ConnectorRef, Environment, Fault, Id, Scopes, SecretString, Slug, kind};
+use carnet_providers::{At, Callback, ConsentAsk, Step, catalog};
+use carnet_store::consents::{self, Consent, ConsentState};
+use carnet_store::{DbError, Write, grants, people, projects};
+use carnet_vault::Purpose;
+use std::sync::Arc;
+use url::Url;
+
+use super::callback::{ConsentEnd, Ending, EndingKind};
+use super::request::{Remembered, Stored};
+use crate::broker::Broker;
+use crate::cache::sha256;
+use crate::directory::Entry;
+use crate::faults;
+
+/// What the person is asked.
+#[derive(Debug)]
+pub struct ConsentPage {
+    /// `car_…`
+    pub request: Id<kind::AuthorizationRequest>,
+    /// The team that runs the application.
+    pub team: String,
+    /// The project that asks; `None` when a person asks for itself.
+    pub project: Option<Slug>,
+    /// Where it runs.
+    pub environment: Environment,
+    /// The name of a custom environment.
+    pub environment_name: Option<Slug>,
+    /// Who the person is to the application: its own identifier.
+    pub subject: String,
+    /// The e-mail address of the member whose own consent this is.
+    pub member: Option<String>,
+    /// The connector's name.
+    pub connector: String,
+    /// The service in words.
+    pub service: String,
+    /// Where the person goes next.
+    pub kind: PageKind,
+    /// What is asked for.
+    pub scopes: Vec<ScopeLine>,
+    /// What was granted before, if anything.
+    pub already: Option<Scopes>,
+    /// The code to compare.
+    pub device_code: Option<String>,
+    /// Where the browser goes afterwards.
+    pub returns_to: Option<Url>,
+    /// Proves that a decision came from this page in this browser.
+    pub form_token: SecretString,
+}
+
+/// Where the person goes next.
+#[derive(Debug)]
+pub enum PageKind {
+    /// To the provider.
+    Provider(Url),
+    /// Nowhere: a key is pasted.
+    Paste {
+        /// Where the key is found.
+        instructions: Option<String>,
+    },
+}
+
+/// A scope and what it allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeLine {
+    /// As the provider names it.
+    pub scope: String,
+    /// In words, if they are known.
+    pub words: Option<String>,
+}
+
+/// What the person decided.
+#[derive(Debug)]
+pub enum Decision {
+    /// Yes.
+    Allow,
+    /// No.
+    Deny,
+    /// Yes, with this key.
+    Key(SecretString),
+}
+
+/// What happens next.
+#[derive(Debug)]
+pub enum After {
+    /// The browser goes to the provider.
+    Provider(Url),
+    /// It is over.
+    Ended(Ending),
+}
+
+impl Broker {
+    /// The page of a request, for a browser that has, or will get, this binding secret.
+    pub async fn consent_page(&self, request: &str, browser: &SecretString) -> Result<ConsentPage, ConsentEnd> {
+        let (consent, entry) = self.open_consent(request).await?;
+        self.same_browser(&consent, browser)?;
+        self.describe_consent(&consent, &entry, browser).await
+    }
+
+    async fn describe_consent(
+        &self,
+        consent: &Consent,
+        entry: &Arc<Entry>,
+        browser: &SecretString,
+    ) -> Result<ConsentPage, ConsentEnd> {
+        let inner = &self.inner;
+        let connector = &entry.row.connector;
+        let remembered = remembered(consent)?;
+        let scopes = wanted_scopes(&remembered, entry);
+        let state = SecretString::new(String::new());
+        let kind = match self.begin(consent, entry, &remembered, &state)? {
+            Step::Redirect { mut url, .. } => {
+                url.set_query(None);
+                PageKind::Provider(url)
+            }
+            Step::PasteKey { instructions } => PageKind::Paste { instructions },
+        };
+        let team = people::team(&inner.db, consent.team).await?.ok_or(ConsentEnd::Unknown)?;
+        let project = match consent.project {
+            Some(id) => Some(projects::find(&inner.db, consent.team, id).await?.ok_or(ConsentEnd::Unknown)?.name),
+            None => None,
+        };
+        let environment_name = match consent.environment {
+            Environment::Custom(id) => projects::environment(&inner.db, consent.team, id).await?.map(|e| e.slug),
+            _ => None,
+        };
+        let member = match consent.requested_by {
+            Principal::User { id } if consent.project.is_none() => people::user(&inner.db, id).await?.map(|u| u.email),
+            _ => None,
+        };
+        let definition = catalog::service(&connector.service);
+        let before = grants::at(&inner.db, &place(consent)).await?;
+        Ok(ConsentPage {
+            request: consent.id,
+            team: team.name,
+            project,
+            environment: consent.environment,
+            environment_name,
+            subject: consent.subject.rsplit_once(':').map_or_else(|| consent.subject.clone(), |_| shown(&consent.subject)),
+            member,
+            connector: connector.name.clone(),
+            service: definition.map_or_else(|| connector.name.clone(), |definition| definition.name.clone()),
+            kind,
+            scopes: scopes
+                .iter()
+                .flat_map(Scopes::iter)
+                .map(|scope| ScopeLine {
+                    scope: scope.to_owned(),
+                    words: describe(definition, scope),
+                })
+                .collect(),
+            already: before.and_then(|row| row.grant.scopes),
+            device_code: remembered.device_code,
+            returns_to: remembered.return_url.as_deref().and_then(|text| Url::parse(text).ok()),
+            form_token: self.form_token(consent.id, browser),
+        })
+    }
+
+    /// Takes the person's decision. `browser` is the binding secret in the cookie, `form_token` what the page held.
+    pub async fn decide_consent(
+        &self,
+        request: &str,
+        browser: &SecretString,
+        form_token: &str,
+        decision: Decision,
+    ) -> Result<After, ConsentEnd> {
+        let (consent, entry) = self.open_consent(request).await?;
+        self.same_browser(&consent, browser)?;
+        let expected = self.form_token(consent.id, browser);
+        if !carnet_vault::equal(expected.expose().as_bytes(), form_token.as_bytes()) {
+            return Err(ConsentEnd::OtherBrowser);
+        }
+        let remembered = remembered(&consent)?;
+        match decision {
+            Decision::Deny => self.deny(&consent, &entry, &remembered).await.map(After::Ended),
+            Decision::Allow => self.approve(&consent, &entry, &remembered, browser).await.map(After::Provider),
+            Decision::Key(key) => {
+                let kept = carnet_providers::Kept::default();
+                self.clone()
+                    .complete(consent, entry, remembered, Callback::Pasted { key }, kept)
+                    .await
+                    .map(After::Ended)
+            }
+        }
+    }
+
+    async fn approve(
+        &self,
+        consent: &Consent,
+        entry: &Arc<Entry>,
+        remembered: &Remembered,
+        browser: &SecretString,
+    ) -> Result<Url, ConsentEnd> {
+        let inner = &self.inner;
+        let state = SecretString::new(hex(&inner.env.bytes::<32>()));
+        let Step::Redirect { url, kept } = self.begin(consent, entry, remembered, &state)? else {
+            return Err(ConsentEnd::Unknown);
+        };
+        let sealed = inner
+            .seal_kept(consent.team, consent.connector, consent.id, &consent.subject, &kept)
+            .map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
+        let now = inner.env.now();
+        let event = event(consent, now, Action::AuthorizationApprove);
+        let write = Write::new()
+            .step(consents::approve(
+                consent.id,
+                sha256(state.expose().as_bytes()),
+                sha256(browser.expose().as_bytes()),
+                sealed,
+                now,
+            ))
+            .event(&inner.env, &event);
+        match inner.db.write(write).await {
+            Ok(_) => Ok(url),
+            Err(DbError::Unmet(_)) => Err(self.why_ended(consent.id).await),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn deny(
+        &self,
+        consent: &Consent,
+        entry: &Arc<Entry>,
+        remembered: &Remembered,
+    ) -> Result<Ending, ConsentEnd> {
+        let inner = &self.inner;
+        let now = inner.env.now();
+        let result = serde_json::to_value(Stored::Canceled).unwrap_or_default();
+        let event = event(consent, now, Action::AuthorizationComplete)
+            .ended(Outcome::Denied)
+            .with("status", "canceled");
+        let write =
+            Write::new().step(consents::finish_pending(consent.id, &result, now)).event(&inner.env, &event);
+        match inner.db.write(write).await {
+            Ok(_) => self.ending(consent, entry, remembered, EndingKind::Canceled).await,
+            Err(DbError::Unmet(_)) => Err(self.why_ended(consent.id).await),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The driver's first step.
+    fn begin(
+        &self,
+        consent: &Consent,
+        entry: &Arc<Entry>,
+        remembered: &Remembered,
+        state: &SecretString,
+    ) -> Result<Step, ConsentEnd> {
+        let connector = &entry.row.connector;
+        let secrets = self.inner.secrets(entry).map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
+        let at = At {
+            connector,
+            secrets: &secrets,
+            redirect_uri: connector.redirect_uri.as_deref().unwrap_or_default(),
+            http: &self.inner.egress,
+            env: &self.inner.env,
+        };
+        let ask = ConsentAsk {
+            scopes: wanted_scopes(remembered, entry),
+            resources: remembered.resources.clone(),
+            audience: remembered.audience.clone(),
+            details: remembered.details.clone(),
+            prompt: remembered.prompt.clone(),
+            additional_params: remembered.additional_params.clone(),
+            ..ConsentAsk::new(state)
+        };
+        let _ = consent;
+        entry
+            .driver()
+            .begin(&at, &ask)
+            .map_err(|error| ConsentEnd::Fault(faults::driver(&error, connector.uid.as_str())))
+    }
+
+    /// A request that can still be decided, with its connector as it is now.
+    pub(super) async fn open_consent(&self, request: &str) -> Result<(Consent, Arc<Entry>), ConsentEnd> {
+        let id = Id::parse(request).map_err(|_| ConsentEnd::Unknown)?;
+        let consent = consents::find(&self.inner.db, id).await?.ok_or(ConsentEnd::Unknown)?;
+        if consent.state == ConsentState::Done || consent.state == ConsentState::Exchanging {
+            return Err(ConsentEnd::Used);
+        }
+        if consent.expires_at <= self.inner.env.now() {
+            return Err(ConsentEnd::Expired);
+        }
+        let entry = self.entry_of(&consent).await?;
+        Ok((consent, entry))
+    }
+
+    pub(super) async fn entry_of(&self, consent: &Consent) -> Result<Arc<Entry>, ConsentEnd> {
+        let reference = ConnectorRef::Id(consent.connector);
+        self.inner.entry(consent.team, &reference).await?.ok_or(ConsentEnd::Unknown)
+    }
+
+    pub(super) async fn why_ended(&self, id: Id<kind::AuthorizationRequest>) -> ConsentEnd {
+        match consents::find(&self.inner.db, id).await {
+            Ok(Some(consent)) if consent.state == ConsentState::Sent => ConsentEnd::OtherBrowser,
+            Ok(Some(consent)) if consent.state == ConsentState::Pending => ConsentEnd::Expired,
+            Ok(Some(_)) => ConsentEnd::Used,
+            Ok(None) => ConsentEnd::Unknown,
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Once a browser has said yes, no other one sees the page or decides.
+    fn same_browser(&self, consent: &Consent, browser: &SecretString) -> Result<(), ConsentEnd> {
+        match &consent.browser_digest {
+            Some(bound) if !carnet_vault::equal(bound, &sha256(browser.expose().as_bytes())) => {
+                Err(ConsentEnd::OtherBrowser)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn form_token(&self, request: Id<kind::AuthorizationRequest>, browser: &SecretString) -> SecretString {
+        let mut bound = request.bytes().to_vec();
+        bound.extend_from_slice(browser.expose().as_bytes());
+        hex(&self.inner.keyring.hash(Purpose::Csrf, &bound).digest).into()
+    }
+}
+
+/// An event about a request, made by nobody we know: the person at the browser.
+pub(super) fn event(consent: &Consent, now: carnet_model::Time, action: Action) -> AuditEvent {
+    AuditEvent { actor: consent.requested_by, ..AuditEvent::of_system(now, action).in_team(consent.team) }
+        .on(consent.connector)
+        .with("request", consent.id.to_string())
+        .with("subject", consent.subject.clone())
+        .with("environment", consent.environment.to_string())
+}
+
+pub(super) fn place(consent: &Consent) -> carnet_model::grant::Place {
+    carnet_model::grant::Place {
+        team: consent.team,
+        connector: consent.connector,
+        project: consent.project,
+        environment: consent.environment,
+        subject: consent.subject.clone(),
+        installation: consent.installation,
+    }
+}
+
+pub(super) fn remembered(consent: &Consent) -> Result<Remembered, ConsentEnd> {
+    serde_json::from_value(consent.ask.clone()).map_err(|error| ConsentEnd::Fault(faults::internal(error)))
+}
+
+/// The scopes to ask the provider for; none means no scope parameter.
+fn wanted_scopes(remembered: &Remembered, entry: &Entry) -> Option<Scopes> {
+    let scopes = match &remembered.scopes {
+        None => entry.abilities.user.as_ref().map(|user| user.scopes.clone()).unwrap_or_default(),
+        Some(names) => Scopes::parse(names).unwrap_or_default(),
+    };
+    Some(scopes).filter(|scopes| !scopes.is_empty())
+}
+
+fn describe(definition: Option<&catalog::Definition>, scope: &str) -> Option<String> {
+    match definition {
+        Some(definition) => definition.describe_scope(scope).map(str::to_owned),
+        None => catalog::describe_standard_scope(scope).map(str::to_owned),
+    }
+}
+
+/// The application's own identifier of the person, out of the subject's key.
+fn shown(subject: &str) -> String {
+    match subject.strip_prefix("user:") {
+        Some(id) => id.to_owned(),
+        None => subject.rsplit_once(':').map_or_else(|| subject.to_owned(), |(_, id)| id.to_owned()),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        use std::fmt::Write as _;
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+impl From<DbError> for ConsentEnd {
+    fn from(error: DbError) -> Self {
+        Self::Fault(faults::store(error))
+    }
+}
+
+impl From<Fault> for ConsentEnd {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}

@@ -1,0 +1,309 @@
+//! Asking for consent, and asking what came of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use carnet_model::access::Ask;
+use carnet_model::audit::{Action, AuditEvent, Outcome};
+use carnet_model::caller::Caller;
+use carnet_model::{Code, Fault, Id, ScopeRequest, SecretString, Subject, Time, kind};
+use carnet_store::consents::{self, Consent, ConsentState};
+use carnet_store::Write;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::{Host, Url};
+
+use crate::broker::Broker;
+use crate::cache::sha256;
+use crate::connectors::ConnectorView;
+use crate::faults;
+use crate::issue::{TokenAsk, Wanted};
+
+/// A request for consent, as it was asked.
+#[derive(Clone, Debug, Default)]
+pub struct AuthorizeAsk {
+    /// What tokens will be asked for.
+    pub token: TokenAsk,
+    /// Where the browser goes afterwards.
+    pub return_url: Option<String>,
+    /// Whether the person should compare a code.
+    pub device_code: bool,
+    /// How long the request can be used, in milliseconds: a minute to an hour.
+    pub expires_in: Option<u64>,
+    /// `prompt` for the provider.
+    pub prompt: Option<String>,
+    /// Further parameters for the provider.
+    pub additional_params: BTreeMap<String, String>,
+}
+
+/// A request for consent that was made.
+#[derive(Debug)]
+pub struct AuthorizationStarted {
+    /// Where to send the person.
+    pub url: Url,
+    /// `car_…`
+    pub request: Id<kind::AuthorizationRequest>,
+    /// What its maker can ask for the outcome with.
+    pub verifier: SecretString,
+    /// The code to show beside the link, if one was asked for.
+    pub device_code: Option<String>,
+    /// Until when it can be used.
+    pub expires_at: Time,
+    /// For which connector.
+    pub connector: ConnectorView,
+}
+
+/// What came of a request so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The person has not finished.
+    Pending,
+    /// Consent was given.
+    Success {
+        /// The connector.
+        connector: Id<kind::Connector>,
+        /// The installation, where there is one.
+        installation: Option<Id<kind::Installation>>,
+    },
+    /// The person said no.
+    Canceled,
+    /// It failed.
+    Error {
+        /// A stable code.
+        code: String,
+        /// A sentence.
+        message: String,
+    },
+}
+
+/// What is remembered of a request besides its columns.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Remembered {
+    /// `None`: the connector's defaults as they are when the person decides.
+    pub(super) scopes: Option<Vec<String>>,
+    pub(super) resources: Vec<String>,
+    pub(super) audience: Vec<String>,
+    pub(super) details: Vec<Value>,
+    pub(super) prompt: Option<String>,
+    pub(super) additional_params: BTreeMap<String, String>,
+    pub(super) return_url: Option<String>,
+    pub(super) device_code: Option<String>,
+}
+
+/// How a request ended, as stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "status")]
+pub(super) enum Stored {
+    Success,
+    Canceled,
+    Error {
+        code: String,
+        message: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        vendor: Option<Value>,
+    },
+}
+
+impl Broker {
+    /// Makes a request for a user's consent.
+    pub async fn start_authorization(
+        &self,
+        caller: &Caller,
+        ask: &AuthorizeAsk,
+        request: Id<kind::Request>,
+    ) -> Result<AuthorizationStarted, Fault> {
+        let inner = &self.inner;
+        let now = inner.env.now();
+        let entry = self.find_connector(caller, &ask.token.connector).await?;
+        let connector = &entry.row.connector;
+        let event = AuditEvent::of(caller, now, Action::AuthorizationStart, Some(request))
+            .on(connector.id)
+            .with("connector", connector.uid.as_str());
+        let subject = ask.token.subject(caller, &entry.abilities)?;
+        if let Err((fault, rule)) = self.permit(caller, &entry, Ask::Token(&subject)) {
+            return Err(self.refuse(event, Outcome::Denied, fault, Some(rule)).await?);
+        }
+        if !matches!(subject, Subject::User { .. }) {
+            return Err(Fault::new(
+                Code::UnresolvedToken,
+                format!("Only a user can give consent; the subject {} needs none.", subject.kind().as_str()),
+            ));
+        }
+        let wanted = ask.token.wanted(caller, &entry, &subject)?;
+        let return_url = ask.return_url.as_deref().map(return_url).transpose()?;
+        check_parameters(ask)?;
+        let life = match ask.expires_in {
+            None => LIFE,
+            Some(ms) => Duration::from_millis(ms),
+        };
+        if life < Duration::from_secs(1) || life > LONGEST {
+            return Err(Fault::new(Code::InvalidRequest, "expiresInMs is 1000 to 3600000: a second to an hour.")
+                .with("field", "expiresInMs"));
+        }
+        let device_code = ask.device_code.then(|| self.device_code());
+        let remembered = Remembered {
+            scopes: match &wanted.scopes {
+                ScopeRequest::Defaults => None,
+                ScopeRequest::Unscoped => Some(Vec::new()),
+                ScopeRequest::Exactly(scopes) => Some(scopes.iter().map(str::to_owned).collect()),
+            },
+            resources: wanted.resources.clone(),
+            audience: wanted.audience.clone(),
+            details: wanted.details.clone(),
+            prompt: ask.prompt.clone(),
+            additional_params: ask.additional_params.clone(),
+            return_url: return_url.map(String::from),
+            device_code: device_code.clone(),
+        };
+        let Wanted { place, .. } = &wanted;
+        let consent = Consent {
+            id: inner.env.id(),
+            team: place.team,
+            connector: place.connector,
+            project: place.project,
+            environment: place.environment,
+            subject: place.subject.clone(),
+            installation: place.installation,
+            requested_by: caller.principal(),
+            ask: serde_json::to_value(&remembered).map_err(faults::internal)?,
+            state: ConsentState::Pending,
+            browser_digest: None,
+            kept: None,
+            result: None,
+            created_at: now,
+            expires_at: now.plus(life),
+        };
+        let verifier = URL_SAFE_NO_PAD.encode(inner.env.bytes::<37>());
+        let event = wanted.describe(event, caller).with("request", consent.id.to_string());
+        let write = Write::new()
+            .step(consents::insert(&consent, sha256(verifier.as_bytes())))
+            .event(&inner.env, &event);
+        inner.db.write(write).await.map_err(faults::store)?;
+        let url = format!("{}/authorize/{}", inner.settings.base(), consent.id);
+        Ok(AuthorizationStarted {
+            url: Url::parse(&url).map_err(faults::internal)?,
+            request: consent.id,
+            verifier: verifier.into(),
+            device_code,
+            expires_at: consent.expires_at,
+            connector: entry.view(),
+        })
+    }
+
+    /// What came of the request whose verifier this is.
+    pub async fn authorization_result(&self, caller: &Caller, verifier: &str) -> Result<Progress, Fault> {
+        let found = consents::by_code(&self.inner.db, caller.team(), sha256(verifier.as_bytes())).await;
+        let unknown = || Fault::new(Code::NotFound, "There is no request for consent with this verifier, or it ended long ago.");
+        let consent = found.map_err(faults::store)?.ok_or_else(unknown)?;
+        Ok(match result_of(&consent) {
+            Some(Stored::Success) => {
+                Progress::Success { connector: consent.connector, installation: consent.installation }
+            }
+            Some(Stored::Canceled) => Progress::Canceled,
+            Some(Stored::Error { code, message, .. }) => Progress::Error { code, message },
+            None if consent.expires_at <= self.inner.env.now() => Progress::Error {
+                code: "expired_token".to_owned(),
+                message: "The request for consent has expired; make a new one.".to_owned(),
+            },
+            None => Progress::Pending,
+        })
+    }
+
+    /// Eight letters of twenty that are hard to confuse and spell nothing (RFC 8628 §6.1).
+    fn device_code(&self) -> String {
+        const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
+        let mut out = String::new();
+        while out.len() < 9 {
+            for byte in self.inner.env.bytes::<16>() {
+                // 240 = 12 × 20, so the rest fall evenly.
+                if byte >= 240 || out.len() >= 9 {
+                    continue;
+                }
+                if out.len() == 4 {
+                    out.push('-');
+                }
+                if let Some(letter) = LETTERS.get(usize::from(byte % 20)) {
+                    out.push(char::from(*letter));
+                }
+            }
+        }
+        out
+    }
+}
+
+pub(super) fn result_of(consent: &Consent) -> Option<Stored> {
+    serde_json::from_value(consent.result.clone()?).ok()
+}
+
+/// Where a browser may be sent: https, or http on the person's own machine. The rule of the official clients.
+pub(crate) fn return_url(text: &str) -> Result<Url, Fault> {
+    let refused = || {
+        Fault::new(Code::InvalidRequest, "returnUrl is an https address, or http on localhost or 127.0.0.1, without user name.")
+            .with("field", "returnUrl")
+    };
+    let url = Url::parse(text).map_err(|_| refused())?;
+    let own_machine = match url.host() {
+        Some(Host::Domain(domain)) => domain == "localhost" || domain.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    let sound = url.has_host() && url.username().is_empty() && url.password().is_none() && text.len() <= 2048;
+    match url.scheme() {
+        "https" if sound => Ok(url),
+        "http" if sound && own_machine => Ok(url),
+        _ => Err(refused()),
+    }
+}
+
+fn check_parameters(ask: &AuthorizeAsk) -> Result<(), Fault> {
+    let odd = |text: &String| text.len() > 1024 || text.chars().any(char::is_control);
+    if ask.prompt.as_ref().is_some_and(|text| text.is_empty() || text.len() > 64 || odd(text)) {
+        return Err(Fault::new(Code::InvalidRequest, "prompt has 1 to 64 characters.").with("field", "prompt"));
+    }
+    let too_many = ask.additional_params.len() > 20;
+    if too_many || ask.additional_params.iter().any(|(name, value)| name.is_empty() || odd(name) || odd(value)) {
+        return Err(Fault::new(Code::InvalidRequest, "additionalParams has at most 20 short names and values.")
+            .with("field", "additionalParams"));
+    }
+    Ok(())
+}
+
+/// How long a request for consent can be used unless its maker says otherwise.
+const LIFE: Duration = Duration::from_secs(10 * 60);
+const LONGEST: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_is_sent_only_where_the_rule_allows() {
+        for good in [
+            "https://app.example/cb?x=1",
+            "http://localhost:3000/cb",
+            "http://127.0.0.1/",
+            "http://app.localhost:3000/cb",
+            "http://[::1]:1/",
+        ] {
+            assert!(return_url(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://evil.example/cb",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "https://user:pw@app.example/",
+            "http://localhost.evil.example/",
+            "//evil.example",
+            "/relative",
+            "",
+            "ftp://localhost/",
+            "http://10.0.0.1/",
+        ] {
+            assert!(return_url(bad).is_err(), "{bad}");
+        }
+    }
+}

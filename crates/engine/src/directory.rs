@@ -1,0 +1,99 @@
+//! Connectors and their links as they are now, in memory.
+//!
+//! An entry is good for the revision of the rules it was read at. The revision moves with every change of a connector,
+//! a link or a grant's withdrawal, here at once and on other nodes at the latest when the next decision is recorded:
+//! [`carnet_store::Write::only_at`] refuses to record a decision made at an older one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use carnet_model::{ConnectorRef, Environment, Id, kind};
+use carnet_providers::{Abilities, ConnectorSecrets};
+use carnet_store::connectors::{self, ConnectorRow};
+use carnet_store::installations::{self, Installation};
+use carnet_store::{DbError, Revision, links};
+use quick_cache::sync::Cache;
+
+use crate::broker::Inner;
+use crate::sealing::Unsealable;
+
+pub(crate) struct Directory {
+    entries: Cache<(Id<kind::Team>, ConnectorRef), Arc<Entry>>,
+}
+
+/// A connector with everything that is decided by.
+pub(crate) struct Entry {
+    pub(crate) row: ConnectorRow,
+    pub(crate) links: HashMap<Id<kind::Project>, Vec<Environment>>,
+    pub(crate) installations: Vec<Installation>,
+    pub(crate) abilities: Abilities,
+    pub(crate) revision: Revision,
+}
+
+impl Directory {
+    pub(crate) fn new() -> Self {
+        Self { entries: Cache::new(CAPACITY) }
+    }
+}
+
+impl Entry {
+    pub(crate) fn linked(&self, project: Option<Id<kind::Project>>) -> Option<&[Environment]> {
+        self.links.get(&project?).map(Vec::as_slice)
+    }
+
+    /// The installation of this name: ours, or the provider's own.
+    pub(crate) fn installation(&self, name: &str) -> Option<Id<kind::Installation>> {
+        let named = |i: &&Installation| i.id.to_string() == name || i.external_id.as_deref() == Some(name);
+        self.installations.iter().find(named).map(|installation| installation.id)
+    }
+
+    /// By what the breaker of its provider is known.
+    pub(crate) fn line(&self) -> crate::breaker::Line {
+        (self.row.connector.id, self.row.connector.version)
+    }
+
+    pub(crate) fn driver(&self) -> &'static dyn carnet_providers::Driver {
+        carnet_providers::driver(self.row.connector.r#type)
+    }
+}
+
+impl Inner {
+    /// The connector as it is at the present revision.
+    pub(crate) async fn entry(
+        &self,
+        team: Id<kind::Team>,
+        reference: &ConnectorRef,
+    ) -> Result<Option<Arc<Entry>>, DbError> {
+        // Read before the rows: if they change in between, the entry is older than it claims to be never, newer maybe.
+        let revision = self.db.revision();
+        let key = (team, reference.clone());
+        if let Some(entry) = self.directory.entries.get(&key)
+            && entry.revision == revision
+        {
+            return Ok(Some(entry));
+        }
+        let Some(row) = connectors::find(&self.db, team, reference).await? else {
+            self.directory.entries.remove(&key);
+            return Ok(None);
+        };
+        self.load_team_keys(team).await?;
+        let links = links::of_connector(&self.db, team, row.connector.id).await?;
+        let installations = installations::list(&self.db, team, row.connector.id).await?;
+        let entry = Arc::new(Entry {
+            installations,
+            abilities: carnet_providers::driver(row.connector.r#type).abilities(&row.connector),
+            links: links.into_iter().map(|link| (link.project, link.environments)).collect(),
+            row,
+            revision,
+        });
+        self.directory.entries.insert(key, entry.clone());
+        Ok(Some(entry))
+    }
+
+    pub(crate) fn secrets(&self, entry: &Entry) -> Result<ConnectorSecrets, Unsealable> {
+        self.open_connector(&entry.row.connector, &entry.row.secrets)
+    }
+}
+
+/// Connectors in memory. A large team has some hundred.
+const CAPACITY: usize = 4096;

@@ -1,0 +1,155 @@
+//! From what went wrong to what the caller is told.
+
+use carnet_model::access::Denied;
+use carnet_model::caller::Caller;
+use carnet_model::{Code, Fault};
+use carnet_providers::DriverError;
+use carnet_store::DbError;
+
+/// The store failed under a verb.
+pub(crate) fn store(error: DbError) -> Fault {
+    match error {
+        DbError::Unavailable(_) => {
+            Fault::new(Code::StoreUnavailable, "The store does not answer, and nothing is done that cannot be recorded.")
+                .retry_after(2)
+                .because(error)
+        }
+        DbError::Conflict | DbError::Unmet(_) | DbError::Stale(_) => {
+            Fault::new(Code::Conflict, "It was changed by somebody else at the same moment. Read it again, then try again.")
+                .because(error)
+        }
+        DbError::Corrupt { .. } | DbError::Refused(_) => internal(error),
+    }
+}
+
+/// Something that should not be possible.
+pub(crate) fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Fault {
+    Fault::new(Code::Internal, "Something went wrong inside; the server's log has it under this request's identifier.")
+        .because(error)
+}
+
+/// There is no such thing, or not for this caller: the same words for both.
+pub(crate) fn not_found(what: &str, name: &str) -> Fault {
+    let name: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
+    Fault::new(Code::NotFound, format!("There is no {what} {name:?} in this team."))
+}
+
+/// No connector of this name.
+pub(crate) fn no_connector(name: &str) -> Fault {
+    not_found("connector", name).next("carnet list --all-projects", "to see the connectors of the team")
+}
+
+/// A rule said no.
+pub(crate) fn denied(denied: Denied, connector: &str, caller: &Caller) -> Fault {
+    let place = match caller {
+        Caller::Workload(w) => format!("-p {} -e {}", w.project, w.environment),
+        Caller::Member(_) => String::new(),
+    };
+    let attach = format!("carnet attach {connector} {place}");
+    match denied {
+        Denied::OtherTeam => no_connector(connector),
+        // The words "connector is not linked to this project" are read by an official client.
+        Denied::NotLinked => Fault::new(
+            Code::Forbidden,
+            format!("The connector is not linked to this project: {connector} cannot be asked from here."),
+        )
+        .next(attach, "to let the project ask in this environment"),
+        Denied::EnvironmentNotLinked => Fault::new(
+            Code::EnvironmentNotLinked,
+            format!(
+                "The project may ask {connector}, but not in the environment {}.",
+                caller.environment()
+            ),
+        )
+        .next(attach, "to let the project ask in this environment too"),
+        Denied::SubjectKindNotTrusted(kind) => Fault::new(
+            Code::Forbidden,
+            format!("The trust rule that recognised this workload does not let it ask for the subject {}.", kind.as_str()),
+        )
+        .next("carnet projects trust --help", "to change what the rule allows"),
+        Denied::ForeignUser => Fault::new(
+            Code::Forbidden,
+            "Token subject is not accessible to this requester: an access token may act for its own user only. \
+             Workloads may ask for any user of their project.",
+        )
+        .next("carnet env pull", "to get a development workload identity"),
+        Denied::SubjectKindNotForPeople(kind) => Fault::new(
+            Code::Forbidden,
+            format!(
+                "Token subject is not accessible to this requester: {} is for workloads, and this is an access token.",
+                kind.as_str()
+            ),
+        )
+        .next("carnet env pull", "to get a development workload identity"),
+        Denied::WorkloadCannotManage => Fault::new(
+            Code::Forbidden,
+            "A workload may ask for tokens and give back its own; managing needs a person's access token.",
+        )
+        .next("carnet whoami", "to see who you are to the server"),
+        Denied::RoleTooLow(role) => {
+            Fault::new(Code::Forbidden, format!("The role {} is not enough for this.", role.as_str()))
+        }
+    }
+}
+
+/// The provider or the driver said no, or nothing.
+pub(crate) fn driver(error: &DriverError, connector: &str) -> Fault {
+    match error {
+        DriverError::Gone { cause, vendor } => {
+            let fault = Fault::new(
+                Code::NoToken,
+                format!("{connector} holds a grant from which no token can be had: {}.", cause.sentence()),
+            )
+            .with("cause", cause.as_str());
+            with_vendor(fault, vendor.as_ref())
+        }
+        DriverError::ClientRejected { vendor } => with_vendor(
+            Fault::new(
+                Code::ConnectorCredentialsRejected,
+                format!("The provider refuses the client credentials of {connector}. No user's grant is affected."),
+            ),
+            Some(vendor),
+        )
+        .next(format!("carnet show {connector}"), "to see the client it uses; correct its id or secret"),
+        DriverError::Later { retry_after, .. } => Fault::new(
+            Code::ProviderUnavailable,
+            format!("The provider of {connector} does not answer, or asks to wait. No grant was harmed."),
+        )
+        .retry_after(retry_after.unwrap_or(5).clamp(1, 3600)),
+        DriverError::Garbage { .. } => Fault::new(
+            Code::ProviderAnswerInvalid,
+            format!("The provider of {connector} answered with something that is not a token answer. No grant was harmed."),
+        )
+        .retry_after(5),
+        DriverError::Refused { vendor } => {
+            let code = match vendor.error.as_str() {
+                "invalid_scope" | "insufficient_scope" => Code::InvalidScope,
+                "invalid_target" | "invalid_resource" | "invalid_authorization_details" => Code::InvalidTarget,
+                _ => Code::ProviderRefused,
+            };
+            let sentence = match code {
+                Code::InvalidScope => format!("The provider of {connector} does not give these scopes."),
+                Code::InvalidTarget => {
+                    format!("The provider of {connector} does not give tokens for this resource, audience or detail.")
+                }
+                _ => format!("The provider of {connector} refused the request; its reason is in vendor."),
+            };
+            with_vendor(Fault::new(code, sentence), Some(vendor))
+        }
+        DriverError::Unsupported(what) => Fault::new(Code::UnresolvedToken, format!("{connector}: {what}.")),
+        DriverError::Misconfigured(field, why) => {
+            Fault::new(Code::InvalidConnector, format!("The configuration of {connector} cannot work: {field}: {why}."))
+                .with("field", field.clone())
+        }
+        DriverError::Denied | DriverError::Callback(_) => {
+            Fault::new(Code::Internal, format!("{connector} answered a token request as if it were a consent."))
+        }
+    }
+}
+
+fn with_vendor(fault: Fault, vendor: Option<&carnet_providers::Vendor>) -> Fault {
+    match vendor.and_then(|vendor| serde_json::to_value(vendor).ok()) {
+        Some(vendor) => fault.with("vendor", vendor),
+        None => fault,
+    }
+}

@@ -1,0 +1,107 @@
+//! Installations of a connector.
+
+use carnet_model::audit::{Action, AuditEvent};
+use carnet_model::caller::Caller;
+use carnet_model::{Code, Fault, Id, kind};
+use carnet_store::installations::{self, Installation};
+use carnet_store::{DbError, Write, connectors};
+
+use crate::broker::Broker;
+use crate::faults;
+
+/// A new installation.
+#[derive(Clone, Debug, Default)]
+pub struct NewInstallation {
+    /// The provider's own name for it.
+    pub external_id: Option<String>,
+    /// The provider's account.
+    pub tenant_id: Option<String>,
+    /// For people.
+    pub name: Option<String>,
+    /// Whether it is used when a request names none. The first one is.
+    pub default: Option<bool>,
+}
+
+impl Broker {
+    /// The installations of a connector.
+    pub async fn installations(&self, caller: &Caller, connector: &str) -> Result<Vec<Installation>, Fault> {
+        let entry = self.managed(caller, connector).await?;
+        installations::list(&self.inner.db, caller.team(), entry.row.connector.id).await.map_err(faults::store)
+    }
+
+    /// Records an installation.
+    pub async fn create_installation(
+        &self,
+        caller: &Caller,
+        connector: &str,
+        ask: &NewInstallation,
+        request: Id<kind::Request>,
+    ) -> Result<Installation, Fault> {
+        let entry = self.managed(caller, connector).await?;
+        let texts = [("externalId", &ask.external_id), ("tenantId", &ask.tenant_id), ("name", &ask.name)];
+        for (field, text) in texts {
+            let sound = |text: &String| !text.is_empty() && text.len() <= 200 && !text.chars().any(char::is_control);
+            if text.as_ref().is_some_and(|text| !sound(text)) {
+                return Err(Fault::new(Code::InvalidRequest, format!("{field} has 1 to 200 characters.")).with("field", field));
+            }
+        }
+        let now = self.inner.env.now();
+        let id = entry.row.connector.id;
+        let installation = Installation {
+            id: self.inner.env.id(),
+            connector: id,
+            external_id: ask.external_id.clone(),
+            tenant_id: ask.tenant_id.clone(),
+            name: ask.name.clone(),
+            created_at: now,
+            updated_at: now,
+        };
+        let event = AuditEvent::of(caller, now, Action::InstallationPut, Some(request))
+            .on(id)
+            .with("installationId", installation.id.to_string());
+        let mut write =
+            Write::new().step(installations::insert(caller.team(), &installation)).event(&self.inner.env, &event).revises();
+        if ask.default.unwrap_or(entry.row.connector.default_installation.is_none()) {
+            write = write.step(connectors::set_default_installation(caller.team(), id, Some(installation.id)));
+        }
+        match self.inner.db.write(write).await {
+            Ok(_) => Ok(installation),
+            Err(DbError::Conflict) => Err(Fault::new(Code::Conflict, "This installation is recorded already.")),
+            Err(error) => Err(faults::store(error)),
+        }
+    }
+
+    /// Removes an installation, with the grants behind it.
+    pub async fn delete_installation(
+        &self,
+        caller: &Caller,
+        connector: &str,
+        installation: &str,
+        request: Id<kind::Request>,
+    ) -> Result<(), Fault> {
+        let entry = self.managed(caller, connector).await?;
+        let found = entry.installation(installation).ok_or_else(|| faults::not_found("installation", installation))?;
+        let id = entry.row.connector.id;
+        let inner = &self.inner;
+        let now = inner.env.now();
+        let given: Vec<_> = self
+            .every_grant(caller.team(), id)
+            .await?
+            .into_iter()
+            .filter(|row| row.grant.place.installation == Some(found))
+            .collect();
+        let event = AuditEvent::of(caller, now, Action::InstallationDelete, Some(request))
+            .on(id)
+            .with("installationId", found.to_string())
+            .with("grants", given.len());
+        let write = Write::new()
+            .steps(given.iter().map(|row| carnet_store::grants::withdraw(caller.team(), row.grant.id, now)))
+            .step(carnet_store::minted::delete_of_connector(caller.team(), id))
+            .steps(installations::delete(caller.team(), id, found))
+            .event(&inner.env, &event)
+            .revises();
+        inner.db.write(write).await.map_err(faults::store)?;
+        self.tell_providers_later(given);
+        Ok(())
+    }
+}

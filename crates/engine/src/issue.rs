@@ -1,0 +1,237 @@
+//! The main job: a token for a caller.
+//!
+//! Recognised caller → connector and link by the caller's team → the decision → the token (from memory, from the store,
+//! by refreshing, or made anew) → the audit event is durable → the answer. If the rules change on the way, the event is
+//! refused by the store and everything begins again under the new rules; so a revoked or unlinked token is not answered
+//! on any node once the change was acknowledged.
+
+mod ask;
+mod made;
+mod user;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use carnet_model::access::{self, Ask, Rules};
+use carnet_model::audit::{Action, AuditEvent, Outcome};
+use carnet_model::caller::Caller;
+use carnet_model::connector::ConnectorType;
+use carnet_model::{Code, ConnectorRef, Fault, Id, SecretString, Subject, Time, Uid, kind};
+use carnet_store::{DbError, Revision, Write};
+use serde_json::{Map, Value};
+
+use crate::broker::Broker;
+use crate::cache::AskKey;
+use crate::directory::Entry;
+use crate::faults;
+use crate::sealing::{Facts, MadeToken};
+
+pub use ask::TokenAsk;
+pub(crate) use ask::{Plan, Wanted};
+
+/// A token, as it is answered.
+#[derive(Debug)]
+pub struct Issued {
+    /// The token.
+    pub token: SecretString,
+    /// `stk_…`, the same for as long as the token lives.
+    pub token_id: Id<kind::Token>,
+    /// When it ends; [`Time::FAR_FUTURE`] if it does not, or nobody says.
+    pub expires_at: Time,
+    /// The connector it came from.
+    pub connector: Id<kind::Connector>,
+    /// Its UID.
+    pub uid: Uid,
+    /// Its driver.
+    pub r#type: ConnectorType,
+    /// What the provider calls the person.
+    pub name: Option<String>,
+    /// The installation, where the connector has them.
+    pub installation: Option<Id<kind::Installation>>,
+    /// The account at the provider.
+    pub external_subject: Option<String>,
+    /// Further facts of the driver.
+    pub metadata: Map<String, Value>,
+    /// Claims about the person that the connector forwards.
+    pub claims: Map<String, Value>,
+}
+
+/// One making of an application's token at a time, per request.
+pub(crate) type Mints = Mutex<HashMap<AskKey, Arc<tokio::sync::Mutex<()>>>>;
+
+/// Where a token came from, for the log.
+#[derive(Clone, Copy)]
+pub(crate) enum Source {
+    Memory,
+    Store,
+    Provider,
+}
+
+/// A token found for a request, before it is recorded.
+pub(crate) struct Found {
+    pub(crate) made: MadeToken,
+    pub(crate) source: Source,
+    /// Changes to be committed together with the event.
+    pub(crate) changes: Vec<carnet_store::Step>,
+}
+
+impl Broker {
+    /// Answers a token request.
+    pub async fn issue(&self, caller: &Caller, ask: &TokenAsk, request: Id<kind::Request>) -> Result<Issued, Fault> {
+        for _ in 0..TRIES {
+            match self.issue_once(caller, ask, request).await? {
+                Some(issued) => return Ok(issued),
+                None => tokio::task::yield_now().await,
+            }
+        }
+        Err(Fault::new(Code::Unavailable, "The rules are being changed faster than requests can be decided.").retry_after(1))
+    }
+
+    /// `None` if the rules changed meanwhile.
+    async fn issue_once(
+        &self,
+        caller: &Caller,
+        ask: &TokenAsk,
+        request: Id<kind::Request>,
+    ) -> Result<Option<Issued>, Fault> {
+        let revision = self.inner.db.revision();
+        let event = AuditEvent::of(caller, self.inner.env.now(), Action::TokenIssue, Some(request));
+        let entry = match self.allowed(caller, &ask.connector, &event).await? {
+            Ok(entry) => entry,
+            Err(fault) => return Err(fault),
+        };
+        let connector = &entry.row.connector;
+        let event = event.on(connector.id).with("connector", connector.uid.as_str());
+        let wanted = match self.decide(caller, &entry, ask) {
+            Ok(wanted) => wanted,
+            Err((outcome, fault, rule)) => {
+                return Err(self.refuse(event, outcome, fault, rule).await?);
+            }
+        };
+        let event = wanted.describe(event, caller);
+        let found = match self.find_token(&entry, &wanted, revision).await {
+            Ok(found) => found,
+            Err(fault) => return Err(self.refuse(event, Outcome::Failed, fault, None).await?),
+        };
+        let Found { made, source, changes } = found;
+        let token_id = made.facts.token_id.unwrap_or_else(|| self.inner.env.id());
+        let expires_at = made.expires_at.unwrap_or(Time::FAR_FUTURE);
+        let event = event
+            .with("tokenId", token_id.to_string())
+            .with("expiresAt", expires_at.millis())
+            .with("source", source.as_str());
+        let write = Write::new().steps(changes).event(&self.inner.env, &event).only_at(revision);
+        match self.inner.db.write(write).await {
+            Ok(_) => {}
+            Err(DbError::Stale(_)) => return Ok(None),
+            Err(error) => return Err(faults::store(error)),
+        }
+        let MadeToken { token, facts, .. } = made;
+        let Facts { name, external_subject, metadata, claims, .. } = facts;
+        Ok(Some(Issued {
+            token,
+            token_id,
+            expires_at,
+            connector: connector.id,
+            uid: connector.uid.clone(),
+            r#type: connector.r#type,
+            name,
+            installation: wanted.installation,
+            external_subject,
+            metadata,
+            claims,
+        }))
+    }
+
+    /// The connector, if the caller's team has one of this name. The outer error is the store's.
+    async fn allowed(&self, caller: &Caller, name: &str, event: &AuditEvent) -> Result<Result<Arc<Entry>, Fault>, Fault> {
+        match self.find_connector(caller, name).await {
+            Ok(entry) => Ok(Ok(entry)),
+            Err(fault) if fault.code == Code::NotFound => {
+                let event = event.clone().with("connector", name.chars().take(200).collect::<String>());
+                self.refuse(event, Outcome::Denied, fault, Some("connector-exists")).await.map(Err)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The connector of this name in the caller's team.
+    pub(crate) async fn find_connector(&self, caller: &Caller, name: &str) -> Result<Arc<Entry>, Fault> {
+        let reference = ConnectorRef::parse(name).ok_or_else(|| faults::no_connector(name))?;
+        let entry = self.inner.entry(caller.team(), &reference).await.map_err(faults::store)?;
+        entry.ok_or_else(|| faults::no_connector(name))
+    }
+
+    /// Reads the request and decides it: what exactly is wanted, or the refusal.
+    fn decide(
+        &self,
+        caller: &Caller,
+        entry: &Entry,
+        ask: &TokenAsk,
+    ) -> Result<Wanted, (Outcome, Fault, Option<&'static str>)> {
+        let invalid = |fault: Fault| (Outcome::Failed, fault, None);
+        let subject = ask.subject(caller, &entry.abilities).map_err(invalid)?;
+        self.permit(caller, entry, Ask::Token(&subject)).map_err(|(fault, rule)| (Outcome::Denied, fault, Some(rule)))?;
+        ask.wanted(caller, entry, &subject).map_err(invalid)
+    }
+
+    /// The access decision, against the rules of this entry.
+    pub(crate) fn permit(&self, caller: &Caller, entry: &Entry, ask: Ask<'_>) -> Result<(), (Fault, &'static str)> {
+        let connector = &entry.row.connector;
+        let rules = Rules { team: connector.team, linked: entry.linked(caller.project()) };
+        access::decide(caller, rules, ask)
+            .map_err(|denied| (faults::denied(denied, connector.uid.as_str(), caller), denied.rule()))
+    }
+
+    /// Records a refusal; what comes back is the refusal, or that it cannot be recorded.
+    pub(crate) async fn refuse(
+        &self,
+        event: AuditEvent,
+        outcome: Outcome,
+        fault: Fault,
+        rule: Option<&'static str>,
+    ) -> Result<Fault, Fault> {
+        let mut event = event.ended(outcome).with("code", fault.code.as_str());
+        if let Some(rule) = rule {
+            event = event.with("rule", rule);
+        }
+        self.record(event).await?;
+        Ok(fault)
+    }
+
+    /// Memory first, then whatever the kind of subject needs.
+    async fn find_token(&self, entry: &Arc<Entry>, wanted: &Wanted, revision: Revision) -> Result<Found, Fault> {
+        let now = self.inner.env.now();
+        if let Some(made) = self.inner.recall(&wanted.key, revision, now.plus(wanted.buffer)) {
+            return Ok(Found { made, source: Source::Memory, changes: Vec::new() });
+        }
+        let found = match &wanted.subject {
+            Subject::App => self.app_token(entry, wanted).await?,
+            Subject::User { .. } => self.user_token(entry, wanted).await?,
+            Subject::JwtBearer { .. } | Subject::Token { .. } => return Err(ask::unsupported(entry, &wanted.subject)),
+        };
+        // A token whose refresh elsewhere kills it at once is not kept where that refresh is not seen.
+        let may_die_unseen = entry.abilities.old_access_dies && self.inner.db.is_shared();
+        if !may_die_unseen {
+            self.inner.keep(&wanted.key, revision, &found.made).map_err(faults::internal)?;
+        }
+        Ok(found)
+    }
+}
+
+impl Source {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Store => "store",
+            Self::Provider => "provider",
+        }
+    }
+}
+
+/// How often a request begins again because the rules changed under it.
+const TRIES: usize = 8;
+/// A token that ends sooner than this is renewed before it is handed out, unless the caller says otherwise. The same
+/// as the official clients' own default.
+pub(crate) const BUFFER: Duration = Duration::from_secs(30);

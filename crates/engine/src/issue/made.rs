@@ -1,0 +1,152 @@
+//! Tokens of the application itself: made for the request, kept until they end, made once at a time.
+
+use std::sync::{Arc, PoisonError};
+
+use carnet_model::{Code, Fault, Id, ScopeRequest, Scopes, kind};
+use carnet_providers::{At, DriverError, Held, MintAsk, Minted};
+use carnet_store::minted::{self, MintedRow};
+
+use super::{Found, Source, Wanted};
+use crate::broker::Broker;
+use crate::cache::AskKey;
+use crate::directory::Entry;
+use crate::faults;
+use crate::sealing::{Facts, MadeToken};
+
+impl Broker {
+    pub(crate) async fn app_token(&self, entry: &Arc<Entry>, wanted: &Wanted) -> Result<Found, Fault> {
+        let turn = self.turn(&wanted.key);
+        let _mine = turn.lock().await;
+        if let Some(made) = self.stored_token(wanted).await? {
+            return Ok(Found { made, source: Source::Store, changes: Vec::new() });
+        }
+        let scopes = match &wanted.scopes {
+            ScopeRequest::Defaults => Some(wanted.defaults.clone()).filter(|defaults| !defaults.is_empty()),
+            ScopeRequest::Unscoped => None,
+            ScopeRequest::Exactly(scopes) => Some(scopes.clone()),
+        };
+        let minted = self
+            .call_driver(entry, None, MintAsk::App {
+                scopes,
+                resources: wanted.resources.clone(),
+                audience: wanted.audience.clone(),
+                details: wanted.details.clone(),
+            })
+            .await
+            .map_err(|error| faults::driver(&error, entry.row.connector.uid.as_str()))?;
+        self.check_scopes(entry, wanted, minted.scopes.as_ref())?;
+        let (made, row) = self.keep_made(wanted, minted, None)?;
+        Ok(Found { made, source: Source::Provider, changes: vec![minted::put(&row)] })
+    }
+
+    /// The token that was made for this request before, if it lives long enough.
+    pub(crate) async fn stored_token(&self, wanted: &Wanted) -> Result<Option<MadeToken>, Fault> {
+        let row = minted::at(&self.inner.db, wanted.place.team, wanted.key).await.map_err(faults::store)?;
+        let until = self.inner.env.now().plus(wanted.buffer);
+        match row {
+            Some(row) if row.expires_at.is_none_or(|end| end > until) => {
+                self.inner.open_minted(&row).map(Some).map_err(faults::internal)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Seals a made token for its place.
+    pub(crate) fn keep_made(
+        &self,
+        wanted: &Wanted,
+        minted: Minted,
+        grant: Option<Id<kind::Grant>>,
+    ) -> Result<(MadeToken, MintedRow), Fault> {
+        let now = self.inner.env.now();
+        let facts = Facts {
+            token_id: Some(self.inner.env.id()),
+            name: None,
+            external_subject: minted.external_subject,
+            metadata: minted.metadata,
+            claims: minted.claims,
+        };
+        let made = MadeToken { token: minted.token, facts, expires_at: minted.expires_at };
+        let mut row = MintedRow {
+            place: wanted.key,
+            team: wanted.place.team,
+            connector: wanted.place.connector,
+            grant,
+            project: wanted.place.project,
+            environment: wanted.place.environment,
+            subject: wanted.place.subject.clone(),
+            sealed: Vec::new(),
+            expires_at: made.expires_at,
+            created_at: now,
+        };
+        row.sealed = self.inner.seal_minted(&row, &made).map_err(faults::internal)?;
+        Ok((made, row))
+    }
+
+    /// Named scopes must come back as named: with fewer the caller's work would fail later, with more it would hold
+    /// power that it did not ask for.
+    pub(crate) fn check_scopes(&self, entry: &Entry, wanted: &Wanted, given: Option<&Scopes>) -> Result<(), Fault> {
+        let (ScopeRequest::Exactly(asked), Some(given)) = (&wanted.scopes, given) else {
+            return Ok(());
+        };
+        let uid = &entry.row.connector.uid;
+        let (missing, extra) = (asked.without(given), given.without(asked).without(&super::ask::ambient()));
+        if !missing.is_empty() {
+            return Err(Fault::new(Code::InvalidScope, format!("The provider of {uid} gave fewer scopes than asked for."))
+                .with("missing", missing.iter().map(str::to_owned).collect::<Vec<_>>()));
+        }
+        if !extra.is_empty() {
+            return Err(Fault::new(
+                Code::InvalidScope,
+                format!("The provider of {uid} gave more scopes than asked for, so the token is not handed out."),
+            )
+            .with("excess", extra.iter().map(str::to_owned).collect::<Vec<_>>()));
+        }
+        Ok(())
+    }
+
+    /// Calls the driver's mint, within the provider's breaker and its number of calls at once.
+    pub(crate) async fn call_driver(&self, entry: &Entry, held: Option<&Held>, ask: MintAsk) -> Result<Minted, DriverError> {
+        let line = entry.line();
+        if let Some(wait) = self.inner.breakers.wait(line, self.inner.env.now()) {
+            return Err(DriverError::Later { retry_after: Some(wait.as_secs().max(1)), in_doubt: false });
+        }
+        let calls = self.inner.breakers.calls(line);
+        let _place = calls.acquire().await;
+        self.mint(entry, held, &ask).await
+    }
+
+    /// Calls the driver's mint, and tells the breaker how it went.
+    pub(crate) async fn mint(&self, entry: &Entry, held: Option<&Held>, ask: &MintAsk) -> Result<Minted, DriverError> {
+        let inner = &self.inner;
+        let connector = &entry.row.connector;
+        let secrets = inner.secrets(entry).map_err(|error| {
+            DriverError::Misconfigured("data".to_owned(), format!("the stored credentials cannot be opened ({error})"))
+        })?;
+        let at = At {
+            connector,
+            secrets: &secrets,
+            redirect_uri: connector.redirect_uri.as_deref().unwrap_or_default(),
+            http: &inner.egress,
+            env: &inner.env,
+        };
+        let result = entry.driver().mint(&at, held, ask).await;
+        match &result {
+            Err(DriverError::Later { retry_after, .. }) => {
+                inner.breakers.failed(entry.line(), inner.env.now(), *retry_after);
+            }
+            Err(DriverError::Garbage { .. }) => inner.breakers.failed(entry.line(), inner.env.now(), None),
+            _ => inner.breakers.answered(entry.line()),
+        }
+        result
+    }
+
+    /// One at a time for this request.
+    pub(crate) fn turn(&self, key: &AskKey) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.inner.mints.lock().unwrap_or_else(PoisonError::into_inner);
+        if turns.len() > 1024 {
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        }
+        turns.entry(*key).or_default().clone()
+    }
+}

@@ -1,0 +1,177 @@
+//! Tokens of people: from the grant at the place of the request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carnet_model::grant::{Cause, GrantState};
+use carnet_model::{Code, Fault, ScopeRequest, Scopes};
+use carnet_providers::MintAsk;
+use carnet_store::grants::{self, GrantRow};
+
+use super::{Found, Plan, Source, Wanted};
+use crate::broker::Broker;
+use crate::directory::Entry;
+use crate::faults;
+use crate::refresh::RenewFailure;
+use crate::sealing::{GrantSecret, MadeToken};
+
+impl Broker {
+    pub(crate) async fn user_token(&self, entry: &Arc<Entry>, wanted: &Wanted) -> Result<Found, Fault> {
+        let row = grants::at(&self.inner.db, &wanted.place).await.map_err(faults::store)?;
+        let row = row.ok_or_else(|| consent_required(entry, wanted, None))?;
+        match row.grant.state {
+            GrantState::Active => {}
+            GrantState::NeedsConsent { cause, .. } => return Err(consent_required(entry, wanted, Some(cause))),
+            GrantState::Withdrawn { .. } => return Err(consent_required(entry, wanted, None)),
+        }
+        let mut found = match wanted.plan(row.grant.scopes.as_ref()) {
+            Plan::Missing(missing) => return Err(more_consent_required(entry, wanted, &missing)),
+            Plan::AsGranted => self.granted_token(entry, wanted, row.clone()).await?,
+            Plan::Narrow(scopes) => self.narrowed_token(entry, wanted, &row, scopes).await?,
+        };
+        let now = self.inner.env.now();
+        if now.millis() - row.last_used_at.millis() > HOUR_MS {
+            found.changes.push(grants::used(wanted.place.team, row.grant.id, now));
+        }
+        Ok(found)
+    }
+
+    /// The grant's own token: as held, if it lives long enough; else renewed; else, if renewing fails and says nothing
+    /// about the grant, as held while it lives.
+    async fn granted_token(&self, entry: &Arc<Entry>, wanted: &Wanted, row: GrantRow) -> Result<Found, Fault> {
+        let now = self.inner.env.now();
+        let secret = self.inner.open_grant(&row.grant, &row.held).map_err(faults::internal)?;
+        if let Some(key) = secret.held.key() {
+            let made = MadeToken { token: key.duplicate(), facts: secret.facts, expires_at: row.grant.access_expires_at };
+            return Ok(Found { made, source: Source::Store, changes: Vec::new() });
+        }
+        let ends = row.grant.access_expires_at;
+        let lives = ends.is_none_or(|end| end > now.plus(wanted.buffer)) && secret.held.access().is_some();
+        if lives {
+            return made_from(secret, &row, Source::Store);
+        }
+        if !row.grant.refreshable {
+            return if ends.is_some_and(|end| end > now) {
+                made_from(secret, &row, Source::Store)
+            } else {
+                self.grant_expired(&row).await?;
+                Err(consent_required(entry, wanted, Some(Cause::Expired)))
+            };
+        }
+        let still_lives = ends.is_some_and(|end| end > now) && !entry.abilities.old_access_dies;
+        let renewal = self.renew(entry.clone(), &row, now.plus(wanted.buffer));
+        // Who has a living token does not wait long for a better one; the refresh goes on without it.
+        let patience = if still_lives { IMPATIENT } else { PATIENT };
+        let renewed = tokio::time::timeout(patience, renewal).await.unwrap_or(Err(RenewFailure::Busy));
+        match renewed {
+            Ok(renewed) => {
+                let secret = self.inner.open_grant(&renewed.grant, &renewed.held).map_err(faults::internal)?;
+                made_from(secret, &renewed, Source::Provider)
+            }
+            Err(failure) if failure.spares_the_token() && ends.is_some_and(|end| end > self.inner.env.now()) && still_lives => {
+                made_from(secret, &row, Source::Store)
+            }
+            Err(failure) => Err(failure.fault(entry, |cause| consent_required(entry, wanted, cause))),
+        }
+    }
+
+    /// A token with less than was granted, or bound to a target: by a refresh that asks for just that.
+    async fn narrowed_token(
+        &self,
+        entry: &Arc<Entry>,
+        wanted: &Wanted,
+        row: &GrantRow,
+        scopes: Scopes,
+    ) -> Result<Found, Fault> {
+        let turn = self.turn(&wanted.key);
+        let _mine = turn.lock().await;
+        if let Some(made) = self.stored_token(wanted).await? {
+            return Ok(Found { made, source: Source::Store, changes: Vec::new() });
+        }
+        if !row.grant.refreshable {
+            return Err(Fault::new(
+                Code::InvalidScope,
+                format!(
+                    "The grant of {} allows more than was asked for, and the provider gave nothing to make a narrower \
+                     token with. Ask for the granted scopes, or for consent to fewer.",
+                    entry.row.connector.uid
+                ),
+            )
+            .with("granted", row.grant.scopes.as_ref().map(ToString::to_string)));
+        }
+        let need = MintAsk::Refresh {
+            scopes: Some(scopes.clone()).filter(|scopes| !scopes.is_empty()),
+            resources: wanted.resources.clone(),
+            audience: wanted.audience.clone(),
+            details: wanted.details.clone(),
+        };
+        let minted = self
+            .narrow(entry.clone(), row, need)
+            .await
+            .map_err(|failure| failure.fault(entry, |cause| consent_required(entry, wanted, cause)))?;
+        let exact = Wanted { scopes: ScopeRequest::Exactly(scopes), ..wanted.duplicate() };
+        if !matches!(wanted.scopes, ScopeRequest::Unscoped) {
+            self.check_scopes(entry, &exact, minted.scopes.as_ref())?;
+        }
+        let (made, row) = self.keep_made(wanted, minted, Some(row.grant.id))?;
+        Ok(Found { made, source: Source::Provider, changes: vec![carnet_store::minted::put(&row)] })
+    }
+}
+
+fn made_from(secret: GrantSecret, row: &GrantRow, source: Source) -> Result<Found, Fault> {
+    let access = secret.held.access().ok_or_else(|| faults::internal(NoToken))?;
+    let made = MadeToken {
+        token: access.token.duplicate(),
+        facts: secret.facts,
+        expires_at: row.grant.access_expires_at,
+    };
+    Ok(Found { made, source, changes: Vec::new() })
+}
+
+/// A grant holds neither an access token nor anything to get one with.
+#[derive(Debug, thiserror::Error)]
+#[error("the grant holds no token")]
+struct NoToken;
+
+/// The person has not consented, or must again.
+pub(crate) fn consent_required(entry: &Entry, wanted: &Wanted, cause: Option<Cause>) -> Fault {
+    let uid = &entry.row.connector.uid;
+    let subject = &wanted.place.subject;
+    let fault = match cause {
+        None => Fault::new(
+            Code::UserAuthorizationRequired,
+            format!(
+                "User authorization required: {subject} has not given {uid} consent in {}.",
+                super::ask::in_environment(wanted.place.environment)
+            ),
+        ),
+        Some(cause) => Fault::new(
+            Code::UserAuthorizationRequired,
+            format!("Reauthorization required for {subject} at {uid}: {}.", cause.sentence()),
+        )
+        .with("reason", "reauthorization_required")
+        .with("cause", cause.as_str()),
+    };
+    fault.next(format!("carnet token {uid} --subject user --yes"), "to consent yourself, in a browser")
+}
+
+fn more_consent_required(entry: &Entry, wanted: &Wanted, missing: &Scopes) -> Fault {
+    let missing: Vec<String> = missing.iter().map(str::to_owned).collect();
+    Fault::new(
+        Code::UserAuthorizationRequired,
+        format!(
+            "User authorization required: {} consented to less at {}; missing: {}.",
+            wanted.place.subject,
+            entry.row.connector.uid,
+            missing.join(" ")
+        ),
+    )
+    .with("reason", "insufficient_scope")
+    .with("missing", missing)
+}
+
+const HOUR_MS: i64 = 3600 * 1000;
+/// How long a caller waits for a refresh while its token still lives.
+const IMPATIENT: Duration = Duration::from_secs(2);
+/// How long a caller waits for a refresh that it needs: the provider's time and a takeover.
+const PATIENT: Duration = Duration::from_secs(14);

@@ -1,0 +1,248 @@
+//! Carnet as an issuer of identity tokens: its signing keys, their rotation, and the tokens.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use carnet_identity::rotation::{self, KeyState, Schedule, ScheduledKey, Step as Rotate};
+use carnet_identity::{Algorithm, IdentityClaims, KeySet, ProjectName, Runtime, SigningKey, TeamName, discovery_document};
+use carnet_model::audit::{Action, AuditEvent};
+use carnet_model::caller::Caller;
+use carnet_model::{Code, Environment, Fault, Id, Slug, Time, kind};
+use carnet_store::keys::{self, SigningKeyRow};
+use carnet_store::projects::Project;
+use carnet_store::{DbError, Write, projects};
+use serde_json::{Value, json};
+
+use crate::broker::{Broker, Inner, Settings};
+use crate::faults;
+
+/// The signing keys as they are now.
+pub(crate) struct OwnIssuer {
+    keys: RwLock<Arc<Published>>,
+    generation: AtomicU64,
+}
+
+struct Published {
+    signing: Vec<(ScheduledKey, Arc<SigningKey>)>,
+    set: Option<Arc<KeySet>>,
+    jwks: Value,
+}
+
+/// A fresh identity token.
+#[derive(Debug)]
+pub struct IdentityToken {
+    /// The JWT. A bearer credential, for the one who asked.
+    pub token: carnet_model::SecretString,
+    /// When it ends.
+    pub expires_at: Time,
+}
+
+/// The signing keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the signing keys cannot be used: {0}")]
+pub(crate) struct BadKeys(&'static str);
+
+impl OwnIssuer {
+    pub(crate) fn empty() -> Self {
+        let nothing = Published { signing: Vec::new(), set: None, jwks: json!({"keys": []}) };
+        Self { keys: RwLock::new(Arc::new(nothing)), generation: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// The keys to verify our own tokens with; none before they were loaded.
+    pub(crate) fn keys(&self) -> Option<Arc<KeySet>> {
+        self.now().set.clone()
+    }
+
+    fn now(&self) -> Arc<Published> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Settings {
+    /// The issuer of a team's identity tokens, and their audience unless asked otherwise.
+    pub(crate) fn issuer_of(&self, team: &Slug) -> String {
+        format!("{}/{team}", self.base())
+    }
+}
+
+impl Inner {
+    /// Does what the rotation schedule asks for, and loads the keys. Run at start and every minute; nodes agree,
+    /// because the schedule follows from what is stored.
+    pub(crate) async fn turn_signing_keys(&self) -> Result<(), Fault> {
+        let now = self.env.now();
+        let schedule = Schedule::default();
+        let rows = keys::signing(&self.db, now).await.map_err(faults::store)?;
+        let scheduled: Vec<_> = rows.iter().map(scheduled).collect();
+        let mut changed = false;
+        for step in rotation::next_states(&scheduled, now, &schedule) {
+            let write = match step {
+                Rotate::Create { activates_at } => self.new_signing_key(now, activates_at).await?,
+                Rotate::Retire { kid, gone_at } => {
+                    let event = AuditEvent::of_system(now, Action::SigningKeyRotate).on(&kid).with("to", "retiring");
+                    Write::new().step(keys::retire_signing(&kid, now, gone_at)).event(&self.env, &event)
+                }
+                // Both follow from the stored times.
+                Rotate::Activate { .. } | Rotate::Remove { .. } => continue,
+            };
+            match self.db.write(write).await {
+                Ok(_) => changed = true,
+                // Another node was faster.
+                Err(DbError::Unmet(_) | DbError::Conflict) => changed = true,
+                Err(error) => return Err(faults::store(error)),
+            }
+        }
+        let rows = if changed { keys::signing(&self.db, now).await.map_err(faults::store)? } else { rows };
+        self.publish(&rows)
+    }
+
+    async fn new_signing_key(&self, now: Time, activates_at: Time) -> Result<Write, Fault> {
+        // RSA generation takes up to a second: not on a thread that serves requests.
+        let key = tokio::task::spawn_blocking(|| SigningKey::generate(Algorithm::Rs256))
+            .await
+            .map_err(faults::internal)?
+            .map_err(faults::internal)?;
+        let kid = key.kid().to_owned();
+        let pkcs8 = key.pkcs8().map_err(faults::internal)?;
+        let row = SigningKeyRow {
+            algorithm: key.algorithm().as_str().to_owned(),
+            public_jwk: key.public_jwk().to_string(),
+            sealed: self.seal_signing_key(&kid, pkcs8).map_err(faults::internal)?,
+            created_at: now,
+            activates_at,
+            retires_at: None,
+            gone_at: None,
+            kid,
+        };
+        let event = AuditEvent::of_system(now, Action::SigningKeyRotate).on(&row.kid).with("to", "pending");
+        Ok(Write::new().step(keys::insert_signing(&row)).event(&self.env, &event))
+    }
+
+    fn publish(&self, rows: &[SigningKeyRow]) -> Result<(), Fault> {
+        let present = self.issuer.now();
+        let same = present.signing.len() == rows.len()
+            && present.signing.iter().zip(rows).all(|((known, _), row)| *known == scheduled(row));
+        if same {
+            return Ok(());
+        }
+        let mut signing = Vec::new();
+        for row in rows {
+            let pkcs8 = self.open_signing_key(&row.kid, &row.sealed).map_err(faults::internal)?;
+            let key = SigningKey::from_pkcs8(pkcs8.expose()).map_err(faults::internal)?;
+            signing.push((scheduled(row), Arc::new(key)));
+        }
+        let jwks = json!({"keys": signing.iter().map(|(_, key)| key.public_jwk()).collect::<Vec<_>>()});
+        let set = KeySet::parse(jwks.to_string().as_bytes()).map_err(faults::internal)?;
+        let next = Published { signing, set: Some(Arc::new(set)), jwks };
+        *self.issuer.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        self.issuer.generation.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+}
+
+fn scheduled(row: &SigningKeyRow) -> ScheduledKey {
+    let state = match row.gone_at {
+        Some(gone_at) => KeyState::Retiring { gone_at },
+        None => KeyState::Pending { activates_at: row.activates_at },
+    };
+    ScheduledKey { kid: row.kid.clone(), state }
+}
+
+impl Broker {
+    /// The public keys, as served at `/.well-known/jwks`.
+    pub fn jwks(&self) -> Value {
+        self.inner.issuer.now().jwks.clone()
+    }
+
+    /// The discovery document of a team's issuer, or of the deployment.
+    pub fn discovery(&self, team: Option<&Slug>) -> Value {
+        let settings = &self.inner.settings;
+        let issuer = team.map_or_else(|| settings.base().to_owned(), |slug| settings.issuer_of(slug));
+        let jwks_uri = format!("{}/.well-known/jwks", settings.base());
+        discovery_document(&issuer, &jwks_uri, &[Algorithm::Rs256])
+    }
+
+    /// Whether there is a team of this name: its issuer exists then, too.
+    pub async fn team_exists(&self, slug: &Slug) -> Result<bool, Fault> {
+        let team = carnet_store::people::team_by_slug(&self.inner.db, slug).await.map_err(faults::store)?;
+        Ok(team.is_some())
+    }
+
+    /// An identity token for a project in development, for the person who asks.
+    pub async fn development_token(
+        &self,
+        caller: &Caller,
+        project: &str,
+        audience: Option<&str>,
+        request: Id<kind::Request>,
+    ) -> Result<IdentityToken, Fault> {
+        let member = self.member_of(caller)?;
+        let project = self.project(caller, project).await?;
+        let runtime = Runtime::Development { user: Some(member.user) };
+        self.identity_token(caller, &project, runtime, audience, request).await
+    }
+
+    async fn identity_token(
+        &self,
+        caller: &Caller,
+        project: &Project,
+        runtime: Runtime,
+        audience: Option<&str>,
+        request: Id<kind::Request>,
+    ) -> Result<IdentityToken, Fault> {
+        let inner = &self.inner;
+        let team = self.team(caller.team()).await?;
+        let now = inner.env.now();
+        let issuer = inner.settings.issuer_of(&team.slug);
+        if audience.is_some_and(|text| text.is_empty() || text.len() > 512 || text.chars().any(char::is_control)) {
+            return Err(Fault::new(Code::InvalidRequest, "audience has 1 to 512 characters and no control character."));
+        }
+        let token_id = inner.env.id::<kind::Token>();
+        let claims = IdentityClaims {
+            audience: audience.map_or_else(|| issuer.clone(), str::to_owned),
+            issuer,
+            team: TeamName { id: team.id, slug: team.slug },
+            project: ProjectName { id: project.id, name: project.name.clone() },
+            runtime,
+            issued_at: now,
+            life: LIFE,
+            token_id: token_id.to_string(),
+        };
+        let event = AuditEvent::of(caller, now, Action::IdentityIssue, Some(request))
+            .on(project.id)
+            .with("environment", claims.runtime.environment().to_string())
+            .with("audience", claims.audience.clone())
+            .with("tokenId", claims.token_id.clone());
+        self.record(event).await?;
+        let published = inner.issuer.now();
+        let schedule: Vec<_> = published.signing.iter().map(|(key, _)| key.clone()).collect();
+        let kid = rotation::signing(&schedule, now).map(|key| key.kid.clone());
+        let key = published.signing.iter().find(|(key, _)| Some(&key.kid) == kid.as_ref());
+        let (_, key) = key.ok_or_else(|| faults::internal(BadKeys("none is active")))?;
+        let token = key.sign("JWT", &claims.to_map()).map_err(faults::internal)?;
+        Ok(IdentityToken { token: token.into(), expires_at: now.plus(LIFE) })
+    }
+
+    /// What the caller's project is called and where it runs, for `env pull`.
+    pub async fn known_environment(
+        &self,
+        caller: &Caller,
+        project: &Project,
+        name: &str,
+    ) -> Result<Environment, Fault> {
+        if let Ok(environment) = Environment::parse(name) {
+            return Ok(environment);
+        }
+        let custom =
+            projects::environments(&self.inner.db, caller.team(), project.id).await.map_err(faults::store)?;
+        let found = custom.into_iter().find(|environment| environment.slug.as_str() == name);
+        found.map(|environment| Environment::Custom(environment.id)).ok_or_else(|| faults::not_found("environment", name))
+    }
+}
+
+/// How long a development token lives.
+const LIFE: Duration = Duration::from_secs(12 * 3600);

@@ -1,0 +1,157 @@
+//! Projects and their custom environments.
+
+use carnet_model::audit::{Action, AuditEvent};
+use carnet_model::caller::Caller;
+use carnet_model::{Code, Environment, Fault, Id, Slug, kind};
+use carnet_store::projects::{self, CustomEnvironment, Project};
+use carnet_store::{DbError, Write};
+
+use crate::broker::Broker;
+use crate::faults;
+
+impl Broker {
+    /// The caller's team's projects by name, from the one after `after`.
+    pub async fn projects(&self, caller: &Caller, after: Option<&str>, limit: u32) -> Result<Vec<Project>, Fault> {
+        let member = self.member_of(caller)?;
+        let limit = i64::from(limit.clamp(1, 100));
+        projects::list(&self.inner.db, member.team, after.unwrap_or_default(), limit).await.map_err(faults::store)
+    }
+
+    /// A project by identifier or name.
+    pub async fn project(&self, caller: &Caller, name: &str) -> Result<Project, Fault> {
+        let db = &self.inner.db;
+        let team = caller.team();
+        let found = match (Id::parse(name), Slug::parse(name)) {
+            (Ok(id), _) => projects::find(db, team, id).await,
+            (_, Ok(slug)) => projects::by_name(db, team, &slug).await,
+            _ => Ok(None),
+        }
+        .map_err(faults::store)?;
+        found.ok_or_else(|| {
+            faults::not_found("project", name).next("carnet projects list", "to see the projects of the team")
+        })
+    }
+
+    /// Makes a project.
+    pub async fn create_project(&self, caller: &Caller, name: &str, request: Id<kind::Request>) -> Result<Project, Fault> {
+        let member = self.member_of(caller)?;
+        let name = Slug::parse(name)
+            .map_err(|error| Fault::new(Code::InvalidRequest, format!("{error}.")).with("field", "name"))?;
+        let now = self.inner.env.now();
+        let project =
+            Project { id: self.inner.env.id(), team: member.team, name, created_at: now, updated_at: now };
+        let event = AuditEvent::of(caller, now, Action::ProjectCreate, Some(request))
+            .on(project.id)
+            .with("name", project.name.as_str());
+        let write = Write::new().step(projects::insert(&project)).event(&self.inner.env, &event);
+        match self.inner.db.write(write).await {
+            Ok(_) => Ok(project),
+            Err(DbError::Conflict) => {
+                Err(Fault::new(Code::Conflict, format!("There is a project {} in this team already.", project.name)))
+            }
+            Err(error) => Err(faults::store(error)),
+        }
+    }
+
+    /// Removes a project: its links, its environments, and the grants that people gave it, at the providers too.
+    pub async fn delete_project(&self, caller: &Caller, name: &str, request: Id<kind::Request>) -> Result<(), Fault> {
+        let member = self.member_of(caller)?;
+        let project = self.project(caller, name).await?;
+        let inner = &self.inner;
+        let given = carnet_store::grants::of_project(&inner.db, member.team, project.id).await.map_err(faults::store)?;
+        let now = inner.env.now();
+        let event = AuditEvent::of(caller, now, Action::ProjectDelete, Some(request))
+            .on(project.id)
+            .with("name", project.name.as_str())
+            .with("grants", given.len());
+        let write = Write::new()
+            .steps(given.iter().map(|row| carnet_store::grants::withdraw(member.team, row.grant.id, now)))
+            .step(carnet_store::minted::delete_of_project(member.team, project.id))
+            .steps(projects::delete(member.team, project.id))
+            .event(&inner.env, &event)
+            .revises();
+        inner.db.write(write).await.map_err(faults::store)?;
+        self.tell_providers_later(given);
+        Ok(())
+    }
+
+    /// The custom environments of a project.
+    pub async fn custom_environments(&self, caller: &Caller, project: &str) -> Result<Vec<CustomEnvironment>, Fault> {
+        let member = self.member_of(caller)?;
+        let project = self.project(caller, project).await?;
+        projects::environments(&self.inner.db, member.team, project.id).await.map_err(faults::store)
+    }
+
+    /// Makes a custom environment.
+    pub async fn create_environment(
+        &self,
+        caller: &Caller,
+        project: &str,
+        slug: &str,
+        request: Id<kind::Request>,
+    ) -> Result<CustomEnvironment, Fault> {
+        let member = self.member_of(caller)?;
+        let project = self.project(caller, project).await?;
+        let slug = Slug::parse(slug)
+            .map_err(|error| Fault::new(Code::InvalidRequest, format!("{error}.")).with("field", "slug"))?;
+        if Environment::parse(slug.as_str()).is_ok() {
+            return Err(Fault::new(Code::Conflict, format!("Every project has the environment {slug} already.")));
+        }
+        let now = self.inner.env.now();
+        let environment = CustomEnvironment { id: self.inner.env.id(), project: project.id, slug };
+        let event = AuditEvent::of(caller, now, Action::EnvironmentCreate, Some(request))
+            .on(environment.id)
+            .with("project", project.id.to_string())
+            .with("slug", environment.slug.as_str());
+        let write = Write::new()
+            .step(projects::insert_environment(member.team, &environment, now))
+            .event(&self.inner.env, &event);
+        match self.inner.db.write(write).await {
+            Ok(_) => Ok(environment),
+            Err(DbError::Conflict) => Err(Fault::new(
+                Code::Conflict,
+                format!("{} has an environment {} already.", project.name, environment.slug),
+            )),
+            Err(error) => Err(faults::store(error)),
+        }
+    }
+
+    /// Removes a custom environment; links no longer name it, and what people gave it is withdrawn.
+    pub async fn delete_environment(
+        &self,
+        caller: &Caller,
+        project: &str,
+        name: &str,
+        request: Id<kind::Request>,
+    ) -> Result<(), Fault> {
+        let member = self.member_of(caller)?;
+        let found = self.custom_environments(caller, project).await?;
+        let found = found.into_iter().find(|e| e.id.to_string() == name || e.slug.as_str() == name);
+        let environment = found.ok_or_else(|| faults::not_found("environment", name))?;
+        let inner = &self.inner;
+        let now = inner.env.now();
+        let gone = Environment::Custom(environment.id);
+        let links = carnet_store::links::of_project(&inner.db, member.team, environment.project).await;
+        let links = links.map_err(faults::store)?.into_iter().filter(|link| link.environments.contains(&gone));
+        let given =
+            carnet_store::grants::of_project(&inner.db, member.team, environment.project).await.map_err(faults::store)?;
+        let given: Vec<_> = given.into_iter().filter(|row| row.grant.place.environment == gone).collect();
+        let event = AuditEvent::of(caller, now, Action::EnvironmentDelete, Some(request)).on(environment.id);
+        let write = Write::new()
+            .steps(links.map(|link| {
+                let left: Vec<_> = link.environments.iter().copied().filter(|e| *e != gone).collect();
+                if left.is_empty() {
+                    carnet_store::links::delete(member.team, link.connector, link.project)
+                } else {
+                    carnet_store::links::put(member.team, link.connector, link.project, &left, now)
+                }
+            }))
+            .steps(given.iter().map(|row| carnet_store::grants::withdraw(member.team, row.grant.id, now)))
+            .step(projects::delete_environment(member.team, environment.id))
+            .event(&inner.env, &event)
+            .revises();
+        inner.db.write(write).await.map_err(faults::store)?;
+        self.tell_providers_later(given);
+        Ok(())
+    }
+}

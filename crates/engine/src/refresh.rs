@@ -1,0 +1,271 @@
+//! Refreshing a grant: one flight at a time, in this process and across processes, and nothing lost on the way.
+//!
+//! 1. A lease on the grant's row, with a fence that grows, and the intent to present the refresh token: one durable
+//!    write. If the store cannot take it, the token is not presented.
+//! 2. The provider is called. The request is never repeated by the client.
+//! 3. What it answered is committed, if the fence and the version are still those of the lease, before anybody gets the
+//!    token. If not, the new tokens are kept as an orphan, because they may be the only valid ones.
+//!
+//! A provider that does not answer, answers with nonsense or asks to wait never marks a grant dead. Whether a token may
+//! be presented again after an answer was lost follows from the provider's rotation class ([`doubt`]).
+//!
+//! The work runs as a tracked task: a caller who hangs up does not stop it, and shutdown waits for it.
+
+mod doubt;
+mod outcome;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use carnet_model::audit::{Action, AuditEvent};
+use carnet_model::grant::{Cause, GrantState};
+use carnet_model::{Id, Time, kind};
+use carnet_providers::{DriverError, MintAsk, Minted};
+use carnet_store::grants::{self, GrantRow};
+use carnet_store::refreshes::{self, OpenRefresh};
+use carnet_store::{DbError, Write};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::broker::Broker;
+use crate::directory::Entry;
+
+pub(crate) use doubt::Doubt;
+pub(crate) use outcome::RenewFailure;
+
+type Shared = Option<Result<GrantRow, RenewFailure>>;
+
+/// What is under way in this process.
+#[derive(Default)]
+pub(crate) struct Flights {
+    renewals: Mutex<HashMap<Id<kind::Grant>, watch::Receiver<Shared>>>,
+    turns: Mutex<HashMap<Id<kind::Grant>, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// What a refresh brought: the grant as it is now, and the token if one was made by this very refresh.
+pub(crate) struct Refreshed {
+    pub(crate) row: GrantRow,
+    pub(crate) minted: Option<Minted>,
+}
+
+impl Flights {
+    fn turn(&self, grant: Id<kind::Grant>) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if turns.len() > 1024 {
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        }
+        turns.entry(grant).or_default().clone()
+    }
+}
+
+impl Broker {
+    /// The grant with an access token that lives beyond `until`, or the newest there can be. All who ask at the same
+    /// time wait for the same refresh.
+    pub(crate) async fn renew(&self, entry: Arc<Entry>, row: &GrantRow, until: Time) -> Result<GrantRow, RenewFailure> {
+        let id = row.grant.id;
+        let mut answer = {
+            let mut renewals = self.inner.flights.renewals.lock().unwrap_or_else(PoisonError::into_inner);
+            match renewals.get(&id) {
+                Some(under_way) => under_way.clone(),
+                None => {
+                    let (tell, answer) = watch::channel(None);
+                    renewals.insert(id, answer.clone());
+                    let (broker, row) = (self.clone(), row.clone());
+                    self.track(async move {
+                        let result = broker.refresh_grant(&entry, &row, Goal::Token { until }).await;
+                        let mut renewals = broker.inner.flights.renewals.lock().unwrap_or_else(PoisonError::into_inner);
+                        renewals.remove(&id);
+                        drop(renewals);
+                        let _ = tell.send(Some(result.map(|refreshed| refreshed.row)));
+                    });
+                    answer
+                }
+            }
+        };
+        match answer.wait_for(Option::is_some).await {
+            Ok(result) => result.clone().unwrap_or(Err(RenewFailure::Busy)),
+            Err(_) => Err(RenewFailure::Busy),
+        }
+    }
+
+    /// A token with less power than the grant, made by refreshing it.
+    pub(crate) async fn narrow(&self, entry: Arc<Entry>, row: &GrantRow, ask: MintAsk) -> Result<Minted, RenewFailure> {
+        let (broker, row) = (self.clone(), row.clone());
+        let work = self.track(async move { broker.refresh_grant(&entry, &row, Goal::Narrowed(ask)).await });
+        match work.await {
+            Ok(result) => result?.minted.ok_or(RenewFailure::Busy),
+            Err(_) => Err(RenewFailure::Busy),
+        }
+    }
+
+    async fn refresh_grant(&self, entry: &Entry, seen: &GrantRow, goal: Goal) -> Result<Refreshed, RenewFailure> {
+        let (team, id) = (seen.grant.place.team, seen.grant.id);
+        let turn = self.inner.flights.turn(id);
+        let _mine = turn.lock().await;
+        let deadline = Instant::now() + DEADLINE;
+        let mut pause = POLL_FIRST;
+        loop {
+            let row = grants::find(&self.inner.db, team, id).await?.ok_or(RenewFailure::Consent(None))?;
+            match row.grant.state {
+                GrantState::Active => {}
+                GrantState::NeedsConsent { cause, .. } => return Err(RenewFailure::Consent(Some(cause))),
+                GrantState::Withdrawn { .. } => return Err(RenewFailure::Consent(None)),
+            }
+            if let Goal::Token { until } = &goal {
+                let lives = row.grant.access_expires_at.is_none_or(|end| end > *until);
+                // Somebody else has refreshed since this was asked for; with tokens that live shorter than the caller
+                // would like, one more refresh would not help.
+                if row.grant.rt_version > seen.grant.rt_version || (lives && row.grant.version > seen.grant.version) {
+                    return Ok(Refreshed { row, minted: None });
+                }
+            }
+            if Instant::now() >= deadline {
+                return Err(RenewFailure::Busy);
+            }
+            let now = self.inner.db.clock(&self.inner.env).await?;
+            if row.lease_until > now {
+                tokio::time::sleep(pause + self.inner.env.jitter(pause)).await;
+                pause = (pause * 2).min(POLL_LAST);
+                continue;
+            }
+            let open = refreshes::open_of(&self.inner.db, team, id).await?;
+            let doubt = match Doubt::judge(&open, &row, &entry.abilities, now) {
+                Doubt::Wait => return Err(RenewFailure::InDoubt),
+                doubt => doubt,
+            };
+            if let Some(wait) = self.inner.breakers.wait(entry.line(), self.inner.env.now()) {
+                let later = DriverError::Later { retry_after: Some(wait.as_secs().max(1)), in_doubt: false };
+                return Err(RenewFailure::Provider(Arc::new(later)));
+            }
+            let calls = self.inner.breakers.calls(entry.line());
+            let _place = calls.acquire().await;
+            let Some(operation) = self.intend(&row, now).await? else {
+                continue;
+            };
+            match self.present(entry, &row, &operation, &goal, doubt.cause()).await? {
+                Presented::Done(refreshed) => return Ok(*refreshed),
+                Presented::Again => {}
+            }
+        }
+    }
+
+    /// Takes the lease and records the intent. `None` if somebody was faster.
+    async fn intend(&self, row: &GrantRow, now: Time) -> Result<Option<OpenRefresh>, RenewFailure> {
+        let inner = &self.inner;
+        let operation = OpenRefresh {
+            id: inner.env.id(),
+            team: row.grant.place.team,
+            grant: row.grant.id,
+            fence: row.fence + 1,
+            rt_version: row.grant.rt_version,
+            sent_at: now,
+            lost: false,
+        };
+        let event = AuditEvent::of_system(inner.env.now(), Action::GrantRefreshStart)
+            .in_team(operation.team)
+            .on(operation.grant)
+            .with("operation", operation.id.to_string());
+        let write = Write::new()
+            .step(grants::lease(row, inner.node, now, now.plus(LEASE)))
+            .step(refreshes::intend(&operation))
+            .event(&inner.env, &event);
+        match inner.db.write(write).await {
+            Ok(_) => Ok(Some(operation)),
+            Err(DbError::Unmet(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Presents the refresh token and records what came of it.
+    async fn present(
+        &self,
+        entry: &Entry,
+        row: &GrantRow,
+        operation: &OpenRefresh,
+        goal: &Goal,
+        doubt: Option<Cause>,
+    ) -> Result<Presented, RenewFailure> {
+        let secret = match self.inner.open_grant(&row.grant, &row.held) {
+            Ok(secret) => secret,
+            Err(error) => {
+                self.not_presented(row, operation).await;
+                return Err(RenewFailure::Store(Arc::new(DbError::Refused(Box::new(error)))));
+            }
+        };
+        let ask = match goal {
+            Goal::Token { .. } => MintAsk::Refresh {
+                scopes: None,
+                resources: Vec::new(),
+                audience: Vec::new(),
+                details: Vec::new(),
+            },
+            Goal::Narrowed(ask) => ask.clone(),
+        };
+        let call = tokio::time::timeout(CALL, self.mint(entry, Some(&secret.held), &ask)).await;
+        match call.unwrap_or(Err(DriverError::Later { retry_after: None, in_doubt: true })) {
+            Ok(minted) => self.renewed(entry, row, operation, secret, minted, goal).await,
+            Err(error) => self.not_renewed(entry, row, operation, error, doubt).await,
+        }
+    }
+}
+
+/// What a refresh is for.
+enum Goal {
+    /// An access token that lives beyond this time.
+    Token { until: Time },
+    /// One with less power, which is not kept with the grant.
+    Narrowed(MintAsk),
+}
+
+enum Presented {
+    Done(Box<Refreshed>),
+    /// Somebody changed the grant meanwhile, or the same token may be presented once more.
+    Again,
+}
+
+/// When a grant is renewed ahead of time, so that callers seldom wait: before its last minute or tenth, and spread out
+/// by the grant's identifier so that grants made together are not renewed together. Tokens that live shorter than two
+/// minutes are renewed when they are asked for.
+pub(crate) fn ahead_of_time(grant: Id<kind::Grant>, now: Time, access_expires_at: Option<Time>) -> Option<Time> {
+    let end = access_expires_at?;
+    let life = now.until(end);
+    if life < Duration::from_secs(120) {
+        return None;
+    }
+    let margin = (life / 10).max(Duration::from_secs(60)).min(life / 2);
+    let spread = u32::from_be_bytes(*grant.bytes().last_chunk()?);
+    let jitter = (life / 5).mul_f64(f64::from(spread) / f64::from(u32::MAX));
+    Some(end.minus(margin + jitter).max(now.plus(life / 4)))
+}
+
+/// How long a lease lasts: longer than a call may, shorter than the smallest grace of a provider with a sweep on top.
+pub(crate) const LEASE: Duration = Duration::from_secs(15);
+/// How long the provider has to answer a refresh.
+const CALL: Duration = Duration::from_secs(8);
+/// How long a flight waits for others before it gives up.
+const DEADLINE: Duration = Duration::from_secs(20);
+const POLL_FIRST: Duration = Duration::from_millis(25);
+const POLL_LAST: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grants_made_together_are_not_renewed_together() {
+        let now = Time::from_secs(1_000_000);
+        let end = now.plus(Duration::from_secs(3600));
+        let due: Vec<i64> = (0..=255_u8)
+            .filter_map(|n| ahead_of_time(Id::from_bytes([n; 16]), now, Some(end)))
+            .map(Time::secs)
+            .collect();
+        assert_eq!(due.len(), 256);
+        // Between 28 % and 10 % of the life before its end.
+        assert!(due.iter().all(|at| (end.secs() - 1080..=end.secs() - 360).contains(at)));
+        let distinct: std::collections::BTreeSet<_> = due.iter().collect();
+        assert!(distinct.len() > 200);
+        assert_eq!(ahead_of_time(Id::from_bytes([1; 16]), now, Some(now.plus(Duration::from_secs(119)))), None);
+        assert_eq!(ahead_of_time(Id::from_bytes([1; 16]), now, None), None);
+    }
+}

@@ -1,0 +1,298 @@
+//! How a refresh ended, and what is recorded of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carnet_model::audit::{Action, AuditEvent, Outcome};
+use carnet_model::grant::{Cause, GrantState, Rotation};
+use carnet_model::{Code, Fault};
+use carnet_providers::{DriverError, Minted};
+use carnet_store::grants::{self, GrantRow};
+use carnet_store::refreshes::{self, OpenRefresh, Orphan};
+use carnet_store::{DbError, Write};
+
+use super::{Goal, Presented, Refreshed, ahead_of_time};
+use crate::broker::Broker;
+use crate::directory::Entry;
+use crate::faults;
+use crate::sealing::{Facts, GrantSecret};
+
+/// Why a refresh brought no token.
+#[derive(Clone, Debug)]
+pub(crate) enum RenewFailure {
+    /// Only the person can help.
+    Consent(Option<Cause>),
+    /// The provider or the connector failed; the grant is untouched.
+    Provider(Arc<DriverError>),
+    /// An answer was lost, and trying again would endanger the token that still lives.
+    InDoubt,
+    /// Somebody else is at it and does not finish.
+    Busy,
+    /// The store failed.
+    Store(Arc<DbError>),
+}
+
+impl RenewFailure {
+    /// Whether an access token that still lives may be served all the same.
+    pub(crate) const fn spares_the_token(&self) -> bool {
+        !matches!(self, Self::Consent(_) | Self::Store(_))
+    }
+
+    /// What the caller is told.
+    pub(crate) fn fault(self, entry: &Entry, consent: impl FnOnce(Option<Cause>) -> Fault) -> Fault {
+        let uid = entry.row.connector.uid.as_str();
+        match self {
+            Self::Consent(cause) => consent(cause),
+            Self::Provider(error) => faults::driver(&error, uid),
+            Self::InDoubt => Fault::new(
+                Code::ProviderUnavailable,
+                format!("An answer of the provider of {uid} was lost; it is asked again as soon as that is safe."),
+            )
+            .retry_after(5),
+            Self::Busy => Fault::new(
+                Code::ProviderUnavailable,
+                format!("A refresh at the provider of {uid} is under way and takes long."),
+            )
+            .retry_after(2),
+            Self::Store(error) => match &*error {
+                DbError::Unavailable(why) => faults::store(DbError::Unavailable(why.clone())),
+                _ => faults::internal(Shared(error)),
+            },
+        }
+    }
+}
+
+impl From<DbError> for RenewFailure {
+    fn from(error: DbError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the store failed during a refresh")]
+struct Shared(#[source] Arc<DbError>);
+
+impl Broker {
+    /// The provider gave new tokens: they are on disk before anybody sees one.
+    pub(super) async fn renewed(
+        &self,
+        entry: &Entry,
+        row: &GrantRow,
+        operation: &OpenRefresh,
+        before: GrantSecret,
+        mut minted: Minted,
+        goal: &Goal,
+    ) -> Result<Presented, RenewFailure> {
+        let inner = &self.inner;
+        let now = inner.env.now();
+        let Some(held) = minted.held.take() else {
+            // A refresh that keeps nothing is a mistake of the driver; the old token may be spent.
+            return self
+                .not_renewed(entry, row, operation, DriverError::Garbage { in_doubt: true }, None)
+                .await;
+        };
+        let mut next = row.clone();
+        next.grant.version += 1;
+        next.grant.rt_version += 1;
+        next.grant.updated_at = now;
+        next.grant.access_expires_at = held.access().and_then(|access| access.expires_at);
+        next.grant.refresh_expires_at = held.refresh_expires_at();
+        next.grant.refreshable = held.refresh().is_some();
+        let facts = match goal {
+            Goal::Narrowed(_) => before.facts,
+            Goal::Token { .. } => {
+                next.grant.scopes = minted.scopes.clone().or_else(|| row.grant.scopes.clone());
+                let external_subject = minted.external_subject.clone().or(before.facts.external_subject);
+                next.grant.external_subject.clone_from(&external_subject);
+                let kept = |fresh: &serde_json::Map<_, _>, old| if fresh.is_empty() { old } else { fresh.clone() };
+                Facts {
+                    token_id: Some(inner.env.id()),
+                    name: before.facts.name,
+                    external_subject,
+                    metadata: kept(&minted.metadata, before.facts.metadata),
+                    claims: kept(&minted.claims, before.facts.claims),
+                }
+            }
+        };
+        let secret = GrantSecret { facts, held };
+        next.held = inner.seal_grant(&next.grant, &secret).map_err(sealing)?;
+        let due = ahead_of_time(next.grant.id, now, next.grant.access_expires_at);
+        let event = AuditEvent::of_system(now, Action::GrantRefresh)
+            .in_team(operation.team)
+            .on(operation.grant)
+            .with("operation", operation.id.to_string())
+            .with("rtVersion", next.grant.rt_version);
+        loop {
+            let mut write = Write::new()
+                .step(grants::renew(&next, operation.fence, due))
+                .step(refreshes::end(operation.team, operation.grant, operation.rt_version))
+                .event(&inner.env, &event);
+            if entry.abilities.old_access_dies {
+                // What is in any memory is dead now.
+                write = write.revises();
+            }
+            match inner.db.write(write).await {
+                Ok(_) => {
+                    return Ok(Presented::Done(Box::new(Refreshed { row: next, minted: Some(minted) })));
+                }
+                Err(DbError::Unmet(_)) => {
+                    self.keep_orphan(row, operation, &secret).await?;
+                    return Ok(Presented::Again);
+                }
+                Err(DbError::Unavailable(why)) => self.wait_for_the_store(operation, &why).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// New tokens are in hand and the store does not take them: tries on, longer than any caller waits. Only the end of
+    /// the process stops it.
+    async fn wait_for_the_store(&self, operation: &OpenRefresh, why: &str) -> Result<(), RenewFailure> {
+        tracing::error!(operation = %operation.id, grant = %operation.grant, why, "the store does not take refreshed tokens; trying on");
+        if self.inner.stop.is_cancelled() {
+            return Err(RenewFailure::Store(Arc::new(DbError::Unavailable(why.to_owned()))));
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        Ok(())
+    }
+
+    /// The grant has moved on: the new tokens may be the only valid ones, so they are kept, and used if nothing better
+    /// has come since.
+    async fn keep_orphan(
+        &self,
+        row: &GrantRow,
+        operation: &OpenRefresh,
+        secret: &GrantSecret,
+    ) -> Result<(), RenewFailure> {
+        let inner = &self.inner;
+        let orphan = Orphan {
+            id: operation.id,
+            team: operation.team,
+            grant: operation.grant,
+            rt_version: operation.rt_version,
+            held: inner.seal_orphan(operation.id, &row.grant.place, operation.rt_version, secret).map_err(sealing)?,
+            created_at: inner.env.now(),
+        };
+        let event = AuditEvent::of_system(inner.env.now(), Action::GrantRefresh)
+            .in_team(operation.team)
+            .on(operation.grant)
+            .ended(Outcome::Failed)
+            .with("operation", operation.id.to_string())
+            .with("kept", "orphan");
+        loop {
+            let write = Write::new()
+                .step(refreshes::keep_orphan(&orphan))
+                .step(refreshes::cancel(operation.id))
+                .event(&inner.env, &event);
+            match inner.db.write(write).await {
+                Ok(_) => break,
+                Err(DbError::Unavailable(why)) => self.wait_for_the_store(operation, &why).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.adopt_orphan(&orphan).await.map_err(RenewFailure::from)
+    }
+
+    /// No new tokens.
+    pub(super) async fn not_renewed(
+        &self,
+        entry: &Entry,
+        row: &GrantRow,
+        operation: &OpenRefresh,
+        error: DriverError,
+        doubt: Option<Cause>,
+    ) -> Result<Presented, RenewFailure> {
+        if let DriverError::Gone { cause, .. } = &error {
+            return self.gone(row, operation, doubt.unwrap_or(*cause)).await;
+        }
+        let event = AuditEvent::of_system(self.inner.env.now(), Action::GrantRefresh)
+            .in_team(operation.team)
+            .on(operation.grant)
+            .ended(Outcome::Failed)
+            .with("operation", operation.id.to_string())
+            .with("code", faults::driver(&error, "").code.as_str())
+            .with("inDoubt", error.in_doubt());
+        let release = grants::release(operation.team, operation.grant, operation.fence);
+        let safe_to_repeat = entry.abilities.rotation == Rotation::None || !error.in_doubt();
+        let end = if safe_to_repeat { refreshes::cancel(operation.id) } else { refreshes::lose(operation.id) };
+        let write = Write::new().step(release).step(end).event(&self.inner.env, &event);
+        if let Err(failed) = self.inner.db.write(write).await {
+            // The lease ends by itself, and the open attempt is found by the next who needs the grant.
+            tracing::warn!(grant = %operation.grant, error = %failed, "the end of a refresh could not be recorded");
+        }
+        // Within the grace the same token may be presented once more, at once: later may be too late.
+        if matches!(entry.abilities.rotation, Rotation::Grace { .. }) && error.in_doubt() && doubt.is_none() {
+            return Ok(Presented::Again);
+        }
+        Err(RenewFailure::Provider(Arc::new(error)))
+    }
+
+    /// The provider says the grant is dead. It is believed only about the refresh token that is still the stored one:
+    /// whoever lost a race reads it again.
+    async fn gone(&self, row: &GrantRow, operation: &OpenRefresh, cause: Cause) -> Result<Presented, RenewFailure> {
+        let inner = &self.inner;
+        let now = inner.env.now();
+        let present = grants::find(&inner.db, operation.team, operation.grant).await?;
+        let Some(present) = present.filter(|present| present.grant.state == GrantState::Active) else {
+            return Err(RenewFailure::Consent(None));
+        };
+        if present.grant.rt_version != row.grant.rt_version {
+            return Ok(Presented::Again);
+        }
+        for orphan in refreshes::orphans_of(&inner.db, operation.team, operation.grant).await? {
+            if orphan.rt_version == row.grant.rt_version {
+                self.adopt_orphan(&orphan).await?;
+                return Ok(Presented::Again);
+            }
+        }
+        let event = AuditEvent::of_system(now, Action::GrantNeedsConsent)
+            .in_team(operation.team)
+            .on(operation.grant)
+            .ended(Outcome::Failed)
+            .with("operation", operation.id.to_string())
+            .with("cause", cause.as_str());
+        let write = Write::new()
+            .step(grants::needs_consent(operation.team, operation.grant, row.grant.rt_version, cause, now))
+            .step(refreshes::end(operation.team, operation.grant, row.grant.rt_version))
+            .event(&inner.env, &event)
+            .revises();
+        match inner.db.write(write).await {
+            Ok(_) => Err(RenewFailure::Consent(Some(cause))),
+            Err(DbError::Unmet(_)) => Ok(Presented::Again),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The refresh token was certainly not presented.
+    pub(super) async fn not_presented(&self, row: &GrantRow, operation: &OpenRefresh) {
+        let write = Write::new()
+            .step(grants::release(operation.team, row.grant.id, operation.fence))
+            .step(refreshes::cancel(operation.id));
+        if let Err(error) = self.inner.db.write(write).await {
+            tracing::warn!(grant = %operation.grant, %error, "an attempt that was not made could not be struck out");
+        }
+    }
+
+    /// The access token has ended and there is nothing to renew it with.
+    pub(crate) async fn grant_expired(&self, row: &GrantRow) -> Result<(), Fault> {
+        let now = self.inner.env.now();
+        let (team, id) = (row.grant.place.team, row.grant.id);
+        let event = AuditEvent::of_system(now, Action::GrantNeedsConsent)
+            .in_team(team)
+            .on(id)
+            .ended(Outcome::Failed)
+            .with("cause", Cause::Expired.as_str());
+        let write = Write::new()
+            .step(grants::needs_consent(team, id, row.grant.rt_version, Cause::Expired, now))
+            .event(&self.inner.env, &event)
+            .revises();
+        match self.inner.db.write(write).await {
+            Ok(_) | Err(DbError::Unmet(_)) => Ok(()),
+            Err(error) => Err(faults::store(error)),
+        }
+    }
+}
+
+fn sealing(error: crate::sealing::Unsealable) -> RenewFailure {
+    RenewFailure::Store(Arc::new(DbError::Refused(Box::new(error))))
+}

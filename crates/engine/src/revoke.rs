@@ -1,0 +1,234 @@
+//! Revoking: here at once, then at the provider, and counted.
+//!
+//! First the grants are withdrawn in one durable write: from then on no node makes a token from them. Then each
+//! provider is told. Then the rows go. Whoever stops in between is followed by recovery, which tells the provider later.
+
+use std::sync::Arc;
+
+use carnet_model::access::Ask;
+use carnet_model::audit::{Action, AuditEvent, Outcome};
+use carnet_model::caller::Caller;
+use carnet_model::{Code, ConnectorRef, Fault, Id, Subject, kind};
+use carnet_providers::{At, Revocation};
+use carnet_store::grants::{self, GrantRow};
+use carnet_store::{DbError, Write, minted};
+use serde_json::Value;
+
+use crate::broker::Broker;
+use crate::directory::Entry;
+use crate::faults;
+
+/// What a revocation did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Revoked {
+    /// Grants and made tokens that were there.
+    pub found: u64,
+    /// Of these, gone here.
+    pub deleted: u64,
+    /// Of these, revoked at the provider.
+    pub provider_revoked: u64,
+    /// Of these, with a provider that cannot be told, or nothing to tell it.
+    pub provider_skipped: u64,
+    /// Of these, where the provider did not confirm.
+    pub provider_failed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AtProvider {
+    Revoked,
+    Skipped,
+    Failed,
+}
+
+impl Broker {
+    /// Revokes what is kept for a subject, or for everybody if none is named.
+    pub async fn revoke(
+        &self,
+        caller: &Caller,
+        connector: &str,
+        subject: Option<&Value>,
+        installation: Option<&str>,
+        request: Id<kind::Request>,
+    ) -> Result<Revoked, Fault> {
+        let inner = &self.inner;
+        let now = inner.env.now();
+        let entry = self.find_connector(caller, connector).await?;
+        let id = entry.row.connector.id;
+        let event = AuditEvent::of(caller, now, Action::TokenRevoke, Some(request)).on(id);
+        let own = caller.user().map(|user| user.to_string());
+        let subject = subject.map(|value| Subject::parse(value, own.as_deref())).transpose();
+        let subject = subject
+            .map_err(|error| Fault::new(Code::InvalidRequest, format!("{error}.")).with("field", "subject"))?;
+        if let Err((fault, rule)) = self.permit(caller, &entry, Ask::Revoke(subject.as_ref())) {
+            return Err(self.refuse(event, Outcome::Denied, fault, Some(rule)).await?);
+        }
+        let installation = match installation {
+            None => None,
+            Some(name) => {
+                Some(entry.installation(name).ok_or_else(|| faults::not_found("installation", name))?)
+            }
+        };
+        let key = subject.as_ref().map(|subject| subject.key().unwrap_or_default());
+        let of_caller = |row: &GrantRow| match caller {
+            // A workload reaches what its own project was given in its own environment.
+            Caller::Workload(w) => {
+                row.grant.place.project == Some(w.project) && row.grant.place.environment == w.environment
+            }
+            // A person naming a subject reaches that subject wherever it consented; `app` and no subject reach all.
+            Caller::Member(_) => true,
+        };
+        let given: Vec<GrantRow> = self
+            .every_grant(caller.team(), id)
+            .await?
+            .into_iter()
+            .filter(|row| key.as_ref().is_none_or(|key| row.grant.place.subject == *key))
+            .filter(|row| installation.is_none_or(|wanted| row.grant.place.installation == Some(wanted)))
+            .filter(of_caller)
+            .collect();
+        let made: Vec<_> = minted::without_grant(&inner.db, caller.team(), id)
+            .await
+            .map_err(faults::store)?
+            .into_iter()
+            .filter(|row| key.as_ref().is_none_or(|key| row.subject == *key))
+            .filter(|row| match caller {
+                Caller::Workload(w) => row.project == Some(w.project) && row.environment == w.environment,
+                Caller::Member(_) => true,
+            })
+            .collect();
+        let mut counted = Revoked { found: (given.len() + made.len()) as u64, ..Revoked::default() };
+        let event = event
+            .with("subject", key.clone().unwrap_or_else(|| "*".to_owned()))
+            .with("tokensFound", counted.found);
+        let write = Write::new()
+            .steps(given.iter().map(|row| grants::withdraw(caller.team(), row.grant.id, now)))
+            .steps(made.iter().map(|row| minted::delete(caller.team(), row.place)))
+            .event(&inner.env, &event)
+            .revises();
+        inner.db.write(write).await.map_err(faults::store)?;
+
+        // From here on it is done whatever becomes of the caller.
+        let broker = self.clone();
+        let work = self.track(async move {
+            let mut ends = broker.tell_provider_of_grants(&entry, given).await;
+            ends.extend(broker.tell_provider_of_tokens(&entry, &made).await);
+            ends
+        });
+        let ends = work.await.map_err(faults::internal)?;
+        for end in ends {
+            counted.deleted += 1;
+            match end {
+                AtProvider::Revoked => counted.provider_revoked += 1,
+                AtProvider::Skipped => counted.provider_skipped += 1,
+                AtProvider::Failed => counted.provider_failed += 1,
+            }
+        }
+        Ok(counted)
+    }
+
+    /// Tells the provider of all these grants, which were withdrawn before.
+    pub(crate) async fn revoke_everywhere(&self, entry: &Arc<Entry>, given: Vec<GrantRow>) {
+        self.tell_provider_of_grants(entry, given).await;
+    }
+
+    /// Tells the provider of withdrawn grants, some at a time, and removes them.
+    async fn tell_provider_of_grants(&self, entry: &Arc<Entry>, given: Vec<GrantRow>) -> Vec<AtProvider> {
+        let tasks: Vec<_> = given
+            .into_iter()
+            .map(|row| {
+                let (broker, entry) = (self.clone(), entry.clone());
+                self.track(async move {
+                    let end = broker.tell_provider(&entry, &row).await;
+                    if let Err(error) = broker.remove(&row).await {
+                        tracing::warn!(grant = %row.grant.id, %error, "a revoked grant could not be removed; recovery will");
+                    }
+                    end
+                })
+            })
+            .collect();
+        let mut ends = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            ends.push(task.await.unwrap_or(AtProvider::Failed));
+        }
+        ends
+    }
+
+    async fn tell_provider(&self, entry: &Entry, row: &GrantRow) -> AtProvider {
+        if !entry.abilities.revocation {
+            return AtProvider::Skipped;
+        }
+        let Ok(secret) = self.inner.open_grant(&row.grant, &row.held) else { return AtProvider::Failed };
+        self.tell(entry, &secret.held).await
+    }
+
+    /// Tokens of the application are told to the provider too, where it listens.
+    async fn tell_provider_of_tokens(&self, entry: &Entry, made: &[minted::MintedRow]) -> Vec<AtProvider> {
+        let mut ends = Vec::with_capacity(made.len());
+        for row in made {
+            let end = match self.inner.open_minted(row) {
+                Ok(token) if entry.abilities.revocation => {
+                    self.tell(entry, &carnet_providers::Held::of_access(token.token)).await
+                }
+                Ok(_) => AtProvider::Skipped,
+                Err(_) => AtProvider::Failed,
+            };
+            ends.push(end);
+        }
+        ends
+    }
+
+    async fn tell(&self, entry: &Entry, held: &carnet_providers::Held) -> AtProvider {
+        let Ok(secrets) = self.inner.secrets(entry) else { return AtProvider::Failed };
+        let connector = &entry.row.connector;
+        let at = At {
+            connector,
+            secrets: &secrets,
+            redirect_uri: connector.redirect_uri.as_deref().unwrap_or_default(),
+            http: &self.inner.egress,
+            env: &self.inner.env,
+        };
+        let calls = self.inner.breakers.calls(entry.line());
+        let _place = calls.acquire().await;
+        match entry.driver().revoke(&at, held).await {
+            Ok(Revocation::Revoked) => AtProvider::Revoked,
+            Ok(Revocation::NotSupported) => AtProvider::Skipped,
+            Err(error) => {
+                tracing::warn!(connector = %connector.id, %error, "the provider did not confirm a revocation");
+                AtProvider::Failed
+            }
+        }
+    }
+
+    async fn remove(&self, row: &GrantRow) -> Result<(), DbError> {
+        self.inner.db.write(Write::new().steps(grants::delete(row.grant.place.team, row.grant.id))).await.map(drop)
+    }
+
+    /// Tells providers of grants that were withdrawn by something that does not wait for them.
+    pub(crate) fn tell_providers_later(&self, given: Vec<GrantRow>) {
+        let broker = self.clone();
+        self.track(async move {
+            for row in given {
+                if let Err(error) = broker.finish_withdrawal(&row).await {
+                    tracing::warn!(grant = %row.grant.id, %error, "a withdrawn grant is left to recovery");
+                }
+            }
+        });
+    }
+
+    /// Brings one withdrawal to its end.
+    pub(crate) async fn finish_withdrawal(&self, row: &GrantRow) -> Result<(), DbError> {
+        let reference = ConnectorRef::Id(row.grant.place.connector);
+        if let Some(entry) = self.inner.entry(row.grant.place.team, &reference).await? {
+            let end = self.tell_provider(&entry, row).await;
+            let event = AuditEvent::of_system(self.inner.env.now(), Action::TokenRevoke)
+                .in_team(row.grant.place.team)
+                .on(row.grant.id)
+                .with("provider", match end {
+                    AtProvider::Revoked => "revoked",
+                    AtProvider::Skipped => "skipped",
+                    AtProvider::Failed => "failed",
+                });
+            self.inner.db.write(Write::new().event(&self.inner.env, &event)).await?;
+        }
+        self.remove(row).await
+    }
+}

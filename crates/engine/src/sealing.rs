@@ -1,0 +1,262 @@
+//! What is sealed, and for which place: one function pair per sealed column.
+//!
+//! The associated data names every column that a decision about the secret depends on, so a row that was moved, or a
+//! column that was changed behind our back, no longer opens.
+
+use carnet_model::connector::Connector;
+use carnet_model::grant::{Grant, Place};
+use carnet_model::{Id, Secret, SecretBytes, SecretString, Time, kind};
+use carnet_providers::{ConnectorSecrets, Held, Kept};
+use carnet_store::minted::MintedRow;
+use carnet_vault::Aad;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::broker::Inner;
+
+/// A sealed column does not open, or what is inside is not what belongs there.
+#[derive(Debug, thiserror::Error)]
+#[error("a sealed value of {0} does not open at its place")]
+pub(crate) struct Unsealable(pub(crate) &'static str);
+
+/// What is kept for a grant: the driver's part, and what callers are told beside the token.
+pub(crate) struct GrantSecret {
+    pub(crate) facts: Facts,
+    pub(crate) held: Held,
+}
+
+/// What callers are told beside a token.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    /// `stk_…` of the access token that is held; a new one with every new token.
+    pub(crate) token_id: Option<Id<kind::Token>>,
+    pub(crate) name: Option<String>,
+    pub(crate) external_subject: Option<String>,
+    pub(crate) metadata: Map<String, Value>,
+    pub(crate) claims: Map<String, Value>,
+}
+
+/// A token that was made for a request.
+pub(crate) struct MadeToken {
+    pub(crate) token: SecretString,
+    pub(crate) facts: Facts,
+    pub(crate) expires_at: Option<Time>,
+}
+
+impl Inner {
+    pub(crate) fn seal_connector(&self, connector: &Connector, secrets: &ConnectorSecrets) -> Result<Vec<u8>, Unsealable> {
+        self.seal(&self.connector_aad(connector), secrets.to_json())
+    }
+
+    pub(crate) fn open_connector(&self, connector: &Connector, sealed: &[u8]) -> Result<ConnectorSecrets, Unsealable> {
+        let plain = self.open(&self.connector_aad(connector), sealed)?;
+        ConnectorSecrets::from_json(plain.expose()).map_err(|_| Unsealable("connectors"))
+    }
+
+    pub(crate) fn seal_grant(&self, grant: &Grant, secret: &GrantSecret) -> Result<Vec<u8>, Unsealable> {
+        self.seal(&self.grant_aad("grants", grant.id.bytes(), &grant.place, grant.version), secret.pack())
+    }
+
+    pub(crate) fn open_grant(&self, grant: &Grant, sealed: &[u8]) -> Result<GrantSecret, Unsealable> {
+        let plain = self.open(&self.grant_aad("grants", grant.id.bytes(), &grant.place, grant.version), sealed)?;
+        GrantSecret::unpack(plain.expose()).ok_or(Unsealable("grants"))
+    }
+
+    /// Orphans are sealed for their grant and the refresh token that they came from.
+    pub(crate) fn seal_orphan(
+        &self,
+        operation: Id<kind::RefreshOperation>,
+        place: &Place,
+        rt_version: i64,
+        secret: &GrantSecret,
+    ) -> Result<Vec<u8>, Unsealable> {
+        self.seal(&self.grant_aad("refresh_orphans", operation.bytes(), place, rt_version), secret.pack())
+    }
+
+    pub(crate) fn open_orphan(
+        &self,
+        operation: Id<kind::RefreshOperation>,
+        place: &Place,
+        rt_version: i64,
+        sealed: &[u8],
+    ) -> Result<GrantSecret, Unsealable> {
+        let plain = self.open(&self.grant_aad("refresh_orphans", operation.bytes(), place, rt_version), sealed)?;
+        GrantSecret::unpack(plain.expose()).ok_or(Unsealable("refresh_orphans"))
+    }
+
+    pub(crate) fn seal_minted(&self, row: &MintedRow, made: &MadeToken) -> Result<Vec<u8>, Unsealable> {
+        self.seal(&self.minted_aad(row), made.pack())
+    }
+
+    pub(crate) fn open_minted(&self, row: &MintedRow) -> Result<MadeToken, Unsealable> {
+        let plain = self.open(&self.minted_aad(row), &row.sealed)?;
+        MadeToken::unpack(plain.expose(), row.expires_at).ok_or(Unsealable("minted_tokens"))
+    }
+
+    pub(crate) fn seal_kept(
+        &self,
+        team: Id<kind::Team>,
+        connector: Id<kind::Connector>,
+        request: Id<kind::AuthorizationRequest>,
+        subject: &str,
+        kept: &Kept,
+    ) -> Result<Vec<u8>, Unsealable> {
+        self.seal(&self.kept_aad(team, connector, &request, subject), kept.to_json())
+    }
+
+    pub(crate) fn open_kept(
+        &self,
+        team: Id<kind::Team>,
+        connector: Id<kind::Connector>,
+        request: Id<kind::AuthorizationRequest>,
+        subject: &str,
+        sealed: &[u8],
+    ) -> Result<Kept, Unsealable> {
+        let plain = self.open(&self.kept_aad(team, connector, &request, subject), sealed)?;
+        Kept::from_json(plain.expose()).map_err(|_| Unsealable("consents"))
+    }
+
+    pub(crate) fn seal_signing_key(&self, kid: &str, pkcs8: SecretBytes) -> Result<Vec<u8>, Unsealable> {
+        self.seal(&self.signing_aad(kid), pkcs8)
+    }
+
+    pub(crate) fn open_signing_key(&self, kid: &str, sealed: &[u8]) -> Result<SecretBytes, Unsealable> {
+        self.open(&self.signing_aad(kid), sealed)
+    }
+
+    fn seal(&self, aad: &Aad<'_>, plain: SecretBytes) -> Result<Vec<u8>, Unsealable> {
+        self.keyring.seal(&self.env, aad, plain.expose()).map_err(|_| Unsealable("any table, for want of a key"))
+    }
+
+    fn open(&self, aad: &Aad<'_>, sealed: &[u8]) -> Result<SecretBytes, Unsealable> {
+        self.keyring.open(aad, sealed).map_err(|_| match aad.table {
+            "connectors" => Unsealable("connectors"),
+            "grants" => Unsealable("grants"),
+            "refresh_orphans" => Unsealable("refresh_orphans"),
+            "minted_tokens" => Unsealable("minted_tokens"),
+            "consents" => Unsealable("consents"),
+            _ => Unsealable("signing_keys"),
+        })
+    }
+
+    fn connector_aad<'a>(&self, connector: &'a Connector) -> Aad<'a> {
+        Aad {
+            deployment: self.deployment,
+            team: Some(connector.team),
+            table: "connectors",
+            column: "secrets",
+            row: connector.id.bytes(),
+            project: None,
+            environment: None,
+            connector: Some(connector.id),
+            // The driver decides to whom the secrets are sent.
+            subject: Some(connector.r#type.as_str()),
+            version: connector.version.unsigned_abs(),
+        }
+    }
+
+    fn grant_aad<'a>(&self, table: &'a str, row: &'a [u8; 16], place: &'a Place, version: i64) -> Aad<'a> {
+        Aad {
+            deployment: self.deployment,
+            team: Some(place.team),
+            table,
+            column: "held",
+            row,
+            project: place.project,
+            environment: Some(place.environment),
+            connector: Some(place.connector),
+            subject: Some(&place.subject),
+            version: version.unsigned_abs(),
+        }
+    }
+
+    fn minted_aad<'a>(&self, row: &'a MintedRow) -> Aad<'a> {
+        Aad {
+            deployment: self.deployment,
+            team: Some(row.team),
+            table: "minted_tokens",
+            column: "sealed",
+            row: &row.place,
+            project: row.project,
+            environment: Some(row.environment),
+            connector: Some(row.connector),
+            subject: Some(&row.subject),
+            // When it ends is decided by this column alone.
+            version: row.expires_at.map_or(u64::MAX, |at| at.millis().unsigned_abs()),
+        }
+    }
+
+    fn kept_aad<'a>(
+        &self,
+        team: Id<kind::Team>,
+        connector: Id<kind::Connector>,
+        request: &'a Id<kind::AuthorizationRequest>,
+        subject: &'a str,
+    ) -> Aad<'a> {
+        Aad {
+            deployment: self.deployment,
+            team: Some(team),
+            table: "consents",
+            column: "kept",
+            row: request.bytes(),
+            project: None,
+            environment: None,
+            connector: Some(connector),
+            subject: Some(subject),
+            version: 0,
+        }
+    }
+
+    fn signing_aad<'a>(&self, kid: &'a str) -> Aad<'a> {
+        Aad {
+            deployment: self.deployment,
+            team: None,
+            table: "signing_keys",
+            column: "sealed",
+            row: kid.as_bytes(),
+            project: None,
+            environment: None,
+            connector: None,
+            subject: None,
+            version: 0,
+        }
+    }
+}
+
+impl GrantSecret {
+    /// Facts behind their length, then the driver's part.
+    fn pack(&self) -> SecretBytes {
+        pack(&self.facts, self.held.to_json().expose())
+    }
+
+    fn unpack(bytes: &[u8]) -> Option<Self> {
+        let (facts, rest) = unpack(bytes)?;
+        Some(Self { facts, held: Held::from_json(rest).ok()? })
+    }
+}
+
+impl MadeToken {
+    pub(crate) fn pack(&self) -> SecretBytes {
+        pack(&self.facts, self.token.expose().as_bytes())
+    }
+
+    pub(crate) fn unpack(bytes: &[u8], expires_at: Option<Time>) -> Option<Self> {
+        let (facts, rest) = unpack(bytes)?;
+        Some(Self { token: Secret::new(str::from_utf8(rest).ok()?.to_owned()), facts, expires_at })
+    }
+}
+
+fn pack(facts: &Facts, secret: &[u8]) -> SecretBytes {
+    let facts = serde_json::to_vec(facts).unwrap_or_default();
+    let mut out = Vec::with_capacity(4 + facts.len() + secret.len());
+    out.extend_from_slice(&u32::try_from(facts.len()).unwrap_or(u32::MAX).to_be_bytes());
+    out.extend_from_slice(&facts);
+    out.extend_from_slice(secret);
+    Secret::new(out)
+}
+
+fn unpack(bytes: &[u8]) -> Option<(Facts, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (facts, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    Some((serde_json::from_slice(facts).ok()?, rest))
+}
