@@ -3,6 +3,8 @@
 // another suite.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import { createLocalJWKSet, createRemoteJWKSet, decodeJwt, exportJWK, generateKeyPair, jwtVerify, SignJWT } from 'jose';
 import { startBroker } from '../broker.mjs';
@@ -54,6 +56,20 @@ async function trustCi() {
     const all = { iss: issuer, aud: audience, sub: 'repo:acme/shop', repository_id: '74', ref: 'refs/heads/main', iat: now, nbf: now, exp: now + 300, jti: `${Math.random()}`, ...claims };
     return new SignJWT(all).setProtectedHeader({ alg: 'ES256', typ: 'JWT', kid, ...header }).sign(key);
   };
+}
+
+/** A completion webhook of the app; in development plain http on this machine is allowed. */
+async function listen() {
+  const server = createServer();
+  const said = once(server, 'request').then(async ([request, response]) => {
+    let text = '';
+    for await (const chunk of request) text += chunk;
+    response.end();
+    server.close();
+    return { body: JSON.parse(text), bearer: request.headers.authorization?.replace('Bearer ', '') };
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return { url: `http://127.0.0.1:${server.address().port}/hook`, said };
 }
 
 /** A user who has consented to the demo connector. */
@@ -333,26 +349,33 @@ const CASES = {
 
   async '31 authorize-complete-redirect'() {
     const alice = somebody();
-    const { url, verifier } = (await broker.authorize(HELLO, alice, { returnUrl: `${RETURN}?keep=1` })).is(200).body;
+    const { url, request, verifier } = (await broker.authorize(HELLO, alice, { returnUrl: `${RETURN}?keep=1` })).is(200).body;
     const state = async () => (await broker.api('GET', `/v1/connect/result/${verifier}`)).is(200).body.status;
     assert.equal(await state(), 'pending');
     const end = await new Visitor().consent(url, RETURN);
-    assert.equal(new URL(end.url).searchParams.get('keep'), '1', end.url);
-    assert.equal(new URL(end.url).searchParams.get('code'), null, 'the provider’s code stays here');
+    const told = Object.fromEntries(new URL(end.url).searchParams);
+    assert.deepEqual(told, { keep: '1', request, status: 'success' }, 'and nothing of the provider’s');
     const { token } = (await broker.token(HELLO, alice)).is(200).body;
     const me = await fetch(`${broker.url}/demo/api/me`, { headers: { authorization: `Bearer ${token}` } });
     assert.equal((await me.json()).type, 'person', 'the provider knows the person by this token');
     assert.equal(await state(), 'success');
   },
 
-  async '32 denied: the token still needs consent, and the result says canceled'() {
-    for (const answers of [['deny'], ['allow', 'deny']]) {
+  async '32 authorize-webhook-on-failure'() {
+    for (const [answers, status] of [[['deny'], 'canceled'], [['allow', 'deny'], 'canceled'], [['allow'], 'success']]) {
       const alice = somebody();
-      const { url, verifier } = (await broker.authorize(HELLO, alice, { returnUrl: RETURN })).is(200).body;
-      await new Visitor().consent(url, RETURN, answers);
-      (await broker.token(HELLO, alice)).is(422, 'user_authorization_required');
-      const { status } = (await broker.api('GET', `/v1/connect/result/${verifier}`)).is(200).body;
-      assert.equal(status, 'canceled', `after ${answers}`);
+      const hook = await listen();
+      const { url, request, verifier } = (await broker.authorize(HELLO, alice, { returnUrl: RETURN, webhook: hook.url })).is(200).body;
+      const end = await new Visitor().consent(url, RETURN, answers);
+      assert.equal(new URL(end.url).searchParams.get('status'), status, `after ${answers}`);
+      assert.equal((await broker.api('GET', `/v1/connect/result/${verifier}`)).is(200).body.status, status);
+      const said = await hook.said;
+      assert.deepEqual(said.body, { request, status, connector: { id: hello.id, uid: HELLO } });
+      const keySet = createRemoteJWKSet(new URL(`${broker.url}/.well-known/jwks`));
+      const { payload } = await jwtVerify(said.bearer, keySet, { audience: hook.url });
+      assert.equal(payload.project_id, dev.projectId);
+      const answer = await broker.token(HELLO, alice);
+      assert.equal(answer.code ?? 'token', status === 'success' ? 'token' : 'user_authorization_required');
     }
   },
 
@@ -363,10 +386,11 @@ const CASES = {
     await visitor.consent(url, RETURN);
     const callback = visitor.trail.find((address) => new URL(address).pathname.startsWith('/callback'));
     const grants = (await broker.grants(HELLO)).is(200).body.grants.length;
-    for (const address of [url, callback]) {
-      const page = await visitor.ask(address);
-      assert.ok(page.status >= 400 && !page.decision('allow'), `${address}: ${page.status}`);
-    }
+    const page = await visitor.ask(url);
+    assert.ok(page.status === 410 && !page.decision('allow'), `${page.status}\n${page.text}`);
+    // A browser that is reloaded at the callback ends where it ended before.
+    assert.ok((await visitor.open(callback, RETURN)).url.startsWith(RETURN));
+    assert.equal((await new Visitor().open(callback, RETURN)).status, 403, 'in another browser');
     assert.equal((await broker.grants(HELLO)).is(200).body.grants.length, grants);
     (await broker.token(HELLO, alice)).is(200);
   },
@@ -393,6 +417,22 @@ const CASES = {
     assert.ok(body.clients.some((connector) => connector.uid === HELLO));
   },
 
+  async '39 list-include-projects'() {
+    const { clients } = (await broker.api('GET', '/v1/connect/connectors?include=projects&limit=100')).is(200).body;
+    const { items, hasMore } = clients.find((connector) => connector.uid === HELLO).includes.projects;
+    assert.deepEqual([items[0].project.id, items[0].project.name, hasMore], [dev.projectId, dev.projectName, false]);
+  },
+
+  async '40 list-filters'() {
+    const made = [await broker.connector(oauth({ service: 'filter.example.test', name: 'Needle' })), await broker.connector(apiKey('k', { service: 'filter.example.test' }))];
+    const list = async (query) => (await broker.api('GET', `/v1/connect/connectors?limit=100&${query}`)).is(200).body.clients.map((connector) => connector.id).sort();
+    const both = made.map((connector) => connector.id).sort();
+    assert.deepEqual(await list('service=filter.example.test'), both);
+    assert.deepEqual(await list('service=filter.example.test,demo&type=oauth'), [made[0].id, hello.id].sort());
+    assert.deepEqual(await list('service=filter.example.test&type=oauth,api-key&search=needle'), [made[0].id]);
+    assert.deepEqual(await list(`service=filter.example.test&projectId=${other.id}`), []);
+  },
+
   async '41 list-paging'() {
     const seen = [];
     for (let cursor = ''; cursor !== undefined; ) {
@@ -404,6 +444,20 @@ const CASES = {
     const all = (await broker.api('GET', '/v1/connect/connectors?limit=100')).is(200).body.clients.map((connector) => connector.uid);
     assert.deepEqual(seen, all);
     assert.equal(new Set(seen).size, seen.length);
+  },
+
+  async '42 list-v2-shape'() {
+    const { body } = (await broker.api('GET', '/v2/connect/connectors?limit=1')).is(200);
+    assert.equal(body.connectors.length, 1);
+    assert.equal(typeof body.pagination.next, 'string');
+    assert.equal((await broker.api('GET', '/v2/connect/connectors?limit=100')).is(200).body.pagination.next, null);
+  },
+
+  async '43 create-managed-direct'() {
+    const json = { service: 'demo', name: 'second', projectId: dev.projectId, triggers: { enabled: false }, request_code: 'c' };
+    const made = (await broker.api('POST', `/v1/connect/connectors/managed?autoinstall=true&teamId=${dev.teamId}`, { json })).is(201).body;
+    assert.equal(made.uid, 'demo/second');
+    (await broker.token(made.id, APP)).is(200);
   },
 
   async '48 create-data-oauth'() {
@@ -426,7 +480,6 @@ const CASES = {
 
   async '51 create-bad-service-not-404'() {
     const bad = [
-      oauth({ service: '' }),
       oauth({ type: 'martian' }),
       oauth({ uid: 'managed' }),
       oauth({ uid: 'vc/x' }),
@@ -450,6 +503,14 @@ const CASES = {
   async '52 create-environments-without-project'() {
     const { projectId, ...rest } = oauth({ environments: ['production'] });
     assert.equal((await broker.api('POST', '/v1/connect/connectors', { json: rest })).status, 400);
+  },
+
+  async '53 patch-branding'() {
+    const made = await broker.connector(oauth());
+    const json = { backgroundColor: '#102030', accentColor: '#FF0066' };
+    const { body } = (await broker.api('PATCH', connectorPath(made.id), { json })).is(200);
+    assert.deepEqual([body.id, body.backgroundColor, body.accentColor], [made.id, '#102030', '#FF0066']);
+    (await broker.api('PATCH', connectorPath(made.id), { json: { accentColor: 'red' } })).is(400, 'invalid_request');
   },
 
   async '55 attach-upsert'() {
