@@ -1,1 +1,35 @@
-//! HTTP for programs: one file per resource, callers, problems, listener and limits
+//! HTTP for programs: the contract of the official Vercel Connect clients, and Carnet's own management surface.
+//!
+//! One file per resource. A handler extracts, calls one verb of the engine and answers; it decides nothing. Every
+//! answer has the request's identifier in `x-request-id`, is never stored by anybody on the way, and says what went
+//! wrong in the envelope `{"error":{"code","message",…}}`.
+//!
+//! [`serve`] is the listener: it closes connections that do not finish their headers, bounds how many there are, and
+//! stops gracefully.
+
+mod access_tokens;
+mod audit;
+mod authorize;
+mod body;
+mod call;
+mod connectors;
+mod grants;
+mod health;
+mod installations;
+mod issuers;
+mod links;
+mod listener;
+mod platform;
+mod problem;
+mod projects;
+mod query;
+mod request_id;
+mod router;
+mod services;
+mod token;
+mod well_known;
+
+pub use listener::{Limits, serve};
+pub use problem::Problem;
+pub use request_id::RequestId;
+pub use router::{frame, router};

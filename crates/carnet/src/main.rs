@@ -1,1 +1,16 @@
-fn main() {}
+//! The `carnet` binary: the command line, and the server that two of its commands start.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod config;
+mod dev;
+mod serve;
+mod server;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let servers = cli::Servers { dev: dev::run, serve: serve::run };
+    cli::run(std::env::args_os(), cli::Surroundings::from_process(), servers)
+}

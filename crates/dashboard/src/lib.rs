@@ -22,6 +22,7 @@ mod leaving;
 mod paste_key;
 mod permission;
 mod request;
+mod routes;
 mod setup;
 
 pub use assets::{Asset, asset};
@@ -38,4 +39,5 @@ pub use leaving::Leaving;
 pub use paste_key::{KeyRefused, PasteKey};
 pub use permission::{Permission, Words};
 pub use request::{Request, Stage, Whose};
+pub use routes::router;
 pub use setup::{Entry, Setup, SetupDone};

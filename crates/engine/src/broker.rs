@@ -104,6 +104,16 @@ impl Broker {
         !self.inner.stop.is_cancelled() && self.inner.db.refresh_revision().await.is_ok()
     }
 
+    /// Runs the server itself: not waited for by [`Broker::shut_down`], which comes after it.
+    pub fn spawn<F>(&self, work: F) -> tokio::task::JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        #[expect(clippy::disallowed_methods, reason = "the caller waits for it before it shuts the broker down")]
+        tokio::spawn(work)
+    }
+
     /// Runs `work` to its end, whatever becomes of the caller. Shutdown waits for it.
     pub(crate) fn track<F>(&self, work: F) -> tokio::task::JoinHandle<F::Output>
     where

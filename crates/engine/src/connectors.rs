@@ -384,6 +384,14 @@ fn view(connector: Connector) -> ConnectorView {
     ConnectorView { connector, abilities, projects: None }
 }
 
+impl ConnectorView {
+    /// The service in words, as far as it is known.
+    pub fn service_name(&self) -> &str {
+        let definition = carnet_providers::catalog::service(&self.connector.service);
+        definition.map_or(&self.connector.name, |definition| &definition.name)
+    }
+}
+
 impl Entry {
     /// As it may be seen.
     pub(crate) fn view(&self) -> ConnectorView {

@@ -6,6 +6,7 @@
 //! result and the audit event are one write.
 
 mod callback;
+mod completion;
 mod page;
 mod request;
 

@@ -33,6 +33,7 @@ mod recover;
 mod refresh;
 mod revoke;
 mod sealing;
+mod services;
 mod setup;
 mod start;
 
@@ -51,7 +52,7 @@ pub use issue::{Issued, TokenAsk};
 pub use own_issuer::IdentityToken;
 pub use revoke::Revoked;
 pub use setup::{FirstOwner, SetUp};
-pub use start::StartError;
+pub use start::{Root, StartError};
 
 pub use carnet_store::installations::Installation;
 pub use carnet_store::issuers::IssuerRow;

@@ -10,6 +10,7 @@ use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
 use carnet_model::{Code, Environment, Fault, Id, Slug, Time, kind};
 use carnet_store::keys::{self, SigningKeyRow};
+use carnet_store::people::Team;
 use carnet_store::projects::Project;
 use carnet_store::{DbError, Write, projects};
 use serde_json::{Value, json};
@@ -194,37 +195,61 @@ impl Broker {
         audience: Option<&str>,
         request: Id<kind::Request>,
     ) -> Result<IdentityToken, Fault> {
-        let inner = &self.inner;
         let team = self.team(caller.team()).await?;
-        let now = inner.env.now();
-        let issuer = inner.settings.issuer_of(&team.slug);
         if audience.is_some_and(|text| text.is_empty() || text.len() > 512 || text.chars().any(char::is_control)) {
             return Err(Fault::new(Code::InvalidRequest, "audience has 1 to 512 characters and no control character."));
         }
-        let token_id = inner.env.id::<kind::Token>();
+        let audience = audience.map_or_else(|| self.inner.settings.issuer_of(&team.slug), str::to_owned);
+        let event = AuditEvent::of(caller, self.inner.env.now(), Action::IdentityIssue, Some(request))
+            .on(project.id)
+            .with("environment", runtime.environment().to_string())
+            .with("audience", audience.clone());
+        self.record(event).await?;
+        self.sign_identity(&team, project, runtime, &audience, LIFE)
+    }
+
+    /// Signs an identity token. Whoever calls this has recorded why.
+    pub(crate) fn sign_identity(
+        &self,
+        team: &Team,
+        project: &Project,
+        runtime: Runtime,
+        audience: &str,
+        life: Duration,
+    ) -> Result<IdentityToken, Fault> {
+        let inner = &self.inner;
+        let now = inner.env.now();
         let claims = IdentityClaims {
-            audience: audience.map_or_else(|| issuer.clone(), str::to_owned),
-            issuer,
-            team: TeamName { id: team.id, slug: team.slug },
+            issuer: inner.settings.issuer_of(&team.slug),
+            audience: audience.to_owned(),
+            team: TeamName { id: team.id, slug: team.slug.clone() },
             project: ProjectName { id: project.id, name: project.name.clone() },
             runtime,
             issued_at: now,
-            life: LIFE,
-            token_id: token_id.to_string(),
+            life,
+            token_id: inner.env.id::<kind::Token>().to_string(),
         };
-        let event = AuditEvent::of(caller, now, Action::IdentityIssue, Some(request))
-            .on(project.id)
-            .with("environment", claims.runtime.environment().to_string())
-            .with("audience", claims.audience.clone())
-            .with("tokenId", claims.token_id.clone());
-        self.record(event).await?;
         let published = inner.issuer.now();
         let schedule: Vec<_> = published.signing.iter().map(|(key, _)| key.clone()).collect();
         let kid = rotation::signing(&schedule, now).map(|key| key.kid.clone());
         let key = published.signing.iter().find(|(key, _)| Some(&key.kid) == kid.as_ref());
         let (_, key) = key.ok_or_else(|| faults::internal(BadKeys("none is active")))?;
         let token = key.sign("JWT", &claims.to_map()).map_err(faults::internal)?;
-        Ok(IdentityToken { token: token.into(), expires_at: now.plus(LIFE) })
+        Ok(IdentityToken { token: token.into(), expires_at: now.plus(life) })
+    }
+
+    /// An environment as identity tokens name it.
+    pub(crate) async fn runtime_of(&self, team: Id<kind::Team>, environment: Environment) -> Result<Runtime, Fault> {
+        Ok(match environment {
+            Environment::Production => Runtime::Production,
+            Environment::Preview => Runtime::Preview,
+            Environment::Development => Runtime::Development { user: None },
+            Environment::Custom(id) => {
+                let found = projects::environment(&self.inner.db, team, id).await.map_err(faults::store)?;
+                let found = found.ok_or_else(|| faults::not_found("environment", &id.to_string()))?;
+                Runtime::custom(id, found.slug).map_err(faults::internal)?
+            }
+        })
     }
 
     /// What the caller's project is called and where it runs, for `env pull`.

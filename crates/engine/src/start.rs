@@ -5,10 +5,12 @@ use std::sync::Arc;
 use carnet_egress::{Egress, Policy, SetupError};
 use carnet_identity::{KeyDirectory, Remembered};
 use carnet_model::audit::{Action, AuditEvent};
-use carnet_model::{Env, Fault, Id, kind};
+use carnet_model::{Env, Fault, Id, SecretString, kind};
 use carnet_store::keys::KeyRow;
 use carnet_store::{Db, DbError, Location, OpenError, Write, deployment, keys};
-use carnet_vault::{CreateError, Key, KeyId, KeyRole, Keyring, RootKey, UnlockError, WrappedKey};
+use carnet_vault::{
+    Cost, CreateError, Key, KeyId, KeyRole, Keyring, PassphraseError, PassphraseKey, RootKey, UnlockError, WrappedKey,
+};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,6 +19,14 @@ use crate::broker::{Broker, Inner, Settings};
 use crate::cache::TokenCache;
 use crate::directory::Directory;
 use crate::own_issuer::OwnIssuer;
+
+/// What the root key is wrapped by.
+pub enum Root {
+    /// A provider that is ready: a key file.
+    Key(Box<dyn RootKey>),
+    /// A passphrase, stretched with the parameters that are stored beside what it wraps.
+    Passphrase(SecretString),
+}
 
 /// Why a deployment does not start.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +43,9 @@ pub enum StartError {
     /// The keys do not open with this root-key provider.
     #[error(transparent)]
     Unlock(#[from] UnlockError),
+    /// The passphrase makes no key.
+    #[error(transparent)]
+    Passphrase(#[from] PassphraseError),
     /// A stored key row is damaged.
     #[error("a row of the table keys is damaged; restore a backup")]
     Damaged,
@@ -49,7 +62,7 @@ impl Broker {
     pub async fn open(
         settings: Settings,
         location: &Location,
-        root: &dyn RootKey,
+        root: Root,
         policy: Policy,
         env: Env,
     ) -> Result<Self, StartError> {
@@ -90,11 +103,16 @@ impl Broker {
     }
 }
 
-async fn unlock(db: &Db, root: &dyn RootKey, env: &Env) -> Result<(Id<kind::Deployment>, Keyring), StartError> {
+async fn unlock(db: &Db, root: Root, env: &Env) -> Result<(Id<kind::Deployment>, Keyring), StartError> {
     // Twice, because another node may make the deployment at the same moment.
     for _ in 0..2 {
+        let stored_rows = keys::all(db).await?;
+        let root: &dyn RootKey = match &root {
+            Root::Key(key) => key.as_ref(),
+            Root::Passphrase(passphrase) => &stretched(passphrase, &stored_rows, env).await?,
+        };
         if let Some(deployment) = deployment::find(db).await? {
-            let rows = keys::all(db).await?.into_iter().map(wrapped).collect::<Option<Vec<_>>>();
+            let rows = stored_rows.into_iter().map(wrapped).collect::<Option<Vec<_>>>();
             let keyring = Keyring::unlock(deployment, root, rows.ok_or(StartError::Damaged)?).await?;
             return Ok((deployment, keyring));
         }
@@ -112,6 +130,21 @@ async fn unlock(db: &Db, root: &dyn RootKey, env: &Env) -> Result<(Id<kind::Depl
         }
     }
     Err(StartError::Damaged)
+}
+
+/// The key of a passphrase: with the stored parameters, or with new ones for a new deployment. Stretching takes about
+/// a second and 256 MiB, away from the threads that serve.
+async fn stretched(passphrase: &SecretString, rows: &[KeyRow], env: &Env) -> Result<PassphraseKey, StartError> {
+    let wrapped = rows.iter().find(|row| row.wrapped_by == PassphraseKey::LABEL).map(|row| row.wrapped.clone());
+    let (passphrase, env) = (passphrase.duplicate(), env.clone());
+    let work = tokio::task::spawn_blocking(move || match wrapped {
+        Some(wrapped) => {
+            let parameters = PassphraseKey::parameters(&wrapped).map_err(|_| StartError::Damaged)?;
+            Ok(PassphraseKey::open(parameters, &passphrase)?)
+        }
+        None => Ok(PassphraseKey::create(&env, &passphrase, Cost::DEFAULT)?),
+    });
+    work.await.map_err(|_| StartError::Damaged)?
 }
 
 fn wrapped(row: KeyRow) -> Option<WrappedKey> {

@@ -7,7 +7,6 @@
 //! What is promised: a value of one of these types is well-formed. What is not: that it exists in any store.
 
 pub mod access;
-mod api_key;
 pub mod audit;
 pub mod caller;
 pub mod connector;
@@ -23,7 +22,6 @@ mod time;
 mod token_format;
 mod uid;
 
-pub use api_key::{ApiKeyValue, InvalidLabel};
 pub use env::{Clock, Env, OsRandom, Random, SystemClock};
 pub use environment::{Environment, InvalidEnvironment, InvalidSlug, Slug};
 pub use fault::{Code, Fault, Next};

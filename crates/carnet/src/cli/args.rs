@@ -133,7 +133,7 @@ pub(crate) struct ConnectorArgs {
 #[derive(Debug, Default, Args)]
 pub(crate) struct DevArgs {
     /// Where to keep everything
-    #[arg(long, value_name = "DIR", default_value = ".carnet", conflicts_with = "memory")]
+    #[arg(long, value_name = "DIR", default_value = ".carnet")]
     pub(crate) data: PathBuf,
     /// The port on the loopback interface
     #[arg(long, value_name = "N", default_value_t = 7070)]
@@ -144,6 +144,9 @@ pub(crate) struct DevArgs {
     /// Keep nothing after the end
     #[arg(long)]
     pub(crate) memory: bool,
+    /// Keep everything in this PostgreSQL database instead: postgres://…
+    #[arg(long, value_name = "URL", conflicts_with = "memory")]
+    pub(crate) database_url: Option<String>,
     /// Send what would go to one origin to another: https://slack.com=http://127.0.0.1:9411
     #[arg(long, value_name = "A=B")]
     pub(crate) provider_origin: Vec<String>,

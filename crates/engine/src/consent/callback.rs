@@ -135,6 +135,7 @@ impl Broker {
         let broker = self.clone();
         let work = self.track(async move {
             let kind = broker.exchange(&consent, &entry, &back, &kept).await?;
+            broker.announce(&consent, &entry, remembered.webhook.as_deref(), &kind);
             broker.ending(&consent, &entry, &remembered, kind).await
         });
         work.await.map_err(|error| ConsentEnd::Fault(faults::internal(error)))?

@@ -112,7 +112,7 @@ impl Broker {
         let remembered = remembered(consent)?;
         let scopes = wanted_scopes(&remembered, entry);
         let state = SecretString::new(String::new());
-        let kind = match self.begin(consent, entry, &remembered, &state)? {
+        let kind = match self.begin(entry, &remembered, &state)? {
             Step::Redirect { mut url, .. } => {
                 url.set_query(None);
                 PageKind::Provider(url)
@@ -197,7 +197,7 @@ impl Broker {
     ) -> Result<Url, ConsentEnd> {
         let inner = &self.inner;
         let state = SecretString::new(hex(&inner.env.bytes::<32>()));
-        let Step::Redirect { url, kept } = self.begin(consent, entry, remembered, &state)? else {
+        let Step::Redirect { url, kept } = self.begin(entry, remembered, &state)? else {
             return Err(ConsentEnd::Unknown);
         };
         let sealed = inner
@@ -236,7 +236,10 @@ impl Broker {
         let write =
             Write::new().step(consents::finish_pending(consent.id, &result, now)).event(&inner.env, &event);
         match inner.db.write(write).await {
-            Ok(_) => self.ending(consent, entry, remembered, EndingKind::Canceled).await,
+            Ok(_) => {
+                self.announce(consent, entry, remembered.webhook.as_deref(), &EndingKind::Canceled);
+                self.ending(consent, entry, remembered, EndingKind::Canceled).await
+            }
             Err(DbError::Unmet(_)) => Err(self.why_ended(consent.id).await),
             Err(error) => Err(error.into()),
         }
@@ -245,7 +248,6 @@ impl Broker {
     /// The driver's first step.
     fn begin(
         &self,
-        consent: &Consent,
         entry: &Arc<Entry>,
         remembered: &Remembered,
         state: &SecretString,
@@ -268,7 +270,6 @@ impl Broker {
             additional_params: remembered.additional_params.clone(),
             ..ConsentAsk::new(state)
         };
-        let _ = consent;
         entry
             .driver()
             .begin(&at, &ask)

@@ -28,6 +28,8 @@ pub struct AuthorizeAsk {
     pub token: TokenAsk,
     /// Where the browser goes afterwards.
     pub return_url: Option<String>,
+    /// Told when it is over, whatever the outcome.
+    pub webhook: Option<String>,
     /// Whether the person should compare a code.
     pub device_code: bool,
     /// How long the request can be used, in milliseconds: a minute to an hour.
@@ -90,6 +92,7 @@ pub(super) struct Remembered {
     pub(super) prompt: Option<String>,
     pub(super) additional_params: BTreeMap<String, String>,
     pub(super) return_url: Option<String>,
+    pub(super) webhook: Option<String>,
     pub(super) device_code: Option<String>,
 }
 
@@ -134,6 +137,7 @@ impl Broker {
         }
         let wanted = ask.token.wanted(caller, &entry, &subject)?;
         let return_url = ask.return_url.as_deref().map(return_url).transpose()?;
+        let webhook = ask.webhook.as_deref().map(|text| self.completion_url(caller, text)).transpose()?;
         check_parameters(ask)?;
         let life = match ask.expires_in {
             None => LIFE,
@@ -156,6 +160,7 @@ impl Broker {
             prompt: ask.prompt.clone(),
             additional_params: ask.additional_params.clone(),
             return_url: return_url.map(String::from),
+            webhook: webhook.map(String::from),
             device_code: device_code.clone(),
         };
         let Wanted { place, .. } = &wanted;

@@ -6,7 +6,7 @@
 use carnet_egress::Purpose;
 use carnet_model::connector::Connector;
 use carnet_model::grant::{Cause, Rotation};
-use carnet_model::{InvalidLabel, Scopes, SecretString, SubjectKind, Time};
+use carnet_model::{Scopes, SecretString, SubjectKind, Time};
 use serde_json::{Map, Value};
 
 use crate::driver::ability::{Abilities, TokenAbilities};
@@ -165,7 +165,7 @@ impl Settings {
             let label = value.text("scope")?;
             let is_scope = label.as_ref().is_none_or(|label| label != "*" && Scopes::parse([label]).is_ok());
             if !is_scope || described.iter().any(|other| other.label == label) {
-                return Err(value.bad("scope", InvalidLabel.to_string()));
+                return Err(value.bad("scope", UNFIT_LABEL));
             }
             let millis = value.number("expiresAt")?;
             let expires_at =
@@ -266,3 +266,6 @@ fn no_people() -> DriverError {
 fn pointer(place: usize) -> String {
     format!("/values/{place}/value")
 }
+
+/// What is wrong with a label that could not be asked for, or not be told apart.
+const UNFIT_LABEL: &str = "is a scope name, and no two values have the same one";

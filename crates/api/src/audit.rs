@@ -1,0 +1,61 @@
+//! The audit log of the caller's team.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use carnet_engine::{AuditQuery, Broker};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::call::Call;
+use crate::problem::Problem;
+use crate::query::Query;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ListParams {
+    limit: Option<u32>,
+    before: Option<i64>,
+    after: Option<i64>,
+    action: Option<String>,
+    target: Option<String>,
+    connector: Option<String>,
+    outcome: Option<String>,
+}
+
+pub(crate) async fn list(
+    State(broker): State<Broker>,
+    call: Call,
+    Query(params): Query<ListParams>,
+) -> Result<Answer<Value>, Problem> {
+    let target = match params.connector {
+        // Events name a connector by its identifier, people by its UID.
+        Some(name) => Some(broker.connector(&call.caller, &name, call.request).await?.connector.id.to_string()),
+        None => params.target,
+    };
+    let query = AuditQuery {
+        before: params.before,
+        after: params.after,
+        action: params.action,
+        target,
+        outcome: params.outcome,
+        limit: params.limit,
+    };
+    let page = broker.audit_events(&call.caller, &query).await?;
+    let events: Vec<Value> = page
+        .events
+        .iter()
+        .map(|event| {
+            json!({
+                "seq": event.seq,
+                "at": event.at,
+                "actor": event.actor,
+                "action": event.action,
+                "target": event.target,
+                "outcome": event.outcome,
+                "requestId": event.request,
+                "detail": event.detail,
+            })
+        })
+        .collect();
+    Ok(Answer(json!({"events": events, "next": page.next})))
+}

@@ -1,0 +1,99 @@
+//! `POST /v1/connect/authorize/{connector}` and `GET /v1/connect/result/{verifier}`.
+
+use std::collections::BTreeMap;
+
+use axum::Json as Answer;
+use axum::extract::{Path, State};
+use carnet_engine::{AuthorizeAsk, Broker, Progress};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::body::Json;
+use crate::call::Call;
+use crate::problem::Problem;
+use crate::token::{TokenBody, millis};
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct AuthorizeBody {
+    subject: Option<Value>,
+    installation_id: Option<String>,
+    audience: Option<Vec<String>>,
+    scopes: Option<Vec<String>>,
+    resources: Option<Vec<String>>,
+    authorization_details: Option<Vec<Value>>,
+    validity_buffer_ms: Option<f64>,
+    return_url: Option<String>,
+    webhook: Option<String>,
+    device_code: Option<bool>,
+    expires_in_ms: Option<f64>,
+    prompt: Option<String>,
+    additional_params: Option<BTreeMap<String, String>>,
+}
+
+pub(crate) async fn start(
+    State(broker): State<Broker>,
+    Path(connector): Path<String>,
+    call: Call,
+    Json(body): Json<AuthorizeBody>,
+) -> Result<Answer<Value>, Problem> {
+    let token = TokenBody {
+        subject: body.subject,
+        installation_id: body.installation_id,
+        audience: body.audience,
+        scopes: body.scopes,
+        resources: body.resources,
+        authorization_details: body.authorization_details,
+        validity_buffer_ms: body.validity_buffer_ms,
+    };
+    let ask = AuthorizeAsk {
+        token: token.ask(connector)?,
+        return_url: body.return_url,
+        webhook: body.webhook,
+        device_code: body.device_code.unwrap_or(false),
+        expires_in: body.expires_in_ms.map(millis).transpose()?,
+        prompt: body.prompt,
+        additional_params: body.additional_params.unwrap_or_default(),
+    };
+    let started = broker.start_authorization(&call.caller, &ask, call.request).await?;
+    let connector = &started.connector.connector;
+    let mut out = json!({
+        "url": started.url.as_str(),
+        "request": started.request,
+        "verifier": started.verifier.expose(),
+        "expiresAt": started.expires_at,
+        "connector": {
+            "id": connector.id,
+            "uid": connector.uid,
+            "type": connector.r#type,
+            "name": connector.name,
+            "displayName": connector.name,
+            "service": connector.service,
+            "serviceName": started.connector.service_name(),
+        },
+    });
+    if let (Some(code), Some(out)) = (started.device_code, out.as_object_mut()) {
+        out.insert("deviceCode".to_owned(), code.into());
+    }
+    Ok(Answer(out))
+}
+
+pub(crate) async fn result(
+    State(broker): State<Broker>,
+    Path(verifier): Path<String>,
+    call: Call,
+) -> Result<Answer<Value>, Problem> {
+    let progress = broker.authorization_result(&call.caller, &verifier).await?;
+    Ok(Answer(match progress {
+        Progress::Pending => json!({"status": "pending"}),
+        Progress::Success { connector, installation } => {
+            let mut data = json!({"clientId": connector});
+            if let (Some(id), Some(data)) = (installation, data.as_object_mut()) {
+                data.insert("installationId".to_owned(), id.to_string().into());
+            }
+            json!({"status": "success", "data": data})
+        }
+        Progress::Canceled => json!({"status": "canceled"}),
+        Progress::Error { code, message } => json!({"status": "error", "error": {"code": code, "message": message}}),
+    }))
+}

@@ -1,0 +1,69 @@
+//! Reading a body: bounded in size and time, JSON by its content type, a plain sentence when it is not what was meant.
+
+use std::time::Duration;
+
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use carnet_model::{Code, Fault};
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use crate::problem::Problem;
+
+/// A JSON body. An empty one is `{}`: an official client posts without body and content type.
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let is_json = is_json(request.headers());
+        let bytes = read(request, LIMIT).await?;
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return parse(b"{}");
+        }
+        if !is_json {
+            return Err(Problem(Fault::new(
+                Code::UnsupportedMediaType,
+                "The body is read as JSON and must say so: Content-Type: application/json.",
+            )));
+        }
+        parse(&bytes)
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Json<T>, Problem> {
+    serde_json::from_slice(bytes).map(Json).map_err(|error| {
+        // serde quotes unknown names and wrong values, which may be secrets put in the wrong place; where it is wrong
+        // is enough.
+        let what = match error.classify() {
+            serde_json::error::Category::Data => "has a field that is missing, superfluous or of the wrong type",
+            _ => "is not JSON",
+        };
+        Problem::invalid(format!("The body {what} (line {}, column {}).", error.line(), error.column()))
+    })
+}
+
+/// All of a body, if it is not larger than `limit` and comes in time.
+pub(crate) async fn read(request: Request, limit: usize) -> Result<Bytes, Problem> {
+    let body = Limited::new(request.into_body(), limit);
+    match tokio::time::timeout(DEADLINE, body.collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(Problem(Fault::new(Code::TooLarge, format!("The body is larger than {} KiB.", limit / 1024))))
+        }
+        Ok(Err(_)) => Err(Problem::invalid("The body ends before it is complete.")),
+        Err(_) => Err(Problem::invalid("The body did not arrive in time.")),
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(text) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let media = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"))
+}
+
+/// The largest JSON body: an import or a connector with keys stays far below.
+const LIMIT: usize = 256 * 1024;
+const DEADLINE: Duration = Duration::from_secs(8);

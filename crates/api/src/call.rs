@@ -1,0 +1,57 @@
+//! Who calls: the bearer credential and the team that the request names.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
+use carnet_engine::{Broker, TeamHint};
+use carnet_model::caller::Caller;
+use carnet_model::{Code, Fault, Id, kind};
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use serde::Deserialize;
+
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::request_id::RequestId;
+
+/// A recognised caller and the request it makes. Only the engine makes one.
+pub(crate) struct Call {
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) request: Id<kind::Request>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Team {
+    team_id: Option<String>,
+    slug: Option<String>,
+}
+
+impl<S> FromRequestParts<S> for Call
+where
+    Broker: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let broker = Broker::from_ref(state);
+        let Query(Team { team_id, slug }) = Query::<Team>::of(&parts.uri)?;
+        let hint = TeamHint { id: team_id, slug };
+        let caller = broker.recognise(bearer(parts)?, &hint).await?;
+        let request = parts.extensions.get::<RequestId>().map_or_else(|| broker.request_id(), |id| id.0);
+        Ok(Self { caller, request })
+    }
+}
+
+fn bearer(parts: &Parts) -> Result<Option<&str>, Problem> {
+    let mut values = parts.headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let odd = || Problem(Fault::new(Code::Unauthorized, "The Authorization header is read as: Bearer CREDENTIAL."));
+    if values.next().is_some() {
+        return Err(odd());
+    }
+    let text = value.to_str().map_err(|_| odd())?;
+    let (scheme, credential) = text.split_once(' ').ok_or_else(odd)?;
+    if scheme.eq_ignore_ascii_case("bearer") && !credential.is_empty() { Ok(Some(credential.trim())) } else { Err(odd()) }
+}

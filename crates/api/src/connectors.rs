@@ -1,0 +1,253 @@
+//! Connectors: `/v1/connect/connectors…` and the v2 list.
+
+use axum::Json as Answer;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use carnet_engine::{Broker, ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk};
+use carnet_model::connector::Branding;
+use carnet_model::{Code, Fault, SubjectKind};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::body::Json;
+use crate::call::Call;
+use crate::problem::Problem;
+use crate::query::{Query, comma_list};
+
+/// The body of a create: what the official CLI sends, and what the documentation says. Members about triggers are read
+/// so that their form is checked; asking for triggers is refused where there are none.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct CreateBody {
+    service: Option<String>,
+    r#type: Option<String>,
+    name: Option<String>,
+    uid: Option<String>,
+    data: Option<Map<String, Value>>,
+    project_id: Option<String>,
+    environments: Option<Vec<String>>,
+    triggers: Option<Value>,
+    events: Option<Vec<String>>,
+    trigger_destination: Option<Map<String, Value>>,
+    icon: Option<String>,
+    background_color: Option<String>,
+    accent_color: Option<String>,
+    connection_method: Option<String>,
+    target: Option<String>,
+    params: Option<Map<String, Value>>,
+    #[serde(rename = "request_code")]
+    request_code: Option<String>,
+}
+
+impl CreateBody {
+    fn ask(self, managed: bool) -> Result<NewConnectorAsk, Problem> {
+        let on = match &self.triggers {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(on)) => *on,
+            Some(Value::Object(object)) => object.get("enabled").and_then(Value::as_bool).unwrap_or(false),
+            Some(_) => return Err(Problem::invalid("triggers is true, false or an object with enabled.")),
+        };
+        if on {
+            return Err(refused("triggers", "Connectors of this type receive no provider events."));
+        }
+        if self.params.as_ref().is_some_and(|params| !params.is_empty()) {
+            return Err(refused("params", "This service has no template fields; put its configuration into data."));
+        }
+        let service = self.service.filter(|text| !text.trim().is_empty());
+        let service = service.or_else(|| self.r#type.clone().filter(|_| self.data.is_some()));
+        let Some(service) = service else {
+            return Err(Problem(
+                Fault::new(Code::InvalidRequest, "Name the service: a short name or the address of a server.")
+                    .with("field", "service"),
+            ));
+        };
+        // Read so that they are known; these services have one method and one target each.
+        let (_, _, _) = (self.connection_method, self.target, self.request_code);
+        let (_, _) = (self.events, self.trigger_destination);
+        Ok(NewConnectorAsk {
+            service,
+            name: self.name,
+            uid: self.uid,
+            r#type: self.r#type,
+            data: self.data.unwrap_or_default(),
+            managed,
+            project: self.project_id,
+            environments: self.environments,
+            branding: Branding {
+                icon: self.icon,
+                background_color: self.background_color,
+                accent_color: self.accent_color,
+            },
+        })
+    }
+}
+
+fn refused(field: &str, why: &str) -> Problem {
+    Problem(Fault::new(Code::InvalidRequest, why).with("field", field))
+}
+
+pub(crate) async fn create(
+    State(broker): State<Broker>,
+    call: Call,
+    Json(body): Json<CreateBody>,
+) -> Result<(StatusCode, Answer<Value>), Problem> {
+    let created = broker.create_connector(&call.caller, body.ask(false)?, call.request).await?;
+    Ok((StatusCode::CREATED, Answer(connector(&created))))
+}
+
+pub(crate) async fn create_managed(
+    State(broker): State<Broker>,
+    call: Call,
+    Json(body): Json<CreateBody>,
+) -> Result<(StatusCode, Answer<Value>), Problem> {
+    let created = broker.create_connector(&call.caller, body.ask(true)?, call.request).await?;
+    Ok((StatusCode::CREATED, Answer(connector(&created))))
+}
+
+pub(crate) async fn show(
+    State(broker): State<Broker>,
+    Path(name): Path<String>,
+    call: Call,
+) -> Result<Answer<Value>, Problem> {
+    Ok(Answer(connector(&broker.connector(&call.caller, &name, call.request).await?)))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct UpdateBody {
+    name: Option<String>,
+    data: Option<Map<String, Value>>,
+    icon: Option<String>,
+    background_color: Option<String>,
+    accent_color: Option<String>,
+}
+
+pub(crate) async fn update(
+    State(broker): State<Broker>,
+    Path(name): Path<String>,
+    call: Call,
+    Json(body): Json<UpdateBody>,
+) -> Result<Answer<Value>, Problem> {
+    let UpdateBody { name: new_name, data, icon, background_color, accent_color } = body;
+    let change = ConnectorChange { name: new_name, data, icon, background_color, accent_color };
+    Ok(Answer(connector(&broker.update_connector(&call.caller, &name, change, call.request).await?)))
+}
+
+/// 204 without a content type: an official client tries to read anything that has one.
+pub(crate) async fn remove(
+    State(broker): State<Broker>,
+    Path(name): Path<String>,
+    call: Call,
+) -> Result<Response, Problem> {
+    broker.delete_connector(&call.caller, &name, call.request).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ListParams {
+    limit: Option<u32>,
+    cursor: Option<String>,
+    include: Option<String>,
+    project_id: Option<String>,
+    r#type: Option<String>,
+    service: Option<String>,
+    search: Option<String>,
+}
+
+impl ListParams {
+    fn query(self) -> ListQuery {
+        ListQuery {
+            project: self.project_id,
+            types: comma_list(self.r#type.as_deref()),
+            services: comma_list(self.service.as_deref()),
+            search: self.search,
+            cursor: self.cursor,
+            limit: self.limit,
+            with_projects: comma_list(self.include.as_deref()).iter().any(|part| part == "projects"),
+        }
+    }
+}
+
+pub(crate) async fn list_v1(
+    State(broker): State<Broker>,
+    call: Call,
+    Query(params): Query<ListParams>,
+) -> Result<Answer<Value>, Problem> {
+    let (found, next) = broker.connectors(&call.caller, &params.query()).await?;
+    let mut out = json!({"clients": found.iter().map(connector).collect::<Vec<_>>()});
+    if let (Some(next), Some(out)) = (next, out.as_object_mut()) {
+        out.insert("cursor".to_owned(), next.into());
+    }
+    Ok(Answer(out))
+}
+
+pub(crate) async fn list_v2(
+    State(broker): State<Broker>,
+    call: Call,
+    Query(params): Query<ListParams>,
+) -> Result<Answer<Value>, Problem> {
+    let (found, next) = broker.connectors(&call.caller, &params.query()).await?;
+    let found: Vec<_> = found.iter().map(connector).collect();
+    Ok(Answer(json!({"connectors": found, "pagination": {"next": next}})))
+}
+
+/// The connector object. Never a secret: there is none in a view.
+pub(crate) fn connector(view: &ConnectorView) -> Value {
+    let ConnectorView { connector: c, abilities, projects } = view;
+    let subjects: Vec<&str> = abilities.subjects.iter().map(|kind| kind.as_str()).collect();
+    let mut out = json!({
+        "id": c.id,
+        "uid": c.uid,
+        "name": c.name,
+        "displayName": c.name,
+        "type": c.r#type,
+        "typeName": c.r#type.label(),
+        "service": c.service,
+        "createdAt": c.created_at,
+        "updatedAt": c.updated_at,
+        "createdBy": c.created_by,
+        "updatedBy": c.updated_by,
+        "creationMode": "manual",
+        "supportedSubjectTypes": subjects,
+        "supportsInstallation": abilities.installation,
+        "supportsRevocation": abilities.revocation,
+        "supportsTriggers": false,
+        "supportsIcon": "maybe",
+        "data": c.data,
+    });
+    let Some(object) = out.as_object_mut() else { return out };
+    let mut put = |name: &str, value: Option<Value>| value.map(|value| object.insert(name.to_owned(), value));
+    put("redirectUri", c.redirect_uri.clone().map(Value::from));
+    put("defaultInstallationId", c.default_installation.map(|id| id.to_string().into()));
+    put("icon", c.branding.icon.clone().map(Value::from));
+    put("backgroundColor", c.branding.background_color.clone().map(Value::from));
+    put("accentColor", c.branding.accent_color.clone().map(Value::from));
+    for (name, kind, tokens) in [
+        ("appTokens", SubjectKind::App, &abilities.app),
+        ("userTokens", SubjectKind::User, &abilities.user),
+    ] {
+        put(name, tokens.as_ref().map(|tokens| {
+            let mut value = json!({
+                "crossInstallation": tokens.cross_installation,
+                "supportsRefinement": tokens.refinement,
+                "supportsResources": tokens.resources,
+                "scopes": tokens.scopes,
+                "supportedAuthorizationDetails": tokens.details,
+            });
+            if let (SubjectKind::User, Some(value)) = (kind, value.as_object_mut()) {
+                value.insert("manualCredentialInput".to_owned(), tokens.manual_credential.into());
+            }
+            value
+        }));
+    }
+    put("includes", projects.as_ref().map(|projects| {
+        let items: Vec<Value> = projects
+            .iter()
+            .map(|project| json!({"projectId": project.id, "project": {"id": project.id, "name": project.name}}))
+            .collect();
+        json!({"projects": {"items": items, "hasMore": false}})
+    }));
+    out
+}

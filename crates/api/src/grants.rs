@@ -1,0 +1,64 @@
+//! What is granted at a connector, for its team. Never what is held.
+
+use axum::Json as Answer;
+use axum::extract::{Path, State};
+use carnet_engine::{Broker, GrantView};
+use carnet_model::grant::GrantState;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::call::Call;
+use crate::problem::Problem;
+use crate::query::Query;
+
+fn object(view: &GrantView) -> Value {
+    let grant = &view.grant;
+    let (state, cause) = match &grant.state {
+        GrantState::Active => ("active", None),
+        GrantState::NeedsConsent { cause, .. } => ("needs_consent", Some(cause.as_str())),
+        GrantState::Withdrawn { .. } => ("withdrawn", None),
+    };
+    let mut out = json!({
+        "id": grant.id,
+        "subject": grant.place.subject,
+        "environment": grant.place.environment,
+        "scopes": grant.scopes,
+        "state": state,
+        "refreshable": grant.refreshable,
+        "lastUsedAt": view.last_used_at,
+        "createdAt": grant.created_at,
+        "updatedAt": grant.updated_at,
+    });
+    if let Some(out) = out.as_object_mut() {
+        let mut put = |name: &str, value: Option<Value>| value.map(|value| out.insert(name.to_owned(), value));
+        put("projectId", grant.place.project.map(|id| id.to_string().into()));
+        put("installationId", grant.place.installation.map(|id| id.to_string().into()));
+        put("externalSubject", grant.external_subject.clone().map(Value::from));
+        put("expiresAt", grant.access_expires_at.map(|at| at.millis().into()));
+        put("cause", cause.map(Value::from));
+    }
+    out
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ListParams {
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+pub(crate) async fn list(
+    State(broker): State<Broker>,
+    Path(connector): Path<String>,
+    call: Call,
+    Query(params): Query<ListParams>,
+) -> Result<Answer<Value>, Problem> {
+    let limit = params.limit.unwrap_or(50).clamp(1, 100);
+    let found = broker.grants(&call.caller, &connector, params.cursor.as_deref(), limit).await?;
+    let full = found.len() == usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut out = json!({"grants": found.iter().map(object).collect::<Vec<_>>()});
+    if let (true, Some(last), Some(out)) = (full, found.last(), out.as_object_mut()) {
+        out.insert("cursor".to_owned(), last.grant.id.to_string().into());
+    }
+    Ok(Answer(out))
+}

@@ -1,0 +1,74 @@
+//! Installations of a connector.
+
+use axum::Json as Answer;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use carnet_engine::{Broker, Installation, NewInstallation};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::body::Json;
+use crate::call::Call;
+use crate::problem::Problem;
+
+fn object(installation: &Installation) -> Value {
+    let mut out = json!({
+        "id": installation.id,
+        "connectorId": installation.connector,
+        "createdAt": installation.created_at,
+        "updatedAt": installation.updated_at,
+    });
+    if let Some(out) = out.as_object_mut() {
+        let texts = [
+            ("externalId", &installation.external_id),
+            ("tenantId", &installation.tenant_id),
+            ("name", &installation.name),
+        ];
+        for (name, text) in texts {
+            if let Some(text) = text {
+                out.insert(name.to_owned(), text.clone().into());
+            }
+        }
+    }
+    out
+}
+
+pub(crate) async fn list(
+    State(broker): State<Broker>,
+    Path(connector): Path<String>,
+    call: Call,
+) -> Result<Answer<Value>, Problem> {
+    let found = broker.installations(&call.caller, &connector).await?;
+    Ok(Answer(json!({"installations": found.iter().map(object).collect::<Vec<_>>()})))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct CreateBody {
+    external_id: Option<String>,
+    tenant_id: Option<String>,
+    name: Option<String>,
+    default: Option<bool>,
+}
+
+pub(crate) async fn create(
+    State(broker): State<Broker>,
+    Path(connector): Path<String>,
+    call: Call,
+    Json(body): Json<CreateBody>,
+) -> Result<(StatusCode, Answer<Value>), Problem> {
+    let CreateBody { external_id, tenant_id, name, default } = body;
+    let ask = NewInstallation { external_id, tenant_id, name, default };
+    let made = broker.create_installation(&call.caller, &connector, &ask, call.request).await?;
+    Ok((StatusCode::CREATED, Answer(object(&made))))
+}
+
+pub(crate) async fn remove(
+    State(broker): State<Broker>,
+    Path((connector, installation)): Path<(String, String)>,
+    call: Call,
+) -> Result<Response, Problem> {
+    broker.delete_installation(&call.caller, &connector, &installation, call.request).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

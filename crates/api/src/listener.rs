@@ -1,0 +1,165 @@
+//! The listener: hyper behind our own accept loop, because the stock one lets a connection send headers for ever.
+//!
+//! A connection has ten seconds for the headers of its first request, and ten between requests. There are at most so
+//! many connections, in all and from one address. On shutdown no new connection is taken, and those that are there
+//! finish the request they are in.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::Response;
+use hyper::Request as HyperRequest;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tower::{Service, ServiceExt};
+
+type Request = HyperRequest<Incoming>;
+
+/// How much a listener takes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at once.
+    pub connections: usize,
+    /// Connections at once from one address.
+    pub per_address: usize,
+    /// How long headers may take, and how long a connection may be idle.
+    pub headers: Duration,
+    /// How long shutdown waits for requests to finish.
+    pub patience: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 12_000,
+            per_address: 12_000,
+            headers: Duration::from_secs(8),
+            patience: Duration::from_secs(25),
+        }
+    }
+}
+
+/// Serves `routes` until `stop` ends, then lets what is under way finish.
+pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: impl Future<Output = ()>) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let addresses = Arc::new(Addresses::default());
+    let graceful = GracefulShutdown::new();
+    let tasks = tokio_util::task::TaskTracker::new();
+    let builder = builder(limits);
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let (stream, peer) = tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, mostly: waiting is all that helps.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else { continue };
+        let Some(visitor) = addresses.admit(peer.ip(), limits.per_address) else { continue };
+        let _ = stream.set_nodelay(true);
+        let begun = Arc::new(AtomicBool::new(false));
+        let service = TowerToHyperService::new(begins(routes.clone(), begun.clone()));
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let watched = graceful.watch(connection);
+        tasks.spawn(async move {
+            tokio::select! {
+                // Ends of connections are the peers' business: resets, timeouts, nonsense.
+                _ = watched => {}
+                () = never_begun(limits.headers, &begun) => {}
+            }
+            drop((place, visitor));
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(limits.patience, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not finish in time");
+    }
+}
+
+/// Notes when the first request of a connection has arrived.
+fn begins(routes: Router, begun: Arc<AtomicBool>) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone {
+    tower::service_fn(move |request: Request| {
+        begun.store(true, Ordering::Relaxed);
+        routes.clone().oneshot(request)
+    })
+}
+
+/// Ends if no request arrives in time. hyper's own timeout begins once it knows which version of HTTP it reads, which
+/// a peer can keep it from by sending half a preface.
+async fn never_begun(within: Duration, begun: &AtomicBool) {
+    tokio::time::sleep(within).await;
+    if begun.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn builder(limits: Limits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.headers)
+        .max_headers(64)
+        .max_buf_size(MAX_HEAD)
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(16 * 1024)
+        .max_concurrent_streams(128)
+        .max_pending_accept_reset_streams(32)
+        .keep_alive_interval(limits.headers)
+        .keep_alive_timeout(limits.headers);
+    builder
+}
+
+/// How many connections each address has.
+#[derive(Default)]
+struct Addresses(Mutex<HashMap<IpAddr, usize>>);
+
+struct Visitor {
+    addresses: Arc<Addresses>,
+    address: IpAddr,
+}
+
+impl Addresses {
+    fn admit(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<Visitor> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_insert(0);
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Visitor { addresses: self.clone(), address })
+    }
+}
+
+impl Drop for Visitor {
+    fn drop(&mut self) {
+        let mut counts = self.addresses.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// Request line and headers together.
+const MAX_HEAD: usize = 16 * 1024;

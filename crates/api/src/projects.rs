@@ -1,0 +1,112 @@
+//! Projects and their custom environments.
+
+use axum::Json as Answer;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use carnet_engine::{Broker, CustomEnvironment, Project};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::body::Json;
+use crate::call::Call;
+use crate::problem::Problem;
+use crate::query::Query;
+
+fn object(project: &Project) -> Value {
+    json!({
+        "id": project.id,
+        "name": project.name,
+        "accountId": project.team,
+        "createdAt": project.created_at,
+        "updatedAt": project.updated_at,
+    })
+}
+
+fn environment(environment: &CustomEnvironment) -> Value {
+    json!({"id": environment.id, "slug": environment.slug})
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ListParams {
+    limit: Option<u32>,
+    from: Option<String>,
+}
+
+pub(crate) async fn list(
+    State(broker): State<Broker>,
+    call: Call,
+    Query(params): Query<ListParams>,
+) -> Result<Answer<Value>, Problem> {
+    let limit = params.limit.unwrap_or(100).clamp(1, 100);
+    let found = broker.projects(&call.caller, params.from.as_deref(), limit).await?;
+    let full = found.len() == usize::try_from(limit).unwrap_or(usize::MAX);
+    let next = found.last().filter(|_| full).map(|project| project.name.as_str().to_owned());
+    Ok(Answer(json!({"projects": found.iter().map(object).collect::<Vec<_>>(), "pagination": {"next": next}})))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateBody {
+    name: String,
+}
+
+pub(crate) async fn create(
+    State(broker): State<Broker>,
+    call: Call,
+    Json(body): Json<CreateBody>,
+) -> Result<Answer<Value>, Problem> {
+    Ok(Answer(object(&broker.create_project(&call.caller, &body.name, call.request).await?)))
+}
+
+pub(crate) async fn show(
+    State(broker): State<Broker>,
+    Path(name): Path<String>,
+    call: Call,
+) -> Result<Answer<Value>, Problem> {
+    Ok(Answer(object(&broker.project(&call.caller, &name).await?)))
+}
+
+pub(crate) async fn remove(
+    State(broker): State<Broker>,
+    Path(name): Path<String>,
+    call: Call,
+) -> Result<Response, Problem> {
+    broker.delete_project(&call.caller, &name, call.request).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(crate) async fn environments(
+    State(broker): State<Broker>,
+    Path(project): Path<String>,
+    call: Call,
+) -> Result<Answer<Value>, Problem> {
+    let found = broker.custom_environments(&call.caller, &project).await?;
+    Ok(Answer(json!({"environments": found.iter().map(environment).collect::<Vec<_>>()})))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EnvironmentBody {
+    slug: String,
+}
+
+pub(crate) async fn create_environment(
+    State(broker): State<Broker>,
+    Path(project): Path<String>,
+    call: Call,
+    Json(body): Json<EnvironmentBody>,
+) -> Result<Answer<Value>, Problem> {
+    let made = broker.create_environment(&call.caller, &project, &body.slug, call.request).await?;
+    Ok(Answer(environment(&made)))
+}
+
+pub(crate) async fn remove_environment(
+    State(broker): State<Broker>,
+    Path((project, name)): Path<(String, String)>,
+    call: Call,
+) -> Result<Response, Problem> {
+    broker.delete_environment(&call.caller, &project, &name, call.request).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

@@ -1,0 +1,106 @@
+//! `POST /v1/connect/token/{connector}` and `DELETE /v1/connect/connectors/{connector}/tokens`.
+
+use axum::Json as Answer;
+use axum::extract::{Path, State};
+use carnet_engine::{Broker, Issued, TokenAsk};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::body::Json;
+use crate::call::Call;
+use crate::problem::Problem;
+
+/// The body of a token request. A member that is not known is refused: it may be a narrowing that would be lost.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct TokenBody {
+    pub(crate) subject: Option<Value>,
+    pub(crate) installation_id: Option<String>,
+    pub(crate) audience: Option<Vec<String>>,
+    pub(crate) scopes: Option<Vec<String>>,
+    pub(crate) resources: Option<Vec<String>>,
+    pub(crate) authorization_details: Option<Vec<Value>>,
+    pub(crate) validity_buffer_ms: Option<f64>,
+}
+
+impl TokenBody {
+    pub(crate) fn ask(self, connector: String) -> Result<TokenAsk, Problem> {
+        let details = self.authorization_details.unwrap_or_default();
+        if details.iter().any(|detail| !detail.is_object()) {
+            return Err(Problem::invalid("authorizationDetails is a list of objects."));
+        }
+        Ok(TokenAsk {
+            connector,
+            subject: self.subject,
+            installation: self.installation_id,
+            scopes: self.scopes,
+            resources: self.resources.unwrap_or_default(),
+            audience: self.audience.unwrap_or_default(),
+            details,
+            validity_buffer: self.validity_buffer_ms.map(millis).transpose()?,
+        })
+    }
+}
+
+/// A number of milliseconds from a JavaScript number: not negative, not larger than a safe integer.
+pub(crate) fn millis(number: f64) -> Result<u64, Problem> {
+    const LARGEST: f64 = 9_007_199_254_740_991.0;
+    if !(0.0..=LARGEST).contains(&number) {
+        return Err(Problem::invalid("A duration is a number of milliseconds, zero or more."));
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was checked above")]
+    Ok(number as u64)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct RevokeBody {
+    subject: Option<Value>,
+    installation_id: Option<String>,
+}
+
+pub(crate) async fn issue(
+    State(broker): State<Broker>,
+    Path(connector): Path<String>,
+    call: Call,
+    Json(body): Json<TokenBody>,
+) -> Result<Answer<Value>, Problem> {
+    let issued = broker.issue(&call.caller, &body.ask(connector)?, call.request).await?;
+    Ok(Answer(answer(&issued)))
+}
+
+fn answer(issued: &Issued) -> Value {
+    let mut out = json!({
+        "token": issued.token.expose(),
+        "tokenId": issued.token_id,
+        "expiresAt": issued.expires_at,
+        "connector": {"id": issued.connector, "uid": issued.uid, "type": issued.r#type},
+    });
+    if let Some(out) = out.as_object_mut() {
+        let mut put = |name: &str, value: Option<Value>| value.map(|value| out.insert(name.to_owned(), value));
+        put("name", issued.name.clone().map(Value::from));
+        put("installationId", issued.installation.map(|id| id.to_string().into()));
+        put("externalSubject", issued.external_subject.clone().map(Value::from));
+        put("metadata", Some(issued.metadata.clone()).filter(|map| !map.is_empty()).map(Value::from));
+        put("claims", Some(issued.claims.clone()).filter(|map| !map.is_empty()).map(Value::from));
+    }
+    out
+}
+
+pub(crate) async fn revoke(
+    State(broker): State<Broker>,
+    Path(connector): Path<String>,
+    call: Call,
+    Json(body): Json<RevokeBody>,
+) -> Result<Answer<Value>, Problem> {
+    let installation = body.installation_id.as_deref();
+    let revoked =
+        broker.revoke(&call.caller, &connector, body.subject.as_ref(), installation, call.request).await?;
+    Ok(Answer(json!({
+        "tokensFound": revoked.found,
+        "deleted": revoked.deleted,
+        "providerRevoked": revoked.provider_revoked,
+        "providerSkipped": revoked.provider_skipped,
+        "providerFailed": revoked.provider_failed,
+    })))
+}

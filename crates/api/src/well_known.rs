@@ -1,0 +1,38 @@
+//! Carnet as an issuer: discovery and keys. Answered from memory, whatever the store does.
+
+use axum::Json as Answer;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use carnet_engine::Broker;
+use carnet_model::{Code, Fault, Slug};
+use http::{HeaderValue, header};
+use serde_json::Value;
+
+use crate::problem::Problem;
+
+pub(crate) async fn jwks(State(broker): State<Broker>) -> Response {
+    cached(broker.jwks())
+}
+
+pub(crate) async fn discovery(State(broker): State<Broker>) -> Response {
+    cached(broker.discovery(None))
+}
+
+pub(crate) async fn team_discovery(
+    State(broker): State<Broker>,
+    Path(team): Path<String>,
+) -> Result<Response, Problem> {
+    let missing = || Problem(Fault::new(Code::NotFound, "There is no issuer of this name."));
+    let slug = Slug::parse(&team).map_err(|_| missing())?;
+    if !broker.team_exists(&slug).await? {
+        return Err(missing());
+    }
+    Ok(cached(broker.discovery(Some(&slug))))
+}
+
+/// Verifiers may keep it for five minutes; a new key is published for longer than that before it signs.
+fn cached(value: Value) -> Response {
+    let mut response = Answer(value).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
+}

@@ -1,0 +1,225 @@
+//! The configuration of `carnet serve`: flags, then variables, then the file. Read once.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use carnet_egress::{Allowance, Network, Policy, Purpose};
+use carnet_engine::Location;
+use carnet_model::SecretString;
+use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+
+use crate::cli::args::ServeArgs;
+use crate::cli::failure::{Exit, Failure};
+
+/// The configuration file. An unknown key stops the start, with the line it stands on.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct File {
+    /// The address under which people and programs reach the server: `https://connect.example.com`.
+    pub(crate) url: Option<String>,
+    /// The address to listen on; `127.0.0.1:7070`.
+    pub(crate) listen: Option<String>,
+    /// Whether a proxy that terminates TLS stands before the server, so that it may listen on other addresses than
+    /// loopback ones.
+    pub(crate) behind_proxy: bool,
+    /// The folder of the embedded store; `carnet-data`.
+    pub(crate) data: Option<PathBuf>,
+    /// The PostgreSQL database, instead of the embedded store.
+    pub(crate) database_url: Option<String>,
+    /// The file with the key that wraps all others. For the embedded store, the data folder's name with `.key` behind
+    /// it, made at the first start.
+    pub(crate) master_key_file: Option<PathBuf>,
+    /// A file whose first line is a passphrase, instead of a key file.
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// What may be connected to besides the public Internet.
+    pub(crate) egress: Egress,
+}
+
+/// What may be connected to besides the public Internet.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Egress {
+    /// Private networks: `10.2.0.0/16`, or `provider_token 10.2.0.0/16` for one purpose.
+    pub(crate) allow: Vec<String>,
+    /// Public networks that must not be connected to.
+    pub(crate) deny: Vec<String>,
+    /// Ports besides 443.
+    pub(crate) ports: Vec<u16>,
+    /// A PEM file with further certificate authorities.
+    pub(crate) roots_file: Option<PathBuf>,
+}
+
+/// A configuration that can be started.
+pub(crate) struct Config {
+    pub(crate) url: Url,
+    pub(crate) listen: SocketAddr,
+    pub(crate) location: Location,
+    pub(crate) root: Root,
+    pub(crate) policy: Policy,
+    /// As it is in force, to be printed. Holds no secret.
+    pub(crate) shown: File,
+}
+
+/// Where the root key's key comes from.
+pub(crate) enum Root {
+    /// A key file; `make` if it may be made.
+    File { path: PathBuf, make: bool },
+    /// A passphrase.
+    Passphrase(SecretString),
+}
+
+impl Config {
+    /// Reads flags, variables and file, and refuses what would be unsafe.
+    pub(crate) fn read(args: &ServeArgs) -> Result<Self, Failure> {
+        let mut file = match &args.config {
+            Some(path) => read_file(path)?,
+            None => File::default(),
+        };
+        file.url = args.url.clone().or_else(|| variable("CARNET_URL")).or(file.url);
+        file.listen = args.listen.clone().or_else(|| variable("CARNET_LISTEN")).or(file.listen);
+        file.database_url = args.database_url.clone().or_else(|| variable("CARNET_DATABASE_URL")).or(file.database_url);
+        file.data = args.data.clone().or_else(|| variable("CARNET_DATA").map(|data| args.folder.join(data))).or(file.data);
+        file.master_key_file =
+            variable("CARNET_MASTER_KEY_FILE").map(|path| args.folder.join(path)).or(file.master_key_file);
+        if args.data.is_some() {
+            file.database_url = None;
+        }
+        let url = url(file.url.as_deref())?;
+        let listen = listen(file.listen.as_deref(), file.behind_proxy)?;
+        let (location, root) = keep(&mut file, args)?;
+        let policy = policy(&file.egress)?;
+        let mut shown = file;
+        shown.url = Some(url.to_string());
+        shown.listen = Some(listen.to_string());
+        shown.database_url = shown.database_url.map(|_| "(set)".to_owned());
+        Ok(Self { url, listen, location, root, policy, shown })
+    }
+}
+
+fn read_file(path: &Path) -> Result<File, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| wrong(format!("Cannot read the configuration file {}: {error}.", path.display())))?;
+    toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
+        wrong(format!("{} line {line}: {}.", path.display(), error.message().trim_end_matches('.')))
+    })
+}
+
+fn url(text: Option<&str>) -> Result<Url, Failure> {
+    let text = text.ok_or_else(|| {
+        wrong("The server's public address is missing.").next("carnet serve --url https://connect.example.com", "with yours")
+    })?;
+    let url = Url::parse(text).map_err(|error| wrong(format!("--url {text:?} is no address: {error}.")))?;
+    let loopback = match url.host() {
+        Some(Host::Domain(domain)) => domain == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    if !plain || url.path() != "/" {
+        return Err(wrong("--url is an origin: scheme, host and port, and nothing behind them."));
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if loopback => Ok(url),
+        _ => Err(wrong("The public address must be https: tokens would cross the network in the clear.")
+            .next(text.replacen("http://", "https://", 1), "with a proxy that terminates TLS in front")),
+    }
+}
+
+fn listen(text: Option<&str>, behind_proxy: bool) -> Result<SocketAddr, Failure> {
+    let address: SocketAddr = match text {
+        None => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7070),
+        Some(text) => text.parse().map_err(|_| wrong(format!("--listen {text:?} is not ADDRESS:PORT.")))?,
+    };
+    if !address.ip().is_loopback() && !behind_proxy {
+        return Err(wrong(format!(
+            "Listening on {address} would offer plain http to the network. Listen on loopback behind a proxy on this \
+             machine, or say in the configuration file that a proxy elsewhere terminates TLS."
+        ))
+        .next("behind_proxy = true", "in the file of --config, if that is so"));
+    }
+    Ok(address)
+}
+
+fn keep(file: &mut File, args: &ServeArgs) -> Result<(Location, Root), Failure> {
+    if file.passphrase_file.is_some() && file.master_key_file.is_some() {
+        return Err(wrong("Give master_key_file or passphrase_file, not both."));
+    }
+    let passphrase = file.passphrase_file.as_deref().map(read_passphrase).transpose()?;
+    if let Some(database) = &file.database_url {
+        let location = Location::Postgres(database.clone());
+        let root = match (passphrase, &file.master_key_file) {
+            (Some(passphrase), _) => Root::Passphrase(passphrase),
+            (None, Some(path)) => Root::File { path: path.clone(), make: false },
+            (None, None) => {
+                return Err(wrong("With PostgreSQL every node needs the same master key.").next(
+                    "(umask 077; openssl rand -base64 32 > carnet.key); export CARNET_MASTER_KEY_FILE=carnet.key",
+                    "to make one; give the same file to every node",
+                ));
+            }
+        };
+        return Ok((location, root));
+    }
+    let data = file.data.clone().unwrap_or_else(|| args.folder.join("carnet-data"));
+    let fresh = !data.join("carnet.db").exists();
+    let root = match (passphrase, &file.master_key_file) {
+        (Some(passphrase), _) => Root::Passphrase(passphrase),
+        (None, Some(path)) => Root::File { path: path.clone(), make: fresh },
+        (None, None) => {
+            let mut name = data.clone().into_os_string();
+            name.push(".key");
+            file.master_key_file = Some(PathBuf::from(&name));
+            Root::File { path: PathBuf::from(name), make: fresh }
+        }
+    };
+    file.data = Some(data.clone());
+    Ok((Location::Folder(data), root))
+}
+
+fn read_passphrase(path: &Path) -> Result<SecretString, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| wrong(format!("Cannot read the passphrase file {}: {error}.", path.display())))?;
+    let line = SecretString::new(text.lines().next().unwrap_or_default().to_owned());
+    drop(SecretString::new(text));
+    Ok(line)
+}
+
+fn policy(egress: &Egress) -> Result<Policy, Failure> {
+    let network = |text: &str| text.parse::<Network>().map_err(|error| wrong(format!("egress: {text:?}: {error}.")));
+    let allow = egress
+        .allow
+        .iter()
+        .map(|text| {
+            let (purpose, range) = match text.split_once(' ') {
+                Some((purpose, range)) => {
+                    let purpose = purpose.parse::<Purpose>();
+                    (Some(purpose.map_err(|error| wrong(format!("egress.allow: {text:?}: {error}.")))?), range.trim())
+                }
+                None => (None, text.as_str()),
+            };
+            Ok(Allowance { purpose, network: network(range)? })
+        })
+        .collect::<Result<_, Failure>>()?;
+    let deny = egress.deny.iter().map(|text| network(text)).collect::<Result<_, Failure>>()?;
+    let extra_roots_pem = match &egress.roots_file {
+        Some(path) => Some(
+            std::fs::read(path)
+                .map_err(|error| wrong(format!("Cannot read egress.roots_file {}: {error}.", path.display())))?,
+        ),
+        None => None,
+    };
+    Ok(Policy { allow, deny, ports: egress.ports.clone(), extra_roots_pem, ..Policy::default() })
+}
+
+/// A variable of the environment, if it is set and not empty.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "the configuration of the servers is read here and nowhere else")]
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn wrong(sentence: impl Into<String>) -> Failure {
+    Failure { exit: Exit::Usage, ..Failure::new("invalid_configuration", sentence) }
+}

@@ -1,0 +1,321 @@
+//! `carnet dev`: a complete development broker in the foreground, with a real OAuth server to try it against.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use carnet_demo::{ClientRegistration, Demo, Options};
+use carnet_egress::{Origin, Policy};
+use carnet_engine::{
+    Broker, ConnectorChange, FirstOwner, Location, ManagedService, NewConnectorAsk, Project, Root, Settings, Team,
+    TeamHint, User,
+};
+use carnet_model::caller::Caller;
+use carnet_model::{AccessToken, Code, Env, SecretString, Slug};
+use carnet_vault::{FileKey, Location as KeyPlace};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use crate::cli::args::DevArgs;
+use crate::cli::browser;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::folder;
+use crate::config::variable;
+use crate::server;
+
+pub(crate) fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
+    server::log_to_stderr(variable("CARNET_LOG").as_deref(), "warn");
+    server::runtime()?.block_on(Box::pin(start(args)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn start(args: DevArgs) -> anyhow::Result<()> {
+    let env = Env::system();
+    make_folder(&args.data)?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
+    let listener = server::listen(address, "carnet dev --port 7071").await?;
+    let url = Url::parse(&format!("http://127.0.0.1:{}", listener.local_addr()?.port()))?;
+    let client = demo_client(&args, &env)?;
+    let demo = demo_server(&args, &url, &client, &env)?;
+    let settings = Settings {
+        url: url.clone(),
+        development: true,
+        managed: BTreeMap::from([("demo".to_owned(), ManagedService { data: demo_data(&url, &client) })]),
+    };
+    let policy = Policy { loopback: true, origins: origins(&args.provider_origin)?, ..Policy::default() };
+    let location = match &args.database_url {
+        Some(database) => Location::Postgres(database.clone()),
+        None if args.memory => Location::Memory,
+        None => Location::Folder(args.data.clone()),
+    };
+    let broker = Broker::open(settings, &location, Root::Key(Box::new(key_file(&args, &env)?)), policy, env).await?;
+    let more = axum::Router::new().nest("/demo", demo.router()).merge(demo.well_known_router());
+    let routes = server::routes(&broker, more);
+    let ready = prepare(broker.clone(), args, url, client);
+    server::run(broker, listener, routes, ready).await
+}
+
+/// What a development server writes for programs: `DIR/dev.json`.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DevFile {
+    url: String,
+    team_id: String,
+    team_slug: String,
+    project_id: String,
+    project_name: String,
+    user_id: String,
+    access_token: String,
+    oidc_token: String,
+}
+
+/// Makes what is missing, writes `dev.json` and says what to do next. The listener serves already: the demo connector
+/// is registered by asking the demo server who it is.
+async fn prepare(broker: Broker, args: DevArgs, url: Url, client: DemoClient) -> anyhow::Result<()> {
+    let file = args.data.join("dev.json");
+    let (team, user, token) = team_and_token(&broker, &file).await?;
+    let caller = broker.recognise(Some(&token), &TeamHint::default()).await?;
+    let name = project_name(&args.folder);
+    let project = broker.ensure_project(team.id, caller.principal(), &name).await?;
+    demo_connector(&broker, &caller, &project, &url, &client).await?;
+    let identity =
+        broker.development_token(&caller, &project.id.to_string(), None, broker.request_id()).await?;
+    let dev = DevFile {
+        url: broker.settings().base().to_owned(),
+        team_id: team.id.to_string(),
+        team_slug: team.slug.to_string(),
+        project_id: project.id.to_string(),
+        project_name: project.name.to_string(),
+        user_id: user.id.to_string(),
+        access_token: token,
+        oidc_token: identity.token.expose().clone(),
+    };
+    folder::replace(&file, serde_json::to_string_pretty(&dev)?.as_bytes(), 0o600)
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    link_folder(&args, &dev)?;
+    say(&args, &dev)?;
+    if !args.no_open && !args.json && std::io::stdout().is_terminal() && browser::open(&url).is_err() {
+        tracing::info!(%url, "no browser could be opened");
+    }
+    Ok(())
+}
+
+/// The team `dev` with its one person, and an access token: the one of last time if it still works.
+async fn team_and_token(broker: &Broker, file: &Path) -> anyhow::Result<(Team, User, String)> {
+    let slug = Slug::parse("dev").context("dev is a slug")?;
+    let Some((team, user)) = broker.development_team(&slug, EMAIL).await? else {
+        let owner = FirstOwner { team: "dev".to_owned(), name: "Developer".to_owned(), email: EMAIL.to_owned() };
+        let made = broker.first_team(&owner, Vec::new(), TOKEN_LIFE).await?;
+        return Ok((made.team, made.user, made.token.expose().to_owned()));
+    };
+    let before = std::fs::read_to_string(file).ok().and_then(|text| serde_json::from_str::<DevFile>(&text).ok());
+    if let Some(before) = before
+        && broker.recognise(Some(&before.access_token), &TeamHint::default()).await.is_ok()
+    {
+        return Ok((team, user, before.access_token));
+    }
+    let token: AccessToken = broker.development_access_token(team.id, user.id, TOKEN_LIFE).await?;
+    Ok((team, user, token.expose().to_owned()))
+}
+
+/// `demo/hello`, with the address it has today.
+async fn demo_connector(
+    broker: &Broker,
+    caller: &Caller,
+    project: &Project,
+    url: &Url,
+    client: &DemoClient,
+) -> anyhow::Result<()> {
+    let request = broker.request_id();
+    match broker.connector(caller, "demo/hello", request).await {
+        Ok(found) => {
+            let issuer = found.connector.data.get("serverUrl").and_then(Value::as_str);
+            if issuer != Some(demo_issuer(url).as_str()) {
+                // The port is another than last time: read the server's description anew.
+                let mut data = demo_data(url, client);
+                data.insert("serverConfig".to_owned(), Value::Null);
+                let change = ConnectorChange { data: Some(data), ..ConnectorChange::default() };
+                broker.update_connector(caller, "demo/hello", change, request).await?;
+            }
+        }
+        Err(fault) if fault.code == Code::NotFound => {
+            let ask = NewConnectorAsk {
+                service: "demo".to_owned(),
+                name: Some("hello".to_owned()),
+                data: demo_data(url, client),
+                ..NewConnectorAsk::default()
+            };
+            broker.create_connector(caller, ask, request).await?;
+        }
+        Err(fault) => return Err(fault.into()),
+    }
+    match broker.link(caller, "demo/hello", &project.id.to_string()).await {
+        Ok(_) => Ok(()),
+        Err(fault) if fault.code == Code::NotFound => {
+            let all = ["production", "preview", "development"].map(str::to_owned);
+            broker.put_link(caller, "demo/hello", &project.id.to_string(), &all, request).await?;
+            Ok(())
+        }
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+/// Which client Carnet is at the demo server. Kept, so that what people granted survives a restart.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DemoClient {
+    client_id: String,
+    client_secret: SecretString,
+}
+
+fn demo_client(args: &DevArgs, env: &Env) -> anyhow::Result<DemoClient> {
+    let file = args.data.join("demo-client.json");
+    if let Ok(text) = std::fs::read_to_string(&file) {
+        return serde_json::from_str(&text)
+            .with_context(|| format!("{} cannot be read; delete it to make a new one", file.display()));
+    }
+    let secret = AccessToken::generate(env).expose().to_owned();
+    let client = json!({"clientId": "carnet-dev", "clientSecret": secret});
+    folder::replace(&file, client.to_string().as_bytes(), 0o600)
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(DemoClient { client_id: "carnet-dev".to_owned(), client_secret: secret.into() })
+}
+
+fn demo_server(args: &DevArgs, url: &Url, client: &DemoClient, env: &Env) -> anyhow::Result<Demo> {
+    let base = url.as_str().trim_end_matches('/');
+    let mut options = Options::new(Url::parse(&demo_issuer(url))?);
+    options.clients = vec![ClientRegistration {
+        client_id: client.client_id.clone(),
+        client_secret: client.client_secret.duplicate(),
+        redirect_uris: vec![format!("{base}/callback")],
+    }];
+    options.state = (!args.memory).then(|| args.data.join("demo-provider.json"));
+    Ok(Demo::new(options, env.clone())?)
+}
+
+fn demo_issuer(url: &Url) -> String {
+    format!("{}/demo", url.as_str().trim_end_matches('/'))
+}
+
+fn demo_data(url: &Url, client: &DemoClient) -> Map<String, Value> {
+    let data = json!({
+        "serverUrl": demo_issuer(url),
+        "clientId": client.client_id,
+        "clientSecret": client.client_secret.expose(),
+        "userAuthorization": {"enabled": true, "scopes": ["profile:read", "messages:read", "offline_access"]},
+        "clientCredentials": {"enabled": true, "scopes": ["profile:read", "messages:read"]},
+    });
+    match data {
+        Value::Object(data) => data,
+        _ => Map::new(),
+    }
+}
+
+fn key_file(args: &DevArgs, env: &Env) -> anyhow::Result<FileKey> {
+    let path = variable("CARNET_MASTER_KEY_FILE").map_or_else(|| args.data.join("master.key"), |p| args.folder.join(p));
+    Ok(if path.exists() {
+        FileKey::open(&path, KeyPlace::Anywhere)?
+    } else {
+        FileKey::create(env, &path, KeyPlace::Anywhere)?
+    })
+}
+
+/// The folder, for this user alone, and kept out of any repository by a file inside it.
+fn make_folder(data: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let cannot = || format!("cannot make the folder {}", data.display());
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(cannot)?;
+    let ignore = data.join(".gitignore");
+    if !ignore.exists() {
+        std::fs::write(&ignore, "*\n").with_context(cannot)?;
+    }
+    Ok(())
+}
+
+/// The project is named after the folder.
+fn project_name(folder: &Path) -> Slug {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    Slug::near(&name, "my-app")
+}
+
+/// Links this folder to the project, unless it is linked elsewhere already.
+fn link_folder(args: &DevArgs, dev: &DevFile) -> anyhow::Result<()> {
+    let home: PathBuf = args.folder.join(".carnet");
+    let same = |a: &Path, b: &Path| a.canonicalize().ok().zip(b.canonicalize().ok()).is_some_and(|(a, b)| a == b);
+    if !same(&home, &args.data) {
+        return Ok(());
+    }
+    let file = home.join("project.json");
+    let loopback = |url: &str| url.starts_with("http://127.0.0.1:");
+    let elsewhere = std::fs::read_to_string(&file)
+        .ok()
+        .and_then(|text| serde_json::from_str::<Value>(&text).ok())
+        .and_then(|link| link.get("url").and_then(Value::as_str).map(|url| !loopback(url)));
+    if elsewhere == Some(true) {
+        return Ok(());
+    }
+    let link = json!({
+        "projectId": dev.project_id,
+        "teamId": dev.team_id,
+        "projectName": dev.project_name,
+        "url": dev.url,
+    });
+    folder::replace(&file, serde_json::to_string_pretty(&link)?.as_bytes(), 0o644)
+        .with_context(|| format!("cannot write {}", file.display()))
+}
+
+fn say(args: &DevArgs, dev: &DevFile) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    let file = args.data.join("dev.json");
+    if args.json {
+        writeln!(out, "{}", json!({"url": dev.url, "api": format!("{}/v1", dev.url), "devFile": file}))?;
+        return Ok(());
+    }
+    let kept = match (&args.database_url, args.memory) {
+        (Some(_), _) => "in PostgreSQL".to_owned(),
+        (None, true) => "in memory; gone at the end".to_owned(),
+        (None, false) => format!("{}  (delete it to begin anew)", args.data.display()),
+    };
+    let DevFile { url, project_name, .. } = dev;
+    write!(
+        out,
+        "\n  carnet {version} · development\n\n  \
+         Dashboard   {url}\n  \
+         API         {url}/v1\n  \
+         Data        {kept}\n  \
+         Project     {project_name} · development\n\n  \
+         Try         carnet token demo/hello --subject app\n  \
+         And         carnet token demo/hello --subject user --yes\n  \
+         Your app    eval \"$(carnet env print)\"  or  carnet env pull\n\n  \
+         Never expose this port. For production: carnet serve --help\n\n",
+        version = env!("CARGO_PKG_VERSION"),
+    )?;
+    out.flush()?;
+    Ok(())
+}
+
+fn origins(pairs: &[String]) -> Result<Vec<(Origin, Origin)>, Failure> {
+    let wrong = |pair: &str, why: String| Failure {
+        exit: Exit::Usage,
+        ..Failure::new("invalid_configuration", format!("--provider-origin {pair:?}: {why}."))
+    };
+    pairs
+        .iter()
+        .map(|pair| {
+            let (from, to) = pair.split_once('=').ok_or_else(|| {
+                wrong(pair, "write it as https://slack.com=http://127.0.0.1:9411".to_owned())
+            })?;
+            let read = |text: &str| text.parse::<Origin>().map_err(|error| wrong(pair, error.to_string()));
+            Ok((read(from)?, read(to)?))
+        })
+        .collect()
+}
+
+const EMAIL: &str = "dev@localhost";
+const TOKEN_LIFE: Duration = Duration::from_secs(90 * 24 * 3600);

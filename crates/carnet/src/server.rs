@@ -1,0 +1,78 @@
+//! A server in the foreground: its routes, its listener, and its end.
+
+use std::future::Future;
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use carnet_api::Limits;
+use carnet_engine::Broker;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::failure::Failure;
+
+/// Every route of a server.
+pub(crate) fn routes(broker: &Broker, more: Router) -> Router {
+    let routes = carnet_api::router(broker.clone()).merge(carnet_dashboard::router(broker.clone())).merge(more);
+    carnet_api::frame(routes, broker.clone())
+}
+
+/// Takes the address, or says who has it.
+pub(crate) async fn listen(address: SocketAddr, remedy: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::new("address_in_use", format!("Cannot listen on {address}: {error}."))
+            .next(remedy, "to use another address")
+            .into()
+    })
+}
+
+/// Serves until the process is asked to stop, then finishes what was begun.
+pub(crate) async fn run(broker: Broker, listener: TcpListener, routes: Router, ready: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let stop = tokio_util::sync::CancellationToken::new();
+    let stopped = stop.clone();
+    let serving = broker.spawn(async move {
+        carnet_api::serve(listener, routes, Limits::default(), stopped.cancelled_owned()).await;
+    });
+    let outcome = match ready.await {
+        Ok(()) => asked_to_stop().await,
+        Err(error) => Err(error),
+    };
+    stop.cancel();
+    let _ = serving.await;
+    broker.shut_down(PATIENCE).await;
+    outcome
+}
+
+async fn asked_to_stop() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be received")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        result = tokio::signal::ctrl_c() => result.context("signals cannot be received")?,
+    }
+    Ok(())
+}
+
+/// The runtime of a server: a thread for every core.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime can be started")
+}
+
+/// Logs to stderr: lines for people at a terminal, JSON for machines. `filter` is what `CARNET_LOG` says.
+pub(crate) fn log_to_stderr(filter: Option<&str>, usual: &str) {
+    let filter = EnvFilter::try_new(filter.unwrap_or(usual)).unwrap_or_else(|_| EnvFilter::new(usual));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let result = if std::io::stderr().is_terminal() {
+        builder.with_target(false).try_init()
+    } else {
+        builder.json().flatten_event(true).try_init()
+    };
+    // A second call in one process keeps the first one's choice.
+    drop(result);
+}
+
+/// How long the end may take: a refresh that was sent, a code that is being exchanged.
+const PATIENCE: Duration = Duration::from_secs(25);

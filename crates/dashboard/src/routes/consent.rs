@@ -1,0 +1,225 @@
+//! The consent family.
+
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form as Posted, Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use carnet_engine::{After, Broker, ConsentEnd, ConsentPage, Decision, Ending, EndingKind, PageKind, ScopeLine};
+use carnet_model::{Code, Fault, SecretString};
+use url::form_urlencoded;
+
+use super::browser::{self, Browser};
+use crate::consent::Consent;
+use crate::done::{Done, NotDone, Outcome};
+use crate::ended::{Ended, Why};
+use crate::failure::Failure;
+use crate::form::{self, ConsentAnswer, Form};
+use crate::head::SeeOther;
+use crate::instructions::Instructions;
+use crate::label::Label;
+use crate::leaving::Leaving;
+use crate::paste_key::{KeyRefused, PasteKey};
+use crate::permission::{Permission, Words};
+use crate::request::{Request, Stage, Whose};
+
+pub(super) async fn show(State(broker): State<Broker>, Path(request): Path<String>, browser: Browser) -> Response {
+    let secret = browser.0.unwrap_or_else(|| browser::fresh(&broker));
+    match broker.consent_page(&request, &secret).await {
+        Ok(page) => browser::remember(page_of(&broker, page, None), &broker, &secret),
+        Err(end) => ended(&broker, end),
+    }
+}
+
+pub(super) async fn decide(
+    State(broker): State<Broker>,
+    Path(request): Path<String>,
+    browser: Browser,
+    headers: HeaderMap,
+    answer: Result<Posted<ConsentAnswer>, FormRejection>,
+) -> Response {
+    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
+    let Some(secret) = browser.0 else { return ended(&broker, ConsentEnd::OtherBrowser) };
+    if !browser::from_our_page(&headers) {
+        return ended(&broker, ConsentEnd::OtherBrowser);
+    }
+    let decision = match (answer.decision, answer.key) {
+        (form::Decision::Deny, _) => Decision::Deny,
+        (form::Decision::Allow, None) => Decision::Allow,
+        (form::Decision::Allow, Some(key)) => {
+            if let Some(why) = unfit(&key) {
+                return ask_again(&broker, &request, &secret, why).await;
+            }
+            Decision::Key(SecretString::new(key.expose().trim().to_owned()))
+        }
+    };
+    match broker.decide_consent(&request, &secret, answer.form_token.expose(), decision).await {
+        Ok(After::Provider(url)) => {
+            let service = Label::host(&url);
+            match Leaving::to(url, service, host(&broker)) {
+                Some(page) => page.render().into_response(),
+                None => failure(&broker, StatusCode::INTERNAL_SERVER_ERROR),
+            }
+        }
+        Ok(After::Ended(ending)) => finished(&broker, ending),
+        Err(ConsentEnd::Fault(fault)) if fault.extra.get("field").is_some_and(|field| field == "key") => {
+            ask_again(&broker, &request, &secret, KeyRefused::Malformed).await
+        }
+        Err(end) => ended(&broker, end),
+    }
+}
+
+pub(super) async fn callback(State(broker): State<Broker>, uri: Uri, browser: Browser) -> Response {
+    come_back(&broker, None, &uri, browser).await
+}
+
+pub(super) async fn callback_of(
+    State(broker): State<Broker>,
+    Path(connector): Path<String>,
+    uri: Uri,
+    browser: Browser,
+) -> Response {
+    come_back(&broker, Some(&connector), &uri, browser).await
+}
+
+async fn come_back(broker: &Broker, via: Option<&str>, uri: &Uri, browser: Browser) -> Response {
+    let query = uri.query().unwrap_or_default();
+    let params = form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (name.into(), value.into())).collect();
+    match broker.callback(via, params, browser.0.as_ref()).await {
+        Ok(ending) => finished(broker, ending),
+        Err(end) => ended(broker, end),
+    }
+}
+
+/// The page of a request, or the same page again because the pasted key was no key.
+fn page_of(broker: &Broker, page: ConsentPage, refused: Option<KeyRefused>) -> Response {
+    let asked: Vec<Permission> = page.scopes.iter().map(permission).collect();
+    let (already, asked) = match &page.already {
+        Some(before) if asked.iter().any(|p| !before.contains(&p.scope.to_string())) => {
+            asked.into_iter().partition(|p| before.contains(&p.scope.to_string()))
+        }
+        _ => (Vec::new(), asked),
+    };
+    let Some(stage) = Stage::of(&page.environment, page.environment_name) else {
+        return failure(broker, StatusCode::GONE);
+    };
+    let request = Request {
+        id: page.request.to_string(),
+        app: page.project.map_or_else(|| Label::name("Your command line"), |name| Label::name(name.as_str())),
+        team: Label::name(&page.team),
+        stage,
+        service: Label::name(&page.service),
+        connector: Label::name(&page.connector),
+        whose: match &page.member {
+            Some(email) => Whose::Member(Label::words(email)),
+            None => Whose::NamedByApp(Label::words(&page.subject)),
+        },
+        device_code: page.device_code.as_deref().map(Label::name),
+        returns_to: page.returns_to.as_ref().map(Label::host),
+        host: host(broker),
+        form: Form { action: format!("/authorize/{}", page.request), token: page.form_token },
+    };
+    match page.kind {
+        // The person leaves by a page of its own, so the policy of this one stays at 'self'.
+        PageKind::Provider(_) => {
+            Consent { request, asked, already, token_life: None, provider: None }.render().into_response()
+        }
+        PageKind::Paste { instructions } => {
+            let instructions = instructions.as_deref().and_then(Instructions::parse);
+            PasteKey { request, instructions, refused }.render().into_response()
+        }
+    }
+}
+
+async fn ask_again(broker: &Broker, request: &str, secret: &SecretString, why: KeyRefused) -> Response {
+    match broker.consent_page(request, secret).await {
+        Ok(page) => page_of(broker, page, Some(why)),
+        Err(end) => ended(broker, end),
+    }
+}
+
+fn unfit(key: &SecretString) -> Option<KeyRefused> {
+    let key = key.expose().trim();
+    if key.is_empty() {
+        return Some(KeyRefused::Empty);
+    }
+    let sound = key.len() <= PasteKey::MAX_LEN && key.bytes().all(|b| matches!(b, 0x21..=0x7e));
+    (!sound).then_some(KeyRefused::Malformed)
+}
+
+fn permission(line: &ScopeLine) -> Permission {
+    Permission {
+        scope: Label::words(&line.scope),
+        words: line.words.as_deref().map(|words| {
+            // The catalog says "delete" and "manage" where that is what a scope allows.
+            let lower = words.to_lowercase();
+            Words { can: Label::words(words), deletes: lower.contains("delete"), manages: lower.contains("manage") }
+        }),
+    }
+}
+
+/// Over: to the application's page, or to ours if it named none. A clean address either way: the code is in neither.
+fn finished(broker: &Broker, ending: Ending) -> Response {
+    if let Some(url) = ending.return_to.as_ref().and_then(SeeOther::to) {
+        return url.into_response();
+    }
+    let outcome = match ending.kind {
+        EndingKind::Connected => Outcome::Connected,
+        EndingKind::Canceled => Outcome::Cancelled,
+        EndingKind::Failed { code, vendor, .. } => Outcome::Failed {
+            why: why_not(&code),
+            vendor: vendor.map(|vendor| {
+                let words = vendor.description.unwrap_or_default();
+                Label::words(format!("{} {words}", vendor.error).trim())
+            }),
+            request_id: broker.request_id().to_string(),
+        },
+    };
+    let app = ending.project.map_or_else(|| Label::name("Your command line"), |name| Label::name(name.as_str()));
+    let done = Done {
+        outcome,
+        app,
+        team: Label::name(&ending.team),
+        service: Label::name(&ending.service),
+        back: None,
+        host: host(broker),
+    };
+    done.render().into_response()
+}
+
+fn why_not(code: &str) -> NotDone {
+    match Code::parse(code) {
+        Some(Code::ProviderUnavailable | Code::StoreUnavailable | Code::Unavailable) => NotDone::Unavailable,
+        Some(Code::ProviderAnswerInvalid) => NotDone::Unusable,
+        Some(Code::ConnectorCredentialsRejected) => NotDone::ConnectorRejected,
+        Some(Code::InvalidScope) => NotDone::TooLittle,
+        Some(Code::Internal) => NotDone::Internal,
+        None if code == "authorization_failed" => NotDone::Unusable,
+        _ => NotDone::Refused,
+    }
+}
+
+fn ended(broker: &Broker, end: ConsentEnd) -> Response {
+    let why = match end {
+        ConsentEnd::Unknown => Why::Unknown,
+        ConsentEnd::Used => Why::Used,
+        ConsentEnd::Expired => Why::Expired,
+        ConsentEnd::OtherBrowser => Why::OtherBrowser,
+        ConsentEnd::Fault(fault) => return fault_page(broker, fault),
+    };
+    Ended { why, app: None, host: host(broker) }.render().into_response()
+}
+
+pub(super) fn fault_page(broker: &Broker, fault: Fault) -> Response {
+    let status = StatusCode::from_u16(fault.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let request_id = broker.request_id().to_string();
+    tracing::warn!(request = request_id, code = fault.code.as_str(), %fault, "a page could not be shown");
+    Failure { status, request_id, host: host(broker) }.render().into_response()
+}
+
+pub(super) fn failure(broker: &Broker, status: StatusCode) -> Response {
+    Failure { status, request_id: broker.request_id().to_string(), host: host(broker) }.render().into_response()
+}
+
+pub(super) fn host(broker: &Broker) -> Label {
+    Label::host(&broker.settings().url)
+}
