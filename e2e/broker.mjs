@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { access, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,7 +44,7 @@ export async function startBroker({ flags = [], env = {}, folderName = 'data' } 
   for (const start = Date.now(); ; await sleep(50)) {
     if (failure) throw failure;
     if (child.exitCode !== null) throw new Error(`carnet dev ended with ${child.exitCode}:\n${log}`);
-    if (await ready(port)) break;
+    if (await ready(port, data)) break;
     if (Date.now() - start > START_MS) throw new Error(`carnet dev is not ready after ${START_MS} ms:\n${log}`);
   }
   const dev = JSON.parse(await readFile(join(data, 'dev.json'), 'utf8'));
@@ -60,8 +60,9 @@ export async function startBroker({ flags = [], env = {}, folderName = 'data' } 
   return new Broker(dev, { folder, data, pid: child.pid, log: () => log, stop });
 }
 
-async function ready(port) {
+async function ready(port, data) {
   try {
+    await access(join(data, 'dev.json'));
     return (await fetch(`http://127.0.0.1:${port}/readyz`)).ok;
   } catch {
     return false;

@@ -39,15 +39,15 @@ class Broker:
         self._process = subprocess.Popen(
             words, cwd=self._folder.name, env=environment, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
         )
-        self._wait(port)
+        self._wait(port, data / "dev.json")
         self.dev = json.loads((data / "dev.json").read_text())
         self.url: str = self.dev["url"]
 
-    def _wait(self, port: int) -> None:
+    def _wait(self, port: int, written: pathlib.Path) -> None:
         end = time.monotonic() + START_SECONDS
         while True:
             with contextlib.suppress(OSError):
-                if urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz").status == 200:
+                if written.exists() and urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz").status == 200:
                     return
             if self._process.poll() is not None or time.monotonic() > end:
                 self._log.seek(0)
