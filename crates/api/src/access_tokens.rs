@@ -40,7 +40,8 @@ pub(crate) async fn create(
     Json(body): Json<CreateBody>,
 ) -> Result<(StatusCode, Answer<Value>), Problem> {
     let life = body.expires_in_ms.map(millis).transpose()?.map(Duration::from_millis);
-    let made = broker.create_access_token(&call.caller, &NewToken { name: body.name, life }, call.request).await?;
+    let made =
+        broker.create_access_token(&call.caller, &NewToken { name: body.name, life }, call.request).await?;
     let row = &made.row;
     Ok((
         StatusCode::CREATED,

@@ -29,7 +29,9 @@ pub(crate) async fn list(
 ) -> Result<Answer<Value>, Problem> {
     let target = match params.connector {
         // Events name a connector by its identifier, people by its UID.
-        Some(name) => Some(broker.connector(&call.caller, &name, call.request).await?.connector.id.to_string()),
+        Some(name) => {
+            Some(broker.connector(&call.caller, &name, call.request).await?.connector.id.to_string())
+        }
         None => params.target,
     };
     let query = AuditQuery {

@@ -94,6 +94,8 @@ pub(crate) async fn result(
             json!({"status": "success", "data": data})
         }
         Progress::Canceled => json!({"status": "canceled"}),
-        Progress::Error { code, message } => json!({"status": "error", "error": {"code": code, "message": message}}),
+        Progress::Error { code, message } => {
+            json!({"status": "error", "error": {"code": code, "message": message}})
+        }
     }))
 }

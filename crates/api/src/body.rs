@@ -38,7 +38,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Json<T>, Problem> {
         // serde quotes unknown names and wrong values, which may be secrets put in the wrong place; where it is wrong
         // is enough.
         let what = match error.classify() {
-            serde_json::error::Category::Data => "has a field that is missing, superfluous or of the wrong type",
+            serde_json::error::Category::Data => {
+                "has a field that is missing, superfluous or of the wrong type"
+            }
             _ => "is not JSON",
         };
         Problem::invalid(format!("The body {what} (line {}, column {}).", error.line(), error.column()))
@@ -59,7 +61,9 @@ pub(crate) async fn read(request: Request, limit: usize) -> Result<Bytes, Proble
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(text) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let Some(text) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
     let media = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"))
 }

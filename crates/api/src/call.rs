@@ -47,11 +47,16 @@ where
 fn bearer(parts: &Parts) -> Result<Option<&str>, Problem> {
     let mut values = parts.headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let odd = || Problem(Fault::new(Code::Unauthorized, "The Authorization header is read as: Bearer CREDENTIAL."));
+    let odd =
+        || Problem(Fault::new(Code::Unauthorized, "The Authorization header is read as: Bearer CREDENTIAL."));
     if values.next().is_some() {
         return Err(odd());
     }
     let text = value.to_str().map_err(|_| odd())?;
     let (scheme, credential) = text.split_once(' ').ok_or_else(odd)?;
-    if scheme.eq_ignore_ascii_case("bearer") && !credential.is_empty() { Ok(Some(credential.trim())) } else { Err(odd()) }
+    if scheme.eq_ignore_ascii_case("bearer") && !credential.is_empty() {
+        Ok(Some(credential.trim()))
+    } else {
+        Err(odd())
+    }
 }

@@ -52,14 +52,20 @@ impl CreateBody {
             return Err(refused("triggers", "Connectors of this type receive no provider events."));
         }
         if self.params.as_ref().is_some_and(|params| !params.is_empty()) {
-            return Err(refused("params", "This service has no template fields; put its configuration into data."));
+            return Err(refused(
+                "params",
+                "This service has no template fields; put its configuration into data.",
+            ));
         }
         let service = self.service.filter(|text| !text.trim().is_empty());
         let service = service.or_else(|| self.r#type.clone().filter(|_| self.data.is_some()));
         let Some(service) = service else {
             return Err(Problem(
-                Fault::new(Code::InvalidRequest, "Name the service: a short name or the address of a server.")
-                    .with("field", "service"),
+                Fault::new(
+                    Code::InvalidRequest,
+                    "Name the service: a short name or the address of a server.",
+                )
+                .with("field", "service"),
             ));
         };
         // Read so that they are known; these services have one method and one target each.
@@ -224,23 +230,25 @@ pub(crate) fn connector(view: &ConnectorView) -> Value {
     put("icon", c.branding.icon.clone().map(Value::from));
     put("backgroundColor", c.branding.background_color.clone().map(Value::from));
     put("accentColor", c.branding.accent_color.clone().map(Value::from));
-    for (name, kind, tokens) in [
-        ("appTokens", SubjectKind::App, &abilities.app),
-        ("userTokens", SubjectKind::User, &abilities.user),
-    ] {
-        put(name, tokens.as_ref().map(|tokens| {
-            let mut value = json!({
-                "crossInstallation": tokens.cross_installation,
-                "supportsRefinement": tokens.refinement,
-                "supportsResources": tokens.resources,
-                "scopes": tokens.scopes,
-                "supportedAuthorizationDetails": tokens.details,
-            });
-            if let (SubjectKind::User, Some(value)) = (kind, value.as_object_mut()) {
-                value.insert("manualCredentialInput".to_owned(), tokens.manual_credential.into());
-            }
-            value
-        }));
+    for (name, kind, tokens) in
+        [("appTokens", SubjectKind::App, &abilities.app), ("userTokens", SubjectKind::User, &abilities.user)]
+    {
+        put(
+            name,
+            tokens.as_ref().map(|tokens| {
+                let mut value = json!({
+                    "crossInstallation": tokens.cross_installation,
+                    "supportsRefinement": tokens.refinement,
+                    "supportsResources": tokens.resources,
+                    "scopes": tokens.scopes,
+                    "supportedAuthorizationDetails": tokens.details,
+                });
+                if let (SubjectKind::User, Some(value)) = (kind, value.as_object_mut()) {
+                    value.insert("manualCredentialInput".to_owned(), tokens.manual_credential.into());
+                }
+                value
+            }),
+        );
     }
     put("includes", projects.as_ref().map(|projects| {
         let items: Vec<Value> = projects

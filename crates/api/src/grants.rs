@@ -30,7 +30,8 @@ fn object(view: &GrantView) -> Value {
         "updatedAt": grant.updated_at,
     });
     if let Some(out) = out.as_object_mut() {
-        let mut put = |name: &str, value: Option<Value>| value.map(|value| out.insert(name.to_owned(), value));
+        let mut put =
+            |name: &str, value: Option<Value>| value.map(|value| out.insert(name.to_owned(), value));
         put("projectId", grant.place.project.map(|id| id.to_string().into()));
         put("installationId", grant.place.installation.map(|id| id.to_string().into()));
         put("externalSubject", grant.external_subject.clone().map(Value::from));

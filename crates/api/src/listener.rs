@@ -94,7 +94,10 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: 
 }
 
 /// Notes when the first request of a connection has arrived.
-fn begins(routes: Router, begun: Arc<AtomicBool>) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone {
+fn begins(
+    routes: Router,
+    begun: Arc<AtomicBool>,
+) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone {
     tower::service_fn(move |request: Request| {
         begun.store(true, Ordering::Relaxed);
         routes.clone().oneshot(request)

@@ -29,7 +29,8 @@ pub(crate) async fn user(State(broker): State<Broker>, call: Call) -> Result<Ans
 }
 
 pub(crate) async fn teams(State(broker): State<Broker>, call: Call) -> Result<Answer<Value>, Problem> {
-    let teams: Vec<Value> = broker.my_teams(&call.caller).await?.iter().map(|found| object(&found.team)).collect();
+    let teams: Vec<Value> =
+        broker.my_teams(&call.caller).await?.iter().map(|found| object(&found.team)).collect();
     Ok(Answer(json!({"teams": teams, "pagination": {"count": teams.len(), "next": null, "prev": null}})))
 }
 
@@ -56,7 +57,8 @@ pub(crate) async fn development_token(
     Json(body): Json<TokenBody>,
 ) -> Result<Answer<Value>, Problem> {
     only_development(&broker, &call, &project, body.environment.as_deref().unwrap_or("development")).await?;
-    let made = broker.development_token(&call.caller, &project, body.audience.as_deref(), call.request).await?;
+    let made =
+        broker.development_token(&call.caller, &project, body.audience.as_deref(), call.request).await?;
     Ok(Answer(json!({"token": made.token.expose(), "expiresAt": made.expires_at})))
 }
 

@@ -43,7 +43,9 @@ pub(crate) async fn list(
     let found = broker.projects(&call.caller, params.from.as_deref(), limit).await?;
     let full = found.len() == usize::try_from(limit).unwrap_or(usize::MAX);
     let next = found.last().filter(|_| full).map(|project| project.name.as_str().to_owned());
-    Ok(Answer(json!({"projects": found.iter().map(object).collect::<Vec<_>>(), "pagination": {"next": next}})))
+    Ok(Answer(
+        json!({"projects": found.iter().map(object).collect::<Vec<_>>(), "pagination": {"next": next}}),
+    ))
 }
 
 #[derive(Deserialize)]

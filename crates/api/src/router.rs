@@ -8,8 +8,8 @@ use carnet_model::{Code, Fault};
 
 use crate::problem::Problem;
 use crate::{
-    access_tokens, audit, authorize, connectors, grants, health, installations, issuers, links, platform, projects,
-    request_id, services, token, well_known,
+    access_tokens, audit, authorize, connectors, grants, health, installations, issuers, links, platform,
+    projects, request_id, services, token, well_known,
 };
 
 /// The routes of the API. A connector is one segment: its identifier, or its UID percent-encoded.
@@ -34,7 +34,10 @@ pub fn router(broker: Broker) -> Router {
             "/v1/connect/connectors/{connector}/installations",
             get(installations::list).post(installations::create),
         )
-        .route("/v1/connect/connectors/{connector}/installations/{installation}", delete(installations::remove))
+        .route(
+            "/v1/connect/connectors/{connector}/installations/{installation}",
+            delete(installations::remove),
+        )
         .route("/v1/connect/connectors/{connector}/grants", get(grants::list))
         .route("/v1/connect/services/{service}", get(services::show))
         .route("/v2/connect/connectors", get(connectors::list_v2))
@@ -54,7 +57,10 @@ pub fn router(broker: Broker) -> Router {
             "/v9/projects/{project}/custom-environments",
             get(projects::environments).post(projects::create_environment),
         )
-        .route("/v9/projects/{project}/custom-environments/{environment}", delete(projects::remove_environment))
+        .route(
+            "/v9/projects/{project}/custom-environments/{environment}",
+            delete(projects::remove_environment),
+        )
         .route("/projects/{project}/token", post(platform::development_token))
         .route("/v1/projects/{project}/token", post(platform::development_token))
         .route("/v3/env/pull/{project}/{target}", get(platform::env_pull))
@@ -77,7 +83,10 @@ pub fn router(broker: Broker) -> Router {
 pub fn frame(routes: Router, broker: Broker) -> Router {
     routes
         .fallback(async || {
-            Problem(Fault::new(Code::NotFound, "There is nothing at this path. The API is at the root of this address."))
+            Problem(Fault::new(
+                Code::NotFound,
+                "There is nothing at this path. The API is at the root of this address.",
+            ))
         })
         .method_not_allowed_fallback(async || {
             Problem(Fault::new(Code::MethodNotAllowed, "This path does not take this method."))

@@ -48,7 +48,11 @@ pub(crate) fn millis(number: f64) -> Result<u64, Problem> {
     if !(0.0..=LARGEST).contains(&number) {
         return Err(Problem::invalid("A duration is a number of milliseconds, zero or more."));
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was checked above")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range was checked above"
+    )]
     Ok(number as u64)
 }
 
@@ -77,7 +81,8 @@ fn answer(issued: &Issued) -> Value {
         "connector": {"id": issued.connector, "uid": issued.uid, "type": issued.r#type},
     });
     if let Some(out) = out.as_object_mut() {
-        let mut put = |name: &str, value: Option<Value>| value.map(|value| out.insert(name.to_owned(), value));
+        let mut put =
+            |name: &str, value: Option<Value>| value.map(|value| out.insert(name.to_owned(), value));
         put("name", issued.name.clone().map(Value::from));
         put("installationId", issued.installation.map(|id| id.to_string().into()));
         put("externalSubject", issued.external_subject.clone().map(Value::from));

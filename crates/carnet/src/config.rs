@@ -78,8 +78,13 @@ impl Config {
         };
         file.url = args.url.clone().or_else(|| variable("CARNET_URL")).or(file.url);
         file.listen = args.listen.clone().or_else(|| variable("CARNET_LISTEN")).or(file.listen);
-        file.database_url = args.database_url.clone().or_else(|| variable("CARNET_DATABASE_URL")).or(file.database_url);
-        file.data = args.data.clone().or_else(|| variable("CARNET_DATA").map(|data| args.folder.join(data))).or(file.data);
+        file.database_url =
+            args.database_url.clone().or_else(|| variable("CARNET_DATABASE_URL")).or(file.database_url);
+        file.data = args
+            .data
+            .clone()
+            .or_else(|| variable("CARNET_DATA").map(|data| args.folder.join(data)))
+            .or(file.data);
         file.master_key_file =
             variable("CARNET_MASTER_KEY_FILE").map(|path| args.folder.join(path)).or(file.master_key_file);
         if args.data.is_some() {
@@ -101,14 +106,16 @@ fn read_file(path: &Path) -> Result<File, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| wrong(format!("Cannot read the configuration file {}: {error}.", path.display())))?;
     toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
+        let line =
+            error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
         wrong(format!("{} line {line}: {}.", path.display(), error.message().trim_end_matches('.')))
     })
 }
 
 fn url(text: Option<&str>) -> Result<Url, Failure> {
     let text = text.ok_or_else(|| {
-        wrong("The server's public address is missing.").next("carnet serve --url https://connect.example.com", "with yours")
+        wrong("The server's public address is missing.")
+            .next("carnet serve --url https://connect.example.com", "with yours")
     })?;
     let url = Url::parse(text).map_err(|error| wrong(format!("--url {text:?} is no address: {error}.")))?;
     let loopback = match url.host() {
@@ -117,7 +124,10 @@ fn url(text: Option<&str>) -> Result<Url, Failure> {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     };
-    let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    let plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
     if !plain || url.path() != "/" {
         return Err(wrong("--url is an origin: scheme, host and port, and nothing behind them."));
     }
@@ -188,7 +198,8 @@ fn read_passphrase(path: &Path) -> Result<SecretString, Failure> {
 }
 
 fn policy(egress: &Egress) -> Result<Policy, Failure> {
-    let network = |text: &str| text.parse::<Network>().map_err(|error| wrong(format!("egress: {text:?}: {error}.")));
+    let network =
+        |text: &str| text.parse::<Network>().map_err(|error| wrong(format!("egress: {text:?}: {error}.")));
     let allow = egress
         .allow
         .iter()
@@ -196,7 +207,10 @@ fn policy(egress: &Egress) -> Result<Policy, Failure> {
             let (purpose, range) = match text.split_once(' ') {
                 Some((purpose, range)) => {
                     let purpose = purpose.parse::<Purpose>();
-                    (Some(purpose.map_err(|error| wrong(format!("egress.allow: {text:?}: {error}.")))?), range.trim())
+                    (
+                        Some(purpose.map_err(|error| wrong(format!("egress.allow: {text:?}: {error}.")))?),
+                        range.trim(),
+                    )
                 }
                 None => (None, text.as_str()),
             };
@@ -204,19 +218,22 @@ fn policy(egress: &Egress) -> Result<Policy, Failure> {
         })
         .collect::<Result<_, Failure>>()?;
     let deny = egress.deny.iter().map(|text| network(text)).collect::<Result<_, Failure>>()?;
-    let extra_roots_pem = match &egress.roots_file {
-        Some(path) => Some(
-            std::fs::read(path)
-                .map_err(|error| wrong(format!("Cannot read egress.roots_file {}: {error}.", path.display())))?,
-        ),
-        None => None,
-    };
+    let extra_roots_pem =
+        match &egress.roots_file {
+            Some(path) => Some(std::fs::read(path).map_err(|error| {
+                wrong(format!("Cannot read egress.roots_file {}: {error}.", path.display()))
+            })?),
+            None => None,
+        };
     Ok(Policy { allow, deny, ports: egress.ports.clone(), extra_roots_pem, ..Policy::default() })
 }
 
 /// A variable of the environment, if it is set and not empty.
 pub(crate) fn variable(name: &str) -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "the configuration of the servers is read here and nowhere else")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the configuration of the servers is read here and nowhere else"
+    )]
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

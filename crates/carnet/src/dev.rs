@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use carnet_demo::{ClientRegistration, Demo, Options};
 use carnet_egress::{Origin, Policy};
 use carnet_engine::{
-    Broker, ConnectorChange, FirstOwner, Location, ManagedService, NewConnectorAsk, Project, Root, Settings, Team,
-    TeamHint, User,
+    Broker, ConnectorChange, FirstOwner, Location, ManagedService, NewConnectorAsk, Project, Root, Settings,
+    Team, TeamHint, User,
 };
 use carnet_model::caller::Caller;
 use carnet_model::{AccessToken, Code, Env, SecretString, Slug};
@@ -53,7 +53,8 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
         None if args.memory => Location::Memory,
         None => Location::Folder(args.data.clone()),
     };
-    let broker = Broker::open(settings, &location, Root::Key(Box::new(key_file(&args, &env)?)), policy, env).await?;
+    let broker =
+        Broker::open(settings, &location, Root::Key(Box::new(key_file(&args, &env)?)), policy, env).await?;
     let more = axum::Router::new().nest("/demo", demo.router()).merge(demo.well_known_router());
     let routes = server::routes(&broker, more);
     let ready = prepare(broker.clone(), args, url, client);
@@ -109,11 +110,13 @@ async fn prepare(broker: Broker, args: DevArgs, url: Url, client: DemoClient) ->
 async fn team_and_token(broker: &Broker, file: &Path) -> anyhow::Result<(Team, User, String)> {
     let slug = Slug::parse("dev").context("dev is a slug")?;
     let Some((team, user)) = broker.development_team(&slug, EMAIL).await? else {
-        let owner = FirstOwner { team: "dev".to_owned(), name: "Developer".to_owned(), email: EMAIL.to_owned() };
+        let owner =
+            FirstOwner { team: "dev".to_owned(), name: "Developer".to_owned(), email: EMAIL.to_owned() };
         let made = broker.first_team(&owner, Vec::new(), TOKEN_LIFE).await?;
         return Ok((made.team, made.user, made.token.expose().to_owned()));
     };
-    let before = std::fs::read_to_string(file).ok().and_then(|text| serde_json::from_str::<DevFile>(&text).ok());
+    let before =
+        std::fs::read_to_string(file).ok().and_then(|text| serde_json::from_str::<DevFile>(&text).ok());
     if let Some(before) = before
         && broker.recognise(Some(&before.access_token), &TeamHint::default()).await.is_ok()
     {
@@ -217,7 +220,8 @@ fn demo_data(url: &Url, client: &DemoClient) -> Map<String, Value> {
 }
 
 fn key_file(args: &DevArgs, env: &Env) -> anyhow::Result<FileKey> {
-    let path = variable("CARNET_MASTER_KEY_FILE").map_or_else(|| args.data.join("master.key"), |p| args.folder.join(p));
+    let path = variable("CARNET_MASTER_KEY_FILE")
+        .map_or_else(|| args.data.join("master.key"), |p| args.folder.join(p));
     Ok(if path.exists() {
         FileKey::open(&path, KeyPlace::Anywhere)?
     } else {
@@ -247,7 +251,8 @@ fn project_name(folder: &Path) -> Slug {
 /// Links this folder to the project, unless it is linked elsewhere already.
 fn link_folder(args: &DevArgs, dev: &DevFile) -> anyhow::Result<()> {
     let home: PathBuf = args.folder.join(".carnet");
-    let same = |a: &Path, b: &Path| a.canonicalize().ok().zip(b.canonicalize().ok()).is_some_and(|(a, b)| a == b);
+    let same =
+        |a: &Path, b: &Path| a.canonicalize().ok().zip(b.canonicalize().ok()).is_some_and(|(a, b)| a == b);
     if !same(&home, &args.data) {
         return Ok(());
     }
@@ -318,4 +323,4 @@ fn origins(pairs: &[String]) -> Result<Vec<(Origin, Origin)>, Failure> {
 }
 
 const EMAIL: &str = "dev@localhost";
-const TOKEN_LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
+const TOKEN_LIFE: Duration = Duration::from_hours(2160);

@@ -40,15 +40,25 @@ async fn start(config: Config, json: bool) -> anyhow::Result<()> {
     server::run(broker, listener, routes, async move {
         tracing::info!(url = %config.url, listen = %config.listen, "ready");
         let base = announced.settings().base().to_owned();
-        let setup = match announced.needs_setup().await? {
-            true => Some(format!("{base}/setup/{}", announced.new_setup_secret().await?.expose())),
-            false => None,
+        let setup = if announced.needs_setup().await? {
+            Some(format!("{base}/setup/{}", announced.new_setup_secret().await?.expose()))
+        } else {
+            None
         };
         let mut out = std::io::stdout();
         if json {
-            writeln!(out, "{}", json!({"url": base, "listen": config.listen.to_string(), "setupUrl": setup}))?;
+            writeln!(
+                out,
+                "{}",
+                json!({"url": base, "listen": config.listen.to_string(), "setupUrl": setup})
+            )?;
         } else {
-            writeln!(out, "  carnet {} · ready at {base} (listening on {})", env!("CARGO_PKG_VERSION"), config.listen)?;
+            writeln!(
+                out,
+                "  carnet {} · ready at {base} (listening on {})",
+                env!("CARGO_PKG_VERSION"),
+                config.listen
+            )?;
             if let Some(link) = setup {
                 writeln!(out, "\n  Set-up      {link}")?;
                 writeln!(out, "              works once, for 15 minutes; a restart makes a new one")?;

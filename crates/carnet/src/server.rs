@@ -17,7 +17,8 @@ use crate::cli::failure::Failure;
 
 /// Every route of a server.
 pub(crate) fn routes(broker: &Broker, more: Router) -> Router {
-    let routes = carnet_api::router(broker.clone()).merge(carnet_dashboard::router(broker.clone())).merge(more);
+    let routes =
+        carnet_api::router(broker.clone()).merge(carnet_dashboard::router(broker.clone())).merge(more);
     carnet_api::frame(routes, broker.clone())
 }
 
@@ -31,7 +32,12 @@ pub(crate) async fn listen(address: SocketAddr, remedy: &str) -> anyhow::Result<
 }
 
 /// Serves until the process is asked to stop, then finishes what was begun.
-pub(crate) async fn run(broker: Broker, listener: TcpListener, routes: Router, ready: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    broker: Broker,
+    listener: TcpListener,
+    routes: Router,
+    ready: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
     let stop = tokio_util::sync::CancellationToken::new();
     let stopped = stop.clone();
     let serving = broker.spawn(async move {

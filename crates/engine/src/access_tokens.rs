@@ -50,13 +50,19 @@ impl Broker {
         let now = inner.env.now();
         let name = ask.name.trim();
         if name.is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
-            return Err(Fault::new(Code::InvalidRequest, "name has 1 to 100 characters and no control character.")
-                .with("field", "name"));
+            return Err(Fault::new(
+                Code::InvalidRequest,
+                "name has 1 to 100 characters and no control character.",
+            )
+            .with("field", "name"));
         }
         let life = ask.life.unwrap_or(YEAR / 4);
-        if life < Duration::from_secs(60) || life > YEAR {
-            return Err(Fault::new(Code::InvalidRequest, "An access token lives between a minute and a year.")
-                .with("field", "expiresInMs"));
+        if life < Duration::from_mins(1) || life > YEAR {
+            return Err(Fault::new(
+                Code::InvalidRequest,
+                "An access token lives between a minute and a year.",
+            )
+            .with("field", "expiresInMs"));
         }
         let (token, row) = self.new_token(member.team, member.user, name, now.plus(life), now);
         let digest = inner.keyring.hash(Purpose::TokenPepper, token.expose().as_bytes()).digest;
@@ -70,7 +76,12 @@ impl Broker {
     }
 
     /// Withdraws one of the caller's own. It is refused from then on.
-    pub async fn revoke_access_token(&self, caller: &Caller, id: &str, request: Id<kind::Request>) -> Result<(), Fault> {
+    pub async fn revoke_access_token(
+        &self,
+        caller: &Caller,
+        id: &str,
+        request: Id<kind::Request>,
+    ) -> Result<(), Fault> {
         let member = self.member_of(caller)?;
         let missing = || faults::not_found("access token", id);
         let parsed = Id::parse(id).map_err(|_| missing())?;

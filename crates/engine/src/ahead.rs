@@ -19,7 +19,7 @@ impl Broker {
             let before = broker.inner.env.now().minus(crate::refresh::LEASE + Duration::from_secs(4));
             broker.recover(before).await.map_err(|error| error.to_string())
         });
-        self.every(Duration::from_secs(60), |broker| async move {
+        self.every(Duration::from_mins(1), |broker| async move {
             broker.inner.turn_signing_keys().await.map_err(|fault| fault.to_string())?;
             broker.sweep().await
         });
@@ -56,11 +56,14 @@ impl Broker {
     async fn refresh_ahead(&self) -> Result<(), String> {
         let inner = &self.inner;
         let now = inner.env.now();
-        let due = grants::due(&inner.db, now, now.minus(DAY), AT_ONCE).await.map_err(|error| error.to_string())?;
+        let due =
+            grants::due(&inner.db, now, now.minus(DAY), AT_ONCE).await.map_err(|error| error.to_string())?;
         for row in due {
             let reference = ConnectorRef::Id(row.grant.place.connector);
             let team = row.grant.place.team;
-            let Some(entry) = inner.entry(team, &reference).await.map_err(|error| error.to_string())? else { continue };
+            let Some(entry) = inner.entry(team, &reference).await.map_err(|error| error.to_string())? else {
+                continue;
+            };
             // Out of the way of the next rounds, whatever becomes of it.
             let again = now.plus(PAUSE + inner.env.jitter(PAUSE));
             let postponed = Write::new().step(grants::postpone(team, row.grant.id, again));
@@ -84,7 +87,7 @@ impl Broker {
     }
 }
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 /// Grants begun in one round. Calls to one provider are bounded besides.
 const AT_ONCE: i64 = 32;
 /// Between two tries ahead of time on one grant.

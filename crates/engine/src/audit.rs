@@ -3,8 +3,8 @@
 use carnet_model::audit::AuditEvent;
 use carnet_model::caller::Caller;
 use carnet_model::{Fault, Id, kind};
-use carnet_store::audit::{self, Filter, Recorded};
 use carnet_store::Write;
+use carnet_store::audit::{self, Filter, Recorded};
 
 use crate::broker::Broker;
 use crate::faults;
@@ -45,11 +45,18 @@ impl Broker {
     /// The caller's team's events.
     pub async fn audit_events(&self, caller: &Caller, query: &AuditQuery) -> Result<AuditPage, Fault> {
         let Caller::Member(member) = caller else {
-            return Err(faults::denied(carnet_model::access::Denied::WorkloadCannotManage, "the audit log", caller));
+            return Err(faults::denied(
+                carnet_model::access::Denied::WorkloadCannotManage,
+                "the audit log",
+                caller,
+            ));
         };
         let limit = query.limit.unwrap_or(100).clamp(1, 1000);
-        let filter =
-            Filter { action: query.action.clone(), target: query.target.clone(), outcome: query.outcome.clone() };
+        let filter = Filter {
+            action: query.action.clone(),
+            target: query.target.clone(),
+            outcome: query.outcome.clone(),
+        };
         let db = &self.inner.db;
         let events = match query.after {
             Some(after) => audit::after(db, member.team, after, &filter, i64::from(limit)).await,

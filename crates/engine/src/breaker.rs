@@ -78,7 +78,7 @@ impl Breakers {
 /// Failures in a row, without a word when to come back, before a pause.
 const PATIENCE: u32 = 5;
 /// The longest pause between tries.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// Calls to one provider at once: enough to be quick, few enough not to be a flood.
 const AT_ONCE: usize = 8;
 /// Entries beyond which idle ones are dropped.

@@ -110,7 +110,10 @@ impl Broker {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        #[expect(clippy::disallowed_methods, reason = "the caller waits for it before it shuts the broker down")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the caller waits for it before it shuts the broker down"
+        )]
         tokio::spawn(work)
     }
 
@@ -129,7 +132,10 @@ impl Broker {
         self.inner.stop.cancel();
         self.inner.tasks.close();
         if tokio::time::timeout(patience, self.inner.tasks.wait()).await.is_err() {
-            tracing::warn!(left = self.inner.tasks.len(), "stopping with work unfinished; it is recovered at the next start");
+            tracing::warn!(
+                left = self.inner.tasks.len(),
+                "stopping with work unfinished; it is recovered at the next start"
+            );
         }
         self.inner.db.close().await;
     }

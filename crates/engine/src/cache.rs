@@ -40,12 +40,11 @@ impl Parts {
     }
 
     pub(crate) fn maybe(mut self, part: Option<&[u8]>) -> Self {
-        match part {
-            Some(part) => self.add(part),
-            None => {
-                self.0.update(&u64::MAX.to_be_bytes());
-                self
-            }
+        if let Some(part) = part {
+            self.add(part)
+        } else {
+            self.0.update(&u64::MAX.to_be_bytes());
+            self
         }
     }
 
@@ -115,13 +114,12 @@ impl Inner {
 }
 
 /// The type of an identifier in a digest: its bytes.
-pub(crate) fn id_bytes<K>(id: &Option<Id<K>>) -> Option<&[u8]>
+pub(crate) fn id_bytes<K>(id: Option<&Id<K>>) -> Option<&[u8]>
 where
     K: carnet_model::Kind,
 {
-    id.as_ref().map(|id| id.bytes().as_slice())
+    id.map(|id| id.bytes().as_slice())
 }
 
 /// Tokens in memory; about a kilobyte each.
 const CAPACITY: usize = 10_000;
-

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use carnet_identity::{Algorithm, Expectation, Freshness, IdentityClaims, JwtError, Presented, TrustedIssuer};
+use carnet_identity::{
+    Algorithm, Expectation, Freshness, IdentityClaims, JwtError, Presented, TrustedIssuer,
+};
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::{Caller, Member, Principal, Proof, Workload};
 use carnet_model::{AccessToken, Code, Environment, Fault, Id, Slug, SubjectKind, Time, kind};
@@ -42,7 +44,11 @@ impl Broker {
         }
         let inner = &self.inner;
         let now = inner.env.now();
-        let context = format!("{}\n{}", hint.id.as_deref().unwrap_or_default(), hint.slug.as_deref().unwrap_or_default());
+        let context = format!(
+            "{}\n{}",
+            hint.id.as_deref().unwrap_or_default(),
+            hint.slug.as_deref().unwrap_or_default()
+        );
         if let Some(known) =
             inner.callers.recall(context.as_bytes(), bearer, now, |(_, issuer)| self.freshness(*issuer))
         {
@@ -52,7 +58,9 @@ impl Broker {
         let revision = inner.db.revision();
         let recognised = match AccessToken::parse(bearer) {
             Ok(token) => self.member(&token, now).await?,
-            Err(_) if bearer.starts_with("crn_") => return Err(unauthorized("The access token is mistyped or cut short.")),
+            Err(_) if bearer.starts_with("crn_") => {
+                return Err(unauthorized("The access token is mistyped or cut short."));
+            }
             Err(_) => self.workload(bearer, hint, now).await?,
         };
         self.same_team(&recognised.caller, hint).await?;
@@ -72,7 +80,8 @@ impl Broker {
 
     async fn member(&self, token: &AccessToken, now: Time) -> Result<Recognised, Fault> {
         for hash in self.inner.keyring.hashes(Purpose::TokenPepper, token.expose().as_bytes()) {
-            let Some(bearer) = access_tokens::by_digest(&self.inner.db, hash.digest).await.map_err(faults::store)?
+            let Some(bearer) =
+                access_tokens::by_digest(&self.inner.db, hash.digest).await.map_err(faults::store)?
             else {
                 continue;
             };
@@ -80,7 +89,8 @@ impl Broker {
             if row.revoked_at.is_some() || row.expires_at <= now {
                 return Err(unauthorized("The access token has expired or was revoked."));
             }
-            let role = bearer.role.ok_or_else(|| unauthorized("The access token's person has left the team."))?;
+            let role =
+                bearer.role.ok_or_else(|| unauthorized("The access token's person has left the team."))?;
             let caller = Caller::Member(Member { team: row.team, user: row.user, role, token: row.id });
             return Ok(Recognised { caller, issuer: None, expires_at: row.expires_at });
         }
@@ -88,7 +98,7 @@ impl Broker {
     }
 
     async fn workload(&self, bearer: &str, hint: &TeamHint, now: Time) -> Result<Recognised, Fault> {
-        let presented = Presented::parse(bearer).map_err(|error| refused(error))?;
+        let presented = Presented::parse(bearer).map_err(refused)?;
         let base = self.inner.settings.base();
         let own = presented.issuer().strip_prefix(base).and_then(|rest| rest.strip_prefix('/'));
         match own.and_then(|slug| Slug::parse(slug).ok()) {
@@ -98,7 +108,12 @@ impl Broker {
     }
 
     /// A token that we issued ourselves.
-    async fn own_workload(&self, presented: Presented<'_>, slug: &Slug, now: Time) -> Result<Recognised, Fault> {
+    async fn own_workload(
+        &self,
+        presented: Presented<'_>,
+        slug: &Slug,
+        now: Time,
+    ) -> Result<Recognised, Fault> {
         let issuer = self.inner.settings.issuer_of(slug);
         let audiences = [issuer.clone()];
         let types = ["JWT".to_owned()];
@@ -111,13 +126,16 @@ impl Broker {
             max_age: None,
             skew: Duration::ZERO,
         };
-        let keys = self.inner.issuer.keys().ok_or_else(|| unauthorized("The server has no signing keys yet."))?;
-        let verified = presented.verify(&keys, &expect, now).map_err(|error| refused(error))?;
+        let keys =
+            self.inner.issuer.keys().ok_or_else(|| unauthorized("The server has no signing keys yet."))?;
+        let verified = presented.verify(&keys, &expect, now).map_err(refused)?;
         let expires_at = verified.expires_at();
         let claims = IdentityClaims::read(&verified)
             .map_err(|error| unauthorized(&format!("The token is no workload identity: {error}.")))?;
         let team = people::team_by_slug(&self.inner.db, slug).await.map_err(faults::store)?;
-        let team = team.filter(|team| team.id == claims.team.id).ok_or_else(|| unauthorized("The token's team is gone."))?;
+        let team = team
+            .filter(|team| team.id == claims.team.id)
+            .ok_or_else(|| unauthorized("The token's team is gone."))?;
         let environment = claims.runtime.environment();
         self.exists(team.id, claims.project.id, environment).await?;
         let caller = Caller::Workload(Workload {
@@ -164,9 +182,14 @@ impl Broker {
         }
     }
 
-    async fn recognised_by(&self, issuer: &TrustedIssuer, bearer: &str, now: Time) -> Result<Recognised, Fault> {
+    async fn recognised_by(
+        &self,
+        issuer: &TrustedIssuer,
+        bearer: &str,
+        now: Time,
+    ) -> Result<Recognised, Fault> {
         // Parsed anew for each team: verifying takes the parsed token.
-        let presented = Presented::parse(bearer).map_err(|error| refused(error))?;
+        let presented = Presented::parse(bearer).map_err(refused)?;
         let keys = self
             .inner
             .keys
@@ -177,7 +200,7 @@ impl Broker {
                     .retry_after(now.until(error.retry_at).as_secs().max(1))
                     .because(error)
             })?;
-        let verified = presented.verify(&keys, &issuer.expectation(), now).map_err(|error| refused(error))?;
+        let verified = presented.verify(&keys, &issuer.expectation(), now).map_err(refused)?;
         let rule = match issuer.recognise(&verified) {
             Ok(rule) => rule,
             Err(no_rule) => {
@@ -252,10 +275,12 @@ fn unauthorized(sentence: &str) -> Fault {
 fn refused(error: JwtError) -> Fault {
     let fault = unauthorized(&format!("The workload identity is not accepted: {error}."));
     match error {
-        JwtError::Expired | JwtError::TooOld => fault.next("carnet env pull", "to get a fresh one for development"),
+        JwtError::Expired | JwtError::TooOld => {
+            fault.next("carnet env pull", "to get a fresh one for development")
+        }
         _ => fault,
     }
 }
 
 /// Development tokens live twelve hours.
-const LONGEST_OWN_LIFE: Duration = Duration::from_secs(12 * 3600);
+const LONGEST_OWN_LIFE: Duration = Duration::from_hours(12);

@@ -101,7 +101,10 @@ impl Broker {
         let project = match &ask.project {
             Some(project) => Some(self.project(caller, project).await?),
             None if ask.environments.is_some() => {
-                return Err(invalid("environments", "environments says where a project may ask, so it needs projectId.".to_owned()));
+                return Err(invalid(
+                    "environments",
+                    "environments says where a project may ask, so it needs projectId.".to_owned(),
+                ));
             }
             None => None,
         };
@@ -112,7 +115,9 @@ impl Broker {
         let name = match (name, &project) {
             (Some(name), _) => name.to_owned(),
             (None, Some(project)) => project.name.to_string(),
-            (None, None) => return Err(invalid("name", "Give name, or the projectId whose name to take.".to_owned())),
+            (None, None) => {
+                return Err(invalid("name", "Give name, or the projectId whose name to take.".to_owned()));
+            }
         };
         if name.len() > 100 || name.chars().any(char::is_control) {
             return Err(invalid("name", "name has 1 to 100 characters and no control character.".to_owned()));
@@ -186,14 +191,23 @@ impl Broker {
     }
 
     /// The driver and the configuration: the operator's where it is managed, else the team's own.
-    fn configuration(&self, ask: &NewConnectorAsk, service: &str) -> Result<(ConnectorType, Map<String, Value>), Fault> {
+    fn configuration(
+        &self,
+        ask: &NewConnectorAsk,
+        service: &str,
+    ) -> Result<(ConnectorType, Map<String, Value>), Fault> {
         if ask.managed {
             let managed = self.inner.settings.managed.get(service).ok_or_else(|| {
                 Fault::new(
                     Code::InvalidConnector,
-                    format!("The operator of this server has registered no client at {service}; bring your own."),
+                    format!(
+                        "The operator of this server has registered no client at {service}; bring your own."
+                    ),
                 )
-                .next(format!("carnet create {service} --name NAME --data @file.json"), "with the client you registered")
+                .next(
+                    format!("carnet create {service} --name NAME --data @file.json"),
+                    "with the client you registered",
+                )
             })?;
             return Ok((ConnectorType::Oauth, managed.data.clone()));
         }
@@ -201,14 +215,20 @@ impl Broker {
             None => ConnectorType::Oauth,
             Some(text) => ConnectorType::parse(text).ok_or_else(|| {
                 let known: Vec<&str> = ConnectorType::ALL.iter().map(|t| t.as_str()).collect();
-                Fault::new(Code::InvalidRequest, format!("type is one of: {}.", known.join(", "))).with("field", "type")
+                Fault::new(Code::InvalidRequest, format!("type is one of: {}.", known.join(", ")))
+                    .with("field", "type")
             })?,
         };
         Ok((kind, ask.data.clone()))
     }
 
     /// A connector, for a linked workload or a member of the team.
-    pub async fn connector(&self, caller: &Caller, name: &str, request: Id<kind::Request>) -> Result<ConnectorView, Fault> {
+    pub async fn connector(
+        &self,
+        caller: &Caller,
+        name: &str,
+        request: Id<kind::Request>,
+    ) -> Result<ConnectorView, Fault> {
         let entry = self.find_connector(caller, name).await?;
         if let Err((fault, rule)) = self.permit(caller, &entry, Ask::Metadata) {
             let event = AuditEvent::of(caller, self.inner.env.now(), Action::ConnectorRead, Some(request))
@@ -219,12 +239,17 @@ impl Broker {
     }
 
     /// The team's connectors, newest first, and the cursor of the next page.
-    pub async fn connectors(&self, caller: &Caller, query: &ListQuery) -> Result<(Vec<ConnectorView>, Option<String>), Fault> {
+    pub async fn connectors(
+        &self,
+        caller: &Caller,
+        query: &ListQuery,
+    ) -> Result<(Vec<ConnectorView>, Option<String>), Fault> {
         let member = self.member_of(caller)?;
         let db = &self.inner.db;
         let search = query.search.as_ref().filter(|text| !text.is_empty());
         if search.is_some_and(|text| text.chars().count() > 100) {
-            return Err(Fault::new(Code::InvalidRequest, "search has at most 100 characters.").with("field", "search"));
+            return Err(Fault::new(Code::InvalidRequest, "search has at most 100 characters.")
+                .with("field", "search"));
         }
         let project = match &query.project {
             Some(project) => Some(self.project(caller, project).await?.id),
@@ -238,7 +263,8 @@ impl Broker {
         };
         let before = query.cursor.as_deref().map(read_cursor).transpose()?;
         let limit = usize::try_from(query.limit.unwrap_or(20).clamp(1, 100)).unwrap_or(20);
-        let rows = connectors::list(db, member.team, &filter, before, i64::try_from(limit + 1).unwrap_or(101)).await;
+        let rows =
+            connectors::list(db, member.team, &filter, before, i64::try_from(limit + 1).unwrap_or(101)).await;
         let mut rows = rows.map_err(faults::store)?;
         let more = rows.len() > limit;
         rows.truncate(limit);
@@ -254,10 +280,18 @@ impl Broker {
         Ok((views, next))
     }
 
-    async fn projects_of(&self, team: Id<kind::Team>, connector: Id<kind::Connector>) -> Result<Vec<Project>, Fault> {
+    async fn projects_of(
+        &self,
+        team: Id<kind::Team>,
+        connector: Id<kind::Connector>,
+    ) -> Result<Vec<Project>, Fault> {
         let mut found = Vec::new();
-        for Link { project, .. } in links::of_connector(&self.inner.db, team, connector).await.map_err(faults::store)? {
-            found.extend(carnet_store::projects::find(&self.inner.db, team, project).await.map_err(faults::store)?);
+        for Link { project, .. } in
+            links::of_connector(&self.inner.db, team, connector).await.map_err(faults::store)?
+        {
+            found.extend(
+                carnet_store::projects::find(&self.inner.db, team, project).await.map_err(faults::store)?,
+            );
         }
         Ok(found)
     }
@@ -279,8 +313,11 @@ impl Broker {
         if let Some(name) = &change.name {
             let name = name.trim();
             if name.is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
-                return Err(Fault::new(Code::InvalidRequest, "name has 1 to 100 characters and no control character.")
-                    .with("field", "name"));
+                return Err(Fault::new(
+                    Code::InvalidRequest,
+                    "name has 1 to 100 characters and no control character.",
+                )
+                .with("field", "name"));
             }
             name.clone_into(&mut row.connector.name);
             fields.push("name");
@@ -306,7 +343,11 @@ impl Broker {
                 let mut data = row.connector.data.clone();
                 secrets.put_back(&mut data, changed);
                 for (name, value) in changed {
-                    if value.is_null() { data.remove(name) } else { data.insert(name.clone(), value.clone()) };
+                    if value.is_null() {
+                        data.remove(name)
+                    } else {
+                        data.insert(name.clone(), value.clone())
+                    };
                 }
                 let accepted = entry
                     .driver()
@@ -334,14 +375,20 @@ impl Broker {
         let mut write = Write::new().step(connectors::update(&row)).event(&inner.env, &event).revises();
         if change.data.is_some() {
             // Made by another configuration.
-            write = write.step(carnet_store::minted::delete_of_connector(row.connector.team, row.connector.id));
+            write =
+                write.step(carnet_store::minted::delete_of_connector(row.connector.team, row.connector.id));
         }
         inner.db.write(write).await.map_err(faults::store)?;
         Ok(view(row.connector))
     }
 
     /// Removes a connector with everything that hangs on it; what was granted is revoked at the provider first.
-    pub async fn delete_connector(&self, caller: &Caller, name: &str, request: Id<kind::Request>) -> Result<(), Fault> {
+    pub async fn delete_connector(
+        &self,
+        caller: &Caller,
+        name: &str,
+        request: Id<kind::Request>,
+    ) -> Result<(), Fault> {
         let entry = self.managed(caller, name).await?;
         let inner = &self.inner;
         let connector = &entry.row.connector;
@@ -395,7 +442,11 @@ impl ConnectorView {
 impl Entry {
     /// As it may be seen.
     pub(crate) fn view(&self) -> ConnectorView {
-        ConnectorView { connector: self.row.connector.clone(), abilities: self.abilities.clone(), projects: None }
+        ConnectorView {
+            connector: self.row.connector.clone(),
+            abilities: self.abilities.clone(),
+            projects: None,
+        }
     }
 }
 
@@ -416,10 +467,16 @@ fn service_name(text: &str) -> Option<String> {
 }
 
 fn check_branding(branding: &Branding) -> Result<(), Fault> {
-    let colour = |text: &String| text.len() == 7 && text.starts_with('#') && text.bytes().skip(1).all(|b| b.is_ascii_hexdigit());
+    let colour = |text: &String| {
+        text.len() == 7 && text.starts_with('#') && text.bytes().skip(1).all(|b| b.is_ascii_hexdigit())
+    };
     let sha1 = |text: &String| text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit());
     let bad = [
-        ("icon", branding.icon.as_ref().is_none_or(sha1), "the SHA-1 of an uploaded picture, 40 hexadecimal digits"),
+        (
+            "icon",
+            branding.icon.as_ref().is_none_or(sha1),
+            "the SHA-1 of an uploaded picture, 40 hexadecimal digits",
+        ),
         ("backgroundColor", branding.background_color.as_ref().is_none_or(colour), "#RRGGBB"),
         ("accentColor", branding.accent_color.as_ref().is_none_or(colour), "#RRGGBB"),
     ];

@@ -9,23 +9,28 @@ use carnet_store::DbError;
 /// The store failed under a verb.
 pub(crate) fn store(error: DbError) -> Fault {
     match error {
-        DbError::Unavailable(_) => {
-            Fault::new(Code::StoreUnavailable, "The store does not answer, and nothing is done that cannot be recorded.")
-                .retry_after(2)
-                .because(error)
-        }
-        DbError::Conflict | DbError::Unmet(_) | DbError::Stale(_) => {
-            Fault::new(Code::Conflict, "It was changed by somebody else at the same moment. Read it again, then try again.")
-                .because(error)
-        }
+        DbError::Unavailable(_) => Fault::new(
+            Code::StoreUnavailable,
+            "The store does not answer, and nothing is done that cannot be recorded.",
+        )
+        .retry_after(2)
+        .because(error),
+        DbError::Conflict | DbError::Unmet(_) | DbError::Stale(_) => Fault::new(
+            Code::Conflict,
+            "It was changed by somebody else at the same moment. Read it again, then try again.",
+        )
+        .because(error),
         DbError::Corrupt { .. } | DbError::Refused(_) => internal(error),
     }
 }
 
 /// Something that should not be possible.
 pub(crate) fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Fault {
-    Fault::new(Code::Internal, "Something went wrong inside; the server's log has it under this request's identifier.")
-        .because(error)
+    Fault::new(
+        Code::Internal,
+        "Something went wrong inside; the server's log has it under this request's identifier.",
+    )
+    .because(error)
 }
 
 /// There is no such thing, or not for this caller: the same words for both.

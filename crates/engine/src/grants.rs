@@ -27,9 +27,13 @@ impl Broker {
         limit: u32,
     ) -> Result<Vec<GrantView>, Fault> {
         let entry = self.managed(caller, connector).await?;
-        let after = after.map(Id::parse).transpose().map_err(|_| faults::not_found("grant", after.unwrap_or_default()))?;
+        let after = after
+            .map(Id::parse)
+            .transpose()
+            .map_err(|_| faults::not_found("grant", after.unwrap_or_default()))?;
         let limit = i64::from(limit.clamp(1, 100));
-        let rows = grants::of_connector(&self.inner.db, caller.team(), entry.row.connector.id, after, limit).await;
+        let rows =
+            grants::of_connector(&self.inner.db, caller.team(), entry.row.connector.id, after, limit).await;
         let view = |row: GrantRow| GrantView { grant: row.grant, last_used_at: row.last_used_at };
         Ok(rows.map_err(faults::store)?.into_iter().map(view).collect())
     }
@@ -44,7 +48,9 @@ impl Broker {
         let mut all: Vec<GrantRow> = Vec::new();
         loop {
             let after = all.last().map(|row| row.grant.id);
-            let page = grants::of_connector(&self.inner.db, team, connector, after, PAGE).await.map_err(faults::store)?;
+            let page = grants::of_connector(&self.inner.db, team, connector, after, PAGE)
+                .await
+                .map_err(faults::store)?;
             let last = page.len() < usize::try_from(PAGE).unwrap_or(0);
             all.extend(page);
             if last {

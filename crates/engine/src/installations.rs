@@ -26,7 +26,9 @@ impl Broker {
     /// The installations of a connector.
     pub async fn installations(&self, caller: &Caller, connector: &str) -> Result<Vec<Installation>, Fault> {
         let entry = self.managed(caller, connector).await?;
-        installations::list(&self.inner.db, caller.team(), entry.row.connector.id).await.map_err(faults::store)
+        installations::list(&self.inner.db, caller.team(), entry.row.connector.id)
+            .await
+            .map_err(faults::store)
     }
 
     /// Records an installation.
@@ -40,9 +42,11 @@ impl Broker {
         let entry = self.managed(caller, connector).await?;
         let texts = [("externalId", &ask.external_id), ("tenantId", &ask.tenant_id), ("name", &ask.name)];
         for (field, text) in texts {
-            let sound = |text: &String| !text.is_empty() && text.len() <= 200 && !text.chars().any(char::is_control);
+            let sound =
+                |text: &String| !text.is_empty() && text.len() <= 200 && !text.chars().any(char::is_control);
             if text.as_ref().is_some_and(|text| !sound(text)) {
-                return Err(Fault::new(Code::InvalidRequest, format!("{field} has 1 to 200 characters.")).with("field", field));
+                return Err(Fault::new(Code::InvalidRequest, format!("{field} has 1 to 200 characters."))
+                    .with("field", field));
             }
         }
         let now = self.inner.env.now();
@@ -59,14 +63,19 @@ impl Broker {
         let event = AuditEvent::of(caller, now, Action::InstallationPut, Some(request))
             .on(id)
             .with("installationId", installation.id.to_string());
-        let mut write =
-            Write::new().step(installations::insert(caller.team(), &installation)).event(&self.inner.env, &event).revises();
+        let mut write = Write::new()
+            .step(installations::insert(caller.team(), &installation))
+            .event(&self.inner.env, &event)
+            .revises();
         if ask.default.unwrap_or(entry.row.connector.default_installation.is_none()) {
-            write = write.step(connectors::set_default_installation(caller.team(), id, Some(installation.id)));
+            write =
+                write.step(connectors::set_default_installation(caller.team(), id, Some(installation.id)));
         }
         match self.inner.db.write(write).await {
             Ok(_) => Ok(installation),
-            Err(DbError::Conflict) => Err(Fault::new(Code::Conflict, "This installation is recorded already.")),
+            Err(DbError::Conflict) => {
+                Err(Fault::new(Code::Conflict, "This installation is recorded already."))
+            }
             Err(error) => Err(faults::store(error)),
         }
     }
@@ -80,7 +89,9 @@ impl Broker {
         request: Id<kind::Request>,
     ) -> Result<(), Fault> {
         let entry = self.managed(caller, connector).await?;
-        let found = entry.installation(installation).ok_or_else(|| faults::not_found("installation", installation))?;
+        let found = entry
+            .installation(installation)
+            .ok_or_else(|| faults::not_found("installation", installation))?;
         let id = entry.row.connector.id;
         let inner = &self.inner;
         let now = inner.env.now();

@@ -78,14 +78,20 @@ pub(crate) struct Found {
 
 impl Broker {
     /// Answers a token request.
-    pub async fn issue(&self, caller: &Caller, ask: &TokenAsk, request: Id<kind::Request>) -> Result<Issued, Fault> {
+    pub async fn issue(
+        &self,
+        caller: &Caller,
+        ask: &TokenAsk,
+        request: Id<kind::Request>,
+    ) -> Result<Issued, Fault> {
         for _ in 0..TRIES {
             match self.issue_once(caller, ask, request).await? {
                 Some(issued) => return Ok(issued),
                 None => tokio::task::yield_now().await,
             }
         }
-        Err(Fault::new(Code::Unavailable, "The rules are being changed faster than requests can be decided.").retry_after(1))
+        Err(Fault::new(Code::Unavailable, "The rules are being changed faster than requests can be decided.")
+            .retry_after(1))
     }
 
     /// `None` if the rules changed meanwhile.
@@ -145,7 +151,12 @@ impl Broker {
     }
 
     /// The connector, if the caller's team has one of this name. The outer error is the store's.
-    async fn allowed(&self, caller: &Caller, name: &str, event: &AuditEvent) -> Result<Result<Arc<Entry>, Fault>, Fault> {
+    async fn allowed(
+        &self,
+        caller: &Caller,
+        name: &str,
+        event: &AuditEvent,
+    ) -> Result<Result<Arc<Entry>, Fault>, Fault> {
         match self.find_connector(caller, name).await {
             Ok(entry) => Ok(Ok(entry)),
             Err(fault) if fault.code == Code::NotFound => {
@@ -172,12 +183,18 @@ impl Broker {
     ) -> Result<Wanted, (Outcome, Fault, Option<&'static str>)> {
         let invalid = |fault: Fault| (Outcome::Failed, fault, None);
         let subject = ask.subject(caller, &entry.abilities).map_err(invalid)?;
-        self.permit(caller, entry, Ask::Token(&subject)).map_err(|(fault, rule)| (Outcome::Denied, fault, Some(rule)))?;
+        self.permit(caller, entry, Ask::Token(&subject))
+            .map_err(|(fault, rule)| (Outcome::Denied, fault, Some(rule)))?;
         ask.wanted(caller, entry, &subject).map_err(invalid)
     }
 
     /// The access decision, against the rules of this entry.
-    pub(crate) fn permit(&self, caller: &Caller, entry: &Entry, ask: Ask<'_>) -> Result<(), (Fault, &'static str)> {
+    pub(crate) fn permit(
+        &self,
+        caller: &Caller,
+        entry: &Entry,
+        ask: Ask<'_>,
+    ) -> Result<(), (Fault, &'static str)> {
         let connector = &entry.row.connector;
         let rules = Rules { team: connector.team, linked: entry.linked(caller.project()) };
         access::decide(caller, rules, ask)
@@ -201,7 +218,12 @@ impl Broker {
     }
 
     /// Memory first, then whatever the kind of subject needs.
-    async fn find_token(&self, entry: &Arc<Entry>, wanted: &Wanted, revision: Revision) -> Result<Found, Fault> {
+    async fn find_token(
+        &self,
+        entry: &Arc<Entry>,
+        wanted: &Wanted,
+        revision: Revision,
+    ) -> Result<Found, Fault> {
         let now = self.inner.env.now();
         if let Some(made) = self.inner.recall(&wanted.key, revision, now.plus(wanted.buffer)) {
             return Ok(Found { made, source: Source::Memory, changes: Vec::new() });
@@ -209,7 +231,9 @@ impl Broker {
         let found = match &wanted.subject {
             Subject::App => self.app_token(entry, wanted).await?,
             Subject::User { .. } => self.user_token(entry, wanted).await?,
-            Subject::JwtBearer { .. } | Subject::Token { .. } => return Err(ask::unsupported(entry, &wanted.subject)),
+            Subject::JwtBearer { .. } | Subject::Token { .. } => {
+                return Err(ask::unsupported(entry, &wanted.subject));
+            }
         };
         // A token whose refresh elsewhere kills it at once is not kept where that refresh is not seen.
         let may_die_unseen = entry.abilities.old_access_dies && self.inner.db.is_shared();

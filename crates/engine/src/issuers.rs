@@ -17,7 +17,8 @@ use crate::faults;
 pub(crate) struct Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 pub(crate) fn trusted_issuer(row: &IssuerRow) -> Result<TrustedIssuer, Unreadable> {
-    let config: TrustedIssuerConfig = serde_json::from_str(&row.config).map_err(|e| Unreadable(Box::new(e)))?;
+    let config: TrustedIssuerConfig =
+        serde_json::from_str(&row.config).map_err(|e| Unreadable(Box::new(e)))?;
     TrustedIssuer::from_config(row.id, row.team, config).map_err(|e| Unreadable(Box::new(e)))
 }
 
@@ -45,22 +46,27 @@ impl Broker {
     ) -> Result<IssuerRow, Fault> {
         let member = self.member_of(caller)?;
         self.needs(member, Role::Owner)?;
-        let invalid = |why: String| Fault::new(Code::InvalidRequest, format!("The trusted issuer cannot be used: {why}."));
+        let invalid = |why: String| {
+            Fault::new(Code::InvalidRequest, format!("The trusted issuer cannot be used: {why}."))
+        };
         let config: TrustedIssuerConfig =
             serde_json::from_value(config.clone()).map_err(|error| invalid(error.to_string()))?;
         let now = self.inner.env.now();
         let issuer = TrustedIssuer::from_config(self.inner.env.id(), member.team, config)
             .map_err(|error| invalid(error.to_string()))?;
-        let setting = if self.inner.settings.development { Setting::Development } else { Setting::Production };
+        let setting =
+            if self.inner.settings.development { Setting::Development } else { Setting::Production };
         let weaknesses: Vec<String> = lint(&issuer, setting).iter().map(ToString::to_string).collect();
         if !weaknesses.is_empty() {
             return Err(invalid(weaknesses.join("; ")).with("weaknesses", weaknesses));
         }
         for rule in &issuer.rules {
-            let project = projects::find(&self.inner.db, member.team, rule.project).await.map_err(faults::store)?;
+            let project =
+                projects::find(&self.inner.db, member.team, rule.project).await.map_err(faults::store)?;
             let project = project.ok_or_else(|| faults::not_found("project", &rule.project.to_string()))?;
             if let Environment::Custom(id) = rule.environment {
-                let found = projects::environment(&self.inner.db, member.team, id).await.map_err(faults::store)?;
+                let found =
+                    projects::environment(&self.inner.db, member.team, id).await.map_err(faults::store)?;
                 if found.is_none_or(|found| found.project != project.id) {
                     return Err(faults::not_found("environment", &id.to_string()));
                 }
@@ -84,11 +90,17 @@ impl Broker {
     }
 
     /// Trusts it no longer.
-    pub async fn distrust_issuer(&self, caller: &Caller, id: &str, request: Id<kind::Request>) -> Result<(), Fault> {
+    pub async fn distrust_issuer(
+        &self,
+        caller: &Caller,
+        id: &str,
+        request: Id<kind::Request>,
+    ) -> Result<(), Fault> {
         let member = self.member_of(caller)?;
         self.needs(member, Role::Owner)?;
         let row = self.trusted_issuer(caller, id).await?;
-        let event = AuditEvent::of(caller, self.inner.env.now(), Action::IssuerDelete, Some(request)).on(row.id);
+        let event =
+            AuditEvent::of(caller, self.inner.env.now(), Action::IssuerDelete, Some(request)).on(row.id);
         let write =
             Write::new().step(issuers::delete(member.team, row.id)).event(&self.inner.env, &event).revises();
         self.inner.db.write(write).await.map_err(faults::store)?;

@@ -43,8 +43,8 @@ pub use broker::{Broker, ManagedService, Settings};
 pub use callers::TeamHint;
 pub use connectors::{ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk};
 pub use consent::{
-    After, AuthorizationStarted, AuthorizeAsk, ConsentEnd, ConsentPage, Decision, Ending, EndingKind, PageKind, Progress,
-    ScopeLine,
+    After, AuthorizationStarted, AuthorizeAsk, ConsentEnd, ConsentPage, Decision, Ending, EndingKind,
+    PageKind, Progress, ScopeLine,
 };
 pub use grants::GrantView;
 pub use installations::NewInstallation;

@@ -14,7 +14,9 @@ impl Broker {
     /// The links of a connector.
     pub async fn links(&self, caller: &Caller, connector: &str) -> Result<Vec<Link>, Fault> {
         let entry = self.managed(caller, connector).await?;
-        links::of_connector(&self.inner.db, caller.team(), entry.row.connector.id).await.map_err(faults::store)
+        links::of_connector(&self.inner.db, caller.team(), entry.row.connector.id)
+            .await
+            .map_err(faults::store)
     }
 
     /// The links of a project.
@@ -29,8 +31,11 @@ impl Broker {
         let project = self.project(caller, project).await?;
         let found = self.links(caller, connector).await?.into_iter().find(|link| link.project == project.id);
         found.ok_or_else(|| {
-            Fault::new(Code::NotFound, format!("The connector {connector} is not attached to {}.", project.name))
-                .next(format!("carnet attach {connector} -p {}", project.name), "to attach it")
+            Fault::new(
+                Code::NotFound,
+                format!("The connector {connector} is not attached to {}.", project.name),
+            )
+            .next(format!("carnet attach {connector} -p {}", project.name), "to attach it")
         })
     }
 
@@ -80,9 +85,10 @@ impl Broker {
             .revises();
         match self.inner.db.write(write).await {
             Ok(_) => Ok(()),
-            Err(DbError::Unmet(_)) => {
-                Err(Fault::new(Code::NotFound, format!("The connector {connector} is not attached to {}.", project.name)))
-            }
+            Err(DbError::Unmet(_)) => Err(Fault::new(
+                Code::NotFound,
+                format!("The connector {connector} is not attached to {}.", project.name),
+            )),
             Err(error) => Err(faults::store(error)),
         }
     }
@@ -110,7 +116,8 @@ impl Broker {
         if names.is_empty() {
             return Err(invalid("A link names at least one environment.".to_owned()));
         }
-        let custom = projects::environments(&self.inner.db, caller.team(), project).await.map_err(faults::store)?;
+        let custom =
+            projects::environments(&self.inner.db, caller.team(), project).await.map_err(faults::store)?;
         let mut out = Vec::new();
         for name in names {
             let environment = match Environment::parse(name) {

@@ -5,7 +5,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use carnet_identity::rotation::{self, KeyState, Schedule, ScheduledKey, Step as Rotate};
-use carnet_identity::{Algorithm, IdentityClaims, KeySet, ProjectName, Runtime, SigningKey, TeamName, discovery_document};
+use carnet_identity::{
+    Algorithm, IdentityClaims, KeySet, ProjectName, Runtime, SigningKey, TeamName, discovery_document,
+};
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
 use carnet_model::{Code, Environment, Fault, Id, Slug, Time, kind};
@@ -84,16 +86,16 @@ impl Inner {
             let write = match step {
                 Rotate::Create { activates_at } => self.new_signing_key(now, activates_at).await?,
                 Rotate::Retire { kid, gone_at } => {
-                    let event = AuditEvent::of_system(now, Action::SigningKeyRotate).on(&kid).with("to", "retiring");
+                    let event =
+                        AuditEvent::of_system(now, Action::SigningKeyRotate).on(&kid).with("to", "retiring");
                     Write::new().step(keys::retire_signing(&kid, now, gone_at)).event(&self.env, &event)
                 }
                 // Both follow from the stored times.
                 Rotate::Activate { .. } | Rotate::Remove { .. } => continue,
             };
             match self.db.write(write).await {
-                Ok(_) => changed = true,
-                // Another node was faster.
-                Err(DbError::Unmet(_) | DbError::Conflict) => changed = true,
+                // Done, or done by another node that was faster.
+                Ok(_) | Err(DbError::Unmet(_) | DbError::Conflict) => changed = true,
                 Err(error) => return Err(faults::store(error)),
             }
         }
@@ -196,8 +198,13 @@ impl Broker {
         request: Id<kind::Request>,
     ) -> Result<IdentityToken, Fault> {
         let team = self.team(caller.team()).await?;
-        if audience.is_some_and(|text| text.is_empty() || text.len() > 512 || text.chars().any(char::is_control)) {
-            return Err(Fault::new(Code::InvalidRequest, "audience has 1 to 512 characters and no control character."));
+        if audience
+            .is_some_and(|text| text.is_empty() || text.len() > 512 || text.chars().any(char::is_control))
+        {
+            return Err(Fault::new(
+                Code::InvalidRequest,
+                "audience has 1 to 512 characters and no control character.",
+            ));
         }
         let audience = audience.map_or_else(|| self.inner.settings.issuer_of(&team.slug), str::to_owned);
         let event = AuditEvent::of(caller, self.inner.env.now(), Action::IdentityIssue, Some(request))
@@ -239,7 +246,11 @@ impl Broker {
     }
 
     /// An environment as identity tokens name it.
-    pub(crate) async fn runtime_of(&self, team: Id<kind::Team>, environment: Environment) -> Result<Runtime, Fault> {
+    pub(crate) async fn runtime_of(
+        &self,
+        team: Id<kind::Team>,
+        environment: Environment,
+    ) -> Result<Runtime, Fault> {
         Ok(match environment {
             Environment::Production => Runtime::Production,
             Environment::Preview => Runtime::Preview,
@@ -265,9 +276,11 @@ impl Broker {
         let custom =
             projects::environments(&self.inner.db, caller.team(), project.id).await.map_err(faults::store)?;
         let found = custom.into_iter().find(|environment| environment.slug.as_str() == name);
-        found.map(|environment| Environment::Custom(environment.id)).ok_or_else(|| faults::not_found("environment", name))
+        found
+            .map(|environment| Environment::Custom(environment.id))
+            .ok_or_else(|| faults::not_found("environment", name))
     }
 }
 
 /// How long a development token lives.
-const LIFE: Duration = Duration::from_secs(12 * 3600);
+const LIFE: Duration = Duration::from_hours(12);

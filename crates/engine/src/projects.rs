@@ -11,10 +11,17 @@ use crate::faults;
 
 impl Broker {
     /// The caller's team's projects by name, from the one after `after`.
-    pub async fn projects(&self, caller: &Caller, after: Option<&str>, limit: u32) -> Result<Vec<Project>, Fault> {
+    pub async fn projects(
+        &self,
+        caller: &Caller,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Project>, Fault> {
         let member = self.member_of(caller)?;
         let limit = i64::from(limit.clamp(1, 100));
-        projects::list(&self.inner.db, member.team, after.unwrap_or_default(), limit).await.map_err(faults::store)
+        projects::list(&self.inner.db, member.team, after.unwrap_or_default(), limit)
+            .await
+            .map_err(faults::store)
     }
 
     /// A project by identifier or name.
@@ -33,7 +40,12 @@ impl Broker {
     }
 
     /// Makes a project.
-    pub async fn create_project(&self, caller: &Caller, name: &str, request: Id<kind::Request>) -> Result<Project, Fault> {
+    pub async fn create_project(
+        &self,
+        caller: &Caller,
+        name: &str,
+        request: Id<kind::Request>,
+    ) -> Result<Project, Fault> {
         let member = self.member_of(caller)?;
         let name = Slug::parse(name)
             .map_err(|error| Fault::new(Code::InvalidRequest, format!("{error}.")).with("field", "name"))?;
@@ -46,19 +58,27 @@ impl Broker {
         let write = Write::new().step(projects::insert(&project)).event(&self.inner.env, &event);
         match self.inner.db.write(write).await {
             Ok(_) => Ok(project),
-            Err(DbError::Conflict) => {
-                Err(Fault::new(Code::Conflict, format!("There is a project {} in this team already.", project.name)))
-            }
+            Err(DbError::Conflict) => Err(Fault::new(
+                Code::Conflict,
+                format!("There is a project {} in this team already.", project.name),
+            )),
             Err(error) => Err(faults::store(error)),
         }
     }
 
     /// Removes a project: its links, its environments, and the grants that people gave it, at the providers too.
-    pub async fn delete_project(&self, caller: &Caller, name: &str, request: Id<kind::Request>) -> Result<(), Fault> {
+    pub async fn delete_project(
+        &self,
+        caller: &Caller,
+        name: &str,
+        request: Id<kind::Request>,
+    ) -> Result<(), Fault> {
         let member = self.member_of(caller)?;
         let project = self.project(caller, name).await?;
         let inner = &self.inner;
-        let given = carnet_store::grants::of_project(&inner.db, member.team, project.id).await.map_err(faults::store)?;
+        let given = carnet_store::grants::of_project(&inner.db, member.team, project.id)
+            .await
+            .map_err(faults::store)?;
         let now = inner.env.now();
         let event = AuditEvent::of(caller, now, Action::ProjectDelete, Some(request))
             .on(project.id)
@@ -76,7 +96,11 @@ impl Broker {
     }
 
     /// The custom environments of a project.
-    pub async fn custom_environments(&self, caller: &Caller, project: &str) -> Result<Vec<CustomEnvironment>, Fault> {
+    pub async fn custom_environments(
+        &self,
+        caller: &Caller,
+        project: &str,
+    ) -> Result<Vec<CustomEnvironment>, Fault> {
         let member = self.member_of(caller)?;
         let project = self.project(caller, project).await?;
         projects::environments(&self.inner.db, member.team, project.id).await.map_err(faults::store)
@@ -95,7 +119,10 @@ impl Broker {
         let slug = Slug::parse(slug)
             .map_err(|error| Fault::new(Code::InvalidRequest, format!("{error}.")).with("field", "slug"))?;
         if Environment::parse(slug.as_str()).is_ok() {
-            return Err(Fault::new(Code::Conflict, format!("Every project has the environment {slug} already.")));
+            return Err(Fault::new(
+                Code::Conflict,
+                format!("Every project has the environment {slug} already."),
+            ));
         }
         let now = self.inner.env.now();
         let environment = CustomEnvironment { id: self.inner.env.id(), project: project.id, slug };
@@ -132,9 +159,11 @@ impl Broker {
         let now = inner.env.now();
         let gone = Environment::Custom(environment.id);
         let links = carnet_store::links::of_project(&inner.db, member.team, environment.project).await;
-        let links = links.map_err(faults::store)?.into_iter().filter(|link| link.environments.contains(&gone));
-        let given =
-            carnet_store::grants::of_project(&inner.db, member.team, environment.project).await.map_err(faults::store)?;
+        let links =
+            links.map_err(faults::store)?.into_iter().filter(|link| link.environments.contains(&gone));
+        let given = carnet_store::grants::of_project(&inner.db, member.team, environment.project)
+            .await
+            .map_err(faults::store)?;
         let given: Vec<_> = given.into_iter().filter(|row| row.grant.place.environment == gone).collect();
         let event = AuditEvent::of(caller, now, Action::EnvironmentDelete, Some(request)).on(environment.id);
         let write = Write::new()

@@ -55,7 +55,8 @@ impl Broker {
             return self.inner.db.write(Write::new().step(refreshes::cancel(open.id))).await.map(drop);
         }
         let now = self.inner.env.now();
-        let lives = row.grant.access_expires_at.is_some_and(|end| end > now) && !entry.abilities.old_access_dies;
+        let lives =
+            row.grant.access_expires_at.is_some_and(|end| end > now) && !entry.abilities.old_access_dies;
         let in_grace = match entry.abilities.rotation {
             Rotation::None => true,
             Rotation::Grace { seconds } => now < open.sent_at.plus(Duration::from_secs(u64::from(seconds))),
@@ -74,7 +75,10 @@ impl Broker {
         Ok(())
     }
 
-    async fn grant_and_connector(&self, open: &OpenRefresh) -> Result<Option<(GrantRow, Arc<Entry>)>, DbError> {
+    async fn grant_and_connector(
+        &self,
+        open: &OpenRefresh,
+    ) -> Result<Option<(GrantRow, Arc<Entry>)>, DbError> {
         let Some(row) = grants::find(&self.inner.db, open.team, open.grant).await? else { return Ok(None) };
         let reference = ConnectorRef::Id(row.grant.place.connector);
         Ok(self.inner.entry(open.team, &reference).await?.map(|entry| (row, entry)))
@@ -108,7 +112,8 @@ impl Broker {
         next.grant.access_expires_at = secret.held.access().and_then(|access| access.expires_at);
         next.grant.refresh_expires_at = secret.held.refresh_expires_at();
         next.grant.refreshable = secret.held.refresh().is_some();
-        next.held = inner.seal_grant(&next.grant, &secret).map_err(|error| DbError::Refused(Box::new(error)))?;
+        next.held =
+            inner.seal_grant(&next.grant, &secret).map_err(|error| DbError::Refused(Box::new(error)))?;
         let due = ahead_of_time(next.grant.id, now, next.grant.access_expires_at);
         let event = AuditEvent::of_system(now, Action::GrantOrphanAdopt)
             .in_team(orphan.team)

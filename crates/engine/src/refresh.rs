@@ -62,25 +62,30 @@ impl Flights {
 impl Broker {
     /// The grant with an access token that lives beyond `until`, or the newest there can be. All who ask at the same
     /// time wait for the same refresh.
-    pub(crate) async fn renew(&self, entry: Arc<Entry>, row: &GrantRow, until: Time) -> Result<GrantRow, RenewFailure> {
+    pub(crate) async fn renew(
+        &self,
+        entry: Arc<Entry>,
+        row: &GrantRow,
+        until: Time,
+    ) -> Result<GrantRow, RenewFailure> {
         let id = row.grant.id;
         let mut answer = {
             let mut renewals = self.inner.flights.renewals.lock().unwrap_or_else(PoisonError::into_inner);
-            match renewals.get(&id) {
-                Some(under_way) => under_way.clone(),
-                None => {
-                    let (tell, answer) = watch::channel(None);
-                    renewals.insert(id, answer.clone());
-                    let (broker, row) = (self.clone(), row.clone());
-                    self.track(async move {
-                        let result = broker.refresh_grant(&entry, &row, Goal::Token { until }).await;
-                        let mut renewals = broker.inner.flights.renewals.lock().unwrap_or_else(PoisonError::into_inner);
-                        renewals.remove(&id);
-                        drop(renewals);
-                        let _ = tell.send(Some(result.map(|refreshed| refreshed.row)));
-                    });
-                    answer
-                }
+            if let Some(under_way) = renewals.get(&id) {
+                under_way.clone()
+            } else {
+                let (tell, answer) = watch::channel(None);
+                renewals.insert(id, answer.clone());
+                let (broker, row) = (self.clone(), row.clone());
+                self.track(async move {
+                    let result = broker.refresh_grant(&entry, &row, Goal::Token { until }).await;
+                    let mut renewals =
+                        broker.inner.flights.renewals.lock().unwrap_or_else(PoisonError::into_inner);
+                    renewals.remove(&id);
+                    drop(renewals);
+                    let _ = tell.send(Some(result.map(|refreshed| refreshed.row)));
+                });
+                answer
             }
         };
         match answer.wait_for(Option::is_some).await {
@@ -90,7 +95,12 @@ impl Broker {
     }
 
     /// A token with less power than the grant, made by refreshing it.
-    pub(crate) async fn narrow(&self, entry: Arc<Entry>, row: &GrantRow, ask: MintAsk) -> Result<Minted, RenewFailure> {
+    pub(crate) async fn narrow(
+        &self,
+        entry: Arc<Entry>,
+        row: &GrantRow,
+        ask: MintAsk,
+    ) -> Result<Minted, RenewFailure> {
         let (broker, row) = (self.clone(), row.clone());
         let work = self.track(async move { broker.refresh_grant(&entry, &row, Goal::Narrowed(ask)).await });
         match work.await {
@@ -99,7 +109,12 @@ impl Broker {
         }
     }
 
-    async fn refresh_grant(&self, entry: &Entry, seen: &GrantRow, goal: Goal) -> Result<Refreshed, RenewFailure> {
+    async fn refresh_grant(
+        &self,
+        entry: &Entry,
+        seen: &GrantRow,
+        goal: Goal,
+    ) -> Result<Refreshed, RenewFailure> {
         let (team, id) = (seen.grant.place.team, seen.grant.id);
         let turn = self.inner.flights.turn(id);
         let _mine = turn.lock().await;
@@ -116,7 +131,9 @@ impl Broker {
                 let lives = row.grant.access_expires_at.is_none_or(|end| end > *until);
                 // Somebody else has refreshed since this was asked for; with tokens that live shorter than the caller
                 // would like, one more refresh would not help.
-                if row.grant.rt_version > seen.grant.rt_version || (lives && row.grant.version > seen.grant.version) {
+                if row.grant.rt_version > seen.grant.rt_version
+                    || (lives && row.grant.version > seen.grant.version)
+                {
                     return Ok(Refreshed { row, minted: None });
                 }
             }
@@ -227,13 +244,17 @@ enum Presented {
 /// When a grant is renewed ahead of time, so that callers seldom wait: before its last minute or tenth, and spread out
 /// by the grant's identifier so that grants made together are not renewed together. Tokens that live shorter than two
 /// minutes are renewed when they are asked for.
-pub(crate) fn ahead_of_time(grant: Id<kind::Grant>, now: Time, access_expires_at: Option<Time>) -> Option<Time> {
+pub(crate) fn ahead_of_time(
+    grant: Id<kind::Grant>,
+    now: Time,
+    access_expires_at: Option<Time>,
+) -> Option<Time> {
     let end = access_expires_at?;
     let life = now.until(end);
-    if life < Duration::from_secs(120) {
+    if life < Duration::from_mins(2) {
         return None;
     }
-    let margin = (life / 10).max(Duration::from_secs(60)).min(life / 2);
+    let margin = (life / 10).max(Duration::from_mins(1)).min(life / 2);
     let spread = u32::from_be_bytes(*grant.bytes().last_chunk()?);
     let jitter = (life / 5).mul_f64(f64::from(spread) / f64::from(u32::MAX));
     Some(end.minus(margin + jitter).max(now.plus(life / 4)))
@@ -255,7 +276,7 @@ mod tests {
     #[test]
     fn grants_made_together_are_not_renewed_together() {
         let now = Time::from_secs(1_000_000);
-        let end = now.plus(Duration::from_secs(3600));
+        let end = now.plus(Duration::from_hours(1));
         let due: Vec<i64> = (0..=255_u8)
             .filter_map(|n| ahead_of_time(Id::from_bytes([n; 16]), now, Some(end)))
             .map(Time::secs)
@@ -265,7 +286,10 @@ mod tests {
         assert!(due.iter().all(|at| (end.secs() - 1080..=end.secs() - 360).contains(at)));
         let distinct: std::collections::BTreeSet<_> = due.iter().collect();
         assert!(distinct.len() > 200);
-        assert_eq!(ahead_of_time(Id::from_bytes([1; 16]), now, Some(now.plus(Duration::from_secs(119)))), None);
+        assert_eq!(
+            ahead_of_time(Id::from_bytes([1; 16]), now, Some(now.plus(Duration::from_secs(119)))),
+            None
+        );
         assert_eq!(ahead_of_time(Id::from_bytes([1; 16]), now, None), None);
     }
 }

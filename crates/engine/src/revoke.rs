@@ -57,8 +57,9 @@ impl Broker {
         let event = AuditEvent::of(caller, now, Action::TokenRevoke, Some(request)).on(id);
         let own = caller.user().map(|user| user.to_string());
         let subject = subject.map(|value| Subject::parse(value, own.as_deref())).transpose();
-        let subject = subject
-            .map_err(|error| Fault::new(Code::InvalidRequest, format!("{error}.")).with("field", "subject"))?;
+        let subject = subject.map_err(|error| {
+            Fault::new(Code::InvalidRequest, format!("{error}.")).with("field", "subject")
+        })?;
         if let Err((fault, rule)) = self.permit(caller, &entry, Ask::Revoke(subject.as_ref())) {
             return Err(self.refuse(event, Outcome::Denied, fault, Some(rule)).await?);
         }
@@ -199,7 +200,11 @@ impl Broker {
     }
 
     async fn remove(&self, row: &GrantRow) -> Result<(), DbError> {
-        self.inner.db.write(Write::new().steps(grants::delete(row.grant.place.team, row.grant.id))).await.map(drop)
+        self.inner
+            .db
+            .write(Write::new().steps(grants::delete(row.grant.place.team, row.grant.id)))
+            .await
+            .map(drop)
     }
 
     /// Tells providers of grants that were withdrawn by something that does not wait for them.
@@ -222,11 +227,14 @@ impl Broker {
             let event = AuditEvent::of_system(self.inner.env.now(), Action::TokenRevoke)
                 .in_team(row.grant.place.team)
                 .on(row.grant.id)
-                .with("provider", match end {
-                    AtProvider::Revoked => "revoked",
-                    AtProvider::Skipped => "skipped",
-                    AtProvider::Failed => "failed",
-                });
+                .with(
+                    "provider",
+                    match end {
+                        AtProvider::Revoked => "revoked",
+                        AtProvider::Skipped => "skipped",
+                        AtProvider::Failed => "failed",
+                    },
+                );
             self.inner.db.write(Write::new().event(&self.inner.env, &event)).await?;
         }
         self.remove(row).await

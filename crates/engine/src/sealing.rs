@@ -44,11 +44,19 @@ pub(crate) struct MadeToken {
 }
 
 impl Inner {
-    pub(crate) fn seal_connector(&self, connector: &Connector, secrets: &ConnectorSecrets) -> Result<Vec<u8>, Unsealable> {
+    pub(crate) fn seal_connector(
+        &self,
+        connector: &Connector,
+        secrets: &ConnectorSecrets,
+    ) -> Result<Vec<u8>, Unsealable> {
         self.seal(&self.connector_aad(connector), secrets.to_json())
     }
 
-    pub(crate) fn open_connector(&self, connector: &Connector, sealed: &[u8]) -> Result<ConnectorSecrets, Unsealable> {
+    pub(crate) fn open_connector(
+        &self,
+        connector: &Connector,
+        sealed: &[u8],
+    ) -> Result<ConnectorSecrets, Unsealable> {
         let plain = self.open(&self.connector_aad(connector), sealed)?;
         ConnectorSecrets::from_json(plain.expose()).map_err(|_| Unsealable("connectors"))
     }
@@ -58,7 +66,8 @@ impl Inner {
     }
 
     pub(crate) fn open_grant(&self, grant: &Grant, sealed: &[u8]) -> Result<GrantSecret, Unsealable> {
-        let plain = self.open(&self.grant_aad("grants", grant.id.bytes(), &grant.place, grant.version), sealed)?;
+        let plain =
+            self.open(&self.grant_aad("grants", grant.id.bytes(), &grant.place, grant.version), sealed)?;
         GrantSecret::unpack(plain.expose()).ok_or(Unsealable("grants"))
     }
 
@@ -80,7 +89,8 @@ impl Inner {
         rt_version: i64,
         sealed: &[u8],
     ) -> Result<GrantSecret, Unsealable> {
-        let plain = self.open(&self.grant_aad("refresh_orphans", operation.bytes(), place, rt_version), sealed)?;
+        let plain =
+            self.open(&self.grant_aad("refresh_orphans", operation.bytes(), place, rt_version), sealed)?;
         GrantSecret::unpack(plain.expose()).ok_or(Unsealable("refresh_orphans"))
     }
 
@@ -125,7 +135,9 @@ impl Inner {
     }
 
     fn seal(&self, aad: &Aad<'_>, plain: SecretBytes) -> Result<Vec<u8>, Unsealable> {
-        self.keyring.seal(&self.env, aad, plain.expose()).map_err(|_| Unsealable("any table, for want of a key"))
+        self.keyring
+            .seal(&self.env, aad, plain.expose())
+            .map_err(|_| Unsealable("any table, for want of a key"))
     }
 
     fn open(&self, aad: &Aad<'_>, sealed: &[u8]) -> Result<SecretBytes, Unsealable> {

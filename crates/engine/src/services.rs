@@ -13,7 +13,10 @@ impl Broker {
         self.member_of(caller)?;
         let unknown = || {
             let name: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
-            Fault::new(Code::NotFound, format!("The catalog has no service {name:?}; it can be connected by its address."))
+            Fault::new(
+                Code::NotFound,
+                format!("The catalog has no service {name:?}; it can be connected by its address."),
+            )
         };
         let definition = catalog::service(&name.to_lowercase()).ok_or_else(unknown)?;
         let managed = self.inner.settings.managed.contains_key(&definition.service);
@@ -31,7 +34,8 @@ impl Broker {
                 })
             })
             .collect();
-        let types: Vec<Value> = definition.methods.iter().map(|method| json!({"type": method.driver})).collect();
+        let types: Vec<Value> =
+            definition.methods.iter().map(|method| json!({"type": method.driver})).collect();
         Ok(json!({
             "id": definition.service,
             "name": definition.name,

@@ -60,7 +60,9 @@ impl Broker {
         if !self.needs_setup().await? {
             return Ok(false);
         }
-        setup::is_open(&self.inner.db, sha256(secret.as_bytes()), self.inner.env.now()).await.map_err(faults::store)
+        setup::is_open(&self.inner.db, sha256(secret.as_bytes()), self.inner.env.now())
+            .await
+            .map_err(faults::store)
     }
 
     /// Makes the first team and owner.
@@ -86,7 +88,9 @@ impl Broker {
         check("name", &owner.name)?;
         check("email", &owner.email)?;
         if !owner.email.contains('@') {
-            return Err(Fault::new(Code::InvalidRequest, "email is not an e-mail address.").with("field", "email"));
+            return Err(
+                Fault::new(Code::InvalidRequest, "email is not an e-mail address.").with("field", "email")
+            );
         }
         let team = Team {
             id: inner.env.id(),
@@ -94,8 +98,12 @@ impl Broker {
             name: owner.team.trim().to_owned(),
             created_at: now,
         };
-        let user =
-            User { id: inner.env.id(), email: owner.email.trim().to_owned(), name: owner.name.trim().to_owned(), created_at: now };
+        let user = User {
+            id: inner.env.id(),
+            email: owner.email.trim().to_owned(),
+            name: owner.name.trim().to_owned(),
+            created_at: now,
+        };
         let key = self.team_key(team.id).map_err(faults::internal)?;
         let (token, row) = self.new_token(team.id, user.id, "first", now.plus(token_life), now);
         let digest = inner.keyring.hash(Purpose::TokenPepper, token.expose().as_bytes()).digest;
@@ -144,16 +152,23 @@ impl Broker {
     }
 
     /// A project of this name, made if it is missing. For development.
-    pub async fn ensure_project(&self, team: Id<kind::Team>, by: Principal, name: &Slug) -> Result<Project, Fault> {
+    pub async fn ensure_project(
+        &self,
+        team: Id<kind::Team>,
+        by: Principal,
+        name: &Slug,
+    ) -> Result<Project, Fault> {
         let inner = &self.inner;
         if let Some(found) = projects::by_name(&inner.db, team, name).await.map_err(faults::store)? {
             return Ok(found);
         }
         let now = inner.env.now();
-        let project = Project { id: inner.env.id(), team, name: name.clone(), created_at: now, updated_at: now };
-        let event = AuditEvent { actor: by, ..AuditEvent::of_system(now, Action::ProjectCreate).in_team(team) }
-            .on(project.id)
-            .with("name", name.as_str());
+        let project =
+            Project { id: inner.env.id(), team, name: name.clone(), created_at: now, updated_at: now };
+        let event =
+            AuditEvent { actor: by, ..AuditEvent::of_system(now, Action::ProjectCreate).in_team(team) }
+                .on(project.id)
+                .with("name", name.as_str());
         let write = Write::new().step(projects::insert(&project)).event(&inner.env, &event);
         inner.db.write(write).await.map_err(faults::store)?;
         Ok(project)
@@ -163,13 +178,15 @@ impl Broker {
 fn check(field: &'static str, text: &str) -> Result<(), Fault> {
     let text = text.trim();
     if text.is_empty() || text.len() > 200 || text.chars().any(char::is_control) {
-        return Err(Fault::new(Code::InvalidRequest, format!("{field} has 1 to 200 characters and no control character."))
-            .with("field", field));
+        return Err(Fault::new(
+            Code::InvalidRequest,
+            format!("{field} has 1 to 200 characters and no control character."),
+        )
+        .with("field", field));
     }
     Ok(())
 }
 
 /// How long a set-up link works.
-const SETUP_LIFE: Duration = Duration::from_secs(15 * 60);
-pub(crate) const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-
+const SETUP_LIFE: Duration = Duration::from_mins(15);
+pub(crate) const YEAR: Duration = Duration::from_hours(8760);

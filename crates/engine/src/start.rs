@@ -9,7 +9,8 @@ use carnet_model::{Env, Fault, Id, SecretString, kind};
 use carnet_store::keys::KeyRow;
 use carnet_store::{Db, DbError, Location, OpenError, Write, deployment, keys};
 use carnet_vault::{
-    Cost, CreateError, Key, KeyId, KeyRole, Keyring, PassphraseError, PassphraseKey, RootKey, UnlockError, WrappedKey,
+    Cost, CreateError, Key, KeyId, KeyRole, Keyring, PassphraseError, PassphraseKey, RootKey, UnlockError,
+    WrappedKey,
 };
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,7 +19,9 @@ use crate::breaker::Breakers;
 use crate::broker::{Broker, Inner, Settings};
 use crate::cache::TokenCache;
 use crate::directory::Directory;
+use crate::issue::Mints;
 use crate::own_issuer::OwnIssuer;
+use crate::refresh::Flights;
 
 /// What the root key is wrapped by.
 pub enum Root {
@@ -76,8 +79,8 @@ impl Broker {
             callers: Remembered::new(CALLERS),
             directory: Directory::new(),
             tokens: TokenCache::new(),
-            mints: Default::default(),
-            flights: Default::default(),
+            mints: Mints::default(),
+            flights: Flights::default(),
             breakers: Breakers::new(),
             issuer: OwnIssuer::empty(),
             tasks: TaskTracker::new(),
@@ -134,8 +137,13 @@ async fn unlock(db: &Db, root: Root, env: &Env) -> Result<(Id<kind::Deployment>,
 
 /// The key of a passphrase: with the stored parameters, or with new ones for a new deployment. Stretching takes about
 /// a second and 256 MiB, away from the threads that serve.
-async fn stretched(passphrase: &SecretString, rows: &[KeyRow], env: &Env) -> Result<PassphraseKey, StartError> {
-    let wrapped = rows.iter().find(|row| row.wrapped_by == PassphraseKey::LABEL).map(|row| row.wrapped.clone());
+async fn stretched(
+    passphrase: &SecretString,
+    rows: &[KeyRow],
+    env: &Env,
+) -> Result<PassphraseKey, StartError> {
+    let wrapped =
+        rows.iter().find(|row| row.wrapped_by == PassphraseKey::LABEL).map(|row| row.wrapped.clone());
     let (passphrase, env) = (passphrase.duplicate(), env.clone());
     let work = tokio::task::spawn_blocking(move || match wrapped {
         Some(wrapped) => {

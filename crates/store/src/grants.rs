@@ -127,7 +127,11 @@ pub async fn of_connector(
 }
 
 /// The grants that people gave a project.
-pub async fn of_project(db: &Db, team: Id<kind::Team>, project: Id<kind::Project>) -> Result<Vec<GrantRow>, DbError> {
+pub async fn of_project(
+    db: &Db,
+    team: Id<kind::Team>,
+    project: Id<kind::Project>,
+) -> Result<Vec<GrantRow>, DbError> {
     db.all(
         "select id, team, connector, project, environment, subject, installation, state, state_since, cause, scopes, \
          external_subject, held, access_expires_at, refresh_expires_at, refreshable, version, rt_version, lease_until, \

@@ -61,6 +61,11 @@ impl Lite {
             Some(folder) => folder.join("carnet.db").display().to_string(),
             None => format!("file:/carnet-{:032x}?vfs=memdb", u128::from_le_bytes(env.bytes())),
         };
+        if let Some(folder) = folder {
+            // Made for its owner alone; SQLite gives its other files the same mode.
+            private(&folder.join("carnet.db"))
+                .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
+        }
         let mut writer = connect(&name)?;
         migrate::lite(&mut writer, env.now())?;
         let readers = (0..READERS)
@@ -165,18 +170,18 @@ fn stopped() -> DbError {
     DbError::Unavailable("it is stopping".to_owned())
 }
 
+/// Opens a file, made for its owner alone if it is not there.
+fn private(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    File::options().create(true).truncate(false).write(true).mode(0o600).open(path)
+}
+
 /// Makes the folder (for this user alone) and takes it for this process.
 fn hold(folder: &Path) -> Result<File, OpenError> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    use std::os::unix::fs::DirBuilderExt as _;
     let failed = |source: std::io::Error| OpenError::Folder { path: folder.to_owned(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(folder.join("carnet.lock"))
-        .map_err(failed)?;
+    let file = private(&folder.join("carnet.lock")).map_err(failed)?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(folder.to_owned())),

@@ -7,7 +7,7 @@
 use aws_lc_rs::digest;
 use carnet_model::Time;
 
-use crate::db::{DbError, OpenError};
+use crate::db::OpenError;
 use crate::lite::failed;
 
 struct Migration {
@@ -72,11 +72,12 @@ fn pending(
 }
 
 fn checksum(text: &str) -> String {
-    digest::digest(&digest::SHA256, text.as_bytes())
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    use std::fmt::Write as _;
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    digest.as_ref().iter().fold(String::with_capacity(64), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
 }
 
 pub(crate) fn lite(connection: &mut rusqlite::Connection, now: Time) -> Result<(), OpenError> {
@@ -117,7 +118,7 @@ pub(crate) async fn pg(client: &mut tokio_postgres::Client, now: Time) -> Result
             [&migration.version, &migration.name, &sum, &now.millis()];
         transaction.execute(APPLY, &row).await.map_err(refused)?;
     }
-    transaction.commit().await.map_err(|error| OpenError::Db(DbError::from(refused(error))))?;
+    transaction.commit().await.map_err(|error| OpenError::Db(refused(error)))?;
     Ok(())
 }
 

@@ -128,7 +128,7 @@ async fn group(pool: Pool, mut queue: mpsc::Receiver<Job>, revision: Arc<AtomicI
                 within(client, async |client| {
                     let transaction = client.transaction().await.map_err(failed)?;
                     let (first, before) = head(&transaction).await?;
-                    let answers = record(&transaction, first, before, writes.into()).await?;
+                    let answers = record(&transaction, first, before, writes).await?;
                     transaction.commit().await.map_err(failed)?;
                     Ok(answers)
                 })
@@ -149,9 +149,9 @@ async fn group(pool: Pool, mut queue: mpsc::Receiver<Job>, revision: Arc<AtomicI
             }
             Err(error) => {
                 let why = error.to_string();
-                replies
-                    .into_iter()
-                    .for_each(|reply| drop(reply.send(Err(DbError::Unavailable(why.clone())))));
+                for reply in replies {
+                    let _ = reply.send(Err(DbError::Unavailable(why.clone())));
+                }
             }
         }
     }
@@ -204,13 +204,11 @@ async fn within<T>(
     mut client: Object,
     work: impl AsyncFnOnce(&mut Object) -> Result<T, DbError>,
 ) -> Result<T, DbError> {
-    match tokio::time::timeout(DEADLINE, work(&mut client)).await {
-        Ok(result) => result,
-        Err(_) => {
-            drop(Object::take(client));
-            Err(DbError::Unavailable("the database does not answer in time".to_owned()))
-        }
+    if let Ok(result) = tokio::time::timeout(DEADLINE, work(&mut client)).await {
+        return result;
     }
+    drop(Object::take(client));
+    Err(DbError::Unavailable("the database does not answer in time".to_owned()))
 }
 
 fn borrowed(args: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
@@ -245,7 +243,8 @@ pub(crate) fn failed(error: tokio_postgres::Error) -> DbError {
     let Some(state) = error.code() else {
         // Without a state it did not come from the server. Either the connection is gone or was never made, or a
         // value could not be sent as what the statement takes it for.
-        let mismatch = error.source().is_some_and(|source| source.is::<tokio_postgres::types::WrongType>());
+        let mismatch =
+            error.source().is_some_and(<dyn std::error::Error>::is::<tokio_postgres::types::WrongType>);
         return if mismatch {
             DbError::Refused(Box::new(error))
         } else {

@@ -37,12 +37,11 @@ impl Database {
         if skip.is_ok_and(|value| value == "1") {
             return Ok(None);
         }
-        let (base, server) = match given {
-            Ok(url) => (url, None),
-            Err(_) => {
-                let server = running().await?;
-                (server.url(), Some(server))
-            }
+        let (base, server) = if let Ok(url) = given {
+            (url, None)
+        } else {
+            let server = running().await?;
+            (server.url(), Some(server))
         };
         let (client, connection) =
             tokio_postgres::connect(&format!("{base}/postgres"), tokio_postgres::NoTls)
@@ -50,12 +49,11 @@ impl Database {
                 .context("the test server does not answer")?;
         #[expect(clippy::disallowed_methods, reason = "ends with the client below")]
         let connection = tokio::spawn(connection);
-        let name = format!(
-            "t_{}",
-            tempfile::TempDir::new()?.path().file_name().map_or_else(String::new, |n| {
-                n.to_string_lossy().bytes().map(|b| format!("{b:02x}")).collect()
-            })
-        );
+        // The name of a temporary folder is unique among the processes that run now.
+        let unique = tempfile::TempDir::new()?;
+        let unique = unique.path().file_name().map(std::ffi::OsStr::to_string_lossy).unwrap_or_default();
+        let hex = unique.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        let name = format!("t_{}_{hex}", std::process::id());
         client.batch_execute(&format!("create database {name}")).await?;
         drop(client);
         connection.abort();

@@ -24,7 +24,9 @@ fn cookie(headers: &HeaderMap) -> Option<String> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let sound = |value: &str| value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit());
-    pairs.find(|(name, value)| (*name == SECURE || *name == PLAIN) && sound(value)).map(|(_, value)| value.to_owned())
+    pairs
+        .find(|(name, value)| (*name == SECURE || *name == PLAIN) && sound(value))
+        .map(|(_, value)| value.to_owned())
 }
 
 /// A fresh secret: 256 bits.

@@ -4,7 +4,9 @@ use axum::extract::rejection::FormRejection;
 use axum::extract::{Form as Posted, Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use carnet_engine::{After, Broker, ConsentEnd, ConsentPage, Decision, Ending, EndingKind, PageKind, ScopeLine};
+use carnet_engine::{
+    After, Broker, ConsentEnd, ConsentPage, Decision, Ending, EndingKind, PageKind, ScopeLine,
+};
 use carnet_model::{Code, Fault, SecretString};
 use url::form_urlencoded;
 
@@ -22,7 +24,11 @@ use crate::paste_key::{KeyRefused, PasteKey};
 use crate::permission::{Permission, Words};
 use crate::request::{Request, Stage, Whose};
 
-pub(super) async fn show(State(broker): State<Broker>, Path(request): Path<String>, browser: Browser) -> Response {
+pub(super) async fn show(
+    State(broker): State<Broker>,
+    Path(request): Path<String>,
+    browser: Browser,
+) -> Response {
     let secret = browser.0.unwrap_or_else(|| browser::fresh(&broker));
     match broker.consent_page(&request, &secret).await {
         Ok(page) => browser::remember(page_of(&broker, page, None), &broker, &secret),
@@ -83,7 +89,8 @@ pub(super) async fn callback_of(
 
 async fn come_back(broker: &Broker, via: Option<&str>, uri: &Uri, browser: Browser) -> Response {
     let query = uri.query().unwrap_or_default();
-    let params = form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (name.into(), value.into())).collect();
+    let params =
+        form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (name.into(), value.into())).collect();
     match broker.callback(via, params, browser.0.as_ref()).await {
         Ok(ending) => finished(broker, ending),
         Err(end) => ended(broker, end),
@@ -152,7 +159,11 @@ fn permission(line: &ScopeLine) -> Permission {
         words: line.words.as_deref().map(|words| {
             // The catalog says "delete" and "manage" where that is what a scope allows.
             let lower = words.to_lowercase();
-            Words { can: Label::words(words), deletes: lower.contains("delete"), manages: lower.contains("manage") }
+            Words {
+                can: Label::words(words),
+                deletes: lower.contains("delete"),
+                manages: lower.contains("manage"),
+            }
         }),
     }
 }
@@ -174,7 +185,8 @@ fn finished(broker: &Broker, ending: Ending) -> Response {
             request_id: broker.request_id().to_string(),
         },
     };
-    let app = ending.project.map_or_else(|| Label::name("Your command line"), |name| Label::name(name.as_str()));
+    let app =
+        ending.project.map_or_else(|| Label::name("Your command line"), |name| Label::name(name.as_str()));
     let done = Done {
         outcome,
         app,
@@ -217,7 +229,9 @@ pub(super) fn fault_page(broker: &Broker, fault: Fault) -> Response {
 }
 
 pub(super) fn failure(broker: &Broker, status: StatusCode) -> Response {
-    Failure { status, request_id: broker.request_id().to_string(), host: host(broker) }.render().into_response()
+    Failure { status, request_id: broker.request_id().to_string(), host: host(broker) }
+        .render()
+        .into_response()
 }
 
 pub(super) fn host(broker: &Broker) -> Label {

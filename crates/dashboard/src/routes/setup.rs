@@ -50,7 +50,11 @@ pub(super) async fn save(
 
 fn page(broker: &Broker, secret: String, wrong: Option<(FirstOwner, Fault)>) -> Response {
     let (owner, fault) = wrong.unzip();
-    let owner = owner.unwrap_or_else(|| FirstOwner { team: String::new(), name: String::new(), email: String::new() });
+    let owner = owner.unwrap_or_else(|| FirstOwner {
+        team: String::new(),
+        name: String::new(),
+        email: String::new(),
+    });
     let entry = |field: &str, value: String| Entry {
         value,
         error: fault

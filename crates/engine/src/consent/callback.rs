@@ -113,10 +113,13 @@ impl Broker {
         let kept = inner
             .open_kept(consent.team, consent.connector, consent.id, &consent.subject, sealed)
             .map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
-        let taken = inner.db.write(Write::new().step(consents::take(consent.id, digest, inner.env.now()))).await;
+        let taken =
+            inner.db.write(Write::new().step(consents::take(consent.id, digest, inner.env.now()))).await;
         match taken {
             Ok(_) => {}
-            Err(DbError::Unmet(_)) if consent.expires_at <= inner.env.now() => return Err(ConsentEnd::Expired),
+            Err(DbError::Unmet(_)) if consent.expires_at <= inner.env.now() => {
+                return Err(ConsentEnd::Expired);
+            }
             Err(DbError::Unmet(_)) => return self.wait_for_end(&consent, &entry, &remembered).await,
             Err(error) => return Err(error.into()),
         }
@@ -161,10 +164,15 @@ impl Broker {
         match entry.driver().finish(&at, back, kept).await {
             Ok(granted) => self.record_grant(consent, entry, granted).await,
             // A mistyped key can be typed again.
-            Err(DriverError::Callback(carnet_providers::CallbackFault::InvalidKey)) => Err(ConsentEnd::Fault(
-                Fault::new(carnet_model::Code::InvalidRequest, "A key has 1 to 16384 printable ASCII characters.")
+            Err(DriverError::Callback(carnet_providers::CallbackFault::InvalidKey)) => {
+                Err(ConsentEnd::Fault(
+                    Fault::new(
+                        carnet_model::Code::InvalidRequest,
+                        "A key has 1 to 16384 printable ASCII characters.",
+                    )
                     .with("field", "key"),
-            )),
+                ))
+            }
             Err(DriverError::Denied) => self.finish(consent, Stored::Canceled, Outcome::Denied).await,
             Err(error) => {
                 let (code, message, vendor) = explain(&error, entry);
@@ -185,7 +193,8 @@ impl Broker {
     ) -> Result<EndingKind, ConsentEnd> {
         let inner = &self.inner;
         let place = place(consent);
-        let Granted { held, scopes, external_subject, access_expires_at, refresh_expires_at, name, metadata } = granted;
+        let Granted { held, scopes, external_subject, access_expires_at, refresh_expires_at, name, metadata } =
+            granted;
         let claims = held.claims();
         let facts = Facts {
             token_id: Some(inner.env.id()),
@@ -236,10 +245,12 @@ impl Broker {
                 created_at,
                 updated_at: now,
             };
-            let sealed =
-                inner.seal_grant(&grant, &secret).map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
+            let sealed = inner
+                .seal_grant(&grant, &secret)
+                .map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
             let due = ahead_of_time(id, now, access_expires_at);
-            let row = GrantRow { grant, held: sealed, fence: 0, lease_until: Time::default(), last_used_at: now };
+            let row =
+                GrantRow { grant, held: sealed, fence: 0, lease_until: Time::default(), last_used_at: now };
             let result = serde_json::to_value(Stored::Success).unwrap_or_default();
             let mut event = event(consent, now, Action::AuthorizationComplete)
                 .with("status", "success")
@@ -296,7 +307,12 @@ impl Broker {
     }
 
     /// Records an end that is not a grant.
-    async fn finish(&self, consent: &Consent, stored: Stored, outcome: Outcome) -> Result<EndingKind, ConsentEnd> {
+    async fn finish(
+        &self,
+        consent: &Consent,
+        stored: Stored,
+        outcome: Outcome,
+    ) -> Result<EndingKind, ConsentEnd> {
         let inner = &self.inner;
         let now = inner.env.now();
         let mut event = event(consent, now, Action::AuthorizationComplete).ended(outcome);
@@ -347,7 +363,8 @@ impl Broker {
         kind: EndingKind,
     ) -> Result<Ending, ConsentEnd> {
         let connector = &entry.row.connector;
-        let team = people::team(&self.inner.db, consent.team).await?.map(|team| team.name).unwrap_or_default();
+        let team =
+            people::team(&self.inner.db, consent.team).await?.map(|team| team.name).unwrap_or_default();
         let project = match consent.project {
             Some(id) => projects::find(&self.inner.db, consent.team, id).await?.map(|project| project.name),
             None => None,
@@ -385,7 +402,9 @@ fn with_outcome(url: &str, request: Id<kind::AuthorizationRequest>, kind: &Endin
         match kind {
             EndingKind::Connected => query.append_pair("status", "success"),
             EndingKind::Canceled => query.append_pair("status", "canceled"),
-            EndingKind::Failed { code, .. } => query.append_pair("status", "error").append_pair("error", code),
+            EndingKind::Failed { code, .. } => {
+                query.append_pair("status", "error").append_pair("error", code)
+            }
         };
     }
     Some(url)
@@ -401,9 +420,11 @@ fn explain(error: &DriverError, entry: &Entry) -> (String, String, Option<Vendor
             };
             ("authorization_failed".to_owned(), sentence(&fault.to_string()), vendor)
         }
-        DriverError::Refused { vendor } => {
-            ("provider_refused".to_owned(), "The provider refused the request.".to_owned(), Some(vendor.clone()))
-        }
+        DriverError::Refused { vendor } => (
+            "provider_refused".to_owned(),
+            "The provider refused the request.".to_owned(),
+            Some(vendor.clone()),
+        ),
         DriverError::ClientRejected { vendor } => {
             let fault = faults::driver(error, uid);
             (fault.code.as_str().to_owned(), fault.message, Some(vendor.clone()))
@@ -421,5 +442,5 @@ fn sentence(text: &str) -> String {
 }
 
 /// The code is spent: the store gets this long to take what it brought.
-const TRY_TO_RECORD: Duration = Duration::from_secs(60);
+const TRY_TO_RECORD: Duration = Duration::from_mins(1);
 const RETRY: Duration = Duration::from_millis(250);

@@ -35,13 +35,24 @@ impl Broker {
         }
         match caller {
             Caller::Workload(_) => Ok(url),
-            Caller::Member(_) => Err(refused("webhook needs a workload identity: it is signed for its project.".to_owned())),
+            Caller::Member(_) => {
+                Err(refused("webhook needs a workload identity: it is signed for its project.".to_owned()))
+            }
         }
     }
 
     /// Tells the application, in the background.
-    pub(super) fn announce(&self, consent: &Consent, entry: &Entry, webhook: Option<&str>, kind: &EndingKind) {
-        let Some(url) = webhook.and_then(|text| self.inner.egress.check(text, Purpose::Completion).ok()) else { return };
+    pub(super) fn announce(
+        &self,
+        consent: &Consent,
+        entry: &Entry,
+        webhook: Option<&str>,
+        kind: &EndingKind,
+    ) {
+        let Some(url) = webhook.and_then(|text| self.inner.egress.check(text, Purpose::Completion).ok())
+        else {
+            return;
+        };
         let connector = &entry.row.connector;
         let mut body = json!({
             "request": consent.id,
@@ -61,7 +72,9 @@ impl Broker {
                 tokio::time::sleep(pause).await;
                 match broker.announce_once(&consent, &url, &body.to_string()).await {
                     Ok(()) => return,
-                    Err(why) => tracing::info!(request = %consent.id, why, "a completion webhook was not taken"),
+                    Err(why) => {
+                        tracing::info!(request = %consent.id, why, "a completion webhook was not taken");
+                    }
                 }
             }
         });
@@ -69,13 +82,20 @@ impl Broker {
 
     async fn announce_once(&self, consent: &Consent, url: &Url, body: &str) -> Result<(), String> {
         let inner = &self.inner;
-        let team = people::team(&inner.db, consent.team).await.map_err(|e| e.to_string())?.ok_or("the team is gone")?;
+        let team = people::team(&inner.db, consent.team)
+            .await
+            .map_err(|e| e.to_string())?
+            .ok_or("the team is gone")?;
         let project = consent.project.ok_or("no project")?;
         let project = projects::find(&inner.db, consent.team, project).await.map_err(|e| e.to_string())?;
         let project = project.ok_or("the project is gone")?;
-        let runtime = self.runtime_of(consent.team, consent.environment).await.map_err(|fault| fault.to_string())?;
-        let token = self.sign_identity(&team, &project, runtime, url.as_str(), SIGNED_FOR).map_err(|f| f.to_string())?;
-        let bearer = HeaderValue::from_str(&format!("Bearer {}", token.token.expose())).map_err(|e| e.to_string())?;
+        let runtime =
+            self.runtime_of(consent.team, consent.environment).await.map_err(|fault| fault.to_string())?;
+        let token = self
+            .sign_identity(&team, &project, runtime, url.as_str(), SIGNED_FOR)
+            .map_err(|f| f.to_string())?;
+        let bearer =
+            HeaderValue::from_str(&format!("Bearer {}", token.token.expose())).map_err(|e| e.to_string())?;
         let call = Call::post_json(url.clone(), body.to_owned(), Purpose::Completion, consent.team)
             .header(AUTHORIZATION, bearer);
         let answer = inner.egress.send(call).await.map_err(|error| error.to_string())?;
@@ -85,4 +105,4 @@ impl Broker {
 
 const ATTEMPTS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(20)];
 /// How long the receiver may take to look at the token.
-const SIGNED_FOR: Duration = Duration::from_secs(300);
+const SIGNED_FOR: Duration = Duration::from_mins(5);

@@ -95,7 +95,11 @@ pub enum After {
 
 impl Broker {
     /// The page of a request, for a browser that has, or will get, this binding secret.
-    pub async fn consent_page(&self, request: &str, browser: &SecretString) -> Result<ConsentPage, ConsentEnd> {
+    pub async fn consent_page(
+        &self,
+        request: &str,
+        browser: &SecretString,
+    ) -> Result<ConsentPage, ConsentEnd> {
         let (consent, entry) = self.open_consent(request).await?;
         self.same_browser(&consent, browser)?;
         self.describe_consent(&consent, &entry, browser).await
@@ -121,15 +125,21 @@ impl Broker {
         };
         let team = people::team(&inner.db, consent.team).await?.ok_or(ConsentEnd::Unknown)?;
         let project = match consent.project {
-            Some(id) => Some(projects::find(&inner.db, consent.team, id).await?.ok_or(ConsentEnd::Unknown)?.name),
+            Some(id) => {
+                Some(projects::find(&inner.db, consent.team, id).await?.ok_or(ConsentEnd::Unknown)?.name)
+            }
             None => None,
         };
         let environment_name = match consent.environment {
-            Environment::Custom(id) => projects::environment(&inner.db, consent.team, id).await?.map(|e| e.slug),
+            Environment::Custom(id) => {
+                projects::environment(&inner.db, consent.team, id).await?.map(|e| e.slug)
+            }
             _ => None,
         };
         let member = match consent.requested_by {
-            Principal::User { id } if consent.project.is_none() => people::user(&inner.db, id).await?.map(|u| u.email),
+            Principal::User { id } if consent.project.is_none() => {
+                people::user(&inner.db, id).await?.map(|u| u.email)
+            }
             _ => None,
         };
         let definition = catalog::service(&connector.service);
@@ -140,7 +150,10 @@ impl Broker {
             project,
             environment: consent.environment,
             environment_name,
-            subject: consent.subject.rsplit_once(':').map_or_else(|| consent.subject.clone(), |_| shown(&consent.subject)),
+            subject: consent
+                .subject
+                .rsplit_once(':')
+                .map_or_else(|| consent.subject.clone(), |_| shown(&consent.subject)),
             member,
             connector: connector.name.clone(),
             service: definition.map_or_else(|| connector.name.clone(), |definition| definition.name.clone()),
@@ -148,10 +161,7 @@ impl Broker {
             scopes: scopes
                 .iter()
                 .flat_map(Scopes::iter)
-                .map(|scope| ScopeLine {
-                    scope: scope.to_owned(),
-                    words: describe(definition, scope),
-                })
+                .map(|scope| ScopeLine { scope: scope.to_owned(), words: describe(definition, scope) })
                 .collect(),
             already: before.and_then(|row| row.grant.scopes),
             device_code: remembered.device_code,
@@ -177,7 +187,9 @@ impl Broker {
         let remembered = remembered(&consent)?;
         match decision {
             Decision::Deny => self.deny(&consent, &entry, &remembered).await.map(After::Ended),
-            Decision::Allow => self.approve(&consent, &entry, &remembered, browser).await.map(After::Provider),
+            Decision::Allow => {
+                self.approve(&consent, &entry, &remembered, browser).await.map(After::Provider)
+            }
             Decision::Key(key) => {
                 let kept = carnet_providers::Kept::default();
                 self.clone()
@@ -253,7 +265,8 @@ impl Broker {
         state: &SecretString,
     ) -> Result<Step, ConsentEnd> {
         let connector = &entry.row.connector;
-        let secrets = self.inner.secrets(entry).map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
+        let secrets =
+            self.inner.secrets(entry).map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
         let at = At {
             connector,
             secrets: &secrets,

@@ -9,8 +9,8 @@ use carnet_model::access::Ask;
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
 use carnet_model::{Code, Fault, Id, ScopeRequest, SecretString, Subject, Time, kind};
-use carnet_store::consents::{self, Consent, ConsentState};
 use carnet_store::Write;
+use carnet_store::consents::{self, Consent, ConsentState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::{Host, Url};
@@ -144,8 +144,11 @@ impl Broker {
             Some(ms) => Duration::from_millis(ms),
         };
         if life < Duration::from_secs(1) || life > LONGEST {
-            return Err(Fault::new(Code::InvalidRequest, "expiresInMs is 1000 to 3600000: a second to an hour.")
-                .with("field", "expiresInMs"));
+            return Err(Fault::new(
+                Code::InvalidRequest,
+                "expiresInMs is 1000 to 3600000: a second to an hour.",
+            )
+            .with("field", "expiresInMs"));
         }
         let device_code = ask.device_code.then(|| self.device_code());
         let remembered = Remembered {
@@ -201,7 +204,12 @@ impl Broker {
     /// What came of the request whose verifier this is.
     pub async fn authorization_result(&self, caller: &Caller, verifier: &str) -> Result<Progress, Fault> {
         let found = consents::by_code(&self.inner.db, caller.team(), sha256(verifier.as_bytes())).await;
-        let unknown = || Fault::new(Code::NotFound, "There is no request for consent with this verifier, or it ended long ago.");
+        let unknown = || {
+            Fault::new(
+                Code::NotFound,
+                "There is no request for consent with this verifier, or it ended long ago.",
+            )
+        };
         let consent = found.map_err(faults::store)?.ok_or_else(unknown)?;
         Ok(match result_of(&consent) {
             Some(Stored::Success) => {
@@ -246,8 +254,11 @@ pub(super) fn result_of(consent: &Consent) -> Option<Stored> {
 /// Where a browser may be sent: https, or http on the person's own machine. The rule of the official clients.
 pub(crate) fn return_url(text: &str) -> Result<Url, Fault> {
     let refused = || {
-        Fault::new(Code::InvalidRequest, "returnUrl is an https address, or http on localhost or 127.0.0.1, without user name.")
-            .with("field", "returnUrl")
+        Fault::new(
+            Code::InvalidRequest,
+            "returnUrl is an https address, or http on localhost or 127.0.0.1, without user name.",
+        )
+        .with("field", "returnUrl")
     };
     let url = Url::parse(text).map_err(|_| refused())?;
     let own_machine = match url.host() {
@@ -267,19 +278,26 @@ pub(crate) fn return_url(text: &str) -> Result<Url, Fault> {
 fn check_parameters(ask: &AuthorizeAsk) -> Result<(), Fault> {
     let odd = |text: &String| text.len() > 1024 || text.chars().any(char::is_control);
     if ask.prompt.as_ref().is_some_and(|text| text.is_empty() || text.len() > 64 || odd(text)) {
-        return Err(Fault::new(Code::InvalidRequest, "prompt has 1 to 64 characters.").with("field", "prompt"));
+        return Err(
+            Fault::new(Code::InvalidRequest, "prompt has 1 to 64 characters.").with("field", "prompt")
+        );
     }
     let too_many = ask.additional_params.len() > 20;
-    if too_many || ask.additional_params.iter().any(|(name, value)| name.is_empty() || odd(name) || odd(value)) {
-        return Err(Fault::new(Code::InvalidRequest, "additionalParams has at most 20 short names and values.")
-            .with("field", "additionalParams"));
+    if too_many
+        || ask.additional_params.iter().any(|(name, value)| name.is_empty() || odd(name) || odd(value))
+    {
+        return Err(Fault::new(
+            Code::InvalidRequest,
+            "additionalParams has at most 20 short names and values.",
+        )
+        .with("field", "additionalParams"));
     }
     Ok(())
 }
 
 /// How long a request for consent can be used unless its maker says otherwise.
-const LIFE: Duration = Duration::from_secs(10 * 60);
-const LONGEST: Duration = Duration::from_secs(3600);
+const LIFE: Duration = Duration::from_mins(10);
+const LONGEST: Duration = Duration::from_hours(1);
 
 #[cfg(test)]
 mod tests {

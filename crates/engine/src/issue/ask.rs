@@ -67,7 +67,10 @@ impl TokenAsk {
         let own = caller.user().map(|user| user.to_string());
         let Some(value) = &self.subject else {
             return Ok(match own {
-                Some(id) if matches!(caller, Caller::Member(_)) && abilities.subjects.contains(&SubjectKind::User) => {
+                Some(id)
+                    if matches!(caller, Caller::Member(_))
+                        && abilities.subjects.contains(&SubjectKind::User) =>
+                {
                     Subject::User { id, issuer: None }
                 }
                 _ => Subject::App,
@@ -111,10 +114,10 @@ impl TokenAsk {
             .add(place.team.bytes())
             .add(place.connector.bytes())
             .add(&connector.version.to_be_bytes())
-            .maybe(id_bytes(&place.project))
+            .maybe(id_bytes(place.project.as_ref()))
             .add(place.environment.to_string().as_bytes())
             .add(place.subject.as_bytes())
-            .maybe(id_bytes(&installation))
+            .maybe(id_bytes(installation.as_ref()))
             .maybe(match &scopes {
                 ScopeRequest::Defaults => Some(b"*".as_slice()),
                 ScopeRequest::Unscoped => None,
@@ -145,7 +148,9 @@ impl TokenAsk {
     /// Refuses what the connector could not honour, instead of leaving it out.
     fn check_targets(&self, connector: &str, abilities: &TokenAbilities) -> Result<(), Fault> {
         let too_many = self.resources.len() > 20 || self.audience.len() > 20 || self.details.len() > 20;
-        let odd = |text: &String| text.is_empty() || text.len() > 2048 || text.chars().any(|c| c.is_control() || c == ' ');
+        let odd = |text: &String| {
+            text.is_empty() || text.len() > 2048 || text.chars().any(|c| c.is_control() || c == ' ')
+        };
         if too_many || self.resources.iter().chain(&self.audience).any(odd) {
             return Err(Fault::new(
                 Code::InvalidRequest,
@@ -160,7 +165,9 @@ impl TokenAsk {
         if details_unknown {
             let fault = Fault::new(
                 Code::InvalidTarget,
-                format!("{connector} does not know this type of authorization detail, and would give more than asked."),
+                format!(
+                    "{connector} does not know this type of authorization detail, and would give more than asked."
+                ),
             );
             return Err(fault.with("supported", abilities.details.clone()));
         }
@@ -173,7 +180,11 @@ impl TokenAsk {
         Ok(())
     }
 
-    fn installation(&self, entry: &Entry, abilities: &TokenAbilities) -> Result<Option<Id<kind::Installation>>, Fault> {
+    fn installation(
+        &self,
+        entry: &Entry,
+        abilities: &TokenAbilities,
+    ) -> Result<Option<Id<kind::Installation>>, Fault> {
         let connector = &entry.row.connector;
         let Some(name) = self.installation.as_deref() else {
             if entry.abilities.installation && connector.default_installation.is_none() {
@@ -198,7 +209,11 @@ impl TokenAsk {
         entry.installation(name).map(Some).ok_or_else(|| {
             Fault::new(
                 Code::InstallationRequired,
-                format!("{} has no installation {:?}.", connector.uid, name.chars().take(64).collect::<String>()),
+                format!(
+                    "{} has no installation {:?}.",
+                    connector.uid,
+                    name.chars().take(64).collect::<String>()
+                ),
             )
         })
     }
@@ -221,7 +236,9 @@ impl Wanted {
         };
         let powers = granted.without(&ambient());
         let asked = match &self.scopes {
-            ScopeRequest::Unscoped => return if targets { Plan::Narrow(Scopes::empty()) } else { Plan::AsGranted },
+            ScopeRequest::Unscoped => {
+                return if targets { Plan::Narrow(Scopes::empty()) } else { Plan::AsGranted };
+            }
             ScopeRequest::Defaults if self.defaults.is_empty() => {
                 return if targets { Plan::Narrow(Scopes::empty()) } else { Plan::AsGranted };
             }
@@ -258,13 +275,18 @@ impl Wanted {
         let mut event = event
             .with("subject", self.place.subject.clone())
             .with("environment", self.place.environment.to_string())
-            .with("scopes", match &self.scopes {
-                ScopeRequest::Defaults => "*".to_owned(),
-                ScopeRequest::Unscoped => String::new(),
-                ScopeRequest::Exactly(scopes) => scopes.to_string(),
-            });
+            .with(
+                "scopes",
+                match &self.scopes {
+                    ScopeRequest::Defaults => "*".to_owned(),
+                    ScopeRequest::Unscoped => String::new(),
+                    ScopeRequest::Exactly(scopes) => scopes.to_string(),
+                },
+            );
         if let Caller::Workload(workload) = caller {
-            event = event.with("issuer", workload.proof.issuer.clone()).with("sub", workload.proof.subject.clone());
+            event = event
+                .with("issuer", workload.proof.issuer.clone())
+                .with("sub", workload.proof.subject.clone());
         }
         if let Some(installation) = self.installation {
             event = event.with("installationId", installation.to_string());

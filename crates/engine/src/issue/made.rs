@@ -26,12 +26,16 @@ impl Broker {
             ScopeRequest::Exactly(scopes) => Some(scopes.clone()),
         };
         let minted = self
-            .call_driver(entry, None, MintAsk::App {
-                scopes,
-                resources: wanted.resources.clone(),
-                audience: wanted.audience.clone(),
-                details: wanted.details.clone(),
-            })
+            .call_driver(
+                entry,
+                None,
+                MintAsk::App {
+                    scopes,
+                    resources: wanted.resources.clone(),
+                    audience: wanted.audience.clone(),
+                    details: wanted.details.clone(),
+                },
+            )
             .await
             .map_err(|error| faults::driver(&error, entry.row.connector.uid.as_str()))?;
         self.check_scopes(entry, wanted, minted.scopes.as_ref())?;
@@ -85,20 +89,30 @@ impl Broker {
 
     /// Named scopes must come back as named: with fewer the caller's work would fail later, with more it would hold
     /// power that it did not ask for.
-    pub(crate) fn check_scopes(&self, entry: &Entry, wanted: &Wanted, given: Option<&Scopes>) -> Result<(), Fault> {
+    pub(crate) fn check_scopes(
+        &self,
+        entry: &Entry,
+        wanted: &Wanted,
+        given: Option<&Scopes>,
+    ) -> Result<(), Fault> {
         let (ScopeRequest::Exactly(asked), Some(given)) = (&wanted.scopes, given) else {
             return Ok(());
         };
         let uid = &entry.row.connector.uid;
         let (missing, extra) = (asked.without(given), given.without(asked).without(&super::ask::ambient()));
         if !missing.is_empty() {
-            return Err(Fault::new(Code::InvalidScope, format!("The provider of {uid} gave fewer scopes than asked for."))
-                .with("missing", missing.iter().map(str::to_owned).collect::<Vec<_>>()));
+            return Err(Fault::new(
+                Code::InvalidScope,
+                format!("The provider of {uid} gave fewer scopes than asked for."),
+            )
+            .with("missing", missing.iter().map(str::to_owned).collect::<Vec<_>>()));
         }
         if !extra.is_empty() {
             return Err(Fault::new(
                 Code::InvalidScope,
-                format!("The provider of {uid} gave more scopes than asked for, so the token is not handed out."),
+                format!(
+                    "The provider of {uid} gave more scopes than asked for, so the token is not handed out."
+                ),
             )
             .with("excess", extra.iter().map(str::to_owned).collect::<Vec<_>>()));
         }
@@ -106,7 +120,12 @@ impl Broker {
     }
 
     /// Calls the driver's mint, within the provider's breaker and its number of calls at once.
-    pub(crate) async fn call_driver(&self, entry: &Entry, held: Option<&Held>, ask: MintAsk) -> Result<Minted, DriverError> {
+    pub(crate) async fn call_driver(
+        &self,
+        entry: &Entry,
+        held: Option<&Held>,
+        ask: MintAsk,
+    ) -> Result<Minted, DriverError> {
         let line = entry.line();
         if let Some(wait) = self.inner.breakers.wait(line, self.inner.env.now()) {
             return Err(DriverError::Later { retry_after: Some(wait.as_secs().max(1)), in_doubt: false });
@@ -117,11 +136,19 @@ impl Broker {
     }
 
     /// Calls the driver's mint, and tells the breaker how it went.
-    pub(crate) async fn mint(&self, entry: &Entry, held: Option<&Held>, ask: &MintAsk) -> Result<Minted, DriverError> {
+    pub(crate) async fn mint(
+        &self,
+        entry: &Entry,
+        held: Option<&Held>,
+        ask: &MintAsk,
+    ) -> Result<Minted, DriverError> {
         let inner = &self.inner;
         let connector = &entry.row.connector;
         let secrets = inner.secrets(entry).map_err(|error| {
-            DriverError::Misconfigured("data".to_owned(), format!("the stored credentials cannot be opened ({error})"))
+            DriverError::Misconfigured(
+                "data".to_owned(),
+                format!("the stored credentials cannot be opened ({error})"),
+            )
         })?;
         let at = At {
             connector,

@@ -21,7 +21,9 @@ impl Broker {
         let row = row.ok_or_else(|| consent_required(entry, wanted, None))?;
         match row.grant.state {
             GrantState::Active => {}
-            GrantState::NeedsConsent { cause, .. } => return Err(consent_required(entry, wanted, Some(cause))),
+            GrantState::NeedsConsent { cause, .. } => {
+                return Err(consent_required(entry, wanted, Some(cause)));
+            }
             GrantState::Withdrawn { .. } => return Err(consent_required(entry, wanted, None)),
         }
         let mut found = match wanted.plan(row.grant.scopes.as_ref()) {
@@ -38,11 +40,20 @@ impl Broker {
 
     /// The grant's own token: as held, if it lives long enough; else renewed; else, if renewing fails and says nothing
     /// about the grant, as held while it lives.
-    async fn granted_token(&self, entry: &Arc<Entry>, wanted: &Wanted, row: GrantRow) -> Result<Found, Fault> {
+    async fn granted_token(
+        &self,
+        entry: &Arc<Entry>,
+        wanted: &Wanted,
+        row: GrantRow,
+    ) -> Result<Found, Fault> {
         let now = self.inner.env.now();
         let secret = self.inner.open_grant(&row.grant, &row.held).map_err(faults::internal)?;
         if let Some(key) = secret.held.key() {
-            let made = MadeToken { token: key.duplicate(), facts: secret.facts, expires_at: row.grant.access_expires_at };
+            let made = MadeToken {
+                token: key.duplicate(),
+                facts: secret.facts,
+                expires_at: row.grant.access_expires_at,
+            };
             return Ok(Found { made, source: Source::Store, changes: Vec::new() });
         }
         let ends = row.grant.access_expires_at;
@@ -65,10 +76,15 @@ impl Broker {
         let renewed = tokio::time::timeout(patience, renewal).await.unwrap_or(Err(RenewFailure::Busy));
         match renewed {
             Ok(renewed) => {
-                let secret = self.inner.open_grant(&renewed.grant, &renewed.held).map_err(faults::internal)?;
+                let secret =
+                    self.inner.open_grant(&renewed.grant, &renewed.held).map_err(faults::internal)?;
                 made_from(secret, &renewed, Source::Provider)
             }
-            Err(failure) if failure.spares_the_token() && ends.is_some_and(|end| end > self.inner.env.now()) && still_lives => {
+            Err(failure)
+                if failure.spares_the_token()
+                    && ends.is_some_and(|end| end > self.inner.env.now())
+                    && still_lives =>
+            {
                 made_from(secret, &row, Source::Store)
             }
             Err(failure) => Err(failure.fault(entry, |cause| consent_required(entry, wanted, cause))),

@@ -30,7 +30,11 @@ impl Doubt {
             Rotation::None => Self::None,
             Rotation::Grace { seconds } => {
                 let grace = Duration::from_secs(u64::from(seconds)).saturating_sub(MARGIN);
-                if now < last.sent_at.plus(grace) { Self::OnceMore(cause) } else { strict(row, abilities, now, cause) }
+                if now < last.sent_at.plus(grace) {
+                    Self::OnceMore(cause)
+                } else {
+                    strict(row, abilities, now, cause)
+                }
             }
             Rotation::Strict => strict(row, abilities, now, cause),
         }
@@ -85,7 +89,13 @@ mod tests {
             created_at: Time::default(),
             updated_at: Time::default(),
         };
-        GrantRow { grant, held: Vec::new(), fence: 0, lease_until: Time::default(), last_used_at: Time::default() }
+        GrantRow {
+            grant,
+            held: Vec::new(),
+            fence: 0,
+            lease_until: Time::default(),
+            last_used_at: Time::default(),
+        }
     }
 
     #[test]

@@ -46,7 +46,9 @@ impl RenewFailure {
             Self::Provider(error) => faults::driver(&error, uid),
             Self::InDoubt => Fault::new(
                 Code::ProviderUnavailable,
-                format!("An answer of the provider of {uid} was lost; it is asked again as soon as that is safe."),
+                format!(
+                    "An answer of the provider of {uid} was lost; it is asked again as soon as that is safe."
+                ),
             )
             .retry_after(5),
             Self::Busy => Fault::new(
@@ -104,7 +106,8 @@ impl Broker {
                 next.grant.scopes = minted.scopes.clone().or_else(|| row.grant.scopes.clone());
                 let external_subject = minted.external_subject.clone().or(before.facts.external_subject);
                 next.grant.external_subject.clone_from(&external_subject);
-                let kept = |fresh: &serde_json::Map<_, _>, old| if fresh.is_empty() { old } else { fresh.clone() };
+                let kept =
+                    |fresh: &serde_json::Map<_, _>, old| if fresh.is_empty() { old } else { fresh.clone() };
                 Facts {
                     token_id: Some(inner.env.id()),
                     name: before.facts.name,
@@ -170,7 +173,9 @@ impl Broker {
             team: operation.team,
             grant: operation.grant,
             rt_version: operation.rt_version,
-            held: inner.seal_orphan(operation.id, &row.grant.place, operation.rt_version, secret).map_err(sealing)?,
+            held: inner
+                .seal_orphan(operation.id, &row.grant.place, operation.rt_version, secret)
+                .map_err(sealing)?,
             created_at: inner.env.now(),
         };
         let event = AuditEvent::of_system(inner.env.now(), Action::GrantRefresh)
@@ -214,7 +219,8 @@ impl Broker {
             .with("inDoubt", error.in_doubt());
         let release = grants::release(operation.team, operation.grant, operation.fence);
         let safe_to_repeat = entry.abilities.rotation == Rotation::None || !error.in_doubt();
-        let end = if safe_to_repeat { refreshes::cancel(operation.id) } else { refreshes::lose(operation.id) };
+        let end =
+            if safe_to_repeat { refreshes::cancel(operation.id) } else { refreshes::lose(operation.id) };
         let write = Write::new().step(release).step(end).event(&self.inner.env, &event);
         if let Err(failed) = self.inner.db.write(write).await {
             // The lease ends by itself, and the open attempt is found by the next who needs the grant.
@@ -229,7 +235,12 @@ impl Broker {
 
     /// The provider says the grant is dead. It is believed only about the refresh token that is still the stored one:
     /// whoever lost a race reads it again.
-    async fn gone(&self, row: &GrantRow, operation: &OpenRefresh, cause: Cause) -> Result<Presented, RenewFailure> {
+    async fn gone(
+        &self,
+        row: &GrantRow,
+        operation: &OpenRefresh,
+        cause: Cause,
+    ) -> Result<Presented, RenewFailure> {
         let inner = &self.inner;
         let now = inner.env.now();
         let present = grants::find(&inner.db, operation.team, operation.grant).await?;

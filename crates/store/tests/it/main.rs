@@ -1,5 +1,8 @@
 //! What the store promises, on both engines.
 
+#![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "contenders are tasks of the test itself")]
+
 mod contract;
 mod durability;
 mod nouns;
