@@ -34,6 +34,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Json<T>, Problem> {
+    // serde reads a struct from a list as well, by position; a list is not what anybody means.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(Problem::invalid("The body is not a JSON object."));
+    }
     serde_json::from_slice(bytes).map(Json).map_err(|error| {
         // serde quotes unknown names and wrong values, which may be secrets put in the wrong place; where it is wrong
         // is enough.

@@ -15,7 +15,7 @@ use crate::cli::failure::{Exit, Failure};
 /// The configuration file. An unknown key stops the start, with the line it stands on.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct File {
+pub(crate) struct ConfigFile {
     /// The address under which people and programs reach the server: `https://connect.example.com`.
     pub(crate) url: Option<String>,
     /// The address to listen on; `127.0.0.1:7070`.
@@ -58,7 +58,7 @@ pub(crate) struct Config {
     pub(crate) root: Root,
     pub(crate) policy: Policy,
     /// As it is in force, to be printed. Holds no secret.
-    pub(crate) shown: File,
+    pub(crate) shown: ConfigFile,
 }
 
 /// Where the root key's key comes from.
@@ -74,7 +74,7 @@ impl Config {
     pub(crate) fn read(args: &ServeArgs) -> Result<Self, Failure> {
         let mut file = match &args.config {
             Some(path) => read_file(path)?,
-            None => File::default(),
+            None => ConfigFile::default(),
         };
         file.url = args.url.clone().or_else(|| variable("CARNET_URL")).or(file.url);
         file.listen = args.listen.clone().or_else(|| variable("CARNET_LISTEN")).or(file.listen);
@@ -102,12 +102,12 @@ impl Config {
     }
 }
 
-fn read_file(path: &Path) -> Result<File, Failure> {
+fn read_file(path: &Path) -> Result<ConfigFile, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| wrong(format!("Cannot read the configuration file {}: {error}.", path.display())))?;
     toml::from_str(&text).map_err(|error| {
-        let line =
-            error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
         wrong(format!("{} line {line}: {}.", path.display(), error.message().trim_end_matches('.')))
     })
 }
@@ -154,7 +154,7 @@ fn listen(text: Option<&str>, behind_proxy: bool) -> Result<SocketAddr, Failure>
     Ok(address)
 }
 
-fn keep(file: &mut File, args: &ServeArgs) -> Result<(Location, Root), Failure> {
+fn keep(file: &mut ConfigFile, args: &ServeArgs) -> Result<(Location, Root), Failure> {
     if file.passphrase_file.is_some() && file.master_key_file.is_some() {
         return Err(wrong("Give master_key_file or passphrase_file, not both."));
     }

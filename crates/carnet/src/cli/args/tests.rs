@@ -57,7 +57,6 @@ fn what_could_be_misread_is_refused() {
         "carnet revoke-tokens a/b --my-tokens --all-tokens",
         "carnet serve --provider-origin https://a=http://b",
         "carnet serve --data d --database-url postgres://h/d",
-        "carnet dev --memory --data d",
         "carnet dev --port 70000",
         "carnet list --limit 0",
         "carnet projects trust p --issuer https://i -e production",

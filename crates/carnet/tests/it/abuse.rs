@@ -1,0 +1,172 @@
+//! Malformed, oversized, slow and half-open: a plain refusal or a closed connection, never a 5xx and never a hang.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::broker::{Broker, client, free_port};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn malformed_requests_get_a_4xx_with_a_code() {
+    let home = tempfile::tempdir().unwrap();
+    let broker = Broker::start(home.path(), free_port(), None).await;
+    let dev = broker.dev().await;
+    let workload = dev["oidcToken"].as_str().unwrap();
+    let http = client();
+    let token = format!("{}/v1/connect/token/demo%2Fhello", broker.url);
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let long = format!("{{\"subject\":{{\"type\":\"app\"}},\"scopes\":[\"{}\"]}}", "x".repeat(200_000));
+    let huge = "x".repeat(300 * 1024);
+    let many = json!({"scopes": (0..500).map(|n| format!("s{n}")).collect::<Vec<_>>()}).to_string();
+    for (name, body, media, want) in [
+        ("no JSON", "{", "application/json", 400),
+        ("a list", "[]", "application/json", 400),
+        ("null", "null", "application/json", 400),
+        ("deep", deep.as_str(), "application/json", 400),
+        ("long scope", long.as_str(), "application/json", 400),
+        ("many scopes", many.as_str(), "application/json", 400),
+        ("huge", huge.as_str(), "application/json", 413),
+        ("text", "{}", "text/plain", 415),
+        ("a form", "subject=app", "application/x-www-form-urlencoded", 415),
+        ("unknown member", r#"{"martian":1}"#, "application/json", 400),
+        ("unknown subject", r#"{"subject":{"type":"martian"}}"#, "application/json", 400),
+        (
+            "extra in token subject",
+            r#"{"subject":{"type":"token","token":"t","x":1}}"#,
+            "application/json",
+            400,
+        ),
+        ("number as scopes", r#"{"scopes":7}"#, "application/json", 400),
+        ("star not alone", r#"{"scopes":["*","a"]}"#, "application/json", 400),
+        ("negative buffer", r#"{"validityBufferMs":-1}"#, "application/json", 400),
+        ("huge buffer", r#"{"validityBufferMs":1e300}"#, "application/json", 400),
+        ("NUL in user", "{\"subject\":{\"type\":\"user\",\"id\":\"a\\u0000b\"}}", "application/json", 400),
+        ("bad details", r#"{"authorizationDetails":["x"]}"#, "application/json", 400),
+        ("bad resources", r#"{"resources":[""]}"#, "application/json", 400),
+        ("not UTF-8 escapes", r#"{"subject":{"type":"user","id":"\ud800"}}"#, "application/json", 400),
+    ] {
+        let answer = http
+            .post(&token)
+            .bearer_auth(workload)
+            .header("content-type", media)
+            .body(body.to_owned())
+            .send()
+            .await
+            .unwrap();
+        let (status, body) = (answer.status().as_u16(), answer.json::<Value>().await.unwrap());
+        assert_eq!(status, want, "{name}: {body}");
+        assert!(body["error"]["code"].is_string() && body["error"]["message"].is_string(), "{name}: {body}");
+    }
+    for (method, path, want) in [
+        ("GET", "/nope", 404),
+        ("GET", "/v1/connect/token/demo%2Fhello", 405),
+        ("POST", "/v1/connect/token/nope", 404),
+        ("POST", "/v1/connect/token/..%2F..%2Fetc", 404),
+        ("POST", "/v1/connect/token/%00", 404),
+        ("POST", "/v1/connect/token/demo%2Fhello?teamId=a&teamId=b", 400),
+        ("POST", "/v1/connect/token/demo%2Fhello?teamId=a&slug=b", 400),
+        ("POST", "/v1/connect/token/demo%2Fhello?teamId=team_nope", 403),
+        ("GET", "/v1/connect/networks", 404),
+        ("GET", "/v1/connect/result/nope", 404),
+        ("DELETE", "/v1/connect/connectors/nope", 403),
+        ("GET", "/teams/other", 404),
+        ("GET", "/v1/connect/connectors?limit=banana", 400),
+        ("GET", "/v1/connect/connectors/demo%2fhello%2f", 404),
+    ] {
+        let request =
+            http.request(method.parse().unwrap(), format!("{}{path}", broker.url)).bearer_auth(workload);
+        let answer = request.send().await.unwrap();
+        let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+        assert_eq!(status, want, "{method} {path}: {text}");
+        assert!(
+            serde_json::from_str::<Value>(&text).is_ok_and(|body| body["error"]["code"].is_string()),
+            "{path}: {text}"
+        );
+    }
+    for credential in ["", "Bearer", "Bearer ", "Basic eDp5", "Bearer a.b.c", "Bearer crn_x", "bearer \t"] {
+        let answer = http.post(&token).header("authorization", credential).send().await.unwrap();
+        assert_eq!(answer.status(), 401, "{credential:?}");
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(body["error"]["code"], "unauthorized", "{credential:?}");
+    }
+    let anonymous = http.post(&token).send().await.unwrap();
+    assert_eq!(
+        (anonymous.status().as_u16(), anonymous.headers()["www-authenticate"].to_str().unwrap()),
+        (401, "Bearer")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_and_half_open_connections_are_closed_within_ten_seconds() {
+    let home = tempfile::tempdir().unwrap();
+    let broker = Broker::start(home.path(), free_port(), None).await;
+    let address = broker.url.trim_start_matches("http://").to_owned();
+    let begun = Instant::now();
+    let cases: [(&str, &[u8]); 6] = [
+        ("nothing at all", b""),
+        ("half a preface of HTTP/2", b"PRI * HT"),
+        ("half a request line", b"POST /v1/conn"),
+        ("half the headers", b"GET /livez HTTP/1.1\r\nHost: x\r\nX-A: "),
+        ("half a body", b"POST /v1/connect/token/x HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"),
+        ("idle after an answer", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"),
+    ];
+    let tasks: Vec<_> = cases
+        .into_iter()
+        .map(|(name, bytes)| {
+            let address = address.clone();
+            tokio::spawn(async move {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                stream.write_all(bytes).await.unwrap();
+                let mut rest = Vec::new();
+                let closed =
+                    tokio::time::timeout(Duration::from_secs(11), stream.read_to_end(&mut rest)).await;
+                (name, closed.is_ok())
+            })
+        })
+        .collect();
+    // Others are served meanwhile.
+    for _ in 0..20 {
+        assert_eq!(client().get(format!("{}/livez", broker.url)).send().await.unwrap().status(), 200);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for task in tasks {
+        let (name, closed) = task.await.unwrap();
+        assert!(closed, "{name} was still open after {:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_could_be_read_in_two_ways_are_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let broker = Broker::start(home.path(), free_port(), None).await;
+    let address = broker.url.trim_start_matches("http://").to_owned();
+    let big = format!("GET /livez HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "y".repeat(64 * 1024));
+    let fields = (0..200).fold(String::new(), |fields, n| fields + &format!("X{n}: y\r\n"));
+    let many = format!("GET /livez HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+    for (name, bytes) in [
+        (
+            "two lengths",
+            "POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        ),
+        (
+            "bad chunk",
+            "POST /v1/connect/token/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        ),
+        ("space before colon", "GET /livez HTTP/1.1\r\nHost : x\r\n\r\n"),
+        ("folded header", "GET /livez HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n"),
+        ("no HTTP", "\u{16}\u{3}\u{1}hello\r\n\r\n"),
+        ("large headers", big.as_str()),
+        ("many headers", many.as_str()),
+    ] {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let _ = stream.write_all(bytes.as_bytes()).await;
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(11), stream.read_to_end(&mut answer)).await;
+        assert!(read.is_ok(), "{name}: left open");
+        let answer = String::from_utf8_lossy(&answer);
+        let refused = answer.is_empty() || answer.starts_with("HTTP/1.1 4");
+        assert!(refused, "{name}: {answer}");
+    }
+}

@@ -1,0 +1,92 @@
+//! `carnet dev` as a child process.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A running server. Ended by its own process id when dropped.
+pub(crate) struct Broker {
+    pub(crate) child: Child,
+    pub(crate) url: String,
+    /// How long it took until it was ready.
+    pub(crate) started_in: Duration,
+    data: PathBuf,
+}
+
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Broker {
+    /// Starts on the data in `home` and waits until it is ready.
+    pub(crate) async fn start(home: &Path, port: u16, database: Option<&str>) -> Self {
+        let data = home.join("data");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
+        command
+            .args(["dev", "--no-open", "--port", &port.to_string(), "--data"])
+            .arg(&data)
+            .current_dir(home);
+        if let Some(url) = database {
+            command.args(["--database-url", url]);
+        }
+        let begun = Instant::now();
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
+        let url = format!("http://127.0.0.1:{port}");
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("the server ended at its start: {status}");
+            }
+            if reqwest::get(format!("{url}/readyz")).await.is_ok_and(|answer| answer.status() == 200) {
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "the server is not ready");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let started_in = begun.elapsed();
+        Self { child, url, started_in, data }
+    }
+
+    /// What it left for programs; waits until it is there and of this start.
+    pub(crate) async fn dev(&self) -> Value {
+        for _ in 0..500 {
+            let text = std::fs::read_to_string(self.data.join("dev.json")).unwrap_or_default();
+            if let Ok(value) = serde_json::from_str::<Value>(&text)
+                && value["url"] == self.url.as_str()
+                && self.demo_is_there(&value).await
+            {
+                return value;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("dev.json was not written");
+    }
+
+    async fn demo_is_there(&self, dev: &Value) -> bool {
+        let asked = client()
+            .get(format!("{}/v1/connect/connectors/demo%2Fhello", self.url))
+            .bearer_auth(dev["accessToken"].as_str().unwrap())
+            .send()
+            .await;
+        asked.is_ok_and(|answer| answer.status() == 200)
+    }
+
+    /// Ends it without a word.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap()
+}

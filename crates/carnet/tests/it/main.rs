@@ -1,0 +1,12 @@
+//! The binary as a process: started, loaded, abused, killed and started again.
+
+#![cfg(test)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests drive the process from outside, with clients of their own"
+)]
+
+mod abuse;
+mod broker;
+mod kill;
+mod serve;

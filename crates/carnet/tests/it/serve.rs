@@ -1,0 +1,158 @@
+//! `carnet serve`: what it refuses, what it says, and the set-up link.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use carnet_testpg::{Database, Server};
+use serde_json::{Value, json};
+
+use crate::broker::{Broker, client, free_port};
+
+fn serve(home: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
+    command.arg("serve").args(args).current_dir(home).env_remove("CARNET_URL").stdin(Stdio::null());
+    command
+}
+
+fn refused(home: &Path, args: &[&str]) -> (i32, String) {
+    let Output { status, stderr, .. } = serve(home, args).output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn an_unsafe_set_up_is_refused_with_the_reason() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("bad.toml"), "url = \"https://a.example\"\n\nbehind_prxy = true\n")
+        .unwrap();
+    std::fs::write(home.path().join("type.toml"), "url = 7\n").unwrap();
+    std::fs::write(home.path().join("net.toml"), "[egress]\nallow = [\"127.0.0.0/8\"]\n").unwrap();
+    std::fs::write(home.path().join("open.key"), [7_u8; 32]).unwrap();
+    for (args, says) in [
+        (&["--listen", "127.0.0.1:0"][..], "public address is missing"),
+        (&["--url", "http://connect.example"], "must be https"),
+        (&["--url", "https://connect.example/path"], "an origin"),
+        (&["--url", "https://connect.example", "--listen", "0.0.0.0:7070"], "plain http to the network"),
+        (&["--url", "https://connect.example", "--listen", "nonsense"], "not ADDRESS:PORT"),
+        (&["--config", "bad.toml"], "line 3"),
+        (&["--config", "type.toml"], "line 1"),
+        (&["--config", "missing.toml"], "Cannot read"),
+        (&["--url", "https://connect.example", "--database-url", "postgres://x/y"], "same master key"),
+        (&["--url", "https://connect.example", "--config", "net.toml"], "127.0.0.0/8"),
+    ] {
+        let (code, stderr) = refused(home.path(), args);
+        assert!(code != 0 && stderr.contains(says), "{args:?} → {code}: {stderr}");
+    }
+    let exposed = serve(home.path(), &["--url", "https://connect.example", "--listen", "127.0.0.1:0"])
+        .env("CARNET_MASTER_KEY_FILE", "open.key")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&exposed.stderr).into_owned();
+    assert!(!exposed.status.success() && stderr.contains("chmod 600"), "{stderr}");
+    let (code, stderr) = refused(
+        home.path(),
+        &["--url", "https://connect.example", "--provider-origin", "https://a.example=http://b"],
+    );
+    assert!(code == 2, "serve has no --provider-origin: {stderr}");
+}
+
+#[tokio::test]
+async fn the_first_owner_comes_by_a_link_that_works_once() {
+    let home = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let url = format!("http://127.0.0.1:{port}");
+    let mut child = serve(home.path(), &["--json", "--url", &url, "--listen", &format!("127.0.0.1:{port}")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let said: Value = serde_json::from_str(&line).unwrap();
+    let link = said["setupUrl"].as_str().unwrap().to_owned();
+    let http = client();
+    let page = http.get(&link).send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
+    let secret = link.rsplit('/').next().unwrap().to_owned();
+    let form =
+        [("form_token", secret.as_str()), ("team", "Acme Inc"), ("name", "Ada"), ("email", "ada@acme.test")];
+    let body = form
+        .iter()
+        .map(|(name, value)| format!("{name}={}", value.replace(' ', "+").replace('@', "%40")))
+        .collect::<Vec<_>>()
+        .join("&");
+    let post = async || {
+        http.post(&link)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body.clone())
+            .send()
+            .await
+            .unwrap()
+    };
+    let done = post().await;
+    assert_eq!(done.status(), 200);
+    let text = done.text().await.unwrap();
+    let at = text.find("crn_").unwrap();
+    let token = &text[at..at + 40];
+    let me: Value =
+        http.get(format!("{url}/v2/user")).bearer_auth(token).send().await.unwrap().json().await.unwrap();
+    assert_eq!(me["user"]["email"], "ada@acme.test");
+    let team: Value = http
+        .get(format!("{url}/teams/acme-inc"))
+        .bearer_auth(token)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(team["name"], "Acme Inc");
+    assert_eq!(post().await.status(), 410, "the link works once");
+    // A loopback provider is for development only.
+    let refused = http
+        .post(format!("{url}/v1/connect/connectors"))
+        .bearer_auth(token)
+        .json(&json!({"service": "x", "name": "x", "type": "oauth", "data": {"clientId": "a", "serverUrl": "http://127.0.0.1:1"}}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(refused.status(), 422);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// The database goes away under a running server: 503 within two seconds, no token, and service again when it is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_database_is_said_within_two_seconds() {
+    if Database::create().await.unwrap().is_none() {
+        return;
+    }
+    let server = Server::start().await.unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let broker = Broker::start(home.path(), free_port(), Some(&format!("{}/postgres", server.url()))).await;
+    let dev = broker.dev().await;
+    let http = client();
+    let ask = async || {
+        http.post(format!("{}/v1/connect/token/demo%2Fhello", broker.url))
+            .bearer_auth(dev["oidcToken"].as_str().unwrap())
+            .json(&json!({"subject": {"type": "app"}}))
+            .send()
+            .await
+            .unwrap()
+    };
+    assert_eq!(ask().await.status(), 200);
+    drop(server);
+    for _ in 0..3 {
+        let begun = std::time::Instant::now();
+        let answer = ask().await;
+        let took = begun.elapsed();
+        assert_eq!(answer.status(), 503, "no token without a durable record");
+        assert_eq!(answer.json::<Value>().await.unwrap()["error"]["code"], "store_unavailable");
+        assert!(took < Duration::from_secs(2), "{took:?}");
+    }
+    assert_eq!(http.get(format!("{}/livez", broker.url)).send().await.unwrap().status(), 200);
+    assert_eq!(http.get(format!("{}/readyz", broker.url)).send().await.unwrap().status(), 503);
+    assert_eq!(http.get(format!("{}/.well-known/jwks", broker.url)).send().await.unwrap().status(), 200);
+}
