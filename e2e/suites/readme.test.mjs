@@ -1,8 +1,8 @@
 // The commands and programs of the README do what it says, in the order in which a newcomer would try them.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, readFile, symlink } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -18,6 +18,8 @@ let broker, variables;
 
 before(async () => {
   broker = await startBroker({ folderName: '.carnet' });
+  await mkdir(join(broker.folder, 'bin'));
+  await symlink(resolve(BINARY), join(broker.folder, 'bin/carnet'));
 });
 
 after(() => broker?.stop());
@@ -26,7 +28,7 @@ after(() => broker?.stop());
 const shell = (script) =>
   run('sh', ['-ec', script.replaceAll('http://127.0.0.1:7070', broker.url)], {
     cwd: broker.folder,
-    env: { PATH: `${dirname(BINARY)}:${process.env.PATH}`, HOME: broker.folder },
+    env: { PATH: `${join(broker.folder, 'bin')}:${process.env.PATH}`, HOME: broker.folder },
   });
 
 const atTheProvider = async (token) =>
