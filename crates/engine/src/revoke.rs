@@ -78,11 +78,12 @@ impl Broker {
             // A person naming a subject reaches that subject wherever it consented; `app` and no subject reach all.
             Caller::Member(_) => true,
         };
-        let given: Vec<GrantRow> = self
-            .every_grant(caller.team(), id)
-            .await?
+        let all = match &key {
+            Some(key) => grants::of_subject(&inner.db, caller.team(), id, key).await.map_err(faults::store)?,
+            None => self.every_grant(caller.team(), id).await?,
+        };
+        let given: Vec<GrantRow> = all
             .into_iter()
-            .filter(|row| key.as_ref().is_none_or(|key| row.grant.place.subject == *key))
             .filter(|row| installation.is_none_or(|wanted| row.grant.place.installation == Some(wanted)))
             .filter(of_caller)
             .collect();

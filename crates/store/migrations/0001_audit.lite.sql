@@ -15,3 +15,4 @@ create table audit_events (
   salt bytea,
   payload text
 );
+create index audit_events_team on audit_events (team, seq);

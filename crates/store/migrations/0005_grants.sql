@@ -28,7 +28,9 @@ create table grants (
   updated_at bigint not null
 );
 create index grants_connector on grants (connector, id);
+create index grants_subject on grants (connector, subject);
 create index grants_project on grants (project);
+create index grants_withdrawn on grants (state_since) where state = 'withdrawn';
 create index grants_due on grants (refresh_due);
 -- What was sent to a provider and not yet known to be answered.
 create table refresh_operations (

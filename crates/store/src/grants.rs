@@ -126,6 +126,23 @@ pub async fn of_connector(
     .await
 }
 
+/// The grants of one subject at a connector, wherever it consented.
+pub async fn of_subject(
+    db: &Db,
+    team: Id<kind::Team>,
+    connector: Id<kind::Connector>,
+    subject: &str,
+) -> Result<Vec<GrantRow>, DbError> {
+    db.all(
+        "select id, team, connector, project, environment, subject, installation, state, state_since, cause, scopes, \
+         external_subject, held, access_expires_at, refresh_expires_at, refreshable, version, rt_version, lease_until, \
+         fence, last_used_at, created_at, updated_at from grants \
+         where team = $1 and connector = $2 and subject = $3 and state <> 'withdrawn' order by id",
+        args![team, connector, subject],
+    )
+    .await
+}
+
 /// The grants that people gave a project.
 pub async fn of_project(
     db: &Db,
