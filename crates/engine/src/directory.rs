@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use carnet_model::{ConnectorRef, Environment, Id, kind};
-use carnet_providers::{Abilities, ConnectorSecrets};
+use carnet_providers::{Abilities, At, ConnectorSecrets};
 use carnet_store::connectors::{self, ConnectorRow};
 use carnet_store::installations::{self, Installation};
 use carnet_store::{DbError, Revision, links};
@@ -88,6 +88,17 @@ impl Inner {
         });
         self.directory.entries.insert(key, entry.clone());
         Ok(Some(entry))
+    }
+
+    /// What a driver may touch for a connector.
+    pub(crate) fn at<'a>(&'a self, entry: &'a Entry, secrets: &'a ConnectorSecrets) -> At<'a> {
+        At {
+            connector: &entry.row.connector,
+            secrets,
+            redirect_uri: entry.row.connector.redirect_uri.as_deref().unwrap_or_default(),
+            http: &self.egress,
+            env: &self.env,
+        }
     }
 
     pub(crate) fn secrets(&self, entry: &Entry) -> Result<ConnectorSecrets, Unsealable> {

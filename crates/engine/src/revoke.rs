@@ -9,7 +9,7 @@ use carnet_model::access::Ask;
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
 use carnet_model::{Code, ConnectorRef, Fault, Id, Subject, kind};
-use carnet_providers::{At, Revocation};
+use carnet_providers::Revocation;
 use carnet_store::grants::{self, GrantRow};
 use carnet_store::{DbError, Write, minted};
 use serde_json::Value;
@@ -79,7 +79,9 @@ impl Broker {
             Caller::Member(_) => true,
         };
         let all = match &key {
-            Some(key) => grants::of_subject(&inner.db, caller.team(), id, key).await.map_err(faults::store)?,
+            Some(key) => {
+                grants::of_subject(&inner.db, caller.team(), id, key).await.map_err(faults::store)?
+            }
             None => self.every_grant(caller.team(), id).await?,
         };
         let given: Vec<GrantRow> = all
@@ -181,13 +183,7 @@ impl Broker {
     async fn tell(&self, entry: &Entry, held: &carnet_providers::Held) -> AtProvider {
         let Ok(secrets) = self.inner.secrets(entry) else { return AtProvider::Failed };
         let connector = &entry.row.connector;
-        let at = At {
-            connector,
-            secrets: &secrets,
-            redirect_uri: connector.redirect_uri.as_deref().unwrap_or_default(),
-            http: &self.inner.egress,
-            env: &self.inner.env,
-        };
+        let at = self.inner.at(entry, &secrets);
         let calls = self.inner.breakers.calls(entry.line());
         let _place = calls.acquire().await;
         match entry.driver().revoke(&at, held).await {

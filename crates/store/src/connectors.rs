@@ -16,6 +16,18 @@ pub struct ConnectorRow {
     pub secrets: Vec<u8>,
 }
 
+/// A select of every column that a row is read from, and what follows `from connectors`.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "select id, team, uid, service, type, name, data, secrets, icon, background_color, \
+             accent_color, default_installation, redirect_uri, created_at, updated_at, created_by, \
+             updated_by, version from connectors ",
+            $rest
+        )
+    };
+}
+
 impl FromRow for ConnectorRow {
     const TABLE: &'static str = "connectors";
     fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
@@ -66,23 +78,9 @@ pub async fn find(
     reference: &ConnectorRef,
 ) -> Result<Option<ConnectorRow>, DbError> {
     match reference {
-        ConnectorRef::Id(id) => {
-            db.one(
-                "select id, team, uid, service, type, name, data, secrets, icon, background_color, accent_color, \
-                 default_installation, redirect_uri, created_at, updated_at, created_by, updated_by, version \
-                 from connectors where team = $1 and id = $2",
-                args![team, *id],
-            )
-            .await
-        }
+        ConnectorRef::Id(id) => db.one(select!("where team = $1 and id = $2"), args![team, *id]).await,
         ConnectorRef::Uid(uid) => {
-            db.one(
-                "select id, team, uid, service, type, name, data, secrets, icon, background_color, accent_color, \
-                 default_installation, redirect_uri, created_at, updated_at, created_by, updated_by, version \
-                 from connectors where team = $1 and uid = $2",
-                args![team, uid.as_str()],
-            )
-            .await
+            db.one(select!("where team = $1 and uid = $2"), args![team, uid.as_str()]).await
         }
     }
 }
@@ -201,24 +199,10 @@ fn escaped(text: &str) -> String {
 }
 
 const LIST: Sql = Sql {
-    lite: "select id, team, uid, service, type, name, data, secrets, icon, background_color, accent_color, \
-        default_installation, redirect_uri, created_at, updated_at, created_by, updated_by, version \
-        from connectors where team = $1 \
-        and (cast($2 as text) is null or instr($2, ',' || type || ',') > 0) \
-        and (cast($3 as text) is null or instr($3, ',' || service || ',') > 0) \
-        and (cast($4 as text) is null or lower(name) like $4 escape '\\' or lower(uid) like $4 escape '\\' \
-            or lower(service) like $4 escape '\\') \
-        and ($5 is null or exists (select 1 from links where connector = connectors.id and project = $5)) \
-        and (cast($6 as bigint) is null or (created_at, id) < ($6, $7)) \
-        order by created_at desc, id desc limit $8",
-    pg: "select id, team, uid, service, type, name, data, secrets, icon, background_color, accent_color, \
-        default_installation, redirect_uri, created_at, updated_at, created_by, updated_by, version \
-        from connectors where team = $1 \
-        and (cast($2 as text) is null or strpos($2, ',' || type || ',') > 0) \
-        and (cast($3 as text) is null or strpos($3, ',' || service || ',') > 0) \
-        and (cast($4 as text) is null or lower(name) like $4 escape '\\' or lower(uid) like $4 escape '\\' \
-            or lower(service) like $4 escape '\\') \
-        and (cast($5 as bytea) is null or exists (select 1 from links where connector = connectors.id and project = $5)) \
-        and (cast($6 as bigint) is null or (created_at, id) < ($6, $7)) \
-        order by created_at desc, id desc limit $8",
+    lite: select!(
+        "where team = $1 and (cast($2 as text) is null or instr($2, ',' || type || ',') > 0) and (cast($3 as text) is null or instr($3, ',' || service || ',') > 0) and (cast($4 as text) is null or lower(name) like $4 escape '\\' or lower(uid) like $4 escape '\\' or lower(service) like $4 escape '\\') and ($5 is null or exists (select 1 from links where connector = connectors.id and project = $5)) and (cast($6 as bigint) is null or (created_at, id) < ($6, $7)) order by created_at desc, id desc limit $8"
+    ),
+    pg: select!(
+        "where team = $1 and (cast($2 as text) is null or strpos($2, ',' || type || ',') > 0) and (cast($3 as text) is null or strpos($3, ',' || service || ',') > 0) and (cast($4 as text) is null or lower(name) like $4 escape '\\' or lower(uid) like $4 escape '\\' or lower(service) like $4 escape '\\') and (cast($5 as bytea) is null or exists (select 1 from links where connector = connectors.id and project = $5)) and (cast($6 as bigint) is null or (created_at, id) < ($6, $7)) order by created_at desc, id desc limit $8"
+    ),
 };

@@ -76,6 +76,17 @@ impl ConsentState {
     }
 }
 
+/// A select of every column that a row is read from, and what follows `from consents`.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "select id, team, connector, project, environment, subject, installation, requested_by, \
+             ask, state, browser_digest, kept, result, created_at, expires_at from consents ",
+            $rest
+        )
+    };
+}
+
 impl FromRow for Consent {
     const TABLE: &'static str = "consents";
     fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
@@ -105,22 +116,12 @@ impl FromRow for Consent {
 
 /// A request by its identifier. The identifier is what the person's link holds, so no team is known yet.
 pub async fn find(db: &Db, id: Id<kind::AuthorizationRequest>) -> Result<Option<Consent>, DbError> {
-    db.one(
-        "select id, team, connector, project, environment, subject, installation, requested_by, ask, state, \
-         browser_digest, kept, result, created_at, expires_at from consents where id = $1",
-        args![id],
-    )
-    .await
+    db.one(select!("where id = $1"), args![id]).await
 }
 
 /// A request by the digest of the `state` that went to the provider.
 pub async fn by_state(db: &Db, state_digest: [u8; 32]) -> Result<Option<Consent>, DbError> {
-    db.one(
-        "select id, team, connector, project, environment, subject, installation, requested_by, ask, state, \
-         browser_digest, kept, result, created_at, expires_at from consents where state_digest = $1",
-        args![state_digest],
-    )
-    .await
+    db.one(select!("where state_digest = $1"), args![state_digest]).await
 }
 
 /// A request of a team by the digest of what its poller knows.
@@ -129,12 +130,7 @@ pub async fn by_code(
     team: Id<kind::Team>,
     code_digest: [u8; 32],
 ) -> Result<Option<Consent>, DbError> {
-    db.one(
-        "select id, team, connector, project, environment, subject, installation, requested_by, ask, state, \
-         browser_digest, kept, result, created_at, expires_at from consents where code_digest = $1 and team = $2",
-        args![code_digest, team],
-    )
-    .await
+    db.one(select!("where code_digest = $1 and team = $2"), args![code_digest, team]).await
 }
 
 /// Adds a request.

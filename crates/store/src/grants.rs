@@ -43,6 +43,19 @@ pub fn place_key(place: &Place) -> [u8; 32] {
     out
 }
 
+/// A select of every column that a row is read from, and what follows `from grants`.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "select id, team, connector, project, environment, subject, installation, state, \
+             state_since, cause, scopes, external_subject, held, access_expires_at, \
+             refresh_expires_at, refreshable, version, rt_version, lease_until, fence, last_used_at, \
+             created_at, updated_at from grants ",
+            $rest
+        )
+    };
+}
+
 impl FromRow for GrantRow {
     const TABLE: &'static str = "grants";
     fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
@@ -89,9 +102,7 @@ impl FromRow for GrantRow {
 /// The grant at a place.
 pub async fn at(db: &Db, place: &Place) -> Result<Option<GrantRow>, DbError> {
     db.one(
-        "select id, team, connector, project, environment, subject, installation, state, state_since, cause, scopes, \
-         external_subject, held, access_expires_at, refresh_expires_at, refreshable, version, rt_version, lease_until, \
-         fence, last_used_at, created_at, updated_at from grants where place = $1 and team = $2 and state <> 'withdrawn'",
+        select!("where place = $1 and team = $2 and state <> 'withdrawn'"),
         args![place_key(place), place.team],
     )
     .await
@@ -99,13 +110,7 @@ pub async fn at(db: &Db, place: &Place) -> Result<Option<GrantRow>, DbError> {
 
 /// A grant of a team.
 pub async fn find(db: &Db, team: Id<kind::Team>, id: Id<kind::Grant>) -> Result<Option<GrantRow>, DbError> {
-    db.one(
-        "select id, team, connector, project, environment, subject, installation, state, state_since, cause, scopes, \
-         external_subject, held, access_expires_at, refresh_expires_at, refreshable, version, rt_version, lease_until, \
-         fence, last_used_at, created_at, updated_at from grants where id = $1 and team = $2 and state <> 'withdrawn'",
-        args![id, team],
-    )
-    .await
+    db.one(select!("where id = $1 and team = $2 and state <> 'withdrawn'"), args![id, team]).await
 }
 
 /// The grants of a connector, from the one after `after`.
@@ -117,10 +122,9 @@ pub async fn of_connector(
     limit: i64,
 ) -> Result<Vec<GrantRow>, DbError> {
     db.all(
-        "select id, team, connector, project, environment, subject, installation, state, state_since, cause, scopes, \
-         external_subject, held, access_expires_at, refresh_expires_at, refreshable, version, rt_version, lease_until, \
-         fence, last_used_at, created_at, updated_at from grants \
-         where team = $1 and connector = $2 and id > $3 and state <> 'withdrawn' order by id limit $4",
+        select!(
+            "where team = $1 and connector = $2 and id > $3 and state <> 'withdrawn' order by id limit $4"
+        ),
         args![team, connector, after.map_or_else(Vec::new, |id| id.bytes().to_vec()), limit],
     )
     .await
@@ -134,10 +138,7 @@ pub async fn of_subject(
     subject: &str,
 ) -> Result<Vec<GrantRow>, DbError> {
     db.all(
-        "select id, team, connector, project, environment, subject, installation, state, state_since, cause, scopes, \
-         external_subject, held, access_expires_at, refresh_expires_at, refreshable, version, rt_version, lease_until, \
-         fence, last_used_at, created_at, updated_at from grants \
-         where team = $1 and connector = $2 and subject = $3 and state <> 'withdrawn' order by id",
+        select!("where team = $1 and connector = $2 and subject = $3 and state <> 'withdrawn' order by id"),
         args![team, connector, subject],
     )
     .await
@@ -150,10 +151,7 @@ pub async fn of_project(
     project: Id<kind::Project>,
 ) -> Result<Vec<GrantRow>, DbError> {
     db.all(
-        "select id, team, connector, project, environment, subject, installation, state, state_since, cause, scopes, \
-         external_subject, held, access_expires_at, refresh_expires_at, refreshable, version, rt_version, lease_until, \
-         fence, last_used_at, created_at, updated_at from grants \
-         where project = $2 and team = $1 and state <> 'withdrawn' order by id",
+        select!("where project = $2 and team = $1 and state <> 'withdrawn' order by id"),
         args![team, project],
     )
     .await
@@ -162,11 +160,7 @@ pub async fn of_project(
 /// Active grants whose time to be refreshed has come and that were used lately, the most urgent first.
 pub async fn due(db: &Db, now: Time, used_since: Time, limit: i64) -> Result<Vec<GrantRow>, DbError> {
     db.all(
-        "select id, team, connector, project, environment, subject, installation, state, state_since, cause, scopes, \
-         external_subject, held, access_expires_at, refresh_expires_at, refreshable, version, rt_version, lease_until, \
-         fence, last_used_at, created_at, updated_at from grants \
-         where refresh_due <= $1 and state = 'active' and lease_until < $1 and last_used_at >= $2 \
-         order by refresh_due limit $3",
+        select!("where refresh_due <= $1 and state = 'active' and lease_until < $1 and last_used_at >= $2 order by refresh_due limit $3"),
         args![now, used_since, limit],
     )
     .await
@@ -326,10 +320,7 @@ pub fn delete(team: Id<kind::Team>, id: Id<kind::Grant>) -> Vec<Step> {
 /// Grants that were withdrawn and whose provider has not been told yet: somebody stopped in between.
 pub async fn withdrawn(db: &Db, before: Time, limit: i64) -> Result<Vec<GrantRow>, DbError> {
     db.all(
-        "select id, team, connector, project, environment, subject, installation, state, state_since, cause, scopes, \
-         external_subject, held, access_expires_at, refresh_expires_at, refreshable, version, rt_version, lease_until, \
-         fence, last_used_at, created_at, updated_at from grants \
-         where state = 'withdrawn' and state_since <= $1 order by state_since limit $2",
+        select!("where state = 'withdrawn' and state_since <= $1 order by state_since limit $2"),
         args![before, limit],
     )
     .await

@@ -24,6 +24,13 @@ pub struct IssuerRow {
     pub updated_at: Time,
 }
 
+/// A select of every column that a row is read from, and what follows `from trusted_issuers`.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("select id, team, issuer, config, created_at, updated_at from trusted_issuers ", $rest)
+    };
+}
+
 impl FromRow for IssuerRow {
     const TABLE: &'static str = "trusted_issuers";
     fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
@@ -40,21 +47,12 @@ impl FromRow for IssuerRow {
 
 /// Every entry for this `iss`, of whatever team: which team the caller belongs to is what the entry decides.
 pub async fn by_issuer(db: &Db, issuer: &str) -> Result<Vec<IssuerRow>, DbError> {
-    db.all(
-        "select id, team, issuer, config, created_at, updated_at from trusted_issuers where issuer = $1 order by id",
-        args![issuer],
-    )
-    .await
+    db.all(select!("where issuer = $1 order by id"), args![issuer]).await
 }
 
 /// The entries of a team.
 pub async fn list(db: &Db, team: Id<kind::Team>) -> Result<Vec<IssuerRow>, DbError> {
-    db.all(
-        "select id, team, issuer, config, created_at, updated_at from trusted_issuers where team = $1 \
-         order by created_at",
-        args![team],
-    )
-    .await
+    db.all(select!("where team = $1 order by created_at"), args![team]).await
 }
 
 /// One entry of a team.
@@ -63,11 +61,7 @@ pub async fn find(
     team: Id<kind::Team>,
     id: Id<kind::TrustedIssuer>,
 ) -> Result<Option<IssuerRow>, DbError> {
-    db.one(
-        "select id, team, issuer, config, created_at, updated_at from trusted_issuers where team = $1 and id = $2",
-        args![team, id],
-    )
-    .await
+    db.one(select!("where team = $1 and id = $2"), args![team, id]).await
 }
 
 /// Adds an entry.

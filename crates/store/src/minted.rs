@@ -31,6 +31,17 @@ pub struct MintedRow {
     pub created_at: Time,
 }
 
+/// A select of every column that a row is read from, and what follows `from minted_tokens`.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "select place, team, connector, grant_id, project, environment, subject, sealed, \
+             expires_at, created_at from minted_tokens ",
+            $rest
+        )
+    };
+}
+
 impl FromRow for MintedRow {
     const TABLE: &'static str = "minted_tokens";
     fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
@@ -51,12 +62,7 @@ impl FromRow for MintedRow {
 
 /// The token made for this request before, if there is one.
 pub async fn at(db: &Db, team: Id<kind::Team>, place: [u8; 32]) -> Result<Option<MintedRow>, DbError> {
-    db.one(
-        "select place, team, connector, grant_id, project, environment, subject, sealed, expires_at, created_at \
-         from minted_tokens where place = $1 and team = $2",
-        args![place, team],
-    )
-    .await
+    db.one(select!("where place = $1 and team = $2"), args![place, team]).await
 }
 
 /// Keeps a token, in place of an earlier one for the same request.
@@ -87,12 +93,7 @@ pub async fn without_grant(
     team: Id<kind::Team>,
     connector: Id<kind::Connector>,
 ) -> Result<Vec<MintedRow>, DbError> {
-    db.all(
-        "select place, team, connector, grant_id, project, environment, subject, sealed, expires_at, created_at \
-         from minted_tokens where team = $1 and connector = $2 and grant_id is null",
-        args![team, connector],
-    )
-    .await
+    db.all(select!("where team = $1 and connector = $2 and grant_id is null"), args![team, connector]).await
 }
 
 /// Removes a token.

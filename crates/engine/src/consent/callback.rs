@@ -6,7 +6,7 @@ use std::time::Duration;
 use carnet_model::audit::{Action, Outcome};
 use carnet_model::grant::{Grant, GrantState};
 use carnet_model::{ConnectorRef, Fault, Id, SecretString, Slug, Time, kind};
-use carnet_providers::{At, Callback, DriverError, Granted, Kept, Vendor, catalog};
+use carnet_providers::{Callback, DriverError, Granted, Kept, Vendor, catalog};
 use carnet_store::consents::{self, Consent, ConsentState};
 use carnet_store::grants::{self, GrantRow};
 use carnet_store::{DbError, Write, minted, people, projects};
@@ -154,13 +154,7 @@ impl Broker {
         let inner = &self.inner;
         let connector = &entry.row.connector;
         let secrets = inner.secrets(entry).map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
-        let at = At {
-            connector,
-            secrets: &secrets,
-            redirect_uri: connector.redirect_uri.as_deref().unwrap_or_default(),
-            http: &inner.egress,
-            env: &inner.env,
-        };
+        let at = self.inner.at(entry, &secrets);
         match entry.driver().finish(&at, back, kept).await {
             Ok(granted) => self.record_grant(consent, entry, granted).await,
             // A mistyped key can be typed again.
@@ -285,13 +279,7 @@ impl Broker {
     ) -> Result<EndingKind, ConsentEnd> {
         let connector = &entry.row.connector;
         if let Ok(secrets) = self.inner.secrets(entry) {
-            let at = At {
-                connector,
-                secrets: &secrets,
-                redirect_uri: connector.redirect_uri.as_deref().unwrap_or_default(),
-                http: &self.inner.egress,
-                env: &self.inner.env,
-            };
+            let at = self.inner.at(entry, &secrets);
             if let Err(error) = entry.driver().revoke(&at, &secret.held).await {
                 tracing::warn!(connector = %connector.id, %error, "an unwanted grant could not be given back");
             }

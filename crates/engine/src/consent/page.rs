@@ -3,7 +3,7 @@
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Principal;
 use carnet_model::{ConnectorRef, Environment, Fault, Id, Scopes, SecretString, Slug, kind};
-use carnet_providers::{At, Callback, ConsentAsk, Step, catalog};
+use carnet_providers::{Callback, ConsentAsk, Step, catalog};
 use carnet_store::consents::{self, Consent, ConsentState};
 use carnet_store::{DbError, Write, grants, people, projects};
 use carnet_vault::Purpose;
@@ -267,13 +267,7 @@ impl Broker {
         let connector = &entry.row.connector;
         let secrets =
             self.inner.secrets(entry).map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
-        let at = At {
-            connector,
-            secrets: &secrets,
-            redirect_uri: connector.redirect_uri.as_deref().unwrap_or_default(),
-            http: &self.inner.egress,
-            env: &self.inner.env,
-        };
+        let at = self.inner.at(entry, &secrets);
         let ask = ConsentAsk {
             scopes: wanted_scopes(remembered, entry),
             resources: remembered.resources.clone(),

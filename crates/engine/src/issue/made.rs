@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use carnet_model::{Code, Fault, Id, ScopeRequest, Scopes, kind};
-use carnet_providers::{At, DriverError, Held, MintAsk, Minted};
+use carnet_providers::{DriverError, Held, MintAsk, Minted};
 use carnet_store::minted::{self, MintedRow};
 
 use super::{Found, Source, Wanted};
@@ -143,20 +143,13 @@ impl Broker {
         ask: &MintAsk,
     ) -> Result<Minted, DriverError> {
         let inner = &self.inner;
-        let connector = &entry.row.connector;
         let secrets = inner.secrets(entry).map_err(|error| {
             DriverError::Misconfigured(
                 "data".to_owned(),
                 format!("the stored credentials cannot be opened ({error})"),
             )
         })?;
-        let at = At {
-            connector,
-            secrets: &secrets,
-            redirect_uri: connector.redirect_uri.as_deref().unwrap_or_default(),
-            http: &inner.egress,
-            env: &inner.env,
-        };
+        let at = self.inner.at(entry, &secrets);
         let result = entry.driver().mint(&at, held, ask).await;
         match &result {
             Err(DriverError::Later { retry_after, .. }) => {
