@@ -166,7 +166,8 @@ fn clippy(_: &Asked) -> Result<()> {
 
 fn doc(_: &Asked) -> Result<()> {
     let flags = ["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"];
-    succeed(cargo().args(flags).env("RUSTDOCFLAGS", "-D warnings"))
+    // Comments on flags are what `--help` prints, where a URL stands without brackets.
+    succeed(cargo().args(flags).env("RUSTDOCFLAGS", "-D warnings -A rustdoc::bare-urls"))
 }
 
 fn unit(asked: &Asked) -> Result<()> {
