@@ -369,17 +369,56 @@ impl Broker {
             }
         }
         .map_err(faults::internal)?;
+        let strangers = self.new_recipients(&entry, &row.connector);
+        if let (Some(stranger), Some(changed)) = (strangers.first(), &change.data)
+            && secrets.outlast(changed)
+        {
+            // Nobody reads a stored secret back, not even by having it sent to a server of one's own.
+            return Err(Fault::new(
+                Code::InvalidConnector,
+                format!(
+                    "The change would send the stored secrets of {} to {stranger}. Give the secrets for that server \
+                     in the same change.",
+                    row.connector.uid
+                ),
+            )
+            .with("field", "data"));
+        }
         let event = AuditEvent::of(caller, now, Action::ConnectorUpdate, Some(request))
             .on(row.connector.id)
             .with("fields", fields);
-        let mut write = Write::new().step(connectors::update(&row)).event(&inner.env, &event).revises();
+        let mut write = Write::new();
+        // What people granted at one server is not presented to another. A developer's own server may move, though:
+        // its port changes.
+        let moves = !strangers.is_empty() && !inner.settings.development;
+        if moves {
+            write = write.step(grants::none_left(row.connector.team, row.connector.id));
+        }
+        write = write.step(connectors::update(&row)).event(&inner.env, &event).revises();
         if change.data.is_some() {
             // Made by another configuration.
             write =
                 write.step(carnet_store::minted::delete_of_connector(row.connector.team, row.connector.id));
         }
-        inner.db.write(write).await.map_err(faults::store)?;
-        Ok(view(row.connector))
+        match inner.db.write(write).await {
+            Ok(_) => Ok(view(row.connector)),
+            Err(DbError::Unmet(0)) if moves => Err(Fault::new(
+                Code::Conflict,
+                format!(
+                    "People granted access to {} at its present server, and that is not taken to another one.",
+                    row.connector.uid
+                ),
+            )
+            .next(format!("carnet revoke-tokens {} --all-tokens", row.connector.uid), "to end what was granted; then change it")
+            .next("carnet create --help", "to make a connector for the other server beside it")),
+            Err(error) => Err(faults::store(error)),
+        }
+    }
+
+    /// The origins that would be sent secrets after a change and were not before.
+    fn new_recipients(&self, entry: &Entry, changed: &Connector) -> Vec<String> {
+        let before = entry.driver().recipients(&entry.row.connector);
+        entry.driver().recipients(changed).difference(&before).cloned().collect()
     }
 
     /// Removes a connector with everything that hangs on it; what was granted is revoked at the provider first.

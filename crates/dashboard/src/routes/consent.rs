@@ -32,6 +32,11 @@ pub(super) async fn show(
     let secret = browser.0.unwrap_or_else(|| browser::fresh(&broker));
     match broker.consent_page(&request, &secret).await {
         Ok(page) => browser::remember(page_of(&broker, page, None), &broker, &secret),
+        // Where the callback leads: the end of the request, at an address that holds neither code nor state.
+        Err(ConsentEnd::Used) => match broker.consent_ending(&request, &secret).await {
+            Ok(ending) => done(&broker, ending),
+            Err(end) => ended(&broker, end),
+        },
         Err(end) => ended(&broker, end),
     }
 }
@@ -92,6 +97,13 @@ async fn come_back(broker: &Broker, via: Option<&str>, uri: &Uri, browser: Brows
     let params =
         form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (name.into(), value.into())).collect();
     match broker.callback(via, params, browser.0.as_ref()).await {
+        // On to a clean address: the code is not left in the history, nor sent on by the next link.
+        Ok(ending) if ending.return_to.is_none() => {
+            match SeeOther::ours(&format!("/authorize/{}", ending.request)) {
+                Some(clean) => clean.into_response(),
+                None => failure(broker, StatusCode::INTERNAL_SERVER_ERROR),
+            }
+        }
         Ok(ending) => finished(broker, ending),
         Err(end) => ended(broker, end),
     }
@@ -173,6 +185,10 @@ fn finished(broker: &Broker, ending: Ending) -> Response {
     if let Some(url) = ending.return_to.as_ref().and_then(SeeOther::to) {
         return url.into_response();
     }
+    done(broker, ending)
+}
+
+fn done(broker: &Broker, ending: Ending) -> Response {
     let outcome = match ending.kind {
         EndingKind::Connected => Outcome::Connected,
         EndingKind::Canceled => Outcome::Cancelled,
@@ -187,7 +203,7 @@ fn finished(broker: &Broker, ending: Ending) -> Response {
     };
     let app =
         ending.project.map_or_else(|| Label::name("Your command line"), |name| Label::name(name.as_str()));
-    let done = Done {
+    let page = Done {
         outcome,
         app,
         team: Label::name(&ending.team),
@@ -195,7 +211,7 @@ fn finished(broker: &Broker, ending: Ending) -> Response {
         back: None,
         host: host(broker),
     };
-    done.render().into_response()
+    page.render().into_response()
 }
 
 fn why_not(code: &str) -> NotDone {

@@ -24,6 +24,8 @@ use crate::sealing::{Facts, GrantSecret};
 /// How a request ended, for the person.
 #[derive(Debug)]
 pub struct Ending {
+    /// Which request.
+    pub request: Id<kind::AuthorizationRequest>,
     /// How.
     pub kind: EndingKind,
     /// The application that asked; `None` when a person asked for itself.
@@ -124,6 +126,20 @@ impl Broker {
             Err(error) => return Err(error.into()),
         }
         self.clone().complete(consent, entry, remembered, Callback::Redirected { params }, kept).await
+    }
+
+    /// How a request ended, for the browser in which it did.
+    pub async fn consent_ending(&self, request: &str, browser: &SecretString) -> Result<Ending, ConsentEnd> {
+        let id = Id::parse(request).map_err(|_| ConsentEnd::Unknown)?;
+        let consent = consents::find(&self.inner.db, id).await?.ok_or(ConsentEnd::Unknown)?;
+        let digest = sha256(browser.expose().as_bytes());
+        let same = consent.browser_digest.is_some_and(|bound| carnet_vault::equal(&bound, &digest));
+        if !same || consent.state != ConsentState::Done {
+            return Err(ConsentEnd::Used);
+        }
+        let entry = self.entry_of(&consent).await?;
+        let remembered = remembered(&consent)?;
+        self.ending_again(&consent, &entry, &remembered).await
     }
 
     /// Turns what came back into a grant, in a task of its own: a closed tab does not lose the code.
@@ -358,6 +374,7 @@ impl Broker {
             None => None,
         };
         Ok(Ending {
+            request: consent.id,
             return_to: remembered.return_url.as_deref().and_then(|url| with_outcome(url, consent.id, &kind)),
             kind,
             project,
