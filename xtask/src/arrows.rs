@@ -23,6 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("dashboard", &["model", "engine"]),
     ("testkit", PRODUCT),
     ("carnet", PRODUCT),
+    ("benches", PRODUCT),
     ("xtask", &["model", "testpg"]),
 ];
 
@@ -46,8 +47,12 @@ const FOR_TESTS: &[(&str, &[&str])] = &[
     ("store", &["testpg"]),
     ("engine", &["testpg"]),
     ("testkit", &["testpg"]),
+    ("benches", &["testpg", "testkit"]),
     ("carnet", &["testpg", "testkit"]),
 ];
+
+/// For these, what tests may use is an ordinary dependency.
+const NOT_SHIPPED: &[&str] = &["testkit", "benches"];
 
 /// A crate and what it uses of ours.
 type Graph = BTreeMap<String, Vec<Arrow>>;
@@ -107,8 +112,7 @@ fn faults(graph: &Graph) -> Vec<String> {
         let in_tests = row(FOR_TESTS, from).unwrap_or_default();
         let refused = arrows.iter().filter(|arrow| {
             let listed = |list: &[&str]| list.contains(&arrow.to.as_str());
-            // The test kit itself is never shipped.
-            let tests = arrow.for_tests || from == "testkit";
+            let tests = arrow.for_tests || NOT_SHIPPED.contains(&from.as_str());
             !(listed(always) || tests && listed(in_tests))
         });
         wrong.extend(refused.map(|arrow| format!("{from} → {} is not allowed", arrow.to)));
