@@ -10,6 +10,7 @@ pub(crate) mod held;
 pub(crate) mod mint;
 pub(crate) mod secrets;
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 
 use carnet_egress::Egress;
@@ -36,6 +37,10 @@ pub trait Driver: Send + Sync {
 
     /// What a connector can do. One whose stored data cannot be read can do nothing.
     fn abilities(&self, connector: &Connector) -> Abilities;
+
+    /// The origins to which the secrets of the connector and of its grants are sent. A change that adds one would hand
+    /// over what was given in confidence to another; the engine does not let it.
+    fn recipients(&self, connector: &Connector) -> BTreeSet<String>;
 
     /// The first step of a person's consent. Speaks to nobody.
     fn begin(&self, at: &At<'_>, ask: &ConsentAsk<'_>) -> Result<Step, DriverError>;

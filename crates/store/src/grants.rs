@@ -307,6 +307,14 @@ pub fn withdraw(team: Id<kind::Team>, id: Id<kind::Grant>, now: Time) -> Step {
     )
 }
 
+/// Goes through only if the connector has no grant, not even a withdrawn one whose provider has yet to be told.
+pub fn none_left(team: Id<kind::Team>, connector: Id<kind::Connector>) -> Step {
+    Step::none(
+        "update grants set updated_at = updated_at where team = $1 and connector = $2",
+        args![team, connector],
+    )
+}
+
 /// Removes a grant and everything made from it.
 pub fn delete(team: Id<kind::Team>, id: Id<kind::Grant>) -> Vec<Step> {
     vec![

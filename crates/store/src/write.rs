@@ -36,6 +36,11 @@ impl Step {
     pub fn one(sql: impl Into<Sql>, args: Vec<Value>) -> Self {
         Self { sql: sql.into(), args, expect: Expect::Rows(1) }
     }
+
+    /// A statement that must touch no row.
+    pub fn none(sql: impl Into<Sql>, args: Vec<Value>) -> Self {
+        Self { sql: sql.into(), args, expect: Expect::Rows(0) }
+    }
 }
 
 /// A change: all of it or nothing.

@@ -26,6 +26,12 @@ impl ConnectorSecrets {
         self.0.is_empty()
     }
 
+    /// Whether a change (`changed`, by top-level member) leaves any of them as it was.
+    pub fn outlast(&self, changed: &Map<String, Value>) -> bool {
+        let top = |pointer: &str| pointer.trim_start_matches('/').split('/').next().map(str::to_owned);
+        self.0.keys().any(|pointer| top(pointer).is_none_or(|first| !changed.contains_key(&first)))
+    }
+
     /// To be sealed.
     pub fn to_json(&self) -> SecretBytes {
         let plain: BTreeMap<&str, &str> =
@@ -104,6 +110,10 @@ mod tests {
             Value::Object(data),
             json!({"clientId": "c", "clientSecret": "s", "values": [{}, {"scope": "b", "value": "k\"1"}]})
         );
+
+        let named = |value: Value| secrets().outlast(value.as_object().unwrap());
+        assert!(named(json!({})) && named(json!({"clientSecret": "t"})));
+        assert!(!named(json!({"clientSecret": "t", "values": null})));
 
         let Value::Object(changed) = json!({"values": [{"value": "new"}]}) else { unreachable!() };
         let mut data = changed.clone();

@@ -3,6 +3,8 @@
 //! A stored key goes out as it is. A caller picks one by asking for its label as the scope; when that leaves a choice,
 //! nothing is given. There is no provider to ask and none to revoke at: ending a key is done at the service.
 
+use std::collections::BTreeSet;
+
 use carnet_egress::Purpose;
 use carnet_model::connector::Connector;
 use carnet_model::grant::{Cause, Rotation};
@@ -54,6 +56,11 @@ impl Driver for ApiKey {
         let refinement = settings.values.iter().any(|value| value.label.is_some());
         let app = TokenAbilities { refinement, ..TokenAbilities::default() };
         Abilities { subjects: vec![SubjectKind::App], app: Some(app), ..none }
+    }
+
+    /// A key goes to callers only.
+    fn recipients(&self, _connector: &Connector) -> BTreeSet<String> {
+        BTreeSet::new()
     }
 
     fn begin(&self, at: &At<'_>, _ask: &ConsentAsk<'_>) -> Result<Step, DriverError> {

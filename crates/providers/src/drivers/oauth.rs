@@ -7,6 +7,8 @@ mod consent;
 mod mint;
 mod settings;
 
+use std::collections::BTreeSet;
+
 use carnet_egress::{Egress, Purpose};
 use carnet_model::connector::Connector;
 use carnet_model::grant::Cause;
@@ -38,6 +40,16 @@ impl Driver for Oauth {
 
     fn abilities(&self, connector: &Connector) -> Abilities {
         Settings::of(connector).map_or(Abilities::NONE, |settings| abilities(&settings))
+    }
+
+    fn recipients(&self, connector: &Connector) -> BTreeSet<String> {
+        Settings::of(connector).map_or_else(
+            |_| BTreeSet::new(),
+            |Settings { server, .. }| {
+                let endpoints = [Some(&server.token), server.revocation.as_ref()];
+                endpoints.into_iter().flatten().map(|url| url.origin().ascii_serialization()).collect()
+            },
+        )
     }
 
     fn begin(&self, at: &At<'_>, ask: &ConsentAsk<'_>) -> Result<Step, DriverError> {

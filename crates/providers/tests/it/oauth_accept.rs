@@ -172,6 +172,20 @@ async fn the_redirect_uri_is_shared_only_by_servers_that_name_themselves() {
 }
 
 #[tokio::test]
+async fn secrets_go_to_the_endpoints_that_take_them_and_nowhere_else() {
+    let bench = Bench::new();
+    let made = bench
+        .oauth(json!({"serverConfig": {
+            "authorization_endpoint": "https://login.acme.example/a",
+            "token_endpoint": "https://api.acme.example/t",
+            "revocation_endpoint": "https://end.acme.example/r",
+        }}))
+        .await;
+    let told: Vec<String> = made.driver.recipients(&made.connector).into_iter().collect();
+    assert_eq!(told, ["https://api.acme.example", "https://end.acme.example"]);
+}
+
+#[tokio::test]
 async fn abilities_follow_from_the_configuration() {
     let bench = Bench::new();
     let made = bench
