@@ -307,6 +307,30 @@ pub fn withdraw(team: Id<kind::Team>, id: Id<kind::Grant>, now: Time) -> Step {
     )
 }
 
+/// Withdraws every grant of a connector, or of one of its installations.
+pub fn withdraw_of_connector(
+    team: Id<kind::Team>,
+    connector: Id<kind::Connector>,
+    installation: Option<Id<kind::Installation>>,
+    now: Time,
+) -> Step {
+    Step::any(
+        "update grants set state = 'withdrawn', state_since = $4, place = id, refresh_due = null, fence = fence + 1, \
+         lease_owner = null, lease_until = 0 where team = $1 and connector = $2 and state <> 'withdrawn' \
+         and (cast($3 as bytea) is null or installation = $3)",
+        args![team, connector, installation, now],
+    )
+}
+
+/// Withdraws every grant that people gave a project.
+pub fn withdraw_of_project(team: Id<kind::Team>, project: Id<kind::Project>, now: Time) -> Step {
+    Step::any(
+        "update grants set state = 'withdrawn', state_since = $3, place = id, refresh_due = null, fence = fence + 1, \
+         lease_owner = null, lease_until = 0 where team = $1 and project = $2 and state <> 'withdrawn'",
+        args![team, project, now],
+    )
+}
+
 /// Goes through only if the connector has no grant, not even a withdrawn one whose provider has yet to be told.
 pub fn none_left(team: Id<kind::Team>, connector: Id<kind::Connector>) -> Step {
     Step::none(

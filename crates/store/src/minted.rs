@@ -101,6 +101,14 @@ pub fn delete(team: Id<kind::Team>, place: [u8; 32]) -> Step {
     Step::any("delete from minted_tokens where team = $1 and place = $2", args![team, place])
 }
 
+/// Removes the tokens of a connector that no grant stands behind.
+pub fn delete_without_grant(team: Id<kind::Team>, connector: Id<kind::Connector>) -> Step {
+    Step::any(
+        "delete from minted_tokens where team = $1 and connector = $2 and grant_id is null",
+        args![team, connector],
+    )
+}
+
 /// Removes the tokens narrowed from a grant.
 pub fn delete_of_grant(team: Id<kind::Team>, grant: Id<kind::Grant>) -> Step {
     Step::any("delete from minted_tokens where team = $1 and grant_id = $2", args![team, grant])

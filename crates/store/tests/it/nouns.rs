@@ -305,6 +305,64 @@ async fn a_grant_keeps_its_state_and_cause() {
 }
 
 #[tokio::test]
+async fn grants_are_withdrawn_together_and_only_where_it_was_said() {
+    let env = Env::system();
+    for (name, db, _keep) in stores().await.0 {
+        let s = scene(&db, &env).await;
+        let (team, connector) = (s.team.id, s.connector.connector.id);
+        let installed = env.id();
+        let mut write = Write::new();
+        for (subject, installation, project) in [
+            ("user:a", None, Some(s.project.id)),
+            ("user:b", Some(installed), Some(s.project.id)),
+            ("user:c", None, None),
+        ] {
+            let mut g = grant(&env, &s, subject);
+            g.grant.place = Place { installation, project, ..g.grant.place };
+            write = write.step(grants::put(&g, None, None));
+        }
+        db.write(write).await.unwrap();
+        let left = async || {
+            let rows = grants::of_connector(&db, team, connector, None, 9).await.unwrap();
+            let mut left: Vec<_> = rows.into_iter().map(|row| row.grant.place.subject).collect();
+            left.sort();
+            left
+        };
+        for (step, want) in [
+            (
+                grants::withdraw_of_connector(s.other.id, connector, None, env.now()),
+                &["user:a", "user:b", "user:c"][..],
+            ),
+            (
+                grants::withdraw_of_connector(team, connector, Some(env.id()), env.now()),
+                &["user:a", "user:b", "user:c"],
+            ),
+            (
+                grants::withdraw_of_connector(team, connector, Some(installed), env.now()),
+                &["user:a", "user:c"],
+            ),
+            (grants::withdraw_of_project(s.other.id, s.project.id, env.now()), &["user:a", "user:c"]),
+            (grants::withdraw_of_project(team, s.project.id, env.now()), &["user:c"]),
+            (grants::withdraw_of_connector(team, connector, None, env.now()), &[]),
+        ] {
+            db.write(Write::new().step(step)).await.unwrap();
+            assert_eq!(left().await, want, "{name}");
+        }
+        assert!(
+            matches!(
+                db.write(Write::new().step(grants::none_left(team, connector))).await,
+                Err(DbError::Unmet(0))
+            ),
+            "{name}: the provider has yet to be told"
+        );
+        for row in grants::withdrawn(&db, env.now(), 9).await.unwrap() {
+            db.write(Write::new().steps(grants::delete(team, row.grant.id))).await.unwrap();
+        }
+        db.write(Write::new().step(grants::none_left(team, connector))).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_request_for_consent_is_used_once() {
     let env = Env::system();
     for (name, db, _keep) in stores().await.0 {
