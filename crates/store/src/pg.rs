@@ -69,8 +69,7 @@ impl Pg {
     }
 
     pub(crate) async fn all<T: FromRow>(&self, sql: Sql, args: Vec<Value>) -> Result<Vec<T>, DbError> {
-        let client = self.pool.get().await.map_err(unreachable)?;
-        let rows = within(client, async |client| {
+        let rows = within(&self.pool, async |client| {
             let statement = client.prepare_cached(sql.pg).await.map_err(failed)?;
             client.query(&statement, &borrowed(&args)).await.map_err(failed)
         })
@@ -81,12 +80,20 @@ impl Pg {
     pub(crate) async fn write(&self, write: Write) -> Result<Written, DbError> {
         if write.steps.is_empty() {
             let (reply, answer) = oneshot::channel();
-            self.grouped.send(Job { write, reply }).await.map_err(|_| stopped())?;
-            return answer.await.map_err(|_| stopped())?;
+            let recorded = async {
+                self.grouped.send(Job { write, reply }).await.map_err(|_| stopped())?;
+                answer.await.map_err(|_| stopped())?
+            };
+            // The group before it may be waiting out its own deadline.
+            return tokio::time::timeout(DEADLINE, recorded).await.unwrap_or_else(|_| Err(late()));
         }
-        let written = alone(&self.pool, write).await?;
-        self.revision.fetch_max(written.revision, Ordering::AcqRel);
-        Ok(written)
+        let result = alone(&self.pool, write).await;
+        // What the store says of the present rules is news even where it refuses the write: whoever decides again would
+        // otherwise decide by the same old ones.
+        if let Ok(Written { revision, .. }) | Err(DbError::Stale(revision)) = &result {
+            self.revision.fetch_max(*revision, Ordering::AcqRel);
+        }
+        result
     }
 
     pub(crate) fn close(&self) {
@@ -96,8 +103,7 @@ impl Pg {
 
 /// A write with statements of its own: one transaction, the head of the log locked last.
 async fn alone(pool: &Pool, mut write: Write) -> Result<Written, DbError> {
-    let client = pool.get().await.map_err(unreachable)?;
-    within(client, async |client| {
+    within(pool, async |client| {
         let transaction = client.transaction().await.map_err(failed)?;
         for (number, step) in write.steps.drain(..).enumerate() {
             let statement = transaction.prepare_cached(step.sql.pg).await.map_err(failed)?;
@@ -120,21 +126,21 @@ async fn alone(pool: &Pool, mut write: Write) -> Result<Written, DbError> {
 async fn group(pool: Pool, mut queue: mpsc::Receiver<Job>, revision: Arc<AtomicI64>) {
     let mut jobs = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut jobs, BATCH).await > 0 {
+        // Who has been told that the store does not answer is not waiting any more.
+        jobs.retain(|job| !job.reply.is_closed());
+        if jobs.is_empty() {
+            continue;
+        }
         let (writes, replies): (VecDeque<_>, Vec<_>) =
             jobs.drain(..).map(|job| (job.write, job.reply)).unzip();
-        let result = match pool.get().await {
-            Err(error) => Err(unreachable(error)),
-            Ok(client) => {
-                within(client, async |client| {
-                    let transaction = client.transaction().await.map_err(failed)?;
-                    let (first, before) = head(&transaction).await?;
-                    let answers = record(&transaction, first, before, writes).await?;
-                    transaction.commit().await.map_err(failed)?;
-                    Ok(answers)
-                })
-                .await
-            }
-        };
+        let result = within(&pool, async |client| {
+            let transaction = client.transaction().await.map_err(failed)?;
+            let (first, before) = head(&transaction).await?;
+            let answers = record(&transaction, first, before, writes).await?;
+            transaction.commit().await.map_err(failed)?;
+            Ok(answers)
+        })
+        .await;
         match result {
             Ok(answers) => {
                 for (reply, answer) in replies.into_iter().zip(answers) {
@@ -199,16 +205,22 @@ async fn record(
     Ok(answers)
 }
 
-/// Runs `work` on a connection within the deadline. After a missed deadline the connection is closed.
+/// Runs `work` on a connection; getting one and the work have one deadline together. After a missed deadline the
+/// connection is closed.
 async fn within<T>(
-    mut client: Object,
+    pool: &Pool,
     work: impl AsyncFnOnce(&mut Object) -> Result<T, DbError>,
 ) -> Result<T, DbError> {
-    if let Ok(result) = tokio::time::timeout(DEADLINE, work(&mut client)).await {
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    let mut client = match tokio::time::timeout_at(deadline, pool.get()).await {
+        Ok(client) => client.map_err(unreachable)?,
+        Err(_) => return Err(late()),
+    };
+    if let Ok(result) = tokio::time::timeout_at(deadline, work(&mut client)).await {
         return result;
     }
     drop(Object::take(client));
-    Err(DbError::Unavailable("the database does not answer in time".to_owned()))
+    Err(late())
 }
 
 fn borrowed(args: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
@@ -225,6 +237,10 @@ fn tls() -> rustls::ClientConfig {
         .expect("aws-lc-rs supports TLS 1.2 and 1.3")
         .with_root_certificates(roots)
         .with_no_client_auth()
+}
+
+fn late() -> DbError {
+    DbError::Unavailable("the database does not answer in time".to_owned())
 }
 
 fn stopped() -> DbError {
