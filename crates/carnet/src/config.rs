@@ -32,6 +32,9 @@ pub(crate) struct ConfigFile {
     pub(crate) master_key_file: Option<PathBuf>,
     /// A file whose first line is a passphrase, instead of a key file.
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// The folder in which refreshed tokens are kept, sealed, while the store does not take them; `spill` in the data
+    /// folder, or `carnet-spill` with PostgreSQL.
+    pub(crate) spill: Option<PathBuf>,
     /// What may be connected to besides the public Internet.
     pub(crate) egress: Egress,
 }
@@ -57,6 +60,7 @@ pub(crate) struct Config {
     pub(crate) location: Location,
     pub(crate) root: Root,
     pub(crate) policy: Policy,
+    pub(crate) spill: PathBuf,
     /// As it is in force, to be printed. Holds no secret.
     pub(crate) shown: ConfigFile,
 }
@@ -94,11 +98,16 @@ impl Config {
         let listen = listen(file.listen.as_deref(), file.behind_proxy)?;
         let (location, root) = keep(&mut file, args)?;
         let policy = policy(&file.egress)?;
+        let spill = file.spill.clone().unwrap_or_else(|| match &location {
+            Location::Folder(data) => data.join("spill"),
+            Location::Memory | Location::Postgres(_) => args.folder.join("carnet-spill"),
+        });
+        file.spill = Some(spill.clone());
         let mut shown = file;
         shown.url = Some(url.to_string());
         shown.listen = Some(listen.to_string());
         shown.database_url = shown.database_url.map(|_| "(set)".to_owned());
-        Ok(Self { url, listen, location, root, policy, shown })
+        Ok(Self { url, listen, location, root, policy, spill, shown })
     }
 }
 

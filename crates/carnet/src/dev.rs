@@ -45,6 +45,7 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
     let settings = Settings {
         url: url.clone(),
         development: true,
+        spill: (!args.memory).then(|| args.data.join("spill")),
         managed: BTreeMap::from([("demo".to_owned(), ManagedService { data: demo_data(&url, &client) })]),
     };
     let policy = Policy { loopback: true, origins: origins(&args.provider_origin)?, ..Policy::default() };

@@ -32,7 +32,12 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
 async fn start(config: Config, json: bool) -> anyhow::Result<()> {
     let env = Env::system();
     let root = open_root(config.root, &config.location, &env)?;
-    let settings = Settings { url: config.url.clone(), development: false, managed: BTreeMap::new() };
+    let settings = Settings {
+        url: config.url.clone(),
+        development: false,
+        spill: Some(config.spill),
+        managed: BTreeMap::new(),
+    };
     let listener = server::listen(config.listen, "carnet serve --listen 127.0.0.1:PORT").await?;
     let broker = Broker::open(settings, &config.location, root, config.policy, env).await?;
     let routes = server::routes(&broker, axum::Router::new());

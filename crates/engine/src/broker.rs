@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::directory::Directory;
 use crate::issue::Mints;
 use crate::own_issuer::OwnIssuer;
 use crate::refresh::Flights;
+use crate::spill::Spill;
 
 /// A running deployment. Cheap to clone.
 #[derive(Clone)]
@@ -48,6 +50,7 @@ pub(crate) struct Inner {
     pub(crate) flights: Flights,
     pub(crate) breakers: Breakers,
     pub(crate) issuer: OwnIssuer,
+    pub(crate) spill: Spill,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }
@@ -59,6 +62,8 @@ pub struct Settings {
     pub url: Url,
     /// On a developer's machine: plain http and loopback are allowed.
     pub development: bool,
+    /// Where refreshed tokens are kept while the store does not take them.
+    pub spill: Option<PathBuf>,
     /// Services for which the operator has registered a client: teams make connectors from them without seeing it.
     pub managed: BTreeMap<String, ManagedService>,
 }

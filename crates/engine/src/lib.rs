@@ -35,6 +35,7 @@ mod revoke;
 mod sealing;
 mod services;
 mod setup;
+mod spill;
 mod start;
 
 pub use access_tokens::{CreatedToken, NewToken};

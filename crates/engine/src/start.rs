@@ -22,6 +22,7 @@ use crate::directory::Directory;
 use crate::issue::Mints;
 use crate::own_issuer::OwnIssuer;
 use crate::refresh::Flights;
+use crate::spill::Spill;
 
 /// What the root key is wrapped by.
 pub enum Root {
@@ -83,6 +84,7 @@ impl Broker {
             flights: Flights::default(),
             breakers: Breakers::new(),
             issuer: OwnIssuer::empty(),
+            spill: Spill::new(settings.spill.clone()),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             settings,
@@ -94,6 +96,7 @@ impl Broker {
         };
         let broker = Self { inner: Arc::new(inner) };
         broker.inner.turn_signing_keys().await.map_err(|fault| StartError::Signing(Box::new(fault)))?;
+        broker.inner.spill.replay(&broker.inner.db).await?;
         broker.take_over().await?;
         broker.recover(broker.inner.env.now().minus(broker.silence())).await?;
         broker.start_housekeeping();
@@ -109,12 +112,14 @@ impl Broker {
 async fn unlock(db: &Db, root: Root, env: &Env) -> Result<(Id<kind::Deployment>, Keyring), StartError> {
     // Twice, because another node may make the deployment at the same moment.
     for _ in 0..2 {
+        // First, because the keys are committed together with it: where it is, they are.
+        let found = deployment::find(db).await?;
         let stored_rows = keys::all(db).await?;
         let root: &dyn RootKey = match &root {
             Root::Key(key) => key.as_ref(),
             Root::Passphrase(passphrase) => &stretched(passphrase, &stored_rows, env).await?,
         };
-        if let Some(deployment) = deployment::find(db).await? {
+        if let Some(deployment) = found {
             let rows = stored_rows.into_iter().map(wrapped).collect::<Option<Vec<_>>>();
             let keyring = Keyring::unlock(deployment, root, rows.ok_or(StartError::Damaged)?).await?;
             return Ok((deployment, keyring));

@@ -90,7 +90,7 @@ impl Broker {
         let Some(held) = minted.held.take() else {
             // A refresh that keeps nothing is a mistake of the driver; the old token may be spent.
             return self
-                .not_renewed(entry, row, operation, DriverError::Garbage { in_doubt: true }, None)
+                .not_renewed(entry, row, operation, DriverError::Garbage { in_doubt: true }, None, goal)
                 .await;
         };
         let mut next = row.clone();
@@ -136,21 +136,70 @@ impl Broker {
             }
             match inner.db.write(write).await {
                 Ok(_) => {
+                    inner.spill.forget(operation.id);
                     return Ok(Presented::Done(Box::new(Refreshed { row: next, minted: Some(minted) })));
                 }
                 Err(DbError::Unmet(_)) => {
+                    let there = grants::find(&inner.db, operation.team, operation.grant).await;
+                    if matches!(there, Ok(None)) {
+                        self.give_back(entry, operation, &secret).await;
+                        return Err(RenewFailure::Consent(None));
+                    }
                     self.keep_orphan(row, operation, &secret).await?;
                     return Ok(Presented::Again);
                 }
-                Err(DbError::Unavailable(why)) => self.wait_for_the_store(operation, &why).await?,
-                Err(error) => return Err(error.into()),
+                Err(DbError::Unavailable(why)) => {
+                    let orphan = self.orphan(row, operation, &secret)?;
+                    self.wait_for_the_store(&orphan, &why).await?;
+                }
+                Err(error) => {
+                    // Whatever is wrong with the row, the tokens are not lost with it.
+                    self.keep_orphan(row, operation, &secret).await?;
+                    return Err(error.into());
+                }
             }
         }
     }
 
-    /// New tokens are in hand and the store does not take them: tries on, longer than any caller waits. Only the end of
-    /// the process stops it.
-    async fn wait_for_the_store(&self, operation: &OpenRefresh, why: &str) -> Result<(), RenewFailure> {
+    /// The grant was withdrawn while it was being refreshed: the provider was told of the tokens before these, and is
+    /// now told of these.
+    async fn give_back(&self, entry: &Entry, operation: &OpenRefresh, secret: &GrantSecret) {
+        // The place among the calls is that of the refresh.
+        let told = self.tell_now(entry, &secret.held).await;
+        let event = AuditEvent::of_system(self.inner.env.now(), Action::TokenRevoke)
+            .in_team(operation.team)
+            .on(operation.grant)
+            .with("operation", operation.id.to_string())
+            .with("provider", told.as_str());
+        let write = Write::new().step(refreshes::cancel(operation.id)).event(&self.inner.env, &event);
+        if let Err(error) = self.inner.db.write(write).await {
+            tracing::warn!(grant = %operation.grant, %error, "that tokens were given back could not be recorded");
+        }
+    }
+
+    fn orphan(
+        &self,
+        row: &GrantRow,
+        operation: &OpenRefresh,
+        secret: &GrantSecret,
+    ) -> Result<Orphan, RenewFailure> {
+        let held = self.inner.seal_orphan(operation.id, &row.grant.place, operation.rt_version, secret);
+        Ok(Orphan {
+            id: operation.id,
+            team: operation.team,
+            grant: operation.grant,
+            rt_version: operation.rt_version,
+            held: held.map_err(sealing)?,
+            created_at: self.inner.env.now(),
+        })
+    }
+
+    /// New tokens are in hand and the store does not take them: keeps them in a file and tries on, longer than any
+    /// caller waits. Only the end of the process stops it, and the next start reads the file.
+    async fn wait_for_the_store(&self, operation: &Orphan, why: &str) -> Result<(), RenewFailure> {
+        if let Err(error) = self.inner.spill.keep(operation) {
+            tracing::error!(operation = %operation.id, %error, "refreshed tokens cannot be kept in a file either");
+        }
         tracing::error!(operation = %operation.id, grant = %operation.grant, why, "the store does not take refreshed tokens; trying on");
         if self.inner.stop.is_cancelled() {
             return Err(RenewFailure::Store(Arc::new(DbError::Unavailable(why.to_owned()))));
@@ -168,16 +217,7 @@ impl Broker {
         secret: &GrantSecret,
     ) -> Result<(), RenewFailure> {
         let inner = &self.inner;
-        let orphan = Orphan {
-            id: operation.id,
-            team: operation.team,
-            grant: operation.grant,
-            rt_version: operation.rt_version,
-            held: inner
-                .seal_orphan(operation.id, &row.grant.place, operation.rt_version, secret)
-                .map_err(sealing)?,
-            created_at: inner.env.now(),
-        };
+        let orphan = self.orphan(row, operation, secret)?;
         let event = AuditEvent::of_system(inner.env.now(), Action::GrantRefresh)
             .in_team(operation.team)
             .on(operation.grant)
@@ -190,8 +230,11 @@ impl Broker {
                 .step(refreshes::cancel(operation.id))
                 .event(&inner.env, &event);
             match inner.db.write(write).await {
-                Ok(_) => break,
-                Err(DbError::Unavailable(why)) => self.wait_for_the_store(operation, &why).await?,
+                Ok(_) => {
+                    inner.spill.forget(operation.id);
+                    break;
+                }
+                Err(DbError::Unavailable(why)) => self.wait_for_the_store(&orphan, &why).await?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -206,8 +249,10 @@ impl Broker {
         operation: &OpenRefresh,
         error: DriverError,
         doubt: Option<Cause>,
+        goal: &Goal,
     ) -> Result<Presented, RenewFailure> {
-        if let DriverError::Gone { cause, .. } = &error {
+        // One caller's particular wish says nothing certain about the grant.
+        if let (DriverError::Gone { cause, .. }, Goal::Token { .. }) = (&error, goal) {
             return self.gone(row, operation, doubt.unwrap_or(*cause)).await;
         }
         let event = AuditEvent::of_system(self.inner.env.now(), Action::GrantRefresh)
