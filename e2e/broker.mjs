@@ -28,7 +28,9 @@ export async function startBroker({ flags = [], env = {}, folderName = 'data' } 
   const folder = await mkdtemp(join(tmpdir(), 'carnet-e2e-'));
   const data = join(folder, folderName);
   const port = await freePort();
-  const child = spawn(BINARY, ['dev', '--data', data, '--port', String(port), '--no-open', ...flags], {
+  const database = process.env.CARNET_TEST_DATABASE_URL;
+  const store = database ? ['--database-url', database] : [];
+  const child = spawn(BINARY, ['dev', '--data', data, '--port', String(port), '--no-open', ...store, ...flags], {
     cwd: folder,
     env: { PATH: process.env.PATH, HOME: folder, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -3,6 +3,7 @@
 //! Every step is an ordinary command that can be run by hand; it is printed before it runs. The first failure ends the
 //! run, and the table at the end says what was not looked at. The steps install what they need, see [`Need`].
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -51,8 +52,8 @@ const STEPS: &[Step] = &[
     Step { name: "e2e-python", what: "official Python client", needs: &[Need::Python], run: e2e_python },
 ];
 
-/// The quickstart of the README is run too, and part of it is Python.
-const NODE: &[Need] = &[Need::Node, Need::Chromium, Need::Python];
+/// The quickstart of the README is run too, and part of it is Python; the wire cases are run on both databases.
+const NODE: &[Need] = &[Need::Node, Need::Chromium, Need::Python, Need::Postgres];
 
 enum Ending {
     Passed(Duration),
@@ -172,17 +173,23 @@ fn doc(_: &Asked) -> Result<()> {
 
 fn unit(asked: &Asked) -> Result<()> {
     let mut nextest = cargo();
-    nextest.args(["nextest", "run", "--locked", "--workspace"]).env_remove(needs::SKIP_POSTGRES);
+    nextest.args(["nextest", "run", "--locked", "--workspace"]);
     if asked.long {
         nextest.env("CARNET_TEST_LONG", "1");
     }
     // Every test is a process of its own; without this each would start a server of its own.
+    with_postgres(&mut nextest)
+}
+
+/// Runs the command with a PostgreSQL server beside it, or with the word that there is none.
+fn with_postgres(command: &mut Command) -> Result<()> {
+    command.env_remove(needs::SKIP_POSTGRES);
     let server = if needs::without_postgres() { None } else { Some(needs::postgres_server()?) };
     match &server {
-        Some(server) => nextest.env("CARNET_TEST_POSTGRES", server.url()),
-        None => nextest.env(needs::SKIP_POSTGRES, "1"),
+        Some(server) => command.env("CARNET_TEST_POSTGRES", server.url()),
+        None => command.env(needs::SKIP_POSTGRES, "1"),
     };
-    succeed(&mut nextest)
+    succeed(command)
 }
 
 fn doctest(_: &Asked) -> Result<()> {
@@ -201,7 +208,7 @@ fn e2e_node(asked: &Asked) -> Result<()> {
     let mut node = command("node");
     node.args(how).args(suites).current_dir(root().join("e2e"));
     node.env("CARNET_TEST_CHROMIUM", needs::chromium()?).env("CARNET_TEST_PYTHON", needs::python()?);
-    succeed(against_the_binary(&mut node, asked))
+    with_postgres(against_the_binary(&mut node, asked))
 }
 
 fn e2e_python(asked: &Asked) -> Result<()> {
