@@ -19,6 +19,9 @@ impl Broker {
             let before = broker.inner.env.now().minus(crate::refresh::LEASE + Duration::from_secs(4));
             broker.recover(before).await.map_err(|error| error.to_string())
         });
+        self.every(Duration::from_secs(2), |broker| async move {
+            broker.finish_withdrawals().await.map_err(|error| error.to_string())
+        });
         self.every(Duration::from_mins(1), |broker| async move {
             broker.inner.turn_signing_keys().await.map_err(|fault| fault.to_string())?;
             broker.sweep().await

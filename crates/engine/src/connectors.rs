@@ -439,7 +439,7 @@ impl Broker {
                 .with("subject", "*")
                 .with("tokensFound", given.len());
             let write = Write::new()
-                .steps(given.iter().map(|row| grants::withdraw(connector.team, row.grant.id, now)))
+                .step(grants::withdraw_of_connector(connector.team, connector.id, None, now))
                 .event(&inner.env, &event)
                 .revises();
             inner.db.write(write).await.map_err(faults::store)?;

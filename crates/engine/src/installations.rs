@@ -106,7 +106,7 @@ impl Broker {
             .with("installationId", found.to_string())
             .with("grants", given.len());
         let write = Write::new()
-            .steps(given.iter().map(|row| carnet_store::grants::withdraw(caller.team(), row.grant.id, now)))
+            .step(carnet_store::grants::withdraw_of_connector(caller.team(), id, Some(found), now))
             .step(carnet_store::minted::delete_of_connector(caller.team(), id))
             .steps(installations::delete(caller.team(), id, found))
             .event(&inner.env, &event)

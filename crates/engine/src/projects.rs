@@ -85,7 +85,7 @@ impl Broker {
             .with("name", project.name.as_str())
             .with("grants", given.len());
         let write = Write::new()
-            .steps(given.iter().map(|row| carnet_store::grants::withdraw(member.team, row.grant.id, now)))
+            .step(carnet_store::grants::withdraw_of_project(member.team, project.id, now))
             .step(carnet_store::minted::delete_of_project(member.team, project.id))
             .steps(projects::delete(member.team, project.id))
             .event(&inner.env, &event)

@@ -27,17 +27,27 @@ impl Broker {
         self.inner.db.write(Write::new().step(grants::free_every_lease())).await.map(drop)
     }
 
-    /// Brings to an end what was sent before `before` and never answered here.
+    /// Brings to an end what was sent before `before` and never answered here. One that cannot be brought to an end
+    /// does not keep the others from theirs.
     pub(crate) async fn recover(&self, before: Time) -> Result<(), DbError> {
         for open in refreshes::stranded(&self.inner.db, before, BATCH).await? {
-            self.recover_one(&open).await?;
+            go_on(self.recover_one(&open).await, "a refresh left open")?;
         }
         for orphan in refreshes::orphans(&self.inner.db, BATCH).await? {
-            self.adopt_orphan(&orphan).await?;
+            go_on(self.adopt_orphan(&orphan).await, "tokens that came too late")?;
         }
-        let now = self.inner.env.now();
-        for row in grants::withdrawn(&self.inner.db, now.minus(STALE), BATCH).await? {
-            self.finish_withdrawal(&row).await?;
+        Ok(())
+    }
+
+    /// Tells providers of grants that were withdrawn while somebody stopped. It waits for providers, so nothing else
+    /// waits for it.
+    pub(crate) async fn finish_withdrawals(&self) -> Result<(), DbError> {
+        let before = self.inner.env.now().minus(STALE);
+        for row in grants::withdrawn(&self.inner.db, before, BATCH).await? {
+            if self.inner.stop.is_cancelled() {
+                break;
+            }
+            go_on(self.finish_withdrawal(&row).await, "a withdrawn grant")?;
         }
         Ok(())
     }
@@ -101,10 +111,14 @@ impl Broker {
             }
             GrantState::Withdrawn { .. } => false,
         };
-        let secret = inner.open_orphan(orphan.id, &row.grant.place, orphan.rt_version, &orphan.held);
-        let Some(secret) = secret.ok().filter(|_| waits) else {
+        if !waits {
             return done(inner.db.write(dropped).await);
-        };
+        }
+        // What does not open here may open on another node, or with a key that is restored; it is never dropped.
+        inner.load_team_keys(orphan.team).await?;
+        let secret = inner
+            .open_orphan(orphan.id, &row.grant.place, orphan.rt_version, &orphan.held)
+            .map_err(|error| DbError::Refused(Box::new(error)))?;
         let mut next = row.clone();
         next.grant.version += 1;
         next.grant.rt_version += 1;
@@ -126,6 +140,17 @@ impl Broker {
             .event(&inner.env, &event)
             .revises();
         done(inner.db.write(write).await)
+    }
+}
+
+/// A store that does not answer ends the round; anything else is this one's own trouble.
+fn go_on(result: Result<(), DbError>, what: &str) -> Result<(), DbError> {
+    match result {
+        Err(error) if !error.is_unavailable() => {
+            tracing::warn!(%error, what, "could not be brought to an end; it is tried again");
+            Ok(())
+        }
+        result => result,
     }
 }
 

@@ -101,11 +101,26 @@ impl Broker {
         row: &GrantRow,
         ask: MintAsk,
     ) -> Result<Minted, RenewFailure> {
-        let (broker, row) = (self.clone(), row.clone());
-        let work = self.track(async move { broker.refresh_grant(&entry, &row, Goal::Narrowed(ask)).await });
-        match work.await {
-            Ok(result) => result?.minted.ok_or(RenewFailure::Busy),
-            Err(_) => Err(RenewFailure::Busy),
+        let broker = self.clone();
+        let (entry_of_work, row_of_work) = (entry.clone(), row.clone());
+        let work = self.track(async move {
+            broker.refresh_grant(&entry_of_work, &row_of_work, Goal::Narrowed(ask)).await
+        });
+        let error = match work.await {
+            Ok(Ok(refreshed)) => return refreshed.minted.ok_or(RenewFailure::Busy),
+            Ok(Err(RenewFailure::Provider(error))) => error,
+            Ok(Err(failure)) => return Err(failure),
+            Err(_) => return Err(RenewFailure::Busy),
+        };
+        let DriverError::Gone { vendor: Some(vendor), .. } = &*error else {
+            return Err(RenewFailure::Provider(error));
+        };
+        // Some providers answer with the end of the grant when only this target or these scopes cannot be had. Whether
+        // the grant is dead is asked by a refresh that wants nothing in particular.
+        let refused = DriverError::Refused { vendor: vendor.clone() };
+        match self.renew(entry, row, Time::FAR_FUTURE).await {
+            Err(dead @ RenewFailure::Consent(_)) => Err(dead),
+            _ => Err(RenewFailure::Provider(Arc::new(refused))),
         }
     }
 
@@ -120,6 +135,8 @@ impl Broker {
         let _mine = turn.lock().await;
         let deadline = Instant::now() + DEADLINE;
         let mut pause = POLL_FIRST;
+        let calls = self.inner.breakers.calls(entry.line());
+        let mut place = None;
         loop {
             let row = grants::find(&self.inner.db, team, id).await?.ok_or(RenewFailure::Consent(None))?;
             match row.grant.state {
@@ -142,6 +159,7 @@ impl Broker {
             }
             let now = self.inner.db.clock(&self.inner.env).await?;
             if row.lease_until > now {
+                place = None;
                 tokio::time::sleep(pause + self.inner.env.jitter(pause)).await;
                 pause = (pause * 2).min(POLL_LAST);
                 continue;
@@ -155,8 +173,15 @@ impl Broker {
                 let later = DriverError::Later { retry_after: Some(wait.as_secs().max(1)), in_doubt: false };
                 return Err(RenewFailure::Provider(Arc::new(later)));
             }
-            let calls = self.inner.breakers.calls(entry.line());
-            let _place = calls.acquire().await;
+            if place.is_none() {
+                place = calls.try_acquire().ok();
+            }
+            if place.is_none() {
+                // Waiting for a place takes as long as others' calls. A lease, and a judgement, from before the wait
+                // would be over before they begin, so everything is looked at again.
+                place = tokio::time::timeout_at(deadline, calls.acquire()).await.ok().and_then(Result::ok);
+                continue;
+            }
             let Some(operation) = self.intend(&row, now).await? else {
                 continue;
             };
@@ -222,7 +247,7 @@ impl Broker {
         let call = tokio::time::timeout(CALL, self.mint(entry, Some(&secret.held), &ask)).await;
         match call.unwrap_or(Err(DriverError::Later { retry_after: None, in_doubt: true })) {
             Ok(minted) => self.renewed(entry, row, operation, secret, minted, goal).await,
-            Err(error) => self.not_renewed(entry, row, operation, error, doubt).await,
+            Err(error) => self.not_renewed(entry, row, operation, error, doubt, goal).await,
         }
     }
 }

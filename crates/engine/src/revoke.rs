@@ -13,6 +13,7 @@ use carnet_providers::Revocation;
 use carnet_store::grants::{self, GrantRow};
 use carnet_store::{DbError, Write, minted};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use crate::broker::Broker;
 use crate::directory::Entry;
@@ -34,10 +35,20 @@ pub struct Revoked {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum AtProvider {
+pub(crate) enum AtProvider {
     Revoked,
     Skipped,
     Failed,
+}
+
+impl AtProvider {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 impl Broker {
@@ -103,11 +114,16 @@ impl Broker {
         let event = event
             .with("subject", key.clone().unwrap_or_else(|| "*".to_owned()))
             .with("tokensFound", counted.found);
-        let write = Write::new()
-            .steps(given.iter().map(|row| grants::withdraw(caller.team(), row.grant.id, now)))
-            .steps(made.iter().map(|row| minted::delete(caller.team(), row.place)))
-            .event(&inner.env, &event)
-            .revises();
+        // Everybody's in one statement, however many there are: a write has a deadline.
+        let write = match &key {
+            None => Write::new()
+                .step(grants::withdraw_of_connector(caller.team(), id, installation, now))
+                .step(minted::delete_without_grant(caller.team(), id)),
+            Some(_) => Write::new()
+                .steps(given.iter().map(|row| grants::withdraw(caller.team(), row.grant.id, now)))
+                .steps(made.iter().map(|row| minted::delete(caller.team(), row.place))),
+        };
+        let write = write.event(&inner.env, &event).revises();
         inner.db.write(write).await.map_err(faults::store)?;
 
         // From here on it is done whatever becomes of the caller.
@@ -136,11 +152,14 @@ impl Broker {
 
     /// Tells the provider of withdrawn grants, some at a time, and removes them.
     async fn tell_provider_of_grants(&self, entry: &Arc<Entry>, given: Vec<GrantRow>) -> Vec<AtProvider> {
+        // Few enough that neither the provider's other calls nor the store's other writes wait behind thousands.
+        let places = Arc::new(Semaphore::new(TOLD_AT_ONCE));
         let tasks: Vec<_> = given
             .into_iter()
             .map(|row| {
-                let (broker, entry) = (self.clone(), entry.clone());
+                let (broker, entry, places) = (self.clone(), entry.clone(), places.clone());
                 self.track(async move {
+                    let _place = places.acquire().await;
                     let end = broker.tell_provider(&entry, &row).await;
                     if let Err(error) = broker.remove(&row).await {
                         tracing::warn!(grant = %row.grant.id, %error, "a revoked grant could not be removed; recovery will");
@@ -181,11 +200,16 @@ impl Broker {
     }
 
     async fn tell(&self, entry: &Entry, held: &carnet_providers::Held) -> AtProvider {
+        let calls = self.inner.breakers.calls(entry.line());
+        let _place = calls.acquire().await;
+        self.tell_now(entry, held).await
+    }
+
+    /// For whoever has a place among the calls to this provider already.
+    pub(crate) async fn tell_now(&self, entry: &Entry, held: &carnet_providers::Held) -> AtProvider {
         let Ok(secrets) = self.inner.secrets(entry) else { return AtProvider::Failed };
         let connector = &entry.row.connector;
         let at = self.inner.at(entry, &secrets);
-        let calls = self.inner.breakers.calls(entry.line());
-        let _place = calls.acquire().await;
         match entry.driver().revoke(&at, held).await {
             Ok(Revocation::Revoked) => AtProvider::Revoked,
             Ok(Revocation::NotSupported) => AtProvider::Skipped,
@@ -224,16 +248,12 @@ impl Broker {
             let event = AuditEvent::of_system(self.inner.env.now(), Action::TokenRevoke)
                 .in_team(row.grant.place.team)
                 .on(row.grant.id)
-                .with(
-                    "provider",
-                    match end {
-                        AtProvider::Revoked => "revoked",
-                        AtProvider::Skipped => "skipped",
-                        AtProvider::Failed => "failed",
-                    },
-                );
+                .with("provider", end.as_str());
             self.inner.db.write(Write::new().event(&self.inner.env, &event)).await?;
         }
         self.remove(row).await
     }
 }
+
+/// Grants of one revocation that a provider is told of at once.
+const TOLD_AT_ONCE: usize = 6;
