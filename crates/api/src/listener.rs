@@ -1,27 +1,32 @@
 //! The listener: hyper behind our own accept loop, because the stock one lets a connection send headers for ever.
 //!
 //! A connection has ten seconds for the headers of its first request, and ten between requests. There are at most so
-//! many connections, in all and from one address. On shutdown no new connection is taken, and those that are there
+//! many connections, in all and from one address. A body has as long as headers, whoever reads it. On shutdown no new connection is taken, and those that are there
 //! finish the request they are in.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::response::Response;
+use bytes::Bytes;
 use hyper::Request as HyperRequest;
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::time::Sleep;
 use tower::{Service, ServiceExt};
 
 type Request = HyperRequest<Incoming>;
@@ -33,7 +38,7 @@ pub struct Limits {
     pub connections: usize,
     /// Connections at once from one address.
     pub per_address: usize,
-    /// How long headers may take, and how long a connection may be idle.
+    /// How long headers may take, how long a body after them, and how long a connection may be idle.
     pub headers: Duration,
     /// How long shutdown waits for requests to finish.
     pub patience: Duration,
@@ -75,7 +80,7 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: 
         let Some(visitor) = addresses.admit(peer.ip(), limits.per_address) else { continue };
         let _ = stream.set_nodelay(true);
         let begun = Arc::new(AtomicBool::new(false));
-        let service = TowerToHyperService::new(begins(routes.clone(), begun.clone()));
+        let service = TowerToHyperService::new(begins(routes.clone(), begun.clone(), limits.headers));
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let watched = graceful.watch(connection);
         tasks.spawn(async move {
@@ -97,11 +102,52 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: 
 fn begins(
     routes: Router,
     begun: Arc<AtomicBool>,
+    patience: Duration,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone {
     tower::service_fn(move |request: Request| {
         begun.store(true, Ordering::Relaxed);
-        routes.clone().oneshot(request)
+        routes.clone().oneshot(request.map(|body| Timely::new(body, patience)))
     })
+}
+
+/// A body that must be complete within some time. Without it a form that never ends holds its connection for ever.
+struct Timely {
+    body: Incoming,
+    /// `None` where there is nothing to wait for.
+    end: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timely {
+    fn new(body: Incoming, patience: Duration) -> Self {
+        let end = (!body.is_end_stream()).then(|| Box::pin(tokio::time::sleep(patience)));
+        Self { body, end }
+    }
+}
+
+impl Body for Timely {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        match self.end.as_mut().map(|end| end.as_mut().poll(context)) {
+            Some(Poll::Ready(())) => Poll::Ready(Some(Err(std::io::Error::from(ErrorKind::TimedOut).into()))),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Ends if no request arrives in time. hyper's own timeout begins once it knows which version of HTTP it reads, which
