@@ -1,4 +1,5 @@
-//! Query parameters: read by name, others ignored, a name given twice refused.
+//! Query parameters: read by name, others ignored, a name given twice refused, and so is a control character anywhere:
+//! nothing that is looked for has one, and one of the two stores does not take them all.
 
 use axum::extract::FromRequestParts;
 use http::Uri;
@@ -12,6 +13,10 @@ pub(crate) struct Query<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> Query<T> {
     pub(crate) fn of(uri: &Uri) -> Result<Self, Problem> {
+        let coded = uri.query().unwrap_or_default().as_bytes().windows(3);
+        if coded.into_iter().any(is_control) {
+            return Err(Problem::invalid("A query parameter holds a control character."));
+        }
         axum::extract::Query::<T>::try_from_uri(uri)
             .map(|axum::extract::Query(value)| Self(value))
             .map_err(|_| Problem::invalid("A query parameter appears twice, or is not what it should be."))
@@ -24,6 +29,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Self::of(&parts.uri)
     }
+}
+
+/// `%00` to `%1f`, and `%7f`.
+fn is_control(three: &[u8]) -> bool {
+    matches!(three, [b'%', b'0' | b'1', _] | [b'%', b'7', b'f' | b'F'])
 }
 
 /// `a,b` as a list, without empty names.
