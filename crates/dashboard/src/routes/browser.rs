@@ -11,22 +11,25 @@ use std::convert::Infallible;
 /// The binding secret of this browser, if it has one.
 pub(super) struct Browser(pub(super) Option<SecretString>);
 
-impl<S: Sync> FromRequestParts<S> for Browser {
+impl FromRequestParts<Broker> for Browser {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(cookie(&parts.headers).map(SecretString::new)))
+    async fn from_request_parts(parts: &mut Parts, broker: &Broker) -> Result<Self, Infallible> {
+        Ok(Self(cookie(&parts.headers, name(broker)).map(SecretString::new)))
     }
 }
 
-/// Either name is read; which one is written depends on whether this server is reached by https.
-fn cookie(headers: &HeaderMap) -> Option<String> {
+/// Which name is read and written: the one that only this very host can set, wherever it is reached by https. The other
+/// could be planted there by a neighbour under the same domain, who would then know what binds the browser.
+fn name(broker: &Broker) -> &'static str {
+    if broker.settings().url.scheme() == "https" { SECURE } else { PLAIN }
+}
+
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let sound = |value: &str| value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit());
-    pairs
-        .find(|(name, value)| (*name == SECURE || *name == PLAIN) && sound(value))
-        .map(|(_, value)| value.to_owned())
+    pairs.find(|(found, value)| *found == name && sound(value)).map(|(_, value)| value.to_owned())
 }
 
 /// A fresh secret: 256 bits.
@@ -42,8 +45,8 @@ pub(super) fn fresh(broker: &Broker) -> SecretString {
 
 /// Gives the browser its secret. `Lax`, because the provider sends the person back by a link.
 pub(super) fn remember(mut response: Response, broker: &Broker, secret: &SecretString) -> Response {
-    let secure = broker.settings().url.scheme() == "https";
-    let (name, rest) = if secure { (SECURE, "; Secure") } else { (PLAIN, "") };
+    let name = name(broker);
+    let rest = if name == SECURE { "; Secure" } else { "" };
     let text = format!("{name}={}; Path=/; HttpOnly; SameSite=Lax; Max-Age=3600{rest}", secret.expose());
     if let Ok(mut value) = HeaderValue::from_str(&text) {
         value.set_sensitive(true);
@@ -63,3 +66,22 @@ pub(super) fn from_our_page(headers: &HeaderMap) -> bool {
 
 const SECURE: &str = "__Host-carnet-browser";
 const PLAIN: &str = "carnet-browser";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_of_another_name_does_not_say_which_browser_it_is() {
+        let (planted, own) = ("a".repeat(64), "b".repeat(64));
+        let mut headers = HeaderMap::new();
+        let text = format!("{PLAIN}={planted}; other=1; {SECURE}={own}");
+        headers.insert(header::COOKIE, HeaderValue::from_str(&text).unwrap());
+        assert_eq!(cookie(&headers, SECURE), Some(own));
+        headers.insert(header::COOKIE, HeaderValue::from_str(&format!("{PLAIN}={planted}")).unwrap());
+        assert_eq!(cookie(&headers, SECURE), None);
+        assert_eq!(cookie(&headers, PLAIN), Some(planted));
+        headers.insert(header::COOKIE, HeaderValue::from_static("carnet-browser=short"));
+        assert_eq!(cookie(&headers, PLAIN), None);
+    }
+}
