@@ -1,9 +1,10 @@
 //! Chores of the repository, run as `cargo xtask …`.
 //!
 //! [`test`](mod@test) runs everything that must hold, in order; [`check`] holds what the repository demands of itself;
-//! [`arrows`] is the rule which crate may use which. Nothing here is part of the product.
+//! [`arrows`] is the rule which crate may use which; [`bench`] measures speed and size. Nothing here is part of the product.
 
 mod arrows;
+mod bench;
 mod check;
 mod needs;
 mod run;
@@ -18,6 +19,8 @@ const USAGE: &str = "\
 cargo xtask test [--only STEP]... [--keep-going] [--long]
                         everything that must hold; installs what it needs
 cargo xtask test --list the steps
+cargo xtask bench [--quick]
+                        speed and size, as one table
 cargo xtask check       the repository's own checks
 cargo xtask arrows      the crate graph against its allowed arrows";
 
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.split_first() {
         Some((&"test", rest)) => test::Asked::parse(rest).and_then(|asked| test::run(&asked)),
+        Some((&"bench", rest)) => bench::run(rest),
         Some((&"check", [])) => check::run(),
         Some((&"arrows", [])) => arrows::run(),
         Some((&("help" | "--help" | "-h"), _)) => {

@@ -1,0 +1,86 @@
+//! Measures speed and size, and prints one table: `cargo xtask bench`.
+//!
+//! Every server that is measured is a process of its own and runs as it is delivered; the requests come from this
+//! process, over loopback. What is compared is measured in the same run, one after the other. A number says what this
+//! machine did this time, not more; [`table`] puts beside it what it is to be held against.
+
+mod binary;
+mod echo;
+mod grants;
+mod load;
+mod neighbour;
+mod process;
+mod store;
+mod table;
+mod tokens;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::table::{Table, say};
+
+/// How much is measured.
+#[derive(Clone, Copy)]
+pub(crate) struct Extent {
+    /// How long each load lasts.
+    pub(crate) load: Duration,
+    /// How many grants the large store has.
+    pub(crate) grants: u32,
+    /// How often a process is started.
+    pub(crate) starts: u32,
+    /// How often each store of grants is opened anew and asked for each of a thousand people.
+    pub(crate) rounds: u32,
+}
+
+const WHOLE: Extent = Extent { load: Duration::from_secs(20), grants: 1_000_000, starts: 50, rounds: 10 };
+/// To see that everything runs; its numbers are not worth keeping.
+const QUICK: Extent = Extent { load: Duration::from_secs(3), grants: 20_000, starts: 10, rounds: 3 };
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["echo", port] => echo::serve(port),
+        ["load", data, seconds] => tokens::load(Path::new(data), seconds),
+        [] => measure(WHOLE),
+        ["--quick"] => measure(QUICK),
+        _ => {
+            say("carnet-benches [--quick]             what cargo xtask bench starts");
+            say(
+                "carnet-benches load FOLDER SECONDS   asks the carnet dev of this folder for tokens, under a profiler",
+            );
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("\n{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(extent: Extent) -> Result<()> {
+    let carnet = binary()?;
+    let mut table = Table::new();
+    say(&format!("load average at the start: {}", process::load_average()?));
+    tokens::measure(&carnet, extent, &mut table).context("token requests")?;
+    grants::measure(&carnet, extent, &mut table).context("many grants")?;
+    binary::measure(&carnet, extent, &mut table).context("the binary")?;
+    store::measure(extent, &mut table).context("the store")?;
+    say(&format!("load average at the end: {}\n", process::load_average()?));
+    say(&table.to_string());
+    Ok(())
+}
+
+/// The release binary, which is built beside this program.
+fn binary() -> Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    let carnet = here.parent().unwrap_or(Path::new(".")).join("carnet");
+    anyhow::ensure!(carnet.is_file(), "{} is missing; start this by: cargo xtask bench", carnet.display());
+    Ok(carnet)
+}
