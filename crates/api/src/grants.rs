@@ -3,6 +3,7 @@
 use axum::Json as Answer;
 use axum::extract::{Path, State};
 use carnet_engine::{Broker, GrantView};
+use carnet_model::Subject;
 use carnet_model::grant::GrantState;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ fn object(view: &GrantView) -> Value {
     };
     let mut out = json!({
         "id": grant.id,
-        "subject": grant.place.subject,
+        "subject": Subject::wire_of_key(&grant.place.subject),
         "environment": grant.place.environment,
         "scopes": grant.scopes,
         "state": state,

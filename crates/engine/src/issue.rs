@@ -118,6 +118,8 @@ impl Broker {
         let event = wanted.describe(event, caller);
         let found = match self.find_token(&entry, &wanted, revision).await {
             Ok(found) => found,
+            // A store that did not answer takes no event either; asking again would only keep the caller waiting.
+            Err(fault) if fault.code == Code::StoreUnavailable => return Err(fault),
             Err(fault) => return Err(self.refuse(event, Outcome::Failed, fault, None).await?),
         };
         let Found { made, source, changes } = found;

@@ -30,11 +30,12 @@ impl Broker {
     /// Brings to an end what was sent before `before` and never answered here. One that cannot be brought to an end
     /// does not keep the others from theirs.
     pub(crate) async fn recover(&self, before: Time) -> Result<(), DbError> {
-        for open in refreshes::stranded(&self.inner.db, before, BATCH).await? {
-            go_on(self.recover_one(&open).await, "a refresh left open")?;
-        }
+        // First what came back, if late: an attempt that has its answer is not made again with the spent token.
         for orphan in refreshes::orphans(&self.inner.db, BATCH).await? {
             go_on(self.adopt_orphan(&orphan).await, "tokens that came too late")?;
+        }
+        for open in refreshes::stranded(&self.inner.db, before, BATCH).await? {
+            go_on(self.recover_one(&open).await, "a refresh left open")?;
         }
         Ok(())
     }
@@ -92,6 +93,21 @@ impl Broker {
         let Some(row) = grants::find(&self.inner.db, open.team, open.grant).await? else { return Ok(None) };
         let reference = ConnectorRef::Id(row.grant.place.connector);
         Ok(self.inner.entry(open.team, &reference).await?.map(|entry| (row, entry)))
+    }
+
+    /// Uses what came too late for this grant, if something did. Whether it did; the grant is then read again.
+    pub(crate) async fn adopt_for(&self, row: &GrantRow) -> Result<bool, DbError> {
+        let kept = refreshes::orphans_of(&self.inner.db, row.grant.place.team, row.grant.id).await?;
+        let fitting = kept.iter().find(|orphan| orphan.rt_version == row.grant.rt_version);
+        let Some(orphan) = fitting else { return Ok(false) };
+        match self.adopt_orphan(orphan).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_unavailable() => Err(error),
+            Err(error) => {
+                tracing::warn!(grant = %row.grant.id, %error, "tokens that came too late cannot be used");
+                Ok(false)
+            }
+        }
     }
 
     /// Uses tokens that came too late for their grant, if the grant still waits for a successor of the same refresh

@@ -164,6 +164,9 @@ impl Broker {
                 pause = (pause * 2).min(POLL_LAST);
                 continue;
             }
+            if self.adopt_for(&row).await? {
+                continue;
+            }
             let open = refreshes::open_of(&self.inner.db, team, id).await?;
             let doubt = match Doubt::judge(&open, &row, &entry.abilities, now) {
                 Doubt::Wait => return Err(RenewFailure::InDoubt),

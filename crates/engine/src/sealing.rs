@@ -5,7 +5,7 @@
 
 use carnet_model::connector::Connector;
 use carnet_model::grant::{Grant, Place};
-use carnet_model::{Id, Secret, SecretBytes, SecretString, Time, kind};
+use carnet_model::{Id, Scopes, Secret, SecretBytes, SecretString, Time, kind};
 use carnet_providers::{ConnectorSecrets, Held, Kept};
 use carnet_store::minted::MintedRow;
 use carnet_vault::Aad;
@@ -30,6 +30,9 @@ pub(crate) struct GrantSecret {
 pub(crate) struct Facts {
     /// `stk_…` of the access token that is held; a new one with every new token.
     pub(crate) token_id: Option<Id<kind::Token>>,
+    /// What the person was asked for. Some providers answer with other names for the same scopes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) asked: Option<Scopes>,
     pub(crate) name: Option<String>,
     pub(crate) external_subject: Option<String>,
     pub(crate) metadata: Map<String, Value>,

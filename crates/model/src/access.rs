@@ -145,7 +145,7 @@ mod tests {
             sub: "a".into(),
             iss: None,
             aud: None,
-            additional_claims: Default::default(),
+            additional_claims: serde_json::Map::default(),
         };
         let both: &[SubjectKind] = &[App, User];
         let alice = user("alice");

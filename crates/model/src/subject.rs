@@ -1,7 +1,7 @@
 //! Who a token acts as.
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::secret::{Secret, SecretString};
 
@@ -138,6 +138,21 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// The wire form of a subject for which something is kept, from its [`Subject::key`].
+    pub fn wire_of_key(key: &str) -> Option<Value> {
+        if key == "app" {
+            return Some(json!({"type": "app"}));
+        }
+        if let Some(id) = key.strip_prefix("user:") {
+            return Some(json!({"type": "user", "id": id}));
+        }
+        let (length, rest) = key.strip_prefix("user@")?.split_once(':')?;
+        let (issuer, id) = rest.split_at_checked(length.parse().ok()?)?;
+        Some(json!({"type": "user", "id": id.strip_prefix(':')?, "issuer": issuer}))
+    }
+}
+
 fn check(name: &'static str, text: &str) -> Result<(), InvalidSubject> {
     let sound = !text.is_empty() && text.len() <= 256 && !text.chars().any(char::is_control);
     if sound { Ok(()) } else { Err(InvalidSubject::Text(name)) }
@@ -187,8 +202,6 @@ struct TokenFields {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn key(value: &Value) -> Option<String> {
@@ -206,6 +219,21 @@ mod tests {
             Subject::parse(&json!({"type":"token","token":"t"}), None),
             Ok(Subject::Token { .. })
         ));
+    }
+
+    #[test]
+    fn a_key_reads_back_as_the_wire_form() {
+        for value in [
+            json!({"type": "app"}),
+            json!({"type": "user", "id": "a:b@c"}),
+            json!({"type": "user", "id": "u:1", "issuer": "https://idp:443/x"}),
+            json!({"type": "user", "id": "é", "issuer": "ü:"}),
+        ] {
+            assert_eq!(Subject::wire_of_key(&key(&value).unwrap()), Some(value));
+        }
+        for odd in ["", "user", "user@", "user@9:a:b", "user@x:a:b", "user@1:ab"] {
+            assert_eq!(Subject::wire_of_key(odd), None, "{odd}");
+        }
     }
 
     #[test]

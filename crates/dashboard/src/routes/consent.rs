@@ -71,7 +71,7 @@ pub(super) async fn decide(
                 None => failure(&broker, StatusCode::INTERNAL_SERVER_ERROR),
             }
         }
-        Ok(After::Ended(ending)) => finished(&broker, ending),
+        Ok(After::Ended(ending)) => finished_by_form(&broker, ending),
         Err(ConsentEnd::Fault(fault)) if fault.extra.get("field").is_some_and(|field| field == "key") => {
             ask_again(&broker, &request, &secret, KeyRefused::Malformed).await
         }
@@ -186,6 +186,17 @@ fn finished(broker: &Broker, ending: Ending) -> Response {
         return url.into_response();
     }
     done(broker, ending)
+}
+
+/// Over, in answer to a form: on to the application by a page of its own, because the form's policy would hold a redirect
+/// to this server.
+fn finished_by_form(broker: &Broker, ending: Ending) -> Response {
+    let app =
+        ending.project.as_ref().map_or_else(|| Label::name("the app"), |name| Label::name(name.as_str()));
+    match ending.return_to.clone().and_then(|url| Leaving::to(url, app, host(broker))) {
+        Some(page) => page.render().into_response(),
+        None => done(broker, ending),
+    }
 }
 
 fn done(broker: &Broker, ending: Ending) -> Response {

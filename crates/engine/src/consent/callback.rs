@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use carnet_model::audit::{Action, Outcome};
 use carnet_model::grant::{Grant, GrantState};
-use carnet_model::{ConnectorRef, Fault, Id, SecretString, Slug, Time, kind};
+use carnet_model::{ConnectorRef, Fault, Id, Scopes, SecretString, Slug, Time, kind};
 use carnet_providers::{Callback, DriverError, Granted, Kept, Vendor, catalog};
 use carnet_store::consents::{self, Consent, ConsentState};
 use carnet_store::grants::{self, GrantRow};
@@ -172,7 +172,7 @@ impl Broker {
         let secrets = inner.secrets(entry).map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
         let at = self.inner.at(entry, &secrets);
         match entry.driver().finish(&at, back, kept).await {
-            Ok(granted) => self.record_grant(consent, entry, granted).await,
+            Ok(granted) => self.record_grant(consent, entry, granted, kept.scopes.clone()).await,
             // A mistyped key can be typed again.
             Err(DriverError::Callback(carnet_providers::CallbackFault::InvalidKey)) => {
                 Err(ConsentEnd::Fault(
@@ -200,6 +200,7 @@ impl Broker {
         consent: &Consent,
         entry: &Arc<Entry>,
         granted: Granted,
+        asked: Option<Scopes>,
     ) -> Result<EndingKind, ConsentEnd> {
         let inner = &self.inner;
         let place = place(consent);
@@ -208,6 +209,7 @@ impl Broker {
         let claims = held.claims();
         let facts = Facts {
             token_id: Some(inner.env.id()),
+            asked,
             name,
             external_subject: external_subject.clone(),
             metadata,

@@ -223,8 +223,9 @@ impl Wanted {
     /// What a grant with these scopes needs for what is wanted.
     ///
     /// The defaults mean what was granted of them: a person may have left some out, and asking again would ask for
-    /// ever. Named scopes mean exactly those. Neither ever gives more than was asked for.
-    pub(crate) fn plan(&self, granted: Option<&Scopes>) -> Plan {
+    /// ever; and whatever the provider calls what it gave, if no more than the defaults was asked for at consent. Named
+    /// scopes mean exactly those. Neither ever gives more than was asked for.
+    pub(crate) fn plan(&self, granted: Option<&Scopes>, at_consent: Option<&Scopes>) -> Plan {
         let targets = !self.resources.is_empty() || !self.audience.is_empty() || !self.details.is_empty();
         let Some(granted) = granted else {
             return match &self.scopes {
@@ -242,7 +243,14 @@ impl Wanted {
             ScopeRequest::Defaults if self.defaults.is_empty() => {
                 return if targets { Plan::Narrow(Scopes::empty()) } else { Plan::AsGranted };
             }
-            ScopeRequest::Defaults => self.defaults.both(granted),
+            ScopeRequest::Defaults => {
+                let no_more =
+                    at_consent.is_some_and(|then| then.without(&ambient()).is_within(&self.defaults));
+                if no_more && !targets {
+                    return Plan::AsGranted;
+                }
+                self.defaults.both(granted)
+            }
             ScopeRequest::Exactly(scopes) => {
                 let missing = scopes.without(granted);
                 if !missing.is_empty() {

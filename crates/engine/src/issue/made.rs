@@ -65,6 +65,7 @@ impl Broker {
         let now = self.inner.env.now();
         let facts = Facts {
             token_id: Some(self.inner.env.id()),
+            asked: None,
             name: None,
             external_subject: minted.external_subject,
             metadata: minted.metadata,

@@ -26,9 +26,10 @@ impl Broker {
             }
             GrantState::Withdrawn { .. } => return Err(consent_required(entry, wanted, None)),
         }
-        let mut found = match wanted.plan(row.grant.scopes.as_ref()) {
+        let secret = self.inner.open_grant(&row.grant, &row.held).map_err(faults::internal)?;
+        let mut found = match wanted.plan(row.grant.scopes.as_ref(), secret.facts.asked.as_ref()) {
             Plan::Missing(missing) => return Err(more_consent_required(entry, wanted, &missing)),
-            Plan::AsGranted => self.granted_token(entry, wanted, row.clone()).await?,
+            Plan::AsGranted => self.granted_token(entry, wanted, row.clone(), secret).await?,
             Plan::Narrow(scopes) => self.narrowed_token(entry, wanted, &row, scopes).await?,
         };
         let now = self.inner.env.now();
@@ -45,9 +46,9 @@ impl Broker {
         entry: &Arc<Entry>,
         wanted: &Wanted,
         row: GrantRow,
+        secret: GrantSecret,
     ) -> Result<Found, Fault> {
         let now = self.inner.env.now();
-        let secret = self.inner.open_grant(&row.grant, &row.held).map_err(faults::internal)?;
         if let Some(key) = secret.held.key() {
             let made = MadeToken {
                 token: key.duplicate(),
@@ -75,10 +76,16 @@ impl Broker {
         let patience = if still_lives { IMPATIENT } else { PATIENT };
         let renewed = tokio::time::timeout(patience, renewal).await.unwrap_or(Err(RenewFailure::Busy));
         match renewed {
+            // The provider may have given other scopes than before, or somebody consented anew: what was a fitting
+            // token before need not be one now.
             Ok(renewed) => {
                 let secret =
                     self.inner.open_grant(&renewed.grant, &renewed.held).map_err(faults::internal)?;
-                made_from(secret, &renewed, Source::Provider)
+                match wanted.plan(renewed.grant.scopes.as_ref(), secret.facts.asked.as_ref()) {
+                    Plan::Missing(missing) => Err(more_consent_required(entry, wanted, &missing)),
+                    Plan::Narrow(scopes) => self.narrowed_token(entry, wanted, &renewed, scopes).await,
+                    Plan::AsGranted => made_from(secret, &renewed, Source::Provider),
+                }
             }
             Err(failure)
                 if failure.spares_the_token()
@@ -126,7 +133,13 @@ impl Broker {
             .await
             .map_err(|failure| failure.fault(entry, |cause| consent_required(entry, wanted, cause)))?;
         let exact = Wanted { scopes: ScopeRequest::Exactly(scopes), ..wanted.duplicate() };
-        if !matches!(wanted.scopes, ScopeRequest::Unscoped) {
+        // Bound to a target, and to no scopes in particular.
+        let any_scopes = match &wanted.scopes {
+            ScopeRequest::Unscoped => true,
+            ScopeRequest::Defaults => wanted.defaults.is_empty(),
+            ScopeRequest::Exactly(_) => false,
+        };
+        if !any_scopes {
             self.check_scopes(entry, &exact, minted.scopes.as_ref())?;
         }
         let (made, row) = self.keep_made(wanted, minted, Some(row.grant.id))?;

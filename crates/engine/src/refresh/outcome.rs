@@ -110,6 +110,7 @@ impl Broker {
                     |fresh: &serde_json::Map<_, _>, old| if fresh.is_empty() { old } else { fresh.clone() };
                 Facts {
                     token_id: Some(inner.env.id()),
+                    asked: before.facts.asked,
                     name: before.facts.name,
                     external_subject,
                     metadata: kept(&minted.metadata, before.facts.metadata),
@@ -175,6 +176,7 @@ impl Broker {
         if let Err(error) = self.inner.db.write(write).await {
             tracing::warn!(grant = %operation.grant, %error, "that tokens were given back could not be recorded");
         }
+        self.inner.spill.forget(operation.id);
     }
 
     fn orphan(
@@ -295,11 +297,8 @@ impl Broker {
         if present.grant.rt_version != row.grant.rt_version {
             return Ok(Presented::Again);
         }
-        for orphan in refreshes::orphans_of(&inner.db, operation.team, operation.grant).await? {
-            if orphan.rt_version == row.grant.rt_version {
-                self.adopt_orphan(&orphan).await?;
-                return Ok(Presented::Again);
-            }
+        if self.adopt_for(&present).await? {
+            return Ok(Presented::Again);
         }
         let event = AuditEvent::of_system(now, Action::GrantNeedsConsent)
             .in_team(operation.team)

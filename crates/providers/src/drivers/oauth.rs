@@ -226,9 +226,12 @@ fn facts(settings: &Settings, person: Option<Person>) -> (Option<String>, Map<St
     (Some(person.subject), claims)
 }
 
-fn end_of_access(settings: &Settings, received: &Received) -> Option<Time> {
+/// When an access token ends: as the server says, else as configured. If nobody says, a token that can be had anew is
+/// taken to end soon: served for ever, it would be served dead. One that cannot be had anew is kept without an end.
+fn end_of_access(settings: &Settings, received: &Received, renewable: bool) -> Option<Time> {
     let default = settings.options.default_life.map(|life| life.as_secs());
-    received.issued.expires_in.or(default).map(|life| received.end_of(life))
+    let life = received.issued.expires_in.or(default).or(renewable.then_some(UNSAID_LIFE));
+    life.map(|life| received.end_of(life))
 }
 
 fn no_people() -> DriverError {
@@ -239,4 +242,7 @@ fn unsupported(why: &str) -> DriverError {
     DriverError::Unsupported(why.to_owned())
 }
 
+/// In seconds. The shortest session that a large provider without `expires_in` can be set to (Salesforce, session
+/// settings: 15 minutes).
+const UNSAID_LIFE: u64 = 15 * 60;
 const CLIENT_SECRET: &str = "/clientSecret";

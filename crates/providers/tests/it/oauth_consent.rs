@@ -238,10 +238,12 @@ async fn a_grant_holds_what_the_server_gave() {
             None,
         ),
         (json!({"access_token": "at", "expires_in": "60"}), "read write", Some(NOW + 60), None, None),
+        (json!({"access_token": "at"}), "read write", None, None, None),
         (
             json!({"access_token": "at", "refresh_token": "rt", "refresh_token_expires_in": 100, "scope": "read,write,more"}),
             "read write more",
-            None,
+            // Nobody says when it ends, and it can be had anew.
+            Some(NOW + 900),
             Some("rt"),
             Some(NOW + 100),
         ),

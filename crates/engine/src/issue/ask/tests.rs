@@ -45,7 +45,18 @@ fn a_grant_never_gives_more_than_was_asked() {
         (Exactly(scopes("a c")), "a c", Some("a b"), &[], Plan::Missing(scopes("c"))),
         (Exactly(scopes("a")), "a b", None, &[], Plan::Narrow(scopes("a"))),
     ] {
-        let got = wanted(request.clone(), defaults, resources).plan(granted.map(scopes).as_ref());
+        let got = wanted(request.clone(), defaults, resources).plan(granted.map(scopes).as_ref(), None);
         assert_eq!(got, plan, "{request:?} of defaults {defaults:?}, granted {granted:?}");
     }
+}
+
+#[test]
+fn a_provider_may_call_the_defaults_by_other_names() {
+    let ask = |at_consent: &str| {
+        wanted(ScopeRequest::Defaults, "email", &[])
+            .plan(Some(&scopes("long.name/email")), Some(&scopes(at_consent)))
+    };
+    assert_eq!(ask("email openid"), Plan::AsGranted);
+    // More was asked for then than the defaults are now.
+    assert_eq!(ask("email files"), Plan::Narrow(Scopes::empty()));
 }

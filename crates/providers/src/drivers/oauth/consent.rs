@@ -92,7 +92,7 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
     let refresh = received.issued.refresh.take().filter(|_| settings.options.refresh);
     let refresh_expires_at =
         received.issued.refresh_expires_in.filter(|_| refresh.is_some()).map(|life| received.end_of(life));
-    let access_expires_at = end_of_access(&settings, &received);
+    let access_expires_at = end_of_access(&settings, &received, refresh.is_some());
     let name = person.as_ref().and_then(Person::name);
     let (external_subject, claims) = facts(&settings, person);
     let access =

@@ -46,7 +46,7 @@ pub(super) async fn refresh(
     let is_new_person = subject.is_some();
     let external_subject = subject.or_else(|| held.external_subject.clone());
     let claims = if is_new_person { claims } else { held.claims.clone() };
-    let expires_at = end_of_access(settings, &received);
+    let expires_at = end_of_access(settings, &received, true);
     let granted = received.issued.scopes.take();
 
     // RFC 6749 §6: without a new refresh token, the old one stays in use.
@@ -104,7 +104,7 @@ pub(super) async fn app(
     }
     target.apply(&mut form);
     let received = client.token(&settings.server.token, form, Phase::App).await?;
-    let expires_at = end_of_access(settings, &received);
+    let expires_at = end_of_access(settings, &received, true);
     // A refresh token should not be here (RFC 6749 §4.4.3) and is not needed: the client can always ask again.
     Ok(Minted {
         token: received.issued.access,
