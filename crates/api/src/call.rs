@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
-use carnet_engine::{Broker, TeamHint};
+use carnet_engine::{Broker, Credential, TeamHint};
 use carnet_model::caller::Caller;
 use carnet_model::{Code, Fault, Id, kind};
 use http::header::AUTHORIZATION;
@@ -17,6 +17,8 @@ use crate::request_id::RequestId;
 /// A recognised caller and the request it makes. Only the engine makes one.
 pub(crate) struct Call {
     pub(crate) caller: Arc<Caller>,
+    /// What it was recognised by.
+    pub(crate) credential: Credential,
     pub(crate) request: Id<kind::Request>,
 }
 
@@ -38,9 +40,11 @@ where
         let broker = Broker::from_ref(state);
         let Query(Team { team_id, slug }) = Query::<Team>::of(&parts.uri)?;
         let hint = TeamHint { id: team_id, slug };
-        let caller = broker.recognise(bearer(parts)?, &hint).await?;
+        let bearer = bearer(parts)?;
+        let caller = broker.recognise(bearer, &hint).await?;
+        let credential = Credential { bearer: bearer.unwrap_or_default().to_owned().into(), hint };
         let request = parts.extensions.get::<RequestId>().map_or_else(|| broker.request_id(), |id| id.0);
-        Ok(Self { caller, request })
+        Ok(Self { caller, credential, request })
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) async fn issue(
     call: Call,
     Json(body): Json<TokenBody>,
 ) -> Result<Answer<Value>, Problem> {
-    let issued = broker.issue(&call.caller, &body.ask(connector)?, call.request).await?;
+    let issued = broker.issue(&call.credential, &body.ask(connector)?, call.request).await?;
     Ok(Answer(answer(&issued)))
 }
 

@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 
 use crate::broker::Broker;
 use crate::cache::AskKey;
+use crate::callers::TeamHint;
 use crate::directory::Entry;
 use crate::faults;
 use crate::sealing::{Facts, MadeToken};
@@ -57,6 +58,25 @@ pub struct Issued {
     pub claims: Map<String, Value>,
 }
 
+/// What a caller proves itself with, and which team the request names besides.
+#[derive(Debug)]
+pub struct Credential {
+    /// The bearer credential.
+    pub bearer: SecretString,
+    /// The team that the request names.
+    pub hint: TeamHint,
+}
+
+/// How one try ended.
+enum Tried {
+    Issued(Box<Issued>),
+    /// The rules changed meanwhile.
+    Stale {
+        /// Whether the provider made a token for it.
+        made: bool,
+    },
+}
+
 /// One making of an application's token at a time, per request.
 pub(crate) type Mints = Mutex<HashMap<AskKey, Arc<tokio::sync::Mutex<()>>>>;
 
@@ -77,31 +97,40 @@ pub(crate) struct Found {
 }
 
 impl Broker {
-    /// Answers a token request.
+    /// Answers a token request. The caller is recognised anew whenever the rules have changed on the way, so that a
+    /// credential that was withdrawn meanwhile gets nothing.
     pub async fn issue(
         &self,
-        caller: &Caller,
+        credential: &Credential,
         ask: &TokenAsk,
         request: Id<kind::Request>,
     ) -> Result<Issued, Fault> {
+        let mut made_at = None;
         for _ in 0..TRIES {
-            match self.issue_once(caller, ask, request).await? {
-                Some(issued) => return Ok(issued),
-                None => tokio::task::yield_now().await,
+            let revision = self.inner.db.revision();
+            let caller = self.recognise(Some(credential.bearer.expose()), &credential.hint).await?;
+            match self.issue_once(&caller, ask, request, revision, made_at).await? {
+                Tried::Issued(issued) => return Ok(*issued),
+                Tried::Stale { made } => {
+                    made_at = made.then_some(revision);
+                    tokio::task::yield_now().await;
+                }
             }
         }
         Err(Fault::new(Code::Unavailable, "The rules are being changed faster than requests can be decided.")
             .retry_after(1))
     }
 
-    /// `None` if the rules changed meanwhile.
+    /// One try, by the rules of `revision`. `made_at` is the revision at which the try before had a token made that could
+    /// not be recorded any more.
     async fn issue_once(
         &self,
         caller: &Caller,
         ask: &TokenAsk,
         request: Id<kind::Request>,
-    ) -> Result<Option<Issued>, Fault> {
-        let revision = self.inner.db.revision();
+        revision: Revision,
+        made_at: Option<Revision>,
+    ) -> Result<Tried, Fault> {
         let event = AuditEvent::of(caller, self.inner.env.now(), Action::TokenIssue, Some(request));
         let entry = match self.allowed(caller, &ask.connector, &event).await? {
             Ok(entry) => entry,
@@ -116,7 +145,7 @@ impl Broker {
             }
         };
         let event = wanted.describe(event, caller);
-        let found = match self.find_token(&entry, &wanted, revision).await {
+        let found = match self.find_token(&entry, &wanted, revision, made_at).await {
             Ok(found) => found,
             // A store that did not answer takes no event either; asking again would only keep the caller waiting.
             Err(fault) if fault.code == Code::StoreUnavailable => return Err(fault),
@@ -132,12 +161,14 @@ impl Broker {
         let write = Write::new().steps(changes).event(&self.inner.env, &event).only_at(revision);
         match self.inner.db.write(write).await {
             Ok(_) => {}
-            Err(DbError::Stale(_)) => return Ok(None),
+            Err(DbError::Stale(_)) => {
+                return Ok(Tried::Stale { made: matches!(source, Source::Provider) });
+            }
             Err(error) => return Err(faults::store(error)),
         }
         let MadeToken { token, facts, .. } = made;
         let Facts { name, external_subject, metadata, claims, .. } = facts;
-        Ok(Some(Issued {
+        Ok(Tried::Issued(Box::new(Issued {
             token,
             token_id,
             expires_at,
@@ -149,7 +180,7 @@ impl Broker {
             external_subject,
             metadata,
             claims,
-        }))
+        })))
     }
 
     /// The connector, if the caller's team has one of this name. The outer error is the store's.
@@ -225,9 +256,18 @@ impl Broker {
         entry: &Arc<Entry>,
         wanted: &Wanted,
         revision: Revision,
+        made_at: Option<Revision>,
     ) -> Result<Found, Fault> {
-        let now = self.inner.env.now();
-        if let Some(made) = self.inner.recall(&wanted.key, revision, now.plus(wanted.buffer)) {
+        let beyond = self.inner.env.now().plus(wanted.buffer);
+        let recall = |revision| self.inner.recall(&wanted.key, revision, beyond);
+        // A token of the application that this very request had made is good under the new rules too, if they allow the
+        // request: it hangs on no grant. Making another each time would never end where rules change often.
+        let own = made_at.filter(|_| matches!(wanted.subject, Subject::App));
+        if let Some(made) = own.and_then(recall) {
+            self.inner.keep(&wanted.key, revision, &made).map_err(faults::internal)?;
+            return Ok(Found { made, source: Source::Provider, changes: Vec::new() });
+        }
+        if let Some(made) = recall(revision) {
             return Ok(Found { made, source: Source::Memory, changes: Vec::new() });
         }
         let found = match &wanted.subject {

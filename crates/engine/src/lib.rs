@@ -49,7 +49,7 @@ pub use consent::{
 };
 pub use grants::GrantView;
 pub use installations::NewInstallation;
-pub use issue::{Issued, TokenAsk};
+pub use issue::{Credential, Issued, TokenAsk};
 pub use own_issuer::IdentityToken;
 pub use revoke::Revoked;
 pub use setup::{FirstOwner, SetUp};
