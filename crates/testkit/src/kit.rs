@@ -1,0 +1,375 @@
+//! A broker in a test, with everything around it.
+
+mod node;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use carnet_engine::{FirstOwner, Location, Settings};
+use carnet_model::grant::Rotation;
+use carnet_model::{Clock as _, Env};
+use carnet_vault::{FileKey, Location as KeyPlace};
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use url::Url;
+
+use crate::browser::Browser;
+use crate::clock::Clock;
+use crate::engine::Engine;
+use crate::http::{Answer, Http};
+use crate::issuer::Issuer;
+use crate::listener::Listener;
+use crate::provider::{Behaviour, Provider};
+use crate::raw::Raw;
+pub use node::Node;
+
+/// How the world around the broker is to be.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What the provider does with a used refresh token, and what the connector says about it.
+    pub rotation: Rotation,
+    /// How long its access tokens live.
+    pub access_life: Duration,
+    /// The connector's default scopes for people.
+    pub scopes: Vec<&'static str>,
+    /// The client's secret at the provider.
+    pub client_secret: String,
+}
+
+impl Default for Plan {
+    /// A strict provider, tokens of an hour, everything but writing.
+    fn default() -> Self {
+        Self {
+            rotation: Rotation::Strict,
+            access_life: Duration::from_hours(1),
+            scopes: vec!["profile:read", "messages:read", "offline_access"],
+            client_secret: "provider-client-secret-0123456789".to_owned(),
+        }
+    }
+}
+
+/// A broker, its provider, its callers.
+pub struct Kit {
+    /// The clock of everybody in the test.
+    pub clock: Arc<Clock>,
+    /// The provider.
+    pub provider: Provider,
+    /// The platform on which workloads run.
+    pub issuer: Issuer,
+    /// The first node, at the address by which the deployment is known.
+    pub node: Node,
+    /// The team.
+    pub tenant: Tenant,
+    /// The connector's identifier; its UID is [`Kit::UID`].
+    pub connector: String,
+    /// How it was planned.
+    pub plan: Plan,
+    /// A client for whatever has no method here.
+    pub http: Http,
+    around: Around,
+}
+
+/// A team with its owner and a project.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// `team_…`
+    pub team: String,
+    /// The team's name.
+    pub slug: String,
+    /// `usr_…`
+    pub user: String,
+    /// The owner's access token.
+    pub token: String,
+    /// `prj_…`
+    pub project: String,
+}
+
+/// What a node is opened with.
+struct Around {
+    env: Env,
+    settings: Settings,
+    location: Location,
+    key: PathBuf,
+    // Held so that folder and database outlive the nodes.
+    folder: TempDir,
+    _engine: Engine,
+}
+
+impl Kit {
+    /// The connector's UID.
+    pub const UID: &str = "demo/hello";
+    /// The client at the provider.
+    pub const CLIENT: &str = "carnet-test";
+
+    /// Everything, with one node.
+    pub async fn start(engine: Engine, plan: Plan) -> Self {
+        Box::pin(Self::start_all(engine, plan)).await
+    }
+
+    async fn start_all(engine: Engine, plan: Plan) -> Self {
+        let clock = Arc::new(Clock::default());
+        let env = clock.env();
+        let socket = Listener::bind().await;
+        let url = format!("http://{}", socket.local_addr().unwrap());
+        let behaviour = Behaviour {
+            rotation: plan.rotation,
+            access_life: plan.access_life,
+            refresh_life: Duration::from_hours(30 * 24),
+            client: (Self::CLIENT.to_owned(), plan.client_secret.clone()),
+            redirect_uri: format!("{url}/callback"),
+        };
+        let provider = Provider::start(env.clone(), behaviour).await;
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("master.key");
+        FileKey::create(&env, &key, KeyPlace::Anywhere).unwrap();
+        let location = match &engine {
+            Engine::Sqlite => Location::Folder(folder.path().join("data")),
+            Engine::Postgres(database) => Location::Postgres(database.url().to_owned()),
+        };
+        let settings = Settings {
+            url: Url::parse(&url).unwrap(),
+            development: true,
+            spill: None,
+            managed: Default::default(),
+        };
+        let around = Around { env, settings, location, key, folder, _engine: engine };
+        let node = around.node(socket).await;
+        let http = Http::default();
+        let tenant = tenant(&node, "acme").await;
+        let mut kit = Self {
+            clock,
+            provider,
+            issuer: Issuer::start().await,
+            node,
+            tenant,
+            connector: String::new(),
+            plan,
+            http,
+            around,
+        };
+        kit.connector = kit.connect("hello", Value::Null).await;
+        kit.trust(&kit.tenant).await;
+        kit
+    }
+
+    /// Another connector to the provider in the first team, linked in the three environments. `changes` are made to its
+    /// `data`.
+    pub async fn connect(&self, name: &str, changes: Value) -> String {
+        let mut data = self.data();
+        if let Value::Object(changes) = changes {
+            data.extend(changes);
+        }
+        let body = json!({
+            "service": "demo", "name": name, "type": "oauth", "data": data,
+            "projectId": self.tenant.project,
+        });
+        let made = self.manage("POST", "/v1/connect/connectors", Some(&body)).await.ok();
+        made["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A connector of type `api-key` in the first team, linked in the three environments.
+    pub async fn keep_keys(&self, name: &str, data: &Value) -> String {
+        let body = json!({
+            "service": "keys", "name": name, "type": "api-key", "data": data, "projectId": self.tenant.project,
+        });
+        let made = self.manage("POST", "/v1/connect/connectors", Some(&body)).await.ok();
+        made["id"].as_str().unwrap().to_owned()
+    }
+
+    fn data(&self) -> Map<String, Value> {
+        let data = json!({
+            "serverUrl": self.provider.issuer(),
+            "clientId": Self::CLIENT,
+            "clientSecret": self.plan.client_secret,
+            "rotation": serde_json::to_value(self.plan.rotation).unwrap(),
+            "userAuthorization": {"enabled": true, "scopes": self.plan.scopes},
+            "clientCredentials": {"enabled": true, "scopes": ["profile:read", "messages:read"]},
+        });
+        data.as_object().unwrap().clone()
+    }
+
+    /// Makes the tenant's team trust the platform for its project, in the three environments.
+    pub async fn trust(&self, tenant: &Tenant) {
+        let rules: Vec<Value> = ["production", "preview", "development"]
+            .iter()
+            .map(|environment| {
+                let claims = json!({"workload_project": tenant.project, "environment": environment});
+                json!({"project": tenant.project, "environment": environment, "claims": claims,
+                    "subjects": ["app", "user", "jwt-bearer", "token"]})
+            })
+            .collect();
+        let mut config = self.issuer.trusted_for(&self.audience(tenant), &Value::Array(rules));
+        config["jwks"] = self.issuer.jwks();
+        let bearer = Some(tenant.token.as_str());
+        self.node.call("POST", "/v1/trusted-issuers", bearer, Some(&config)).await.ok();
+    }
+
+    /// What workloads of the tenant name as audience.
+    pub fn audience(&self, tenant: &Tenant) -> String {
+        format!("{}/{}", self.url(), tenant.slug)
+    }
+
+    /// Another team with its owner, a project and trust in the same platform.
+    pub async fn another_tenant(&self, name: &str) -> Tenant {
+        let other = tenant(&self.node, name).await;
+        self.trust(&other).await;
+        other
+    }
+
+    /// The address of the deployment.
+    pub fn url(&self) -> &str {
+        self.around.settings.base()
+    }
+
+    /// The identity of a workload of the first project.
+    pub fn workload(&self, environment: &str) -> String {
+        self.workload_of(&self.tenant, environment)
+    }
+
+    /// The identity of a workload.
+    pub fn workload_of(&self, tenant: &Tenant, environment: &str) -> String {
+        let claims =
+            self.issuer.claims(self.clock.now(), &self.audience(tenant), &tenant.project, environment);
+        self.issuer.sign(&claims)
+    }
+
+    /// A call by the first team's owner.
+    pub async fn manage(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        self.node.call(method, path, Some(&self.tenant.token), body).await
+    }
+
+    /// A token request at the first connector, by a workload in production.
+    pub async fn ask(&self, body: &Value) -> Answer {
+        self.node.token(&self.workload("production"), &self.connector, body).await
+    }
+
+    /// The same as a request of its own, which goes on, or can be cut off, while the test does something else.
+    pub fn asking(&self, body: &Value) -> JoinHandle<Answer> {
+        let path = format!("{}/v1/connect/token/{}", self.url(), self.connector);
+        let (http, bearer, body) = (Http::default(), self.workload("production"), body.clone());
+        let work = async move { http.json("POST", &path, Some(&bearer), Some(&body)).await };
+        self.node.broker().spawn(work)
+    }
+
+    /// A token of this user, by a workload in production.
+    pub async fn user_token(&self, user: &str) -> Answer {
+        self.ask(&json!({"subject": user_subject(user)})).await
+    }
+
+    /// Starts a consent of this user, by a workload in production; `more` are further members of the request.
+    pub async fn authorize(&self, user: &str, more: Value) -> Value {
+        let mut body = json!({"subject": user_subject(user)});
+        if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+            body.extend(more);
+        }
+        let path = format!("/v1/connect/authorize/{}", self.connector);
+        let bearer = self.workload("production");
+        self.node.call("POST", &path, Some(&bearer), Some(&body)).await.ok()
+    }
+
+    /// The whole consent of this user, as Ada at the provider.
+    pub async fn consent(&self, user: &str) {
+        let started = self.authorize(user, Value::Null).await;
+        let url = started["url"].as_str().unwrap();
+        let done = Browser::default().consent(url, "ada").await;
+        assert_eq!(done.status, 200, "{}", done.text());
+        assert!(done.text().contains("is connected to"), "{}", done.text());
+    }
+
+    /// The grants of the first connector, as its owner sees them.
+    pub async fn grants(&self) -> Vec<Value> {
+        let path = format!("/v1/connect/connectors/{}/grants", self.connector);
+        self.manage("GET", &path, None).await.ok()["grants"].as_array().unwrap().clone()
+    }
+
+    /// The team's audit events, oldest first.
+    pub async fn events(&self) -> Vec<Value> {
+        let mut all = Vec::new();
+        let mut after = 0;
+        loop {
+            let page = self.manage("GET", &format!("/v1/audit?after={after}&limit=1000"), None).await.ok();
+            all.extend(page["events"].as_array().unwrap().clone());
+            match page["next"].as_i64() {
+                Some(next) => after = next,
+                None => return all,
+            }
+        }
+    }
+
+    /// The events of this action.
+    pub async fn events_of(&self, action: &str) -> Vec<Value> {
+        self.events().await.into_iter().filter(|event| event["action"] == action).collect()
+    }
+
+    /// Another node on the same store; it needs PostgreSQL.
+    pub async fn second_node(&self) -> Node {
+        self.around.node(Listener::bind().await).await
+    }
+
+    /// Ends the first node, does `meanwhile`, and opens a node at the same address again.
+    pub async fn restart(&mut self, meanwhile: impl AsyncFnOnce(&Self)) {
+        let address = self.node.stop().await;
+        meanwhile(self).await;
+        let socket = eventually("the port is free", async || TcpListener::bind(address).await.ok()).await;
+        self.node = self.around.node(socket).await;
+    }
+
+    /// The store from behind.
+    pub async fn raw(&self) -> Raw {
+        match &self.around.location {
+            Location::Postgres(url) => Raw::postgres(url).await,
+            _ => Raw::Sqlite(self.around.folder.path().join("data")),
+        }
+    }
+
+    /// Whether several nodes can share the store.
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.around.location, Location::Postgres(_))
+    }
+}
+
+impl Around {
+    async fn node(&self, socket: TcpListener) -> Node {
+        let key = FileKey::open(&self.key, KeyPlace::Anywhere).unwrap();
+        let opened = Node::open(self.settings.clone(), &self.location, key, self.env.clone(), socket);
+        Box::pin(opened).await.unwrap()
+    }
+}
+
+/// A team, its owner and a project.
+async fn tenant(node: &Node, name: &str) -> Tenant {
+    let owner = FirstOwner {
+        team: name.to_owned(),
+        name: format!("Owner of {name}"),
+        email: format!("owner@{name}.example"),
+    };
+    let made = node.broker().first_team(&owner, Vec::new(), Duration::from_hours(24 * 365)).await.unwrap();
+    let token = made.token.expose().to_owned();
+    let body = json!({"name": format!("{name}-app")});
+    let project = node.call("POST", "/v9/projects", Some(&token), Some(&body)).await.ok();
+    Tenant {
+        team: made.team.id.to_string(),
+        slug: made.team.slug.to_string(),
+        user: made.user.id.to_string(),
+        token,
+        project: project["id"].as_str().unwrap().to_owned(),
+    }
+}
+
+fn user_subject(user: &str) -> Value {
+    json!({"type": "user", "id": user})
+}
+
+/// Waits until there is something, for 20 seconds at most.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..800 {
+        if let Some(found) = look().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("not within 20 seconds: {what}");
+}

@@ -1,0 +1,171 @@
+//! How the application learns what became of its request: by asking, by a code to compare, by a webhook.
+
+use std::time::Duration;
+
+use carnet_identity::{Algorithm, Expectation, KeySet, Presented};
+use carnet_model::Clock as _;
+use carnet_testkit::{Browser, Engine, Kit, Plan, Received, Receiver, on_both_engines};
+use serde_json::{Value, json};
+
+on_both_engines!(the_maker_of_a_request_can_ask_what_became_of_it);
+
+async fn the_maker_of_a_request_can_ask_what_became_of_it(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let started = kit.authorize("alice", Value::Null).await;
+    let verifier = started["verifier"].as_str().unwrap();
+    let path = format!("/v1/connect/result/{verifier}");
+    let result = async || kit.manage("GET", &path, None).await.ok();
+    assert_eq!(result().await, json!({"status": "pending"}));
+    let mut browser = Browser::default();
+    let provider = browser.leave(started["url"].as_str().unwrap()).await;
+    let callback = browser.at_provider(&provider, "allow", "ada").await;
+    assert_eq!(result().await, json!({"status": "pending"}));
+    browser.get(&callback).await;
+    assert_eq!(result().await, json!({"status": "success", "data": {"clientId": kit.connector}}));
+    // The workload that asked may ask too.
+    let bearer = kit.workload("production");
+    assert_eq!(kit.node.call("GET", &path, Some(&bearer), None).await.ok()["status"], "success");
+
+    let denied = kit.authorize("bob", Value::Null).await;
+    Browser::default().decide(denied["url"].as_str().unwrap(), "deny").await;
+    let path = format!("/v1/connect/result/{}", denied["verifier"].as_str().unwrap());
+    assert_eq!(kit.manage("GET", &path, None).await.ok(), json!({"status": "canceled"}));
+
+    let other = kit.another_tenant("other").await;
+    let elsewhere = kit.node.call("GET", &path, Some(&other.token), None).await;
+    let unknown = kit.manage("GET", &format!("/v1/connect/result/{}x", &verifier[1..]), None).await;
+    assert_eq!(elsewhere.refusal(), (404, "not_found".to_owned()));
+    assert_eq!(elsewhere.json(), unknown.json(), "another team's looks like none at all");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_device_code_stands_on_the_page_and_in_the_answer() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    let started = kit.authorize("alice", json!({"deviceCode": true})).await;
+    let code = started["deviceCode"].as_str().unwrap();
+    assert!(code.len() == 9 && code.as_bytes()[4] == b'-', "{code}");
+    let page = Browser::default().get(started["url"].as_str().unwrap()).await.text();
+    assert!(page.contains(code));
+    let without = kit.authorize("alice", Value::Null).await;
+    let page = Browser::default().get(without["url"].as_str().unwrap()).await.text();
+    assert!(!page.contains("Compare this code"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_page_says_who_asks_where_for_what_and_who_is_asked() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    let body = json!({"subject": {"type": "user", "id": "<b>al&ice</b>"}, "scopes": ["profile:read", "messages:read"]});
+    let bearer = kit.workload("preview");
+    let path = format!("/v1/connect/authorize/{}", kit.connector);
+    let started = kit.node.call("POST", &path, Some(&bearer), Some(&body)).await.ok();
+    let answer = Browser::default().get(started["url"].as_str().unwrap()).await;
+    let page = answer.text();
+    for word in
+        ["acme-app", "acme", "preview", "profile:read", "messages:read", started["request"].as_str().unwrap()]
+    {
+        assert!(page.to_lowercase().contains(&word.to_lowercase()), "{word}: {page}");
+    }
+    assert!(!page.contains("<b>al"), "{page}");
+    assert!(!page.contains("offline_access"));
+    assert!(answer.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_completion_webhook_arrives_signed_whatever_the_end() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    let receiver = Receiver::start().await;
+    let begin = async |path: &str| {
+        let started = kit.authorize("alice", json!({"webhook": receiver.url(path)})).await;
+        (started["url"].as_str().unwrap().to_owned(), started["request"].clone())
+    };
+    let (page, request) = begin("/done?x=1").await;
+    Browser::default().consent(&page, "ada").await;
+    let told = receiver.at("/done?x=1").await;
+    let connector = json!({"id": kit.connector, "uid": Kit::UID});
+    assert_eq!(told.body, json!({"request": request, "status": "success", "connector": connector}));
+    let bearer = verified(&kit, &receiver.url("/done?x=1"), &told).await;
+    // It says where a webhook came from; it opens nothing here.
+    let refused = kit.node.token(&bearer, &kit.connector, &json!({"subject": {"type": "app"}})).await;
+    assert_eq!(refused.refusal(), (401, "unauthorized".to_owned()));
+
+    let (page, request) = begin("/denied").await;
+    Browser::default().decide(&page, "deny").await;
+    let told = receiver.at("/denied").await;
+    assert_eq!(told.body, json!({"request": request, "status": "canceled", "connector": connector}));
+    verified(&kit, &receiver.url("/denied"), &told).await;
+
+    let (page, _) = begin("/failed").await;
+    let mut browser = Browser::default();
+    let provider = browser.leave(&page).await;
+    let callback = browser.at_provider(&provider, "allow", "ada").await;
+    browser.get(&super::with(&callback, "iss", Some("https://evil.example"))).await;
+    let told = receiver.at("/failed").await;
+    assert_eq!(
+        (&told.body["status"], &told.body["error"]["code"]),
+        (&json!("error"), &json!("authorization_failed"))
+    );
+    verified(&kit, &receiver.url("/failed"), &told).await;
+}
+
+/// As the receiver would: with the keys that the deployment publishes. What comes back is the token.
+async fn verified(kit: &Kit, audience: &str, told: &Received) -> String {
+    let bearer = told.headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap().to_owned();
+    let jwks = kit.node.call("GET", "/.well-known/jwks", None, None).await;
+    let keys = KeySet::parse(&jwks.body).unwrap();
+    let issuer = kit.audience(&kit.tenant);
+    let expect = Expectation {
+        issuer: &issuer,
+        audiences: &[audience.to_owned()],
+        algorithms: &[Algorithm::Rs256],
+        types: &["JWT".to_owned()],
+        max_life: Duration::from_mins(5),
+        max_age: None,
+        skew: Duration::ZERO,
+    };
+    let claims = Presented::parse(&bearer).unwrap().verify(&keys, &expect, kit.clock.now()).unwrap();
+    assert_eq!(claims.subject(), "owner:acme:project:acme-app:environment:production");
+    bearer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_request_may_name_is_checked_before_anything_is_made() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    let path = format!("/v1/connect/authorize/{}", kit.connector);
+    let workload = kit.workload("production");
+    let ask = async |bearer: &str, more: Value| {
+        let mut body = json!({"subject": {"type": "user", "id": "alice"}});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        kit.node.call("POST", &path, Some(bearer), Some(&body)).await
+    };
+    for more in [
+        json!({"returnUrl": "http://evil.example/cb"}),
+        json!({"returnUrl": "javascript:alert(1)"}),
+        json!({"returnUrl": "https://user:pw@app.example/"}),
+        json!({"returnUrl": "/relative"}),
+        json!({"webhook": "http://10.0.0.1/hook"}),
+        json!({"webhook": "http://169.254.169.254/latest"}),
+        json!({"webhook": "ftp://app.example/"}),
+        json!({"expiresInMs": 0}),
+        json!({"expiresInMs": 3_600_001}),
+        json!({"expiresInMs": -1}),
+        json!({"prompt": ""}),
+        json!({"prompt": "a\nb"}),
+        json!({"surprise": true}),
+        json!({"scopes": ["*", "profile:read"]}),
+        json!({"additionalParams": {"": "x"}}),
+    ] {
+        assert_eq!(
+            ask(&workload, more.clone()).await.refusal(),
+            (400, "invalid_request".to_owned()),
+            "{more}"
+        );
+    }
+    // A webhook is signed for a project, and a person's access token has none.
+    let own =
+        json!({"subject": {"type": "user", "id": kit.tenant.user}, "webhook": "https://app.example/hook"});
+    assert_eq!(ask(&kit.tenant.token, own).await.refusal(), (400, "invalid_request".to_owned()));
+    let app = ask(&workload, json!({"subject": {"type": "app"}})).await;
+    assert_eq!(app.refusal(), (422, "unresolved_token".to_owned()));
+    assert!(kit.events_of("authorization.start").await.is_empty());
+}

@@ -1,0 +1,18 @@
+//! What the engine and the API promise, tried from outside: over HTTP, through the pages, against a real provider.
+
+mod access;
+mod consent;
+mod refresh;
+mod scopes;
+
+use serde_json::{Value, json};
+
+/// A request for a user's token.
+fn of(user: &str) -> Value {
+    json!({"subject": {"type": "user", "id": user}})
+}
+
+/// A request for a token that must be made anew: no token lives as much longer as this wants.
+fn anew(user: &str) -> Value {
+    json!({"subject": {"type": "user", "id": user}, "validityBufferMs": 86_400_000})
+}

@@ -1,0 +1,95 @@
+//! Answers that come too late for their grant: new tokens are never dropped unread.
+
+use std::time::Duration;
+
+use carnet_testkit::{Engine, Fault, Gate, Kit, Plan, on_both_engines};
+use serde_json::json;
+
+use crate::of;
+
+on_both_engines!(
+    tokens_that_come_after_the_lease_was_lost_are_adopted,
+    tokens_that_come_after_the_grant_was_declared_dead_revive_it,
+    tokens_that_come_after_a_new_consent_do_not_replace_it,
+    tokens_that_come_after_a_revocation_are_of_no_use,
+);
+
+async fn tokens_that_come_after_the_lease_was_lost_are_adopted(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    kit.consent("alice").await;
+    kit.clock.pass(Duration::from_hours(2));
+    let gate = Gate::closed();
+    kit.provider.next([Fault::none().behind(&gate)]);
+    let asking = kit.asking(&of("alice"));
+    kit.provider.until_requests("refresh_token", 1).await;
+    // Another node took the grant over, and has done nothing with it yet.
+    assert_eq!(kit.raw().await.run("update grants set fence = fence + 1").await, 1);
+    gate.open();
+    let token = asking.await.unwrap().token();
+    assert!(kit.provider.me(&token).await.is_some());
+    assert_eq!(kit.provider.requests("refresh_token"), 1);
+    assert_eq!(kit.events_of("grant.orphan.adopt").await.len(), 1);
+    nothing_is_left_open(&kit).await;
+    // The refresh token that came late is the one in use.
+    kit.clock.pass(Duration::from_hours(2));
+    assert!(kit.provider.me(&kit.user_token("alice").await.token()).await.is_some());
+}
+
+async fn tokens_that_come_after_the_grant_was_declared_dead_revive_it(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    kit.consent("alice").await;
+    kit.clock.pass(Duration::from_hours(2));
+    let gate = Gate::closed();
+    kit.provider.next([Fault::none().behind(&gate)]);
+    let asking = kit.asking(&of("alice"));
+    kit.provider.until_requests("refresh_token", 1).await;
+    // Another node presented the same token meanwhile and was told that it is dead.
+    let dead = "update grants set fence = fence + 1, state = 'needs_consent', cause = 'revoked_at_provider'";
+    assert_eq!(kit.raw().await.run(dead).await, 1);
+    gate.open();
+    let token = asking.await.unwrap().token();
+    assert!(kit.provider.me(&token).await.is_some());
+    assert_eq!(kit.grants().await[0]["state"], "active");
+    nothing_is_left_open(&kit).await;
+}
+
+async fn tokens_that_come_after_a_new_consent_do_not_replace_it(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    kit.consent("alice").await;
+    kit.clock.pass(Duration::from_hours(2));
+    let gate = Gate::closed();
+    kit.provider.next([Fault::none().behind(&gate)]);
+    let asking = kit.asking(&of("alice"));
+    kit.provider.until_requests("refresh_token", 1).await;
+    kit.consent("alice").await;
+    let consented = kit.user_token("alice").await.token();
+    gate.open();
+    assert_eq!(asking.await.unwrap().token(), consented);
+    assert_eq!(kit.user_token("alice").await.token(), consented);
+    assert!(kit.events_of("grant.orphan.adopt").await.is_empty());
+    nothing_is_left_open(&kit).await;
+}
+
+async fn tokens_that_come_after_a_revocation_are_of_no_use(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    kit.consent("alice").await;
+    kit.clock.pass(Duration::from_hours(2));
+    let gate = Gate::closed();
+    kit.provider.next([Fault::none().behind(&gate)]);
+    let asking = kit.asking(&of("alice"));
+    kit.provider.until_requests("refresh_token", 1).await;
+    let path = format!("/v1/connect/connectors/{}/tokens", kit.connector);
+    assert_eq!(kit.manage("DELETE", &path, Some(&json!({}))).await.ok()["deleted"], 1);
+    gate.open();
+    assert_eq!(asking.await.unwrap().refusal(), (422, "user_authorization_required".to_owned()));
+    assert_eq!(kit.user_token("alice").await.refusal(), (422, "user_authorization_required".to_owned()));
+    nothing_is_left_open(&kit).await;
+    let late = kit.provider.secrets().into_iter().rfind(|(name, _)| *name == "access_token").unwrap().1;
+    assert!(kit.provider.me(&late).await.is_none(), "the provider was told");
+}
+
+async fn nothing_is_left_open(kit: &Kit) {
+    let raw = kit.raw().await;
+    assert_eq!(raw.number("select count(*) from refresh_orphans").await, 0);
+    assert_eq!(raw.number("select count(*) from refresh_operations").await, 0);
+}

@@ -1,0 +1,224 @@
+//! Scopes, targets, installations: exactly what was asked for, or the reason why not.
+
+use carnet_testkit::{Browser, Engine, Fault, Kit, Plan, on_both_engines};
+use serde_json::{Value, json};
+
+use crate::of;
+
+on_both_engines!(a_narrowed_token_can_do_what_was_asked_and_no_more);
+
+fn with_scopes(scopes: &[&str]) -> Value {
+    json!({"subject": {"type": "user", "id": "alice"}, "scopes": scopes})
+}
+
+fn app(scopes: &[&str]) -> Value {
+    json!({"subject": {"type": "app"}, "scopes": scopes})
+}
+
+async fn a_narrowed_token_can_do_what_was_asked_and_no_more(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    kit.consent("alice").await;
+    let whole = kit.user_token("alice").await.token();
+    assert_eq!(kit.provider.me(&whole).await.unwrap()["scope"], "messages:read offline_access profile:read");
+    assert_eq!(kit.provider.api("messages", &whole).await, 200);
+
+    let narrow = kit.ask(&with_scopes(&["profile:read"])).await.token();
+    assert_eq!(kit.provider.me(&narrow).await.unwrap()["scope"], "profile:read");
+    assert_eq!(kit.provider.api("messages", &narrow).await, 403, "the provider itself says so");
+    let board = kit.ask(&with_scopes(&["messages:read"])).await.token();
+    assert_eq!(
+        (kit.provider.api("messages", &board).await, kit.provider.api("me", &board).await),
+        (200, 403)
+    );
+
+    let asked = kit.provider.requests("refresh_token");
+    assert_eq!(asked, 2);
+    assert_eq!(
+        kit.ask(&with_scopes(&["profile:read"])).await.token(),
+        narrow,
+        "the same request, the same token"
+    );
+    assert_eq!(kit.user_token("alice").await.token(), whole, "the grant keeps its own");
+    for all in
+        [&["*"][..], &["messages:read", "profile:read"], &["profile:read", "messages:read", "profile:read"]]
+    {
+        assert_eq!(kit.ask(&with_scopes(all)).await.token(), whole, "{all:?}");
+    }
+    assert_eq!(kit.provider.requests("refresh_token"), asked);
+    assert_eq!(kit.grants().await[0]["scopes"], json!(["messages:read", "offline_access", "profile:read"]));
+
+    let wider = kit.ask(&with_scopes(&["messages:read", "messages:write"])).await;
+    assert_eq!(wider.refusal(), (422, "user_authorization_required".to_owned()));
+    assert_eq!(wider.json()["error"]["missing"], json!(["messages:write"]));
+    assert_eq!(wider.json()["error"]["reason"], "insufficient_scope");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_cannot_be_narrowed_is_refused_instead_of_handed_out_whole() {
+    let plan = Plan { scopes: vec!["profile:read", "messages:read"], ..Plan::default() };
+    let kit = Kit::start(Engine::Sqlite, plan).await;
+    kit.consent("alice").await;
+    kit.user_token("alice").await.token();
+    let refused = kit.ask(&with_scopes(&["profile:read"])).await;
+    assert_eq!(refused.refusal(), (422, "invalid_scope".to_owned()));
+    assert_eq!(refused.json()["error"]["granted"], "messages:read profile:read");
+    assert_eq!(kit.provider.requests("refresh_token"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_provider_that_gives_more_or_less_than_asked_is_not_believed() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    kit.consent("alice").await;
+    let scope = |text: &'static str| {
+        Fault::rewritten(move |answer| {
+            answer.insert("scope".to_owned(), text.into());
+        })
+    };
+    let before = kit.provider.secrets().len();
+    for (body, given, member, named) in [
+        (app(&["profile:read"]), "profile:read messages:write", "excess", "messages:write"),
+        (app(&["profile:read", "messages:read"]), "profile:read", "missing", "messages:read"),
+        (with_scopes(&["profile:read"]), "profile:read messages:read", "excess", "messages:read"),
+        (with_scopes(&["messages:read"]), "profile:read", "missing", "messages:read"),
+    ] {
+        kit.provider.next([scope(given)]);
+        let answer = kit.ask(&body).await;
+        assert_eq!(answer.refusal(), (422, "invalid_scope".to_owned()), "{body} {given}");
+        assert_eq!(answer.json()["error"][member], json!([named]), "{body} {given}");
+        for (name, secret) in &kit.provider.secrets()[before..] {
+            assert!(!answer.text().contains(secret), "{name}");
+        }
+        // The rotation that came with it is not lost: the same request works when the provider behaves.
+        let token = kit.ask(&body).await.token();
+        assert!(kit.provider.api("me", &token).await != 401, "{body}");
+    }
+    assert!(kit.events_of("grant.needs-consent").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_the_scopes_of_a_request_mean() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    let sent = || kit.provider.last("client_credentials", "scope");
+    let first = kit.ask(&json!({"subject": {"type": "app"}})).await.token();
+    assert_eq!(sent(), ["messages:read profile:read"], "left out: the defaults");
+    assert_eq!(kit.ask(&app(&["*"])).await.token(), first, "and `*` is the same");
+    assert_eq!(kit.provider.requests("client_credentials"), 1);
+    let unscoped = kit.ask(&app(&[])).await.token();
+    assert_eq!(sent(), [""; 0], "none: no scope parameter");
+    assert_ne!(unscoped, first);
+    let one = kit.ask(&app(&["messages:write"])).await.token();
+    assert_eq!(sent(), ["messages:write"]);
+    assert_eq!(kit.provider.api("messages", &one).await, 403);
+    for scopes in [
+        json!(["*", "profile:read"]),
+        json!([""]),
+        json!(["a b"]),
+        json!(["a,b"]),
+        json!("profile:read"),
+        json!([1]),
+    ] {
+        let answer = kit.ask(&json!({"subject": {"type": "app"}, "scopes": scopes})).await;
+        assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{scopes}");
+    }
+    let unknown = kit.ask(&app(&["nonsense"])).await;
+    assert_eq!(unknown.refusal(), (422, "invalid_scope".to_owned()));
+    assert_eq!(unknown.json()["error"]["vendor"]["error"], "invalid_scope");
+}
+
+/// A server may ignore `resource` (RFC 8707 §2), and nobody can tell from its answer. What can be promised: it is told,
+/// and a token that was asked for one resource is never handed out for another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_token_for_one_resource_is_not_handed_out_for_another() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    kit.consent("alice").await;
+    let whole = kit.user_token("alice").await.token();
+    let asking = |user: bool, resource: &str| {
+        let subject = if user { json!({"type": "user", "id": "alice"}) } else { json!({"type": "app"}) };
+        json!({"subject": subject, "resources": [resource]})
+    };
+    let mut seen = vec![whole];
+    for (user, grant_type) in [(false, "client_credentials"), (true, "refresh_token")] {
+        for resource in ["https://one.example/mcp", "https://two.example/mcp"] {
+            let token = kit.ask(&asking(user, resource)).await.token();
+            assert_eq!(kit.provider.last(grant_type, "resource"), [resource]);
+            assert_eq!(kit.ask(&asking(user, resource)).await.token(), token);
+            assert!(!seen.contains(&token), "{resource}");
+            seen.push(token);
+        }
+    }
+    for bad in [json!([""]), json!(["a b"]), json!(["x".repeat(2049)]), json!(vec!["https://a.example"; 21])]
+    {
+        let answer = kit.ask(&json!({"subject": {"type": "app"}, "resources": bad})).await;
+        assert!(matches!(answer.status, 400 | 422), "{bad}: {}", answer.text());
+    }
+    let details =
+        json!({"subject": {"type": "app"}, "authorizationDetails": [{"type": "payment", "amount": 1}]});
+    assert_eq!(kit.ask(&details).await.refusal(), (422, "invalid_target".to_owned()));
+    let no_type = json!({"subject": {"type": "app"}, "authorizationDetails": [{"amount": 1}]});
+    assert_eq!(kit.ask(&no_type).await.refusal(), (422, "invalid_target".to_owned()));
+    let no_object = json!({"subject": {"type": "app"}, "authorizationDetails": ["payment"]});
+    assert_eq!(kit.ask(&no_object).await.refusal(), (400, "invalid_request".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_validity_that_is_asked_for_is_had_or_the_best_there_is() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    let ask =
+        async |buffer: Value| kit.ask(&json!({"subject": {"type": "app"}, "validityBufferMs": buffer})).await;
+    let first = ask(json!(0)).await.ok();
+    kit.clock.pass(std::time::Duration::from_mins(50));
+    assert_eq!(ask(json!(300_000)).await.ok(), first, "ten minutes are left");
+    let second = ask(json!(900_000)).await.ok();
+    assert_ne!(second["token"], first["token"]);
+    assert!(second["expiresAt"].as_i64() > first["expiresAt"].as_i64());
+    assert_eq!(ask(json!(86_400_000)).await.status, 200, "more than the provider ever gives");
+    for bad in [json!(-1), json!("1000"), json!(1e300), json!(true)] {
+        assert_eq!(ask(bad.clone()).await.refusal(), (400, "invalid_request".to_owned()), "{bad}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn installations_keep_what_was_granted_apart() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    let app_at = |name: &str| json!({"subject": {"type": "app"}, "installationId": name});
+    assert_eq!(kit.ask(&app_at("*")).await.refusal(), (400, "invalid_request".to_owned()));
+    assert_eq!(kit.ask(&app_at("T1")).await.refusal(), (422, "client_installation_required".to_owned()));
+    let path = format!("/v1/connect/connectors/{}/installations", kit.connector);
+    let make = async |name: &str| {
+        let made = kit.manage("POST", &path, Some(&json!({"externalId": name, "default": false}))).await.ok();
+        made["id"].as_str().unwrap().to_owned()
+    };
+    let (one, two) = (make("T1").await, make("T2").await);
+    let twice = kit.manage("POST", &path, Some(&json!({"externalId": "T1"}))).await;
+    assert_eq!(twice.refusal(), (409, "conflict".to_owned()));
+    let user_at = |name: &str| json!({"subject": {"type": "user", "id": "alice"}, "installationId": name});
+    let started = kit.authorize("alice", json!({"installationId": "T1"})).await;
+    Browser::default().consent(started["url"].as_str().unwrap(), "ada").await;
+    let token = kit.ask(&user_at("T1")).await.ok();
+    assert_eq!(token["installationId"], one.as_str());
+    assert_eq!(kit.ask(&user_at(&one)).await.ok()["token"], token["token"], "by either name");
+    for body in [user_at(&two), of("alice")] {
+        assert_eq!(kit.ask(&body).await.refusal(), (422, "user_authorization_required".to_owned()), "{body}");
+    }
+    assert_ne!(kit.ask(&app_at(&one)).await.token(), kit.ask(&app_at(&two)).await.token());
+
+    assert_eq!(kit.manage("DELETE", &format!("{path}/{one}"), None).await.status, 204);
+    assert_eq!(kit.ask(&user_at("T1")).await.refusal(), (422, "client_installation_required".to_owned()));
+    kit.provider.until_requests("revoke", 1).await;
+    carnet_testkit::eventually("the provider has ended it", async || {
+        kit.provider.me(token["token"].as_str().unwrap()).await.is_none().then_some(())
+    })
+    .await;
+}
+
+/// Parallel requests for a token of the application are one request at the provider.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_callers_for_one_token_of_the_application_cost_one_request() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    kit.provider.next([Fault::none().delayed(std::time::Duration::from_millis(200))]);
+    let body = json!({"subject": {"type": "app"}});
+    let answers = futures_util::future::join_all((0..32).map(|_| kit.ask(&body))).await;
+    let tokens: Vec<String> = answers.iter().map(|answer| answer.token()).collect();
+    assert!(tokens.iter().all(|token| *token == tokens[0]));
+    assert_eq!(kit.provider.requests("client_credentials"), 1);
+}
