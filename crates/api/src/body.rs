@@ -1,9 +1,11 @@
 //! Reading a body: bounded in size and time, JSON by its content type, a plain sentence when it is not what was meant.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, Request};
 use bytes::Bytes;
+use carnet_engine::{Broker, Credential};
 use carnet_model::{Code, Fault};
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -14,12 +16,22 @@ use crate::problem::Problem;
 /// A JSON body. An empty one is `{}`: an official client posts without body and content type.
 pub(crate) struct Json<T>(pub(crate) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+impl<T, S> FromRequest<S> for Json<T>
+where
+    T: DeserializeOwned,
+    Broker: FromRef<S>,
+    S: Send + Sync,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let is_json = is_json(request.headers());
+        let credential = request.extensions().get::<Arc<Credential>>().cloned();
         let bytes = read(request, LIMIT).await?;
+        if let Some(Credential { bearer, hint }) = credential.as_deref() {
+            // Who takes time over the body does not keep a credential alive that was withdrawn meanwhile.
+            Broker::from_ref(state).recognise(Some(bearer.expose()), hint).await?;
+        }
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return parse(b"{}");
         }

@@ -18,7 +18,7 @@ use crate::request_id::RequestId;
 pub(crate) struct Call {
     pub(crate) caller: Arc<Caller>,
     /// What it was recognised by.
-    pub(crate) credential: Credential,
+    pub(crate) credential: Arc<Credential>,
     pub(crate) request: Id<kind::Request>,
 }
 
@@ -42,7 +42,10 @@ where
         let hint = TeamHint { id: team_id, slug };
         let bearer = bearer(parts)?;
         let caller = broker.recognise(bearer, &hint).await?;
-        let credential = Credential { bearer: bearer.unwrap_or_default().to_owned().into(), hint };
+        let bearer = bearer.unwrap_or_default().to_owned().into();
+        let credential = Arc::new(Credential { bearer, hint });
+        // For the body, which is read later.
+        parts.extensions.insert(credential.clone());
         let request = parts.extensions.get::<RequestId>().map_or_else(|| broker.request_id(), |id| id.0);
         Ok(Self { caller, credential, request })
     }

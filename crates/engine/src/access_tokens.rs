@@ -70,9 +70,15 @@ impl Broker {
             .on(row.id)
             .with("name", name)
             .with("expiresAt", row.expires_at.millis());
-        let write = Write::new().step(access_tokens::insert(&row, digest)).event(&inner.env, &event);
-        inner.db.write(write).await.map_err(faults::store)?;
-        Ok(CreatedToken { token, row })
+        let write = Write::new()
+            .step(access_tokens::still_good(member.token, now))
+            .step(access_tokens::insert(&row, digest))
+            .event(&inner.env, &event);
+        match inner.db.write(write).await {
+            Ok(_) => Ok(CreatedToken { token, row }),
+            Err(DbError::Unmet(0)) => Err(withdrawn()),
+            Err(error) => Err(faults::store(error)),
+        }
     }
 
     /// Withdraws one of the caller's own. It is refused from then on.
@@ -120,4 +126,9 @@ impl Broker {
         };
         (token, row)
     }
+}
+
+/// The token that the caller came with was withdrawn after the caller was recognised: nothing may outlive it.
+pub(crate) fn withdrawn() -> Fault {
+    Fault::new(Code::Unauthorized, "The access token has expired or was revoked.")
 }

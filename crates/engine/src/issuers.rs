@@ -5,9 +5,10 @@ use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::{Caller, Role};
 use carnet_model::{Code, Environment, Fault, Id, kind};
 use carnet_store::issuers::{self, IssuerRow};
-use carnet_store::{Write, projects};
+use carnet_store::{DbError, Write, access_tokens, projects};
 use serde_json::Value;
 
+use crate::access_tokens::withdrawn;
 use crate::broker::Broker;
 use crate::faults;
 
@@ -84,9 +85,16 @@ impl Broker {
             .on(row.id)
             .with("issuer", row.issuer.clone())
             .with("rules", issuer.rules.len());
-        let write = Write::new().step(issuers::insert(&row)).event(&self.inner.env, &event).revises();
-        self.inner.db.write(write).await.map_err(faults::store)?;
-        Ok(row)
+        let write = Write::new()
+            .step(access_tokens::still_good(member.token, now))
+            .step(issuers::insert(&row))
+            .event(&self.inner.env, &event)
+            .revises();
+        match self.inner.db.write(write).await {
+            Ok(_) => Ok(row),
+            Err(DbError::Unmet(0)) => Err(withdrawn()),
+            Err(error) => Err(faults::store(error)),
+        }
     }
 
     /// Trusts it no longer.

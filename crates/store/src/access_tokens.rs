@@ -106,6 +106,14 @@ pub fn insert(token: &AccessTokenRow, digest: [u8; 32]) -> Step {
     )
 }
 
+/// Goes through only while this token is good: for what outlives the token that it is asked with.
+pub fn still_good(id: Id<kind::AccessToken>, now: Time) -> Step {
+    Step::one(
+        "update access_tokens set name = name where id = $1 and revoked_at is null and expires_at > $2",
+        args![id, now],
+    )
+}
+
 /// Withdraws a token of this person.
 pub fn revoke(team: Id<kind::Team>, user: Id<kind::User>, id: Id<kind::AccessToken>, now: Time) -> Step {
     Step::one(

@@ -445,7 +445,11 @@ async fn the_smaller_nouns_read_back() {
         let bearer = access_tokens::by_digest(&db, [5; 32]).await.unwrap().unwrap();
         assert_eq!((bearer.token.id, bearer.role), (token.id, Some(Role::Owner)), "{name}");
         assert!(write(access_tokens::revoke(s.other.id, s.user.id, token.id, now)).await.is_err(), "{name}");
+        let before = Time::from_millis(now.millis() - 1);
+        assert!(write(access_tokens::still_good(token.id, now)).await.is_err(), "{name}: it has expired");
+        write(access_tokens::still_good(token.id, before)).await.unwrap();
         write(access_tokens::revoke(s.team.id, s.user.id, token.id, now)).await.unwrap();
+        assert!(write(access_tokens::still_good(token.id, before)).await.is_err(), "{name}: it was revoked");
         assert_eq!(
             access_tokens::by_digest(&db, [5; 32]).await.unwrap().unwrap().token.revoked_at,
             Some(now),
