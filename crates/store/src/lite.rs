@@ -1,8 +1,8 @@
 //! SQLite in the process: one thread that writes, a few connections that read.
 //!
-//! The writer takes whatever has queued up, runs each write in a savepoint of its own, commits them all with one flush
-//! (`synchronous=full`), and only then answers. So every caller waits for its own durable commit, and many share the
-//! price of one. A write that fails is undone alone.
+//! The writer takes whatever has queued up, runs each write so that it can be undone alone, commits them all with one
+//! flush (`synchronous=full`), and only then answers. So every caller waits for its own durable commit, and many share
+//! the price of one. As all wait for this one thread, it does nothing that a caller could do for it.
 //!
 //! If the disk refuses a flush, the process ends: what was acknowledged is on disk, what was not cannot be known, and
 //! asking the kernel a second time proves nothing (PostgreSQL ends itself for the same reason).
@@ -35,8 +35,11 @@ pub(crate) struct Lite {
 
 struct Job {
     write: Write,
-    reply: oneshot::Sender<Result<Written, DbError>>,
+    reply: oneshot::Sender<Reply>,
 }
+
+/// The answer, and the write: its memory is freed by whoever made it, not by the one thread that everybody waits for.
+type Reply = (Result<Written, DbError>, Write);
 
 /// A connection and the SQLite texts of the statements it has seen.
 struct Reader {
@@ -105,7 +108,7 @@ impl Lite {
         let (reply, answer) = oneshot::channel();
         let jobs = lock(&self.jobs).clone().ok_or_else(stopped)?;
         jobs.send(Job { write, reply }).await.map_err(|_| stopped())?;
-        answer.await.map_err(|_| stopped())?
+        answer.await.map_err(|_| stopped())?.0
     }
 
     pub(crate) async fn close(&self) {
@@ -209,54 +212,91 @@ fn connect(name: &str) -> Result<Connection, DbError> {
 }
 
 /// The writer: until every sender is gone, takes what has queued up and commits it together.
-fn write_all(mut connection: Connection, mut queue: mpsc::Receiver<Job>, revision: &AtomicI64) {
+fn write_all(connection: Connection, mut queue: mpsc::Receiver<Job>, revision: &AtomicI64) {
     let mut texts = Texts::default();
     let mut jobs = Vec::with_capacity(BATCH);
     while queue.blocking_recv_many(&mut jobs, BATCH) > 0 {
-        commit(&mut connection, &mut texts, &mut jobs, revision);
+        commit(&connection, &mut texts, &mut jobs, revision);
     }
     // Leaves a folder without a WAL behind, so that a copy of the one file is whole.
     let _ = connection.execute_batch("pragma wal_checkpoint(truncate)");
 }
 
-fn commit(connection: &mut Connection, texts: &mut Texts, jobs: &mut Vec<Job>, revision: &AtomicI64) {
-    let begun = connection.execute_batch("begin immediate");
-    if let Err(error) = begun {
-        let why = failed(error).to_string();
-        jobs.drain(..).for_each(|job| drop(job.reply.send(Err(DbError::Unavailable(why.clone())))));
-        return;
-    }
-    let mut newest = 0;
-    let mut done = Vec::with_capacity(jobs.len());
-    for Job { write, reply } in jobs.drain(..) {
-        let result = run(connection, texts, write);
-        if let Ok(written) = &result {
-            newest = newest.max(written.revision);
+/// The head of the log as a transaction sees it: read once at its beginning, written once at its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Head {
+    next: i64,
+    revision: i64,
+}
+
+fn commit(connection: &Connection, texts: &mut Texts, jobs: &mut Vec<Job>, revision: &AtomicI64) {
+    let results = match together(connection, texts, jobs) {
+        Ok((results, head)) => {
+            // Before anybody is told, so that nobody who knows of the change can be served by the rules before it.
+            revision.fetch_max(head.revision, Ordering::AcqRel);
+            results
         }
-        done.push((reply, result));
-    }
-    if let Err(error) = connection.execute_batch("commit") {
-        end_if_flush_failed(&error);
-        let _ = connection.execute_batch("rollback");
-        let why = failed(error).to_string();
-        for (reply, _) in done {
-            let _ = reply.send(Err(DbError::Unavailable(why.clone())));
+        Err(error) => {
+            let _ = connection.execute_batch("rollback");
+            let why = match error {
+                DbError::Unavailable(why) => why,
+                other => other.to_string(),
+            };
+            jobs.iter().map(|_| Err(DbError::Unavailable(why.clone()))).collect()
         }
-        return;
-    }
-    // Before anybody is told, so that nobody who knows of the change can be served by the rules before it.
-    revision.fetch_max(newest, Ordering::AcqRel);
-    for (reply, result) in done {
-        let _ = reply.send(result);
+    };
+    for (Job { write, reply }, result) in jobs.drain(..).zip(results) {
+        let _ = reply.send((result, write));
     }
 }
 
-/// One write inside the open transaction. A write of more than one statement has a savepoint to go back to.
-fn run(connection: &Connection, texts: &mut Texts, write: Write) -> Result<Written, DbError> {
+/// All of them in one transaction. An error means that none is known to be on disk.
+fn together(
+    connection: &Connection,
+    texts: &mut Texts,
+    jobs: &mut [Job],
+) -> Result<(Vec<Result<Written, DbError>>, Head), DbError> {
+    connection.execute_batch("begin immediate").map_err(failed)?;
+    let before = connection
+        .prepare_cached(HEAD.lite)
+        .and_then(|mut head| head.query_row([], |row| Ok(Head { next: row.get(0)?, revision: row.get(1)? })))
+        .map_err(failed)?;
+    let mut head = before;
+    let mut results = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let result = run(connection, texts, &mut job.write, head);
+        // A full disk or a failed read can end the transaction and not the statement alone; nothing may follow it then.
+        if result.is_err() && connection.is_autocommit() {
+            return result.map(|_| (results, head));
+        }
+        results.push(result.map(|(written, after)| {
+            head = after;
+            written
+        }));
+    }
+    if head != before {
+        let mut moved = connection.prepare_cached(texts.of(MOVE_HEAD)).map_err(failed)?;
+        moved.execute([head.next, head.revision]).map_err(failed)?;
+    }
+    connection.execute_batch("commit").map_err(failed)?;
+    Ok((results, head))
+}
+
+/// One write inside the open transaction, and the head after it. A single event undoes itself if it fails; anything
+/// else has a savepoint to go back to.
+fn run(
+    connection: &Connection,
+    texts: &mut Texts,
+    write: &mut Write,
+    head: Head,
+) -> Result<(Written, Head), DbError> {
+    if write.steps.is_empty() && write.events.len() <= 1 {
+        return statements(connection, texts, write, head);
+    }
     let go =
         |text: &'static str| connection.prepare_cached(text).and_then(|mut s| s.execute([])).map_err(failed);
     go("savepoint write")?;
-    let result = statements(connection, texts, write);
+    let result = statements(connection, texts, write, head);
     if result.is_err() {
         go("rollback to write")?;
     }
@@ -264,33 +304,30 @@ fn run(connection: &Connection, texts: &mut Texts, write: Write) -> Result<Writt
     result
 }
 
-fn statements(connection: &Connection, texts: &mut Texts, write: Write) -> Result<Written, DbError> {
-    for (number, step) in write.steps.into_iter().enumerate() {
+fn statements(
+    connection: &Connection,
+    texts: &mut Texts,
+    write: &mut Write,
+    head: Head,
+) -> Result<(Written, Head), DbError> {
+    for (number, step) in write.steps.iter().enumerate() {
         let mut statement = connection.prepare_cached(texts.of(step.sql.lite)).map_err(failed)?;
-        let touched = statement.execute(rusqlite::params_from_iter(step.args)).map_err(failed)?;
+        let touched = statement.execute(rusqlite::params_from_iter(&step.args)).map_err(failed)?;
         if matches!(step.expect, Expect::Rows(want) if want != touched as u64) {
             return Err(DbError::Unmet(number));
         }
     }
-    let (first, before) = connection
-        .prepare_cached(HEAD.lite)
-        .and_then(|mut head| head.query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))))
-        .map_err(failed)?;
-    if write.only_at.is_some_and(|at| at != before) {
-        return Err(DbError::Stale(before));
+    if write.only_at.is_some_and(|at| at != head.revision) {
+        return Err(DbError::Stale(head.revision));
     }
-    let revision = before + i64::from(write.revises);
-    let mut next = first;
-    for event in write.events {
+    let mut after = Head { revision: head.revision + i64::from(write.revises), ..head };
+    for event in &mut write.events {
         let mut insert = connection.prepare_cached(texts.of(INSERT_EVENT)).map_err(failed)?;
-        insert.execute(rusqlite::params_from_iter(event.args(next))).map_err(failed)?;
-        next += 1;
+        insert.execute(rusqlite::params_from_iter(event.at(after.next))).map_err(failed)?;
+        after.next += 1;
     }
-    if next != first || revision != before {
-        let mut head = connection.prepare_cached(texts.of(MOVE_HEAD)).map_err(failed)?;
-        head.execute([next, revision]).map_err(failed)?;
-    }
-    Ok(Written { revision, first_seq: (next != first).then_some(first) })
+    let first_seq = (after.next != head.next).then_some(head.next);
+    Ok((Written { revision: after.revision, first_seq }, after))
 }
 
 pub(crate) fn failed(error: rusqlite::Error) -> DbError {
@@ -341,10 +378,50 @@ const BATCH: usize = 512;
 
 #[cfg(test)]
 mod tests {
-    use super::numbered;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicI64;
+
+    use carnet_model::Env;
+    use carnet_model::audit::{Action, AuditEvent};
+    use tokio::sync::oneshot;
+
+    use super::{Job, Texts, commit, connect, numbered};
+    use crate::db::DbError;
+    use crate::write::{Write, Written};
 
     #[test]
     fn parameters_are_numbered_outside_of_quotes_only() {
         assert_eq!(numbered("select $2, '$1', $1"), "select ?2, '$1', ?1");
+    }
+
+    #[test]
+    fn a_disk_that_fills_up_undoes_the_batch_and_leaves_no_gap() {
+        let env = Env::system();
+        let mut connection = connect("file:/a-disk-that-fills-up?vfs=memdb").unwrap();
+        crate::migrate::lite(&mut connection, env.now()).unwrap();
+        let pages: i64 = connection.query_row("pragma page_count", [], |row| row.get(0)).unwrap();
+        let limit = |pages| connection.query_row(&format!("pragma max_page_count = {pages}"), [], |_| Ok(()));
+        let revision = Arc::new(AtomicI64::new(0));
+        let mut texts = Texts::default();
+        let mut batch = |sizes: &[usize]| {
+            let mut answers = Vec::new();
+            let mut jobs = Vec::new();
+            for size in sizes {
+                let event = AuditEvent::of_system(env.now(), Action::TokenIssue).with("x", "x".repeat(*size));
+                let (reply, answer) = oneshot::channel();
+                jobs.push(Job { write: Write::new().event(&env, &event), reply });
+                answers.push(answer);
+            }
+            commit(&connection, &mut texts, &mut jobs, &revision);
+            answers.into_iter().map(|answer| answer.blocking_recv().unwrap().0).collect::<Vec<_>>()
+        };
+        limit(pages + 1).unwrap();
+        for answer in batch(&[1, 100_000, 1]) {
+            assert!(matches!(answer, Err(DbError::Unavailable(_))), "{answer:?}");
+        }
+        limit(100_000).unwrap();
+        let placed: Vec<_> = batch(&[1, 100_000]).into_iter().map(|answer| answer.unwrap()).collect();
+        let at = |seq| Written { revision: 1, first_seq: Some(seq) };
+        assert_eq!(placed, [at(1), at(2)]);
     }
 }

@@ -186,15 +186,16 @@ async fn record(
         }
         revision += i64::from(write.revises);
         let first_seq = (!write.events.is_empty()).then_some(next);
-        for event in write.events {
-            rows.push(event.args(next));
+        for mut event in write.events {
+            event.at(next);
+            rows.push(event);
             next += 1;
         }
         answers.push(Ok(Written { revision, first_seq }));
     }
     if !rows.is_empty() {
         let insert = transaction.prepare_cached(INSERT_EVENT).await.map_err(failed)?;
-        let parameters: Vec<_> = rows.iter().map(|row| borrowed(row)).collect();
+        let parameters: Vec<_> = rows.iter().map(|row| borrowed(row.args())).collect();
         // Sent one behind the other without waiting in between; the server answers them in order.
         try_join_all(parameters.iter().map(|row| transaction.execute(&insert, row))).await.map_err(failed)?;
     }

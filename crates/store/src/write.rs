@@ -1,8 +1,8 @@
 //! Changes: statements with what each must find, and the events that record them.
 
 use aws_lc_rs::digest;
+use carnet_model::Env;
 use carnet_model::audit::AuditEvent;
-use carnet_model::{Env, Id, Time, kind};
 
 use crate::row::{Sql, Value, json};
 
@@ -103,20 +103,10 @@ pub struct Written {
     pub first_seq: Option<i64>,
 }
 
-/// An event ready for its table. The payload can be erased later; what is committed to stays.
+/// An event ready for its table: the parameters of [`INSERT_EVENT`]. Made by the caller, so that the writer only gives
+/// it its place. The payload can be erased later; what is committed to stays.
 #[derive(Debug)]
-pub(crate) struct EventRow {
-    at: Time,
-    team: Option<Id<kind::Team>>,
-    actor: String,
-    action: &'static str,
-    target: Option<String>,
-    outcome: &'static str,
-    request: Option<Id<kind::Request>>,
-    commitment: [u8; 32],
-    salt: [u8; 32],
-    payload: String,
-}
+pub(crate) struct EventRow(Vec<Value>);
 
 impl EventRow {
     fn new(env: &Env, event: &AuditEvent) -> Self {
@@ -125,39 +115,38 @@ impl EventRow {
         let mut hash = digest::Context::new(&digest::SHA256);
         hash.update(&salt);
         hash.update(payload.as_bytes());
-        let mut commitment = [0; 32];
-        commitment.copy_from_slice(hash.finish().as_ref());
-        Self {
-            at: event.at,
-            team: event.team,
-            actor: json(&event.actor),
-            action: event.action.as_str(),
-            target: event.target.clone(),
-            outcome: event.outcome.as_str(),
-            request: event.request,
+        let commitment = hash.finish().as_ref().to_vec();
+        Self(crate::row::args![
+            UNPLACED,
+            event.at,
+            event.team,
+            json(&event.actor),
+            event.action.as_str(),
+            event.target.clone(),
+            event.outcome.as_str(),
+            event.request,
             commitment,
             salt,
             payload,
-        }
+        ])
     }
 
-    /// The parameters of [`INSERT_EVENT`] at this place in the log.
-    pub(crate) fn args(self, seq: i64) -> Vec<Value> {
-        crate::row::args![
-            seq,
-            self.at,
-            self.team,
-            self.actor,
-            self.action,
-            self.target,
-            self.outcome,
-            self.request,
-            self.commitment,
-            self.salt.to_vec(),
-            self.payload,
-        ]
+    /// The parameters at this place in the log.
+    pub(crate) fn at(&mut self, seq: i64) -> &[Value] {
+        if let Some(place) = self.0.first_mut() {
+            *place = Value::Int(seq);
+        }
+        &self.0
+    }
+
+    /// The parameters, at the place given last.
+    pub(crate) fn args(&self) -> &[Value] {
+        &self.0
     }
 }
+
+/// No event has this number; the log begins with 1.
+const UNPLACED: i64 = 0;
 
 pub(crate) const INSERT_EVENT: &str = "insert into audit_events \
     (seq, at, team, actor, action, target, outcome, request, commitment, salt, payload) \
