@@ -387,14 +387,13 @@ impl Broker {
         let event = AuditEvent::of(caller, now, Action::ConnectorUpdate, Some(request))
             .on(row.connector.id)
             .with("fields", fields);
-        let mut write = Write::new();
+        let mut write = Write::new().step(connectors::update(&row)).event(&inner.env, &event).revises();
         // What people granted at one server is not presented to another. A developer's own server may move, though:
-        // its port changes.
+        // its port changes. Looked at behind the update, which a grant that is being recorded waits for or makes wait.
         let moves = !strangers.is_empty() && !inner.settings.development;
         if moves {
             write = write.step(grants::none_left(row.connector.team, row.connector.id));
         }
-        write = write.step(connectors::update(&row)).event(&inner.env, &event).revises();
         if change.data.is_some() {
             // Made by another configuration.
             write =
@@ -402,7 +401,7 @@ impl Broker {
         }
         match inner.db.write(write).await {
             Ok(_) => Ok(view(row.connector)),
-            Err(DbError::Unmet(0)) if moves => Err(Fault::new(
+            Err(DbError::Unmet(1)) if moves => Err(Fault::new(
                 Code::Conflict,
                 format!(
                     "People granted access to {} at its present server, and that is not taken to another one.",
@@ -416,7 +415,7 @@ impl Broker {
     }
 
     /// The origins that would be sent secrets after a change and were not before.
-    fn new_recipients(&self, entry: &Entry, changed: &Connector) -> Vec<String> {
+    pub(crate) fn new_recipients(&self, entry: &Entry, changed: &Connector) -> Vec<String> {
         let before = entry.driver().recipients(&entry.row.connector);
         entry.driver().recipients(changed).difference(&before).cloned().collect()
     }

@@ -160,6 +160,14 @@ pub fn update(row: &ConnectorRow) -> Step {
     )
 }
 
+/// Goes through only while the connector is as it was read.
+pub fn still_at(team: Id<kind::Team>, id: Id<kind::Connector>, version: i64) -> Step {
+    Step::one(
+        "update connectors set version = version where team = $1 and id = $2 and version = $3",
+        args![team, id, version],
+    )
+}
+
 /// Says which installation is used when a request names none.
 pub fn set_default_installation(
     team: Id<kind::Team>,

@@ -6,10 +6,10 @@ use std::time::Duration;
 use carnet_model::audit::{Action, Outcome};
 use carnet_model::grant::{Grant, GrantState};
 use carnet_model::{ConnectorRef, Fault, Id, Scopes, SecretString, Slug, Time, kind};
-use carnet_providers::{Callback, DriverError, Granted, Kept, Vendor, catalog};
+use carnet_providers::{Callback, CallbackFault, DriverError, Granted, Kept, Vendor, catalog};
 use carnet_store::consents::{self, Consent, ConsentState};
 use carnet_store::grants::{self, GrantRow};
-use carnet_store::{DbError, Write, minted, people, projects};
+use carnet_store::{DbError, Write, connectors, minted, people, projects};
 use url::Url;
 
 use super::page::{event, place, remembered};
@@ -174,15 +174,13 @@ impl Broker {
         match entry.driver().finish(&at, back, kept).await {
             Ok(granted) => self.record_grant(consent, entry, granted, kept.scopes.clone()).await,
             // A mistyped key can be typed again.
-            Err(DriverError::Callback(carnet_providers::CallbackFault::InvalidKey)) => {
-                Err(ConsentEnd::Fault(
-                    Fault::new(
-                        carnet_model::Code::InvalidRequest,
-                        "A key has 1 to 16384 printable ASCII characters.",
-                    )
-                    .with("field", "key"),
-                ))
-            }
+            Err(DriverError::Callback(CallbackFault::InvalidKey)) => Err(ConsentEnd::Fault(
+                Fault::new(
+                    carnet_model::Code::InvalidRequest,
+                    "A key has 1 to 16384 printable ASCII characters.",
+                )
+                .with("field", "key"),
+            )),
             Err(DriverError::Denied) => self.finish(consent, Stored::Canceled, Outcome::Denied).await,
             Err(error) => {
                 let (code, message, vendor) = explain(&error, entry);
@@ -217,6 +215,7 @@ impl Broker {
         };
         let secret = GrantSecret { facts, held };
         let deadline = inner.env.now().plus(TRY_TO_RECORD);
+        let mut present = entry.clone();
         loop {
             let now = inner.env.now();
             let before = match grants::at(&inner.db, &place).await {
@@ -270,7 +269,9 @@ impl Broker {
             if let Some(scopes) = &scopes {
                 event = event.with("scopes", scopes.to_string());
             }
+            let version = present.row.connector.version;
             let write = Write::new()
+                .step(connectors::still_at(consent.team, consent.connector, version))
                 .step(grants::put(&row, due, replaces))
                 .step(minted::delete_of_grant(consent.team, id))
                 .step(consents::finish(consent.id, &result, now))
@@ -278,13 +279,45 @@ impl Broker {
                 .revises();
             match inner.db.write(write).await {
                 Ok(_) => return Ok(EndingKind::Connected),
+                // What this server gave is kept only by a connector that would not take it to another one.
+                Err(DbError::Unmet(0)) => match self.unmoved(consent, entry).await {
+                    Ok(Some(changed)) => present = changed,
+                    Ok(None) => return self.another_server(consent, entry, secret).await,
+                    Err(error) if error.is_unavailable() && now < deadline => {
+                        tokio::time::sleep(RETRY).await;
+                    }
+                    Err(error) => return Err(error.into()),
+                },
                 // A refresh or another consent was faster; with the row as it is now.
-                Err(DbError::Unmet(0) | DbError::Conflict) => {}
+                Err(DbError::Unmet(1) | DbError::Conflict) => {}
                 Err(DbError::Unmet(_)) => return Err(ConsentEnd::Used),
                 Err(error) if error.is_unavailable() && now < deadline => tokio::time::sleep(RETRY).await,
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// The connector as it is now, unless it is gone or sends secrets elsewhere than when the person was sent away.
+    async fn unmoved(&self, consent: &Consent, entry: &Arc<Entry>) -> Result<Option<Arc<Entry>>, DbError> {
+        self.inner.db.refresh_revision().await?;
+        let present = self.inner.entry(consent.team, &ConnectorRef::Id(consent.connector)).await?;
+        Ok(present.filter(|present| self.new_recipients(entry, &present.row.connector).is_empty()))
+    }
+
+    /// The connector was pointed at another server, or removed, while a code was being exchanged.
+    async fn another_server(
+        &self,
+        consent: &Consent,
+        entry: &Arc<Entry>,
+        secret: GrantSecret,
+    ) -> Result<EndingKind, ConsentEnd> {
+        self.tell_now(entry, &secret.held).await;
+        let stored = Stored::Error {
+            code: "authorization_failed".to_owned(),
+            message: sentence(&CallbackFault::ServerChanged.to_string()),
+            vendor: None,
+        };
+        self.finish(consent, stored, Outcome::Failed).await
     }
 
     /// The person signed in to another account than before. Taking it silently would turn one account's agent into
@@ -295,13 +328,7 @@ impl Broker {
         entry: &Arc<Entry>,
         secret: GrantSecret,
     ) -> Result<EndingKind, ConsentEnd> {
-        let connector = &entry.row.connector;
-        if let Ok(secrets) = self.inner.secrets(entry) {
-            let at = self.inner.at(entry, &secrets);
-            if let Err(error) = entry.driver().revoke(&at, &secret.held).await {
-                tracing::warn!(connector = %connector.id, %error, "an unwanted grant could not be given back");
-            }
-        }
+        self.tell_now(entry, &secret.held).await;
         let stored = Stored::Error {
             code: "account_changed".to_owned(),
             message: "You signed in to another account than the one connected before. Remove the existing connection \
@@ -422,7 +449,7 @@ fn explain(error: &DriverError, entry: &Entry) -> (String, String, Option<Vendor
     match error {
         DriverError::Callback(fault) => {
             let vendor = match fault {
-                carnet_providers::CallbackFault::CodeRefused { vendor } => Some(vendor.clone()),
+                CallbackFault::CodeRefused { vendor } => Some(vendor.clone()),
                 _ => None,
             };
             ("authorization_failed".to_owned(), sentence(&fault.to_string()), vendor)

@@ -33,6 +33,10 @@ impl Broker {
         if url.scheme() != "https" && !self.inner.settings.development {
             return Err(refused("webhook is an https address.".to_owned()));
         }
+        if url.origin() == self.inner.settings.url.origin() {
+            // The token in it has this address as audience; an address of ours would make it a credential here.
+            return Err(refused("webhook is an address of the application, not of this server.".to_owned()));
+        }
         match caller {
             Caller::Workload(_) => Ok(url),
             Caller::Member(_) => {
