@@ -97,12 +97,19 @@ impl<K: Kind> Id<K> {
 const LEN: usize = 22;
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
+/// Ten digits fit into 64 bits, where dividing is cheap.
+const TEN_DIGITS: u128 = 62_u128.pow(10);
+
 fn encode(bytes: [u8; 16]) -> [u8; LEN] {
     let mut rest = u128::from_be_bytes(bytes);
     let mut out = [b'0'; LEN];
-    for digit in out.iter_mut().rev() {
-        *digit = usize::try_from(rest % 62).ok().and_then(|i| DIGITS.get(i).copied()).unwrap_or(b'0');
-        rest /= 62;
+    for digits in out.rchunks_mut(10) {
+        let mut low = u64::try_from(rest % TEN_DIGITS).unwrap_or_default();
+        rest /= TEN_DIGITS;
+        for digit in digits.iter_mut().rev() {
+            *digit = usize::try_from(low % 62).ok().and_then(|i| DIGITS.get(i).copied()).unwrap_or(b'0');
+            low /= 62;
+        }
     }
     out
 }
