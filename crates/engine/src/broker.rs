@@ -43,7 +43,7 @@ pub(crate) struct Inner {
     pub(crate) memory_key: Key,
     pub(crate) egress: Egress,
     pub(crate) keys: KeyDirectory,
-    pub(crate) callers: Remembered<(Caller, Option<Id<kind::TrustedIssuer>>)>,
+    pub(crate) callers: Remembered<(Arc<Caller>, Option<Id<kind::TrustedIssuer>>)>,
     pub(crate) directory: Directory,
     pub(crate) tokens: TokenCache,
     pub(crate) mints: Mints,

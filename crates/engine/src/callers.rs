@@ -52,7 +52,7 @@ impl Broker {
         if let Some(known) =
             inner.callers.recall(context.as_bytes(), bearer, now, |(_, issuer)| self.freshness(*issuer))
         {
-            return Ok(Arc::new(known.0.clone()));
+            return Ok(known.0.clone());
         }
         // Taken before anything is read: a change in between makes the memory stale instead of wrong.
         let revision = inner.db.revision();
@@ -65,9 +65,10 @@ impl Broker {
         };
         self.same_team(&recognised.caller, hint).await?;
         let seen = Freshness { revision: revision.unsigned_abs(), ..self.freshness(recognised.issuer) };
-        let value = Arc::new((recognised.caller.clone(), recognised.issuer));
+        let caller = Arc::new(recognised.caller);
+        let value = Arc::new((caller.clone(), recognised.issuer));
         inner.callers.remember(context.as_bytes(), bearer, value, seen, recognised.expires_at, now);
-        Ok(Arc::new(recognised.caller))
+        Ok(caller)
     }
 
     fn freshness(&self, issuer: Option<Id<kind::TrustedIssuer>>) -> Freshness {
