@@ -11,7 +11,7 @@ use carnet_identity::{KeyDirectory, Remembered};
 use carnet_model::caller::Caller;
 use carnet_model::{Env, Id, kind};
 use carnet_store::Db;
-use carnet_vault::{Key, Keyring};
+use carnet_vault::Keyring;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -39,8 +39,6 @@ pub(crate) struct Inner {
     pub(crate) node: [u8; 16],
     pub(crate) db: Db,
     pub(crate) keyring: Keyring,
-    /// Seals what is only kept in memory; gone with the process.
-    pub(crate) memory_key: Key,
     pub(crate) egress: Egress,
     pub(crate) keys: KeyDirectory,
     pub(crate) callers: Remembered<(Arc<Caller>, Option<Id<kind::TrustedIssuer>>)>,

@@ -9,7 +9,7 @@ use carnet_model::{Env, Fault, Id, SecretString, kind};
 use carnet_store::keys::KeyRow;
 use carnet_store::{Db, DbError, Location, OpenError, Write, deployment, keys};
 use carnet_vault::{
-    Cost, CreateError, Key, KeyId, KeyRole, Keyring, PassphraseError, PassphraseKey, RootKey, UnlockError,
+    Cost, CreateError, KeyId, KeyRole, Keyring, PassphraseError, PassphraseKey, RootKey, UnlockError,
     WrappedKey,
 };
 use tokio_util::sync::CancellationToken;
@@ -53,6 +53,9 @@ pub enum StartError {
     /// A stored key row is damaged.
     #[error("a row of the table keys is damaged; restore a backup")]
     Damaged,
+    /// The cryptographic library gives no cipher.
+    #[error("the cryptographic library fails")]
+    Cipher,
     /// The rules for outgoing connections cannot work.
     #[error(transparent)]
     Egress(#[from] SetupError),
@@ -75,11 +78,10 @@ impl Broker {
         let (deployment, keyring) = unlock(&db, root, &env).await?;
         let inner = Inner {
             node: env.bytes(),
-            memory_key: Key::generate(&env),
             keys: KeyDirectory::new(egress.clone(), env.clone()),
             callers: Remembered::new(CALLERS),
             directory: Directory::new(),
-            tokens: TokenCache::new(),
+            tokens: TokenCache::new(&env).map_err(|_| StartError::Cipher)?,
             mints: Mints::default(),
             flights: Flights::default(),
             breakers: Breakers::new(),
