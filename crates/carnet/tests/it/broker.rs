@@ -22,6 +22,16 @@ pub(crate) fn free_port() -> u16 {
 impl Broker {
     /// Starts on the data in `home` and waits until it is ready.
     pub(crate) async fn start(home: &Path, port: u16, database: Option<&str>) -> Self {
+        Self::start_with(home, port, database, None).await
+    }
+
+    /// The same, with a master key in a file of its own.
+    pub(crate) async fn start_with(
+        home: &Path,
+        port: u16,
+        database: Option<&str>,
+        key: Option<&Path>,
+    ) -> Self {
         let data = home.join("data");
         let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
         command
@@ -30,6 +40,9 @@ impl Broker {
             .current_dir(home);
         if let Some(url) = database {
             command.args(["--database-url", url]);
+        }
+        if let Some(key) = key {
+            command.env("CARNET_MASTER_KEY_FILE", key);
         }
         let begun = Instant::now();
         let mut child =

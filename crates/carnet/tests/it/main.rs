@@ -10,3 +10,4 @@ mod abuse;
 mod broker;
 mod kill;
 mod serve;
+mod two;
