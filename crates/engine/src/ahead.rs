@@ -16,8 +16,7 @@ impl Broker {
         });
         self.every(Duration::from_secs(1), |broker| async move { broker.refresh_ahead().await });
         self.every(Duration::from_secs(2), |broker| async move {
-            let before = broker.inner.env.now().minus(crate::refresh::LEASE + Duration::from_secs(4));
-            broker.recover(before).await.map_err(|error| error.to_string())
+            broker.recover(crate::recover::STALE).await.map_err(|error| error.to_string())
         });
         self.every(Duration::from_secs(2), |broker| async move {
             broker.finish_withdrawals().await.map_err(|error| error.to_string())

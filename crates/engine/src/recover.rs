@@ -7,9 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use carnet_model::ConnectorRef;
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::grant::{Cause, GrantState, Rotation};
-use carnet_model::{ConnectorRef, Time};
 use carnet_store::grants::{self, GrantRow};
 use carnet_store::refreshes::{self, OpenRefresh, Orphan};
 use carnet_store::{DbError, Write};
@@ -27,13 +27,15 @@ impl Broker {
         self.inner.db.write(Write::new().step(grants::free_every_lease())).await.map(drop)
     }
 
-    /// Brings to an end what was sent before `before` and never answered here. One that cannot be brought to an end
+    /// Brings to an end what was sent longer ago than `silence` and never answered. One that cannot be brought to an end
     /// does not keep the others from theirs.
-    pub(crate) async fn recover(&self, before: Time) -> Result<(), DbError> {
+    pub(crate) async fn recover(&self, silence: Duration) -> Result<(), DbError> {
         // First what came back, if late: an attempt that has its answer is not made again with the spent token.
         for orphan in refreshes::orphans(&self.inner.db, BATCH).await? {
             go_on(self.adopt_orphan(&orphan).await, "tokens that came too late")?;
         }
+        // By the clock by which it was sent: this node's own may be ahead.
+        let before = self.inner.db.clock(&self.inner.env).await?.minus(silence);
         for open in refreshes::stranded(&self.inner.db, before, BATCH).await? {
             go_on(self.recover_one(&open).await, "a refresh left open")?;
         }
@@ -179,5 +181,5 @@ fn done(result: Result<carnet_store::Written, DbError>) -> Result<(), DbError> {
 }
 
 /// Longer than a lease and the call under it.
-const STALE: Duration = Duration::from_secs(LEASE.as_secs() + 4);
+pub(crate) const STALE: Duration = Duration::from_secs(LEASE.as_secs() + 4);
 const BATCH: i64 = 200;

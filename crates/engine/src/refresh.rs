@@ -168,6 +168,10 @@ impl Broker {
                 continue;
             }
             let open = refreshes::open_of(&self.inner.db, team, id).await?;
+            if open.iter().any(|attempt| attempt.fence > row.fence) {
+                // Begun by somebody else since the row was read: it is under way, not lost.
+                continue;
+            }
             let doubt = match Doubt::judge(&open, &row, &entry.abilities, now) {
                 Doubt::Wait => return Err(RenewFailure::InDoubt),
                 doubt => doubt,

@@ -100,7 +100,7 @@ impl Broker {
         broker.inner.turn_signing_keys().await.map_err(|fault| StartError::Signing(Box::new(fault)))?;
         broker.inner.spill.replay(&broker.inner.db).await?;
         broker.take_over().await?;
-        broker.recover(broker.inner.env.now().minus(broker.silence())).await?;
+        broker.recover(broker.silence()).await?;
         broker.start_housekeeping();
         Ok(broker)
     }
