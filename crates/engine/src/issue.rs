@@ -20,6 +20,7 @@ use carnet_model::connector::ConnectorType;
 use carnet_model::{Code, ConnectorRef, Fault, Id, SecretString, Subject, Time, Uid, kind};
 use carnet_store::{DbError, Revision, Write};
 use serde_json::{Map, Value};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::broker::Broker;
 use crate::cache::AskKey;
@@ -94,6 +95,15 @@ pub(crate) struct Found {
     pub(crate) source: Source,
     /// Changes to be committed together with the event.
     pub(crate) changes: Vec<carnet_store::Step>,
+    /// The turn in which it was made: given up when the changes are committed, so that whoever comes next finds them.
+    pub(crate) turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl Found {
+    /// A token that was there already.
+    pub(crate) const fn kept(made: MadeToken, source: Source) -> Self {
+        Self { made, source, changes: Vec::new(), turn: None }
+    }
 }
 
 impl Broker {
@@ -140,8 +150,14 @@ impl Broker {
         let event = event.on(connector.id).with("connector", connector.uid.as_str());
         let wanted = match self.decide(caller, &entry, ask) {
             Ok(wanted) => wanted,
+            // A refusal too is made by the present rules: what was allowed a moment ago, on another node, is allowed here.
             Err((outcome, fault, rule)) => {
-                return Err(self.refuse(event, outcome, fault, rule).await?);
+                let write = Write::new().event(&self.inner.env, &refusal(event, outcome, &fault, rule));
+                return match self.inner.db.write(write.only_at(revision)).await {
+                    Ok(_) => Err(fault),
+                    Err(DbError::Stale(_)) => Ok(Tried::Stale { made: false }),
+                    Err(error) => Err(faults::store(error)),
+                };
             }
         };
         let event = wanted.describe(event, caller);
@@ -151,7 +167,7 @@ impl Broker {
             Err(fault) if fault.code == Code::StoreUnavailable => return Err(fault),
             Err(fault) => return Err(self.refuse(event, Outcome::Failed, fault, None).await?),
         };
-        let Found { made, source, changes } = found;
+        let Found { made, source, changes, turn } = found;
         let token_id = made.facts.token_id.unwrap_or_else(|| self.inner.env.id());
         let expires_at = made.expires_at.unwrap_or(Time::FAR_FUTURE);
         let event = event
@@ -159,7 +175,9 @@ impl Broker {
             .with("expiresAt", expires_at.millis())
             .with("source", source.as_str());
         let write = Write::new().steps(changes).event(&self.inner.env, &event).only_at(revision);
-        match self.inner.db.write(write).await {
+        let written = self.inner.db.write(write).await;
+        drop(turn);
+        match written {
             Ok(_) => {}
             Err(DbError::Stale(_)) => {
                 return Ok(Tried::Stale { made: matches!(source, Source::Provider) });
@@ -242,11 +260,7 @@ impl Broker {
         fault: Fault,
         rule: Option<&'static str>,
     ) -> Result<Fault, Fault> {
-        let mut event = event.ended(outcome).with("code", fault.code.as_str());
-        if let Some(rule) = rule {
-            event = event.with("rule", rule);
-        }
-        self.record(event).await?;
+        self.record(refusal(event, outcome, &fault, rule)).await?;
         Ok(fault)
     }
 
@@ -265,10 +279,10 @@ impl Broker {
         let own = made_at.filter(|_| matches!(wanted.subject, Subject::App));
         if let Some(made) = own.and_then(recall) {
             self.inner.keep(&wanted.key, revision, &made).map_err(faults::internal)?;
-            return Ok(Found { made, source: Source::Provider, changes: Vec::new() });
+            return Ok(Found::kept(made, Source::Provider));
         }
         if let Some(made) = recall(revision) {
-            return Ok(Found { made, source: Source::Memory, changes: Vec::new() });
+            return Ok(Found::kept(made, Source::Memory));
         }
         let found = match &wanted.subject {
             Subject::App => self.app_token(entry, wanted).await?,
@@ -283,6 +297,15 @@ impl Broker {
             self.inner.keep(&wanted.key, revision, &found.made).map_err(faults::internal)?;
         }
         Ok(found)
+    }
+}
+
+/// The event, as one of a refusal.
+fn refusal(event: AuditEvent, outcome: Outcome, fault: &Fault, rule: Option<&'static str>) -> AuditEvent {
+    let event = event.ended(outcome).with("code", fault.code.as_str());
+    match rule {
+        Some(rule) => event.with("rule", rule),
+        None => event,
     }
 }
 

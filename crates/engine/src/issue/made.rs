@@ -15,10 +15,9 @@ use crate::sealing::{Facts, MadeToken};
 
 impl Broker {
     pub(crate) async fn app_token(&self, entry: &Arc<Entry>, wanted: &Wanted) -> Result<Found, Fault> {
-        let turn = self.turn(&wanted.key);
-        let _mine = turn.lock().await;
+        let turn = self.turn(&wanted.key).lock_owned().await;
         if let Some(made) = self.stored_token(wanted).await? {
-            return Ok(Found { made, source: Source::Store, changes: Vec::new() });
+            return Ok(Found::kept(made, Source::Store));
         }
         let scopes = match &wanted.scopes {
             ScopeRequest::Defaults => Some(wanted.defaults.clone()).filter(|defaults| !defaults.is_empty()),
@@ -40,7 +39,7 @@ impl Broker {
             .map_err(|error| faults::driver(&error, entry.row.connector.uid.as_str()))?;
         self.check_scopes(entry, wanted, minted.scopes.as_ref())?;
         let (made, row) = self.keep_made(wanted, minted, None)?;
-        Ok(Found { made, source: Source::Provider, changes: vec![minted::put(&row)] })
+        Ok(Found { made, source: Source::Provider, changes: vec![minted::put(&row)], turn: Some(turn) })
     }
 
     /// The token that was made for this request before, if it lives long enough.

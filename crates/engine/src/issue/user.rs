@@ -55,7 +55,7 @@ impl Broker {
                 facts: secret.facts,
                 expires_at: row.grant.access_expires_at,
             };
-            return Ok(Found { made, source: Source::Store, changes: Vec::new() });
+            return Ok(Found::kept(made, Source::Store));
         }
         let ends = row.grant.access_expires_at;
         let lives = ends.is_none_or(|end| end > now.plus(wanted.buffer)) && secret.held.access().is_some();
@@ -106,10 +106,9 @@ impl Broker {
         row: &GrantRow,
         scopes: Scopes,
     ) -> Result<Found, Fault> {
-        let turn = self.turn(&wanted.key);
-        let _mine = turn.lock().await;
+        let turn = self.turn(&wanted.key).lock_owned().await;
         if let Some(made) = self.stored_token(wanted).await? {
-            return Ok(Found { made, source: Source::Store, changes: Vec::new() });
+            return Ok(Found::kept(made, Source::Store));
         }
         if !row.grant.refreshable {
             return Err(Fault::new(
@@ -143,7 +142,8 @@ impl Broker {
             self.check_scopes(entry, &exact, minted.scopes.as_ref())?;
         }
         let (made, row) = self.keep_made(wanted, minted, Some(row.grant.id))?;
-        Ok(Found { made, source: Source::Provider, changes: vec![carnet_store::minted::put(&row)] })
+        let changes = vec![carnet_store::minted::put(&row)];
+        Ok(Found { made, source: Source::Provider, changes, turn: Some(turn) })
     }
 }
 
@@ -154,7 +154,7 @@ fn made_from(secret: GrantSecret, row: &GrantRow, source: Source) -> Result<Foun
         facts: secret.facts,
         expires_at: row.grant.access_expires_at,
     };
-    Ok(Found { made, source, changes: Vec::new() })
+    Ok(Found::kept(made, source))
 }
 
 /// A grant holds neither an access token nor anything to get one with.
