@@ -34,8 +34,7 @@ impl Browser {
         let cookies: Vec<String> =
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let cookies = cookies.join("; ");
-        let mut headers = self.headers.clone();
-        let mut headers: Vec<(&str, &str)> = headers.drain(..).collect();
+        let mut headers: Vec<(&str, &str)> = self.headers.clone();
         if !cookies.is_empty() {
             headers.push(("cookie", &cookies));
         }

@@ -2,6 +2,7 @@
 
 mod node;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,7 +134,7 @@ impl Kit {
             url: Url::parse(&url).unwrap(),
             development: true,
             spill: None,
-            managed: Default::default(),
+            managed: BTreeMap::new(),
         };
         let around = Around { env, settings, location, key, folder, _engine: engine };
         let node = around.node(socket).await;

@@ -34,5 +34,5 @@ pub use kit::{Kit, Node, Plan, Tenant, eventually};
 pub use listener::Listener;
 pub use logs::Logs;
 pub use provider::{Fault, Gate, Provider, id_token};
-pub use raw::Raw;
+pub use raw::{Held, Raw};
 pub use receiver::{Received, Receiver};

@@ -15,6 +15,14 @@ pub enum Raw {
     Postgres(tokio_postgres::Client, JoinSet<()>),
 }
 
+/// A write lock in our hands.
+pub enum Held {
+    /// On this connection.
+    Sqlite(Connection),
+    /// On the connection of the [`Raw`] itself.
+    Postgres,
+}
+
 impl Raw {
     pub(crate) async fn postgres(url: &str) -> Self {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
@@ -39,6 +47,30 @@ impl Raw {
         match self {
             Self::Sqlite(folder) => open(folder).query_row(sql, [], |row| row.get(0)).unwrap(),
             Self::Postgres(client, _) => client.query_one(sql, &[]).await.unwrap().get(0),
+        }
+    }
+
+    /// Keeps the broker from writing for as long as this lives: a store that does not answer.
+    pub async fn hold_writes(&self) -> Held {
+        match self {
+            Self::Sqlite(folder) => {
+                let connection = open(folder);
+                connection.execute_batch("begin immediate").unwrap();
+                Held::Sqlite(connection)
+            }
+            Self::Postgres(client, _) => {
+                client.batch_execute("begin; select * from audit_head for update").await.unwrap();
+                Held::Postgres
+            }
+        }
+    }
+
+    /// Lets the broker write again.
+    pub async fn release(&self, held: Held) {
+        match (self, held) {
+            (Self::Postgres(client, _), _) => client.batch_execute("rollback").await.unwrap(),
+            (Self::Sqlite(_), Held::Sqlite(connection)) => connection.execute_batch("rollback").unwrap(),
+            (Self::Sqlite(_), Held::Postgres) => {}
         }
     }
 

@@ -178,7 +178,7 @@ fn bad_json(_: &Given) -> Response<Body> {
 
 fn huge(_: &Given) -> Response<Body> {
     let chunks =
-        stream::iter(std::iter::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 65_536]))));
+        stream::iter(std::iter::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from(vec![b' '; 65_536]))));
     let builder = Response::builder().header(CONTENT_TYPE, "application/json");
     builder.body(Body::from_stream(chunks.take(4096))).unwrap()
 }

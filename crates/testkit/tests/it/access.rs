@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use carnet_model::Clock as _;
-use carnet_testkit::{Answer, Engine, Kit, Plan, Tenant, eventually, on_both_engines};
+use carnet_testkit::{Answer, Engine, Kit, Plan, Tenant, on_both_engines};
 use serde_json::{Value, json};
 
 use crate::of;
@@ -256,10 +256,6 @@ async fn what_is_taken_away_is_refused_at_once(engine: Engine) {
     is(&ask(bearer.clone()).await, 200);
     assert_eq!(kit.manage("DELETE", &format!("/v1/trusted-issuers/{issuer}"), None).await.status, 204);
     assert_eq!(kit.node.token(&bearer, &kit.connector, &of("alice")).await.status, 401);
-    within_a_second(&second, async |node| {
-        node.token(&bearer, &kit.connector, &of("alice")).await.status == 401
-    })
-    .await;
     kit.trust(&kit.tenant).await;
     let token = kit.manage("POST", "/v1/access-tokens", Some(&json!({"name": "second"}))).await.ok();
     let (id, token) = (token["id"].as_str().unwrap(), token["token"].as_str().unwrap().to_owned());
@@ -270,21 +266,14 @@ async fn what_is_taken_away_is_refused_at_once(engine: Engine) {
     }
     assert_eq!(kit.manage("DELETE", &format!("/v1/access-tokens/{id}"), None).await.status, 204);
     is(&[kit.node.token(&token, &kit.connector, &own).await], 401);
-    within_a_second(&second, async |node| node.token(&token, &kit.connector, &own).await.status == 401).await;
+    if let Some(second) = &second {
+        is(&[second.token(&token, &kit.connector, &own).await], 401);
+    }
 
     assert_eq!(kit.manage("DELETE", &connector, None).await.status, 204);
-    is(&ask(workload()).await, 404);
-}
-
-/// Callers are remembered by each node; a change reaches the others in half a second.
-async fn within_a_second(
-    second: &Option<carnet_testkit::Node>,
-    refused: impl AsyncFn(&carnet_testkit::Node) -> bool,
-) {
-    let Some(second) = second else { return };
-    let begun = tokio::time::Instant::now();
-    eventually("the other node refuses too", async || refused(second).await.then_some(())).await;
-    assert!(begun.elapsed() < Duration::from_millis(1000), "{:?}", begun.elapsed());
+    let told = ask(workload()).await;
+    is(&told[..1], 404);
+    assert!(told.iter().all(|answer| answer.status >= 400), "and nothing is served anywhere");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -23,11 +23,11 @@ async fn to_the_callback(browser: &mut Browser, page: &str) -> String {
     browser.at_provider(&provider, "allow", "ada").await
 }
 
-/// The outcome in the application's address.
+/// The outcome in the application's address: a redirect after the callback, a page with a link after a form of ours.
 #[track_caller]
 fn outcome(answer: &Answer) -> (String, Option<String>) {
-    assert_eq!(answer.status, 303, "{}", answer.text());
-    let to = url::Url::parse(answer.header("location").unwrap()).unwrap();
+    let to = answer.header("location").map_or_else(|| answer.link(), str::to_owned);
+    let to = url::Url::parse(&to).unwrap();
     assert_eq!(to.host_str(), Some("app.example"));
     let value =
         |name: &str| to.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());

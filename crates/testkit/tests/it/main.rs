@@ -1,8 +1,13 @@
 //! What the engine and the API promise, tried from outside: over HTTP, through the pages, against a real provider.
 
+#![cfg(test)]
+
 mod access;
+mod audit;
 mod consent;
+mod isolation;
 mod refresh;
+mod revoke;
 mod scopes;
 
 use serde_json::{Value, json};

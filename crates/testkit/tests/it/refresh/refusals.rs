@@ -61,7 +61,7 @@ async fn what_a_refusal_means_follows_from_its_code() {
         let answer = kit.user_token(user).await;
         kit.provider.heal();
         assert_eq!(answer.refusal(), (422, told.to_owned()), "{code}");
-        let subject = json!(format!("user:{user}"));
+        let subject = json!({"type": "user", "id": user});
         let grants = kit.grants().await;
         let grant = grants.iter().find(|grant| grant["subject"] == subject).unwrap();
         assert_eq!(grant["state"], state, "{code}");

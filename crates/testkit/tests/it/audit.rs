@@ -1,0 +1,250 @@
+//! The audit log: everything is in it before it is answered, in a row without gaps, and no secret anywhere.
+
+use std::time::Duration;
+
+use carnet_testkit::{Browser, Engine, Fault, Kit, Logs, Plan, on_both_engines};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::{anew, of};
+
+on_both_engines!(
+    every_change_stands_in_the_log_when_it_is_answered,
+    what_cannot_be_recorded_is_not_answered,
+    no_secret_is_kept_in_the_clear_or_logged,
+);
+
+async fn every_change_stands_in_the_log_when_it_is_answered(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let (c, p) = (kit.connector.clone(), kit.tenant.project.clone());
+    let connector = format!("/v1/connect/connectors/{c}");
+    let link = format!("{connector}/projects/{p}");
+    let data = json!({"values": [{"value": "k"}]});
+    let mut made: Vec<String> = Vec::new();
+    // `{}` stands for the identifier of what the latest creating call has made.
+    for (method, path, body, action) in [
+        ("POST", "/v9/projects".to_owned(), json!({"name": "other"}), "project.create"),
+        (
+            "POST",
+            "/v9/projects/{}/custom-environments".to_owned(),
+            json!({"slug": "qa"}),
+            "environment.create",
+        ),
+        ("DELETE", "/v9/projects/other/custom-environments/{}".to_owned(), Value::Null, "environment.delete"),
+        ("DELETE", "/v9/projects/other".to_owned(), Value::Null, "project.delete"),
+        (
+            "POST",
+            "/v1/connect/connectors".to_owned(),
+            json!({"service": "keys", "name": "k", "type": "api-key", "data": data}),
+            "connector.create",
+        ),
+        ("PATCH", "/v1/connect/connectors/{}".to_owned(), json!({"name": "renamed"}), "connector.update"),
+        ("DELETE", "/v1/connect/connectors/{}".to_owned(), Value::Null, "connector.delete"),
+        ("POST", link.clone(), json!({"environments": ["production"]}), "link.put"),
+        ("DELETE", link.clone(), Value::Null, "link.delete"),
+        ("POST", link, json!({}), "link.put"),
+        (
+            "POST",
+            format!("{connector}/installations"),
+            json!({"externalId": "T1", "default": false}),
+            "installation.put",
+        ),
+        ("DELETE", format!("{connector}/installations/{{}}"), Value::Null, "installation.delete"),
+        ("POST", "/v1/access-tokens".to_owned(), json!({"name": "x"}), "access-token.create"),
+        ("DELETE", "/v1/access-tokens/{}".to_owned(), Value::Null, "access-token.revoke"),
+        ("POST", format!("/v1/projects/{p}/token"), json!({}), "identity-token.issue"),
+        ("GET", format!("/v3/env/pull/{p}/development"), Value::Null, "identity-token.issue"),
+        ("POST", format!("/v1/connect/authorize/{c}"), of(&kit.tenant.user), "authorization.start"),
+        ("POST", format!("/v1/connect/token/{c}"), json!({"subject": {"type": "app"}}), "token.issue"),
+        ("DELETE", format!("{connector}/tokens"), json!({}), "token.revoke"),
+    ] {
+        let path = path.replace("{}", made.last().map_or("", String::as_str));
+        let answer = kit.manage(method, &path, Some(&body).filter(|body| !body.is_null())).await;
+        let shown = answer.ok();
+        if let Some(id) = shown["id"].as_str().filter(|_| method == "POST") {
+            made.push(id.to_owned());
+        }
+        // The newest event is of this very request.
+        let newest = kit.manage("GET", "/v1/audit?limit=1", None).await.ok()["events"][0].clone();
+        assert_eq!(newest["action"], action, "{method} {path}");
+        assert_eq!(newest["requestId"], answer.header("x-request-id").unwrap(), "{method} {path}");
+        assert_eq!(newest["outcome"], "success", "{method} {path}");
+        assert_eq!(newest["actor"], json!({"type": "user", "id": kit.tenant.user}), "{method} {path}");
+    }
+    // Refusals by a rule stand there too.
+    let refused = kit.node.token(&kit.tenant.token, &c, &of("somebody")).await;
+    assert_eq!(refused.status, 403);
+    let newest = kit.manage("GET", "/v1/audit?outcome=denied&limit=1", None).await.ok()["events"][0].clone();
+    assert_eq!(newest["requestId"], refused.header("x-request-id").unwrap());
+    assert_eq!(
+        (&newest["detail"]["rule"], &newest["detail"]["code"]),
+        (&json!("own-user-only"), &json!("forbidden"))
+    );
+
+    let app = json!({"subject": {"type": "app"}});
+    join_all((0..50).map(|_| kit.ask(&app))).await;
+    let raw = kit.raw().await;
+    let count = raw.number("select count(*) from audit_events").await;
+    assert_eq!(raw.number("select max(seq) from audit_events").await, count, "no gap");
+    assert_eq!(raw.number("select min(seq) from audit_events").await, 1);
+    let issued = kit.events_of("token.issue").await;
+    assert_eq!(
+        issued.iter().filter(|event| event["outcome"] == "success").count(),
+        51,
+        "one for each token answered"
+    );
+    let other = kit.another_tenant("other").await;
+    let theirs = kit.node.call("GET", "/v1/audit?limit=1000", Some(&other.token), None).await;
+    assert!(!theirs.text().contains(&kit.connector) && !theirs.text().contains(&kit.tenant.user));
+}
+
+async fn what_cannot_be_recorded_is_not_answered(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    kit.consent("alice").await;
+    let token = kit.user_token("alice").await.token();
+    let raw = kit.raw().await;
+    let held = raw.hold_writes().await;
+    // The token is in memory, and yet nobody gets it.
+    let answer = kit.user_token("alice").await;
+    assert_eq!(answer.refusal(), (503, "store_unavailable".to_owned()));
+    assert!(answer.header("retry-after").is_some() && !answer.text().contains(&token));
+    // Nor is a refresh token presented whose successor could not be kept.
+    kit.ask(&anew("alice")).await.refusal();
+    assert_eq!(kit.provider.requests("refresh_token"), 0);
+    raw.release(held).await;
+    carnet_testkit::eventually("it goes on", async || {
+        (kit.user_token("alice").await.status == 200).then_some(())
+    })
+    .await;
+}
+
+/// Everything that must never be found, with what it is.
+type Canaries = Vec<(String, String)>;
+
+async fn no_secret_is_kept_in_the_clear_or_logged(engine: Engine) {
+    let logs = Logs::keep();
+    let plan = Plan { client_secret: "canary-client-secret-7c1f".to_owned(), ..Plan::default() };
+    let kit = Kit::start(engine, plan).await;
+    let mut canaries: Canaries = vec![
+        ("client secret".to_owned(), kit.plan.client_secret.clone()),
+        ("owner's access token".to_owned(), kit.tenant.token.clone()),
+    ];
+    let mut answers = Vec::new();
+
+    // A consent with everything that passes through the browser.
+    let started = kit.authorize("alice", json!({"deviceCode": true})).await;
+    canaries.push(("verifier of the result".to_owned(), started["verifier"].as_str().unwrap().to_owned()));
+    let mut browser = Browser::default();
+    let provider = browser.leave(started["url"].as_str().unwrap()).await;
+    let state =
+        url::Url::parse(&provider).unwrap().query_pairs().find(|(k, _)| k == "state").unwrap().1.into_owned();
+    canaries.push(("state".to_owned(), state));
+    let callback = browser.at_provider(&provider, "allow", "ada").await;
+    answers.push(browser.come_back(&callback).await.text());
+    canaries.push(("browser's cookie".to_owned(), browser.cookies["carnet-browser"].clone()));
+
+    // Tokens in every way, faults among them that say back what they were sent.
+    let bearer = kit.workload("production");
+    canaries.push(("workload identity".to_owned(), bearer.clone()));
+    kit.node.token(&bearer, Kit::UID, &of("alice")).await.token();
+    kit.ask(&json!({"subject": {"type": "user", "id": "alice"}, "scopes": ["profile:read"]})).await.token();
+    kit.ask(&json!({"subject": {"type": "app"}})).await.token();
+    let (refresh_token, secret) = (kit.provider.last_refresh_token(), kit.plan.client_secret.clone());
+    kit.provider.next([Fault::rewritten(move |answer| {
+        answer.clear();
+        answer.insert("error".to_owned(), "invalid_request".into());
+        answer.insert("error_description".to_owned(), format!("{refresh_token} {secret}").into());
+    })]);
+    kit.clock.pass(Duration::from_hours(2));
+    answers.push(kit.user_token("alice").await.text());
+    kit.clock.pass(Duration::from_hours(2));
+    kit.user_token("alice").await;
+    kit.provider.next([Fault::lost().after_its_work()]);
+    kit.ask(&anew("alice")).await;
+
+    // Keys, stored and pasted, and credentials that are refused.
+    let stored = kit.keep_keys("stored", &json!({"values": [{"value": "canary-stored-key-a1"}]})).await;
+    let pasted = kit.keep_keys("pasted", &json!({"subjectType": "user"})).await;
+    for key in
+        ["canary-stored-key-a1", "canary-pasted-key-b2", "canary malformed-key-c3", "canary-bad-bearer-d4"]
+    {
+        canaries.push((key.to_owned(), key.to_owned()));
+    }
+    kit.node.token(&kit.workload("production"), &stored, &json!({"subject": {"type": "app"}})).await.token();
+    let path = format!("/v1/connect/authorize/{pasted}");
+    let page = kit.node.call("POST", &path, Some(&kit.workload("production")), Some(&of("bob"))).await.ok();
+    let page = page["url"].as_str().unwrap();
+    let mut browser = Browser::default();
+    answers.push(browser.paste(page, "canary malformed-key-c3").await.text());
+    answers.push(browser.paste(page, "canary-pasted-key-b2").await.text());
+    kit.node.token(&kit.workload("production"), &pasted, &of("bob")).await.token();
+    answers.push(kit.node.token("canary-bad-bearer-d4", &stored, &json!({})).await.text());
+    let wrong_place = json!({"service": "x.example", "name": "x", "clientSecret": "canary-wrong-place-e5"});
+    canaries.push(("a secret in the wrong place".to_owned(), "canary-wrong-place-e5".to_owned()));
+    answers.push(kit.manage("POST", "/v1/connect/connectors", Some(&wrong_place)).await.text());
+    let made = kit.manage("POST", "/v1/access-tokens", Some(&json!({"name": "second"}))).await.ok();
+    canaries.push(("second access token".to_owned(), made["token"].as_str().unwrap().to_owned()));
+
+    // What may be read of it all.
+    for path in [
+        "/v1/connect/connectors?include=projects".to_owned(),
+        "/v2/connect/connectors".to_owned(),
+        format!("/v1/connect/connectors/{}", kit.connector),
+        format!("/v1/connect/connectors/{stored}"),
+        format!("/v1/connect/connectors/{}/grants", kit.connector),
+        format!("/v1/connect/connectors/{pasted}/grants"),
+        "/v1/access-tokens".to_owned(),
+        "/v1/trusted-issuers".to_owned(),
+        "/v1/audit?limit=1000".to_owned(),
+    ] {
+        answers.push(kit.manage("GET", &path, None).await.text());
+    }
+    canaries.extend(kit.provider.secrets().into_iter().map(|(name, secret)| (name.to_owned(), secret)));
+    kit.manage("DELETE", &format!("/v1/connect/connectors/{}/tokens", kit.connector), None).await.ok();
+
+    let mut places: Vec<(String, Vec<u8>)> = kit.raw().await.everything().await;
+    assert!(places.len() > 100, "the sweep has something to look at");
+    places.push(("the log".to_owned(), logs.bytes()));
+    places
+        .extend(answers.into_iter().enumerate().map(|(n, text)| (format!("answer {n}"), text.into_bytes())));
+    for (what, canary) in &canaries {
+        assert!(canary.len() >= 8, "{what}");
+        for (place, bytes) in &places {
+            let found = bytes.windows(canary.len()).any(|window| window == canary.as_bytes());
+            assert!(!found, "{what} stands in {place}");
+        }
+    }
+    assert!(String::from_utf8_lossy(&logs.bytes()).contains("POST"), "the log was kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_log_is_read_in_pages_and_by_what_one_looks_for() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    for _ in 0..12 {
+        kit.ask(&json!({"subject": {"type": "app"}})).await.token();
+    }
+    kit.user_token("alice").await.refusal();
+    let all = kit.events().await;
+    let seqs = |events: &Value| -> Vec<i64> {
+        events.as_array().unwrap().iter().map(|event| event["seq"].as_i64().unwrap()).collect()
+    };
+    let (mut before, mut collected) = (String::new(), Vec::new());
+    loop {
+        let page = kit.manage("GET", &format!("/v1/audit?limit=5{before}"), None).await.ok();
+        collected.extend(seqs(&page["events"]));
+        match page["next"].as_i64() {
+            Some(next) => before = format!("&before={next}"),
+            None => break,
+        }
+    }
+    collected.reverse();
+    assert_eq!(collected, seqs(&Value::Array(all)), "nothing twice, nothing left out");
+    let of = async |query: &str| {
+        kit.manage("GET", &format!("/v1/audit?limit=1000&{query}"), None).await.ok()["events"].clone()
+    };
+    assert_eq!(seqs(&of("action=token.issue").await).len(), 13);
+    assert_eq!(seqs(&of("action=token.issue&outcome=failed").await).len(), 1);
+    assert_eq!(seqs(&of("connector=demo%2Fhello&action=token.issue").await).len(), 13);
+    assert_eq!(seqs(&of(&format!("target={}&action=connector.create", kit.connector)).await).len(), 1);
+    assert!(seqs(&of("action=nonsense").await).is_empty());
+}

@@ -1,0 +1,157 @@
+//! Revoking: gone here at once, told to the provider, and counted.
+
+use carnet_testkit::{Browser, Engine, Fault, Kit, Plan, eventually, on_both_engines};
+use serde_json::{Value, json};
+
+use crate::of;
+
+on_both_engines!(
+    what_is_revoked_is_counted_by_what_became_of_it,
+    a_provider_that_cannot_be_told_does_not_keep_a_grant_alive,
+    a_grant_withdrawn_by_a_process_that_died_is_brought_to_its_end,
+);
+
+fn counts(found: u64, revoked: u64, skipped: u64, failed: u64) -> Value {
+    json!({"tokensFound": found, "deleted": found, "providerRevoked": revoked,
+        "providerSkipped": skipped, "providerFailed": failed})
+}
+
+async fn revoke(kit: &Kit, bearer: &str, body: Value) -> Value {
+    let path = format!("/v1/connect/connectors/{}/tokens", kit.connector);
+    kit.node.call("DELETE", &path, Some(bearer), Some(&body)).await.ok()
+}
+
+async fn what_is_revoked_is_counted_by_what_became_of_it(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let owner = kit.tenant.token.clone();
+    for user in ["alice", "bob", "carol"] {
+        kit.consent(user).await;
+    }
+    let own = of(&kit.tenant.user);
+    let path = format!("/v1/connect/authorize/{}", kit.connector);
+    let started = kit.manage("POST", &path, Some(&own)).await.ok();
+    Browser::default().consent(started["url"].as_str().unwrap(), "grace").await;
+    let mine = kit.node.token(&owner, Kit::UID, &own).await.token();
+    let alice = kit.user_token("alice").await.token();
+    let app = json!({"subject": {"type": "app"}});
+    let app_token = kit.ask(&app).await.token();
+
+    let elsewhere = kit.workload("preview");
+    assert_eq!(
+        revoke(&kit, &elsewhere, of("alice")).await,
+        counts(0, 0, 0, 0),
+        "another environment's is not reached"
+    );
+    assert_eq!(revoke(&kit, &kit.workload("production"), of("alice")).await, counts(1, 1, 0, 0));
+    assert!(kit.provider.me(&alice).await.is_none(), "the provider has ended it");
+    assert_eq!(kit.user_token("alice").await.refusal(), (422, "user_authorization_required".to_owned()));
+    assert_eq!(revoke(&kit, &kit.workload("production"), of("alice")).await, counts(0, 0, 0, 0));
+
+    assert_eq!(revoke(&kit, &owner, own.clone()).await, counts(1, 1, 0, 0), "one's own");
+    assert!(kit.provider.me(&mine).await.is_none());
+    kit.user_token("bob").await.token();
+    let path = format!("/v1/connect/connectors/{}/tokens", kit.connector);
+    let foreign = kit.manage("DELETE", &path, Some(&of("bob"))).await;
+    assert_eq!(foreign.refusal(), (403, "forbidden".to_owned()), "a person names no other person");
+
+    assert_eq!(revoke(&kit, &owner, app.clone()).await, counts(1, 1, 0, 0), "the application's");
+    assert!(kit.provider.me(&app_token).await.is_none());
+    assert_ne!(kit.ask(&app).await.token(), app_token);
+    assert_eq!(
+        revoke(&kit, &owner, json!({})).await,
+        counts(3, 3, 0, 0),
+        "everybody's: Bob, Carol, the application"
+    );
+    assert!(kit.grants().await.is_empty());
+    let events = kit.events_of("token.revoke").await;
+    let subjects: Vec<&Value> = events.iter().map(|event| &event["detail"]["subject"]).collect();
+    assert!(subjects.contains(&&json!("*")) && subjects.contains(&&json!("user:alice")), "{subjects:?}");
+
+    let unknown = json!({"installationId": "T9"});
+    assert_eq!(kit.manage("DELETE", &path, Some(&unknown)).await.refusal(), (404, "not_found".to_owned()));
+}
+
+async fn a_provider_that_cannot_be_told_does_not_keep_a_grant_alive(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let owner = kit.tenant.token.clone();
+    for fault in [|| Fault::status(503), Fault::lost, Fault::html, || Fault::error(401, "invalid_client")] {
+        kit.consent("alice").await;
+        kit.user_token("alice").await.token();
+        kit.provider.always_at_revocation(fault);
+        let told = revoke(&kit, &owner, json!({})).await;
+        kit.provider.heal();
+        // A page with a 200 is taken for a yes: RFC 7009 §2.2 says that the status is the answer.
+        assert_eq!(
+            told["providerFailed"].as_u64().unwrap() + told["providerRevoked"].as_u64().unwrap(),
+            1,
+            "{told}"
+        );
+        assert_eq!(told["deleted"], 1);
+        assert_eq!(kit.user_token("alice").await.refusal(), (422, "user_authorization_required".to_owned()));
+    }
+    kit.consent("alice").await;
+    kit.user_token("alice").await.token();
+    kit.provider.go_down();
+    assert_eq!(revoke(&kit, &owner, json!({})).await, counts(1, 0, 0, 1));
+    assert_eq!(kit.user_token("alice").await.refusal(), (422, "user_authorization_required".to_owned()));
+    assert!(kit.grants().await.is_empty());
+}
+
+async fn a_grant_withdrawn_by_a_process_that_died_is_brought_to_its_end(engine: Engine) {
+    let mut kit = Kit::start(engine, Plan::default()).await;
+    kit.consent("alice").await;
+    let token = kit.user_token("alice").await.token();
+    kit.restart(async |kit| {
+        let withdrawn =
+            "update grants set state = 'withdrawn', state_since = 1, place = id, refresh_due = null";
+        assert_eq!(kit.raw().await.run(withdrawn).await, 1);
+    })
+    .await;
+    eventually("the provider is told", async || kit.provider.me(&token).await.is_none().then_some(())).await;
+    let raw = kit.raw().await;
+    eventually("the grant is removed", async || {
+        (raw.number("select count(*) from grants").await == 0).then_some(())
+    })
+    .await;
+    let event = kit.events_of("token.revoke").await.pop().unwrap();
+    assert_eq!(
+        (&event["actor"]["type"], &event["detail"]["provider"]),
+        (&json!("system"), &json!("revoked"))
+    );
+    kit.consent("alice").await;
+}
+
+/// A server without a revocation endpoint has nothing to be told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn where_nothing_can_be_told_it_is_counted_as_skipped() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    let issuer = kit.provider.issuer();
+    let changes = json!({
+        "serverUrl": null,
+        "serverConfig": {"token_endpoint": format!("{issuer}/token")},
+        "userAuthorization": {"enabled": false},
+    });
+    let connector = kit.connect("silent", changes).await;
+    let app = json!({"subject": {"type": "app"}});
+    kit.node.token(&kit.workload("production"), &connector, &app).await.token();
+    let path = format!("/v1/connect/connectors/{connector}/tokens");
+    assert_eq!(kit.manage("DELETE", &path, Some(&json!({}))).await.ok(), counts(1, 0, 1, 0));
+}
+
+/// Whatever takes a grant away takes it away at the provider too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn removing_connector_or_project_ends_what_hangs_on_it() {
+    for what in ["connector", "project"] {
+        let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+        kit.consent("alice").await;
+        let token = kit.user_token("alice").await.token();
+        let path = match what {
+            "connector" => format!("/v1/connect/connectors/{}", kit.connector),
+            _ => format!("/v9/projects/{}", kit.tenant.project),
+        };
+        assert_eq!(kit.manage("DELETE", &path, None).await.status, 204, "{what}");
+        eventually(what, async || kit.provider.me(&token).await.is_none().then_some(())).await;
+        let raw = kit.raw().await;
+        eventually(what, async || (raw.number("select count(*) from grants").await == 0).then_some(())).await;
+    }
+}
