@@ -12,4 +12,5 @@ mod request;
 
 pub use callback::{ConsentEnd, Ending, EndingKind};
 pub use page::{After, ConsentPage, Decision, PageKind, ScopeLine};
+pub(crate) use page::{hex, place};
 pub use request::{AuthorizationStarted, AuthorizeAsk, Progress};

@@ -7,12 +7,15 @@ use carnet_model::connector::Connector;
 use carnet_model::grant::{Grant, Place};
 use carnet_model::{Id, Scopes, Secret, SecretBytes, SecretString, Time, kind};
 use carnet_providers::{ConnectorSecrets, Held, Kept};
+use carnet_store::consents::Consent;
 use carnet_store::minted::MintedRow;
 use carnet_vault::Aad;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::broker::Inner;
+use crate::cache::{Parts, id_bytes};
+use crate::consent::{hex, place};
 
 /// A sealed column does not open, or what is inside is not what belongs there.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +55,7 @@ impl Inner {
         connector: &Connector,
         secrets: &ConnectorSecrets,
     ) -> Result<Vec<u8>, Unsealable> {
-        self.seal(&self.connector_aad(connector), secrets.to_json())
+        self.seal(&self.connector_aad(connector, &led_by(connector)), secrets.to_json())
     }
 
     pub(crate) fn open_connector(
@@ -60,17 +63,20 @@ impl Inner {
         connector: &Connector,
         sealed: &[u8],
     ) -> Result<ConnectorSecrets, Unsealable> {
-        let plain = self.open(&self.connector_aad(connector), sealed)?;
+        let plain = self.open(&self.connector_aad(connector, &led_by(connector)), sealed)?;
         ConnectorSecrets::from_json(plain.expose()).map_err(|_| Unsealable("connectors"))
     }
 
     pub(crate) fn seal_grant(&self, grant: &Grant, secret: &GrantSecret) -> Result<Vec<u8>, Unsealable> {
-        self.seal(&self.grant_aad("grants", grant.id.bytes(), &grant.place, grant.version), secret.pack())
+        let whose = whose(&grant.place, grant.scopes.as_ref());
+        let aad = self.grant_aad("grants", grant.id.bytes(), &grant.place, &whose, grant.version);
+        self.seal(&aad, secret.pack())
     }
 
     pub(crate) fn open_grant(&self, grant: &Grant, sealed: &[u8]) -> Result<GrantSecret, Unsealable> {
-        let plain =
-            self.open(&self.grant_aad("grants", grant.id.bytes(), &grant.place, grant.version), sealed)?;
+        let whose = whose(&grant.place, grant.scopes.as_ref());
+        let aad = self.grant_aad("grants", grant.id.bytes(), &grant.place, &whose, grant.version);
+        let plain = self.open(&aad, sealed)?;
         GrantSecret::unpack(plain.expose()).ok_or(Unsealable("grants"))
     }
 
@@ -82,7 +88,9 @@ impl Inner {
         rt_version: i64,
         secret: &GrantSecret,
     ) -> Result<Vec<u8>, Unsealable> {
-        self.seal(&self.grant_aad("refresh_orphans", operation.bytes(), place, rt_version), secret.pack())
+        let whose = whose(place, None);
+        let aad = self.grant_aad("refresh_orphans", operation.bytes(), place, &whose, rt_version);
+        self.seal(&aad, secret.pack())
     }
 
     pub(crate) fn open_orphan(
@@ -92,8 +100,9 @@ impl Inner {
         rt_version: i64,
         sealed: &[u8],
     ) -> Result<GrantSecret, Unsealable> {
-        let plain =
-            self.open(&self.grant_aad("refresh_orphans", operation.bytes(), place, rt_version), sealed)?;
+        let whose = whose(place, None);
+        let aad = self.grant_aad("refresh_orphans", operation.bytes(), place, &whose, rt_version);
+        let plain = self.open(&aad, sealed)?;
         GrantSecret::unpack(plain.expose()).ok_or(Unsealable("refresh_orphans"))
     }
 
@@ -106,26 +115,12 @@ impl Inner {
         MadeToken::unpack(plain.expose(), row.expires_at).ok_or(Unsealable("minted_tokens"))
     }
 
-    pub(crate) fn seal_kept(
-        &self,
-        team: Id<kind::Team>,
-        connector: Id<kind::Connector>,
-        request: Id<kind::AuthorizationRequest>,
-        subject: &str,
-        kept: &Kept,
-    ) -> Result<Vec<u8>, Unsealable> {
-        self.seal(&self.kept_aad(team, connector, &request, subject), kept.to_json())
+    pub(crate) fn seal_kept(&self, consent: &Consent, kept: &Kept) -> Result<Vec<u8>, Unsealable> {
+        self.seal(&self.kept_aad(consent, &whose(&place(consent), None)), kept.to_json())
     }
 
-    pub(crate) fn open_kept(
-        &self,
-        team: Id<kind::Team>,
-        connector: Id<kind::Connector>,
-        request: Id<kind::AuthorizationRequest>,
-        subject: &str,
-        sealed: &[u8],
-    ) -> Result<Kept, Unsealable> {
-        let plain = self.open(&self.kept_aad(team, connector, &request, subject), sealed)?;
+    pub(crate) fn open_kept(&self, consent: &Consent, sealed: &[u8]) -> Result<Kept, Unsealable> {
+        let plain = self.open(&self.kept_aad(consent, &whose(&place(consent), None)), sealed)?;
         Kept::from_json(plain.expose()).map_err(|_| Unsealable("consents"))
     }
 
@@ -154,7 +149,7 @@ impl Inner {
         })
     }
 
-    fn connector_aad<'a>(&self, connector: &'a Connector) -> Aad<'a> {
+    fn connector_aad<'a>(&self, connector: &'a Connector, led_by: &'a str) -> Aad<'a> {
         Aad {
             deployment: self.deployment,
             team: Some(connector.team),
@@ -164,13 +159,19 @@ impl Inner {
             project: None,
             environment: None,
             connector: Some(connector.id),
-            // The driver decides to whom the secrets are sent.
-            subject: Some(connector.r#type.as_str()),
+            subject: Some(led_by),
             version: connector.version.unsigned_abs(),
         }
     }
 
-    fn grant_aad<'a>(&self, table: &'a str, row: &'a [u8; 16], place: &'a Place, version: i64) -> Aad<'a> {
+    fn grant_aad<'a>(
+        &self,
+        table: &'a str,
+        row: &'a [u8; 16],
+        place: &'a Place,
+        whose: &'a str,
+        version: i64,
+    ) -> Aad<'a> {
         Aad {
             deployment: self.deployment,
             team: Some(place.team),
@@ -180,7 +181,7 @@ impl Inner {
             project: place.project,
             environment: Some(place.environment),
             connector: Some(place.connector),
-            subject: Some(&place.subject),
+            subject: Some(whose),
             version: version.unsigned_abs(),
         }
     }
@@ -201,23 +202,17 @@ impl Inner {
         }
     }
 
-    fn kept_aad<'a>(
-        &self,
-        team: Id<kind::Team>,
-        connector: Id<kind::Connector>,
-        request: &'a Id<kind::AuthorizationRequest>,
-        subject: &'a str,
-    ) -> Aad<'a> {
+    fn kept_aad<'a>(&self, consent: &'a Consent, whose: &'a str) -> Aad<'a> {
         Aad {
             deployment: self.deployment,
-            team: Some(team),
+            team: Some(consent.team),
             table: "consents",
             column: "kept",
-            row: request.bytes(),
-            project: None,
-            environment: None,
-            connector: Some(connector),
-            subject: Some(subject),
+            row: consent.id.bytes(),
+            project: consent.project,
+            environment: Some(consent.environment),
+            connector: Some(consent.connector),
+            subject: Some(whose),
             version: 0,
         }
     }
@@ -236,6 +231,21 @@ impl Inner {
             version: 0,
         }
     }
+}
+
+/// What decides to whom a connector's secrets are sent: its driver and its configuration.
+fn led_by(connector: &Connector) -> String {
+    let data = serde_json::to_vec(&connector.data).unwrap_or_default();
+    hex(&Parts::new("connector/1").add(connector.r#type.as_str().as_bytes()).add(&data).finish())
+}
+
+/// What decides who gets a grant's tokens, besides the columns with a place of their own: the subject, the installation,
+/// and the scopes by which it is judged whether a token fits.
+fn whose(place: &Place, scopes: Option<&Scopes>) -> String {
+    let scopes = scopes.map(ToString::to_string);
+    let parts =
+        Parts::new("grant/1").add(place.subject.as_bytes()).maybe(id_bytes(place.installation.as_ref()));
+    hex(&parts.maybe(scopes.as_deref().map(str::as_bytes)).finish())
 }
 
 impl GrantSecret {
@@ -274,4 +284,35 @@ fn unpack(bytes: &[u8]) -> Option<(Facts, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (facts, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
     Some((serde_json::from_slice(facts).ok()?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use carnet_model::Environment;
+
+    use super::*;
+
+    #[test]
+    fn each_column_that_a_decision_depends_on_is_bound() {
+        let place = Place {
+            team: Id::from_bytes([1; 16]),
+            connector: Id::from_bytes([2; 16]),
+            project: None,
+            environment: Environment::Production,
+            subject: "user:u".to_owned(),
+            installation: None,
+        };
+        let scopes = |text: &str| Scopes::parse_joined(text).unwrap();
+        let bound = whose(&place, Some(&scopes("read")));
+        for (place, scopes) in [
+            (Place { subject: "user:v".to_owned(), ..place.clone() }, Some(scopes("read"))),
+            (Place { installation: Some(Id::from_bytes([3; 16])), ..place.clone() }, Some(scopes("read"))),
+            (place.clone(), Some(scopes("read write"))),
+            (place.clone(), Some(Scopes::empty())),
+            (place.clone(), None),
+        ] {
+            assert_ne!(whose(&place, scopes.as_ref()), bound, "{place:?} {scopes:?}");
+        }
+        assert_eq!(whose(&place, Some(&scopes("read"))), bound);
+    }
 }

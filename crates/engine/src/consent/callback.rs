@@ -112,9 +112,8 @@ impl Broker {
         }
         let inner = &self.inner;
         let sealed = consent.kept.as_deref().ok_or(ConsentEnd::Unknown)?;
-        let kept = inner
-            .open_kept(consent.team, consent.connector, consent.id, &consent.subject, sealed)
-            .map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
+        let kept =
+            inner.open_kept(&consent, sealed).map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
         let taken =
             inner.db.write(Write::new().step(consents::take(consent.id, digest, inner.env.now()))).await;
         match taken {

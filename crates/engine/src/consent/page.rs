@@ -212,9 +212,8 @@ impl Broker {
         let Step::Redirect { url, kept } = self.begin(entry, remembered, &state)? else {
             return Err(ConsentEnd::Unknown);
         };
-        let sealed = inner
-            .seal_kept(consent.team, consent.connector, consent.id, &consent.subject, &kept)
-            .map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
+        let sealed =
+            inner.seal_kept(consent, &kept).map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
         let now = inner.env.now();
         let event = event(consent, now, Action::AuthorizationApprove);
         let write = Write::new()
@@ -338,7 +337,7 @@ pub(super) fn event(consent: &Consent, now: carnet_model::Time, action: Action) 
         .with("environment", consent.environment.to_string())
 }
 
-pub(super) fn place(consent: &Consent) -> carnet_model::grant::Place {
+pub(crate) fn place(consent: &Consent) -> carnet_model::grant::Place {
     carnet_model::grant::Place {
         team: consent.team,
         connector: consent.connector,
@@ -377,7 +376,7 @@ fn shown(subject: &str) -> String {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
         use std::fmt::Write as _;
         let _ = write!(out, "{byte:02x}");
