@@ -1,7 +1,8 @@
 //! Chores of the repository, run as `cargo xtask …`.
 //!
 //! [`test`](mod@test) runs everything that must hold, in order; [`check`] holds what the repository demands of itself;
-//! [`arrows`] is the rule which crate may use which; [`mod@bench`] measures speed and size. Nothing here is part of the product.
+//! [`arrows`] is the rule which crate may use which; [`mod@bench`] measures speed and size. Nothing here is part of the
+//! product.
 
 mod arrows;
 mod bench;

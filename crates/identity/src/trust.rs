@@ -1,7 +1,7 @@
 //! Trusted issuers: whose tokens a team accepts, and what their claims stand for.
 //!
 //! A rule maps claims to one project in one environment. Claims are compared exactly; there are no patterns, because
-//! names at the platforms change hands and patterns grow to cover strangers. [`lint`] refuses rules that would trust
+//! names at the platforms change hands and patterns grow to cover strangers. [`lint()`] refuses rules that would trust
 //! strangers and says what to add.
 
 mod config;

@@ -1,7 +1,7 @@
 //! The outside world: what a third party offers, and how a token is had from it.
 //!
 //! A [`Driver`] knows how connectors of one kind turn what is held into what a caller needs. The engine knows none of
-//! them by name: it asks [`driver`] for the one of a [`ConnectorType`](carnet_model::connector::ConnectorType), hands
+//! them by name: it asks [`driver()`] for the one of a [`ConnectorType`](carnet_model::connector::ConnectorType), hands
 //! in an [`At`] (the connector, its secrets, guarded HTTP, time and dice) and keeps what comes back. Drivers never see
 //! the store or a vault key, never start a task, never retry and never follow a redirect.
 //!

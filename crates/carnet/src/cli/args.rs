@@ -147,7 +147,7 @@ pub(crate) struct DevArgs {
     /// Keep everything in this PostgreSQL database instead: postgres://…
     #[arg(long, value_name = "URL", conflicts_with = "memory")]
     pub(crate) database_url: Option<String>,
-    /// Send what would go to one origin to another: https://slack.com=http://127.0.0.1:9411
+    /// Send what would go to one origin to another: `https://slack.com=http://127.0.0.1:9411`
     #[arg(long, value_name = "A=B")]
     pub(crate) provider_origin: Vec<String>,
     /// Where the command was started, or what --cwd says. The paths here begin with it.
@@ -190,7 +190,7 @@ pub(crate) struct ServeArgs {
 /// `carnet create`
 #[derive(Debug, Args)]
 pub(crate) struct CreateArgs {
-    /// A service (slack), a host (mcp.linear.app) or a URL (https://mcp.example.com/mcp)
+    /// A service (slack), a host (mcp.linear.app) or a URL (`https://mcp.example.com/mcp`)
     pub(crate) service: String,
     /// What people will call it
     #[arg(short, long)]
@@ -449,7 +449,7 @@ pub(crate) struct ProjectRemoveArgs {
 pub(crate) struct TrustArgs {
     /// Identifier or name; the linked one if left out
     pub(crate) project: Option<String>,
-    /// The issuer: https://token.actions.githubusercontent.com
+    /// The issuer: `https://token.actions.githubusercontent.com`
     #[arg(long, value_name = "URL")]
     pub(crate) issuer: String,
     /// A claim that must have exactly this value; repeat for more

@@ -7,7 +7,7 @@
 //!             "claims": {"repository_id": "1296269", "repository_owner_id": "583231", "environment": "production"}}]}
 //! ```
 //!
-//! Left out, the rest has defaults that suit the issuer. Reading checks form; [`super::lint`] judges.
+//! Left out, the rest has defaults that suit the issuer. Reading checks form; [`super::lint()`] judges.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! One request to a token or revocation endpoint, and what its answer means.
 //!
-//! It is sent once. What the server says is read by [`token_answer`](super::token_answer); what a refusal means for
-//! grant, client and caller is said by [`failure`](super::failure).
+//! It is sent once. What the server says is read by [`token_answer`]; what a refusal means for
+//! grant, client and caller is said by [`failure`].
 
 use std::time::Duration;
 
