@@ -30,6 +30,8 @@ pub(crate) struct Cached {
     nonce: u64,
     sealed: Vec<u8>,
     expires_at: Option<Time>,
+    /// When the grant is due for renewal. A provider may end the old token with the new one, and the new one is not here.
+    until: Option<Time>,
     /// A withdrawn grant or a changed connector moves the revision, and with it everything from before is forgotten.
     revision: Revision,
 }
@@ -113,15 +115,26 @@ impl Inner {
     /// The token of this request, if it was made at this revision and lives longer than `beyond`.
     pub(crate) fn recall(&self, ask: &AskKey, revision: Revision, beyond: Time) -> Option<MadeToken> {
         let cached = self.tokens.tokens.get(ask)?;
-        if cached.revision != revision || cached.expires_at.is_some_and(|end| end <= beyond) {
+        let ended = |at: Option<Time>, by| at.is_some_and(|at| at <= by);
+        if cached.revision != revision
+            || ended(cached.expires_at, beyond)
+            || ended(cached.until, self.env.now())
+        {
             return None;
         }
         MadeToken::unpack(self.tokens.open(ask, &cached)?.expose(), cached.expires_at)
     }
 
-    pub(crate) fn keep(&self, ask: &AskKey, revision: Revision, made: &MadeToken) -> Result<(), Unsealable> {
+    /// Keeps the token of this request; not beyond `until`, when the store may have a better one.
+    pub(crate) fn keep(
+        &self,
+        ask: &AskKey,
+        revision: Revision,
+        made: &MadeToken,
+        until: Option<Time>,
+    ) -> Result<(), Unsealable> {
         let (nonce, sealed) = self.tokens.seal(ask, &made.pack()).map_err(|_| Unsealable("memory"))?;
-        let cached = Cached { nonce, sealed, expires_at: made.expires_at, revision };
+        let cached = Cached { nonce, sealed, expires_at: made.expires_at, until, revision };
         self.tokens.tokens.insert(*ask, Arc::new(cached));
         Ok(())
     }
@@ -149,7 +162,7 @@ mod tests {
         let keep = |text: &str| {
             let (nonce, sealed) = cache.seal(&mine, &Secret::new(text.as_bytes().to_vec())).unwrap();
             assert!(!sealed.windows(text.len()).any(|part| part == text.as_bytes()));
-            Cached { nonce, sealed, expires_at: None, revision: 1 }
+            Cached { nonce, sealed, expires_at: None, until: None, revision: 1 }
         };
         let opened =
             |ask: &AskKey, cached: &Cached| cache.open(ask, cached).map(|plain| plain.expose().clone());

@@ -97,12 +97,14 @@ pub(crate) struct Found {
     pub(crate) changes: Vec<carnet_store::Step>,
     /// The turn in which it was made: given up when the changes are committed, so that whoever comes next finds them.
     pub(crate) turn: Option<OwnedMutexGuard<()>>,
+    /// How long it may be served from memory; `None` for as long as it lives.
+    pub(crate) until: Option<Time>,
 }
 
 impl Found {
     /// A token that was there already.
     pub(crate) const fn kept(made: MadeToken, source: Source) -> Self {
-        Self { made, source, changes: Vec::new(), turn: None }
+        Self { made, source, changes: Vec::new(), turn: None, until: None }
     }
 }
 
@@ -167,7 +169,7 @@ impl Broker {
             Err(fault) if fault.code == Code::StoreUnavailable => return Err(fault),
             Err(fault) => return Err(self.refuse(event, Outcome::Failed, fault, None).await?),
         };
-        let Found { made, source, changes, turn } = found;
+        let Found { made, source, changes, turn, until: _ } = found;
         let token_id = made.facts.token_id.unwrap_or_else(|| self.inner.env.id());
         let expires_at = made.expires_at.unwrap_or(Time::FAR_FUTURE);
         let event = event
@@ -278,7 +280,7 @@ impl Broker {
         // request: it hangs on no grant. Making another each time would never end where rules change often.
         let own = made_at.filter(|_| matches!(wanted.subject, Subject::App));
         if let Some(made) = own.and_then(recall) {
-            self.inner.keep(&wanted.key, revision, &made).map_err(faults::internal)?;
+            self.inner.keep(&wanted.key, revision, &made, None).map_err(faults::internal)?;
             return Ok(Found::kept(made, Source::Provider));
         }
         if let Some(made) = recall(revision) {
@@ -294,7 +296,7 @@ impl Broker {
         // A token whose refresh elsewhere kills it at once is not kept where that refresh is not seen.
         let may_die_unseen = entry.abilities.old_access_dies && self.inner.db.is_shared();
         if !may_die_unseen {
-            self.inner.keep(&wanted.key, revision, &found.made).map_err(faults::internal)?;
+            self.inner.keep(&wanted.key, revision, &found.made, found.until).map_err(faults::internal)?;
         }
         Ok(found)
     }

@@ -39,7 +39,8 @@ impl Broker {
             .map_err(|error| faults::driver(&error, entry.row.connector.uid.as_str()))?;
         self.check_scopes(entry, wanted, minted.scopes.as_ref())?;
         let (made, row) = self.keep_made(wanted, minted, None)?;
-        Ok(Found { made, source: Source::Provider, changes: vec![minted::put(&row)], turn: Some(turn) })
+        let changes = vec![minted::put(&row)];
+        Ok(Found { changes, turn: Some(turn), ..Found::kept(made, Source::Provider) })
     }
 
     /// The token that was made for this request before, if it lives long enough.

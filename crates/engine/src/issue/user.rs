@@ -12,7 +12,7 @@ use super::{Found, Plan, Source, Wanted};
 use crate::broker::Broker;
 use crate::directory::Entry;
 use crate::faults;
-use crate::refresh::RenewFailure;
+use crate::refresh::{RenewFailure, ahead_of_time};
 use crate::sealing::{GrantSecret, MadeToken};
 
 impl Broker {
@@ -143,7 +143,7 @@ impl Broker {
         }
         let (made, row) = self.keep_made(wanted, minted, Some(row.grant.id))?;
         let changes = vec![carnet_store::minted::put(&row)];
-        Ok(Found { made, source: Source::Provider, changes, turn: Some(turn) })
+        Ok(Found { changes, turn: Some(turn), ..Found::kept(made, Source::Provider) })
     }
 }
 
@@ -154,7 +154,9 @@ fn made_from(secret: GrantSecret, row: &GrantRow, source: Source) -> Result<Foun
         facts: secret.facts,
         expires_at: row.grant.access_expires_at,
     };
-    Ok(Found::kept(made, source))
+    // The time of renewal as it was set when this token came.
+    let until = ahead_of_time(row.grant.id, row.grant.updated_at, row.grant.access_expires_at);
+    Ok(Found { until, ..Found::kept(made, source) })
 }
 
 /// A grant holds neither an access token nor anything to get one with.
