@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::refusals::Recognised;
 use crate::request_id::RequestId;
 
 /// A recognised caller and the request it makes. Only the engine makes one.
@@ -46,6 +47,9 @@ where
         let credential = Arc::new(Credential { bearer, hint });
         // For the body, which is read later.
         parts.extensions.insert(credential.clone());
+        if let Some(recognised) = parts.extensions.get::<Recognised>() {
+            recognised.tell(&caller);
+        }
         let request = parts.extensions.get::<RequestId>().map_or_else(|| broker.request_id(), |id| id.0);
         Ok(Self { caller, credential, request })
     }

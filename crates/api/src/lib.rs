@@ -23,6 +23,7 @@ mod platform;
 mod problem;
 mod projects;
 mod query;
+mod refusals;
 mod request_id;
 mod router;
 mod services;

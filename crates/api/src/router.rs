@@ -2,29 +2,46 @@
 
 use axum::Router;
 use axum::middleware;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use carnet_engine::Broker;
 use carnet_model::{Code, Fault};
 
 use crate::problem::Problem;
 use crate::{
     access_tokens, audit, authorize, connectors, grants, health, installations, issuers, links, platform,
-    projects, request_id, services, token, well_known,
+    projects, refusals, request_id, services, token, well_known,
 };
 
 /// The routes of the API. A connector is one segment: its identifier, or its UID percent-encoded.
 pub fn router(broker: Broker) -> Router {
+    let management =
+        management().route_layer(middleware::from_fn_with_state(broker.clone(), refusals::record));
+    asking().merge(management).with_state(broker)
+}
+
+/// What may be had is decided and recorded by the engine, refusals too.
+fn asking() -> Router<Broker> {
     Router::new()
         .route("/v1/connect/token/{connector}", post(token::issue))
         .route("/v1/connect/authorize/{connector}", post(authorize::start))
         .route("/v1/connect/result/{verifier}", get(authorize::result))
+        .route("/v1/connect/connectors/{connector}", get(connectors::show))
+        .route("/v1/connect/connectors/{connector}/tokens", delete(token::revoke))
+        .route("/.well-known/openid-configuration", get(well_known::discovery))
+        .route("/.well-known/jwks", get(well_known::jwks))
+        .route("/.well-known/jwks.json", get(well_known::jwks))
+        .route("/{team}/.well-known/openid-configuration", get(well_known::team_discovery))
+        .route("/{team}/.well-known/jwks", get(well_known::jwks))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+}
+
+/// What people set up and look at.
+fn management() -> Router<Broker> {
+    Router::new()
         .route("/v1/connect/connectors", get(connectors::list_v1).post(connectors::create))
         .route("/v1/connect/connectors/managed", post(connectors::create_managed))
-        .route(
-            "/v1/connect/connectors/{connector}",
-            get(connectors::show).patch(connectors::update).delete(connectors::remove),
-        )
-        .route("/v1/connect/connectors/{connector}/tokens", delete(token::revoke))
+        .route("/v1/connect/connectors/{connector}", patch(connectors::update).delete(connectors::remove))
         .route("/v1/connect/connectors/{connector}/projects", get(links::of_connector))
         .route(
             "/v1/connect/connectors/{connector}/projects/{project}",
@@ -69,14 +86,6 @@ pub fn router(broker: Broker) -> Router {
         .route("/v1/access-tokens", get(access_tokens::list).post(access_tokens::create))
         .route("/v1/access-tokens/{token}", delete(access_tokens::revoke))
         .route("/v1/audit", get(audit::list))
-        .route("/.well-known/openid-configuration", get(well_known::discovery))
-        .route("/.well-known/jwks", get(well_known::jwks))
-        .route("/.well-known/jwks.json", get(well_known::jwks))
-        .route("/{team}/.well-known/openid-configuration", get(well_known::team_discovery))
-        .route("/{team}/.well-known/jwks", get(well_known::jwks))
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
-        .with_state(broker)
 }
 
 /// What goes around all routes, those of other crates too: the request's identifier, and answers for what is not there.

@@ -1,8 +1,8 @@
 //! Recording events and reading them back.
 
-use carnet_model::audit::AuditEvent;
+use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
-use carnet_model::{Fault, Id, kind};
+use carnet_model::{Code, Fault, Id, kind};
 use carnet_store::Write;
 use carnet_store::audit::{self, Filter, Recorded};
 
@@ -40,6 +40,22 @@ impl Broker {
     pub(crate) async fn record(&self, event: AuditEvent) -> Result<(), Fault> {
         let write = Write::new().event(&self.inner.env, &event);
         self.inner.db.write(write).await.map(drop).map_err(faults::store)
+    }
+
+    /// Records that the caller was refused a management `operation`: a method and the pattern of a path. It comes before
+    /// the answer; where it cannot be recorded, that is the answer.
+    pub async fn management_refused(
+        &self,
+        caller: &Caller,
+        request: Id<kind::Request>,
+        operation: String,
+        code: Code,
+    ) -> Result<(), Fault> {
+        let event = AuditEvent::of(caller, self.inner.env.now(), Action::ManagementReject, Some(request))
+            .ended(Outcome::Denied)
+            .with("operation", operation)
+            .with("code", code.as_str());
+        self.record(event).await
     }
 
     /// The caller's team's events.

@@ -167,7 +167,14 @@ impl Broker {
             if hint.id.as_deref().is_some_and(|id| id != row.team.to_string()) {
                 continue;
             }
-            let issuer = trusted_issuer(&row).map_err(faults::internal)?;
+            let issuer = match trusted_issuer(&row) {
+                Ok(issuer) => issuer,
+                Err(error) => {
+                    // One team's row that cannot be read is not in the way of another team's caller.
+                    failure = faults::internal(error);
+                    continue;
+                }
+            };
             match self.recognised_by(&issuer, bearer, now).await {
                 Ok(recognised) => found.push(recognised),
                 Err(fault) => failure = fault,

@@ -108,6 +108,7 @@ actions! {
     KeyCreate = "key.create",
     SigningKeyRotate = "signing-key.rotate",
     CallerReject = "caller.reject",
+    ManagementReject = "management.reject",
 }
 
 impl AuditEvent {

@@ -1,6 +1,7 @@
 //! Tokens of the application itself: made for the request, kept until they end, made once at a time.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use carnet_model::{Code, Fault, Id, ScopeRequest, Scopes, kind};
 use carnet_providers::{DriverError, Held, MintAsk, Minted};
@@ -132,7 +133,10 @@ impl Broker {
             return Err(DriverError::Later { retry_after: Some(wait.as_secs().max(1)), in_doubt: false });
         }
         let calls = self.inner.breakers.calls(line);
-        let _place = calls.acquire().await;
+        let place = tokio::time::timeout(QUEUE, calls.acquire()).await;
+        if place.is_err() {
+            return Err(DriverError::Later { retry_after: Some(1), in_doubt: false });
+        }
         self.mint(entry, held, &ask).await
     }
 
@@ -171,3 +175,6 @@ impl Broker {
         turns.entry(*key).or_default().clone()
     }
 }
+
+/// How long a request waits for its place among the calls to a provider.
+const QUEUE: Duration = Duration::from_secs(5);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use carnet_testkit::{Browser, Engine, Fault, Kit, Logs, Plan, on_both_engines};
+use carnet_testkit::{Browser, Engine, Fault, Http, Kit, Logs, Plan, on_both_engines};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use crate::{anew, of};
 
 on_both_engines!(
     every_change_stands_in_the_log_when_it_is_answered,
+    what_may_not_be_managed_is_on_the_record,
     what_cannot_be_recorded_is_not_answered,
     no_secret_is_kept_in_the_clear_or_logged,
 );
@@ -96,6 +97,18 @@ async fn every_change_stands_in_the_log_when_it_is_answered(engine: Engine) {
     let other = kit.another_tenant("other").await;
     let theirs = kit.node.call("GET", "/v1/audit?limit=1000", Some(&other.token), None).await;
     assert!(!theirs.text().contains(&kit.connector) && !theirs.text().contains(&kit.tenant.user));
+}
+
+async fn what_may_not_be_managed_is_on_the_record(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let (url, workload) = (format!("{}/v9/projects/other", kit.url()), kit.workload("production"));
+    let answer = Http::default().json("DELETE", &url, Some(&workload), None).await;
+    assert_eq!(answer.refusal(), (403, "forbidden".to_owned()));
+    let events = kit.events_of("management.reject").await;
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0]["outcome"], "denied");
+    assert_eq!(events[0]["detail"]["operation"], "DELETE /v9/projects/{project}");
+    assert_eq!(events[0]["detail"]["code"], "forbidden");
 }
 
 async fn what_cannot_be_recorded_is_not_answered(engine: Engine) {
