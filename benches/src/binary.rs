@@ -13,7 +13,7 @@ use crate::table::{Beside, Table, Unit, say};
 pub(crate) fn measure(carnet: &Path, extent: Extent, table: &mut Table) -> Result<()> {
     say("the binary:");
     let bytes = u32::try_from(std::fs::metadata(carnet)?.len())?;
-    table.add("release binary", f64::from(bytes) / 1e6, Unit::Megabytes, Beside::AtMost(40.0));
+    table.add("release binary", f64::from(bytes) / 1e6, Unit::Megabytes, [Beside::AtMost(40.0)]);
     let help = times(extent.starts, || {
         let status = Command::new(carnet).arg("--help").stdout(Stdio::null()).status()?;
         ensure!(status.success(), "carnet --help: {status}");
@@ -64,6 +64,6 @@ fn times(count: u32, mut run: impl FnMut() -> Result<()>) -> Result<Vec<f64>> {
 fn add(table: &mut Table, what: &str, millis: &[f64], aim: f64) {
     let at =
         |share: usize| millis.get(millis.len().saturating_sub(1) * share / 100).copied().unwrap_or_default();
-    table.add(format!("{what}: median"), at(50), Unit::Millis, Beside::AtMost(aim));
-    table.add(format!("{what}: p99"), at(99), Unit::Millis, Beside::AtMost(aim));
+    table.add(&format!("{what}: median"), at(50), Unit::Millis, [Beside::AtMost(aim)]);
+    table.add(&format!("{what}: p99"), at(99), Unit::Millis, [Beside::AtMost(aim)]);
 }

@@ -44,45 +44,35 @@ pub(crate) fn measure(carnet: &Path, extent: Extent, table: &mut Table) -> Resul
         }
     }
     let (few, many) = first_small.zip(first_large).context("no round was run")?;
-    let name = format!("{} grants", extent.grants);
-    let what = |what: &str| format!("{name}, {what}");
-    let against = |number: f64| Beside::Measured("1000 grants", number);
-    let first = "first request of a person";
-    table.add(
-        what(&format!("{first}: median")),
-        many.permille(500),
-        Unit::Millis,
-        against(few.permille(500)),
-    );
-    table.add(what(&format!("{first}: p99")), many.permille(990), Unit::Millis, against(few.permille(990)));
-    let times = many.permille(990) / few.permille(990);
-    table.add(what(&format!("{first}: p99, times 1000's")), times, Unit::Times, Beside::AtMost(1.3));
+    compare(table, extent, "first request of a person", &few, &many);
 
     let (few, few_cpu) = small.steady(carnet, extent.load, None)?;
+    let (many, many_cpu) = large.steady(carnet, extent.load, None)?;
+    let mut add = |what: &str, few: f64, many: f64, unit| {
+        let what = format!("{} grants, random people: {what}", extent.grants);
+        table.add(&what, many, unit, [Beside::Measured("1000 grants", Some(few))]);
+    };
+    add("requests", few.per_second(), many.per_second(), Unit::PerSecond);
+    add("processor per request", few_cpu, many_cpu, Unit::Millis);
     // Both at the rate that the large one bears twice over.
-    let (most, many_cpu) = large.steady(carnet, extent.load, None)?;
-    let rate = most.per_second() / 2.0;
-    let (few_half, _) = small.steady(carnet, extent.load, Some(rate))?;
-    let (many_half, _) = large.steady(carnet, extent.load, Some(rate))?;
-    let random = "random people";
-    table.add(
-        what(&format!("{random}: requests")),
-        most.per_second(),
-        Unit::PerSecond,
-        against(few.per_second()),
-    );
-    table.add(what(&format!("{random}: processor per request")), many_cpu, Unit::Millis, against(few_cpu));
-    let (few, many) = (few_half, many_half);
-    table.add(
-        what(&format!("{random}: median")),
-        many.permille(500),
-        Unit::Millis,
-        against(few.permille(500)),
-    );
-    table.add(what(&format!("{random}: p99")), many.permille(990), Unit::Millis, against(few.permille(990)));
-    let times = many.permille(990) / few.permille(990);
-    table.add(what(&format!("{random}: p99, times 1000's")), times, Unit::Times, Beside::AtMost(1.3));
+    let rate = Some(many.per_second() / 2.0);
+    let (few, _) = small.steady(carnet, extent.load, rate)?;
+    let (many, _) = large.steady(carnet, extent.load, rate)?;
+    compare(table, extent, "random people, half load", &few, &many);
     Ok(())
+}
+
+fn compare(table: &mut Table, extent: Extent, what: &str, few: &Taken, many: &Taken) {
+    for (name, share, limits) in [("median", 500, false), ("p99", 990, true)] {
+        let what = format!("{} grants, {what}: {name}", extent.grants);
+        let (few, many) = (few.permille(share), many.permille(share));
+        let beside = Beside::Measured("1000 grants", Some(few));
+        if limits {
+            table.add(&what, many, Unit::Millis, [Beside::AtMost(few * 1.3), beside]);
+        } else {
+            table.add(&what, many, Unit::Millis, [beside]);
+        }
+    }
 }
 
 impl Store {

@@ -44,7 +44,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["echo", port] => echo::serve(port),
-        ["load", data, seconds] => tokens::load(Path::new(data), seconds),
+        ["load", data, seconds] => tokens::load(Path::new(data), seconds, None),
+        ["load", data, seconds, rate] => tokens::load(Path::new(data), seconds, Some(rate)),
         [] => measure(WHOLE),
         ["--quick"] => measure(QUICK),
         _ => {

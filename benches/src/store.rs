@@ -39,7 +39,8 @@ pub(crate) fn measure(extent: Extent, table: &mut Table) -> Result<()> {
                 let per_second = writes(&db, callers, time).await?;
                 let callers = if callers == 1 { "1 caller".to_owned() } else { format!("{callers} callers") };
                 let what = format!("durable writes of one event, {engine}, {callers}");
-                table.add(what, per_second, Unit::PerSecond, Beside::Measured("4 KiB and a flush", flushes));
+                let beside = Beside::Measured("4 KiB and a flush", Some(flushes));
+                table.add(&what, per_second, Unit::PerSecond, [beside]);
             }
             db.close().await;
         }

@@ -51,55 +51,30 @@ pub(crate) fn measure(carnet: &Path, extent: Extent, table: &mut Table) -> Resul
         None => None,
     };
 
-    let many = format!("{CONNECTIONS} connections");
-    let what = |what: &str| format!("token from memory: {what}");
-    table.add(
-        what(&format!("requests, {many}")),
-        ours.per_second,
+    let echo = |of: fn(&Measured) -> f64| Beside::Measured("bare echo", Some(of(&limit)));
+    let peer = |of: fn(&Measured) -> f64| Beside::Measured("oidc-provider", neighbour.as_ref().map(of));
+    let mut add = |what: &str, of: fn(&Measured) -> f64, unit, aim: Option<Beside>| {
+        let what = format!("token from memory: {what}");
+        if let Some(aim) = aim {
+            table.add(&what, of(&ours), unit, [aim, echo(of), peer(of)]);
+        } else {
+            table.add(&what, of(&ours), unit, [echo(of), peer(of)]);
+        }
+    };
+    add(
+        "requests",
+        |m| m.per_second,
         Unit::PerSecond,
-        against(&limit, |m| m.per_second),
+        neighbour.as_ref().map(|m| Beside::AtLeast(m.per_second * 4.0)),
     );
-    if let Some(neighbour) = &neighbour {
-        let beside = Beside::Measured(NEIGHBOUR, neighbour.per_second);
-        table.add(what(&format!("requests, {many}")), ours.per_second, Unit::PerSecond, beside);
-        let times = ours.per_second / neighbour.per_second;
-        table.add(what("requests, times oidc-provider's"), times, Unit::Times, Beside::AtLeast(4.0));
-    }
-    table.add(what(&format!("processor per request, {many}")), ours.cpu, Unit::Millis, Beside::AtMost(0.06));
-    table.add(
-        what(&format!("processor per request, {many}")),
-        ours.cpu,
-        Unit::Millis,
-        against(&limit, |m| m.cpu),
-    );
-    if let Some(neighbour) = &neighbour {
-        let beside = Beside::Measured(NEIGHBOUR, neighbour.cpu);
-        table.add(what(&format!("processor per request, {many}")), ours.cpu, Unit::Millis, beside);
-    }
-    table.add(what("median at half load"), ours.median, Unit::Millis, against(&limit, |m| m.median));
-    table.add(what("p99 at half load"), ours.p99, Unit::Millis, Beside::AtMost(5.0));
-    table.add(what("p99 at half load"), ours.p99, Unit::Millis, against(&limit, |m| m.p99));
-    if let Some(neighbour) = &neighbour {
-        table.add(
-            what("p99 at half load"),
-            ours.p99,
-            Unit::Millis,
-            Beside::Measured(NEIGHBOUR, neighbour.p99),
-        );
-    }
-    table.add(
-        what("median at full load"),
-        ours.busy_median,
-        Unit::Millis,
-        against(&limit, |m| m.busy_median),
-    );
-    table.add(what("p99 at full load"), ours.busy_p99, Unit::Millis, against(&limit, |m| m.busy_p99));
-    table.add("memory after 100,000 requests and more", resident, Unit::Megabytes, Beside::AtMost(50.0));
+    add("processor per request", |m| m.cpu, Unit::Millis, Some(Beside::AtMost(0.06)));
+    add("median at half load", |m| m.median, Unit::Millis, None);
+    add("p99 at half load", |m| m.p99, Unit::Millis, Some(Beside::AtMost(5.0)));
+    add("median at full load", |m| m.busy_median, Unit::Millis, None);
+    add("p99 at full load", |m| m.busy_p99, Unit::Millis, None);
+    let what = "memory after 100,000 requests and more";
+    table.add(what, resident, Unit::Megabytes, [Beside::AtMost(50.0)]);
     Ok(())
-}
-
-fn against(limit: &Measured, of: impl Fn(&Measured) -> f64) -> Beside {
-    Beside::Measured("bare echo", of(limit))
 }
 
 fn all(server: &Server, target: &Target, extent: Extent) -> Result<Measured> {
@@ -126,15 +101,23 @@ fn all(server: &Server, target: &Target, extent: Extent) -> Result<Measured> {
     })
 }
 
-/// Asks a server that runs already for the application's token, as fast as it answers.
-pub(crate) fn load(data: &Path, seconds: &str) -> Result<()> {
+/// Asks a server that runs already for the application's token, at this rate or as fast as it answers.
+pub(crate) fn load(data: &Path, seconds: &str, rate: Option<&str>) -> Result<()> {
     let dev = dev_file(data)?;
     let url = dev.get("url").and_then(serde_json::Value::as_str).context("dev.json has no url")?;
     let address = url.trim_start_matches("http://").parse()?;
     let target = Target::same(address, request(address, &dev, r#"{"type":"app"}"#)?);
-    let taken = closed(&target, CONNECTIONS, Until::After(Duration::from_secs(seconds.parse()?)))?;
-    let (rate, requests) = (taken.per_second(), taken.requests());
-    say(&format!("{requests} requests, {rate:.0} /s, p99 {:.2} ms", taken.permille(990)));
+    let until = Until::After(Duration::from_secs(seconds.parse()?));
+    let taken = match rate {
+        None => closed(&target, CONNECTIONS, until)?,
+        Some(rate) => paced(&target, CONNECTIONS, until, rate.parse()?)?,
+    };
+    let times = [500, 900, 990, 999].map(|share| format!("{:.2}", taken.permille(share))).join(" ");
+    say(&format!(
+        "{} requests, {:.0} /s; p50 p90 p99 p99.9 ms: {times}",
+        taken.requests(),
+        taken.per_second()
+    ));
     Ok(())
 }
 
@@ -150,6 +133,5 @@ pub(crate) fn request(address: SocketAddr, dev: &serde_json::Value, subject: &st
 }
 
 pub(crate) const CONNECTIONS: usize = 64;
-const NEIGHBOUR: &str = "oidc-provider";
 /// After so many requests the memory is looked at.
 const LARGE: u32 = 100_000;
