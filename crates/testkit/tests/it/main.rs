@@ -9,6 +9,7 @@ mod isolation;
 mod refresh;
 mod revoke;
 mod scopes;
+mod tamper;
 
 use serde_json::{Value, json};
 
