@@ -228,6 +228,8 @@ fn grant(
     let mut plain = u32::try_from(facts.len())?.to_be_bytes().to_vec();
     plain.extend_from_slice(facts.as_bytes());
     plain.extend_from_slice(held.as_bytes());
+    let scopes = Some(Scopes::parse_joined(SCOPES)?);
+    let whose = carnet_engine::whose(&place, scopes.as_ref());
     let aad = Aad {
         deployment,
         team: Some(place.team),
@@ -237,7 +239,7 @@ fn grant(
         project: place.project,
         environment: Some(place.environment),
         connector: Some(place.connector),
-        subject: Some(&place.subject),
+        subject: Some(&whose),
         version: 1,
     };
     let held = keyring.seal(env, &aad, &plain)?;
@@ -245,7 +247,7 @@ fn grant(
         id,
         place,
         state: GrantState::Active,
-        scopes: Some(Scopes::parse_joined(SCOPES)?),
+        scopes,
         external_subject: None,
         access_expires_at: Some(now.plus(LIFE)),
         refresh_expires_at: None,

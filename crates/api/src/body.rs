@@ -28,9 +28,9 @@ where
         let is_json = is_json(request.headers());
         let credential = request.extensions().get::<Arc<Credential>>().cloned();
         let bytes = read(request, LIMIT).await?;
-        if let Some(Credential { bearer, hint }) = credential.as_deref() {
+        if let Some(credential) = credential.as_deref() {
             // Who takes time over the body does not keep a credential alive that was withdrawn meanwhile.
-            Broker::from_ref(state).recognise(Some(bearer.expose()), hint).await?;
+            Broker::from_ref(state).recognise(credential).await?;
         }
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return parse(b"{}");

@@ -41,10 +41,8 @@ where
         let broker = Broker::from_ref(state);
         let Query(Team { team_id, slug }) = Query::<Team>::of(&parts.uri)?;
         let hint = TeamHint { id: team_id, slug };
-        let bearer = bearer(parts)?;
-        let caller = broker.recognise(bearer, &hint).await?;
-        let bearer = bearer.unwrap_or_default().to_owned().into();
-        let credential = Arc::new(Credential { bearer, hint });
+        let credential = Arc::new(Credential::of(bearer(parts)?, hint)?);
+        let caller = broker.recognise(&credential).await?;
         // For the body, which is read later.
         parts.extensions.insert(credential.clone());
         if let Some(recognised) = parts.extensions.get::<Recognised>() {

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use carnet_demo::{ClientRegistration, Demo, Options};
 use carnet_egress::{Origin, Policy};
 use carnet_engine::{
-    Broker, ConnectorChange, FirstOwner, Location, ManagedService, NewConnectorAsk, Project, Root, Settings,
+    Broker, ConnectorChange, Credential, FirstOwner, Location, ManagedService, NewConnectorAsk, Project, Root, Settings,
     Team, TeamHint, User,
 };
 use carnet_model::caller::Caller;
@@ -81,7 +81,7 @@ struct DevFile {
 async fn prepare(broker: Broker, args: DevArgs, url: Url, client: DemoClient) -> anyhow::Result<()> {
     let file = args.data.join("dev.json");
     let (team, user, token) = team_and_token(&broker, &file).await?;
-    let caller = broker.recognise(Some(&token), &TeamHint::default()).await?;
+    let caller = broker.recognise(&Credential::of(Some(&token), TeamHint::default())?).await?;
     let name = project_name(&args.folder);
     let project = broker.ensure_project(team.id, caller.principal(), &name).await?;
     demo_connector(&broker, &caller, &project, &url, &client).await?;
@@ -119,12 +119,20 @@ async fn team_and_token(broker: &Broker, file: &Path) -> anyhow::Result<(Team, U
     let before =
         std::fs::read_to_string(file).ok().and_then(|text| serde_json::from_str::<DevFile>(&text).ok());
     if let Some(before) = before
-        && broker.recognise(Some(&before.access_token), &TeamHint::default()).await.is_ok()
+        && knows(broker, &before.access_token).await
     {
         return Ok((team, user, before.access_token));
     }
     let token: AccessToken = broker.development_access_token(team.id, user.id, TOKEN_LIFE).await?;
     Ok((team, user, token.expose().to_owned()))
+}
+
+/// Whether this access token is still good here.
+async fn knows(broker: &Broker, token: &str) -> bool {
+    match Credential::of(Some(token), TeamHint::default()) {
+        Ok(credential) => broker.recognise(&credential).await.is_ok(),
+        Err(_) => false,
+    }
 }
 
 /// `demo/hello`, with the address it has today.

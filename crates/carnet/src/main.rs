@@ -10,6 +10,9 @@ mod server;
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let servers = cli::Servers { dev: dev::run, serve: serve::run };
     cli::run(std::env::args_os(), cli::Surroundings::from_process(), servers)

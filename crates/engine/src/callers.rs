@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carnet_identity::{
-    Algorithm, Expectation, Freshness, IdentityClaims, JwtError, Presented, TrustedIssuer,
+    Algorithm, BearerKey, Expectation, Freshness, IdentityClaims, JwtError, Presented, TrustedIssuer,
 };
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::{Caller, Member, Principal, Proof, Workload};
-use carnet_model::{AccessToken, Code, Environment, Fault, Id, Slug, SubjectKind, Time, kind};
+use carnet_model::{AccessToken, Code, Environment, Fault, Id, SecretString, Slug, SubjectKind, Time, kind};
 use carnet_store::{access_tokens, issuers, people, projects};
 use carnet_vault::Purpose;
 
@@ -25,6 +25,36 @@ pub struct TeamHint {
     pub slug: Option<String>,
 }
 
+/// What a caller proves itself with, and which team the request names besides.
+#[derive(Debug)]
+pub struct Credential {
+    bearer: SecretString,
+    hint: TeamHint,
+    key: BearerKey,
+}
+
+impl Credential {
+    /// Of a request with this bearer credential. Refused if there is none, or if the team is named twice.
+    pub fn of(bearer: Option<&str>, hint: TeamHint) -> Result<Self, Fault> {
+        let Some(bearer) = bearer else {
+            return Err(unauthorized("This request has no credential.")
+                .next("carnet env pull", "to get a workload identity for development"));
+        };
+        let context = match (&hint.id, &hint.slug) {
+            (Some(_), Some(_)) => {
+                return Err(Fault::new(
+                    Code::InvalidRequest,
+                    "Name the team by teamId or by slug, not by both.",
+                ));
+            }
+            (id, slug) => {
+                format!("{}\n{}", id.as_deref().unwrap_or_default(), slug.as_deref().unwrap_or_default())
+            }
+        };
+        Ok(Self { bearer: bearer.to_owned().into(), key: BearerKey::of(context.as_bytes(), bearer), hint })
+    }
+}
+
 /// A caller with what is needed to know how long it may be remembered.
 struct Recognised {
     caller: Caller,
@@ -34,24 +64,12 @@ struct Recognised {
 
 impl Broker {
     /// Recognises the caller by the bearer credential: an access token or a workload identity.
-    pub async fn recognise(&self, bearer: Option<&str>, hint: &TeamHint) -> Result<Arc<Caller>, Fault> {
-        let Some(bearer) = bearer else {
-            return Err(unauthorized("This request has no credential.")
-                .next("carnet env pull", "to get a workload identity for development"));
-        };
-        if hint.id.is_some() && hint.slug.is_some() {
-            return Err(Fault::new(Code::InvalidRequest, "Name the team by teamId or by slug, not by both."));
-        }
+    pub async fn recognise(&self, credential: &Credential) -> Result<Arc<Caller>, Fault> {
+        let Credential { bearer, hint, key } = credential;
+        let bearer = bearer.expose();
         let inner = &self.inner;
         let now = inner.env.now();
-        let context = format!(
-            "{}\n{}",
-            hint.id.as_deref().unwrap_or_default(),
-            hint.slug.as_deref().unwrap_or_default()
-        );
-        if let Some(known) =
-            inner.callers.recall(context.as_bytes(), bearer, now, |(_, issuer)| self.freshness(*issuer))
-        {
+        if let Some(known) = inner.callers.recall(key, now, |(_, issuer)| self.freshness(*issuer)) {
             return Ok(known.0.clone());
         }
         // Taken before anything is read: a change in between makes the memory stale instead of wrong.
@@ -67,7 +85,7 @@ impl Broker {
         let seen = Freshness { revision: revision.unsigned_abs(), ..self.freshness(recognised.issuer) };
         let caller = Arc::new(recognised.caller);
         let value = Arc::new((caller.clone(), recognised.issuer));
-        inner.callers.remember(context.as_bytes(), bearer, value, seen, recognised.expires_at, now);
+        inner.callers.remember(key, value, seen, recognised.expires_at, now);
         Ok(caller)
     }
 

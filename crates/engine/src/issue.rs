@@ -24,7 +24,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::broker::Broker;
 use crate::cache::AskKey;
-use crate::callers::TeamHint;
+use crate::callers::Credential;
 use crate::directory::Entry;
 use crate::faults;
 use crate::sealing::{Facts, MadeToken};
@@ -57,15 +57,6 @@ pub struct Issued {
     pub metadata: Map<String, Value>,
     /// Claims about the person that the connector forwards.
     pub claims: Map<String, Value>,
-}
-
-/// What a caller proves itself with, and which team the request names besides.
-#[derive(Debug)]
-pub struct Credential {
-    /// The bearer credential.
-    pub bearer: SecretString,
-    /// The team that the request names.
-    pub hint: TeamHint,
 }
 
 /// How one try ended.
@@ -120,7 +111,7 @@ impl Broker {
         let mut made_at = None;
         for _ in 0..TRIES {
             let revision = self.inner.db.revision();
-            let caller = self.recognise(Some(credential.bearer.expose()), &credential.hint).await?;
+            let caller = self.recognise(credential).await?;
             match self.issue_once(&caller, ask, request, revision, made_at).await? {
                 Tried::Issued(issued) => return Ok(*issued),
                 Tried::Stale { made } => {

@@ -41,7 +41,7 @@ mod start;
 pub use access_tokens::{CreatedToken, NewToken};
 pub use audit::{AuditPage, AuditQuery};
 pub use broker::{Broker, ManagedService, Settings};
-pub use callers::TeamHint;
+pub use callers::{Credential, TeamHint};
 pub use connectors::{ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk};
 pub use consent::{
     After, AuthorizationStarted, AuthorizeAsk, ConsentEnd, ConsentPage, Decision, Ending, EndingKind,
@@ -49,9 +49,10 @@ pub use consent::{
 };
 pub use grants::GrantView;
 pub use installations::NewInstallation;
-pub use issue::{Credential, Issued, TokenAsk};
+pub use issue::{Issued, TokenAsk};
 pub use own_issuer::IdentityToken;
 pub use revoke::Revoked;
+pub use sealing::whose;
 pub use setup::{FirstOwner, SetUp};
 pub use start::{Root, StartError};
 

@@ -240,8 +240,8 @@ fn led_by(connector: &Connector) -> String {
 }
 
 /// What decides who gets a grant's tokens, besides the columns with a place of their own: the subject, the installation,
-/// and the scopes by which it is judged whether a token fits.
-fn whose(place: &Place, scopes: Option<&Scopes>) -> String {
+/// and the scopes by which it is judged whether a token fits. The `subject` of the associated data of a sealed grant.
+pub fn whose(place: &Place, scopes: Option<&Scopes>) -> String {
     let scopes = scopes.map(ToString::to_string);
     let parts =
         Parts::new("grant/1").add(place.subject.as_bytes()).maybe(id_bytes(place.installation.as_ref()));

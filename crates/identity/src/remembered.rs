@@ -25,9 +25,13 @@ pub struct Freshness {
     pub generation: u64,
 }
 
+/// A bearer as it is remembered. Digested once per request, because it is looked up whenever a decision is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BearerKey([u8; 32]);
+
 /// A bounded memory of verified bearers.
 pub struct Remembered<T> {
-    cache: Cache<[u8; 32], Memory<T>>,
+    cache: Cache<BearerKey, Memory<T>>,
 }
 
 struct Memory<T> {
@@ -48,29 +52,25 @@ impl<T> Remembered<T> {
         Self { cache: Cache::new(capacity) }
     }
 
-    /// What `bearer` was found to be. `context` is whatever besides the bearer decided it, the team named in the
-    /// request for instance; `present` tells the versions that are in force for the remembered value.
+    /// What the bearer was found to be. `present` tells the versions that are in force for the remembered value.
     pub fn recall(
         &self,
-        context: &[u8],
-        bearer: &str,
+        bearer: &BearerKey,
         now: Time,
         present: impl FnOnce(&T) -> Freshness,
     ) -> Option<Arc<T>> {
-        let digest = digest_of(context, bearer);
-        let memory = self.cache.get(&digest)?;
+        let memory = self.cache.get(bearer)?;
         if now >= memory.until || present(&memory.value) != memory.seen {
-            self.cache.remove(&digest);
+            self.cache.remove(bearer);
             return None;
         }
         Some(memory.value)
     }
 
-    /// Remembers `value` for `bearer`, whose token expires at `expires_at`.
+    /// Remembers `value` for the bearer, whose token expires at `expires_at`.
     pub fn remember(
         &self,
-        context: &[u8],
-        bearer: &str,
+        bearer: &BearerKey,
         value: Arc<T>,
         seen: Freshness,
         expires_at: Time,
@@ -78,7 +78,7 @@ impl<T> Remembered<T> {
     ) {
         let until = expires_at.min(now.plus(LONGEST));
         if until > now {
-            self.cache.insert(digest_of(context, bearer), Memory { value, until, seen });
+            self.cache.insert(*bearer, Memory { value, until, seen });
         }
     }
 
@@ -88,15 +88,19 @@ impl<T> Remembered<T> {
     }
 }
 
-fn digest_of(context: &[u8], bearer: &str) -> [u8; 32] {
-    let mut hash = digest::Context::new(&digest::SHA256);
-    // The length keeps `ab` + `c` apart from `a` + `bc`.
-    hash.update(&context.len().to_be_bytes());
-    hash.update(context);
-    hash.update(bearer.as_bytes());
-    let mut out = [0; 32];
-    out.copy_from_slice(hash.finish().as_ref());
-    out
+impl BearerKey {
+    /// `context` is whatever besides the bearer decides what it is found to be, the team named in the request for
+    /// instance.
+    pub fn of(context: &[u8], bearer: &str) -> Self {
+        let mut hash = digest::Context::new(&digest::SHA256);
+        // The length keeps `ab` + `c` apart from `a` + `bc`.
+        hash.update(&context.len().to_be_bytes());
+        hash.update(context);
+        hash.update(bearer.as_bytes());
+        let mut out = [0; 32];
+        out.copy_from_slice(hash.finish().as_ref());
+        Self(out)
+    }
 }
 
 #[cfg(test)]
@@ -107,12 +111,12 @@ mod tests {
     const NOW: Time = Time::from_secs(1_000);
 
     fn recall(memory: &Remembered<&'static str>, bearer: &str, now: Time, present: Freshness) -> bool {
-        memory.recall(b"team", bearer, now, |_| present).is_some()
+        memory.recall(&BearerKey::of(b"team", bearer), now, |_| present).is_some()
     }
 
     fn one(expires_at: Time) -> Remembered<&'static str> {
         let memory = Remembered::new(100);
-        memory.remember(b"team", "bearer", Arc::new("caller"), SEEN, expires_at, NOW);
+        memory.remember(&BearerKey::of(b"team", "bearer"), Arc::new("caller"), SEEN, expires_at, NOW);
         memory
     }
 
@@ -145,9 +149,10 @@ mod tests {
         let memory = one(NOW.plus(LONGEST));
         assert!(!recall(&memory, "bearer2", NOW, SEEN));
         assert!(!recall(&memory, "", NOW, SEEN));
-        assert!(memory.recall(b"teambearer", "", NOW, |_| SEEN).is_none());
-        assert!(memory.recall(b"teamb", "earer", NOW, |_| SEEN).is_none());
-        assert!(memory.recall(b"", "teambearer", NOW, |_| SEEN).is_none());
+        for (context, bearer) in [("teambearer", ""), ("teamb", "earer"), ("", "teambearer")] {
+            let key = BearerKey::of(context.as_bytes(), bearer);
+            assert!(memory.recall(&key, NOW, |_| SEEN).is_none(), "{context} {bearer}");
+        }
         memory.clear();
         assert!(!recall(&memory, "bearer", NOW, SEEN));
     }
@@ -156,7 +161,7 @@ mod tests {
     fn it_does_not_grow_without_bound() {
         let memory = Remembered::new(50);
         for n in 0..5_000 {
-            memory.remember(b"", &n.to_string(), Arc::new(()), SEEN, NOW.plus(LONGEST), NOW);
+            memory.remember(&BearerKey::of(b"", &n.to_string()), Arc::new(()), SEEN, NOW.plus(LONGEST), NOW);
         }
         assert!(memory.cache.len() <= 100, "{}", memory.cache.len());
     }
