@@ -12,6 +12,7 @@ mod audit;
 mod authorize;
 mod body;
 mod call;
+mod connector_keys;
 mod connectors;
 mod grants;
 mod health;

@@ -8,8 +8,8 @@ use carnet_model::{Code, Fault};
 
 use crate::problem::Problem;
 use crate::{
-    access_tokens, audit, authorize, connectors, grants, health, installations, issuers, links, platform,
-    projects, refusals, request_id, services, token, well_known,
+    access_tokens, audit, authorize, connector_keys, connectors, grants, health, installations, issuers,
+    links, platform, projects, refusals, request_id, services, token, well_known,
 };
 
 /// The routes of the API. A connector is one segment: its identifier, or its UID percent-encoded.
@@ -32,6 +32,7 @@ fn asking() -> Router<Broker> {
         .route("/.well-known/jwks.json", get(well_known::jwks))
         .route("/{team}/.well-known/openid-configuration", get(well_known::team_discovery))
         .route("/{team}/.well-known/jwks", get(well_known::jwks))
+        .route("/connect/jwks/{connector}", get(well_known::connector_jwks))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
 }
@@ -56,6 +57,10 @@ fn management() -> Router<Broker> {
             delete(installations::remove),
         )
         .route("/v1/connect/connectors/{connector}/grants", get(grants::list))
+        .route(
+            "/v1/connect/connectors/{connector}/keys",
+            get(connector_keys::list).post(connector_keys::turn),
+        )
         .route("/v1/connect/services/{service}", get(services::show))
         .route("/v2/connect/connectors", get(connectors::list_v2))
         .route("/v2/connect/projects/{project}/connectors", get(links::of_project))

@@ -30,6 +30,15 @@ pub(crate) async fn team_discovery(
     Ok(cached(broker.discovery(Some(&slug))))
 }
 
+/// The public keys of a connector. One that does not exist, one without keys and one that is none look the same.
+pub(crate) async fn connector_jwks(
+    State(broker): State<Broker>,
+    Path(connector): Path<String>,
+) -> Result<Response, Problem> {
+    let keys = broker.connector_jwks(&connector).await?;
+    keys.map(cached).ok_or_else(|| Problem(Fault::new(Code::NotFound, "There are no keys at this address.")))
+}
+
 /// Verifiers may keep it for five minutes; a new key is published for longer than that before it signs.
 fn cached(value: Value) -> Response {
     let mut response = Answer(value).into_response();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use carnet_model::{ConnectorRef, Time};
-use carnet_store::{Write, consents, grants, minted};
+use carnet_store::{Write, connector_keys, consents, grants, minted};
 use tokio::time::MissedTickBehavior;
 
 use crate::broker::Broker;
@@ -84,7 +84,10 @@ impl Broker {
     /// Removes what has ended and nobody can ask for any more.
     async fn sweep(&self) -> Result<(), String> {
         let now = self.inner.env.now();
-        let write = Write::new().step(minted::sweep(now)).step(consents::sweep(now.minus(DAY)));
+        let write = Write::new()
+            .step(minted::sweep(now))
+            .step(consents::sweep(now.minus(DAY)))
+            .step(connector_keys::sweep(now));
         self.inner.db.write(write).await.map(drop).map_err(|error| error.to_string())
     }
 }

@@ -19,6 +19,7 @@ use url::Url;
 
 use crate::breaker::Breakers;
 use crate::cache::TokenCache;
+use crate::connector_keys::OpenKeys;
 use crate::directory::Directory;
 use crate::issue::Mints;
 use crate::own_issuer::OwnIssuer;
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) keys: KeyDirectory,
     pub(crate) callers: Remembered<(Arc<Caller>, Option<Id<kind::TrustedIssuer>>)>,
     pub(crate) directory: Directory,
+    pub(crate) connector_keys: OpenKeys,
     pub(crate) tokens: TokenCache,
     pub(crate) mints: Mints,
     pub(crate) flights: Flights,

@@ -13,6 +13,7 @@ use carnet_store::{DbError, Write, grants};
 use serde_json::{Map, Value};
 
 use crate::broker::Broker;
+use crate::connector_keys::KeyChange;
 use crate::directory::Entry;
 use crate::faults;
 
@@ -179,6 +180,9 @@ impl Broker {
                 .step(links::put(member.team, id, project.id, &environments, now))
                 .event(&inner.env, &linked);
         }
+        let change = KeyChange { caller, request, connector: &row.connector };
+        let signs = carnet_providers::driver(kind).abilities(&row.connector).signs;
+        write = self.first_key(write, &change, signs).await?;
         match inner.db.write(write).await {
             Ok(_) => Ok(view(row.connector)),
             Err(DbError::Conflict) => Err(Fault::new(
@@ -398,6 +402,9 @@ impl Broker {
             // Made by another configuration.
             write =
                 write.step(carnet_store::minted::delete_of_connector(row.connector.team, row.connector.id));
+            let change = KeyChange { caller, request, connector: &row.connector };
+            let signs = entry.driver().abilities(&row.connector).signs;
+            write = self.changed_key(write, &change, &entry, signs, !strangers.is_empty()).await?;
         }
         match inner.db.write(write).await {
             Ok(_) => Ok(view(row.connector)),

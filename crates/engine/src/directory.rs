@@ -8,17 +8,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use carnet_model::{ConnectorRef, Environment, Id, kind};
-use carnet_providers::{Abilities, At, ConnectorSecrets};
+use carnet_providers::{Abilities, At, ConnectorSecrets, Signer};
 use carnet_store::connectors::{self, ConnectorRow};
 use carnet_store::installations::{self, Installation};
 use carnet_store::{DbError, Revision, links};
 use quick_cache::sync::Cache;
 
 use crate::broker::Inner;
+use crate::connector_keys::ConnectorKeys;
 use crate::sealing::Unsealable;
 
 pub(crate) struct Directory {
     entries: Cache<(Id<kind::Team>, ConnectorRef), Arc<Entry>>,
+    /// A connector never changes its team.
+    teams: Cache<Id<kind::Connector>, Id<kind::Team>>,
 }
 
 /// A connector with everything that is decided by.
@@ -27,12 +30,14 @@ pub(crate) struct Entry {
     pub(crate) links: HashMap<Id<kind::Project>, Vec<Environment>>,
     pub(crate) installations: Vec<Installation>,
     pub(crate) abilities: Abilities,
+    /// Its own keys; none where it does not sign.
+    pub(crate) keys: ConnectorKeys,
     pub(crate) revision: Revision,
 }
 
 impl Directory {
     pub(crate) fn new() -> Self {
-        Self { entries: Cache::new(CAPACITY) }
+        Self { entries: Cache::new(CAPACITY), teams: Cache::new(CAPACITY) }
     }
 }
 
@@ -79,9 +84,15 @@ impl Inner {
         self.load_team_keys(team).await?;
         let links = links::of_connector(&self.db, team, row.connector.id).await?;
         let installations = installations::list(&self.db, team, row.connector.id).await?;
+        let abilities = carnet_providers::driver(row.connector.r#type).abilities(&row.connector);
+        let keys = match abilities.signs {
+            Some(_) => self.connector_keys(&row.connector).await?,
+            None => ConnectorKeys::default(),
+        };
         let entry = Arc::new(Entry {
             installations,
-            abilities: carnet_providers::driver(row.connector.r#type).abilities(&row.connector),
+            abilities,
+            keys,
             links: links.into_iter().map(|link| (link.project, link.environments)).collect(),
             row,
             revision,
@@ -98,7 +109,23 @@ impl Inner {
             redirect_uri: entry.row.connector.redirect_uri.as_deref().unwrap_or_default(),
             http: &self.egress,
             env: &self.env,
+            signer: entry.keys.signing(self.env.now()).map(|key| key as &dyn Signer),
         }
+    }
+
+    /// The team of a connector, for those who ask without being a caller of any team: readers of public keys.
+    pub(crate) async fn team_of(
+        &self,
+        connector: Id<kind::Connector>,
+    ) -> Result<Option<Id<kind::Team>>, DbError> {
+        if let Some(team) = self.directory.teams.get(&connector) {
+            return Ok(Some(team));
+        }
+        let team = connectors::team_of(&self.db, connector).await?;
+        if let Some(team) = team {
+            self.directory.teams.insert(connector, team);
+        }
+        Ok(team)
     }
 
     pub(crate) fn secrets(&self, entry: &Entry) -> Result<ConnectorSecrets, Unsealable> {

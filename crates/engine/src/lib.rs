@@ -17,6 +17,7 @@ mod breaker;
 mod broker;
 mod cache;
 mod callers;
+mod connector_keys;
 mod connectors;
 mod consent;
 mod directory;
@@ -42,6 +43,7 @@ pub use access_tokens::{CreatedToken, NewToken};
 pub use audit::{AuditPage, AuditQuery};
 pub use broker::{Broker, ManagedService, Settings};
 pub use callers::{Credential, TeamHint};
+pub use connector_keys::{ConnectorKeyView, ConnectorKeysView};
 pub use connectors::{ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk};
 pub use consent::{
     After, AuthorizationStarted, AuthorizeAsk, ConsentEnd, ConsentPage, Decision, Ending, EndingKind,

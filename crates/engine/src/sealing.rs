@@ -7,6 +7,7 @@ use carnet_model::connector::Connector;
 use carnet_model::grant::{Grant, Place};
 use carnet_model::{Id, Scopes, Secret, SecretBytes, SecretString, Time, kind};
 use carnet_providers::{ConnectorSecrets, Held, Kept};
+use carnet_store::connector_keys::ConnectorKeyRow;
 use carnet_store::consents::Consent;
 use carnet_store::minted::MintedRow;
 use carnet_vault::Aad;
@@ -132,6 +133,18 @@ impl Inner {
         self.open(&self.signing_aad(kid), sealed)
     }
 
+    pub(crate) fn seal_connector_key(
+        &self,
+        row: &ConnectorKeyRow,
+        pkcs8: SecretBytes,
+    ) -> Result<Vec<u8>, Unsealable> {
+        self.seal(&self.connector_key_aad(row), pkcs8)
+    }
+
+    pub(crate) fn open_connector_key(&self, row: &ConnectorKeyRow) -> Result<SecretBytes, Unsealable> {
+        self.open(&self.connector_key_aad(row), &row.sealed)
+    }
+
     fn seal(&self, aad: &Aad<'_>, plain: SecretBytes) -> Result<Vec<u8>, Unsealable> {
         self.keyring
             .seal(&self.env, aad, plain.expose())
@@ -145,6 +158,7 @@ impl Inner {
             "refresh_orphans" => Unsealable("refresh_orphans"),
             "minted_tokens" => Unsealable("minted_tokens"),
             "consents" => Unsealable("consents"),
+            "connector_keys" => Unsealable("connector_keys"),
             _ => Unsealable("signing_keys"),
         })
     }
@@ -214,6 +228,21 @@ impl Inner {
             connector: Some(consent.connector),
             subject: Some(whose),
             version: 0,
+        }
+    }
+
+    fn connector_key_aad<'a>(&self, row: &'a ConnectorKeyRow) -> Aad<'a> {
+        Aad {
+            deployment: self.deployment,
+            team: Some(row.team),
+            table: "connector_keys",
+            column: "sealed",
+            row: row.kid.as_bytes(),
+            project: None,
+            environment: None,
+            connector: Some(row.connector),
+            subject: Some(&row.algorithm),
+            version: row.version.unsigned_abs(),
         }
     }
 

@@ -81,6 +81,7 @@ impl Broker {
             keys: KeyDirectory::new(egress.clone(), env.clone()),
             callers: Remembered::new(CALLERS),
             directory: Directory::new(),
+            connector_keys: crate::connector_keys::none_open(),
             tokens: TokenCache::new(&env).map_err(|_| StartError::Cipher)?,
             mints: Mints::default(),
             flights: Flights::default(),

@@ -87,6 +87,8 @@ actions! {
     ConnectorUpdate = "connector.update",
     ConnectorDelete = "connector.delete",
     ConnectorRead = "connector.read",
+    ConnectorKeyCreate = "connector-key.create",
+    ConnectorKeyRotate = "connector-key.rotate",
     LinkPut = "link.put",
     LinkDelete = "link.delete",
     InstallationPut = "installation.put",

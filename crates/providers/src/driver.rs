@@ -9,6 +9,7 @@ pub(crate) mod failure;
 pub(crate) mod held;
 pub(crate) mod mint;
 pub(crate) mod secrets;
+pub(crate) mod signer;
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -24,6 +25,7 @@ use failure::{BadConfiguration, DriverError};
 use held::Held;
 use mint::{MintAsk, Minted, Revocation};
 use secrets::ConnectorSecrets;
+use signer::Signer;
 
 /// A future behind a pointer, so that drivers can be chosen at run time.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -79,6 +81,8 @@ pub struct At<'a> {
     pub http: &'a Egress,
     /// Time and randomness.
     pub env: &'a Env,
+    /// The connector's own key, where its [`Abilities::signs`] asked for one.
+    pub signer: Option<&'a dyn Signer>,
 }
 
 /// A connector that somebody wants to make or change.

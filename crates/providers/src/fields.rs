@@ -142,6 +142,16 @@ impl Fields {
         Ok(Some(out))
     }
 
+    /// The names that have not been read yet.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.keys().map(String::as_str)
+    }
+
+    /// What has not been read yet, as it stands.
+    pub(crate) fn rest(self) -> Map<String, Value> {
+        self.members
+    }
+
     /// Renames every member; two members of one new name are refused.
     pub(crate) fn renamed(mut self, rename: impl Fn(&str) -> String) -> Result<Self, BadConfiguration> {
         let mut members = Map::new();

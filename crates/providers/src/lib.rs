@@ -28,5 +28,6 @@ pub use driver::failure::{BadConfiguration, CallbackFault, DriverError, Vendor};
 pub use driver::held::{Access, Held, InvalidHeld};
 pub use driver::mint::{MintAsk, Minted, Revocation};
 pub use driver::secrets::{ConnectorSecrets, InvalidSecrets};
+pub use driver::signer::{CannotSign, Signer, SigningAlgorithm, jwks_url};
 pub use driver::{Accepted, At, Boxed, Driver, NewConnector};
 pub use drivers::driver;

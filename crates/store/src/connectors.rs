@@ -160,6 +160,13 @@ pub fn update(row: &ConnectorRow) -> Step {
     )
 }
 
+/// The team of a connector. The one question about a connector that is asked without knowing its team: by readers of
+/// public keys.
+pub async fn team_of(db: &Db, id: Id<kind::Connector>) -> Result<Option<Id<kind::Team>>, DbError> {
+    let found: Option<ConnectorRow> = db.one(select!("where id = $1"), args![id]).await?;
+    Ok(found.map(|row| row.connector.team))
+}
+
 /// Goes through only while the connector is as it was read.
 pub fn still_at(team: Id<kind::Team>, id: Id<kind::Connector>, version: i64) -> Step {
     Step::one(
@@ -180,7 +187,7 @@ pub fn set_default_installation(
     )
 }
 
-/// Removes a connector with its links, installations, requests for consent and whatever tokens are left.
+/// Removes a connector with its links, installations, keys, requests for consent and whatever tokens are left.
 pub fn delete(team: Id<kind::Team>, id: Id<kind::Connector>) -> Vec<Step> {
     vec![
         Step::any("delete from minted_tokens where team = $1 and connector = $2", args![team, id]),
@@ -196,6 +203,7 @@ pub fn delete(team: Id<kind::Team>, id: Id<kind::Connector>) -> Vec<Step> {
         ),
         Step::any("delete from grants where team = $1 and connector = $2", args![team, id]),
         Step::any("delete from consents where team = $1 and connector = $2", args![team, id]),
+        Step::any("delete from connector_keys where team = $1 and connector = $2", args![team, id]),
         Step::any("delete from links where team = $1 and connector = $2", args![team, id]),
         Step::any("delete from installations where team = $1 and connector = $2", args![team, id]),
         Step::one("delete from connectors where team = $1 and id = $2", args![team, id]),

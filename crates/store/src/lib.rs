@@ -26,6 +26,7 @@ mod write;
 
 pub mod access_tokens;
 pub mod audit;
+pub mod connector_keys;
 pub mod connectors;
 pub mod consents;
 pub mod deployment;

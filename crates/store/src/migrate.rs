@@ -43,6 +43,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(4, "0004_connectors"),
     migration!(5, "0005_grants"),
     migration!(6, "0006_consents"),
+    migration!(7, "0007_connector_keys"),
 ];
 
 const LEDGER: &str = "create table if not exists schema_migrations \

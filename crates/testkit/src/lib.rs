@@ -13,6 +13,7 @@
     reason = "whatever goes wrong in here is the end of the test"
 )]
 
+mod authority;
 mod browser;
 mod clock;
 mod engine;
@@ -25,6 +26,7 @@ mod provider;
 mod raw;
 mod receiver;
 
+pub use authority::{Asked, Authority};
 pub use browser::{Browser, unescaped};
 pub use clock::Clock;
 pub use engine::Engine;

@@ -3,6 +3,8 @@
 use carnet_model::grant::Rotation;
 use carnet_model::{Scopes, SubjectKind};
 
+use super::signer::SigningAlgorithm;
+
 /// What a connector can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Abilities {
@@ -20,6 +22,8 @@ pub struct Abilities {
     pub rotation: Rotation,
     /// Whether a refresh kills the access token before it at once, so that nothing may be served from memory meanwhile.
     pub old_access_dies: bool,
+    /// With what it signs, if it needs a key of its own.
+    pub signs: Option<SigningAlgorithm>,
 }
 
 impl Abilities {
@@ -32,6 +36,7 @@ impl Abilities {
         user: None,
         rotation: Rotation::Strict,
         old_access_dies: false,
+        signs: None,
     };
 }
 

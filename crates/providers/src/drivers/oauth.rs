@@ -3,6 +3,7 @@
 //!
 //! Here is what a connector is and can do, and its end; [`consent`] is how a grant is made, [`mint`] what comes of it.
 
+mod client_assertion;
 mod consent;
 mod mint;
 mod settings;
@@ -21,9 +22,10 @@ use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::held::{Access, Held};
 use crate::driver::mint::{MintAsk, Minted, Revocation};
 use crate::driver::secrets::ConnectorSecrets;
+use crate::driver::signer::Signer;
 use crate::driver::{Accepted, At, Boxed, Driver, NewConnector};
 use crate::oauth::client::{Client, Received};
-use crate::oauth::client_auth::ClientAuth;
+use crate::oauth::client_auth::{ClientAssertion, ClientAuth, Proof};
 use crate::oauth::discovery::discover;
 use crate::oauth::id_token::{self, Expected, Person};
 use crate::oauth::metadata::{Document, Server};
@@ -169,6 +171,7 @@ fn abilities(settings: &Settings) -> Abilities {
         user,
         rotation: options.rotation,
         old_access_dies: false,
+        signs: settings.signs(),
     }
 }
 
@@ -193,16 +196,40 @@ async fn revoke(at: &At<'_>, held: &Held) -> Result<Revocation, DriverError> {
 
 fn client<'a>(at: &At<'a>, settings: &'a Settings) -> Result<Client<'a>, DriverError> {
     let secret = at.secrets.at(CLIENT_SECRET);
-    if settings.auth != ClientAuth::None && secret.is_none() {
-        return Err(DriverError::Misconfigured("clientSecret".to_owned(), "is missing".to_owned()));
-    }
+    let missing = || DriverError::Misconfigured("clientSecret".to_owned(), "is missing".to_owned());
+    let proof = match settings.auth {
+        ClientAuth::None => Proof::Name,
+        ClientAuth::Basic => Proof::Basic(secret.ok_or_else(missing)?),
+        ClientAuth::Post => Proof::Post(secret.ok_or_else(missing)?),
+        ClientAuth::PrivateKeyJwt => {
+            let assertion = &settings.options.client_assertion;
+            Proof::Assertion(ClientAssertion {
+                signer: signer(at)?,
+                // The issuer names the server itself (draft-ietf-oauth-rfc7523bis §4); a server that was described
+                // without one knows its token endpoint (RFC 7523 §3).
+                audience: assertion
+                    .audience
+                    .as_deref()
+                    .or_else(|| settings.server.issuer())
+                    .unwrap_or(settings.server.token.as_str()),
+                life: assertion.life,
+                claims: &assertion.claims,
+            })
+        }
+    };
     Ok(Client {
         http: at.http,
         env: at.env,
         tenant: at.connector.team,
         id: &settings.options.client_id,
-        secret,
-        auth: settings.auth,
+        proof,
+    })
+}
+
+fn signer<'a>(at: &At<'a>) -> Result<&'a dyn Signer, DriverError> {
+    at.signer.ok_or_else(|| {
+        let why = "the connector has no signing key that can be used; turn its keys to make one";
+        DriverError::Misconfigured("signingAlgorithm".to_owned(), why.to_owned())
     })
 }
 

@@ -10,7 +10,7 @@ use carnet_model::{Env, Id, SecretString, Time, kind};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use url::{Url, form_urlencoded};
 
-use super::client_auth::ClientAuth;
+use super::client_auth::Proof;
 use super::failure::{self, Phase};
 use super::token_answer::{self, Issued, Spoken};
 use crate::driver::failure::DriverError;
@@ -22,8 +22,7 @@ pub(crate) struct Client<'a> {
     pub env: &'a Env,
     pub tenant: Id<kind::Team>,
     pub id: &'a str,
-    pub secret: Option<&'a SecretString>,
-    pub auth: ClientAuth,
+    pub proof: Proof<'a>,
 }
 
 /// Tokens, with the time at which they arrived: their lives count from there, not from when the server made them.
@@ -81,7 +80,7 @@ impl Client<'_> {
     }
 
     async fn send(&self, endpoint: &Url, form: &mut Form, field: &str) -> Result<Answer, DriverError> {
-        let header = self.auth.apply(self.id, self.secret, form);
+        let header = self.proof.apply(self.id, self.env, form)?;
         let mut call = Call::post_form(endpoint.clone(), form.encode(), Purpose::ProviderToken, self.tenant);
         if let Some(header) = header {
             call = call.header(AUTHORIZATION, header);

@@ -1,12 +1,18 @@
 //! How a client proves itself at a token endpoint (RFC 6749 §2.3, OpenID Connect Core §9).
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use carnet_model::SecretString;
+use carnet_model::{Env, SecretString};
 use http::HeaderValue;
+use serde_json::{Map, Value};
 use url::form_urlencoded;
 
+use super::assertion::Assertion;
 use super::client::Form;
+use crate::driver::failure::DriverError;
+use crate::driver::signer::Signer;
 
 /// The method, by its registered name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,11 +23,13 @@ pub(crate) enum ClientAuth {
     Basic,
     /// `client_secret_post`: in the form.
     Post,
+    /// `private_key_jwt`: an assertion in the form, signed by the connector's own key (RFC 7523 §2.2).
+    PrivateKeyJwt,
 }
 
 impl ClientAuth {
     /// The methods.
-    pub(crate) const ALL: [Self; 3] = [Self::None, Self::Basic, Self::Post];
+    pub(crate) const ALL: [Self; 4] = [Self::None, Self::Basic, Self::Post, Self::PrivateKeyJwt];
 
     /// The registered name.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -29,6 +37,7 @@ impl ClientAuth {
             Self::None => "none",
             Self::Basic => "client_secret_basic",
             Self::Post => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 
@@ -36,26 +45,59 @@ impl ClientAuth {
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.as_str() == name)
     }
+}
 
+/// What a client proves itself with.
+pub(crate) enum Proof<'a> {
+    /// Nothing is said about who asks.
+    Unsaid,
+    /// A public client: its name alone.
+    Name,
+    /// A secret in the `Authorization` header.
+    Basic(&'a SecretString),
+    /// A secret in the form.
+    Post(&'a SecretString),
+    /// An assertion, signed anew for every request.
+    Assertion(ClientAssertion<'a>),
+}
+
+/// How a client's assertion is made.
+pub(crate) struct ClientAssertion<'a> {
+    pub signer: &'a dyn Signer,
+    pub audience: &'a str,
+    pub life: Duration,
+    pub claims: &'a Map<String, Value>,
+}
+
+impl Proof<'_> {
     /// Puts the proof into `form`, or gives the header that holds it.
     pub(crate) fn apply(
-        self,
+        &self,
         id: &str,
-        secret: Option<&SecretString>,
+        env: &Env,
         form: &mut Form,
-    ) -> Option<HeaderValue> {
-        match (self, secret) {
-            (Self::Basic, Some(secret)) => {
+    ) -> Result<Option<HeaderValue>, DriverError> {
+        match self {
+            Self::Unsaid => {}
+            Self::Name => form.push("client_id", id),
+            Self::Basic(secret) => {
                 form.remember(secret);
-                return Some(basic(id, secret));
+                return Ok(Some(basic(id, secret)));
             }
-            (Self::Post, Some(secret)) => {
+            Self::Post(secret) => {
                 form.push("client_id", id);
                 form.push_secret("client_secret", secret);
             }
-            (Self::None, _) | (Self::Basic | Self::Post, None) => form.push("client_id", id),
+            Self::Assertion(ClientAssertion { signer, audience, life, claims }) => {
+                // RFC 7523 §3: the client is issuer and subject of what it says about itself.
+                let assertion =
+                    Assertion { issuer: id, subject: id, audience, life: *life, claims: (*claims).clone() };
+                form.push("client_id", id);
+                form.push("client_assertion_type", ASSERTION_TYPE);
+                form.push_secret("client_assertion", &assertion.sign(*signer, env)?);
+            }
         }
-        None
+        Ok(None)
     }
 }
 
@@ -70,6 +112,9 @@ fn basic(id: &str, secret: &SecretString) -> HeaderValue {
     value.set_sensitive(true);
     value
 }
+
+/// RFC 7523 §2.2
+pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 #[cfg(test)]
 mod tests {

@@ -156,6 +156,7 @@ impl<'b> Made<'b> {
             redirect_uri: &self.redirect_uri,
             http: &self.bench.http,
             env: &self.bench.env,
+            signer: None,
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod access;
 mod audit;
+mod connector_keys;
 mod consent;
 mod isolation;
 mod refresh;

@@ -11,7 +11,9 @@ use carnet_model::{Scopes, SecretString};
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use super::client_assertion::ClientAssertion;
 use crate::driver::failure::BadConfiguration;
+use crate::driver::signer::SigningAlgorithm;
 use crate::fields::Fields;
 use crate::oauth::authorization::is_reserved;
 use crate::oauth::client_auth::ClientAuth;
@@ -41,6 +43,9 @@ pub(super) struct Options {
     pub authorization_params: Vec<(String, String)>,
     pub separator: Option<String>,
     pub rotation: Rotation,
+    /// Named, so that there is a key even if nothing needs it yet.
+    pub signing: Option<SigningAlgorithm>,
+    pub client_assertion: ClientAssertion,
 }
 
 /// A way to a token, and the scopes that are meant by the defaults.
@@ -67,9 +72,6 @@ impl Read {
         let secret = fields.secret("clientSecret")?;
         let auth = match fields.text("tokenEndpointAuthMethod")?.as_deref() {
             None => None,
-            Some("private_key_jwt") => {
-                return Err(fields.bad("tokenEndpointAuthMethod", "private_key_jwt is not supported yet"));
-            }
             Some(name) => Some(ClientAuth::parse(name).ok_or_else(|| {
                 let names = ClientAuth::ALL.map(ClientAuth::as_str).join(", ");
                 fields.bad("tokenEndpointAuthMethod", format!("must be one of {names}"))
@@ -89,6 +91,8 @@ impl Read {
             authorization_params: authorization_params(&mut fields)?,
             separator: separator(&mut fields)?,
             rotation: rotation(&mut fields)?,
+            signing: signing(&mut fields)?,
+            client_assertion: ClientAssertion::read(&mut fields)?,
         };
         let document = fields.object("serverConfig")?.map(Document::read_manual).transpose()?;
         for (name, only) in [("responseType", "code"), ("codeChallengeMethod", "S256")] {
@@ -96,7 +100,7 @@ impl Read {
                 return Err(fields.bad(name, format!("must be {only}")));
             }
         }
-        for name in ["tokenExchange", "jwtBearer", "clientAssertion", "clientName"] {
+        for name in ["tokenExchange", "jwtBearer", "clientName"] {
             let value = fields.any(name);
             if value.is_some_and(|value| value.get("enabled") != Some(&Value::Bool(false))) {
                 return Err(fields.bad(name, "is not supported yet; leave it out"));
@@ -174,6 +178,10 @@ impl Settings {
                 "clientSecret",
                 "a client of method none has no secret; remove it or choose another method",
             ),
+            (ClientAuth::PrivateKeyJwt, true) => bad(
+                "clientSecret",
+                "a client of method private_key_jwt has no secret; remove it or choose another method",
+            ),
             (ClientAuth::Basic | ClientAuth::Post, false) => {
                 bad("clientSecret", "is missing: the method needs it")
             }
@@ -182,6 +190,12 @@ impl Settings {
             }
             _ => Ok((Self { options, server, auth }, secret)),
         }
+    }
+
+    /// With what the connector signs, if it does.
+    pub(super) fn signs(&self) -> Option<SigningAlgorithm> {
+        let needed = self.auth == ClientAuth::PrivateKeyJwt;
+        self.options.signing.or_else(|| needed.then(SigningAlgorithm::default))
     }
 
     /// As stored and shown: without the secret.
@@ -216,6 +230,12 @@ impl Settings {
         }
         if let Some(separator) = &options.separator {
             put("scopeSeparator", separator.clone().into());
+        }
+        if let Some(algorithm) = options.signing {
+            put("signingAlgorithm", algorithm.as_str().into());
+        }
+        if let Some(assertion) = options.client_assertion.to_json() {
+            put("clientAssertion", assertion);
         }
         put("rotation", serde_json::to_value(options.rotation).unwrap_or_default());
         data
@@ -306,6 +326,15 @@ fn separator(fields: &mut Fields) -> Result<Option<String>, BadConfiguration> {
             Err(fields.bad("scopeSeparator", "must be a space or a comma"))
         }
         separator => Ok(separator),
+    }
+}
+
+fn signing(fields: &mut Fields) -> Result<Option<SigningAlgorithm>, BadConfiguration> {
+    match fields.text("signingAlgorithm")? {
+        None => Ok(None),
+        Some(name) => SigningAlgorithm::parse(&name)
+            .map(Some)
+            .ok_or_else(|| fields.bad("signingAlgorithm", "must be RS256 or ES256")),
     }
 }
 

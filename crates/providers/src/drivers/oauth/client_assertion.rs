@@ -1,0 +1,74 @@
+//! `clientAssertion`: how a client of the method `private_key_jwt` writes its assertions.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::driver::failure::BadConfiguration;
+use crate::fields::Fields;
+use crate::oauth::assertion::is_registered;
+use crate::oauth::client_auth::ASSERTION_TYPE;
+
+/// How the assertions of the client are written.
+#[derive(Debug)]
+pub(super) struct ClientAssertion {
+    pub life: Duration,
+    /// `None` for what the standards say: the issuer, or the token endpoint of a server whose issuer is not known.
+    pub audience: Option<String>,
+    pub claims: Map<String, Value>,
+}
+
+impl ClientAssertion {
+    /// Reads it, if it is there.
+    pub(super) fn read(fields: &mut Fields) -> Result<Self, BadConfiguration> {
+        let mut read = Self { life: LIFE, audience: None, claims: Map::new() };
+        let Some(mut inner) = fields.object("clientAssertion")? else { return Ok(read) };
+        if inner.text("type")?.is_some_and(|kind| kind != ASSERTION_TYPE) {
+            return Err(inner.bad("type", format!("must be {ASSERTION_TYPE}")));
+        }
+        read.life = life(&mut inner)?.unwrap_or(LIFE);
+        if let Some(mut claims) = inner.object("claims")? {
+            // Some servers take nothing but the address of their token endpoint.
+            read.audience = claims.text("aud")?;
+            read.claims = further_claims(claims)?;
+        }
+        inner.finish()?;
+        Ok(read)
+    }
+
+    /// As stored and shown; `None` if it says nothing.
+    pub(super) fn to_json(&self) -> Option<Value> {
+        let mut claims = self.claims.clone();
+        if let Some(audience) = &self.audience {
+            claims.insert("aud".to_owned(), audience.clone().into());
+        }
+        let mut out = Map::new();
+        if self.life != LIFE {
+            out.insert("ttl".to_owned(), self.life.as_secs().into());
+        }
+        if !claims.is_empty() {
+            out.insert("claims".to_owned(), claims.into());
+        }
+        (!out.is_empty()).then(|| json!(out))
+    }
+}
+
+/// How long an assertion lives: 10 seconds to 10 minutes.
+pub(super) fn life(fields: &mut Fields) -> Result<Option<Duration>, BadConfiguration> {
+    match fields.number("ttl")? {
+        None => Ok(None),
+        Some(seconds @ 10..=600) => Ok(Some(Duration::from_secs(seconds))),
+        Some(_) => Err(fields.bad("ttl", "must be 10 to 600 seconds")),
+    }
+}
+
+/// Claims that an assertion has besides those of every assertion.
+pub(super) fn further_claims(fields: Fields) -> Result<Map<String, Value>, BadConfiguration> {
+    if let Some(name) = fields.names().find(|name| is_registered(name)) {
+        return Err(fields.bad(name, "is set by the protocol itself"));
+    }
+    Ok(fields.rest())
+}
+
+/// Servers that keep the identifiers of used assertions refuse longer lives: Keycloak takes 60 seconds at most.
+const LIFE: Duration = Duration::from_secs(60);

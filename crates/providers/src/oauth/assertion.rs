@@ -1,0 +1,49 @@
+//! JWT assertions (RFC 7523 §3): what a client or an application says, signed by the connector's own key.
+//!
+//! Every one has an end, a time of issue and an identifier of its own. Further claims never take the place of these.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use carnet_model::{Env, SecretString};
+use serde_json::{Map, Value};
+
+use crate::driver::failure::DriverError;
+use crate::driver::signer::Signer;
+
+/// What is asserted, to whom, for how long.
+pub(crate) struct Assertion<'a> {
+    pub issuer: &'a str,
+    pub subject: &'a str,
+    pub audience: &'a str,
+    pub life: Duration,
+    /// Claims besides those that every assertion has.
+    pub claims: Map<String, Value>,
+}
+
+impl Assertion<'_> {
+    /// Signs it. It says that it was made a little earlier, for servers whose clocks are behind.
+    pub(crate) fn sign(self, signer: &dyn Signer, env: &Env) -> Result<SecretString, DriverError> {
+        let now = env.now();
+        let mut claims = self.claims;
+        let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+        put("iss", self.issuer.into());
+        put("sub", self.subject.into());
+        put("aud", self.audience.into());
+        put("iat", now.minus(BEHIND).secs().into());
+        put("exp", now.plus(self.life).secs().into());
+        put("jti", BASE64_URL_SAFE_NO_PAD.encode(env.bytes::<16>()).into());
+        signer
+            .sign("JWT", &claims)
+            .map_err(|error| DriverError::Misconfigured("signingAlgorithm".to_owned(), error.to_string()))
+    }
+}
+
+/// Whether a claim is one that every assertion has, or that bounds it in time (RFC 7519 §4.1).
+pub(crate) fn is_registered(name: &str) -> bool {
+    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"].contains(&name)
+}
+
+/// The clocks of well-kept servers are not farther apart.
+const BEHIND: Duration = Duration::from_secs(10);
