@@ -4,10 +4,12 @@
 //! process, over loopback. What is compared is measured in the same run, one after the other. A number says what this
 //! machine did this time, not more; [`table`] puts beside it what it is to be held against.
 
+mod authority;
 mod binary;
 mod echo;
 mod grants;
 mod load;
+mod mints;
 mod neighbour;
 mod process;
 mod store;
@@ -44,12 +46,15 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["echo", port] => echo::serve(port),
+        ["authority", port] => authority::serve(port),
+        ["mints"] => mints_alone(),
         ["load", data, seconds] => tokens::load(Path::new(data), seconds, None),
         ["load", data, seconds, rate] => tokens::load(Path::new(data), seconds, Some(rate)),
         [] => measure(WHOLE),
         ["--quick"] => measure(QUICK),
         _ => {
             say("carnet-benches [--quick]             what cargo xtask bench starts");
+            say("carnet-benches mints                 only tokens made anew, shortly");
             say(
                 "carnet-benches load FOLDER SECONDS   asks the carnet dev of this folder for tokens, under a profiler",
             );
@@ -70,10 +75,19 @@ fn measure(extent: Extent) -> Result<()> {
     let mut table = Table::new();
     say(&format!("load average at the start: {}", process::load_average()?));
     tokens::measure(&carnet, extent, &mut table).context("token requests")?;
+    mints::measure(&carnet, extent, &mut table).context("tokens made anew")?;
     grants::measure(&carnet, extent, &mut table).context("many grants")?;
     binary::measure(&carnet, extent, &mut table).context("the binary")?;
     store::measure(extent, &mut table).context("the store")?;
     say(&format!("load average at the end: {}\n", process::load_average()?));
+    say(&table.to_string());
+    Ok(())
+}
+
+/// Tokens made anew, and nothing else.
+fn mints_alone() -> Result<()> {
+    let mut table = Table::new();
+    mints::measure(&binary()?, QUICK, &mut table)?;
     say(&table.to_string());
     Ok(())
 }

@@ -1,5 +1,6 @@
 // A certified authorization server (npm `oidc-provider`) as a peer: strict refresh rotation with reuse detection, PKCE
-// required, client credentials, revocation. It signs people in and answers for them, and it can be made to misbehave.
+// required, client credentials, revocation, clients that prove themselves by a key. It signs people in and answers for
+// them, and it can be made to misbehave. Two grants are added to it: assertions, which `jose` verifies, and exchanges.
 //
 //   node authorization-server.mjs --port N --redirect URI [--redirect URI]...      ACCESS_TTL, REFRESH_TTL in seconds
 //
@@ -9,12 +10,14 @@
 //   PUT    /_person  {"hint":"…"}               who comes when nobody says so
 //   PUT    /_ttl     {"access":3}               life of the access tokens made from now on
 //   PUT    /_fault   {"path","mode",…,"times"}  misbehave on a path: see FAULTS
+//   PUT    /_client  {"id":"…","jwksUri":"…"}   a client that has a key instead of a secret
 //   GET    /_events  what came in; DELETE       forget it, and the faults
 //   DELETE /_grants  withdraw every grant, as a person does in the settings of a service
 import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto';
 import http from 'node:http';
 import { parseArgs } from 'node:util';
-import Provider from 'oidc-provider';
+import { createRemoteJWKSet, jwtVerify } from 'jose';
+import Provider, { errors } from 'oidc-provider';
 
 const { values: options } = parseArgs({
   options: { port: { type: 'string' }, redirect: { type: 'string', multiple: true, default: [] } },
@@ -34,6 +37,9 @@ const client = (client_id, token_endpoint_auth_method) => ({
   response_types: ['code'],
   redirect_uris: options.redirect,
 });
+
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
 const provider = new Provider(issuer, {
   clients: [client('basic', 'client_secret_basic'), client('post', 'client_secret_post')],
@@ -58,6 +64,49 @@ const provider = new Provider(issuer, {
   features: { devInteractions: { enabled: false }, clientCredentials: { enabled: true }, revocation: { enabled: true } },
 });
 
+// RFC 7523 §2.1: the client asserts who the person is, with the key that proves the client. Each assertion is used once.
+const used = new Set();
+provider.registerGrantType(JWT_BEARER, async (context) => {
+  const { client, params } = context.oidc;
+  try {
+    const { payload } = await jwtVerify(params.assertion, createRemoteJWKSet(new URL(client.jwksUri)), {
+      issuer: client.clientId,
+      audience: `${issuer}/token`,
+      algorithms: ['RS256', 'ES256'],
+      requiredClaims: ['sub', 'exp', 'iat', 'jti'],
+      maxTokenAge: '5m',
+    });
+    if (used.has(payload.jti)) throw new Error('this assertion was used before');
+    used.add(payload.jti);
+    context.body = await give(context, payload.sub, params.scope);
+  } catch (error) {
+    throw new errors.InvalidGrant(`the assertion is not accepted: ${error.message}`);
+  }
+}, ['assertion', 'scope']);
+
+// RFC 8693: a token of this server for another of the same person, with no more scopes.
+provider.registerGrantType(EXCHANGE, async (context) => {
+  const { subject_token: inbound, scope = '' } = context.oidc.params;
+  const found = await provider.AccessToken.find(inbound ?? '');
+  if (!found) throw new errors.InvalidRequest('the subject token is not known');
+  const beyond = scope.split(' ').filter((name) => name && !found.scopes.has(name));
+  if (beyond.length) throw new errors.InvalidScope('more than the subject token allows', beyond.join(' '));
+  const given = await give(context, found.accountId, scope || [...found.scopes].join(' '));
+  context.body = { ...given, issued_token_type: 'urn:ietf:params:oauth:token-type:access_token' };
+}, ['subject_token', 'subject_token_type', 'requested_token_type', 'actor_token', 'actor_token_type', 'scope']);
+
+/** An access token for this person, with these scopes. */
+async function give(context, accountId, scope = '') {
+  const { client } = context.oidc;
+  const grant = new provider.Grant({ accountId, clientId: client.clientId });
+  grant.addOIDCScope(scope);
+  const token = new provider.AccessToken({ client, accountId, grantId: await grant.save(), gty: 'assertion' });
+  token.scope = grant.getOIDCScopeFiltered(scope.split(' '));
+  context.oidc.entity('AccessToken', token);
+  const access_token = await token.save();
+  return { access_token, token_type: 'Bearer', expires_in: token.expiration, scope: token.scope };
+}
+
 // What reached the protocol, after it was answered. Tokens appear as short digests only.
 provider.use(async (context, next) => {
   await next();
@@ -70,6 +119,8 @@ provider.use(async (context, next) => {
     error: context.body?.error,
     grantType: params?.grant_type,
     scope: params?.scope,
+    client: entities?.Client?.clientId,
+    account: entities?.AccessToken?.accountId,
     prompt: params?.prompt,
     presented: digest(params?.refresh_token ?? params?.token),
   });
@@ -127,6 +178,15 @@ const CONTROL = {
   'PUT /_person': ({ hint }) => void (person = hint),
   'PUT /_ttl': ({ access }) => void (accessTtl = access),
   'PUT /_fault': (fault) => void faults.push({ times: 1, ...fault }),
+  'PUT /_client': ({ id, jwksUri }) =>
+    provider.Client.adapter.upsert(id, {
+      client_id: id,
+      token_endpoint_auth_method: 'private_key_jwt',
+      jwks_uri: jwksUri,
+      grant_types: ['client_credentials', JWT_BEARER, EXCHANGE],
+      response_types: [],
+      redirect_uris: [],
+    }),
   'GET /_events': () => events,
   'DELETE /_events': () => {
     events = [];

@@ -27,6 +27,7 @@ export async function startAuthorizationServer(redirects, env = {}) {
     person: (hint) => control('PUT', '/_person', { hint }),
     ttl: (access) => control('PUT', '/_ttl', { access }),
     fault: (path, mode, more = {}) => control('PUT', '/_fault', { path, mode, ...more }),
+    client: (id, jwksUri) => control('PUT', '/_client', { id, jwksUri }),
     events: () => control('GET', '/_events'),
     forget: () => control('DELETE', '/_events'),
     withdrawGrants: () => control('DELETE', '/_grants'),

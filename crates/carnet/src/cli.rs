@@ -14,6 +14,7 @@ pub(crate) mod args;
 mod audit;
 pub(crate) mod browser;
 mod completions;
+mod connector_keys;
 mod consent;
 mod context;
 mod create;
@@ -48,7 +49,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 
-use args::{AuditVerb, Cli, ClientCommand, Command, DevArgs, EnvVerb, Global, ProjectsVerb, ServeArgs, Verb};
+use args::{
+    AuditVerb, Cli, ClientCommand, Command, ConnectVerb, DevArgs, EnvVerb, Global, ProjectsVerb, ServeArgs,
+    Verb,
+};
 use context::Context;
 use failure::{Exit, Failure};
 pub(crate) use surroundings::Surroundings;
@@ -100,7 +104,8 @@ fn wait_for(mut context: Context<'_>, command: ClientCommand) -> Result<Exit, Fa
 async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, Failure> {
     match command {
         ClientCommand::Doctor => return doctor::examine(cx).await,
-        ClientCommand::Verb(verb) | ClientCommand::Connect { verb } => match verb {
+        ClientCommand::Connect { verb: ConnectVerb::Keys(args) } => connector_keys::keys(cx, args).await,
+        ClientCommand::Verb(verb) | ClientCommand::Connect { verb: ConnectVerb::Verb(verb) } => match verb {
             Verb::Create(args) => create::create(cx, args).await,
             Verb::List(args) => list::list(cx, args).await,
             Verb::Show(args) => show::show(cx, &args.connector).await,

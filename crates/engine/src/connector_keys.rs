@@ -268,7 +268,8 @@ impl Broker {
         let activates_at = if gently { now.plus(schedule.lead()) } else { now };
         let row = self.inner.new_connector_key(change.connector, algorithm, version, activates_at).await?;
         let gone_at = activates_at.plus(schedule.tail());
-        let event = change.event(Action::ConnectorKeyRotate, now, &row);
+        let action = if version == 1 { Action::ConnectorKeyCreate } else { Action::ConnectorKeyRotate };
+        let event = change.event(action, now, &row);
         Ok(write
             .step(connector_keys::insert(&row))
             .step(connector_keys::retire_before(row.team, row.connector, version, gone_at))

@@ -142,6 +142,10 @@ pub(crate) fn driver(error: &DriverError, connector: &str) -> Fault {
             with_vendor(Fault::new(code, sentence), Some(vendor))
         }
         DriverError::Unsupported(what) => Fault::new(Code::UnresolvedToken, format!("{connector}: {what}.")),
+        DriverError::Forbidden(why) => {
+            Fault::new(Code::Forbidden, format!("{connector} refuses: {why}."))
+                .next(format!("carnet show {connector} --json"), "to see what its configuration allows")
+        }
         DriverError::Misconfigured(field, why) => {
             Fault::new(Code::InvalidConnector, format!("The configuration of {connector} cannot work: {field}: {why}."))
                 .with("field", field.clone())

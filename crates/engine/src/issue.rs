@@ -6,6 +6,7 @@
 //! on any node once the change was acknowledged.
 
 mod ask;
+mod exchange;
 mod made;
 mod user;
 
@@ -18,6 +19,7 @@ use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
 use carnet_model::connector::ConnectorType;
 use carnet_model::{Code, ConnectorRef, Fault, Id, SecretString, Subject, Time, Uid, kind};
+use carnet_providers::Asserted;
 use carnet_store::{DbError, Revision, Write};
 use serde_json::{Map, Value};
 use tokio::sync::OwnedMutexGuard;
@@ -229,7 +231,8 @@ impl Broker {
         let subject = ask.subject(caller, &entry.abilities).map_err(invalid)?;
         self.permit(caller, entry, Ask::Token(&subject))
             .map_err(|(fault, rule)| (Outcome::Denied, fault, Some(rule)))?;
-        ask.wanted(caller, entry, &subject).map_err(invalid)
+        let key = self.subject_key(&subject);
+        ask.wanted(caller, entry, &subject, key).map_err(invalid)
     }
 
     /// The access decision, against the rules of this entry.
@@ -267,11 +270,11 @@ impl Broker {
     ) -> Result<Found, Fault> {
         let beyond = self.inner.env.now().plus(wanted.buffer);
         let recall = |revision| self.inner.recall(&wanted.key, revision, beyond);
-        // A token of the application that this very request had made is good under the new rules too, if they allow the
-        // request: it hangs on no grant. Making another each time would never end where rules change often.
-        let own = made_at.filter(|_| matches!(wanted.subject, Subject::App));
+        // A token that this very request had made is good under the new rules too, if they allow the request and it hangs on
+        // no grant. Making another each time would never end where rules change often.
+        let own = made_at.filter(|_| !matches!(wanted.subject, Subject::User { .. }));
         if let Some(made) = own.and_then(recall) {
-            self.inner.keep(&wanted.key, revision, &made, None).map_err(faults::internal)?;
+            self.inner.keep(&wanted.key, revision, &made, wanted.inbound_end()).map_err(faults::internal)?;
             return Ok(Found::kept(made, Source::Provider));
         }
         if let Some(made) = recall(revision) {
@@ -280,9 +283,16 @@ impl Broker {
         let found = match &wanted.subject {
             Subject::App => self.app_token(entry, wanted).await?,
             Subject::User { .. } => self.user_token(entry, wanted).await?,
-            Subject::JwtBearer { .. } | Subject::Token { .. } => {
-                return Err(ask::unsupported(entry, &wanted.subject));
+            Subject::JwtBearer { sub, iss, aud, additional_claims } => {
+                let who = Asserted {
+                    sub: sub.clone(),
+                    iss: iss.clone(),
+                    aud: aud.clone(),
+                    claims: additional_claims.clone(),
+                };
+                self.asserted_token(entry, wanted, who).await?
             }
+            Subject::Token { token } => self.exchanged_token(entry, wanted, token, revision).await?,
         };
         // A token whose refresh elsewhere kills it at once is not kept where that refresh is not seen.
         let may_die_unseen = entry.abilities.old_access_dies && self.inner.db.is_shared();

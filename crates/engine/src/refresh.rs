@@ -242,16 +242,17 @@ impl Broker {
                 return Err(RenewFailure::Store(Arc::new(DbError::Refused(Box::new(error)))));
             }
         };
-        let ask = match goal {
-            Goal::Token { .. } => MintAsk::Refresh {
-                scopes: None,
-                resources: Vec::new(),
-                audience: Vec::new(),
-                details: Vec::new(),
-            },
-            Goal::Narrowed(ask) => ask.clone(),
+        let whole = MintAsk::Refresh {
+            scopes: None,
+            resources: Vec::new(),
+            audience: Vec::new(),
+            details: Vec::new(),
         };
-        let call = tokio::time::timeout(CALL, self.mint(entry, Some(&secret.held), &ask)).await;
+        let ask = match goal {
+            Goal::Token { .. } => &whole,
+            Goal::Narrowed(ask) => ask,
+        };
+        let call = tokio::time::timeout(CALL, self.mint(entry, Some(&secret.held), ask)).await;
         match call.unwrap_or(Err(DriverError::Later { retry_after: None, in_doubt: true })) {
             Ok(minted) => self.renewed(entry, row, operation, secret, minted, goal).await,
             Err(error) => self.not_renewed(entry, row, operation, error, doubt, goal).await,

@@ -80,7 +80,7 @@ impl Broker {
                 Some(entry.installation(name).ok_or_else(|| faults::not_found("installation", name))?)
             }
         };
-        let key = subject.as_ref().map(|subject| subject.key().unwrap_or_default());
+        let key = subject.as_ref().map(|subject| self.subject_key(subject));
         let of_caller = |row: &GrantRow| match caller {
             // A workload reaches what its own project was given in its own environment.
             Caller::Workload(w) => {

@@ -9,6 +9,7 @@
 //! key, address or certificate is ever taken from a header, so a token cannot make anyone fetch anything.
 
 mod claims;
+mod expiry;
 
 use std::time::Duration;
 
@@ -22,9 +23,12 @@ use crate::jwks::{KeySet, is_kid};
 
 use claims::Registered;
 pub use claims::VerifiedClaims;
+pub use expiry::claimed_expiry;
 
 /// Longer tokens are refused unread. Identity tokens in the wild have 0.6 to 2 KiB.
 const MAX_TOKEN: usize = 8 * 1024;
+/// Other people's tokens, of which only the end is read.
+const MAX_FOREIGN: usize = 16 * 1024;
 const LIMITS: Limits = Limits { depth: 8, members: 200 };
 /// All that a header may have. In particular not `crit`, `b64`, `zip`, `cty`, `jku`, `jwk`, `x5u`, `x5c`.
 const HEADER_MEMBERS: [&str; 5] = ["alg", "kid", "typ", "x5t", "x5t#S256"];

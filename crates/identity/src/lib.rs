@@ -32,7 +32,7 @@ pub use issuer::{
 };
 pub use json::JsonError;
 pub use jwks::{JwksError, KeySet};
-pub use jwt::{Expectation, JwtError, Presented, VerifiedClaims};
+pub use jwt::{Expectation, JwtError, Presented, VerifiedClaims, claimed_expiry};
 pub use remembered::{BearerKey, Freshness, Remembered};
 pub use trust::{
     ClaimMap, ConfigError, Match, NoRule, Setting, TrustRule, TrustRuleConfig, TrustedIssuer,

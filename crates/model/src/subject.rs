@@ -60,6 +60,17 @@ pub enum InvalidSubject {
     /// An identifier is empty, longer than 256 bytes or has a control character.
     #[error("subject.{0} has 1 to 256 characters and no control character")]
     Text(&'static str),
+    /// A claim that says who the assertion is about, for whom it is, how long it lives or what it may do.
+    #[error("subject.additionalClaims cannot have the claim {0}, which has a place of its own")]
+    ReservedClaim(&'static str),
+    /// Claims that are too many, too long or nested too deeply.
+    #[error(
+        "subject.additionalClaims has at most 32 members with names of 1 to 128 characters, 4 levels and 4 KiB of JSON"
+    )]
+    Claims,
+    /// A token that cannot be one (RFC 6749, appendix A).
+    #[error("subject.token has 1 to 16384 printable ASCII characters without spaces")]
+    Token,
 }
 
 impl SubjectKind {
@@ -112,13 +123,17 @@ impl Subject {
             SubjectKind::JwtBearer => {
                 let fields: JwtBearerFields = read(value)?;
                 check("sub", &fields.sub)?;
+                for (name, text) in [("iss", &fields.iss), ("aud", &fields.aud)] {
+                    text.as_ref().map_or(Ok(()), |text| check(name, text))?;
+                }
                 let additional_claims = fields.additional_claims.unwrap_or_default();
+                check_claims(&additional_claims)?;
                 Ok(Self::JwtBearer { sub: fields.sub, iss: fields.iss, aud: fields.aud, additional_claims })
             }
             SubjectKind::Token => {
                 let fields: TokenFields = read(value)?;
-                if fields.token.expose().is_empty() {
-                    return Err(InvalidSubject::Fields("token is empty".to_owned()));
+                if !is_token(fields.token.expose()) {
+                    return Err(InvalidSubject::Token);
                 }
                 Ok(Self::Token { token: fields.token })
             }
@@ -157,6 +172,50 @@ fn check(name: &'static str, text: &str) -> Result<(), InvalidSubject> {
     let sound = !text.is_empty() && text.len() <= 256 && !text.chars().any(char::is_control);
     if sound { Ok(()) } else { Err(InvalidSubject::Text(name)) }
 }
+
+fn check_claims(claims: &Map<String, Value>) -> Result<(), InvalidSubject> {
+    if let Some(name) = RESERVED_CLAIMS.iter().find(|name| claims.contains_key(**name)) {
+        return Err(InvalidSubject::ReservedClaim(name));
+    }
+    let sound = |name: &String| !name.is_empty() && name.len() <= 128 && !name.chars().any(char::is_control);
+    let small =
+        claims.len() <= 32 && claims.keys().all(sound) && claims.values().all(|value| is_shallow(value, 3));
+    let short = || serde_json::to_vec(claims).is_ok_and(|json| json.len() <= 4096);
+    if small && short() { Ok(()) } else { Err(InvalidSubject::Claims) }
+}
+
+/// Whether a value has at most so many levels in it.
+fn is_shallow(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels > 0 && items.iter().all(|item| is_shallow(item, levels - 1)),
+        Value::Object(members) => levels > 0 && members.values().all(|member| is_shallow(member, levels - 1)),
+        _ => true,
+    }
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 16 * 1024 && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// The registered claims (RFC 7519 §4.1), and those by which servers decide for whom and for what a token is: RFC 8693
+/// §4, RFC 8705 §3.1, RFC 9068 §2.2, RFC 9396 §9, OpenID Connect Core §2.
+const RESERVED_CLAIMS: &[&str] = &[
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "act",
+    "may_act",
+    "cnf",
+    "scope",
+    "scp",
+    "client_id",
+    "azp",
+    "authorization_details",
+];
 
 fn read<'de, T: Deserialize<'de>>(value: &'de Value) -> Result<T, InvalidSubject> {
     // serde's message may quote a value; only the fact is passed on.
@@ -237,6 +296,22 @@ mod tests {
     }
 
     #[test]
+    fn a_caller_asserts_no_claim_that_has_a_place_of_its_own() {
+        let with = |claims: Value| {
+            Subject::parse(&json!({"type": "jwt-bearer", "sub": "a", "additionalClaims": claims}), None)
+        };
+        for name in RESERVED_CLAIMS {
+            let mut claims = json!({"x": 1});
+            claims[*name] = "y".into();
+            assert_eq!(with(claims).unwrap_err(), InvalidSubject::ReservedClaim(name));
+        }
+        with(json!({"x": [[["deep"]]], "email": "a@b"})).unwrap();
+        let many = |count: usize| Value::Object((0..count).map(|n| (n.to_string(), 1.into())).collect());
+        with(many(32)).unwrap();
+        assert_eq!(with(many(33)).unwrap_err(), InvalidSubject::Claims);
+    }
+
+    #[test]
     fn two_users_never_share_a_key() {
         let a = key(&json!({"type":"user","id":"c","issuer":"a:b"}));
         let b = key(&json!({"type":"user","id":"b:c","issuer":"a"}));
@@ -259,6 +334,15 @@ mod tests {
             json!({"type":"user","id":"a\nb"}),
             json!({"type":"user","id":"x".repeat(257)}),
             json!({"type":"jwt-bearer"}),
+            json!({"type":"jwt-bearer","sub":"a","iss":""}),
+            json!({"type":"jwt-bearer","sub":"a","aud":"x\u{0}"}),
+            json!({"type":"jwt-bearer","sub":"a","aud":["x"]}),
+            json!({"type":"jwt-bearer","sub":"a","additionalClaims":[]}),
+            json!({"type":"jwt-bearer","sub":"a","additionalClaims":{"":1}}),
+            json!({"type":"jwt-bearer","sub":"a","additionalClaims":{"x":[[[[1]]]]}}),
+            json!({"type":"jwt-bearer","sub":"a","additionalClaims":{"x":"y".repeat(4096)}}),
+            json!({"type":"token","token":"a b"}),
+            json!({"type":"token","token":"x".repeat(16 * 1024 + 1)}),
             json!({"type":"app","id":"x"}),
         ] {
             assert!(Subject::parse(&value, None).is_err(), "{value}");

@@ -101,6 +101,14 @@ impl Fields {
         texts.map(Some).ok_or_else(|| self.bad(name, "must be a list of at most 500 texts"))
     }
 
+    /// One text or a list of them; nothing if it is not there.
+    pub(crate) fn text_or_texts(&mut self, name: &str) -> Result<Vec<String>, BadConfiguration> {
+        match self.members.get(name) {
+            Some(Value::String(_)) => Ok(self.text(name)?.into_iter().collect()),
+            _ => Ok(self.texts(name)?.unwrap_or_default()),
+        }
+    }
+
     /// A list of scope names.
     pub(crate) fn scopes(&mut self, name: &str) -> Read<Scopes> {
         let Some(names) = self.texts(name)? else { return Ok(None) };

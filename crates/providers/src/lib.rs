@@ -22,11 +22,11 @@ mod drivers;
 mod fields;
 mod oauth;
 
-pub use driver::ability::{Abilities, TokenAbilities};
+pub use driver::ability::{Abilities, Inbound, TokenAbilities};
 pub use driver::consent::{Callback, ConsentAsk, Granted, InvalidKept, Kept, Step};
 pub use driver::failure::{BadConfiguration, CallbackFault, DriverError, Vendor};
 pub use driver::held::{Access, Held, InvalidHeld};
-pub use driver::mint::{MintAsk, Minted, Revocation};
+pub use driver::mint::{Asserted, MintAsk, Minted, Revocation};
 pub use driver::secrets::{ConnectorSecrets, InvalidSecrets};
 pub use driver::signer::{CannotSign, Signer, SigningAlgorithm, jwks_url};
 pub use driver::{Accepted, At, Boxed, Driver, NewConnector};

@@ -133,6 +133,38 @@ pub struct NewConnector {
     pub data: Option<Map<String, Value>>,
 }
 
+/// The signing keys of a connector.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ConnectorKeys {
+    /// Where providers find them.
+    pub jwks_uri: String,
+    /// Oldest first.
+    pub keys: Vec<ConnectorKey>,
+}
+
+/// A signing key of a connector: its public half and where it is in its life.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ConnectorKey {
+    /// Its name in the key set.
+    pub kid: String,
+    /// The JWS name of its algorithm.
+    pub algorithm: String,
+    /// The public half, as a JWK.
+    pub public_jwk: Value,
+    /// `pending`, `active` or `retiring`.
+    pub state: String,
+    /// When it was made.
+    pub created_at: Time,
+    /// From when it signs.
+    pub activates_at: Time,
+    /// From when it is no longer published, once that is known.
+    pub gone_at: Option<Time>,
+}
+
 /// What the server knows about a service.
 #[derive(Clone, Debug, Deserialize)]
 #[non_exhaustive]
@@ -213,6 +245,17 @@ impl Client {
     /// Removes a connector, its links and everything kept for it.
     pub async fn delete_connector(&self, connector: &str) -> Result<(), Error> {
         self.send(Call::delete(&["v1", "connect", "connectors", connector])).await.map(drop)
+    }
+
+    /// The signing keys of a connector.
+    pub async fn connector_keys(&self, connector: &str) -> Result<ConnectorKeys, Error> {
+        self.fetch(Call::get(&["v1", "connect", "connectors", connector, "keys"])).await
+    }
+
+    /// Makes a new signing key, which signs when every verifier can have seen it.
+    pub async fn turn_connector_key(&self, connector: &str) -> Result<ConnectorKeys, Error> {
+        let call = Call::post(&["v1", "connect", "connectors", connector, "keys"]);
+        self.fetch(call.json(&Map::new())).await
     }
 
     /// The grants kept for a connector.

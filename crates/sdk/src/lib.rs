@@ -39,8 +39,8 @@ pub use audit::{AuditFilter, AuditPage, AuditRecord};
 pub use authorization::{Authorization, AuthorizationRequest, AuthorizationResult};
 pub use client::{Builder, Client, Credential, TeamRef, is_loopback};
 pub use connectors::{
-    Connector, ConnectorFilter, ConnectorPage, GrantInfo, IncludedLink, IncludedProject, IncludedProjects,
-    Includes, NewConnector, ServiceDescription, ServiceType,
+    Connector, ConnectorFilter, ConnectorKey, ConnectorKeys, ConnectorPage, GrantInfo, IncludedLink,
+    IncludedProject, IncludedProjects, Includes, NewConnector, ServiceDescription, ServiceType,
 };
 pub use error::{Error, NextStep, Refusal};
 pub use issuers::{NewTrustedIssuer, TrustRule, TrustedIssuer};

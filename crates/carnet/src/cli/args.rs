@@ -71,7 +71,7 @@ pub(crate) enum ClientCommand {
     Connect {
         /// Which.
         #[command(subcommand)]
-        verb: Verb,
+        verb: ConnectVerb,
     },
     /// Make this folder a project's
     Link(LinkArgs),
@@ -120,6 +120,29 @@ pub(crate) enum Verb {
     Remove(RemoveArgs),
     /// Revoke what a connector has given out
     RevokeTokens(RevokeArgs),
+}
+
+/// What stands behind the word `connect`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConnectVerb {
+    /// What also stands without it.
+    #[command(flatten)]
+    Verb(Verb),
+    /// Show the public signing keys of a connector, or make a new one
+    Keys(ConnectorKeysArgs),
+}
+
+/// `carnet connect keys`
+#[derive(Debug, Args)]
+pub(crate) struct ConnectorKeysArgs {
+    /// Identifier (scl_…) or UID (service/name)
+    pub(crate) connector: String,
+    /// Make a new key; it signs when every verifier can have seen it
+    #[arg(long)]
+    pub(crate) rotate: bool,
+    /// Ask nothing
+    #[arg(short, long)]
+    pub(crate) yes: bool,
 }
 
 /// A connector by name.

@@ -135,7 +135,7 @@ impl Broker {
                 format!("Only a user can give consent; the subject {} needs none.", subject.kind().as_str()),
             ));
         }
-        let wanted = ask.token.wanted(caller, &entry, &subject)?;
+        let wanted = ask.token.wanted(caller, &entry, &subject, self.subject_key(&subject))?;
         let return_url = ask.return_url.as_deref().map(return_url).transpose()?;
         let webhook = ask.webhook.as_deref().map(|text| self.completion_url(caller, text)).transpose()?;
         check_parameters(ask)?;

@@ -1,5 +1,6 @@
 //! A token request: as it was asked, and as it is meant.
 
+use std::fmt;
 use std::time::Duration;
 
 use carnet_model::audit::AuditEvent;
@@ -7,14 +8,14 @@ use carnet_model::caller::Caller;
 use carnet_model::grant::Place;
 use carnet_model::{Code, Environment, Fault, Id, ScopeRequest, Scopes, Subject, SubjectKind, kind};
 use carnet_providers::{Abilities, TokenAbilities};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::BUFFER;
 use crate::cache::{AskKey, Parts, id_bytes};
 use crate::directory::Entry;
 
 /// A token request as it was asked.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct TokenAsk {
     /// Identifier or UID.
     pub connector: String,
@@ -34,6 +35,13 @@ pub struct TokenAsk {
     pub validity_buffer: Option<u64>,
 }
 
+impl fmt::Debug for TokenAsk {
+    /// Without the subject, which may hold a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenAsk").field("connector", &self.connector).finish_non_exhaustive()
+    }
+}
+
 /// A token request as it is meant, after the decision.
 pub(crate) struct Wanted {
     pub(crate) subject: Subject,
@@ -42,6 +50,8 @@ pub(crate) struct Wanted {
     pub(crate) scopes: ScopeRequest,
     /// The connector's default scopes for this kind of subject.
     pub(crate) defaults: Scopes,
+    /// Whether nobody gets more than these.
+    pub(crate) bounded: bool,
     pub(crate) resources: Vec<String>,
     pub(crate) audience: Vec<String>,
     pub(crate) details: Vec<Value>,
@@ -81,19 +91,36 @@ impl TokenAsk {
     }
 
     /// Reads the rest of the request against what the connector can do.
-    pub(crate) fn wanted(&self, caller: &Caller, entry: &Entry, subject: &Subject) -> Result<Wanted, Fault> {
+    pub(crate) fn wanted(
+        &self,
+        caller: &Caller,
+        entry: &Entry,
+        subject: &Subject,
+        subject_key: String,
+    ) -> Result<Wanted, Fault> {
         let connector = &entry.row.connector;
         let abilities = match subject {
             Subject::App => entry.abilities.app.as_ref(),
             Subject::User { .. } => entry.abilities.user.as_ref(),
-            Subject::JwtBearer { .. } | Subject::Token { .. } => None,
+            Subject::JwtBearer { .. } => entry.abilities.asserted.as_ref(),
+            Subject::Token { .. } => entry.abilities.exchanged.as_ref(),
         };
         let abilities = abilities.ok_or_else(|| unsupported(entry, subject))?;
         let scopes = ScopeRequest::parse(self.scopes.as_deref())
             .map_err(|error| Fault::new(Code::InvalidRequest, format!("{error}.")).with("field", "scopes"))?;
+        let bounded = abilities.bounded && !abilities.scopes.is_empty();
+        if let (true, ScopeRequest::Exactly(named)) = (bounded, &scopes) {
+            let beyond = named.without(&abilities.scopes);
+            if !beyond.is_empty() {
+                return Err(Fault::new(
+                    Code::InvalidScope,
+                    format!("{} gives this kind of subject none of these scopes: {beyond}.", connector.uid),
+                )
+                .with("excess", beyond.iter().map(str::to_owned).collect::<Vec<_>>()));
+            }
+        }
         self.check_targets(connector.uid.as_str(), abilities)?;
         let installation = self.installation(entry, abilities)?;
-        let subject_key = subject.key().ok_or_else(|| unsupported(entry, subject))?;
         let place = Place {
             team: caller.team(),
             connector: connector.id,
@@ -137,6 +164,7 @@ impl TokenAsk {
             installation,
             scopes,
             defaults: abilities.scopes.clone(),
+            bounded,
             resources,
             audience,
             details: self.details.clone(),
@@ -262,6 +290,15 @@ impl Wanted {
         if powers.is_within(&asked) && !targets { Plan::AsGranted } else { Plan::Narrow(asked) }
     }
 
+    /// The scopes to ask a provider for, where no grant says which there are; `None` to name none.
+    pub(crate) fn sent_scopes(&self) -> Option<Scopes> {
+        match &self.scopes {
+            ScopeRequest::Defaults => Some(self.defaults.clone()).filter(|defaults| !defaults.is_empty()),
+            ScopeRequest::Unscoped => None,
+            ScopeRequest::Exactly(scopes) => Some(scopes.clone()),
+        }
+    }
+
     /// The same request once more.
     pub(crate) fn duplicate(&self) -> Self {
         Self {
@@ -270,6 +307,7 @@ impl Wanted {
             installation: self.installation,
             scopes: self.scopes.clone(),
             defaults: self.defaults.clone(),
+            bounded: self.bounded,
             resources: self.resources.clone(),
             audience: self.audience.clone(),
             details: self.details.clone(),
@@ -295,6 +333,10 @@ impl Wanted {
             event = event
                 .with("issuer", workload.proof.issuer.clone())
                 .with("sub", workload.proof.subject.clone());
+        }
+        if let Subject::JwtBearer { sub, iss, aud, additional_claims } = &self.subject {
+            let claims: Vec<&str> = additional_claims.keys().map(String::as_str).collect();
+            event = event.with("asserted", json!({"sub": sub, "iss": iss, "aud": aud, "claims": claims}));
         }
         if let Some(installation) = self.installation {
             event = event.with("installationId", installation.to_string());

@@ -1,47 +1,89 @@
-//! Tokens of the application itself: made for the request, kept until they end, made once at a time.
+//! Tokens of the application itself and of asserted identities: made for the request, kept until they end, made once at a
+//! time.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use carnet_model::{Code, Fault, Id, ScopeRequest, Scopes, kind};
-use carnet_providers::{DriverError, Held, MintAsk, Minted};
+use carnet_model::{Code, Fault, Id, ScopeRequest, Scopes, Subject, kind};
+use carnet_providers::{Asserted, DriverError, Held, MintAsk, Minted};
 use carnet_store::minted::{self, MintedRow};
+use carnet_vault::Purpose;
 
 use super::{Found, Source, Wanted};
 use crate::broker::Broker;
-use crate::cache::AskKey;
+use crate::cache::{AskKey, Parts};
+use crate::consent::hex;
 use crate::directory::Entry;
 use crate::faults;
 use crate::sealing::{Facts, MadeToken};
 
 impl Broker {
     pub(crate) async fn app_token(&self, entry: &Arc<Entry>, wanted: &Wanted) -> Result<Found, Fault> {
+        let ask = MintAsk::App {
+            scopes: wanted.sent_scopes(),
+            resources: wanted.resources.clone(),
+            audience: wanted.audience.clone(),
+            details: wanted.details.clone(),
+        };
+        self.made_token(entry, wanted, ask).await
+    }
+
+    pub(crate) async fn asserted_token(
+        &self,
+        entry: &Arc<Entry>,
+        wanted: &Wanted,
+        who: Asserted,
+    ) -> Result<Found, Fault> {
+        let ask = MintAsk::Asserted {
+            who,
+            scopes: wanted.sent_scopes(),
+            resources: wanted.resources.clone(),
+            audience: wanted.audience.clone(),
+            details: wanted.details.clone(),
+        };
+        self.made_token(entry, wanted, ask).await
+    }
+
+    async fn made_token(&self, entry: &Arc<Entry>, wanted: &Wanted, ask: MintAsk) -> Result<Found, Fault> {
         let turn = self.turn(&wanted.key).lock_owned().await;
         if let Some(made) = self.stored_token(wanted).await? {
             return Ok(Found::kept(made, Source::Store));
         }
-        let scopes = match &wanted.scopes {
-            ScopeRequest::Defaults => Some(wanted.defaults.clone()).filter(|defaults| !defaults.is_empty()),
-            ScopeRequest::Unscoped => None,
-            ScopeRequest::Exactly(scopes) => Some(scopes.clone()),
-        };
         let minted = self
-            .call_driver(
-                entry,
-                None,
-                MintAsk::App {
-                    scopes,
-                    resources: wanted.resources.clone(),
-                    audience: wanted.audience.clone(),
-                    details: wanted.details.clone(),
-                },
-            )
+            .call_driver(entry, None, ask)
             .await
             .map_err(|error| faults::driver(&error, entry.row.connector.uid.as_str()))?;
         self.check_scopes(entry, wanted, minted.scopes.as_ref())?;
         let (made, row) = self.keep_made(wanted, minted, None)?;
         let changes = vec![minted::put(&row)];
         Ok(Found { changes, turn: Some(turn), ..Found::kept(made, Source::Provider) })
+    }
+
+    /// Who a subject is, in one text: what tokens are kept, logged and taken back by. Of a token that somebody has, a keyed
+    /// digest; of an asserted identity, its name, and a digest of whatever else was asserted.
+    pub(crate) fn subject_key(&self, subject: &Subject) -> String {
+        match subject {
+            Subject::App | Subject::User { .. } => subject.key().unwrap_or_default(),
+            Subject::JwtBearer { sub, iss: None, aud: None, additional_claims }
+                if additional_claims.is_empty() =>
+            {
+                format!("jwt-bearer:{sub}")
+            }
+            Subject::JwtBearer { sub, iss, aud, additional_claims } => {
+                // The names of a JSON object are sorted here, so that equal objects are equal texts.
+                let claims = serde_json::to_vec(additional_claims).unwrap_or_default();
+                let all = Parts::new("asserted/1")
+                    .maybe(iss.as_deref().map(str::as_bytes))
+                    .maybe(aud.as_deref().map(str::as_bytes))
+                    .add(&claims);
+                format!("jwt-bearer@{}:{sub}", hex(&all.finish()))
+            }
+            Subject::Token { token } => {
+                // Digested first, so that the token is copied nowhere.
+                let inner = Parts::new("inbound-token/1").add(token.expose().as_bytes()).finish();
+                format!("token:{}", hex(&self.inner.keyring.hash(Purpose::AuditHmac, &inner).digest))
+            }
+        }
     }
 
     /// The token that was made for this request before, if it lives long enough.
@@ -97,11 +139,16 @@ impl Broker {
         wanted: &Wanted,
         given: Option<&Scopes>,
     ) -> Result<(), Fault> {
-        let (ScopeRequest::Exactly(asked), Some(given)) = (&wanted.scopes, given) else {
-            return Ok(());
+        let Some(given) = given else { return Ok(()) };
+        let none = Scopes::empty();
+        let (asked, missing) = match &wanted.scopes {
+            ScopeRequest::Exactly(asked) => (asked, asked.without(given)),
+            // The defaults of others are what the provider makes of them; these are a bound besides.
+            _ if wanted.bounded => (&wanted.defaults, none),
+            _ => return Ok(()),
         };
         let uid = &entry.row.connector.uid;
-        let (missing, extra) = (asked.without(given), given.without(asked).without(&super::ask::ambient()));
+        let extra = given.without(asked).without(&super::ask::ambient());
         if !missing.is_empty() {
             return Err(Fault::new(
                 Code::InvalidScope,

@@ -2,6 +2,7 @@
 
 use carnet_model::grant::Rotation;
 use carnet_model::{Scopes, SubjectKind};
+use url::Url;
 
 use super::signer::SigningAlgorithm;
 
@@ -18,6 +19,12 @@ pub struct Abilities {
     pub app: Option<TokenAbilities>,
     /// Tokens of people.
     pub user: Option<TokenAbilities>,
+    /// Tokens of identities that a caller asserts.
+    pub asserted: Option<TokenAbilities>,
+    /// Tokens in exchange for one that the caller has.
+    pub exchanged: Option<TokenAbilities>,
+    /// Whose tokens are taken in exchange. Empty where the connector leaves it to its provider to judge them.
+    pub inbound: Vec<Inbound>,
     /// What the provider does with a refresh token that was used.
     pub rotation: Rotation,
     /// Whether a refresh kills the access token before it at once, so that nothing may be served from memory meanwhile.
@@ -34,10 +41,24 @@ impl Abilities {
         revocation: false,
         app: None,
         user: None,
+        asserted: None,
+        exchanged: None,
+        inbound: Vec::new(),
         rotation: Rotation::Strict,
         old_access_dies: false,
         signs: None,
     };
+}
+
+/// An issuer whose tokens a connector takes in exchange. They are verified before they go anywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inbound {
+    /// `iss`, byte for byte.
+    pub issuer: String,
+    /// Where its keys are, if not where its discovery document says.
+    pub jwks_uri: Option<Url>,
+    /// The token names exactly one audience, and it is one of these.
+    pub audiences: Vec<String>,
 }
 
 /// What can be asked of tokens for one kind of subject.
@@ -47,6 +68,9 @@ pub struct TokenAbilities {
     pub scopes: Scopes,
     /// Whether a caller may ask for other scopes than the defaults.
     pub refinement: bool,
+    /// Whether nobody gets more than the defaults, where there are any: neither by asking nor by what a provider gives
+    /// unasked.
+    pub bounded: bool,
     /// Whether a token can be bound to resources (RFC 8707).
     pub resources: bool,
     /// The types of authorization detail that the provider knows (RFC 9396).

@@ -62,6 +62,9 @@ pub enum DriverError {
     /// The connector cannot give what was asked; the sentence names it.
     #[error("{0}")]
     Unsupported(String),
+    /// The connector can give what was asked, and its own rules say no; the sentence names the rule.
+    #[error("{0}")]
+    Forbidden(String),
     /// The connector's configuration cannot work: the field, and why.
     #[error("{0}: {1}")]
     Misconfigured(String, String),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::held::Held;
 
 /// What kind of token is wanted.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum MintAsk {
     /// A new one from what is held for the subject.
     Refresh {
@@ -30,6 +30,45 @@ pub enum MintAsk {
         /// With these (RFC 9396).
         details: Vec<Value>,
     },
+    /// One for an identity that the caller asserts (RFC 7523 §2.1).
+    Asserted {
+        /// Whose.
+        who: Asserted,
+        /// These scopes; `None` sends none.
+        scopes: Option<Scopes>,
+        /// Bound to these (RFC 8707).
+        resources: Vec<String>,
+        /// For these; the connector's default if empty.
+        audience: Vec<String>,
+        /// With these (RFC 9396).
+        details: Vec<Value>,
+    },
+    /// One for the holder of a token that the caller has (RFC 8693).
+    Exchanged {
+        /// That token. It goes to the connector's token endpoint and nowhere else.
+        token: SecretString,
+        /// These scopes; `None` sends none.
+        scopes: Option<Scopes>,
+        /// Bound to these (RFC 8707).
+        resources: Vec<String>,
+        /// For these; the connector's default if empty.
+        audience: Vec<String>,
+        /// With these (RFC 9396).
+        details: Vec<Value>,
+    },
+}
+
+/// An identity that a caller asserts.
+#[derive(Clone, Debug)]
+pub struct Asserted {
+    /// `sub`
+    pub sub: String,
+    /// `iss`; the connector's own, or its client identifier, if left out.
+    pub iss: Option<String>,
+    /// `aud`; the connector's own, or its token endpoint, if left out.
+    pub aud: Option<String>,
+    /// Claims besides the registered ones.
+    pub claims: Map<String, Value>,
 }
 
 /// A token, and what changed by making it.

@@ -240,7 +240,12 @@ impl Described {
 /// The one label in what is asked. What a key cannot be bound to is refused rather than dropped.
 fn asked_label(ask: &MintAsk) -> Result<Option<&str>, DriverError> {
     let (MintAsk::Refresh { scopes, resources, audience, details }
-    | MintAsk::App { scopes, resources, audience, details }) = ask;
+    | MintAsk::App { scopes, resources, audience, details }) = ask
+    else {
+        return Err(DriverError::Unsupported(
+            "a stored key is the application's or a person's, and nobody else's".to_owned(),
+        ));
+    };
     if !(resources.is_empty() && audience.is_empty() && details.is_empty()) {
         return Err(DriverError::Unsupported(
             "a stored key cannot be bound to resources, audiences or authorization details".to_owned(),

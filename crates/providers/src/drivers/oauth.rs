@@ -1,10 +1,14 @@
 //! Any server that speaks OAuth 2.0 or OpenID Connect: tokens of people by authorization code with PKCE, renewed by
-//! refresh token; tokens of the application by client credentials.
+//! refresh token; tokens of the application by client credentials; tokens of asserted identities, and tokens in exchange
+//! for others.
 //!
-//! Here is what a connector is and can do, and its end; [`consent`] is how a grant is made, [`mint`] what comes of it.
+//! Here is what a connector is and can do, and its end; [`consent`] is how a grant is made, [`mint`] what comes of it;
+//! [`jwt_bearer`] and [`exchange`] need no grant.
 
 mod client_assertion;
 mod consent;
+mod exchange;
+mod jwt_bearer;
 mod mint;
 mod settings;
 
@@ -15,6 +19,7 @@ use carnet_model::connector::Connector;
 use carnet_model::grant::Cause;
 use carnet_model::{Id, Scopes, SecretString, SubjectKind, Time, kind};
 use serde_json::{Map, Value};
+use url::Url;
 
 use crate::driver::ability::{Abilities, TokenAbilities};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step};
@@ -93,6 +98,31 @@ impl Driver for Oauth {
                     let target = Target::new(&settings.server, resources, audience, default, details)?;
                     mint::app(&settings, &client, scopes.as_ref(), &target).await
                 }
+                MintAsk::Asserted { who, scopes, resources, audience, details } => {
+                    if !settings.options.jwt_bearer.enabled {
+                        return Err(unsupported(
+                            "this connector has no tokens of asserted identities: jwtBearer is not enabled",
+                        ));
+                    }
+                    let default = settings.options.default_audience.as_deref();
+                    let target = Target::new(&settings.server, resources, audience, default, details)?;
+                    let signer = signer(at)?;
+                    jwt_bearer::mint(&settings, client, signer, who, scopes.as_ref(), &target).await
+                }
+                MintAsk::Exchanged { token, scopes, resources, audience, details } => {
+                    let rules = &settings.options.exchange;
+                    if !rules.enabled {
+                        return Err(unsupported(
+                            "this connector exchanges no tokens: tokenExchange is not enabled",
+                        ));
+                    }
+                    let resources = if resources.is_empty() { &rules.resource } else { resources };
+                    let audience = if audience.is_empty() { &rules.audience } else { audience };
+                    let default = settings.options.default_audience.as_deref();
+                    let target = Target::new(&settings.server, resources, audience, default, details)?;
+                    let actor = if rules.actor { Some(signer(at)?) } else { None };
+                    exchange::mint(&settings, &client, actor, token, scopes.as_ref(), &target).await
+                }
             }
         })
     }
@@ -112,6 +142,13 @@ async fn accept(ask: NewConnector<'_>) -> Result<Accepted, BadConfiguration> {
     let server = Server::new(document, |text| {
         http.check(text, Purpose::ProviderToken).map_err(|refused| refused.to_string())
     })?;
+    for (place, inbound) in read.options.exchange.inbound.iter().enumerate() {
+        let address = inbound.jwks_uri.as_ref().map_or(inbound.issuer.as_str(), Url::as_str);
+        http.check(address, Purpose::Jwks).map_err(|refused| BadConfiguration {
+            field: format!("tokenExchange.trustedIssuers.{place}"),
+            why: refused.to_string(),
+        })?;
+    }
     let (settings, secret) = Settings::complete(read, server, discovered)?;
     let mut secrets = ConnectorSecrets::default();
     if let Some(secret) = secret {
@@ -154,6 +191,7 @@ fn abilities(settings: &Settings) -> Abilities {
     let of = |scopes: &Scopes| TokenAbilities {
         scopes: scopes.clone(),
         refinement: true,
+        bounded: false,
         resources: true,
         details: settings.server.document.detail_types.clone().unwrap_or_default(),
         manual_credential: false,
@@ -162,13 +200,24 @@ fn abilities(settings: &Settings) -> Abilities {
     let options = &settings.options;
     let app = options.app.is_on().then(|| of(&options.app.scopes));
     let user = options.user.is_on().then(|| of(&options.user.scopes));
-    let subjects = [(SubjectKind::App, app.is_some()), (SubjectKind::User, user.is_some())];
+    let bounded = |scopes: &Scopes| TokenAbilities { bounded: true, ..of(scopes) };
+    let asserted = options.jwt_bearer.enabled.then(|| bounded(&options.jwt_bearer.scopes));
+    let exchanged = options.exchange.enabled.then(|| bounded(&options.exchange.scopes));
+    let subjects = [
+        (SubjectKind::App, app.is_some()),
+        (SubjectKind::User, user.is_some()),
+        (SubjectKind::JwtBearer, asserted.is_some()),
+        (SubjectKind::Token, exchanged.is_some()),
+    ];
     Abilities {
         subjects: subjects.into_iter().filter(|(_, on)| *on).map(|(kind, _)| kind).collect(),
         installation: false,
         revocation: settings.server.revocation.is_some(),
         app,
         user,
+        asserted,
+        exchanged,
+        inbound: options.exchange.inbound.clone(),
         rotation: options.rotation,
         old_access_dies: false,
         signs: settings.signs(),
@@ -205,13 +254,7 @@ fn client<'a>(at: &At<'a>, settings: &'a Settings) -> Result<Client<'a>, DriverE
             let assertion = &settings.options.client_assertion;
             Proof::Assertion(ClientAssertion {
                 signer: signer(at)?,
-                // The issuer names the server itself (draft-ietf-oauth-rfc7523bis §4); a server that was described
-                // without one knows its token endpoint (RFC 7523 §3).
-                audience: assertion
-                    .audience
-                    .as_deref()
-                    .or_else(|| settings.server.issuer())
-                    .unwrap_or(settings.server.token.as_str()),
+                audience: assertion.audience.as_deref().unwrap_or_else(|| settings.server.audience()),
                 life: assertion.life,
                 claims: &assertion.claims,
             })

@@ -43,6 +43,9 @@ impl Client<'_> {
         let at = self.env.now();
         let wait = failure::retry_after(&answer.headers, at);
         match spoken(&answer) {
+            Spoken::Issued(issued) if phase != Phase::Exchange && issued.is_other => {
+                Err(failure::of_nothing(answer.status, wait))
+            }
             Spoken::Issued(issued) => Ok(Received { issued, at }),
             Spoken::Refusal(refusal) => {
                 Err(failure::of_refusal(phase, answer.status, &refusal, wait, &form.secrets))

@@ -22,6 +22,10 @@ pub(crate) enum Phase {
     Refresh,
     /// A token for the application itself.
     App,
+    /// A token for an asserted identity.
+    Assertion,
+    /// A token in exchange for another.
+    Exchange,
     /// To revoke.
     Revocation,
 }
@@ -54,6 +58,11 @@ pub(crate) fn of_refusal(
             DriverError::Gone { cause: Cause::RevokedAtProvider, vendor: Some(vendor) }
         }
         Phase::Code if is_dead => CallbackFault::CodeRefused { vendor }.into(),
+        // What the caller brought is refused, not the client: RFC 8693 §2.2.2 says `invalid_request`, others answer as a
+        // protected resource would (RFC 6750 §3.1).
+        Phase::Assertion | Phase::Exchange if is_one_of(&["invalid_request", "invalid_token"], code) => {
+            DriverError::Refused { vendor }
+        }
         _ if is_one_of(CLIENT, code) || (status == StatusCode::UNAUTHORIZED && !is_dead) => {
             DriverError::ClientRejected { vendor }
         }

@@ -141,6 +141,12 @@ impl Server {
         self.document.issuer.as_deref()
     }
 
+    /// What an assertion names as its audience: the server itself (draft-ietf-oauth-rfc7523bis §4), or the token endpoint
+    /// of one whose issuer is not known (RFC 7523 §3).
+    pub(crate) fn audience(&self) -> &str {
+        self.issuer().unwrap_or(self.token.as_str())
+    }
+
     /// Whether the server promises to name itself in its answers.
     pub(crate) fn names_itself(&self) -> bool {
         self.document.names_itself == Some(true)

@@ -2,8 +2,8 @@
 //!
 //! Tolerated, each because servers in use do it: an error with status 200 (GitHub, Slack); `expires_in` as text, or
 //! not there at all (Salesforce, Notion); a form instead of JSON, when the content type says so (GitHub); `null` or
-//! empty text for a member that is not there; `token_type` missing, or `N_A` (RFC 8693 §2.2.1). Anything else is
-//! [`Spoken::Nothing`]: no token is made up from half an answer.
+//! empty text for a member that is not there; `token_type` missing. Anything else is [`Spoken::Nothing`]: no token is made
+//! up from half an answer.
 
 use carnet_model::{Scopes, SecretString};
 use http::StatusCode;
@@ -33,6 +33,10 @@ pub(crate) struct Issued {
     pub refresh_expires_in: Option<u64>,
     pub scopes: Option<Scopes>,
     pub id_token: Option<SecretString>,
+    /// What kind of token an exchange gave (RFC 8693 §2.2.1).
+    pub issued_token_type: Option<String>,
+    /// Whether it is said to be no access token: `token_type` is `N_A`. Only an exchange gives such a thing.
+    pub is_other: bool,
 }
 
 /// An error in a server's words, which are not fit to be shown as they are.
@@ -84,12 +88,16 @@ fn refusal(error: String, mut members: Map<String, Value>) -> Option<Refusal> {
 fn issued(mut members: Map<String, Value>) -> Option<Issued> {
     let access = text(members.remove("access_token"))??;
     let kind = text(members.remove("token_type"))?;
-    let is_bearer = |kind: &SecretString| {
-        kind.expose().eq_ignore_ascii_case("bearer") || kind.expose().eq_ignore_ascii_case("n_a")
-    };
-    if !kind.as_ref().is_none_or(is_bearer) {
+    let is = |name: &str| kind.as_ref().is_some_and(|kind| kind.expose().eq_ignore_ascii_case(name));
+    let is_other = is("n_a");
+    if kind.is_some() && !is("bearer") && !is_other {
         return None;
     }
+    let issued_token_type = match members.remove("issued_token_type") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(name)) => Some(name),
+        Some(_) => return None,
+    };
     let refresh = text(members.remove("refresh_token"))?;
     let id_token = text(members.remove("id_token"))?;
     if [Some(&access), refresh.as_ref(), id_token.as_ref()]
@@ -110,7 +118,16 @@ fn issued(mut members: Map<String, Value>) -> Option<Issued> {
         None => seconds(members.remove("refresh_expires_in"))?.filter(|seconds| *seconds > 0),
         Some(value) => seconds(Some(value))?,
     };
-    Some(Issued { access, expires_in, refresh, refresh_expires_in, scopes, id_token })
+    Some(Issued {
+        access,
+        expires_in,
+        refresh,
+        refresh_expires_in,
+        scopes,
+        id_token,
+        issued_token_type,
+        is_other,
+    })
 }
 
 /// A text; nothing for what is absent, `null` or empty. `None` for anything else.

@@ -15,6 +15,7 @@ use carnet_providers::{
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use crate::key::Key;
 use crate::server::{Reply, Server};
 
 /// 2027-01-15T08:00:00Z, and it stays so.
@@ -121,6 +122,7 @@ pub(crate) struct Made<'b> {
     pub connector: Connector,
     pub secrets: ConnectorSecrets,
     pub redirect_uri: String,
+    pub key: Key,
 }
 
 impl<'b> Made<'b> {
@@ -146,7 +148,7 @@ impl<'b> Made<'b> {
         };
         let secrets = ConnectorSecrets::from_json(accepted.secrets.to_json().expose()).unwrap();
         let redirect_uri = accepted.redirect_uri.unwrap_or_default();
-        Self { bench, driver: driver(kind), connector, secrets, redirect_uri }
+        Self { bench, driver: driver(kind), connector, secrets, redirect_uri, key: Key::generate() }
     }
 
     pub(crate) fn at(&self) -> At<'_> {
@@ -156,7 +158,7 @@ impl<'b> Made<'b> {
             redirect_uri: &self.redirect_uri,
             http: &self.bench.http,
             env: &self.bench.env,
-            signer: None,
+            signer: Some(&self.key),
         }
     }
 
@@ -241,6 +243,7 @@ pub(crate) fn outcome<T>(result: &Result<T, DriverError>) -> String {
             format!("callback {fault:?}").split(" {").next().unwrap().to_owned()
         }
         Err(DriverError::Unsupported(_)) => "unsupported".to_owned(),
+        Err(DriverError::Forbidden(_)) => "forbidden".to_owned(),
         Err(DriverError::Misconfigured(field, _)) => format!("misconfigured {field}"),
     }
 }

@@ -5,6 +5,8 @@ mod api_key;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod key;
+#[cfg(test)]
 mod oauth_accept;
 #[cfg(test)]
 mod oauth_consent;
@@ -16,5 +18,7 @@ mod oauth_failures;
 mod oauth_mint;
 #[cfg(test)]
 mod oauth_revoke;
+#[cfg(test)]
+mod oauth_subjects;
 #[cfg(test)]
 mod server;

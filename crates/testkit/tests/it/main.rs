@@ -10,6 +10,7 @@ mod isolation;
 mod refresh;
 mod revoke;
 mod scopes;
+mod subjects;
 mod tamper;
 
 use serde_json::{Value, json};

@@ -14,8 +14,9 @@ fn the_commands_are_sound() {
 #[test]
 fn connector_commands_stand_with_and_without_the_word_connect() {
     for line in ["carnet token a/b -s app", "carnet connect token a/b -s app"] {
-        let Command::Client(ClientCommand::Verb(verb) | ClientCommand::Connect { verb }) =
-            parse(line).unwrap().command
+        let Command::Client(
+            ClientCommand::Verb(verb) | ClientCommand::Connect { verb: ConnectVerb::Verb(verb) },
+        ) = parse(line).unwrap().command
         else {
             panic!("{line}")
         };

@@ -228,3 +228,24 @@ fn an_issuer_is_trusted_for_exactly_what_was_said() {
     let sent: Value = peer.seen().pop().unwrap().body;
     assert_eq!(sent["rules"][0]["subjects"], json!(["app", "user"]));
 }
+
+#[test]
+fn keys_of_a_connector_are_shown_and_turned_only_when_told_to() {
+    let peer = Peer::usual();
+    let desk = Desk::dev(&peer.url);
+    let shown = desk.run(&["connect", "keys", "demo/hello"]).exits(0);
+    assert!(shown.out.contains("kid-one") && shown.out.contains("pending"), "{shown:?}");
+    assert!(shown.err.contains(&format!("/connect/jwks/{CONNECTOR}")), "{shown:?}");
+    let key = shown_json(&desk, &["connect", "keys", "demo/hello", "--json"]);
+    assert_eq!((key["keys"][0]["kid"].as_str(), key["uid"].as_str()), (Some("kid-one"), Some("demo/hello")));
+    desk.run(&["connect", "keys", "demo/hello", "--rotate", "--non-interactive"]).exits(2);
+    let turn = format!("POST /v1/connect/connectors/{CONNECTOR}/keys");
+    assert!(!peer.lines().contains(&turn), "nobody said yes");
+    desk.run(&["connect", "keys", "demo/hello", "--rotate", "--yes"]).exits(0);
+    assert!(peer.lines().contains(&turn));
+    assert_eq!(peer.body(&turn), json!({}));
+}
+
+fn shown_json(desk: &Desk, args: &[&str]) -> Value {
+    desk.run(args).exits(0).json()
+}

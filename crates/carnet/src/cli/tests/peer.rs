@@ -131,6 +131,15 @@ pub(crate) fn issued() -> Value {
         "connector": {"id": CONNECTOR, "uid": "demo/hello", "type": "oauth"}, "extra": {"kept": true}})
 }
 
+fn keys() -> Value {
+    let key = |kid: &str, state: &str| {
+        json!({"kid": kid, "algorithm": "RS256", "publicJwk": {"kty": "RSA"}, "state": state,
+            "createdAt": 1_784_065_923_000_i64, "activatesAt": 1_784_065_923_000_i64, "goneAt": null})
+    };
+    json!({"jwksUri": format!("http://127.0.0.1/connect/jwks/{CONNECTOR}"),
+        "keys": [key("kid-one", "active"), key("kid-two", "pending")]})
+}
+
 fn usual(route: &str) -> (u16, Value) {
     let by_id = format!("/v1/connect/connectors/{CONNECTOR}");
     let links = format!("GET {by_id}/projects");
@@ -155,6 +164,8 @@ fn usual(route: &str) -> (u16, Value) {
         _ if route == format!("GET /teams/{TEAM}") => json!({"id": TEAM, "slug": "dev", "name": "Dev"}),
         _ if route == links => json!({"projects": [link()]}),
         _ if route == format!("GET {by_id}/grants") => json!({"grants": []}),
+        _ if route == format!("GET {by_id}/keys") => keys(),
+        _ if route == format!("POST {by_id}/keys") => return (201, keys()),
         _ if route == format!("DELETE {by_id}") => return (204, Value::Null),
         _ if route == format!("DELETE {by_id}/tokens") => json!({"tokensFound": 2, "deleted": 2,
             "providerRevoked": 1, "providerSkipped": 0, "providerFailed": 1}),

@@ -18,6 +18,7 @@ fn wanted(request: ScopeRequest, defaults: &str, resources: &[&str]) -> Wanted {
         installation: None,
         scopes: request,
         defaults: scopes(defaults),
+        bounded: false,
         resources: resources.iter().map(ToString::to_string).collect(),
         audience: Vec::new(),
         details: Vec::new(),

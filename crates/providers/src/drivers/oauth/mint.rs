@@ -5,14 +5,14 @@
 
 use carnet_model::Scopes;
 use carnet_model::grant::Cause;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::settings::Settings;
 use super::{end_of_access, facts, person};
 use crate::driver::failure::DriverError;
 use crate::driver::held::{Access, Held, Tokens};
 use crate::driver::mint::Minted;
-use crate::oauth::client::{Client, Form};
+use crate::oauth::client::{Client, Form, Received};
 use crate::oauth::failure::Phase;
 use crate::oauth::target::Target;
 
@@ -104,16 +104,26 @@ pub(super) async fn app(
     }
     target.apply(&mut form);
     let received = client.token(&settings.server.token, form, Phase::App).await?;
+    Ok(without_grant(settings, received, asked, Map::new()))
+}
+
+/// A token that hangs on no grant. A refresh token should not be beside it (RFC 6749 §4.4.3, RFC 7521 §4.1) and is not
+/// needed: the same can always be asked again.
+pub(super) fn without_grant(
+    settings: &Settings,
+    received: Received,
+    asked: Option<&Scopes>,
+    metadata: Map<String, Value>,
+) -> Minted {
     let expires_at = end_of_access(settings, &received, true);
-    // A refresh token should not be here (RFC 6749 §4.4.3) and is not needed: the client can always ask again.
-    Ok(Minted {
+    Minted {
         token: received.issued.access,
         expires_at,
         scopes: received.issued.scopes.or_else(|| asked.cloned()),
         held: None,
         refresh_expires_at: None,
-        metadata: Map::new(),
+        metadata,
         claims: Map::new(),
         external_subject: None,
-    })
+    }
 }

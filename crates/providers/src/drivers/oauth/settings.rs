@@ -12,6 +12,8 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::client_assertion::ClientAssertion;
+use super::exchange::{self, Exchange};
+use super::jwt_bearer::{self, JwtBearer};
 use crate::driver::failure::BadConfiguration;
 use crate::driver::signer::SigningAlgorithm;
 use crate::fields::Fields;
@@ -46,6 +48,8 @@ pub(super) struct Options {
     /// Named, so that there is a key even if nothing needs it yet.
     pub signing: Option<SigningAlgorithm>,
     pub client_assertion: ClientAssertion,
+    pub jwt_bearer: JwtBearer,
+    pub exchange: Exchange,
 }
 
 /// A way to a token, and the scopes that are meant by the defaults.
@@ -93,6 +97,8 @@ impl Read {
             rotation: rotation(&mut fields)?,
             signing: signing(&mut fields)?,
             client_assertion: ClientAssertion::read(&mut fields)?,
+            jwt_bearer: JwtBearer::read(&mut fields)?,
+            exchange: Exchange::read(&mut fields)?,
         };
         let document = fields.object("serverConfig")?.map(Document::read_manual).transpose()?;
         for (name, only) in [("responseType", "code"), ("codeChallengeMethod", "S256")] {
@@ -100,11 +106,8 @@ impl Read {
                 return Err(fields.bad(name, format!("must be {only}")));
             }
         }
-        for name in ["tokenExchange", "jwtBearer", "clientName"] {
-            let value = fields.any(name);
-            if value.is_some_and(|value| value.get("enabled") != Some(&Value::Bool(false))) {
-                return Err(fields.bad(name, "is not supported yet; leave it out"));
-            }
+        if fields.any("clientName").is_some() {
+            return Err(fields.bad("clientName", "is not supported yet; leave it out"));
         }
         fields.finish()?;
         Ok(Self { options, document, auth, secret })
@@ -136,11 +139,20 @@ impl Settings {
         let user = options.user.enabled.get_or_insert(server.authorization.is_some());
         let app = options.app.enabled.get_or_insert(false);
         let (user, app) = (*user, *app);
-        if !user && !app {
+        let (asserted, exchanged) = (options.jwt_bearer.enabled, options.exchange.enabled);
+        if !user && !app && !asserted && !exchanged {
             return bad(
                 "userAuthorization",
-                "enable userAuthorization or clientCredentials, or no token can be had",
+                "enable userAuthorization, clientCredentials, jwtBearer or tokenExchange, or no token can be had",
             );
+        }
+        for (on, field, grant) in [
+            (asserted, "jwtBearer.enabled", jwt_bearer::GRANT_TYPE),
+            (exchanged, "tokenExchange.enabled", exchange::GRANT_TYPE),
+        ] {
+            if on && server.lacks_grant_type(grant) {
+                return bad(field, &format!("the server does not offer the grant type {grant}"));
+            }
         }
         if user && server.authorization.is_none() {
             return bad("serverConfig.authorization_endpoint", "is missing: userAuthorization needs it");
@@ -194,7 +206,10 @@ impl Settings {
 
     /// With what the connector signs, if it does.
     pub(super) fn signs(&self) -> Option<SigningAlgorithm> {
-        let needed = self.auth == ClientAuth::PrivateKeyJwt;
+        let options = &self.options;
+        let needed = self.auth == ClientAuth::PrivateKeyJwt
+            || options.jwt_bearer.enabled
+            || (options.exchange.enabled && options.exchange.actor);
         self.options.signing.or_else(|| needed.then(SigningAlgorithm::default))
     }
 
@@ -236,6 +251,12 @@ impl Settings {
         }
         if let Some(assertion) = options.client_assertion.to_json() {
             put("clientAssertion", assertion);
+        }
+        if let Some(asserted) = options.jwt_bearer.to_json() {
+            put("jwtBearer", asserted);
+        }
+        if let Some(exchanged) = options.exchange.to_json() {
+            put("tokenExchange", exchanged);
         }
         put("rotation", serde_json::to_value(options.rotation).unwrap_or_default());
         data

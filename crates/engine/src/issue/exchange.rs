@@ -1,0 +1,127 @@
+//! Tokens in exchange for one that the caller has.
+//!
+//! The inbound token is known here by a keyed digest alone: in memory, in the log, to whoever waits for the same. It goes
+//! to the connector's token endpoint and nowhere else. What comes back is kept in memory, never longer than the inbound
+//! token says that it lives, and not in the store: whoever has the one can have the other again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carnet_identity::{Algorithm, Expectation, JwtError, KeySource, Presented, claimed_expiry};
+use carnet_model::{Code, Fault, Id, SecretString, Subject, Time, kind};
+use carnet_providers::{Inbound, MintAsk};
+use carnet_store::Revision;
+
+use super::{Found, Source, Wanted};
+use crate::broker::Broker;
+use crate::cache::Parts;
+use crate::directory::Entry;
+use crate::faults;
+
+impl Broker {
+    pub(crate) async fn exchanged_token(
+        &self,
+        entry: &Arc<Entry>,
+        wanted: &Wanted,
+        inbound: &SecretString,
+        revision: Revision,
+    ) -> Result<Found, Fault> {
+        let ends = wanted.inbound_end();
+        let now = self.inner.env.now();
+        if ends.is_some_and(|end| end <= now) {
+            return Err(not_taken("it has expired"));
+        }
+        if !entry.abilities.inbound.is_empty() {
+            self.verify_inbound(entry, inbound, now).await?;
+        }
+        let turn = self.turn(&wanted.key).lock_owned().await;
+        // Somebody else's exchange of the same token may have ended while this one waited for its turn.
+        if let Some(made) = self.inner.recall(&wanted.key, revision, now.plus(wanted.buffer)) {
+            return Ok(Found::kept(made, Source::Memory));
+        }
+        let minted = self
+            .call_driver(
+                entry,
+                None,
+                MintAsk::Exchanged {
+                    token: inbound.duplicate(),
+                    scopes: wanted.sent_scopes(),
+                    resources: wanted.resources.clone(),
+                    audience: wanted.audience.clone(),
+                    details: wanted.details.clone(),
+                },
+            )
+            .await
+            .map_err(|error| faults::driver(&error, entry.row.connector.uid.as_str()))?;
+        self.check_scopes(entry, wanted, minted.scopes.as_ref())?;
+        let (made, _) = self.keep_made(wanted, minted, None)?;
+        Ok(Found { turn: Some(turn), until: ends, ..Found::kept(made, Source::Provider) })
+    }
+
+    /// Holds an inbound token against the issuers that the connector takes tokens of.
+    async fn verify_inbound(&self, entry: &Entry, token: &SecretString, now: Time) -> Result<(), Fault> {
+        let connector = &entry.row.connector;
+        let presented = Presented::parse(token.expose()).map_err(unsound)?;
+        let known = entry.abilities.inbound.iter().find(|known| known.issuer == presented.issuer());
+        let known = known
+            .ok_or_else(|| not_taken(&format!("{} takes tokens of other issuers only", connector.uid)))?;
+        let source = known.jwks_uri.clone().map_or(KeySource::Discovery, KeySource::JwksUri);
+        let id = inbound_id(connector.id, known);
+        let keys = self
+            .inner
+            .keys
+            .keys_for(id, connector.team, &known.issuer, &source, presented.kid())
+            .await
+            .map_err(|error| {
+                Fault::new(Code::Unavailable, "The keys of the issuer of subject.token cannot be fetched.")
+                    .retry_after(now.until(error.retry_at).as_secs().max(1))
+                    .because(error)
+            })?;
+        let expectation = Expectation {
+            issuer: &known.issuer,
+            audiences: &known.audiences,
+            algorithms: &Algorithm::ALL,
+            types: &TYPES.map(str::to_owned),
+            max_life: LONGEST_INBOUND,
+            max_age: None,
+            skew: SKEW,
+        };
+        presented.verify(&keys, &expectation, now).map(drop).map_err(unsound)
+    }
+}
+
+impl Wanted {
+    /// When the inbound token says that it ends, if there is one that does. Nothing that hangs on it is kept for longer.
+    pub(crate) fn inbound_end(&self) -> Option<Time> {
+        match &self.subject {
+            Subject::Token { token } => claimed_expiry(token.expose()),
+            _ => None,
+        }
+    }
+}
+
+/// Keys are kept by the issuer's identifier; one that is named by a connector gets its own from both.
+fn inbound_id(connector: Id<kind::Connector>, known: &Inbound) -> Id<kind::TrustedIssuer> {
+    let digest = Parts::new("inbound-issuer/1").add(connector.bytes()).add(known.issuer.as_bytes()).finish();
+    let mut id = [0; 16];
+    for (to, from) in id.iter_mut().zip(digest) {
+        *to = from;
+    }
+    Id::from_bytes(id)
+}
+
+fn unsound(error: JwtError) -> Fault {
+    not_taken(&error.to_string())
+}
+
+/// RFC 8693 §2.2.2: a subject token that is not acceptable makes the request an invalid one.
+fn not_taken(why: &str) -> Fault {
+    Fault::new(Code::InvalidRequest, format!("The token in subject.token is not taken in exchange: {why}."))
+        .with("field", "subject.token")
+}
+
+/// Identity tokens, access tokens (RFC 9068 §2.1), and those of servers that write no type.
+const TYPES: [&str; 4] = ["JWT", "at+jwt", "application/at+jwt", ""];
+/// Sessions of a day are exchanged; what lives longer is no token of a session.
+const LONGEST_INBOUND: Duration = Duration::from_hours(24);
+const SKEW: Duration = Duration::from_mins(1);

@@ -1,0 +1,51 @@
+//! A connector's key in a test: it signs as the engine's would, and tells what it signed.
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey,
+};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use carnet_model::SecretString;
+use carnet_providers::{CannotSign, Signer, SigningAlgorithm};
+use serde_json::{Map, Value, json};
+
+pub(crate) struct Key(EcdsaKeyPair);
+
+impl Key {
+    pub(crate) fn generate() -> Self {
+        Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
+    }
+
+    /// The claims of a JWT that this key signed.
+    #[track_caller]
+    pub(crate) fn claims(&self, jwt: &str) -> Value {
+        let (signed, signature) = jwt.rsplit_once('.').unwrap();
+        let (head, payload) = signed.split_once('.').unwrap();
+        let head: Value = serde_json::from_slice(&BASE64.decode(head).unwrap()).unwrap();
+        assert_eq!(head, json!({"alg": "ES256", "kid": "key-1", "typ": "JWT"}));
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.0.public_key().as_ref())
+            .verify(signed.as_bytes(), &BASE64.decode(signature).unwrap())
+            .expect("the connector's own key signed it");
+        serde_json::from_slice(&BASE64.decode(payload).unwrap()).unwrap()
+    }
+}
+
+impl Signer for Key {
+    fn kid(&self) -> &str {
+        "key-1"
+    }
+
+    fn algorithm(&self) -> SigningAlgorithm {
+        SigningAlgorithm::Es256
+    }
+
+    fn sign(&self, typ: &str, claims: &Map<String, Value>) -> Result<SecretString, CannotSign> {
+        let head = json!({"alg": "ES256", "kid": "key-1", "typ": typ});
+        let part = |value: String| BASE64.encode(value);
+        let signed =
+            format!("{}.{}", part(head.to_string()), part(Value::Object(claims.clone()).to_string()));
+        let signature = self.0.sign(&SystemRandom::new(), signed.as_bytes()).map_err(|_| CannotSign)?;
+        Ok(SecretString::new(format!("{signed}.{}", BASE64.encode(signature.as_ref()))))
+    }
+}
