@@ -23,6 +23,7 @@ use crate::directory::Directory;
 use crate::issue::Mints;
 use crate::own_issuer::OwnIssuer;
 use crate::refresh::Flights;
+use crate::rejections::Rejections;
 use crate::spill::Spill;
 
 /// A running deployment. Cheap to clone.
@@ -42,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) egress: Egress,
     pub(crate) keys: KeyDirectory,
     pub(crate) callers: Remembered<(Arc<Caller>, Option<Id<kind::TrustedIssuer>>)>,
+    pub(crate) rejections: Rejections,
     pub(crate) directory: Directory,
     pub(crate) tokens: TokenCache,
     pub(crate) mints: Mints,

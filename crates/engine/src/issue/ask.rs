@@ -295,6 +295,12 @@ impl Wanted {
             event = event
                 .with("issuer", workload.proof.issuer.clone())
                 .with("sub", workload.proof.subject.clone());
+            if let Some(issuer) = workload.proof.trusted_issuer {
+                event = event.with("trustedIssuer", issuer.to_string());
+            }
+            if !workload.proof.claims.is_empty() {
+                event = event.with("claims", workload.proof.claims.clone());
+            }
         }
         if let Some(installation) = self.installation {
             event = event.with("installationId", installation.to_string());
