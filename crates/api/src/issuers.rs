@@ -3,8 +3,11 @@
 use axum::Json as Answer;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use carnet_engine::{Broker, IssuerRow};
+use carnet_engine::{
+    Broker, Comparison, Family, IssuerCheck, IssuerRow, SignatureFound, TokenCheck, TrustedIssuerConfig,
+};
 use http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::body::Json;
@@ -32,6 +35,77 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Answer<Value>), Problem> {
     let made = broker.trust_issuer(&call.caller, &body, call.request).await?;
     Ok((StatusCode::CREATED, Answer(object(&made))))
+}
+
+/// The body of a check.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct CheckBody {
+    trusted_issuer: Value,
+    token: Option<String>,
+}
+
+pub(crate) async fn check(
+    State(broker): State<Broker>,
+    call: Call,
+    Json(body): Json<CheckBody>,
+) -> Result<Answer<Value>, Problem> {
+    let checked = broker.check_issuer(&call.caller, &body.trusted_issuer, body.token.as_deref()).await?;
+    Ok(Answer(report(&checked)))
+}
+
+fn report(checked: &IssuerCheck) -> Value {
+    let config: &TrustedIssuerConfig = &checked.config;
+    json!({
+        "trustedIssuer": config,
+        "weaknesses": checked.weaknesses,
+        "safeRules": checked.safe_rules,
+        "token": checked.token.as_ref().map(token_report),
+    })
+}
+
+fn token_report(token: &TokenCheck) -> Value {
+    let (signature, unchecked) = match &token.signature {
+        SignatureFound::Good => ("good", None),
+        SignatureFound::Wrong => ("wrong", None),
+        SignatureFound::NoKey => ("no-key", None),
+        SignatureFound::Unchecked(why) => ("unchecked", Some(why)),
+    };
+    json!({
+        "claims": token.claims,
+        "compared": token.compared.iter().map(compared).collect::<Vec<_>>(),
+        "rules": token.rules.iter().map(|rule| rule.iter().map(compared).collect()).collect::<Vec<Vec<_>>>(),
+        "signature": signature,
+        "unchecked": unchecked,
+        "matched": token.matched,
+        "refusal": token.refusal,
+    })
+}
+
+fn compared(comparison: &Comparison) -> Value {
+    json!({
+        "what": comparison.what,
+        "wanted": comparison.wanted,
+        "found": comparison.found,
+        "fits": comparison.fits,
+    })
+}
+
+/// The platforms that are known, with what a rule about their tokens must have.
+pub(crate) async fn families(State(broker): State<Broker>, call: Call) -> Result<Answer<Value>, Problem> {
+    let known = broker.identity_families(&call.caller)?;
+    let family = |family: Family| {
+        let (claims, one_of) = family.required_claims();
+        json!({
+            "family": family,
+            "title": family.title(),
+            "issuer": family.issuer_form(),
+            "claims": claims,
+            "oneOf": one_of,
+            "remedy": family.remedy(),
+        })
+    };
+    Ok(Answer(json!({"families": known.into_iter().map(family).collect::<Vec<_>>()})))
 }
 
 pub(crate) async fn show(

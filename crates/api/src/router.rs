@@ -87,6 +87,8 @@ fn management() -> Router<Broker> {
         .route("/v1/projects/{project}/token", post(platform::development_token))
         .route("/v3/env/pull/{project}/{target}", get(platform::env_pull))
         .route("/v1/trusted-issuers", get(issuers::list).post(issuers::create))
+        .route("/v1/trusted-issuers/check", post(issuers::check))
+        .route("/v1/trusted-issuers/families", get(issuers::families))
         .route("/v1/trusted-issuers/{issuer}", get(issuers::show).delete(issuers::remove))
         .route("/v1/access-tokens", get(access_tokens::list).post(access_tokens::create))
         .route("/v1/access-tokens/{token}", delete(access_tokens::revoke))

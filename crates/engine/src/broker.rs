@@ -24,6 +24,7 @@ use crate::directory::Directory;
 use crate::issue::Mints;
 use crate::own_issuer::OwnIssuer;
 use crate::refresh::Flights;
+use crate::rejections::Rejections;
 use crate::spill::Spill;
 
 /// A running deployment. Cheap to clone.
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) egress: Egress,
     pub(crate) keys: KeyDirectory,
     pub(crate) callers: Remembered<(Arc<Caller>, Option<Id<kind::TrustedIssuer>>)>,
+    pub(crate) rejections: Rejections,
     pub(crate) directory: Directory,
     pub(crate) connector_keys: OpenKeys,
     pub(crate) tokens: TokenCache,

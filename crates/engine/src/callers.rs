@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use carnet_identity::{
     Algorithm, BearerKey, Expectation, Freshness, IdentityClaims, JwtError, Presented, TrustedIssuer,
+    VerifiedClaims,
 };
-use carnet_model::audit::{Action, AuditEvent, Outcome};
-use carnet_model::caller::{Caller, Member, Principal, Proof, Workload};
+use carnet_model::caller::{Caller, Member, Proof, Workload};
 use carnet_model::{AccessToken, Code, Environment, Fault, Id, SecretString, Slug, SubjectKind, Time, kind};
 use carnet_store::{access_tokens, issuers, people, projects};
 use carnet_vault::Purpose;
+use serde_json::{Map, Value};
 
 use crate::broker::Broker;
 use crate::faults;
 use crate::issuers::trusted_issuer;
+use crate::rejections::Rejection;
 
 /// Which team the request names, besides the credential: `?teamId=` and `?slug=`.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +62,18 @@ struct Recognised {
     caller: Caller,
     issuer: Option<Id<kind::TrustedIssuer>>,
     expires_at: Time,
+}
+
+/// Why one team does not recognise a token: what the caller is told, and what the team's log is.
+struct Unrecognised {
+    fault: Fault,
+    rejection: Option<Rejection>,
+}
+
+impl From<Fault> for Unrecognised {
+    fn from(fault: Fault) -> Self {
+        Self { fault, rejection: None }
+    }
 }
 
 impl Broker {
@@ -117,7 +131,13 @@ impl Broker {
     }
 
     async fn workload(&self, bearer: &str, hint: &TeamHint, now: Time) -> Result<Recognised, Fault> {
-        let presented = Presented::parse(bearer).map_err(refused)?;
+        let presented = match Presented::parse(bearer) {
+            Ok(presented) => presented,
+            Err(error) => {
+                self.reject(None, Rejection::of_token(error)).await?;
+                return Err(refused(error, None, now));
+            }
+        };
         let base = self.inner.settings.base();
         let own = presented.issuer().strip_prefix(base).and_then(|rest| rest.strip_prefix('/'));
         match own.and_then(|slug| Slug::parse(slug).ok()) {
@@ -147,7 +167,9 @@ impl Broker {
         };
         let keys =
             self.inner.issuer.keys().ok_or_else(|| unauthorized("The server has no signing keys yet."))?;
-        let verified = presented.verify(&keys, &expect, now).map_err(refused)?;
+        let times = Times::of(&presented);
+        let verified =
+            presented.verify(&keys, &expect, now).map_err(|error| refused(error, Some(times), now))?;
         let expires_at = verified.expires_at();
         let claims = IdentityClaims::read(&verified)
             .map_err(|error| unauthorized(&format!("The token is no workload identity: {error}.")))?;
@@ -163,7 +185,7 @@ impl Broker {
             environment,
             subjects: vec![SubjectKind::App, SubjectKind::User, SubjectKind::JwtBearer, SubjectKind::Token],
             user: claims.runtime.user(),
-            proof: Proof { issuer, subject: claims.subject() },
+            proof: Proof { issuer, subject: claims.subject(), trusted_issuer: None, claims: Map::new() },
         });
         Ok(Recognised { caller, issuer: None, expires_at })
     }
@@ -179,6 +201,7 @@ impl Broker {
     ) -> Result<Recognised, Fault> {
         let rows = issuers::by_issuer(&self.inner.db, presented.issuer()).await.map_err(faults::store)?;
         let mut found: Vec<Recognised> = Vec::new();
+        let mut rejections = Vec::new();
         let mut failure = unauthorized("No team here trusts the issuer of this token.")
             .next("carnet projects trust --help", "to trust it for one of your projects");
         for row in rows {
@@ -195,15 +218,25 @@ impl Broker {
             };
             match self.recognised_by(&issuer, bearer, now).await {
                 Ok(recognised) => found.push(recognised),
-                Err(fault) => failure = fault,
+                Err(Unrecognised { fault, rejection }) => {
+                    failure = fault;
+                    rejections.extend(rejection.map(|rejection| ((issuer.team, issuer.id), rejection)));
+                }
             }
         }
         match found.len() {
-            0 => Err(failure),
+            0 => {
+                // That one team recognises a token is no news for the others who trust the same issuer; that nobody does is.
+                for (by, rejection) in rejections {
+                    self.reject(Some(by), rejection).await?;
+                }
+                Err(failure)
+            }
             1 => found.pop().ok_or(failure),
             _ => Err(Fault::new(
                 Code::InvalidRequest,
-                "More than one team recognises this token. Say which one is meant with teamId.",
+                "More than one trusted issuer recognises this token. Say which team is meant with teamId; within one \
+                 team, let no two of its trusted issuers accept the same token.",
             )),
         }
     }
@@ -213,9 +246,13 @@ impl Broker {
         issuer: &TrustedIssuer,
         bearer: &str,
         now: Time,
-    ) -> Result<Recognised, Fault> {
+    ) -> Result<Recognised, Unrecognised> {
+        let rejected = |error: JwtError, times: Option<Times>| Unrecognised {
+            fault: refused(error, times, now),
+            rejection: Some(Rejection::of_token(error)),
+        };
         // Parsed anew for each team: verifying takes the parsed token.
-        let presented = Presented::parse(bearer).map_err(refused)?;
+        let presented = Presented::parse(bearer).map_err(|error| rejected(error, None))?;
         let keys = self
             .inner
             .keys
@@ -226,23 +263,20 @@ impl Broker {
                     .retry_after(now.until(error.retry_at).as_secs().max(1))
                     .because(error)
             })?;
-        let verified = presented.verify(&keys, &issuer.expectation(), now).map_err(refused)?;
-        let rule = match issuer.recognise(&verified) {
-            Ok(rule) => rule,
-            Err(no_rule) => {
-                let event = AuditEvent {
-                    actor: Principal::System,
-                    ..AuditEvent::of_system(now, Action::CallerReject).in_team(issuer.team)
-                }
-                .on(issuer.id)
-                .ended(Outcome::Denied)
-                .with("rule", "trust-rule")
-                .with("missed", no_rule.missed.clone());
-                self.record(event).await?;
-                return Err(unauthorized(&format!("The token is genuine, and {no_rule}."))
-                    .next("carnet projects trust --help", "to add a rule for it"));
+        let times = Times::of(&presented);
+        let verified = presented
+            .verify(&keys, &issuer.expectation(), now)
+            .map_err(|error| rejected(error, Some(times)))?;
+        let rule = issuer.recognise(&verified).map_err(|no_rule| {
+            let mut detail = Map::new();
+            detail.insert("missed".to_owned(), no_rule.missed.clone().into());
+            detail.insert("claims".to_owned(), recorded(issuer, &verified).into());
+            Unrecognised {
+                fault: unauthorized(&format!("The token is genuine, and {no_rule}."))
+                    .next("carnet projects trust --help", "to add a rule for it"),
+                rejection: Some(Rejection { rule: "trust-rule", why: "no rule matches".to_owned(), detail }),
             }
-        };
+        })?;
         self.exists(issuer.team, rule.project, rule.environment).await?;
         let caller = Caller::Workload(Workload {
             team: issuer.team,
@@ -250,7 +284,12 @@ impl Broker {
             environment: rule.environment,
             subjects: rule.subjects.clone(),
             user: None,
-            proof: Proof { issuer: verified.issuer().to_owned(), subject: verified.subject().to_owned() },
+            proof: Proof {
+                issuer: verified.issuer().to_owned(),
+                subject: verified.subject().to_owned(),
+                trusted_issuer: Some(issuer.id),
+                claims: recorded(issuer, &verified),
+            },
         });
         Ok(Recognised { caller, issuer: Some(issuer.id), expires_at: verified.expires_at() })
     }
@@ -298,8 +337,57 @@ fn unauthorized(sentence: &str) -> Fault {
     Fault::new(Code::Unauthorized, sentence)
 }
 
-fn refused(error: JwtError) -> Fault {
-    let fault = unauthorized(&format!("The workload identity is not accepted: {error}."));
+impl Rejection {
+    fn of_token(error: JwtError) -> Self {
+        Self { rule: "token", why: error.to_string(), detail: Map::new() }
+    }
+}
+
+/// The claims of a genuine token that say which run it was, kept short.
+fn recorded(issuer: &TrustedIssuer, verified: &VerifiedClaims) -> Map<String, Value> {
+    let short = |value: &Value| match value {
+        Value::String(text) => Some(Value::from(text.chars().take(LONGEST_CLAIM).collect::<String>())),
+        Value::Number(_) | Value::Bool(_) => Some(value.clone()),
+        _ => None,
+    };
+    let had = |path: &&str| Some(((*path).to_owned(), short(verified.claim(path)?)?));
+    issuer.family.recorded().iter().filter_map(had).collect()
+}
+
+/// The times that a token claims. Told to its bearer only after its signature was found good.
+#[derive(Clone, Copy)]
+struct Times {
+    issued: Time,
+    expires: Time,
+    not_before: Option<Time>,
+}
+
+impl Times {
+    fn of(token: &Presented<'_>) -> Self {
+        let (issued, expires) = token.times();
+        Self { issued, expires, not_before: token.not_before() }
+    }
+}
+
+/// What the bearer of a token is told. Where it is a matter of time, by how much: two clocks that differ look the same as a
+/// token that is old, and only the figure tells.
+fn refused(error: JwtError, times: Option<Times>, now: Time) -> Fault {
+    let off = times.and_then(|times| match error {
+        JwtError::Expired => Some(("it ended", times.expires.until(now), "ago")),
+        JwtError::TooOld => Some(("it was issued", times.issued.until(now), "ago")),
+        JwtError::NotYet => Some(("it begins", now.until(times.not_before?), "from now")),
+        JwtError::IssuedInFuture => Some(("it is issued", now.until(times.issued), "in the future")),
+        _ => None,
+    });
+    let Some((what, by, direction)) = off else {
+        return unauthorized(&format!("The workload identity is not accepted: {error}."));
+    };
+    let seconds = by.as_secs();
+    let fault = unauthorized(&format!(
+        "The workload identity is not accepted: {error}. By this server's clock {what} {seconds} seconds {direction}; if \
+         it is fresh, the issuer's clock and this server's are that far apart."
+    ))
+    .with("offBySeconds", seconds);
     match error {
         JwtError::Expired | JwtError::TooOld => {
             fault.next("carnet env pull", "to get a fresh one for development")
@@ -308,5 +396,7 @@ fn refused(error: JwtError) -> Fault {
     }
 }
 
+/// A claim in the audit log is cut to this many characters.
+const LONGEST_CLAIM: usize = 200;
 /// Development tokens live twelve hours.
 const LONGEST_OWN_LIFE: Duration = Duration::from_hours(12);

@@ -1,6 +1,11 @@
 //! Trusted issuers of a team.
 
-use carnet_identity::{Setting, TrustedIssuer, TrustedIssuerConfig, lint};
+mod check;
+
+use carnet_identity::{
+    ClaimMap, Family, Presented, Setting, TrustRuleConfig, TrustedIssuer, TrustedIssuerConfig, lint,
+    safe_rule,
+};
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::{Caller, Role};
 use carnet_model::{Code, Environment, Fault, Id, kind};
@@ -11,6 +16,8 @@ use serde_json::Value;
 use crate::access_tokens::withdrawn;
 use crate::broker::Broker;
 use crate::faults;
+
+pub use check::{IssuerCheck, SignatureFound, TokenCheck};
 
 /// A stored entry that cannot be read back.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +45,11 @@ impl Broker {
         found.ok_or_else(|| faults::not_found("trusted issuer", id))
     }
 
+    /// The platforms that are known.
+    pub fn identity_families(&self, caller: &Caller) -> Result<[Family; 12], Fault> {
+        self.member_of(caller).map(|_| Family::ALL)
+    }
+
     /// Trusts an issuer, unless its rules would let strangers in.
     pub async fn trust_issuer(
         &self,
@@ -47,32 +59,19 @@ impl Broker {
     ) -> Result<IssuerRow, Fault> {
         let member = self.member_of(caller)?;
         self.needs(member, Role::Owner)?;
-        let invalid = |why: String| {
-            Fault::new(Code::InvalidRequest, format!("The trusted issuer cannot be used: {why}."))
-        };
-        let config: TrustedIssuerConfig =
-            serde_json::from_value(config.clone()).map_err(|error| invalid(error.to_string()))?;
-        let now = self.inner.env.now();
-        let issuer = TrustedIssuer::from_config(self.inner.env.id(), member.team, config)
-            .map_err(|error| invalid(error.to_string()))?;
-        let setting =
-            if self.inner.settings.development { Setting::Development } else { Setting::Production };
-        let weaknesses: Vec<String> = lint(&issuer, setting).iter().map(ToString::to_string).collect();
+        let issuer = self.read_issuer(member.team, config)?;
+        let weaknesses = self.weaknesses(&issuer);
         if !weaknesses.is_empty() {
-            return Err(invalid(weaknesses.join("; ")).with("weaknesses", weaknesses));
+            let safe = safe_rules(&issuer, None);
+            let fault = invalid(weaknesses.join("; ")).with("weaknesses", weaknesses);
+            return Err(if safe.iter().any(Option::is_some) {
+                fault.with("safeRules", serde_json::to_value(safe).unwrap_or_default())
+            } else {
+                fault
+            });
         }
-        for rule in &issuer.rules {
-            let project =
-                projects::find(&self.inner.db, member.team, rule.project).await.map_err(faults::store)?;
-            let project = project.ok_or_else(|| faults::not_found("project", &rule.project.to_string()))?;
-            if let Environment::Custom(id) = rule.environment {
-                let found =
-                    projects::environment(&self.inner.db, member.team, id).await.map_err(faults::store)?;
-                if found.is_none_or(|found| found.project != project.id) {
-                    return Err(faults::not_found("environment", &id.to_string()));
-                }
-            }
-        }
+        self.places_exist(&issuer).await?;
+        let now = self.inner.env.now();
         let row = IssuerRow {
             id: issuer.id,
             team: member.team,
@@ -113,6 +112,50 @@ impl Broker {
             Write::new().step(issuers::delete(member.team, row.id)).event(&self.inner.env, &event).revises();
         self.inner.db.write(write).await.map_err(faults::store)?;
         self.inner.keys.forget(row.id);
+        self.inner.rejections.forget(row.id);
         Ok(())
     }
+
+    fn read_issuer(&self, team: Id<kind::Team>, config: &Value) -> Result<TrustedIssuer, Fault> {
+        let config: TrustedIssuerConfig =
+            serde_json::from_value(config.clone()).map_err(|error| invalid(error.to_string()))?;
+        TrustedIssuer::from_config(self.inner.env.id(), team, config)
+            .map_err(|error| invalid(error.to_string()))
+    }
+
+    fn weaknesses(&self, issuer: &TrustedIssuer) -> Vec<String> {
+        let setting =
+            if self.inner.settings.development { Setting::Development } else { Setting::Production };
+        lint(issuer, setting).iter().map(ToString::to_string).collect()
+    }
+
+    /// The projects and environments that the rules stand for are the team's.
+    async fn places_exist(&self, issuer: &TrustedIssuer) -> Result<(), Fault> {
+        for rule in &issuer.rules {
+            let project =
+                projects::find(&self.inner.db, issuer.team, rule.project).await.map_err(faults::store)?;
+            let project = project.ok_or_else(|| faults::not_found("project", &rule.project.to_string()))?;
+            if let Environment::Custom(id) = rule.environment {
+                let found =
+                    projects::environment(&self.inner.db, issuer.team, id).await.map_err(faults::store)?;
+                if found.is_none_or(|found| found.project != project.id) {
+                    return Err(faults::not_found("environment", &id.to_string()));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// For each rule the claims that would be safe, where the family knows.
+fn safe_rules(issuer: &TrustedIssuer, token: Option<&Presented<'_>>) -> Vec<Option<ClaimMap>> {
+    let config = issuer.to_config();
+    let safe = |rule: &TrustRuleConfig| {
+        safe_rule(issuer.family, &rule.claims, |claim| token.and_then(|token| token.claim(claim)))
+    };
+    config.rules.iter().map(safe).collect()
+}
+
+fn invalid(why: String) -> Fault {
+    Fault::new(Code::InvalidRequest, format!("The trusted issuer cannot be used: {why}."))
 }

@@ -32,6 +32,7 @@ mod people;
 mod projects;
 mod recover;
 mod refresh;
+mod rejections;
 mod revoke;
 mod sealing;
 mod services;
@@ -52,12 +53,14 @@ pub use consent::{
 pub use grants::GrantView;
 pub use installations::NewInstallation;
 pub use issue::{Issued, TokenAsk};
+pub use issuers::{IssuerCheck, SignatureFound, TokenCheck};
 pub use own_issuer::IdentityToken;
 pub use revoke::Revoked;
 pub use sealing::whose;
 pub use setup::{FirstOwner, SetUp};
 pub use start::{Root, StartError};
 
+pub use carnet_identity::{ClaimMap, Comparison, Family, TrustedIssuerConfig};
 pub use carnet_store::installations::Installation;
 pub use carnet_store::issuers::IssuerRow;
 pub use carnet_store::links::Link;

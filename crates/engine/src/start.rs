@@ -22,6 +22,7 @@ use crate::directory::Directory;
 use crate::issue::Mints;
 use crate::own_issuer::OwnIssuer;
 use crate::refresh::Flights;
+use crate::rejections::Rejections;
 use crate::spill::Spill;
 
 /// What the root key is wrapped by.
@@ -80,6 +81,7 @@ impl Broker {
             node: env.bytes(),
             keys: KeyDirectory::new(egress.clone(), env.clone()),
             callers: Remembered::new(CALLERS),
+            rejections: Rejections::default(),
             directory: Directory::new(),
             connector_keys: crate::connector_keys::none_open(),
             tokens: TokenCache::new(&env).map_err(|_| StartError::Cipher)?,

@@ -96,6 +96,9 @@ pub enum JwtError {
     /// `iss` is missing or not plain text.
     #[error("iss is missing or not plain text")]
     IssuerForm,
+    /// The issuer is a SPIFFE trust domain, and `sub` is no SPIFFE ID in it.
+    #[error("sub is not a SPIFFE ID of the trust domain")]
+    TrustDomain,
     /// `sub` is missing or not plain text.
     #[error("sub is missing or not plain text")]
     SubjectForm,
@@ -111,6 +114,9 @@ pub enum JwtError {
     /// `nbf` is not whole seconds.
     #[error("nbf is not whole seconds")]
     NotBeforeForm,
+    /// `jti` is not text (RFC 7519 §4.1.7).
+    #[error("jti is not text")]
+    TokenIdForm,
     /// The issuer does not use this algorithm.
     #[error("the algorithm is not configured for this issuer")]
     AlgorithmNotConfigured,
@@ -182,9 +188,40 @@ impl<'a> Presented<'a> {
         Ok(Self { signed, signature, algorithm, kid, typ, registered, claims })
     }
 
-    /// The issuer that the token claims to be from: only for picking the trusted issuer to verify it against.
+    /// The issuer that the token claims to be from: only for picking the trusted issuer to verify it against. For a
+    /// JWT-SVID without `iss` it is the trust domain of its subject.
     pub fn issuer(&self) -> &str {
         &self.registered.issuer
+    }
+
+    /// The claim at a path, as [`VerifiedClaims::claim`] has it; nothing in it is true yet.
+    pub fn claim(&self, path: &str) -> Option<&Value> {
+        claims::at(&self.claims, path)
+    }
+
+    /// All claims, for showing them to whoever has the token. Nothing in them is true yet.
+    pub const fn claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+
+    /// `typ`
+    pub fn typ(&self) -> Option<&str> {
+        self.typ.as_deref()
+    }
+
+    /// `aud`
+    pub fn audience(&self) -> &str {
+        &self.registered.audience
+    }
+
+    /// `iat` and `exp`. For telling how far two clocks are apart, once the signature was found good.
+    pub const fn times(&self) -> (Time, Time) {
+        (self.registered.issued, self.registered.expires)
+    }
+
+    /// `nbf`
+    pub const fn not_before(&self) -> Option<Time> {
+        self.registered.not_before
     }
 
     /// The name of the key that the token claims to be signed with.
@@ -227,7 +264,7 @@ impl<'a> Presented<'a> {
 }
 
 /// Media types are compared without case and without the prefix that may be left out (RFC 7515 §4.1.9).
-fn same_type(written: Option<&str>, wanted: &str) -> bool {
+pub(crate) fn same_type(written: Option<&str>, wanted: &str) -> bool {
     const PREFIX: &str = "application/";
     let bare = |text: &'_ str| match text.split_at_checked(PREFIX.len()) {
         Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest.to_ascii_lowercase(),

@@ -3,6 +3,7 @@
 //! A workload presents a JWT. [`Presented::parse`] reads it with a parser stricter than any library's,
 //! [`KeyDirectory`] finds the issuer's keys, [`Presented::verify`] checks signature and claims against an
 //! [`Expectation`], and [`TrustedIssuer::recognise`] says which project and environment the claims stand for.
+//! [`Family`] is what is known about the platforms, and [`lint`](lint()) refuses what would trust their strangers.
 //! [`Remembered`] keeps what came out for a few minutes, so that the next call with the same bearer costs a hash.
 //!
 //! In the other direction Carnet is an issuer itself: [`SigningKey`] signs, [`IdentityClaims`] says what,
@@ -21,10 +22,11 @@ mod json;
 mod jwks;
 mod jwt;
 mod remembered;
+mod spiffe;
 mod trust;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
-pub use directory::{Document, FetchFailed, KeyDirectory, KeySource, KeysUnavailable};
+pub use directory::{Document, FetchFailed, KeyDirectory, KeySource, KeysUnavailable, fetch_keys};
 pub use issuer::rotation;
 pub use issuer::{
     CustomRuntime, IdentityClaims, InvalidKey, NotOurs, ProjectName, ReservedName, Runtime, SigningFailed,
@@ -35,6 +37,6 @@ pub use jwks::{JwksError, KeySet};
 pub use jwt::{Expectation, JwtError, Presented, VerifiedClaims, claimed_expiry};
 pub use remembered::{BearerKey, Freshness, Remembered};
 pub use trust::{
-    ClaimMap, ConfigError, Match, NoRule, Setting, TrustRule, TrustRuleConfig, TrustedIssuer,
-    TrustedIssuerConfig, Weakness, lint,
+    ClaimMap, Comparison, ConfigError, Family, IssuerMissing, Match, NoRule, Setting, TrustRule,
+    TrustRuleConfig, TrustedIssuer, TrustedIssuerConfig, UnknownFamily, Weakness, lint, safe_rule,
 };

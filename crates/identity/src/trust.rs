@@ -1,12 +1,15 @@
 //! Trusted issuers: whose tokens a team accepts, and what their claims stand for.
 //!
 //! A rule maps claims to one project in one environment. Claims are compared exactly; there are no patterns, because
-//! names at the platforms change hands and patterns grow to cover strangers. [`lint()`] refuses rules that would trust
-//! strangers and says what to add.
+//! names at the platforms change hands and patterns grow to cover strangers. The one exception is a SPIFFE ID with exactly
+//! one segment left open. [`lint()`] refuses rules that would trust strangers and says what to add; [`Family`] is what it
+//! knows about the platforms, and [`safe_rule`] makes of a token the rule for its workload.
 
+mod compare;
 mod config;
 mod family;
 mod lint;
+mod safe;
 
 use std::time::Duration;
 
@@ -17,8 +20,13 @@ use crate::algorithm::Algorithm;
 use crate::directory::KeySource;
 use crate::jwt::{Expectation, VerifiedClaims};
 
+pub use compare::Comparison;
 pub use config::{ClaimMap, ConfigError, TrustRuleConfig, TrustedIssuerConfig};
+pub use family::{Family, IssuerMissing, UnknownFamily};
 pub use lint::{Setting, Weakness, lint};
+pub use safe::safe_rule;
+
+use crate::spiffe;
 
 /// How far an issuer's clock may be from ours.
 const SKEW: Duration = Duration::from_secs(30);
@@ -34,6 +42,8 @@ pub struct TrustedIssuer {
     pub team: Id<kind::Team>,
     /// `iss`, byte for byte.
     pub issuer: String,
+    /// The platform it belongs to.
+    pub family: Family,
     /// Where its keys come from.
     pub source: KeySource,
     /// The audiences that name this team's Carnet.
@@ -70,6 +80,8 @@ pub enum Match {
     Exact(Value),
     /// One of these values.
     OneOf(Vec<Value>),
+    /// This SPIFFE ID and exactly one path segment more.
+    OneBelow(String),
 }
 
 /// No rule matches. For the log and for whoever writes the rules.
@@ -125,14 +137,26 @@ impl TrustRule {
 impl Match {
     /// Whether `value` is what is wanted: same type, same value.
     pub fn accepts(&self, value: &Value) -> bool {
-        self.values().contains(value)
+        match self {
+            Self::OneBelow(parent) => value.as_str().is_some_and(|id| spiffe::is_one_below(parent, id)),
+            _ => self.values().contains(value),
+        }
     }
 
-    /// All values that are accepted.
+    /// All values that are accepted, where they can be counted.
     pub fn values(&self) -> &[Value] {
         match self {
             Self::Exact(value) => std::slice::from_ref(value),
             Self::OneOf(values) => values,
+            Self::OneBelow(_) => &[],
+        }
+    }
+
+    /// Whether everything that `other` accepts is accepted.
+    fn covers(&self, other: &Self) -> bool {
+        match other {
+            Self::OneBelow(_) => self == other,
+            _ => other.values().iter().all(|value| self.accepts(value)),
         }
     }
 }

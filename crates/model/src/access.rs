@@ -117,7 +117,12 @@ mod tests {
     const USER: Id<kind::User> = Id::from_bytes([3; 16]);
 
     fn workload(environment: Environment, subjects: &[SubjectKind]) -> Caller {
-        let proof = Proof { issuer: String::new(), subject: String::new() };
+        let proof = Proof {
+            issuer: String::new(),
+            subject: String::new(),
+            trusted_issuer: None,
+            claims: serde_json::Map::new(),
+        };
         let project = Id::from_bytes([2; 16]);
         Caller::Workload(Workload {
             team: TEAM,

@@ -1,6 +1,7 @@
 //! Who calls.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::environment::Environment;
 use crate::id::{Id, kind};
@@ -39,6 +40,11 @@ pub struct Proof {
     pub issuer: String,
     /// `sub`
     pub subject: String,
+    /// The trusted issuer that vouched for it; none if it was Carnet itself. Many clusters have the same `iss`, and this
+    /// tells them apart.
+    pub trusted_issuer: Option<Id<kind::TrustedIssuer>>,
+    /// Claims that say which run it was, as the issuer's family has them.
+    pub claims: Map<String, Value>,
 }
 
 /// A person calling with an access token of Carnet's own API.

@@ -43,7 +43,9 @@ pub use connectors::{
     IncludedProject, IncludedProjects, Includes, NewConnector, ServiceDescription, ServiceType,
 };
 pub use error::{Error, NextStep, Refusal};
-pub use issuers::{NewTrustedIssuer, TrustRule, TrustedIssuer};
+pub use issuers::{
+    Compared, IdentityFamily, NewTrustedIssuer, TokenCheck, TrustCheck, TrustRule, TrustedIssuer,
+};
 pub use links::{Link, LinkedProject};
 pub use operation::{Liveness, Readiness};
 pub use projects::{CustomEnvironment, Project};

@@ -176,7 +176,7 @@ fn bearer(credential: &Credential) -> Result<HeaderValue, Error> {
 }
 
 fn is_route_word(part: &str) -> bool {
-    const WORDS: [&str; 25] = [
+    const WORDS: [&str; 27] = [
         "v1",
         "v2",
         "v3",
@@ -196,6 +196,8 @@ fn is_route_word(part: &str) -> bool {
         "user",
         "teams",
         "trusted-issuers",
+        "check",
+        "families",
         "access-tokens",
         "audit",
         "grants",

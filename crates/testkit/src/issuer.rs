@@ -1,4 +1,6 @@
-//! An issuer of workload identities: its key, its documents on loopback, and tokens as a platform would make them.
+//! An issuer of workload identities: its keys, its documents on loopback, and tokens as a platform would make them.
+
+mod key;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,28 +8,34 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::IntoResponse as _;
-use carnet_identity::{Algorithm, SigningKey, discovery_document};
+use carnet_identity::{Algorithm, discovery_document};
 use carnet_model::Time;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::listener::Listener;
+use key::{Key, b64};
 
 /// A platform that gives its workloads identities.
 pub struct Issuer {
-    key: SigningKey,
+    keys: Vec<Key>,
     listener: Listener,
     asked: Arc<AtomicUsize>,
 }
 
 impl Issuer {
-    /// With a key of its own.
+    /// With a key of its own, for ES256.
     pub async fn start() -> Self {
-        let key = SigningKey::generate(Algorithm::Es256).unwrap();
+        Self::start_with(&[Algorithm::Es256]).await
+    }
+
+    /// With a key for each of these; the first is the usual one.
+    pub async fn start_with(algorithms: &[Algorithm]) -> Self {
+        let keys: Vec<Key> = algorithms.iter().copied().map(Key::generate).collect();
         let socket = Listener::bind().await;
         let url = format!("http://{}", socket.local_addr().unwrap());
-        let discovery = discovery_document(&url, &format!("{url}/jwks"), &[Algorithm::Es256]);
-        let jwks = json!({"keys": [key.public_jwk()]});
+        let discovery = discovery_document(&url, &format!("{url}/jwks"), algorithms);
+        let jwks = key_set(&keys);
         let asked = Arc::new(AtomicUsize::new(0));
         let counted = asked.clone();
         let listener = Listener::serve(socket, move |request| {
@@ -45,7 +53,7 @@ impl Issuer {
             };
             async move { Some(answer.map(Body::new)) }
         });
-        Self { key, listener, asked }
+        Self { keys, listener, asked }
     }
 
     /// `iss`
@@ -55,7 +63,7 @@ impl Issuer {
 
     /// Its public keys.
     pub fn jwks(&self) -> Value {
-        json!({"keys": [self.key.public_jwk()]})
+        key_set(&self.keys)
     }
 
     /// How often its keys were fetched.
@@ -84,6 +92,25 @@ impl Issuer {
 
     /// A token of these claims.
     pub fn sign(&self, claims: &Map<String, Value>) -> String {
-        self.key.sign("JWT", claims).unwrap()
+        self.sign_as(self.keys[0].algorithm, claims)
     }
+
+    /// A token of these claims, by its key for this algorithm.
+    pub fn sign_as(&self, algorithm: Algorithm, claims: &Map<String, Value>) -> String {
+        let head = json!({"alg": algorithm, "typ": "JWT", "kid": algorithm.as_str().to_lowercase()});
+        let text = serde_json::to_string(claims).unwrap();
+        self.raw(algorithm, head.to_string().as_bytes(), text.as_bytes())
+    }
+
+    /// A token of these very texts, by its key for this algorithm: also what no sound issuer would write.
+    pub fn raw(&self, algorithm: Algorithm, head: &[u8], payload: &[u8]) -> String {
+        let key = self.keys.iter().find(|key| key.algorithm == algorithm).expect("a key for the algorithm");
+        let input = format!("{}.{}", b64(head), b64(payload));
+        let signature = key.sign(input.as_bytes());
+        format!("{input}.{}", b64(&signature))
+    }
+}
+
+fn key_set(keys: &[Key]) -> Value {
+    json!({"keys": keys.iter().map(Key::public_jwk).collect::<Vec<_>>()})
 }

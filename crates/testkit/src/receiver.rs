@@ -55,6 +55,11 @@ impl Receiver {
         format!("{}{path}", self.listener.url())
     }
 
+    /// How many requests of any kind have come.
+    pub fn count(&self) -> usize {
+        self.received.lock().unwrap().len()
+    }
+
     /// The first webhook at this path, when it has arrived.
     pub async fn at(&self, path: &str) -> Received {
         eventually("the webhook arrives", async || {

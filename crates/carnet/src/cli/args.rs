@@ -1,9 +1,13 @@
 //! Commands and their flags. Names and flags of the connector commands are those of `vercel connect`.
 
+mod trust;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use trust::{NewTrustArgs, TrustArgs, TrustVerb, TrustedRemoveArgs};
 
 /// Short-lived tokens for agents and services; the long-lived secrets stay here.
 #[derive(Debug, Parser)]
@@ -403,7 +407,7 @@ pub(crate) enum ProjectsVerb {
     #[command(visible_alias = "rm")]
     Remove(ProjectRemoveArgs),
     /// Accept the identities of another issuer as this project's
-    Trust(TrustArgs),
+    Trust(Box<TrustArgs>),
 }
 
 impl DevArgs {
@@ -465,31 +469,6 @@ pub(crate) struct ProjectRemoveArgs {
     /// Ask nothing
     #[arg(short, long)]
     pub(crate) yes: bool,
-}
-
-/// `carnet projects trust`
-#[derive(Debug, Args)]
-pub(crate) struct TrustArgs {
-    /// Identifier or name; the linked one if left out
-    pub(crate) project: Option<String>,
-    /// The issuer: `https://token.actions.githubusercontent.com`
-    #[arg(long, value_name = "URL")]
-    pub(crate) issuer: String,
-    /// A claim that must have exactly this value; repeat for more
-    #[arg(long, value_name = "NAME=VALUE", required = true)]
-    pub(crate) claim: Vec<String>,
-    /// The environment that the workload runs in
-    #[arg(short, long)]
-    pub(crate) environment: String,
-    /// The kinds of subject that it may ask for
-    #[arg(long, value_delimiter = ',', value_parser = ["app", "user", "jwt-bearer", "token"], default_value = "app")]
-    pub(crate) subject: Vec<String>,
-    /// The audience that its tokens must name; this server and team if left out
-    #[arg(long, value_name = "AUD")]
-    pub(crate) audience: Vec<String>,
-    /// Where its keys are, if discovery does not say
-    #[arg(long, value_name = "URL")]
-    pub(crate) jwks_uri: Option<String>,
 }
 
 /// What to do with the audit log.

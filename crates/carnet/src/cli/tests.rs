@@ -4,6 +4,7 @@ mod access;
 mod asking;
 mod peer;
 mod setting_up;
+mod trusting;
 
 use std::fs;
 use std::io::{self, Read, Write};

@@ -1,44 +1,299 @@
 //! `projects trust`: accepts the identities of another issuer (a CI service, a cluster, a cloud) as a project's.
+//!
+//! The server judges: it knows the platforms, refuses a rule that would trust strangers, and says which rule would be safe.
+//! With an example token its claims are shown beside the rule, one by one, and without claims on the line the rule is made
+//! from the token. The token itself is never shown.
 
-use carnet_sdk::{NewTrustedIssuer, TrustRule};
-use serde_json::{Map, Value};
+mod shown;
+
+use carnet_model::{Id, kind};
+use carnet_sdk::{Client, NewTrustedIssuer, TrustCheck, TrustRule};
+use serde_json::{Map, Value, json};
 
 use super::access::environment;
-use super::args::TrustArgs;
+use super::args::{NewTrustArgs, TrustArgs, TrustVerb, TrustedRemoveArgs};
 use super::context::Context;
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
+use super::table::{sheet, table};
+
+/// What was asked.
+pub(crate) async fn run(cx: &mut Context<'_>, args: TrustArgs) -> Result<(), Failure> {
+    match args.verb {
+        None => trust(cx, args.new).await,
+        Some(TrustVerb::List) => list(cx).await,
+        Some(TrustVerb::Show(args)) => show(cx, &args.issuer).await,
+        Some(TrustVerb::Remove(args)) => remove(cx, args).await,
+        Some(TrustVerb::Families) => families(cx).await,
+    }
+}
 
 /// Trusts an issuer's tokens that carry exactly the given claims.
-pub(crate) async fn trust(cx: &mut Context<'_>, args: TrustArgs) -> Result<(), Failure> {
+async fn trust(cx: &mut Context<'_>, args: NewTrustArgs) -> Result<(), Failure> {
     let claims = claims(&args.claim)?;
+    let Some(place) = &args.environment else {
+        return Err(Failure::usage("--environment is missing: where do these workloads run?")
+            .next("--environment production", "for example"));
+    };
+    if args.family.is_none() && args.issuer.is_none() && args.token_file.is_none() {
+        return Err(Failure::usage(
+            "Whose identities? Name the --family, the --issuer, or give a --token-file.",
+        )
+        .next("carnet projects trust families", "to see the platforms that are known"));
+    }
+    if claims.is_empty() && args.token_file.is_none() && !args.dry_run {
+        return Err(Failure::usage("Which workload? Name its claims with --claim, or give a --token-file.")
+            .next("carnet projects trust families", "to see which claims a rule must have"));
+    }
+    let token = args.token_file.as_deref().map(|path| read(cx, path)).transpose()?;
+    let jwks = match args.jwks_file.as_deref().map(|path| read(cx, path)).transpose()? {
+        None => None,
+        Some(text) => Some(serde_json::from_str(&text).map_err(|_| {
+            Failure::usage("The file of --jwks-file is not a JSON Web Key Set.")
+                .next("kubectl get --raw /openid/v1/jwks", "prints that of a cluster")
+        })?),
+    };
     let client = cx.client()?;
     let project = cx.project(&client, args.project.as_deref()).await?;
-    let environment = environment(&client, &project, &args.environment).await?;
+    let environment = environment(&client, &project, place).await?;
     let audiences = if args.audience.is_empty() {
         let team = client.team(&project.account_id.to_string()).await?;
         vec![format!("{}/{}", client.url().as_str().trim_end_matches('/'), team.slug)]
     } else {
-        args.audience
+        args.audience.clone()
     };
-    let new = NewTrustedIssuer {
-        issuer: args.issuer,
-        jwks_uri: args.jwks_uri,
+    let mut new = NewTrustedIssuer {
+        issuer: args.issuer.clone(),
+        family: args.family.clone(),
+        account: args.account.clone(),
+        jwks_uri: args.jwks_uri.clone(),
+        jwks,
         audiences,
-        rules: vec![TrustRule { project: project.id, environment, claims, subjects: args.subject }],
+        algorithms: args.algorithm.clone(),
+        max_life_seconds: args.max_life,
+        max_age_seconds: args.max_age,
+        rules: vec![TrustRule { project: project.id, environment, claims, subjects: args.subject.clone() }],
     };
-    let trusted = client.create_trusted_issuer(&new).await?;
+    if args.dry_run || token.is_some() {
+        let checked = check(cx, &client, &mut new, token.as_deref()).await?;
+        if args.dry_run {
+            return tried(cx, &checked);
+        }
+        let fits = checked.token.as_ref().is_none_or(|token| token.matched.is_some());
+        let question = if fits {
+            "Trust every token that matches like this?"
+        } else {
+            "The example token would not be accepted. Trust the issuer all the same?"
+        };
+        cx.talk.insist(args.yes, question)?;
+    }
+    let trusted = client.create_trusted_issuer(&new).await.map_err(|error| unsafe_rule(error.into()))?;
     if cx.talk.wants_json() {
         return cx.talk.document(&trusted);
     }
-    cx.talk.success(&format!(
-        "{} is trusted for {} in {}: {}",
-        trusted.issuer, project.name, args.environment, trusted.id
-    ));
+    cx.talk
+        .success(&format!("{} is trusted for {} in {place}: {}", trusted.issuer, project.name, trusted.id));
     cx.talk.say(&format!("  Its tokens must name the audience {}", new.audiences.join(" or ")));
     Ok(())
 }
 
-/// `name=value` pairs. A value may hold further `=`.
+/// Holds the token against the rule; a rule without claims is made from the token first.
+async fn check(
+    cx: &mut Context<'_>,
+    client: &Client,
+    new: &mut NewTrustedIssuer,
+    token: Option<&str>,
+) -> Result<TrustCheck, Failure> {
+    let mut checked = client.check_trusted_issuer(new, token).await?;
+    let empty = new.rules.iter().all(|rule| rule.claims.is_empty());
+    let made = checked.safe_rules.first().cloned().flatten();
+    if let (true, Some(_), Some(made), Some(rule)) = (empty, token, made, new.rules.first_mut()) {
+        rule.claims = made;
+        checked = client.check_trusted_issuer(new, token).await?;
+    }
+    if let (None, None, Some(issuer)) =
+        (&new.issuer, &new.family, checked.trusted_issuer.get("issuer").and_then(Value::as_str))
+    {
+        new.issuer = Some(issuer.to_owned());
+    }
+    if !cx.talk.wants_json() {
+        shown::check(cx, &checked)?;
+    }
+    if checked.weaknesses.is_empty() {
+        return Ok(checked);
+    }
+    if cx.talk.wants_json() && token.is_none() {
+        // The document of a dry run says it all; what follows is for whoever meant to trust.
+        return Ok(checked);
+    }
+    let why = checked.weaknesses.join("; ");
+    let mut failure = Failure::new("invalid_request", format!("The trusted issuer cannot be used: {why}."));
+    failure.extra.insert("weaknesses".to_owned(), json!(checked.weaknesses));
+    failure.extra.insert("safeRules".to_owned(), json!(checked.safe_rules));
+    Err(unsafe_rule(failure))
+}
+
+/// What a dry run ends with.
+fn tried(cx: &mut Context<'_>, checked: &TrustCheck) -> Result<(), Failure> {
+    if cx.talk.wants_json() {
+        cx.talk.document(checked)?;
+    }
+    match &checked.token {
+        Some(token) if token.matched.is_none() => {
+            let why = token.refusal.clone().unwrap_or_else(|| "its signature was not looked at".to_owned());
+            // A document that was the answer is the only one; the exit code says the rest.
+            let failure = if cx.talk.wants_json() {
+                Failure::unheard()
+            } else {
+                Failure::new("token_refused", format!("The example token would be refused: {why}."))
+            };
+            Err(failure.exit(Exit::Denied))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// With the rule that would be safe as a step.
+fn unsafe_rule(mut failure: Failure) -> Failure {
+    let first = failure.extra.get("safeRules").and_then(|rules| rules.get(0)).and_then(Value::as_object);
+    let Some(claims) = first else { return failure };
+    let line: Vec<String> = claims.iter().map(|(name, value)| shown::flag(name, value)).collect();
+    failure.next.clear();
+    failure.next(line.join(" "), "a rule that names the workload and nobody else")
+}
+
+/// Those of the team.
+async fn list(cx: &mut Context<'_>) -> Result<(), Failure> {
+    let client = cx.settings.client_without_project()?;
+    let issuers = client.trusted_issuers().await?;
+    if cx.talk.wants_json() {
+        return cx.talk.document(&json!({ "trustedIssuers": issuers }));
+    }
+    if issuers.is_empty() {
+        cx.talk.say(
+            "No issuer is trusted. Trust one: carnet projects trust PROJECT --family NAME --claim NAME=VALUE",
+        );
+        return Ok(());
+    }
+    let rows: Vec<_> = issuers
+        .iter()
+        .map(|issuer| {
+            let family = issuer.rest.get("family").and_then(Value::as_str).unwrap_or_default();
+            let rules = issuer.rest.get("rules").and_then(Value::as_array).map_or(0, Vec::len);
+            vec![issuer.id.to_string(), family.to_owned(), issuer.issuer.clone(), rules.to_string()]
+        })
+        .collect();
+    for line in table(&["ID", "Platform", "Issuer", "Rules"], &rows) {
+        cx.talk.answer(&line)?;
+    }
+    Ok(())
+}
+
+/// One, with its rules.
+async fn show(cx: &mut Context<'_>, id: &str) -> Result<(), Failure> {
+    let client = cx.settings.client_without_project()?;
+    let issuer = client.trusted_issuer(parse(id)?).await?;
+    if cx.talk.wants_json() {
+        return cx.talk.document(&issuer);
+    }
+    let member = |name: &str| issuer.rest.get(name).map(shown::value).unwrap_or_default();
+    let keys = match (issuer.rest.get("jwks"), issuer.rest.get("jwksUri").and_then(Value::as_str)) {
+        (Some(_), _) => "pinned".to_owned(),
+        (None, Some(uri)) => uri.to_owned(),
+        (None, None) => "by discovery".to_owned(),
+    };
+    let rows = [
+        ("ID", issuer.id.to_string()),
+        ("Platform", member("family")),
+        ("Issuer", issuer.issuer.clone()),
+        ("Audiences", member("audiences")),
+        ("Keys", keys),
+        ("Algorithms", member("algorithms")),
+        ("Longest life", format!("{} s", member("maxLifeSeconds"))),
+        ("Greatest age", format!("{} s", member("maxAgeSeconds"))),
+    ];
+    for line in sheet(&rows) {
+        cx.talk.answer(&line)?;
+    }
+    let rules = issuer.rest.get("rules").and_then(Value::as_array).cloned().unwrap_or_default();
+    for (number, rule) in rules.iter().enumerate() {
+        let text = |name: &str| rule.get(name).map(shown::value).unwrap_or_default();
+        cx.talk.answer("")?;
+        cx.talk.answer(&format!(
+            "Rule {}: {} in {}, for {}",
+            number + 1,
+            text("project"),
+            text("environment"),
+            text("subjects")
+        ))?;
+        let claims = rule.get("claims").and_then(Value::as_object).cloned().unwrap_or_default();
+        let rows: Vec<_> =
+            claims.iter().map(|(name, wanted)| (name.as_str(), shown::value(wanted))).collect();
+        for line in sheet(&rows) {
+            cx.talk.answer(&format!("  {line}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Trusts one no longer.
+async fn remove(cx: &mut Context<'_>, args: TrustedRemoveArgs) -> Result<(), Failure> {
+    let client = cx.settings.client_without_project()?;
+    let issuer = client.trusted_issuer(parse(&args.issuer)?).await?;
+    let question = format!("Trust {} no longer? Its workloads are refused at once.", issuer.issuer);
+    cx.talk.insist(args.yes, &question)?;
+    client.delete_trusted_issuer(issuer.id).await?;
+    if cx.talk.wants_json() {
+        return cx.talk.document(&json!({ "id": issuer.id, "issuer": issuer.issuer, "removed": true }));
+    }
+    cx.talk.success(&format!("{} is trusted no longer", issuer.issuer));
+    Ok(())
+}
+
+/// The platforms that are known.
+async fn families(cx: &mut Context<'_>) -> Result<(), Failure> {
+    let client = cx.settings.client_without_project()?;
+    let families = client.identity_families().await?;
+    if cx.talk.wants_json() {
+        return cx.talk.document(&json!({ "families": families }));
+    }
+    let rows: Vec<_> = families
+        .iter()
+        .map(|family| {
+            let mut claims = family.claims.clone();
+            let groups: Vec<String> = family.one_of.iter().map(|group| group.join(" with ")).collect();
+            if !groups.is_empty() {
+                claims.push(format!("and {}", groups.join(" or ")));
+            }
+            let issuer = family.issuer.clone().unwrap_or_else(|| "--issuer".to_owned());
+            vec![family.family.clone(), issuer, claims.join(" ")]
+        })
+        .collect();
+    for line in table(&["Family", "Issuer", "Claims that a rule must have"], &rows) {
+        cx.talk.answer(&line)?;
+    }
+    Ok(())
+}
+
+fn parse(id: &str) -> Result<Id<kind::TrustedIssuer>, Failure> {
+    Id::parse(id).map_err(|_| {
+        Failure::usage(format!("{id} is not the identifier of a trusted issuer."))
+            .next("carnet projects trust list", "to see those there are")
+    })
+}
+
+/// A file, or stdin.
+fn read(cx: &mut Context<'_>, path: &str) -> Result<String, Failure> {
+    let text = match path {
+        "-" => cx.talk.listen(),
+        file => std::fs::read_to_string(cx.place.folder.join(file)),
+    };
+    let name = if path == "-" { "stdin" } else { path };
+    text.map(|text| text.trim().to_owned())
+        .map_err(|error| Failure::usage(format!("{name} cannot be read.")).because(&error))
+}
+
+/// `name=value` pairs. A value may hold further `=`. `name:=json` is for what is not text. A SPIFFE ID that ends in `/*`
+/// stands for those exactly one segment below.
 fn claims(pairs: &[String]) -> Result<Map<String, Value>, Failure> {
     let mut claims = Map::new();
     for pair in pairs {
@@ -50,7 +305,19 @@ fn claims(pairs: &[String]) -> Result<Map<String, Value>, Failure> {
                 Failure::usage(format!("--claim {pair} is not NAME=VALUE.")).next(example, "for example")
             );
         };
-        if claims.insert(name.to_owned(), value.into()).is_some() {
+        let below = value.strip_suffix("/*").filter(|id| id.starts_with("spiffe://"));
+        let (name, value) = match (name.strip_suffix(':'), below) {
+            (Some(name), _) if !name.is_empty() => {
+                let value = serde_json::from_str(value).map_err(|_| {
+                    Failure::usage(format!("--claim {pair}: what follows := is not JSON."))
+                        .next("--claim email_verified:=true", "for example")
+                })?;
+                (name, value)
+            }
+            (_, Some(parent)) => (name, json!({ "oneBelow": parent })),
+            _ => (name, value.into()),
+        };
+        if claims.insert(name.to_owned(), value).is_some() {
             return Err(Failure::usage(format!("--claim {name} is given twice, and both must hold."))
                 .next(example, "once for each claim"));
         }
@@ -66,7 +333,14 @@ mod tests {
     fn claims_are_pairs_and_none_is_lost() {
         let read = |pairs: &[&str]| claims(&pairs.iter().map(ToString::to_string).collect::<Vec<_>>());
         assert_eq!(read(&["a=1", "b=x=y"]).unwrap().get("b"), Some(&Value::from("x=y")));
-        for pairs in [&["a"][..], &["=1"], &["a="], &["a=1", "a=2"]] {
+        assert_eq!(read(&["a:=true"]).unwrap().get("a"), Some(&Value::from(true)));
+        assert_eq!(read(&["a:=[1,\"x\"]"]).unwrap().get("a"), Some(&json!([1, "x"])));
+        assert_eq!(
+            read(&["sub=spiffe://a/b/*"]).unwrap().get("sub"),
+            Some(&json!({"oneBelow": "spiffe://a/b"}))
+        );
+        assert_eq!(read(&["a=x/*"]).unwrap().get("a"), Some(&Value::from("x/*")), "for the server to refuse");
+        for pairs in [&["a"][..], &["=1"], &["a="], &["a=1", "a=2"], &["a:=tru"], &["a=1", "a:=2"]] {
             assert!(read(pairs).is_err(), "{pairs:?}");
         }
     }

@@ -333,6 +333,12 @@ impl Wanted {
             event = event
                 .with("issuer", workload.proof.issuer.clone())
                 .with("sub", workload.proof.subject.clone());
+            if let Some(issuer) = workload.proof.trusted_issuer {
+                event = event.with("trustedIssuer", issuer.to_string());
+            }
+            if !workload.proof.claims.is_empty() {
+                event = event.with("claims", workload.proof.claims.clone());
+            }
         }
         if let Subject::JwtBearer { sub, iss, aud, additional_claims } = &self.subject {
             let claims: Vec<&str> = additional_claims.keys().map(String::as_str).collect();

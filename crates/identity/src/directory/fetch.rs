@@ -76,8 +76,9 @@ impl std::fmt::Display for Document {
     }
 }
 
-/// Gets the keys from where the configuration says.
-pub(super) async fn keys(
+/// Gets the keys from where the configuration says, this once: nothing is kept, and nothing holds a caller back who asks
+/// again. For callers it is [`super::KeyDirectory`] that asks.
+pub async fn keys(
     egress: Egress,
     tenant: Id<kind::Team>,
     issuer: String,

@@ -54,7 +54,8 @@ impl PublicKey {
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 fn is_for_verifying(jwk: &Map<String, Value>) -> bool {
-    let by_use = jwk.get("use").is_none_or(|usage| usage == "sig");
+    // SPIFFE Trust Domain and Bundle §4.2.2: the keys for JWTs have a use of their own, those for X.509 another.
+    let by_use = jwk.get("use").is_none_or(|usage| usage == "sig" || usage == "jwt-svid");
     let by_operations = jwk.get("key_ops").is_none_or(|operations| {
         operations.as_array().is_some_and(|names| {
             names.iter().all(Value::is_string) && names.iter().any(|name| name == "verify")

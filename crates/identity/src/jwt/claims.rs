@@ -4,6 +4,7 @@ use carnet_model::Time;
 use serde_json::{Map, Value};
 
 use super::JwtError;
+use crate::spiffe::{self, SpiffeId};
 
 /// The registered claims that every accepted token has, in their one accepted form.
 pub(super) struct Registered {
@@ -21,8 +22,12 @@ impl Registered {
             Some(Value::Array(items)) if items.len() == 1 => items.first(),
             other => other,
         };
+        // Nobody here looks at it; a verifier that does refuses what is not text, and two must not disagree.
+        if claims.get("jti").is_some_and(|id| !id.is_string()) {
+            return Err(JwtError::TokenIdForm);
+        }
         Ok(Self {
-            issuer: text(claims.get("iss")).ok_or(JwtError::IssuerForm)?,
+            issuer: issuer(claims)?,
             subject: text(claims.get("sub")).ok_or(JwtError::SubjectForm)?,
             audience: text(audience).ok_or(JwtError::AudienceForm)?,
             issued: seconds(claims.get("iat")).ok_or(JwtError::IssuedForm)?,
@@ -33,6 +38,23 @@ impl Registered {
             },
         })
     }
+}
+
+/// JWT-SVID §3 asks for no `iss`: whose keys are to be used follows from the trust domain of `sub`. A token that names a
+/// trust domain as its issuer has a subject in it.
+fn issuer(claims: &Map<String, Value>) -> Result<String, JwtError> {
+    let trust_domain = || {
+        let subject = claims.get("sub").and_then(Value::as_str)?;
+        SpiffeId::of_workload(subject).map(|id| id.trust_domain)
+    };
+    let Some(written) = claims.get("iss") else {
+        return trust_domain().map(str::to_owned).ok_or(JwtError::IssuerForm);
+    };
+    let issuer = text(Some(written)).ok_or(JwtError::IssuerForm)?;
+    if issuer.starts_with(spiffe::SCHEME) && trust_domain() != Some(&issuer) {
+        return Err(JwtError::TrustDomain);
+    }
+    Ok(issuer)
 }
 
 fn text(value: Option<&Value>) -> Option<String> {
@@ -89,12 +111,17 @@ impl VerifiedClaims {
     /// Names may themselves have dots, as the first one of the example has, so a path can have several readings. If
     /// more than one of them leads to a value, the answer is `None`: which was meant is not for us to guess.
     pub fn claim(&self, path: &str) -> Option<&Value> {
-        let mut found = Vec::new();
-        collect(&self.all, path, &mut found);
-        match found.as_slice() {
-            [only] => Some(*only),
-            _ => None,
-        }
+        at(&self.all, path)
+    }
+}
+
+/// The one claim at a path.
+pub(super) fn at<'a>(members: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    let mut found = Vec::new();
+    collect(members, path, &mut found);
+    match found.as_slice() {
+        [only] => Some(*only),
+        _ => None,
     }
 }
 

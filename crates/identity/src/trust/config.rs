@@ -7,7 +7,8 @@
 //!             "claims": {"repository_id": "1296269", "repository_owner_id": "583231", "environment": "production"}}]}
 //! ```
 //!
-//! Left out, the rest has defaults that suit the issuer. Reading checks form; [`super::lint()`] judges.
+//! Left out, the rest has defaults that suit the issuer's family. For a known platform `family` can stand in place of
+//! `issuer`, with `account` where the issuer is named after one. Reading checks form; [`super::lint()`] judges.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,21 +16,29 @@ use std::time::Duration;
 use carnet_model::{Environment, Id, SubjectKind, kind};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::family::Family;
+use super::family::{Family, IssuerMissing, LONGEST};
 use super::{Match, TrustRule, TrustedIssuer};
 use crate::algorithm::Algorithm;
 use crate::directory::KeySource;
 use crate::jwks::{JwksError, KeySet};
+use crate::spiffe::{SCHEME, SpiffeId};
 
 /// A trusted issuer, as written by people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TrustedIssuerConfig {
-    /// `iss`, byte for byte.
-    pub issuer: String,
+    /// `iss`, byte for byte; for a SPIFFE trust domain its name, `spiffe://example.org`. The family's if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// The platform; known by the issuer's name if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<Family>,
+    /// The account at the platform after which the issuer is named: instead of `issuer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// Where its keys are, if not where the discovery document says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
@@ -41,10 +50,10 @@ pub struct TrustedIssuerConfig {
     /// The algorithms that it uses; RS256 and ES256 if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithms: Option<Vec<Algorithm>>,
-    /// The `typ` that it writes, empty text for none; `JWT` if left out, for Kubernetes also none.
+    /// The `typ` that it writes, empty text for none; `JWT` if left out, and none for families that write none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub types: Option<Vec<String>>,
-    /// The longest life of a token; one hour if left out.
+    /// The longest life of a token; one hour if left out, more for families whose tokens live longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_life_seconds: Option<u64>,
     /// The greatest age of a token when it is presented; 15 minutes if left out, one hour for issuers whose tokens
@@ -64,7 +73,7 @@ pub struct TrustRuleConfig {
     pub project: Id<kind::Project>,
     /// The environment that it proves.
     pub environment: Environment,
-    /// Claim path → value, or list of values one of which it must be.
+    /// Claim path → value, or list of values one of which it must be, or `{"oneBelow": "spiffe://…"}` for `sub`.
     pub claims: ClaimMap,
     /// The kinds of subject it may ask for; `app` and `user` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,8 +87,19 @@ pub struct ClaimMap(pub Vec<(String, Value)>);
 /// What is wrong with the form of a configuration. The values quoted are the configuration's own, never a token's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// The issuer is empty, too long or has odd characters.
-    #[error("issuer has 1 to 512 characters, none of them white space or a control character")]
+    /// Neither issuer nor family.
+    #[error("give issuer, the iss of its tokens, or the family of a known platform")]
+    NoIssuer,
+    /// The family does not say what the issuer is.
+    #[error(transparent)]
+    Family(#[from] IssuerMissing),
+    /// Both an issuer and the account after which it would be named.
+    #[error("give issuer or account, not both")]
+    TwoIssuers,
+    /// The issuer is empty, too long, has odd characters or is no trust domain.
+    #[error(
+        "issuer has 1 to 512 characters, none of them white space or a control character; a trust domain is spiffe:// and its name in lower case"
+    )]
     Issuer,
     /// Both an address and the keys themselves.
     #[error("give jwksUri or jwks, not both")]
@@ -99,8 +119,8 @@ pub enum ConfigError {
     /// An audience or type is too long or has control characters.
     #[error("{0} has an entry that is too long or has a control character")]
     Text(&'static str),
-    /// A duration is zero or longer than a day.
-    #[error("{0} is 1 to 86400")]
+    /// A duration is zero or longer than 25 hours.
+    #[error("{0} is 1 to 90000")]
     Seconds(&'static str),
     /// A subject kind is unknown.
     #[error("rule {0}: subjects are app, user, jwt-bearer and token")]
@@ -110,7 +130,7 @@ pub enum ConfigError {
     ClaimPath(usize),
     /// A claim is compared with something other than text, a whole number or a truth value.
     #[error(
-        "rule {rule}: claim {claim} is compared with text, a whole number, true or false, or a list of these"
+        "rule {rule}: claim {claim} is compared with text, a whole number, true or false, a list of these, or, for sub, {{\"oneBelow\": \"spiffe://…\"}} with a SPIFFE ID that has a path"
     )]
     ClaimValue {
         /// Number of the rule, from 1.
@@ -120,8 +140,6 @@ pub enum ConfigError {
     },
 }
 
-const DAY: u64 = 24 * 3600;
-const HOUR: Duration = Duration::from_hours(1);
 const MAX_RULES: usize = 200;
 const MAX_LIST: usize = 20;
 const MAX_TEXT: usize = 512;
@@ -133,15 +151,28 @@ impl TrustedIssuer {
         team: Id<kind::Team>,
         config: TrustedIssuerConfig,
     ) -> Result<Self, ConfigError> {
-        let TrustedIssuerConfig { issuer, jwks_uri, jwks, audiences, algorithms, types, rules, .. } = config;
+        let TrustedIssuerConfig { jwks_uri, jwks, audiences, algorithms, types, rules, .. } = config;
+        let issuer = match (config.issuer, config.family, config.account) {
+            (Some(_), _, Some(_)) => return Err(ConfigError::TwoIssuers),
+            (Some(issuer), _, None) => issuer,
+            (None, Some(family), account) => family.issuer_for(account.as_deref())?,
+            (None, None, _) => return Err(ConfigError::NoIssuer),
+        };
         if issuer.is_empty()
             || issuer.len() > MAX_TEXT
             || issuer.chars().any(|c| c.is_control() || c.is_whitespace())
         {
             return Err(ConfigError::Issuer);
         }
-        let family = Family::of(&issuer);
-        let types = types.unwrap_or_else(|| family.types().iter().map(|typ| (*typ).to_owned()).collect());
+        // A trust domain has one spelling and no path.
+        if issuer.starts_with(SCHEME) && SpiffeId::parse(&issuer).is_none_or(|id| !id.path.is_empty()) {
+            return Err(ConfigError::Issuer);
+        }
+        // What the name tells is what the defaults follow; that nothing else is declared is for the lint to see.
+        let by_name = Family::by_name(&issuer);
+        let family = config.family.or(by_name).unwrap_or(Family::Generic);
+        let platform = by_name.unwrap_or(family).platform();
+        let types = types.unwrap_or_else(|| platform.types.iter().map(|typ| (*typ).to_owned()).collect());
         check_texts("audiences", &audiences)?;
         check_texts("types", &types)?;
         if rules.len() > MAX_RULES {
@@ -150,12 +181,13 @@ impl TrustedIssuer {
         Ok(Self {
             id,
             team,
+            family,
             source: key_source(jwks_uri.as_deref(), jwks)?,
             audiences,
             algorithms: algorithms.unwrap_or_else(|| vec![Algorithm::Rs256, Algorithm::Es256]),
             types,
-            max_life: seconds("maxLifeSeconds", config.max_life_seconds)?.unwrap_or(HOUR),
-            max_age: seconds("maxAgeSeconds", config.max_age_seconds)?.unwrap_or(family.max_age()),
+            max_life: seconds("maxLifeSeconds", config.max_life_seconds)?.unwrap_or(platform.max_life),
+            max_age: seconds("maxAgeSeconds", config.max_age_seconds)?.unwrap_or(platform.max_age),
             rules: rules
                 .into_iter()
                 .enumerate()
@@ -173,7 +205,9 @@ impl TrustedIssuer {
             KeySource::Pinned(text) => (None, serde_json::from_str(text).ok()),
         };
         TrustedIssuerConfig {
-            issuer: self.issuer.clone(),
+            issuer: Some(self.issuer.clone()),
+            family: Some(self.family),
+            account: None,
             jwks_uri,
             jwks,
             audiences: self.audiences.clone(),
@@ -196,7 +230,7 @@ impl TrustRuleConfig {
             if path.is_empty() || path.len() > 256 || path.chars().any(char::is_control) {
                 return Err(ConfigError::ClaimPath(number));
             }
-            match read_match(value) {
+            match read_match(&path, value) {
                 Some(wanted) => Ok((path, wanted)),
                 None => Err(ConfigError::ClaimValue { rule: number, claim: path }),
             }
@@ -215,13 +249,7 @@ impl TrustRuleConfig {
 
 impl From<&TrustRule> for TrustRuleConfig {
     fn from(rule: &TrustRule) -> Self {
-        let written = |(path, wanted): &(String, Match)| {
-            let value = match wanted {
-                Match::Exact(value) => value.clone(),
-                Match::OneOf(values) => Value::Array(values.clone()),
-            };
-            (path.clone(), value)
-        };
+        let written = |(path, wanted): &(String, Match)| (path.clone(), wanted.written());
         Self {
             project: rule.project,
             environment: rule.environment,
@@ -231,7 +259,17 @@ impl From<&TrustRule> for TrustRuleConfig {
     }
 }
 
-fn read_match(value: Value) -> Option<Match> {
+impl Match {
+    pub(super) fn written(&self) -> Value {
+        match self {
+            Self::Exact(value) => value.clone(),
+            Self::OneOf(values) => Value::Array(values.clone()),
+            Self::OneBelow(parent) => json!({ "oneBelow": parent }),
+        }
+    }
+}
+
+fn read_match(claim: &str, value: Value) -> Option<Match> {
     let plain = |value: &Value| match value {
         Value::String(text) => text.len() <= MAX_TEXT,
         Value::Bool(_) => true,
@@ -242,6 +280,13 @@ fn read_match(value: Value) -> Option<Match> {
         Value::Array(values) => {
             (values.len() <= MAX_LIST && values.iter().all(plain)).then_some(Match::OneOf(values))
         }
+        // A whole trust domain is not left open: the ID above has a path of its own.
+        Value::Object(members) => match (members.len(), members.get("oneBelow")) {
+            (1, Some(Value::String(parent))) if claim == "sub" && SpiffeId::of_workload(parent).is_some() => {
+                Some(Match::OneBelow(parent.clone()))
+            }
+            _ => None,
+        },
         value => plain(&value).then_some(Match::Exact(value)),
     }
 }
@@ -270,7 +315,7 @@ fn check_texts(name: &'static str, texts: &[String]) -> Result<(), ConfigError> 
 fn seconds(name: &'static str, value: Option<u64>) -> Result<Option<Duration>, ConfigError> {
     match value {
         Some(0) => Err(ConfigError::Seconds(name)),
-        Some(seconds) if seconds > DAY => Err(ConfigError::Seconds(name)),
+        Some(seconds) if seconds > LONGEST.as_secs() => Err(ConfigError::Seconds(name)),
         other => Ok(other.map(Duration::from_secs)),
     }
 }

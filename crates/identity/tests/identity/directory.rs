@@ -84,7 +84,7 @@ async fn a_flood_of_unknown_names_costs_one_fetch_a_minute() {
     let setup = Setup::new().await;
     for minute in 1..=4 {
         let mut flood = JoinSet::new();
-        for n in 0..500 {
+        for n in 0..2_500 {
             let directory = Arc::clone(&setup.directory);
             let url = setup.issuer.url().to_owned();
             flood.spawn(async move {

@@ -7,6 +7,8 @@ mod controls;
 #[cfg(test)]
 mod directory;
 #[cfg(test)]
+mod families;
+#[cfg(test)]
 mod forge;
 #[cfg(test)]
 mod issuer;

@@ -7,7 +7,7 @@ use carnet_identity::{
 use carnet_model::{Environment, Id, SubjectKind};
 use serde_json::{Value, json};
 
-use crate::forge::{AUDIENCE, ISSUER, Policy, claims, header, jwks, key_set, token, with};
+use crate::forge::{AUDIENCE, ISSUER, Policy, claims, header, jwks, key_set, token, with, without};
 
 const PROJECT: &str = "prj_0000000000000000000001";
 const GITHUB: &str = "https://token.actions.githubusercontent.com";
@@ -342,7 +342,7 @@ fn a_configuration_of_the_wrong_form_is_refused() {
         (with(&good, &[("audiences", json!(["a\nb"]))]), ConfigError::Text("audiences")),
         (with(&good, &[("types", json!(["a\u{0}"]))]), ConfigError::Text("types")),
         (with(&good, &[("maxLifeSeconds", json!(0))]), ConfigError::Seconds("maxLifeSeconds")),
-        (with(&good, &[("maxAgeSeconds", json!(86_401))]), ConfigError::Seconds("maxAgeSeconds")),
+        (with(&good, &[("maxAgeSeconds", json!(90_001))]), ConfigError::Seconds("maxAgeSeconds")),
         (
             with(&good, &[("rules", json!(vec![rule(&json!({"a": 1})); 201]))]),
             ConfigError::TooMany("rules", 200),
@@ -352,6 +352,11 @@ fn a_configuration_of_the_wrong_form_is_refused() {
         (with_rule("claims", json!({"a": null})), value_error.clone()),
         (with_rule("claims", json!({"a": 1.5})), value_error.clone()),
         (with_rule("claims", json!({"a": {"b": 1}})), value_error.clone()),
+        (with_rule("claims", json!({"a": {"oneBelow": "spiffe://x/y"}})), value_error.clone()),
+        (without(&good, "issuer"), ConfigError::NoIssuer),
+        (with(&good, &[("account", json!("acme"))]), ConfigError::TwoIssuers),
+        (with(&good, &[("issuer", json!("spiffe://Example.org"))]), ConfigError::Issuer),
+        (with(&good, &[("issuer", json!("spiffe://example.org/a"))]), ConfigError::Issuer),
         (with_rule("claims", json!({"a": [["b"]]})), value_error),
     ] {
         assert_eq!(read(&config).err(), Some(why), "{config}");
@@ -363,6 +368,7 @@ fn a_configuration_of_the_wrong_form_is_refused() {
         with_rule("environment", json!("qa")),
         with_rule("project", json!("*")),
         with_rule("extra", json!(1)),
+        with(&good, &[("family", json!("github"))]),
     ];
     let twice =
         good.to_string().replace("{\"client_id\":\"1\"}", "{\"client_id\":\"1\",\"client_id\":\"2\"}");
@@ -384,6 +390,7 @@ fn a_configuration_reads_back_with_its_defaults_filled_in() {
             )],
         ),
         &[
+            ("family", json!("github-actions")),
             ("algorithms", json!(["RS256", "ES256"])),
             ("types", json!(["JWT"])),
             ("maxLifeSeconds", json!(3600)),

@@ -197,6 +197,8 @@ async fn a_workload_asks_for_tokens_and_manages_nothing() {
         ("GET", format!("/v3/env/pull/{p}/development"), Value::Null),
         ("GET", "/v1/trusted-issuers".to_owned(), Value::Null),
         ("POST", "/v1/trusted-issuers".to_owned(), json!({})),
+        ("POST", "/v1/trusted-issuers/check".to_owned(), json!({"trustedIssuer": {}})),
+        ("GET", "/v1/trusted-issuers/families".to_owned(), Value::Null),
         ("GET", "/v1/access-tokens".to_owned(), Value::Null),
         ("POST", "/v1/access-tokens".to_owned(), json!({"name": "mine"})),
         ("GET", "/v1/audit".to_owned(), Value::Null),

@@ -41,6 +41,8 @@ fn routes(names: &Names) -> Vec<(&'static str, String, Value, bool)> {
         ("POST", "/v1/connect/connectors/managed".to_owned(), json!({}), false),
         ("POST", "/v9/projects".to_owned(), json!({"name": "Not A Slug"}), false),
         ("POST", "/v1/trusted-issuers".to_owned(), json!({}), false),
+        ("POST", "/v1/trusted-issuers/check".to_owned(), json!({"trustedIssuer": {}}), false),
+        ("GET", "/v1/trusted-issuers/families".to_owned(), none.clone(), false),
         ("POST", "/v1/access-tokens".to_owned(), json!({"name": ""}), false),
         ("POST", format!("/v1/connect/token/{connector}"), json!({"subject": {"type": "app"}}), true),
         ("POST", format!("/v1/connect/authorize/{connector}"), of("alice"), true),

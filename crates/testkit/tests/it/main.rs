@@ -6,6 +6,7 @@ mod access;
 mod audit;
 mod connector_keys;
 mod consent;
+mod identities;
 mod isolation;
 mod refresh;
 mod revoke;

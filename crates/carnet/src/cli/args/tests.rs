@@ -60,7 +60,10 @@ fn what_could_be_misread_is_refused() {
         "carnet serve --data d --database-url postgres://h/d",
         "carnet dev --port 70000",
         "carnet list --limit 0",
-        "carnet projects trust p --issuer https://i -e production",
+        "carnet projects trust p --issuer https://i --account a -e production",
+        "carnet projects trust p --family x --jwks-uri https://i --jwks-file f -e production",
+        "carnet projects trust p --algorithm HS256",
+        "carnet projects trust list --family x",
     ] {
         assert!(parse(line).is_err(), "{line}");
     }

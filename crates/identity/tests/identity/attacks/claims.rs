@@ -97,6 +97,12 @@ fn names(attacks: &mut Vec<Attack>) {
         push("aud", value, Audience);
     }
     push("sub", json!(["workload:1"]), SubjectForm);
+    for value in [json!(null), json!(1), json!(["t1"]), json!({})] {
+        push("jti", value, JwtError::TokenIdForm);
+    }
+    for value in [json!("spiffe://example.org"), json!("spiffe://example.org/a")] {
+        push("iss", value, JwtError::TrustDomain);
+    }
     for (claim, why) in [
         ("iss", IssuerForm),
         ("sub", SubjectForm),

@@ -1,0 +1,107 @@
+//! The rule that would be safe: what a family asks for, with the values of a token, or with gaps to be filled in.
+
+use serde_json::Value;
+
+use super::config::ClaimMap;
+use super::family::Family;
+
+/// A rule's claims with what the family asks for added: from `lookup` (the claims of a token), or as `<name>` where it does
+/// not have them. `None` for families that ask for nothing in particular, where only a person knows what identifies a
+/// workload.
+pub fn safe_rule<'a>(
+    family: Family,
+    written: &ClaimMap,
+    lookup: impl Fn(&str) -> Option<&'a Value>,
+) -> Option<ClaimMap> {
+    let required = family.platform().requirement.as_ref()?;
+    let mut claims = written.0.clone();
+    let value_of = |claim: &str| lookup(claim).filter(|value| is_plain(value)).cloned();
+    let mut add = |claim: &str, value: Value| {
+        if !claims.iter().any(|(known, _)| known == claim) {
+            claims.push((claim.to_owned(), value));
+        }
+    };
+    for (claim, form) in required.identifiers {
+        let fitting =
+            value_of(claim).filter(|value| value.as_str().map_or(value.is_u64(), |text| form.fits(text)));
+        add(claim, fitting.unwrap_or_else(|| gap(claim)));
+    }
+    // A flag that the token does not have stays asked for: a token of a protected branch is needed.
+    for flag in required.flags {
+        let is_text = lookup(flag).is_none_or(Value::is_string);
+        add(flag, if is_text { "true".into() } else { true.into() });
+    }
+    for (claim, by) in required.vouched {
+        if written.0.iter().any(|(known, _)| known == claim) {
+            add(by, true.into());
+        }
+    }
+    let begun = |group: &[&str]| group.iter().any(|claim| written.0.iter().any(|(known, _)| known == claim));
+    let had = |group: &[&str]| group.iter().all(|claim| value_of(claim).is_some());
+    let groups = required.one_of;
+    let group = groups.iter().find(|group| begun(group)).or_else(|| groups.iter().find(|group| had(group)));
+    for claim in group.or_else(|| groups.first()).into_iter().flat_map(|group| group.iter()) {
+        let value = if *claim == "ref_protected" { Some("true".into()) } else { value_of(claim) };
+        add(claim, value.unwrap_or_else(|| gap(claim)));
+    }
+    Some(ClaimMap(claims))
+}
+
+fn gap(claim: &str) -> Value {
+    format!("<{claim}>").into()
+}
+
+fn is_plain(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !text.is_empty() && text.len() <= 512,
+        Value::Bool(_) => true,
+        Value::Number(number) => number.is_u64() || number.is_i64(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+
+    fn made(family: Family, written: &Value, token: &Value) -> Value {
+        let written = ClaimMap(written.as_object().unwrap().clone().into_iter().collect());
+        let claims = safe_rule(family, &written, |claim| token.get(claim)).unwrap();
+        Value::Object(claims.0.into_iter().collect::<Map<_, _>>())
+    }
+
+    #[test]
+    fn a_rule_is_completed_from_the_token() {
+        let token = json!({"repository_id": "1", "repository_owner_id": "2", "repository": "o/r",
+            "ref": "refs/heads/main", "ref_protected": "false", "job_workflow_ref": "o/r/w@x"});
+        let with_ref = json!({"repository_id": "1", "repository_owner_id": "2", "ref": "refs/heads/main",
+            "ref_protected": "true"});
+        assert_eq!(made(Family::GitHubActions, &json!({}), &token), with_ref);
+        let begun = json!({"job_workflow_ref": "o/r/w@x"});
+        let with_workflow =
+            json!({"repository_id": "1", "repository_owner_id": "2", "job_workflow_ref": "o/r/w@x"});
+        assert_eq!(made(Family::GitHubActions, &begun, &token), with_workflow);
+        let google = json!({"sub": "123", "email": "a@b"});
+        assert_eq!(
+            made(Family::Google, &json!({"email": "a@b"}), &google),
+            json!({"email": "a@b", "sub": "123", "email_verified": true})
+        );
+    }
+
+    #[test]
+    fn what_the_token_does_not_have_is_left_to_be_filled_in() {
+        assert_eq!(
+            made(Family::GitLab, &json!({"project_path": "g/p"}), &json!({"project_id": "g/p"})),
+            json!({"project_path": "g/p", "project_id": "<project_id>", "namespace_id": "<namespace_id>",
+                "ref_protected": "true"})
+        );
+        assert_eq!(
+            made(Family::GitHubActions, &json!({}), &json!({})),
+            json!({"repository_id": "<repository_id>", "repository_owner_id": "<repository_owner_id>",
+                "environment": "<environment>"})
+        );
+        assert!(safe_rule(Family::Generic, &ClaimMap::default(), |_| None).is_none());
+    }
+}
