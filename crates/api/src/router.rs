@@ -8,7 +8,7 @@ use carnet_model::{Code, Fault};
 
 use crate::problem::Problem;
 use crate::{
-    access_tokens, audit, authorize, connectors, grants, health, installations, issuers, links, platform,
+    access_tokens, audit, authorize, connectors, grants, health, installations, issuers, keys, links, platform,
     projects, refusals, request_id, services, token, well_known,
 };
 
@@ -86,6 +86,9 @@ fn management() -> Router<Broker> {
         .route("/v1/access-tokens", get(access_tokens::list).post(access_tokens::create))
         .route("/v1/access-tokens/{token}", delete(access_tokens::revoke))
         .route("/v1/audit", get(audit::list))
+        .route("/v1/keys", get(keys::status))
+        .route("/v1/keys/rotate", post(keys::rotate))
+        .route("/v1/keys/verify", post(keys::verify))
 }
 
 /// What goes around all routes, those of other crates too: the request's identifier, and answers for what is not there.

@@ -24,6 +24,7 @@ pub(crate) mod failure;
 pub(crate) mod folder;
 mod git;
 mod identity;
+mod keys;
 mod link;
 mod list;
 mod projects;
@@ -48,7 +49,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 
-use args::{AuditVerb, Cli, ClientCommand, Command, DevArgs, EnvVerb, Global, ProjectsVerb, ServeArgs, Verb};
+use args::{AuditVerb, Cli, ClientCommand, Command, DevArgs, EnvVerb, Global, KeysVerb, ProjectsVerb, ServeArgs, Verb};
 use context::Context;
 use failure::{Exit, Failure};
 pub(crate) use surroundings::Surroundings;
@@ -123,6 +124,11 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
             ProjectsVerb::Trust(args) => trust::trust(cx, args).await,
         },
         ClientCommand::Audit { verb: AuditVerb::Tail(args) } => audit::tail(cx, args).await,
+        ClientCommand::Keys { verb } => match verb {
+            KeysVerb::Status => keys::status(cx).await,
+            KeysVerb::Rotate(args) => keys::rotate(cx, args).await,
+            KeysVerb::Verify => keys::verify(cx).await,
+        },
         ClientCommand::Whoami => whoami::whoami(cx).await,
     }
     .map(|()| Exit::Done)

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use carnet_egress::{Allowance, Network, Policy, Purpose};
 use carnet_engine::Location;
-use carnet_model::SecretString;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use crate::cli::args::ServeArgs;
 use crate::cli::failure::{Exit, Failure};
+use crate::root_key::{AwsKmsSource, GcpKmsSource, Root, RootKeySource, TransitSource};
 
 /// The configuration file. An unknown key stops the start, with the line it stands on.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -32,6 +32,14 @@ pub(crate) struct ConfigFile {
     pub(crate) master_key_file: Option<PathBuf>,
     /// A file whose first line is a passphrase, instead of a key file.
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// A key of AWS KMS, instead of a key file.
+    pub(crate) aws_kms: Option<AwsKmsSource>,
+    /// A key of Google Cloud KMS, instead of a key file.
+    pub(crate) gcp_kms: Option<GcpKmsSource>,
+    /// A key of the transit engine of Vault or OpenBao, instead of a key file.
+    pub(crate) vault_transit: Option<TransitSource>,
+    /// The root-key provider that takes over from the present one.
+    pub(crate) next_root_key: Option<RootKeySource>,
     /// The folder in which refreshed tokens are kept, sealed, while the store does not take them; `spill` in the data
     /// folder, or `carnet-spill` with PostgreSQL.
     pub(crate) spill: Option<PathBuf>,
@@ -59,18 +67,11 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) location: Location,
     pub(crate) root: Root,
+    pub(crate) next: Option<Root>,
     pub(crate) policy: Policy,
     pub(crate) spill: PathBuf,
     /// As it is in force, to be printed. Holds no secret.
     pub(crate) shown: ConfigFile,
-}
-
-/// Where the root key's key comes from.
-pub(crate) enum Root {
-    /// A key file; `make` if it may be made.
-    File { path: PathBuf, make: bool },
-    /// A passphrase.
-    Passphrase(SecretString),
 }
 
 impl Config {
@@ -96,8 +97,13 @@ impl Config {
         }
         let url = url(file.url.as_deref())?;
         let listen = listen(file.listen.as_deref(), file.behind_proxy)?;
-        let (location, root) = keep(&mut file, args)?;
         let policy = policy(&file.egress)?;
+        let roots = policy.extra_roots_pem.as_deref();
+        let (location, root) = keep(&mut file, args, roots)?;
+        let next = match &file.next_root_key {
+            Some(next) => next.read(true, roots)?,
+            None => None,
+        };
         let spill = file.spill.clone().unwrap_or_else(|| match &location {
             Location::Folder(data) => data.join("spill"),
             Location::Memory | Location::Postgres(_) => args.folder.join("carnet-spill"),
@@ -107,7 +113,7 @@ impl Config {
         shown.url = Some(url.to_string());
         shown.listen = Some(listen.to_string());
         shown.database_url = shown.database_url.map(|_| "(set)".to_owned());
-        Ok(Self { url, listen, location, root, policy, spill, shown })
+        Ok(Self { url, listen, location, root, next, policy, spill, shown })
     }
 }
 
@@ -163,47 +169,45 @@ fn listen(text: Option<&str>, behind_proxy: bool) -> Result<SocketAddr, Failure>
     Ok(address)
 }
 
-fn keep(file: &mut ConfigFile, args: &ServeArgs) -> Result<(Location, Root), Failure> {
-    if file.passphrase_file.is_some() && file.master_key_file.is_some() {
-        return Err(wrong("Give master_key_file or passphrase_file, not both."));
-    }
-    let passphrase = file.passphrase_file.as_deref().map(read_passphrase).transpose()?;
+fn keep(
+    file: &mut ConfigFile,
+    args: &ServeArgs,
+    roots: Option<&[u8]>,
+) -> Result<(Location, Root), Failure> {
     if let Some(database) = &file.database_url {
         let location = Location::Postgres(database.clone());
-        let root = match (passphrase, &file.master_key_file) {
-            (Some(passphrase), _) => Root::Passphrase(passphrase),
-            (None, Some(path)) => Root::File { path: path.clone(), make: false },
-            (None, None) => {
-                return Err(wrong("With PostgreSQL every node needs the same master key.").next(
-                    "(umask 077; openssl rand -base64 32 > carnet.key); export CARNET_MASTER_KEY_FILE=carnet.key",
-                    "to make one; give the same file to every node",
-                ));
-            }
-        };
+        let root = file.present_root_key().read(false, roots)?.ok_or_else(|| {
+            wrong("With PostgreSQL every node needs the same master key.").next(
+                "(umask 077; openssl rand -base64 32 > carnet.key); export CARNET_MASTER_KEY_FILE=carnet.key",
+                "to make one; give the same file to every node",
+            )
+        })?;
         return Ok((location, root));
     }
     let data = file.data.clone().unwrap_or_else(|| args.folder.join("carnet-data"));
     let fresh = !data.join("carnet.db").exists();
-    let root = match (passphrase, &file.master_key_file) {
-        (Some(passphrase), _) => Root::Passphrase(passphrase),
-        (None, Some(path)) => Root::File { path: path.clone(), make: fresh },
-        (None, None) => {
-            let mut name = data.clone().into_os_string();
-            name.push(".key");
-            file.master_key_file = Some(PathBuf::from(&name));
-            Root::File { path: PathBuf::from(name), make: fresh }
-        }
+    let root = if let Some(root) = file.present_root_key().read(fresh, roots)? {
+        root
+    } else {
+        let mut name = data.clone().into_os_string();
+        name.push(".key");
+        file.master_key_file = Some(PathBuf::from(&name));
+        Root::File { path: PathBuf::from(name), make: fresh }
     };
     file.data = Some(data.clone());
     Ok((Location::Folder(data), root))
 }
 
-fn read_passphrase(path: &Path) -> Result<SecretString, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| wrong(format!("Cannot read the passphrase file {}: {error}.", path.display())))?;
-    let line = SecretString::new(text.lines().next().unwrap_or_default().to_owned());
-    drop(SecretString::new(text));
-    Ok(line)
+impl ConfigFile {
+    fn present_root_key(&self) -> RootKeySource {
+        RootKeySource {
+            master_key_file: self.master_key_file.clone(),
+            passphrase_file: self.passphrase_file.clone(),
+            aws_kms: self.aws_kms.clone(),
+            gcp_kms: self.gcp_kms.clone(),
+            vault_transit: self.vault_transit.clone(),
+        }
+    }
 }
 
 fn policy(egress: &Egress) -> Result<Policy, Failure> {

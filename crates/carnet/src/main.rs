@@ -5,6 +5,8 @@
 mod cli;
 mod config;
 mod dev;
+mod hygiene;
+mod root_key;
 mod serve;
 mod server;
 

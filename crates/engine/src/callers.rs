@@ -68,6 +68,8 @@ impl Broker {
         let Credential { bearer, hint, key } = credential;
         let bearer = bearer.expose();
         let inner = &self.inner;
+        self.is_open()?;
+        inner.fresh_keys().await.map_err(faults::store)?;
         let now = inner.env.now();
         if let Some(known) = inner.callers.recall(key, now, |(_, issuer)| self.freshness(*issuer)) {
             return Ok(known.0.clone());
@@ -110,6 +112,7 @@ impl Broker {
             }
             let role =
                 bearer.role.ok_or_else(|| unauthorized("The access token's person has left the team."))?;
+            self.rehash(token, row.id, &hash);
             let caller = Caller::Member(Member { team: row.team, user: row.user, role, token: row.id });
             return Ok(Recognised { caller, issuer: None, expires_at: row.expires_at });
         }

@@ -64,6 +64,7 @@ impl Inner {
         team: Id<kind::Team>,
         reference: &ConnectorRef,
     ) -> Result<Option<Arc<Entry>>, DbError> {
+        self.fresh_keys().await?;
         // Read before the rows: if they change in between, the entry is older than it claims to be never, newer maybe.
         let revision = self.db.revision();
         let key = (team, reference.clone());

@@ -25,6 +25,8 @@ mod grants;
 mod installations;
 mod issue;
 mod issuers;
+mod keks;
+mod keys;
 mod links;
 mod own_issuer;
 mod people;
@@ -32,6 +34,7 @@ mod projects;
 mod recover;
 mod refresh;
 mod revoke;
+mod sealed;
 mod sealing;
 mod services;
 mod setup;
@@ -40,8 +43,13 @@ mod start;
 
 pub use access_tokens::{CreatedToken, NewToken};
 pub use audit::{AuditPage, AuditQuery};
+<<<<<<< HEAD
 pub use broker::{Broker, ManagedService, Settings};
 pub use callers::{Credential, TeamHint};
+=======
+pub use broker::{Broker, ManagedService, Readiness, Settings};
+pub use callers::TeamHint;
+>>>>>>> 4adc06b (Turn keys while the deployment runs)
 pub use connectors::{ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk};
 pub use consent::{
     After, AuthorizationStarted, AuthorizeAsk, ConsentEnd, ConsentPage, Decision, Ending, EndingKind,
@@ -49,12 +57,21 @@ pub use consent::{
 };
 pub use grants::GrantView;
 pub use installations::NewInstallation;
+<<<<<<< HEAD
 pub use issue::{Issued, TokenAsk};
+=======
+pub use issue::{Credential, Issued, TokenAsk};
+pub use keks::Root;
+pub use keys::{
+    Examined, ExaminedColumn, KekStep, KeyKind, KeyView, KeysStatus, NodeView, ProviderState, Rotated, RotateAsk,
+    RunbookEntry, RunbookStep, SigningView, UnseenToken, WrapView,
+};
+>>>>>>> 4adc06b (Turn keys while the deployment runs)
 pub use own_issuer::IdentityToken;
 pub use revoke::Revoked;
 pub use sealing::whose;
 pub use setup::{FirstOwner, SetUp};
-pub use start::{Root, StartError};
+pub use start::StartError;
 
 pub use carnet_store::installations::Installation;
 pub use carnet_store::issuers::IssuerRow;

@@ -149,7 +149,7 @@ impl Inner {
         })
     }
 
-    fn connector_aad<'a>(&self, connector: &'a Connector, led_by: &'a str) -> Aad<'a> {
+    pub(crate) fn connector_aad<'a>(&self, connector: &'a Connector, led_by: &'a str) -> Aad<'a> {
         Aad {
             deployment: self.deployment,
             team: Some(connector.team),
@@ -164,7 +164,7 @@ impl Inner {
         }
     }
 
-    fn grant_aad<'a>(
+    pub(crate) fn grant_aad<'a>(
         &self,
         table: &'a str,
         row: &'a [u8; 16],
@@ -186,7 +186,7 @@ impl Inner {
         }
     }
 
-    fn minted_aad<'a>(&self, row: &'a MintedRow) -> Aad<'a> {
+    pub(crate) fn minted_aad<'a>(&self, row: &'a MintedRow) -> Aad<'a> {
         Aad {
             deployment: self.deployment,
             team: Some(row.team),
@@ -202,7 +202,7 @@ impl Inner {
         }
     }
 
-    fn kept_aad<'a>(&self, consent: &'a Consent, whose: &'a str) -> Aad<'a> {
+    pub(crate) fn kept_aad<'a>(&self, consent: &'a Consent, whose: &'a str) -> Aad<'a> {
         Aad {
             deployment: self.deployment,
             team: Some(consent.team),
@@ -217,7 +217,7 @@ impl Inner {
         }
     }
 
-    fn signing_aad<'a>(&self, kid: &'a str) -> Aad<'a> {
+    pub(crate) fn signing_aad<'a>(&self, kid: &'a str) -> Aad<'a> {
         Aad {
             deployment: self.deployment,
             team: None,
@@ -234,7 +234,7 @@ impl Inner {
 }
 
 /// What decides to whom a connector's secrets are sent: its driver and its configuration.
-fn led_by(connector: &Connector) -> String {
+pub(crate) fn led_by(connector: &Connector) -> String {
     let data = serde_json::to_vec(&connector.data).unwrap_or_default();
     hex(&Parts::new("connector/1").add(connector.r#type.as_str().as_bytes()).add(&data).finish())
 }

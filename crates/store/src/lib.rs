@@ -35,9 +35,11 @@ pub mod issuers;
 pub mod keys;
 pub mod links;
 pub mod minted;
+pub mod nodes;
 pub mod people;
 pub mod projects;
 pub mod refreshes;
+pub mod sealed;
 pub mod setup;
 
 pub use db::{Db, DbError, Location, OpenError};

@@ -169,6 +169,21 @@ pub async fn orphans(db: &Db, limit: i64) -> Result<Vec<Orphan>, DbError> {
     .await
 }
 
+/// Orphans of all teams after this one, for sealing anew: those that a key sealed, or all.
+pub async fn sealed(
+    db: &Db,
+    key: Option<[u8; 16]>,
+    after: Vec<u8>,
+    limit: i64,
+) -> Result<Vec<Orphan>, DbError> {
+    db.all(
+        "select id, team, grant_id, rt_version, held, created_at from refresh_orphans \
+         where (cast($1 as bytea) is null or substr(held, 5, 16) = $1) and id > $2 order by id limit $3",
+        args![key, after, limit],
+    )
+    .await
+}
+
 /// Drops an orphan that was adopted or proved dead.
 pub fn drop_orphan(id: Id<kind::RefreshOperation>) -> Step {
     Step::one("delete from refresh_orphans where id = $1", args![id])
