@@ -6,7 +6,7 @@
 //! every failure names what mends it, and its exit code follows from its stable code ([`failure::Exit`]).
 //!
 //! Nothing here knows the engine. A client command speaks HTTP through `carnet-sdk` as any other program would;
-//! `dev` and `serve` are handed in by `main` as [`Servers`]. Neither a runtime nor TLS is set up before a command
+//! `dev`, `serve`, `backup` and `restore` are handed in by `main` as [`Servers`]. Neither a runtime nor TLS is set up before a command
 //! needs it, so that `carnet --help` costs nothing.
 
 mod access;
@@ -49,18 +49,23 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 
-use args::{AuditVerb, Cli, ClientCommand, Command, DevArgs, EnvVerb, Global, KeysVerb, ProjectsVerb, ServeArgs, Verb};
+use args::{AuditVerb, BackupArgs, Cli, ClientCommand, Command, DevArgs, EnvVerb, Global, KeysVerb, ProjectsVerb, RestoreArgs, ServeArgs, Verb};
 use context::Context;
 use failure::{Exit, Failure};
 pub(crate) use surroundings::Surroundings;
 
-/// The two commands that are servers. They stay in the foreground until they are stopped.
+/// The commands that know the engine: two servers, which stay in the foreground until they are stopped, and two that
+/// work on files.
 #[derive(Clone, Copy)]
 pub(crate) struct Servers {
     /// `carnet dev`
     pub(crate) dev: fn(DevArgs) -> anyhow::Result<ExitCode>,
     /// `carnet serve`
     pub(crate) serve: fn(ServeArgs) -> anyhow::Result<ExitCode>,
+    /// `carnet backup`
+    pub(crate) backup: fn(BackupArgs) -> anyhow::Result<ExitCode>,
+    /// `carnet restore`
+    pub(crate) restore: fn(RestoreArgs) -> anyhow::Result<ExitCode>,
 }
 
 /// Runs one command line; `args` begins with the program's own name.
@@ -81,6 +86,8 @@ pub(crate) fn run(
     let outcome = match cli.command {
         Command::Dev(args) => (servers.dev)(args.at(&place.folder, json)).map_err(Failure::from),
         Command::Serve(args) => (servers.serve)(args.at(&place.folder, json)).map_err(Failure::from),
+        Command::Backup(args) => (servers.backup)(args.at(&place.folder, json)).map_err(Failure::from),
+        Command::Restore(args) => (servers.restore)(args.at(&place.folder, json)).map_err(Failure::from),
         Command::Version => version::print(&mut talk).map(|()| ExitCode::SUCCESS),
         Command::Completions(args) => completions::print(&mut talk, &args).map(|()| ExitCode::SUCCESS),
         Command::Client(command) => Context::new(&mut talk, &place, &cli.global)

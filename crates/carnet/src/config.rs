@@ -74,32 +74,24 @@ pub(crate) struct Config {
     pub(crate) shown: ConfigFile,
 }
 
-impl Config {
-    /// Reads flags, variables and file, and refuses what would be unsafe.
+/// Where a deployment's data is and what opens it, for commands that are not the server.
+pub(crate) struct Kept {
+    pub(crate) location: Location,
+    pub(crate) root: Root,
+    pub(crate) next: Option<Root>,
+    pub(crate) spill: PathBuf,
+}
+
+impl Kept {
+    /// Reads it from where [`Config::read`] would.
     pub(crate) fn read(args: &ServeArgs) -> Result<Self, Failure> {
-        let mut file = match &args.config {
-            Some(path) => read_file(path)?,
-            None => ConfigFile::default(),
-        };
-        file.url = args.url.clone().or_else(|| variable("CARNET_URL")).or(file.url);
-        file.listen = args.listen.clone().or_else(|| variable("CARNET_LISTEN")).or(file.listen);
-        file.database_url =
-            args.database_url.clone().or_else(|| variable("CARNET_DATABASE_URL")).or(file.database_url);
-        file.data = args
-            .data
-            .clone()
-            .or_else(|| variable("CARNET_DATA").map(|data| args.folder.join(data)))
-            .or(file.data);
-        file.master_key_file =
-            variable("CARNET_MASTER_KEY_FILE").map(|path| args.folder.join(path)).or(file.master_key_file);
-        if args.data.is_some() {
-            file.database_url = None;
-        }
-        let url = url(file.url.as_deref())?;
-        let listen = listen(file.listen.as_deref(), file.behind_proxy)?;
+        let mut file = ConfigFile::gather(args)?;
         let policy = policy(&file.egress)?;
-        let roots = policy.extra_roots_pem.as_deref();
-        let (location, root) = keep(&mut file, args, roots)?;
+        Self::of(&mut file, args, policy.extra_roots_pem.as_deref())
+    }
+
+    fn of(file: &mut ConfigFile, args: &ServeArgs, roots: Option<&[u8]>) -> Result<Self, Failure> {
+        let (location, root) = keep(file, args, roots)?;
         let next = match &file.next_root_key {
             Some(next) => next.read(true, roots)?,
             None => None,
@@ -109,6 +101,19 @@ impl Config {
             Location::Memory | Location::Postgres(_) => args.folder.join("carnet-spill"),
         });
         file.spill = Some(spill.clone());
+        Ok(Self { location, root, next, spill })
+    }
+}
+
+impl Config {
+    /// Reads flags, variables and file, and refuses what would be unsafe.
+    pub(crate) fn read(args: &ServeArgs) -> Result<Self, Failure> {
+        let mut file = ConfigFile::gather(args)?;
+        let url = url(file.url.as_deref())?;
+        let listen = listen(file.listen.as_deref(), file.behind_proxy)?;
+        let policy = policy(&file.egress)?;
+        let Kept { location, root, next, spill } =
+            Kept::of(&mut file, args, policy.extra_roots_pem.as_deref())?;
         let mut shown = file;
         shown.url = Some(url.to_string());
         shown.listen = Some(listen.to_string());
@@ -199,6 +204,29 @@ fn keep(
 }
 
 impl ConfigFile {
+    /// Flags, then variables, then the file.
+    fn gather(args: &ServeArgs) -> Result<Self, Failure> {
+        let mut file = match &args.config {
+            Some(path) => read_file(path)?,
+            None => ConfigFile::default(),
+        };
+        file.url = args.url.clone().or_else(|| variable("CARNET_URL")).or(file.url);
+        file.listen = args.listen.clone().or_else(|| variable("CARNET_LISTEN")).or(file.listen);
+        file.database_url =
+            args.database_url.clone().or_else(|| variable("CARNET_DATABASE_URL")).or(file.database_url);
+        file.data = args
+            .data
+            .clone()
+            .or_else(|| variable("CARNET_DATA").map(|data| args.folder.join(data)))
+            .or(file.data);
+        file.master_key_file =
+            variable("CARNET_MASTER_KEY_FILE").map(|path| args.folder.join(path)).or(file.master_key_file);
+        if args.data.is_some() {
+            file.database_url = None;
+        }
+        Ok(file)
+    }
+
     fn present_root_key(&self) -> RootKeySource {
         RootKeySource {
             master_key_file: self.master_key_file.clone(),

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backup;
 mod cli;
 mod config;
 mod dev;
@@ -16,6 +17,11 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let servers = cli::Servers { dev: dev::run, serve: serve::run };
+    let servers = cli::Servers {
+        dev: dev::run,
+        serve: serve::run,
+        backup: backup::run,
+        restore: backup::restore,
+    };
     cli::run(std::env::args_os(), cli::Surroundings::from_process(), servers)
 }

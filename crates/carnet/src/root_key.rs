@@ -41,7 +41,7 @@ pub(crate) struct RootKeySource {
 pub(crate) struct AwsKmsSource {
     key: String,
     region: String,
-    endpoint: Option<Url>,
+    endpoint: Option<String>,
     /// `environment`, `container` or `instance`; what the variables say if left out.
     credentials: Option<String>,
 }
@@ -51,7 +51,7 @@ pub(crate) struct AwsKmsSource {
 #[serde(deny_unknown_fields)]
 pub(crate) struct GcpKmsSource {
     key: String,
-    endpoint: Option<Url>,
+    endpoint: Option<String>,
     /// The key of a service account; the metadata server if left out.
     credentials_file: Option<PathBuf>,
 }
@@ -60,7 +60,7 @@ pub(crate) struct GcpKmsSource {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TransitSource {
-    address: Url,
+    address: String,
     key: String,
     mount: Option<String>,
     namespace: Option<String>,
@@ -135,8 +135,7 @@ impl AwsKmsSource {
                 return Err(wrong("aws_kms: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set."));
             }
             ("container", _, Some(url)) => AwsCredentials::Container {
-                url: Url::parse(&url)
-                    .map_err(|error| wrong(format!("AWS_CONTAINER_CREDENTIALS_FULL_URI: {error}.")))?,
+                url: self::url("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url)?,
                 token_file: text("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").map(PathBuf::from),
             },
             ("container", _, None) => {
@@ -152,7 +151,7 @@ impl AwsKmsSource {
         Ok(AwsKmsConfig {
             key: self.key.clone(),
             region: self.region.clone(),
-            endpoint: self.endpoint.clone(),
+            endpoint: self.endpoint.as_deref().map(|text| url("aws_kms.endpoint", text)).transpose()?,
             credentials,
             roots_pem: roots.map(<[u8]>::to_vec),
         })
@@ -167,7 +166,7 @@ impl GcpKmsSource {
         };
         Ok(GcpKmsConfig {
             key: self.key.clone(),
-            endpoint: self.endpoint.clone(),
+            endpoint: self.endpoint.as_deref().map(|text| url("gcp_kms.endpoint", text)).transpose()?,
             credentials,
             roots_pem: roots.map(<[u8]>::to_vec),
         })
@@ -186,7 +185,7 @@ impl TransitSource {
             _ => return Err(wrong("vault_transit: give token_file, or role and jwt_file.")),
         };
         Ok(TransitConfig {
-            address: self.address.clone(),
+            address: url("vault_transit.address", &self.address)?,
             mount: self.mount.clone().unwrap_or_else(|| "transit".to_owned()),
             key: self.key.clone(),
             namespace: self.namespace.clone(),
@@ -216,6 +215,22 @@ pub(crate) fn open(
     })
 }
 
+/// The same where none is made: for data that is there already.
+pub(crate) fn open_existing(
+    present: Root,
+    next: Option<Root>,
+    location: &Location,
+    env: &Env,
+) -> anyhow::Result<EngineRoot> {
+    let kept = |root| match root {
+        Root::File { path, .. } => Root::File { path, make: false },
+        other => other,
+    };
+    // A next provider that was never made ready opens nothing.
+    let next = next.map(kept).filter(|next| !matches!(next, Root::File { path, .. } if !path.exists()));
+    open(kept(present), next, location, env)
+}
+
 fn ready(root: Root, place: KeyPlace<'_>, env: &Env) -> anyhow::Result<EngineRoot> {
     Ok(match root {
         Root::Passphrase(passphrase) => EngineRoot::Passphrase(passphrase),
@@ -237,6 +252,10 @@ fn read_passphrase(path: &Path) -> Result<SecretString, Failure> {
     let line = SecretString::new(text.lines().next().unwrap_or_default().to_owned());
     drop(SecretString::new(text));
     Ok(line)
+}
+
+fn url(field: &str, text: &str) -> Result<Url, Failure> {
+    Url::parse(text).map_err(|error| wrong(format!("{field}: {text:?} is no address: {error}.")))
 }
 
 fn refused(error: &ConfigError) -> Failure {

@@ -13,6 +13,7 @@
 mod access_tokens;
 mod ahead;
 mod audit;
+mod backup;
 mod breaker;
 mod broker;
 mod cache;
@@ -43,13 +44,9 @@ mod start;
 
 pub use access_tokens::{CreatedToken, NewToken};
 pub use audit::{AuditPage, AuditQuery};
-<<<<<<< HEAD
-pub use broker::{Broker, ManagedService, Settings};
-pub use callers::{Credential, TeamHint};
-=======
+pub use backup::{Held, LookError, sha256_of};
 pub use broker::{Broker, ManagedService, Readiness, Settings};
-pub use callers::TeamHint;
->>>>>>> 4adc06b (Turn keys while the deployment runs)
+pub use callers::{Credential, TeamHint};
 pub use connectors::{ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk};
 pub use consent::{
     After, AuthorizationStarted, AuthorizeAsk, ConsentEnd, ConsentPage, Decision, Ending, EndingKind,
@@ -57,22 +54,19 @@ pub use consent::{
 };
 pub use grants::GrantView;
 pub use installations::NewInstallation;
-<<<<<<< HEAD
 pub use issue::{Issued, TokenAsk};
-=======
-pub use issue::{Credential, Issued, TokenAsk};
 pub use keks::Root;
 pub use keys::{
-    Examined, ExaminedColumn, KekStep, KeyKind, KeyView, KeysStatus, NodeView, ProviderState, Rotated, RotateAsk,
-    RunbookEntry, RunbookStep, SigningView, UnseenToken, WrapView,
+    Examined, ExaminedColumn, KekStep, KeyKind, KeyView, KeysStatus, NodeView, ProviderState, Rotated,
+    RotateAsk, RunbookEntry, RunbookStep, SigningView, UnseenToken, WrapView,
 };
->>>>>>> 4adc06b (Turn keys while the deployment runs)
 pub use own_issuer::IdentityToken;
 pub use revoke::Revoked;
 pub use sealing::whose;
 pub use setup::{FirstOwner, SetUp};
 pub use start::StartError;
 
+pub use carnet_store::copy;
 pub use carnet_store::installations::Installation;
 pub use carnet_store::issuers::IssuerRow;
 pub use carnet_store::links::Link;

@@ -64,6 +64,23 @@ impl Broker {
         policy: Policy,
         env: Env,
     ) -> Result<Self, StartError> {
+        let broker = Self::assemble(settings, location, root, policy, env).await?;
+        broker.inner.turn_signing_keys().await.map_err(|fault| StartError::Signing(Box::new(fault)))?;
+        broker.inner.spill.replay(&broker.inner.db).await?;
+        broker.take_over().await?;
+        broker.recover(broker.silence()).await?;
+        broker.start_housekeeping();
+        Ok(broker)
+    }
+
+    /// Opens the store and the keys, and does nothing by itself: no provider is called, nothing is turned.
+    pub(crate) async fn assemble(
+        settings: Settings,
+        location: &Location,
+        root: Root,
+        policy: Policy,
+        env: Env,
+    ) -> Result<Self, StartError> {
         let egress = Egress::new(policy)?;
         let db = Db::open(location, &env).await?;
         let (deployment, keyring, keks) = unlock(&db, root, &env).await?;
@@ -90,11 +107,6 @@ impl Broker {
         };
         let broker = Self { inner: Arc::new(inner) };
         broker.inner.read_keys().await?;
-        broker.inner.turn_signing_keys().await.map_err(|fault| StartError::Signing(Box::new(fault)))?;
-        broker.inner.spill.replay(&broker.inner.db).await?;
-        broker.take_over().await?;
-        broker.recover(broker.silence()).await?;
-        broker.start_housekeeping();
         Ok(broker)
     }
 

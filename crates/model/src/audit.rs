@@ -111,6 +111,7 @@ actions! {
     KeyDrop = "key.drop",
     KeysShut = "keys.shut",
     KeysOpen = "keys.open",
+    DeploymentRestore = "deployment.restore",
     SigningKeyRotate = "signing-key.rotate",
     CallerReject = "caller.reject",
     ManagementReject = "management.reject",

@@ -28,6 +28,7 @@ pub mod access_tokens;
 pub mod audit;
 pub mod connectors;
 pub mod consents;
+pub mod copy;
 pub mod deployment;
 pub mod grants;
 pub mod installations;

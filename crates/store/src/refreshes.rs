@@ -107,6 +107,17 @@ pub fn set_aside(id: Id<kind::RefreshOperation>) -> Step {
     Step::any("update refresh_operations set state = 'aside' where id = $1 and state = 'sent'", args![id])
 }
 
+/// Puts every refresh token in doubt: each may have been presented since, by the deployment that this is a copy of.
+pub fn doubt_all(since: Time) -> Step {
+    Step::any(
+        "insert into refresh_operations (id, team, grant_id, fence, rt_version, state, sent_at, ended_at) \
+         select id, team, id, fence, rt_version, 'aside', $1, null from grants \
+         where state = 'active' and refreshable = 1 \
+         and not exists (select 1 from refresh_operations open where open.grant_id = grants.id)",
+        args![since],
+    )
+}
+
 /// The attempts on a grant whose end is not known, oldest first.
 pub async fn open_of(
     db: &Db,

@@ -51,6 +51,10 @@ pub(crate) enum Command {
     Dev(DevArgs),
     /// Start a production server in the foreground
     Serve(ServeArgs),
+    /// Copy the data of a deployment while it runs, and see that the copy is whole
+    Backup(BackupArgs),
+    /// Make of a backup the data of a deployment, or only look through it
+    Restore(RestoreArgs),
     /// Everything that asks a server.
     #[command(flatten)]
     Client(ClientCommand),
@@ -185,6 +189,58 @@ pub(crate) struct ServeArgs {
     /// Print the configuration in force, without its secrets, and stop
     #[arg(long)]
     pub(crate) print_config: bool,
+    /// Where the command was started, or what --cwd says. The paths here begin with it.
+    #[arg(skip)]
+    pub(crate) folder: PathBuf,
+    /// Whether the answer is one JSON document.
+    #[arg(skip)]
+    pub(crate) json: bool,
+}
+
+/// `carnet backup`
+#[derive(Debug, Default, Args)]
+pub(crate) struct BackupArgs {
+    /// The folder to make; it must not exist
+    #[arg(value_name = "BACKUP")]
+    pub(crate) to: PathBuf,
+    /// Where everything is kept
+    #[arg(long, value_name = "DIR", conflicts_with = "database_url")]
+    pub(crate) data: Option<PathBuf>,
+    /// The configuration file of the server
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The PostgreSQL database: says how to back it up
+    #[arg(long, value_name = "URL", hide = true)]
+    pub(crate) database_url: Option<String>,
+    /// Do not open what is sealed: the root key is not at hand here
+    #[arg(long)]
+    pub(crate) without_key: bool,
+    /// Where the command was started, or what --cwd says. The paths here begin with it.
+    #[arg(skip)]
+    pub(crate) folder: PathBuf,
+    /// Whether the answer is one JSON document.
+    #[arg(skip)]
+    pub(crate) json: bool,
+}
+
+/// `carnet restore`
+#[derive(Debug, Default, Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup
+    #[arg(value_name = "BACKUP")]
+    pub(crate) from: PathBuf,
+    /// The folder to make; it must not exist, or be empty
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["verify", "config", "database_url"])]
+    pub(crate) data: Option<PathBuf>,
+    /// The configuration file of the server
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The PostgreSQL database: says how to restore it
+    #[arg(long, value_name = "URL", hide = true)]
+    pub(crate) database_url: Option<String>,
+    /// Only look through the backup
+    #[arg(long)]
+    pub(crate) verify: bool,
     /// Where the command was started, or what --cwd says. The paths here begin with it.
     #[arg(skip)]
     pub(crate) folder: PathBuf,
@@ -400,6 +456,34 @@ impl ServeArgs {
     /// As the command line means it in this folder.
     pub(crate) fn at(self, folder: &Path, json: bool) -> Self {
         Self {
+            data: self.data.map(|path| folder.join(path)),
+            config: self.config.map(|path| folder.join(path)),
+            folder: folder.to_owned(),
+            json,
+            ..self
+        }
+    }
+}
+
+impl BackupArgs {
+    /// As the command line means it in this folder.
+    pub(crate) fn at(self, folder: &Path, json: bool) -> Self {
+        Self {
+            to: folder.join(self.to),
+            data: self.data.map(|path| folder.join(path)),
+            config: self.config.map(|path| folder.join(path)),
+            folder: folder.to_owned(),
+            json,
+            ..self
+        }
+    }
+}
+
+impl RestoreArgs {
+    /// As the command line means it in this folder.
+    pub(crate) fn at(self, folder: &Path, json: bool) -> Self {
+        Self {
+            from: folder.join(self.from),
             data: self.data.map(|path| folder.join(path)),
             config: self.config.map(|path| folder.join(path)),
             folder: folder.to_owned(),

@@ -88,7 +88,7 @@ struct Given {
     access_key_id: String,
     secret_access_key: SecretString,
     token: Option<SecretString>,
-    expiration: Option<jiff::Timestamp>,
+    expiration: Option<String>,
 }
 
 impl Credentials {
@@ -156,11 +156,13 @@ fn given(url: &Url, answer: &carnet_egress::Answer) -> Result<Session, ServiceEr
         return Err(unusable(url, answer, "no credentials"));
     }
     let given: Given = read(url, answer)?;
+    let ends = given.expiration.map(|text| text.parse::<jiff::Timestamp>()).transpose();
+    let ends = ends.map_err(|_| unusable(url, answer, "credentials with an unreadable end"))?;
     Ok(Session {
         key_id: given.access_key_id,
         secret: given.secret_access_key,
         token: given.token,
-        ends: given.expiration.map_or(Time::FAR_FUTURE, |at| Time::from_millis(at.as_millisecond())),
+        ends: ends.map_or(Time::FAR_FUTURE, |at| Time::from_millis(at.as_millisecond())),
     })
 }
 

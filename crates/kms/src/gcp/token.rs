@@ -47,7 +47,7 @@ struct Account {
     private_key: SecretString,
     #[serde(default)]
     private_key_id: String,
-    token_uri: Url,
+    token_uri: String,
 }
 
 enum Source {
@@ -86,7 +86,8 @@ impl Tokens {
                 let key = KeyPair::from_pkcs8(der.expose())
                     .map_err(|_| wrong("holds a private key that is not RSA of 2048 to 8192 bits"))?;
                 let (email, kid) = (account.client_email, account.private_key_id);
-                Source::Account { email, kid, token_uri: account.token_uri, key }
+                let token_uri = url("gcp_kms.credentials_file", &account.token_uri)?;
+                Source::Account { email, kid, token_uri, key }
             }
         };
         Ok(Self { source, known: Mutex::new(None) })

@@ -6,6 +6,7 @@ mod access;
 mod audit;
 mod consent;
 mod isolation;
+mod keys;
 mod refresh;
 mod revoke;
 mod scopes;
