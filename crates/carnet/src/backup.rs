@@ -31,7 +31,8 @@ pub(crate) use restore::run as restore;
 
 /// Makes a backup.
 pub(crate) fn run(args: BackupArgs) -> anyhow::Result<ExitCode> {
-    let kept = Kept::read(&place(args.data.clone(), args.config.clone(), args.database_url.clone(), &args.folder))?;
+    let kept =
+        Kept::read(&place(args.data.clone(), args.config.clone(), args.database_url.clone(), &args.folder))?;
     let data = folder_of(&kept.location, DUMP)?;
     let manifest = server::runtime()?.block_on(Box::pin(take(&args, kept, &data)))?;
     let mut out = std::io::stdout();
@@ -111,7 +112,10 @@ fn whole(examined: &Examined) -> Result<(), Failure> {
         .collect();
     Err(Failure::new(
         "damaged",
-        format!("Sealed values do not open: {}. They were altered, moved, or their key is gone.", refused.join(", ")),
+        format!(
+            "Sealed values do not open: {}. They were altered, moved, or their key is gone.",
+            refused.join(", ")
+        ),
     )
     .next("carnet keys verify", "to look into the running deployment"))
 }
@@ -144,8 +148,11 @@ fn folder_of(location: &Location, instead: &str) -> Result<PathBuf, Failure> {
 /// The name under which it is made.
 fn draft_of(to: &Path) -> Result<PathBuf, Failure> {
     if to.exists() {
-        return Err(Failure::new("exists", format!("{} exists already, and nothing is overwritten.", to.display()))
-            .exit(Exit::Conflict));
+        return Err(Failure::new(
+            "exists",
+            format!("{} exists already, and nothing is overwritten.", to.display()),
+        )
+        .exit(Exit::Conflict));
     }
     let mut name = to.file_name().map(ToOwned::to_owned).unwrap_or_default();
     name.push(".partial");
@@ -155,7 +162,8 @@ fn draft_of(to: &Path) -> Result<PathBuf, Failure> {
 fn copy_spilled(from: &Path, to: &Path) -> anyhow::Result<()> {
     let Ok(entries) = std::fs::read_dir(from) else { return Ok(()) };
     for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
-        let Some(name) = path.file_name().filter(|_| path.extension().is_some_and(|end| end == "tokens")) else {
+        let Some(name) = path.file_name().filter(|_| path.extension().is_some_and(|end| end == "tokens"))
+        else {
             continue;
         };
         let bytes = match std::fs::read(&path) {
@@ -183,7 +191,13 @@ fn make_folder(path: &Path) -> anyhow::Result<()> {
 fn private(path: &Path) -> anyhow::Result<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let cannot = || format!("cannot make the file {}", path.display());
-    std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(path).with_context(cannot)
+    std::fs::File::options()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(cannot)
 }
 
 fn sync_folder(path: Option<&Path>) -> anyhow::Result<()> {

@@ -49,7 +49,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 
-use args::{AuditVerb, BackupArgs, Cli, ClientCommand, Command, DevArgs, EnvVerb, Global, KeysVerb, ProjectsVerb, RestoreArgs, ServeArgs, Verb};
+use args::{
+    AuditVerb, BackupArgs, Cli, ClientCommand, Command, DevArgs, EnvVerb, Global, KeysVerb, ProjectsVerb,
+    RestoreArgs, ServeArgs, Verb,
+};
 use context::Context;
 use failure::{Exit, Failure};
 pub(crate) use surroundings::Surroundings;

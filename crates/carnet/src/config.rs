@@ -174,11 +174,7 @@ fn listen(text: Option<&str>, behind_proxy: bool) -> Result<SocketAddr, Failure>
     Ok(address)
 }
 
-fn keep(
-    file: &mut ConfigFile,
-    args: &ServeArgs,
-    roots: Option<&[u8]>,
-) -> Result<(Location, Root), Failure> {
+fn keep(file: &mut ConfigFile, args: &ServeArgs, roots: Option<&[u8]>) -> Result<(Location, Root), Failure> {
     if let Some(database) = &file.database_url {
         let location = Location::Postgres(database.clone());
         let root = file.present_root_key().read(false, roots)?.ok_or_else(|| {

@@ -17,11 +17,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let servers = cli::Servers {
-        dev: dev::run,
-        serve: serve::run,
-        backup: backup::run,
-        restore: backup::restore,
-    };
+    let servers =
+        cli::Servers { dev: dev::run, serve: serve::run, backup: backup::run, restore: backup::restore };
     cli::run(std::env::args_os(), cli::Surroundings::from_process(), servers)
 }

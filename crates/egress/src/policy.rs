@@ -77,7 +77,9 @@ purposes! {
 
 /// Text that names no purpose.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("not a purpose: one of discovery, jwks, provider_token, provider_api, completion, forward, key_service")]
+#[error(
+    "not a purpose: one of discovery, jwks, provider_token, provider_api, completion, forward, key_service"
+)]
 pub struct InvalidPurpose;
 
 impl FromStr for Purpose {

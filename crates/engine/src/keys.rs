@@ -31,7 +31,7 @@ use crate::start::wrapped;
 
 pub use compromised::{RunbookEntry, RunbookStep};
 pub use examine::{Examined, ExaminedColumn};
-pub use rotate::{KekStep, KeyKind, Rotated, RotateAsk};
+pub use rotate::{KekStep, KeyKind, RotateAsk, Rotated};
 pub use status::{KeyView, KeysStatus, NodeView, SigningView, UnseenToken, WrapView};
 pub use watch::ProviderState;
 pub(crate) use watch::WATCH;

@@ -73,3 +73,4 @@ pub use carnet_store::links::Link;
 pub use carnet_store::people::{Membership, Team, User};
 pub use carnet_store::projects::{CustomEnvironment, Project};
 pub use carnet_store::{Location, OpenError};
+pub use carnet_vault::UnlockError;

@@ -146,7 +146,9 @@ impl Broker {
         let (token, row) = self.new_token(team, user, "carnet dev", now.plus(life), now);
         let hash = inner.keyring.hash(Purpose::TokenPepper, token.expose().as_bytes());
         let event = AuditEvent::of_system(now, Action::AccessTokenCreate).in_team(team).on(row.id);
-        let write = Write::new().step(access_tokens::insert(&row, hash.digest, hash.version)).event(&inner.env, &event);
+        let write = Write::new()
+            .step(access_tokens::insert(&row, hash.digest, hash.version))
+            .event(&inner.env, &event);
         inner.db.write(write).await.map_err(faults::store)?;
         Ok(token)
     }

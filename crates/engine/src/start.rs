@@ -116,11 +116,7 @@ impl Broker {
     }
 }
 
-async fn unlock(
-    db: &Db,
-    root: Root,
-    env: &Env,
-) -> Result<(Id<kind::Deployment>, Keyring, Keks), StartError> {
+async fn unlock(db: &Db, root: Root, env: &Env) -> Result<(Id<kind::Deployment>, Keyring, Keks), StartError> {
     let mut keks: Option<Keks> = None;
     let mut root = Some(root);
     // Twice, because another node may make the deployment at the same moment.

@@ -124,7 +124,8 @@ impl AwsKms {
             .header(HeaderName::from_static("x-amz-target"), plain(&target)?)
             .header(http::header::AUTHORIZATION, secret_header(&authorization)?);
         if let Some(token) = &session.token {
-            call = call.header(HeaderName::from_static("x-amz-security-token"), secret_header(token.expose())?);
+            call =
+                call.header(HeaderName::from_static("x-amz-security-token"), secret_header(token.expose())?);
         }
         let answer = self.service.ask(call).await?;
         if matches!(answer.status.as_u16(), 400 | 401 | 403) && stale(&failure(&answer)) {

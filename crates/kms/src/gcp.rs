@@ -18,9 +18,7 @@ use url::Url;
 
 use crate::bound;
 use crate::crc32c::crc32c;
-use crate::service::{
-    ConfigError, Service, origin, post, read, secret_header, unusable, url, word,
-};
+use crate::service::{ConfigError, Service, origin, post, read, secret_header, unusable, url, word};
 pub use token::GcpCredentials;
 use token::Tokens;
 

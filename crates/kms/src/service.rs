@@ -166,7 +166,8 @@ pub(crate) fn url(field: &'static str, text: &str) -> Result<Url, ConfigError> {
 }
 
 /// Below what a start, or a look while running, may take.
-const LIMITS: Limits = Limits { total: Duration::from_secs(5), connect: Duration::from_secs(3), body: 64 * 1024 };
+const LIMITS: Limits =
+    Limits { total: Duration::from_secs(5), connect: Duration::from_secs(3), body: 64 * 1024 };
 const PAUSE: Duration = Duration::from_millis(200);
 /// No team's connections are shared with these.
 const NOBODY: Id<kind::Team> = Id::from_bytes([0; 16]);

@@ -46,8 +46,8 @@ pub use connectors::{
 pub use error::{Error, NextStep, Refusal};
 pub use issuers::{NewTrustedIssuer, TrustRule, TrustedIssuer};
 pub use keys::{
-    Examined, ExaminedColumn, KeyVersion, KeysStatus, Process, RootWrap, Rotated, RunbookEntry, RunbookStep, SigningKey,
-    UnseenToken,
+    Examined, ExaminedColumn, KeyVersion, KeysStatus, Process, RootWrap, Rotated, RunbookEntry, RunbookStep,
+    SigningKey, UnseenToken,
 };
 pub use links::{Link, LinkedProject};
 pub use operation::{Liveness, Readiness};

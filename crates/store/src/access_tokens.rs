@@ -127,7 +127,8 @@ pub async fn unseen(db: &Db, pepper: i64, now: Time) -> Result<Vec<AccessTokenRo
 
 /// How many tokens that still work have a digest of this pepper.
 pub async fn count_of_pepper(db: &Db, pepper: i64, now: Time) -> Result<i64, DbError> {
-    let count = "select count(*) from access_tokens where pepper = $1 and revoked_at is null and expires_at > $2";
+    let count =
+        "select count(*) from access_tokens where pepper = $1 and revoked_at is null and expires_at > $2";
     Ok(db.one::<i64>(count, args![pepper, now]).await?.unwrap_or(0))
 }
 

@@ -126,11 +126,9 @@ pub fn inspect(file: &Path) -> Result<Facts, CopyError> {
     }
     let last_commitment = match events {
         0 => Vec::new(),
-        _ => db.query_row(
-            "select commitment from audit_events where seq = ?1",
-            [last_event],
-            |row| row.get(0),
-        )?,
+        _ => db.query_row("select commitment from audit_events where seq = ?1", [last_event], |row| {
+            row.get(0)
+        })?,
     };
     let deployment: Option<[u8; 16]> =
         db.query_row("select max(id) from deployment", [], |row| row.get(0))?;
@@ -140,7 +138,8 @@ pub fn inspect(file: &Path) -> Result<Facts, CopyError> {
 }
 
 fn roots(db: &Connection, with_wraps: bool) -> Result<Vec<RootFacts>, CopyError> {
-    let mut found = db.prepare("select id, version, wrapped_by from keys where role = 'root' order by version")?;
+    let mut found =
+        db.prepare("select id, version, wrapped_by from keys where role = 'root' order by version")?;
     let mut roots: Vec<RootFacts> = found
         .query_map([], |row| {
             Ok(RootFacts { id: row.get(0)?, version: row.get(1)?, wrapped_by: vec![row.get(2)?] })

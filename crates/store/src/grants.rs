@@ -174,7 +174,9 @@ pub async fn sealed(
     limit: i64,
 ) -> Result<Vec<GrantRow>, DbError> {
     db.all(
-        select!("where (cast($1 as bytea) is null or substr(held, 5, 16) = $1) and id > $2 order by id limit $3"),
+        select!(
+            "where (cast($1 as bytea) is null or substr(held, 5, 16) = $1) and id > $2 order by id limit $3"
+        ),
         args![key, after, limit],
     )
     .await
@@ -182,10 +184,7 @@ pub async fn sealed(
 
 /// Makes every grant that can be renewed due now: what a thief copied is then spent at providers that rotate.
 pub fn hurry(now: Time) -> Step {
-    Step::any(
-        "update grants set refresh_due = $1 where state = 'active' and refreshable = 1",
-        args![now],
-    )
+    Step::any("update grants set refresh_due = $1 where state = 'active' and refreshable = 1", args![now])
 }
 
 /// Puts a new grant at a free place, or takes the place of the one there if that is still at `replaces`.

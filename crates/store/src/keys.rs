@@ -167,10 +167,9 @@ pub fn wraps_nothing(root: &str) -> Step {
 /// Says since when nothing refers to a key, or that something does.
 pub fn emptied(id: [u8; 16], at: Option<Time>) -> Step {
     match at {
-        Some(at) => Step::one(
-            "update keys set emptied_at = $2 where id = $1 and emptied_at is null",
-            args![id, at],
-        ),
+        Some(at) => {
+            Step::one("update keys set emptied_at = $2 where id = $1 and emptied_at is null", args![id, at])
+        }
         None => Step::one("update keys set emptied_at = null where id = $1", args![id]),
     }
 }

@@ -30,10 +30,26 @@ macro_rules! column {
             of_team: $of_team,
             count: concat!("select count(*) from ", $table, " where substr(", $column, ", 5, 16) = $1"),
             swap: concat!(
-                "update ", $table, " set ", $column, " = $3 where ", $key, " = $1 and ", $column, " = $2"
+                "update ",
+                $table,
+                " set ",
+                $column,
+                " = $3 where ",
+                $key,
+                " = $1 and ",
+                $column,
+                " = $2"
             ),
             touch: concat!(
-                "update ", $table, " set ", $column, " = ", $column, " where substr(", $column, ", 5, 16) = $1"
+                "update ",
+                $table,
+                " set ",
+                $column,
+                " = ",
+                $column,
+                " where substr(",
+                $column,
+                ", 5, 16) = $1"
             ),
         }
     };

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::http::{Answer, Http};
 use crate::issuer::Issuer;
+use crate::key_service::KeyService;
 use crate::listener::Listener;
 use crate::provider::{Behaviour, Provider};
 use crate::raw::Raw;
@@ -95,6 +96,7 @@ struct Around {
     location: Location,
     key: PathBuf,
     next_key: Option<PathBuf>,
+    service: Option<KeyService>,
     // Held so that folder and database outlive the nodes.
     folder: TempDir,
     _engine: Engine,
@@ -138,7 +140,7 @@ impl Kit {
             managed: BTreeMap::new(),
         };
         let around =
-            Around { env, settings, location, key, next_key: None, folder, _engine: engine };
+            Around { env, settings, location, key, next_key: None, service: None, folder, _engine: engine };
         let node = around.node(socket).await;
         let http = Http::default();
         let tenant = tenant(&node, "acme").await;
@@ -320,6 +322,13 @@ impl Kit {
         self.node = self.around.node(socket).await;
     }
 
+    /// Gives nodes that are opened from now on the key file behind a service that can fall silent or say no.
+    pub fn keep_root_key_at_a_service(&mut self) -> KeyService {
+        let service = KeyService::new(FileKey::open(&self.around.key, KeyPlace::Anywhere).unwrap());
+        self.around.service = Some(service.clone());
+        service
+    }
+
     /// Gives nodes that are opened from now on a second key file, which is to take over from the first.
     pub fn add_next_key(&mut self) {
         let next = self.around.folder.path().join("next.key");
@@ -376,9 +385,10 @@ impl Around {
 
     async fn try_node(&self, socket: TcpListener) -> Result<Node, StartError> {
         let file = |path| Root::Key(Box::new(FileKey::open(path, KeyPlace::Anywhere).unwrap()));
-        let root = match &self.next_key {
-            None => file(&self.key),
-            Some(next) => {
+        let root = match (&self.service, &self.next_key) {
+            (Some(service), _) => Root::Key(Box::new(service.clone())),
+            (None, None) => file(&self.key),
+            (None, Some(next)) => {
                 Root::Turning { present: Box::new(file(&self.key)), next: Box::new(file(next)) }
             }
         };

@@ -100,8 +100,7 @@ impl Keyring {
         kek: &dyn RootKey,
     ) -> Result<(Self, Vec<WrappedKey>), CreateError> {
         let root = Key::generate(env);
-        let wrapped =
-            turning::wrap_root(env, deployment, kek, 1, root.id(), root.bytes(), env.now()).await?;
+        let wrapped = turning::wrap_root(env, deployment, kek, 1, root.id(), root.bytes(), env.now()).await?;
         let mut rows = vec![wrapped];
         let purposes = PurposeKeys::gather(|purpose| {
             let (row, key) = WrappedKey::draw(env, deployment, &root, KeyRole::Purpose(purpose), 1)?;
@@ -154,7 +153,7 @@ impl Keyring {
         Ok(Self::with(deployment, sealing, purposes))
     }
 
-    /// Draws the next key of a team, wrapped by the root key in use. Commit the row, then [`Keyring::admit`] it.
+    /// Draws the next key of a team, wrapped by the newest root key. Commit the row, then [`Keyring::admit`] it.
     pub fn new_team_key(&self, env: &Env, team: Id<kind::Team>) -> Result<WrappedKey, SealError> {
         self.new_key(env, KeyRole::Team(team), env.now())
     }
@@ -205,7 +204,12 @@ impl Keyring {
     }
 
     fn with(deployment: Id<kind::Deployment>, sealing: SealingKeys, hashing: PurposeKeys) -> Self {
-        Self { deployment, sealing: RwLock::new(sealing), hashing: RwLock::new(hashing), told: AtomicI64::new(0) }
+        Self {
+            deployment,
+            sealing: RwLock::new(sealing),
+            hashing: RwLock::new(hashing),
+            told: AtomicI64::new(0),
+        }
     }
 }
 

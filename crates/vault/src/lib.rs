@@ -86,9 +86,7 @@ mod wrapped;
 pub use envelope::{Aad, OpenError, SealError, Suite, open, seal, sealed_by};
 pub use hash::{KeyedHash, equal};
 pub use key::{InvalidKeyId, Key, KeyBytes, KeyId};
-pub use keyring::{
-    AdmitError, CreateError, Keyring, NewRoot, ResealError, RewrapError, UnlockError,
-};
+pub use keyring::{AdmitError, CreateError, Keyring, NewRoot, ResealError, RewrapError, UnlockError};
 pub use root_key::{
     Boxed, Cost, CostError, FileKey, FileKeyError, Location, PassphraseError, PassphraseKey, RootKey,
     RootKeyError, RootVersion,

@@ -114,14 +114,19 @@ impl Manifest {
     /// Reads the manifest of a backup and compares the files with it.
     pub(crate) fn read(backup: &Path) -> anyhow::Result<Self> {
         let path = backup.join(NAME);
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("{} is no backup: it has no {NAME} that can be read", backup.display()))?;
+        let text = std::fs::read_to_string(&path).with_context(|| {
+            format!("{} is no backup: it has no {NAME} that can be read", backup.display())
+        })?;
         let format = serde_json::from_str::<serde_json::Value>(&text)
             .ok()
             .and_then(|value| value.get("format").and_then(serde_json::Value::as_u64));
         if format != Some(u64::from(FORMAT)) {
             let found = format.map_or_else(|| "no format".to_owned(), |format| format!("format {format}"));
-            return Err(damaged(format!("{} has {found}, and this carnet reads format {FORMAT}.", path.display())).into());
+            return Err(damaged(format!(
+                "{} has {found}, and this carnet reads format {FORMAT}.",
+                path.display()
+            ))
+            .into());
         }
         let manifest: Self = serde_json::from_str(&text)
             .map_err(|error| damaged(format!("{} cannot be read: {error}.", path.display())))?;
@@ -136,7 +141,9 @@ impl Manifest {
         }
         for told in &manifest.files {
             if !sound(&told.path) {
-                return Err(damaged(format!("The manifest names {:?}, which no backup has.", told.path)).into());
+                return Err(
+                    damaged(format!("The manifest names {:?}, which no backup has.", told.path)).into()
+                );
             }
             let found = file(backup, &told.path)?;
             if found != *told {
@@ -157,7 +164,11 @@ impl Manifest {
             && self.tables == facts.rows
             && self.audit.last == facts.last_event
             && self.audit.commitment == hex(&facts.last_commitment);
-        if same { Ok(()) } else { Err(damaged("The store is not the one that the manifest tells of.".to_owned())) }
+        if same {
+            Ok(())
+        } else {
+            Err(damaged("The store is not the one that the manifest tells of.".to_owned()))
+        }
     }
 
     /// Writes it, durably.
@@ -188,7 +199,8 @@ fn file(folder: &Path, path: &str) -> anyhow::Result<FileFacts> {
 }
 
 fn damaged(sentence: String) -> Failure {
-    Failure::new("damaged", sentence).next("carnet restore OTHER --verify", "to look whether another backup is whole")
+    Failure::new("damaged", sentence)
+        .next("carnet restore OTHER --verify", "to look whether another backup is whole")
 }
 
 fn hex(bytes: &[u8]) -> String {

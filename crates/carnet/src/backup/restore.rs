@@ -20,7 +20,8 @@ use crate::{root_key, server};
 
 /// Restores, or verifies.
 pub(crate) fn run(args: RestoreArgs) -> anyhow::Result<ExitCode> {
-    let kept = Kept::read(&place(args.data.clone(), args.config.clone(), args.database_url.clone(), &args.folder))?;
+    let kept =
+        Kept::read(&place(args.data.clone(), args.config.clone(), args.database_url.clone(), &args.folder))?;
     let data = folder_of(&kept.location, RESTORE)?;
     let manifest = Manifest::read(&args.from)?;
     let (examined, manifest) = server::runtime()?.block_on(Box::pin(bring(&args, kept, &data, manifest)))?;
@@ -31,9 +32,19 @@ pub(crate) fn run(args: RestoreArgs) -> anyhow::Result<ExitCode> {
     }
     let opened: u64 = examined.columns.iter().map(|column| column.opened).sum();
     if args.verify {
-        writeln!(out, "{} is whole: {opened} sealed values open, {} audit events", args.from.display(), manifest.audit.last)?;
+        writeln!(
+            out,
+            "{} is whole: {opened} sealed values open, {} audit events",
+            args.from.display(),
+            manifest.audit.last
+        )?;
     } else {
-        writeln!(out, "{} is restored from {}: {opened} sealed values open", data.display(), args.from.display())?;
+        writeln!(
+            out,
+            "{} is restored from {}: {opened} sealed values open",
+            data.display(),
+            args.from.display()
+        )?;
         writeln!(
             out,
             "Stop the deployment it was made of before this one starts: both would use the same refresh tokens."

@@ -197,24 +197,18 @@ pub(crate) struct ServeArgs {
     pub(crate) json: bool,
 }
 
-/// `carnet backup`
+/// Where the data of a deployment is and what opens it, for the commands that work on files.
 #[derive(Debug, Default, Args)]
-pub(crate) struct BackupArgs {
-    /// The folder to make; it must not exist
-    #[arg(value_name = "BACKUP")]
-    pub(crate) to: PathBuf,
+pub(crate) struct KeptArgs {
     /// Where everything is kept
     #[arg(long, value_name = "DIR", conflicts_with = "database_url")]
     pub(crate) data: Option<PathBuf>,
     /// The configuration file of the server
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The PostgreSQL database: says how to back it up
+    /// The PostgreSQL database: says which of its tools to use
     #[arg(long, value_name = "URL", hide = true)]
     pub(crate) database_url: Option<String>,
-    /// Do not open what is sealed: the root key is not at hand here
-    #[arg(long)]
-    pub(crate) without_key: bool,
     /// Where the command was started, or what --cwd says. The paths here begin with it.
     #[arg(skip)]
     pub(crate) folder: PathBuf,
@@ -223,30 +217,32 @@ pub(crate) struct BackupArgs {
     pub(crate) json: bool,
 }
 
+/// `carnet backup`
+#[derive(Debug, Default, Args)]
+pub(crate) struct BackupArgs {
+    /// The folder to make; it must not exist
+    #[arg(value_name = "BACKUP")]
+    pub(crate) to: PathBuf,
+    /// Of what.
+    #[command(flatten)]
+    pub(crate) kept: KeptArgs,
+    /// Do not open what is sealed: the root key is not at hand here
+    #[arg(long)]
+    pub(crate) without_key: bool,
+}
+
 /// `carnet restore`
 #[derive(Debug, Default, Args)]
 pub(crate) struct RestoreArgs {
     /// The backup
     #[arg(value_name = "BACKUP")]
     pub(crate) from: PathBuf,
-    /// The folder to make; it must not exist, or be empty
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["verify", "config", "database_url"])]
-    pub(crate) data: Option<PathBuf>,
-    /// The configuration file of the server
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// The PostgreSQL database: says how to restore it
-    #[arg(long, value_name = "URL", hide = true)]
-    pub(crate) database_url: Option<String>,
+    /// Into what: a folder that does not exist, or is empty.
+    #[command(flatten)]
+    pub(crate) kept: KeptArgs,
     /// Only look through the backup
     #[arg(long)]
     pub(crate) verify: bool,
-    /// Where the command was started, or what --cwd says. The paths here begin with it.
-    #[arg(skip)]
-    pub(crate) folder: PathBuf,
-    /// Whether the answer is one JSON document.
-    #[arg(skip)]
-    pub(crate) json: bool,
 }
 
 /// `carnet create`
@@ -465,11 +461,9 @@ impl ServeArgs {
     }
 }
 
-impl BackupArgs {
-    /// As the command line means it in this folder.
-    pub(crate) fn at(self, folder: &Path, json: bool) -> Self {
+impl KeptArgs {
+    fn at(self, folder: &Path, json: bool) -> Self {
         Self {
-            to: folder.join(self.to),
             data: self.data.map(|path| folder.join(path)),
             config: self.config.map(|path| folder.join(path)),
             folder: folder.to_owned(),
@@ -477,19 +471,30 @@ impl BackupArgs {
             ..self
         }
     }
+
+    /// The flags by which `serve` would find the same data and key.
+    pub(crate) fn as_served(&self) -> ServeArgs {
+        ServeArgs {
+            data: self.data.clone(),
+            config: self.config.clone(),
+            database_url: self.database_url.clone(),
+            folder: self.folder.clone(),
+            ..ServeArgs::default()
+        }
+    }
+}
+
+impl BackupArgs {
+    /// As the command line means it in this folder.
+    pub(crate) fn at(self, folder: &Path, json: bool) -> Self {
+        Self { to: folder.join(self.to), kept: self.kept.at(folder, json), ..self }
+    }
 }
 
 impl RestoreArgs {
     /// As the command line means it in this folder.
     pub(crate) fn at(self, folder: &Path, json: bool) -> Self {
-        Self {
-            from: folder.join(self.from),
-            data: self.data.map(|path| folder.join(path)),
-            config: self.config.map(|path| folder.join(path)),
-            folder: folder.to_owned(),
-            json,
-            ..self
-        }
+        Self { from: folder.join(self.from), kept: self.kept.at(folder, json), ..self }
     }
 }
 

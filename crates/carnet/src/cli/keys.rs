@@ -115,7 +115,8 @@ pub(crate) async fn verify(cx: &mut Context<'_>) -> Result<(), Failure> {
     } else {
         format!("{} events are missing from the audit log.", found.last_event - found.events)
     };
-    Err(Failure::new("damaged", message).next("carnet restore --help", "to go back to a backup that is whole"))
+    Err(Failure::new("damaged", message)
+        .next("carnet restore --help", "to go back to a backup that is whole"))
 }
 
 fn sentence(cx: &Context<'_>, kind: &str, step: &str, done: &Rotated) -> String {

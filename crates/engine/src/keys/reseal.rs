@@ -63,14 +63,13 @@ impl Broker {
         let refused = inner.seal_anew(key, role).await?;
         let left = inner.left(key, role).await?;
         let now = inner.env.now();
-        let write = Write::new().step(keys::turn());
         let event = |action| {
             let event = AuditEvent::of_system(now, action).on(KeyId::from_bytes(key.id));
             let event = event.with("role", key.role.clone()).with("version", key.version);
             role.team().map_or_else(|| event.clone(), |team| event.clone().in_team(team))
         };
         let write = match key.emptied_at {
-            None if left == 0 => write
+            None if left == 0 => Write::new()
                 .step(keys::emptied(key.id, Some(now)))
                 .event(&inner.env, &event(Action::KeyReseal))
                 .revises(),
@@ -82,15 +81,15 @@ impl Broker {
                 return Ok(());
             }
             // Somebody was slower than anybody should be.
-            Some(_) if left > 0 => write.step(keys::emptied(key.id, None)),
+            Some(_) if left > 0 => Write::new().step(keys::emptied(key.id, None)),
             Some(at) if at.plus(KEEP) <= now => inner
-                .refers_to_nothing(write, key, role, now)
+                .refers_to_nothing(Write::new(), key, role, now)
                 .steps(keys::remove(key.id))
                 .event(&inner.env, &event(Action::KeyDrop))
                 .revises(),
             Some(_) => return Ok(()),
         };
-        match inner.db.write(write).await {
+        match inner.db.write(write.step(keys::turn())).await {
             Ok(_) | Err(DbError::Unmet(_)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -113,8 +112,10 @@ impl Inner {
         for row in keys::all(&self.db).await?.into_iter().filter(|row| row.wrapped_by == id) {
             let was = row.wrapped.clone();
             let key = wrapped(row).ok_or(DbError::Corrupt { table: "keys", column: 1 })?;
-            let again =
-                self.keyring.rewrap_one(&self.env, &key).map_err(|error| DbError::Refused(Box::new(error)))?;
+            let again = self
+                .keyring
+                .rewrap_one(&self.env, &key)
+                .map_err(|error| DbError::Refused(Box::new(error)))?;
             if let Some(again) = again {
                 let write = Write::new().step(keys::rewrap(&stored(&again), &was)).step(keys::turn());
                 match self.db.write(write).await {
@@ -139,7 +140,8 @@ impl Inner {
                 let full = i64::try_from(batch.len()).is_ok_and(|len| len == BATCH);
                 let mut steps = Vec::with_capacity(batch.len());
                 for row in batch {
-                    let new = row.aad().and_then(|aad| self.keyring.reseal(&self.env, &aad, &row.sealed).ok());
+                    let new =
+                        row.aad().and_then(|aad| self.keyring.reseal(&self.env, &aad, &row.sealed).ok());
                     match new {
                         Some(Some(new)) => steps.push(column.swap(row.key, row.sealed, new)),
                         Some(None) => {}

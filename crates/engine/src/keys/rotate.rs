@@ -195,8 +195,11 @@ impl Broker {
         match inner.db.write(write.step(keys::turn()).event(&inner.env, &event).revises()).await {
             Ok(_) => {}
             Err(DbError::Unmet(0)) if !leaked => {
-                return Err(Fault::new(Code::Conflict, "A signing key is published already and waits for its time.")
-                    .next("carnet keys status", "to see when it begins to sign"));
+                return Err(Fault::new(
+                    Code::Conflict,
+                    "A signing key is published already and waits for its time.",
+                )
+                .next("carnet keys status", "to see when it begins to sign"));
             }
             Err(error) => return Err(faults::store(error)),
         }
@@ -351,6 +354,9 @@ fn unwrappable(error: CreateError) -> Fault {
         CreateError::Root(RootKeyError::Unavailable(_)) => "it does not answer".to_owned(),
         CreateError::Root(_) | CreateError::Seal(_) => "it does not open what it wrapped".to_owned(),
     };
-    Fault::new(Code::Unavailable, format!("The root-key provider cannot wrap a root key: {why}. Nothing was changed."))
-        .because(error)
+    Fault::new(
+        Code::Unavailable,
+        format!("The root-key provider cannot wrap a root key: {why}. Nothing was changed."),
+    )
+    .because(error)
 }

@@ -258,11 +258,5 @@ impl Broker {
 }
 
 fn unseen_token(row: AccessTokenRow) -> UnseenToken {
-    UnseenToken {
-        id: row.id,
-        name: row.name,
-        last4: row.last4,
-        user: row.user,
-        expires_at: row.expires_at,
-    }
+    UnseenToken { id: row.id, name: row.name, last4: row.last4, user: row.user, expires_at: row.expires_at }
 }

@@ -106,8 +106,8 @@ impl Broker {
         self.look_at_provider().await.map_err(|error| error.to_string())
     }
 
-    /// The same for every provider, at once.
-    pub(super) async fn look_at_provider(&self) -> Result<(), DbError> {
+    /// The same for every provider, now instead of at the next minute.
+    pub async fn look_at_provider(&self) -> Result<(), DbError> {
         let turning = &self.inner.turning;
         let mut look = self.look().await?;
         if matches!(look, Look::Denied(_)) && !turning.is_shut() {
@@ -150,7 +150,9 @@ impl Broker {
                     Ok(()) => return Ok(Look::Opens),
                     Err(RootKeyError::Denied(why)) => denied = Some(why),
                     Err(RootKeyError::Unavailable(_)) => silent = true,
-                    Err(error) => tracing::warn!(%error, by = kek.label(), "a wrap of a root key does not open"),
+                    Err(error) => {
+                        tracing::warn!(%error, by = kek.label(), "a wrap of a root key does not open")
+                    }
                 }
             }
         }
@@ -164,7 +166,10 @@ impl Broker {
     async fn shut(&self, why: String) -> Result<(), DbError> {
         let inner = &self.inner;
         inner.turning.shut.store(true, Ordering::Release);
-        tracing::error!(why, "the key service has taken the root key away: every request is refused from now on");
+        tracing::error!(
+            why,
+            "the key service has taken the root key away: every request is refused from now on"
+        );
         let event = AuditEvent::of_system(inner.env.now(), Action::KeysShut).with("why", why);
         inner.db.write(Write::new().event(&inner.env, &event)).await?;
         let broker = self.clone();

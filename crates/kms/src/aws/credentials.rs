@@ -117,9 +117,8 @@ impl Credentials {
             AwsCredentials::Container { url, token_file } => {
                 let mut call = get(url.clone());
                 if let Some(path) = token_file {
-                    let token = std::fs::read_to_string(path).map_err(|error| {
-                        ServiceError::Credentials(format!("{}: {error}", path.display()))
-                    })?;
+                    let token = std::fs::read_to_string(path)
+                        .map_err(|error| ServiceError::Credentials(format!("{}: {error}", path.display())))?;
                     call = call.header(http::header::AUTHORIZATION, secret_header(token.trim())?);
                 }
                 given(url, &service.ask(call).await?)?
@@ -133,7 +132,8 @@ impl Credentials {
 
 async fn instance(service: &Service, base: &Url) -> Result<Session, ServiceError> {
     let at = |path: &str| {
-        base.join(path).map_err(|_| ServiceError::Credentials("the metadata service has no such path".to_owned()))
+        base.join(path)
+            .map_err(|_| ServiceError::Credentials("the metadata service has no such path".to_owned()))
     };
     let url = at("/latest/api/token")?;
     let life = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");

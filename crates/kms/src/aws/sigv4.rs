@@ -42,12 +42,7 @@ impl Stamp {
 }
 
 /// The header `Authorization`.
-pub(crate) fn authorization(
-    request: &Request<'_>,
-    scope: &Scope<'_>,
-    key_id: &str,
-    secret: &str,
-) -> String {
+pub(crate) fn authorization(request: &Request<'_>, scope: &Scope<'_>, key_id: &str, secret: &str) -> String {
     let names: Vec<&str> = request.headers.iter().map(|(name, _)| *name).collect();
     let names = names.join(";");
     let mut canonical = format!(
@@ -143,7 +138,10 @@ mod tests {
             let scope = Scope { region: "us-east-1", service, date: &date };
             let said = authorization(&request, &scope, KEY_ID, SECRET);
             assert!(said.ends_with(&format!("Signature={signature}")), "{} {said}", request.method);
-            assert!(said.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/"), "{said}");
+            assert!(
+                said.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/"),
+                "{said}"
+            );
         }
     }
 

@@ -112,9 +112,9 @@ impl Tokens {
         }
         let (url, call) = match &self.source {
             Source::Metadata(base) => {
-                let url = base
-                    .join("/computeMetadata/v1/instance/service-accounts/default/token")
-                    .map_err(|_| ServiceError::Credentials("the metadata server has no such path".to_owned()))?;
+                let url = base.join("/computeMetadata/v1/instance/service-accounts/default/token").map_err(
+                    |_| ServiceError::Credentials("the metadata server has no such path".to_owned()),
+                )?;
                 let flavor = HeaderName::from_static("metadata-flavor");
                 (url.clone(), get(url).header(flavor, HeaderValue::from_static("Google")))
             }

@@ -26,10 +26,8 @@ async fn a_refusal_that_somebody_meant_is_told_from_silence_and_nonsense() {
             (Mood::HangsUp, false),
         ] {
             standin.is_in(mood);
-            let results = [
-                kek.unwrap(OF, &wrap).await.map(drop),
-                kek.wrap(&Env::system(), OF, &key()).await.map(drop),
-            ];
+            let results =
+                [kek.unwrap(OF, &wrap).await.map(drop), kek.wrap(&Env::system(), OF, &key()).await.map(drop)];
             for result in results {
                 let error = result.unwrap_err();
                 let denied = matches!(error, RootKeyError::Denied(_));

@@ -90,7 +90,8 @@ impl World {
 
     pub(crate) fn open(&self, key: &str, ticket: &str, bound: &str) -> Opened {
         let number = ticket.split_once(":ticket-").and_then(|(_, rest)| rest.strip_suffix(&"0".repeat(40)));
-        let number = number.and_then(|rest| rest.strip_suffix('-')).and_then(|digits| digits.parse::<usize>().ok());
+        let number =
+            number.and_then(|rest| rest.strip_suffix('-')).and_then(|digits| digits.parse::<usize>().ok());
         let Some(kept) = number.and_then(|number| self.kept.lock().unwrap().get(number).cloned()) else {
             return Opened::Altered;
         };
@@ -120,12 +121,9 @@ impl World {
             Mood::EmptyObject => Some((StatusCode::OK, "{}").into_response()),
             Mood::HugeAnswer => Some((StatusCode::OK, "x".repeat(1_000_000)).into_response()),
             // A body that says it is longer than it is: the connection ends in the middle of it.
-            Mood::HangsUp => Some(
-                Response::builder()
-                    .status(200)
-                    .body(axum::body::Body::from_stream(Cut))
-                    .unwrap(),
-            ),
+            Mood::HangsUp => {
+                Some(Response::builder().status(200).body(axum::body::Body::from_stream(Cut)).unwrap())
+            }
             Mood::Slow => {
                 tokio::time::sleep(Duration::from_secs(30)).await;
                 Some(StatusCode::OK.into_response())

@@ -8,10 +8,24 @@ use carnet_store::{Db, Location};
 /// sealed columns, where sealing anew finds it.
 const NO_SECRET: &[&str] = &[
     // identifiers
-    "id", "team", "user_id", "project", "connector", "installation", "default_installation", "grant_id", "request",
-    "lease_owner", "key_id",
+    "id",
+    "team",
+    "user_id",
+    "project",
+    "connector",
+    "installation",
+    "default_installation",
+    "grant_id",
+    "request",
+    "lease_owner",
+    "key_id",
     // digests of what is drawn at random or stands in other columns
-    "digest", "place", "state_digest", "browser_digest", "code_digest", "commitment",
+    "digest",
+    "place",
+    "state_digest",
+    "browser_digest",
+    "code_digest",
+    "commitment",
     // drawn for a commitment, to be erased with what it commits to
     "salt",
     // keys under other keys, which are wrapped anew as keys

@@ -4,6 +4,7 @@ mod compromised;
 mod nodes;
 mod places;
 mod provider;
+mod shut;
 mod turning;
 
 use std::time::Duration;

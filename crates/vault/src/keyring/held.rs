@@ -78,6 +78,11 @@ impl SealingKeys {
         self.of(owner).next_back().map(|(version, _)| version)
     }
 
+    /// The newest key of an owner, in use or not.
+    pub(super) fn newest(&self, owner: Owner) -> Option<Arc<Key>> {
+        self.of(owner).next_back().map(|(_, held)| held.key.clone())
+    }
+
     /// The newest key of an owner that is in use at `now`. If the time of none has come, a clock was turned back, and
     /// the newest is as good as any.
     pub(super) fn in_use(&self, owner: Owner, now: Time) -> Option<(i64, Arc<Key>)> {
@@ -100,7 +105,9 @@ impl SealingKeys {
     }
 
     fn of(&self, owner: Owner) -> impl DoubleEndedIterator<Item = (i64, &Version)> {
-        self.by_version.range((owner, i64::MIN)..=(owner, i64::MAX)).map(|((_, number), held)| (*number, held))
+        self.by_version
+            .range((owner, i64::MIN)..=(owner, i64::MAX))
+            .map(|((_, number), held)| (*number, held))
     }
 }
 

@@ -44,15 +44,16 @@ pub enum ResealError {
 }
 
 impl Keyring {
-    /// Draws the next version of a team or purpose key, to be used from `activates_at` on. A root key is drawn by
-    /// [`Keyring::new_root`].
+    /// Draws the next version of a team or purpose key, to be used from `activates_at` on. It is wrapped by the newest
+    /// root key, in use or not: whoever reads its row reads that one's too, and after a leak nothing new is to be under
+    /// the old one. A root key is drawn by [`Keyring::new_root`].
     pub fn new_key(&self, env: &Env, role: KeyRole, activates_at: Time) -> Result<WrappedKey, SealError> {
         let highest = match role {
             KeyRole::Root => return Err(SealError::NoKey),
             KeyRole::Team(team) => read(&self.sealing).highest(Some(team)).unwrap_or(0),
             KeyRole::Purpose(purpose) => read(&self.hashing).of(purpose).highest(),
         };
-        let (_, root) = read(&self.sealing).in_use(None, env.now()).ok_or(SealError::NoKey)?;
+        let root = read(&self.sealing).newest(None).ok_or(SealError::NoKey)?;
         let (row, _) = WrappedKey::draw(env, self.deployment, &root, role, highest.saturating_add(1))?;
         Ok(WrappedKey { activates_at, ..row })
     }
@@ -221,5 +222,16 @@ pub(super) async fn wrap_root(
         return Err(CreateError::Root(RootKeyError::Damaged));
     }
     let wrapped_by = kek.label().to_owned();
-    Ok(WrappedKey { id, role: KeyRole::Root, version, wrapped_by, wrapped, created_at: env.now(), activates_at })
+    Ok(WrappedKey {
+        id,
+        role: KeyRole::Root,
+        version,
+        wrapped_by,
+        wrapped,
+        created_at: env.now(),
+        activates_at,
+    })
 }
+
+#[cfg(test)]
+mod tests;

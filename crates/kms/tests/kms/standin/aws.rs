@@ -24,10 +24,8 @@ const SECRET: &str = "a-secret-access-key";
 const REGION: &str = "eu-central-1";
 
 pub(crate) fn provider(base: &str, key: &str, env: Env) -> Box<dyn RootKey> {
-    let credentials = AwsCredentials::Container {
-        url: format!("{base}/credentials").parse().unwrap(),
-        token_file: None,
-    };
+    let credentials =
+        AwsCredentials::Container { url: format!("{base}/credentials").parse().unwrap(), token_file: None };
     let config = AwsKmsConfig {
         key: key.to_owned(),
         region: REGION.to_owned(),
@@ -119,9 +117,13 @@ async fn ask(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -
 /// The signature of what arrived, reckoned from the headers that it says it covers.
 fn signed(headers: &HeaderMap, body: &[u8]) -> Result<(), &'static str> {
     let said = headers.get("authorization").and_then(|value| value.to_str().ok());
-    let said = said.and_then(|text| text.strip_prefix("AWS4-HMAC-SHA256 ")).ok_or("MissingAuthenticationTokenException")?;
+    let said = said
+        .and_then(|text| text.strip_prefix("AWS4-HMAC-SHA256 "))
+        .ok_or("MissingAuthenticationTokenException")?;
     let part = |name: &str| {
-        said.split(", ").find_map(|part| part.strip_prefix(name)).unwrap_or_else(|| panic!("no {name} in {said}"))
+        said.split(", ")
+            .find_map(|part| part.strip_prefix(name))
+            .unwrap_or_else(|| panic!("no {name} in {said}"))
     };
     let (credential, names, signature) = (part("Credential="), part("SignedHeaders="), part("Signature="));
     for needed in ["host", "x-amz-date", "x-amz-target", "x-amz-security-token", "content-type"] {

@@ -44,8 +44,10 @@ async fn login(State(world): State<Arc<World>>, body: Bytes) -> Response {
     let request: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(request, json!({"role": "carnet", "jwt": "an.identity.token"}));
     let number = world.given_out.fetch_add(1, Ordering::SeqCst) + 1;
-    axum::Json(json!({"auth": {"client_token": format!("hvs.{number}"), "lease_duration": 3600, "renewable": true}}))
-        .into_response()
+    axum::Json(
+        json!({"auth": {"client_token": format!("hvs.{number}"), "lease_duration": 3600, "renewable": true}}),
+    )
+    .into_response()
 }
 
 fn failure(status: u16, said: &str) -> Response {
@@ -62,7 +64,8 @@ async fn ask(
         return answer;
     }
     assert_eq!(headers["x-vault-namespace"], "team-a");
-    let number: usize = headers["x-vault-token"].to_str().unwrap().strip_prefix("hvs.").unwrap().parse().unwrap();
+    let number: usize =
+        headers["x-vault-token"].to_str().unwrap().strip_prefix("hvs.").unwrap().parse().unwrap();
     if number <= world.ended.load(Ordering::SeqCst) {
         return failure(403, "permission denied");
     }

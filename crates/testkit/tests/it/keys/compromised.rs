@@ -14,8 +14,13 @@ async fn after_a_leak_every_key_is_new_and_the_rest_is_listed(engine: Engine) {
     kit.user_token("alice").await.token();
     kit.keep_keys("keys", &json!({"subjectType": "app", "values": [{"value": "key-0123456789"}]})).await;
     let path = format!("/v1/projects/{}/token", kit.tenant.project);
-    let identity = kit.manage("POST", &path, Some(&json!({}))).await.ok()["token"].as_str().unwrap().to_owned();
-    assert_eq!(kit.node.token(&identity, &kit.connector, &of("alice")).await.status, 422, "known, and not consented");
+    let identity =
+        kit.manage("POST", &path, Some(&json!({}))).await.ok()["token"].as_str().unwrap().to_owned();
+    assert_eq!(
+        kit.node.token(&identity, &kit.connector, &of("alice")).await.status,
+        422,
+        "known, and not consented"
+    );
 
     let done = rotate(&kit, "compromised").await;
     // Signed with a key that leaked.

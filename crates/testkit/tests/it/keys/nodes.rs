@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use carnet_testkit::{Engine, Kit, Plan};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{IN_USE, rotate, status};
 use crate::{anew, of};
@@ -14,8 +14,8 @@ async fn what_one_node_seals_with_a_new_key_another_opens_at_once() {
     let kit = Kit::start(engine, Plan::default()).await;
     kit.consent("alice").await;
     let second = kit.second_node().await;
-    let elsewhere = async |ask| second.token(&kit.workload("production"), &kit.connector, ask).await;
-    elsewhere(&of("alice")).await.token();
+    let elsewhere = async |ask: Value| second.token(&kit.workload("production"), &kit.connector, &ask).await;
+    elsewhere(of("alice")).await.token();
     for round in 0..3 {
         for kind in ["root", "team", "pepper"] {
             rotate(&kit, kind).await;
@@ -23,13 +23,13 @@ async fn what_one_node_seals_with_a_new_key_another_opens_at_once() {
         // Straight from knowing to using, so that the second node had no time of its own to look.
         kit.clock.pass(IN_USE);
         let renewed = kit.ask(&anew("alice")).await.token();
-        assert_eq!(elsewhere(&of("alice")).await.token(), renewed, "round {round}");
+        assert_eq!(elsewhere(of("alice")).await.token(), renewed, "round {round}");
         // A token whose digest was made here with the new pepper is found there.
         let made = kit.manage("POST", "/v1/access-tokens", Some(&json!({"name": "new"}))).await.ok();
         let token = made["token"].as_str().unwrap();
         assert_eq!(second.call("GET", "/v2/user", Some(token), None).await.status, 200, "round {round}");
         // And the other way round: sealed there, opened here.
-        let renewed = elsewhere(&anew("alice")).await.token();
+        let renewed = elsewhere(anew("alice")).await.token();
         assert_eq!(kit.user_token("alice").await.token(), renewed, "round {round}");
         kit.clock.pass(Duration::from_secs(61));
     }

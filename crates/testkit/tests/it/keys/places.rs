@@ -30,10 +30,19 @@ const TABLES: &[Table] = &[
         ],
         free: &[
             // Names and looks; the service is what the type and the data make of it.
-            "uid", "service", "name", "icon", "background_color", "accent_color", "default_installation",
+            "uid",
+            "service",
+            "name",
+            "icon",
+            "background_color",
+            "accent_color",
+            "default_installation",
             // Sent along, and compared by the provider with what was registered there.
             "redirect_uri",
-            "created_at", "updated_at", "created_by", "updated_by",
+            "created_at",
+            "updated_at",
+            "created_by",
+            "updated_by",
         ],
     },
     Table {
@@ -53,12 +62,23 @@ const TABLES: &[Table] = &[
         free: &[
             // The digest of columns that are bound.
             "place",
-            "state", "state_since", "cause", "external_subject",
+            "state",
+            "state_since",
+            "cause",
+            "external_subject",
             // When tokens end is inside too; the columns are for finding what is due.
-            "access_expires_at", "refresh_expires_at", "refreshable", "refresh_due",
+            "access_expires_at",
+            "refresh_expires_at",
+            "refreshable",
+            "refresh_due",
             // The order of refreshes.
-            "rt_version", "lease_owner", "lease_until", "fence",
-            "last_used_at", "created_at", "updated_at",
+            "rt_version",
+            "lease_owner",
+            "lease_until",
+            "fence",
+            "last_used_at",
+            "created_at",
+            "updated_at",
         ],
     },
     Table {
@@ -90,9 +110,16 @@ const TABLES: &[Table] = &[
         ],
         free: &[
             // What was asked for is shown to the person before, and compared with what was granted after.
-            "requested_by", "ask", "result",
-            "state", "state_digest", "browser_digest", "code_digest",
-            "created_at", "expires_at", "updated_at",
+            "requested_by",
+            "ask",
+            "result",
+            "state",
+            "state_digest",
+            "browser_digest",
+            "code_digest",
+            "created_at",
+            "expires_at",
+            "updated_at",
         ],
     },
     Table {
@@ -126,7 +153,11 @@ async fn a_secret_opens_nowhere_but_at_its_place() {
         for column in &columns {
             let listed = bound.iter().filter(|(bound, _)| bound == column).count()
                 + free.iter().filter(|free| *free == column).count();
-            assert_eq!(listed, usize::from(column != sealed), "{name}.{column} is bound or free, one of the two");
+            assert_eq!(
+                listed,
+                usize::from(column != sealed),
+                "{name}.{column} is bound or free, one of the two"
+            );
         }
         let rows: Vec<i64> = raw
             .prepare(&format!("select rowid from {name} where {sealed} is not null"))
@@ -159,7 +190,8 @@ async fn a_secret_opens_nowhere_but_at_its_place() {
         for at in (0..envelope.len()).step_by(step.max(1)) {
             let mut altered = envelope.clone();
             altered[at] ^= 1;
-            raw.execute(&format!("update {name} set {sealed} = ?2 where rowid = ?1"), (row, altered)).unwrap();
+            raw.execute(&format!("update {name} set {sealed} = ?2 where rowid = ?1"), (row, altered))
+                .unwrap();
             assert_eq!(refused(&kit, name, sealed).await, 1, "{name}: byte {at}");
         }
         raw.execute(&format!("update {name} set {sealed} = ?2 where rowid = ?1"), (row, envelope)).unwrap();

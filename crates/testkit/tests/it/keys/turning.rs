@@ -32,7 +32,10 @@ impl Load {
         let asks: Vec<Value> = users
             .iter()
             .map(|user| of(user))
-            .chain([json!({"subject": {"type": "app"}}), json!({"subject": {"type": "app"}, "scopes": ["profile:read"]})])
+            .chain([
+                json!({"subject": {"type": "app"}}),
+                json!({"subject": {"type": "app"}, "scopes": ["profile:read"]}),
+            ])
             .collect();
         let workers = asks
             .into_iter()
@@ -40,7 +43,8 @@ impl Load {
                 let (stop, done) = (stop.clone(), done.clone());
                 let path = format!("{}/v1/connect/token/{}", kit.url(), kit.connector);
                 let projects = format!("{}/v9/projects", kit.url());
-                let (workload, owner, http) = (kit.workload("production"), kit.tenant.token.clone(), Http::default());
+                let (workload, owner, http) =
+                    (kit.workload("production"), kit.tenant.token.clone(), Http::default());
                 kit.node.broker().spawn(async move {
                     let mut failed = Vec::new();
                     while !stop.load(Ordering::SeqCst) {
@@ -135,7 +139,8 @@ async fn what_was_sealed_anew_survives_its_old_key(engine: Engine) {
     kit.user_token("alice").await.token();
     let raw = kit.raw().await;
     assert_eq!(raw.number("select count(*) from keys where version = 1 and role = 'root'").await, 0);
-    let told: Vec<String> = kit.events_of("key.drop").await.iter().map(|event| event["detail"]["role"].to_string()).collect();
+    let told: Vec<String> =
+        kit.events_of("key.drop").await.iter().map(|event| event["detail"]["role"].to_string()).collect();
     assert_eq!(told, [format!("\"{team}\"")], "the team's log tells of the team's key");
 }
 
@@ -176,7 +181,8 @@ async fn a_signing_key_is_published_before_it_signs(engine: Engine) {
     let path = format!("/v1/projects/{}/token", kit.tenant.project);
     let kid = async || -> String {
         use base64::Engine as _;
-        let token = kit.manage("POST", &path, Some(&json!({}))).await.ok()["token"].as_str().unwrap().to_owned();
+        let token =
+            kit.manage("POST", &path, Some(&json!({}))).await.ok()["token"].as_str().unwrap().to_owned();
         let head = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap());
         serde_json::from_slice::<Value>(&head.unwrap()).unwrap()["kid"].as_str().unwrap().to_owned()
     };
