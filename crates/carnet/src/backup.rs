@@ -20,9 +20,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use carnet_engine::{Examined, Held, Location, Root as EngineRoot, copy};
 use carnet_model::Env;
-use serde_json::json;
 
-use crate::cli::args::{BackupArgs, ServeArgs};
+use crate::cli::args::BackupArgs;
 use crate::cli::failure::{Exit, Failure};
 use crate::config::Kept;
 use crate::{root_key, server};
@@ -31,12 +30,11 @@ pub(crate) use restore::run as restore;
 
 /// Makes a backup.
 pub(crate) fn run(args: BackupArgs) -> anyhow::Result<ExitCode> {
-    let kept =
-        Kept::read(&place(args.data.clone(), args.config.clone(), args.database_url.clone(), &args.folder))?;
+    let kept = Kept::read(&args.kept.as_served())?;
     let data = folder_of(&kept.location, DUMP)?;
     let manifest = server::runtime()?.block_on(Box::pin(take(&args, kept, &data)))?;
     let mut out = std::io::stdout();
-    if args.json {
+    if args.kept.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&manifest)?)?;
     } else {
         let rows: i64 = manifest.tables.values().sum();
@@ -120,16 +118,6 @@ fn whole(examined: &Examined) -> Result<(), Failure> {
     .next("carnet keys verify", "to look into the running deployment"))
 }
 
-/// The flags by which `serve` would find the same data and key.
-fn place(
-    data: Option<PathBuf>,
-    config: Option<PathBuf>,
-    database_url: Option<String>,
-    folder: &Path,
-) -> ServeArgs {
-    ServeArgs { data, config, database_url, folder: folder.to_owned(), ..ServeArgs::default() }
-}
-
 /// The folder of the embedded store; for PostgreSQL, what to use instead.
 fn folder_of(location: &Location, instead: &str) -> Result<PathBuf, Failure> {
     match location {
@@ -203,11 +191,6 @@ fn private(path: &Path) -> anyhow::Result<std::fs::File> {
 fn sync_folder(path: Option<&Path>) -> anyhow::Result<()> {
     let path = path.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::File::open(path)?.sync_all().with_context(|| format!("cannot flush {}", path.display()))
-}
-
-/// What a manifest is called on the command line and in a test.
-fn document(examined: &Examined, manifest: &Manifest) -> serde_json::Value {
-    json!({"manifest": manifest, "examined": examined})
 }
 
 const DUMP: &str = "pg_dump --format=custom --no-owner --file=carnet.dump postgres://…";

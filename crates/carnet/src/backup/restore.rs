@@ -10,9 +10,10 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use carnet_engine::{Examined, Held, Location, copy};
 use carnet_model::Env;
+use serde_json::json;
 
 use super::manifest::Manifest;
-use super::{document, draft_of, folder_of, make_folder, place, private, sync_folder, whole};
+use super::{draft_of, folder_of, make_folder, private, sync_folder, whole};
 use crate::cli::args::RestoreArgs;
 use crate::cli::failure::{Exit, Failure};
 use crate::config::Kept;
@@ -20,14 +21,17 @@ use crate::{root_key, server};
 
 /// Restores, or verifies.
 pub(crate) fn run(args: RestoreArgs) -> anyhow::Result<ExitCode> {
-    let kept =
-        Kept::read(&place(args.data.clone(), args.config.clone(), args.database_url.clone(), &args.folder))?;
+    let kept = Kept::read(&args.kept.as_served())?;
     let data = folder_of(&kept.location, RESTORE)?;
     let manifest = Manifest::read(&args.from)?;
     let (examined, manifest) = server::runtime()?.block_on(Box::pin(bring(&args, kept, &data, manifest)))?;
     let mut out = std::io::stdout();
-    if args.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&document(&examined, &manifest))?)?;
+    if args.kept.json {
+        writeln!(
+            out,
+            "{}",
+            serde_json::to_string_pretty(&json!({"manifest": manifest, "examined": examined}))?
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
     let opened: u64 = examined.columns.iter().map(|column| column.opened).sum();
