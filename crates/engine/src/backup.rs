@@ -62,7 +62,9 @@ impl Held {
         let settings =
             Settings { url, development: false, spill: None, managed: std::collections::BTreeMap::new() };
         // An empty store would be made a deployment of its own.
-        let db = carnet_store::Db::open(&location, &env).await.map_err(|error| Box::new(error.into()))?;
+        let db = carnet_store::Db::open(&location, &env)
+            .await
+            .map_err(|error| Box::new(StartError::from(error)))?;
         let found = deployment::find(&db).await;
         db.close().await;
         drop(db);

@@ -51,6 +51,7 @@ pub(crate) enum Mood {
 /// What was encrypted.
 #[derive(Clone)]
 pub(crate) struct Kept {
+    pub(crate) ticket: String,
     pub(crate) key: String,
     pub(crate) plaintext: Vec<u8>,
     /// What it was bound to, as it arrived.
@@ -59,6 +60,7 @@ pub(crate) struct Kept {
 
 /// What a stand-in remembers.
 pub(crate) struct World {
+    pub(crate) clock: Arc<Ahead>,
     pub(crate) mood: Mutex<Mood>,
     pub(crate) kept: Mutex<Vec<Kept>>,
     pub(crate) version: AtomicUsize,
@@ -84,17 +86,14 @@ impl World {
     /// A ticket for what was encrypted.
     pub(crate) fn keep(&self, key: &str, plaintext: Vec<u8>, bound: String) -> String {
         let mut kept = self.kept.lock().unwrap();
-        kept.push(Kept { key: key.to_owned(), plaintext, bound });
-        format!("v{}:ticket-{:08}-{}", self.version.load(Ordering::SeqCst), kept.len() - 1, "0".repeat(40))
+        let ticket = format!("v{}:{:040}", self.version.load(Ordering::SeqCst), kept.len());
+        kept.push(Kept { ticket: ticket.clone(), key: key.to_owned(), plaintext, bound });
+        ticket
     }
 
     pub(crate) fn open(&self, key: &str, ticket: &str, bound: &str) -> Opened {
-        let number = ticket.split_once(":ticket-").and_then(|(_, rest)| rest.strip_suffix(&"0".repeat(40)));
-        let number =
-            number.and_then(|rest| rest.strip_suffix('-')).and_then(|digits| digits.parse::<usize>().ok());
-        let Some(kept) = number.and_then(|number| self.kept.lock().unwrap().get(number).cloned()) else {
-            return Opened::Altered;
-        };
+        let kept = self.kept.lock().unwrap().iter().find(|kept| kept.ticket == ticket).cloned();
+        let Some(kept) = kept else { return Opened::Altered };
         if kept.key != key {
             return Opened::OtherKey;
         }
@@ -148,7 +147,7 @@ impl futures_util::Stream for Cut {
 
 /// A clock that can be put forward.
 #[derive(Default)]
-struct Ahead(AtomicI64);
+pub(crate) struct Ahead(AtomicI64);
 
 impl Clock for Ahead {
     fn now(&self) -> Time {
@@ -168,7 +167,9 @@ pub(crate) struct Standin {
 
 impl Standin {
     pub(crate) async fn start(kind: Kind) -> Self {
+        let clock = Arc::<Ahead>::default();
         let world = Arc::new(World {
+            clock: clock.clone(),
             mood: Mutex::new(Mood::Fine),
             kept: Mutex::default(),
             version: AtomicUsize::new(1),
@@ -186,7 +187,7 @@ impl Standin {
         let address = socket.local_addr().unwrap();
         let serving = tokio::spawn(async move { axum::serve(socket, routes).await.unwrap() });
         let folder = tempfile::tempdir().unwrap();
-        Self { kind, address, world, clock: Arc::default(), folder, serving }
+        Self { kind, address, world, clock, folder, serving }
     }
 
     /// Its usual key, by credentials that it gives out itself.
