@@ -92,8 +92,10 @@ impl Kept {
 
     fn of(file: &mut ConfigFile, args: &ServeArgs, roots: Option<&[u8]>) -> Result<Self, Failure> {
         let (location, root) = keep(file, args, roots)?;
+        // With PostgreSQL every process would make one of its own.
+        let make = matches!(location, Location::Folder(_));
         let next = match &file.next_root_key {
-            Some(next) => next.read(true, roots)?,
+            Some(next) => next.read(make, roots)?,
             None => None,
         };
         let spill = file.spill.clone().unwrap_or_else(|| match &location {

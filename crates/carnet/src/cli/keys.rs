@@ -89,9 +89,11 @@ pub(crate) async fn rotate(cx: &mut Context<'_>, args: KeysRotateArgs) -> Result
 pub(crate) async fn verify(cx: &mut Context<'_>) -> Result<(), Failure> {
     let found = cx.settings.client_without_project()?.verify_keys().await?;
     let refused: u64 = found.columns.iter().map(|column| column.refused).sum();
-    if cx.talk.wants_json() {
-        cx.talk.document(&found)?;
-    } else {
+    let whole = refused == 0 && found.events == found.last_event;
+    if cx.talk.wants_json() && whole {
+        return cx.talk.document(&found);
+    }
+    if !cx.talk.wants_json() {
         let rows: Vec<Vec<String>> = found
             .columns
             .iter()
@@ -107,7 +109,7 @@ pub(crate) async fn verify(cx: &mut Context<'_>) -> Result<(), Failure> {
         let log = format!("Audit log: {} events, the last has number {}", found.events, found.last_event);
         cx.talk.answer(&log)?;
     }
-    if refused == 0 && found.events == found.last_event {
+    if whole {
         return Ok(());
     }
     let message = if refused > 0 {

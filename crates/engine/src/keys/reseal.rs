@@ -5,7 +5,7 @@
 //! does it, the first of those that are alive; two would only do the work twice. It takes at most half of the store's
 //! time. A value that does not open is left as it is, and keeps its key.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use carnet_model::Time;
 use carnet_model::audit::{Action, AuditEvent};
@@ -38,13 +38,18 @@ impl Broker {
             .superseded(&inner.turning.rows(), now)
             .into_iter()
             .filter(|key| rests.get(&key.id).is_none_or(|until| *until <= now))
+            // One to which nothing refers is left alone until its time has come.
+            .filter(|key| key.emptied_at.is_none_or(|at| at.plus(KEEP) <= now))
             .collect();
         if due.is_empty() || !self.is_first_node().await.map_err(|error| error.to_string())? {
             return Ok(());
         }
         for key in due {
+            let begun = Instant::now();
             self.retire(&key).await.map_err(|error| error.to_string())?;
-            let later = inner.env.now().plus(REST);
+            // Looking reads whole tables: the longer it takes, the less often.
+            let rest = (begun.elapsed() * 20).clamp(REST_LEAST, REST_MOST);
+            let later = inner.env.now().plus(rest);
             lock(&inner.turning.rest_until).insert(key.id, later);
         }
         inner.read_keys().await.map_err(|error| error.to_string())
@@ -82,12 +87,11 @@ impl Broker {
             }
             // Somebody was slower than anybody should be.
             Some(_) if left > 0 => Write::new().step(keys::emptied(key.id, None)),
-            Some(at) if at.plus(KEEP) <= now => inner
+            Some(_) => inner
                 .refers_to_nothing(Write::new(), key, role, now)
                 .steps(keys::remove(key.id))
                 .event(&inner.env, &event(Action::KeyDrop))
                 .revises(),
-            Some(_) => return Ok(()),
         };
         match inner.db.write(write.step(keys::turn())).await {
             Ok(_) | Err(DbError::Unmet(_)) => Ok(()),
@@ -206,5 +210,6 @@ fn belongs(of_team: bool, role: KeyRole) -> bool {
 
 /// Rows in one commit: small enough for a database that is some milliseconds away.
 const BATCH: i64 = 100;
-/// Between two looks at the same key. Counting reads whole tables.
-const REST: std::time::Duration = std::time::Duration::from_mins(1);
+/// Between two looks at the same key.
+const REST_LEAST: Duration = Duration::from_secs(2);
+const REST_MOST: Duration = Duration::from_mins(1);

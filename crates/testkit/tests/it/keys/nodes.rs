@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use carnet_testkit::{Engine, Kit, Plan};
+use carnet_testkit::{Engine, Kit, Plan, eventually};
 use serde_json::{Value, json};
 
 use super::{IN_USE, rotate, status};
@@ -33,6 +33,9 @@ async fn what_one_node_seals_with_a_new_key_another_opens_at_once() {
         assert_eq!(kit.user_token("alice").await.token(), renewed, "round {round}");
         kit.clock.pass(Duration::from_secs(61));
     }
-    let nodes = status(&kit).await["nodes"].as_array().unwrap().clone();
-    assert_eq!(nodes.len(), 2, "{nodes:?}");
+    eventually("both tell of themselves, and know every key", async || {
+        let nodes = status(&kit).await["nodes"].as_array().unwrap().clone();
+        (nodes.len() == 2 && nodes.iter().all(|node| node["knowsAll"] == true)).then_some(())
+    })
+    .await;
 }
