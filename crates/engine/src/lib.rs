@@ -57,8 +57,8 @@ pub use installations::NewInstallation;
 pub use issue::{Issued, TokenAsk};
 pub use keks::Root;
 pub use keys::{
-    Examined, ExaminedColumn, KekStep, KeyKind, KeyView, KeysStatus, NodeView, ProviderState, Rotated,
-    RotateAsk, RunbookEntry, RunbookStep, SigningView, UnseenToken, WrapView,
+    Examined, ExaminedColumn, KekStep, KeyKind, KeyView, KeysStatus, NodeView, ProviderState, RotateAsk,
+    Rotated, RunbookEntry, RunbookStep, SigningView, UnseenToken, WrapView,
 };
 pub use own_issuer::IdentityToken;
 pub use revoke::Revoked;

@@ -70,15 +70,18 @@ async fn a_service_that_answers_once_after_a_failure_is_enough() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_ever_and_nobody_is_there() {
+async fn a_service_that_is_not_there_or_does_not_end_its_answer_is_called_silent() {
     let standin = Standin::start(Kind::Transit).await;
     let kek = standin.provider();
     let wrap = wrapped(&*kek).await;
-    standin.is_in(Mood::Slow);
-    let begun = Instant::now();
-    let error = kek.unwrap(OF, &wrap).await.unwrap_err();
-    assert!(matches!(error, RootKeyError::Unavailable(_)), "{error:?}");
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    if std::env::var("CARNET_TEST_LONG").is_ok_and(|value| value == "1") {
+        // Two tries of five seconds.
+        standin.is_in(Mood::Slow);
+        let begun = Instant::now();
+        let error = kek.unwrap(OF, &wrap).await.unwrap_err();
+        assert!(matches!(error, RootKeyError::Unavailable(_)), "{error:?}");
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    }
     drop(standin);
     let error = kek.unwrap(OF, &wrap).await.unwrap_err();
     assert!(matches!(error, RootKeyError::Unavailable(_)), "{error:?}");
