@@ -1,6 +1,7 @@
 //! Keys that are turned while everything runs: no request fails, nothing becomes unreadable, nothing goes that is needed.
 
 mod compromised;
+mod many;
 mod nodes;
 mod places;
 mod provider;
