@@ -2,7 +2,8 @@
 //!
 //! A new version is committed at once and used [`LEAD`] later. Every process asks for the epoch of the keys twice a
 //! second, and none serves a request that has not asked for [`MAX_AGE`] ([`Inner::fresh_keys`]). So a version is known
-//! wherever something sealed by it can be met, without a word between the processes. What an older version sealed is
+//! wherever something sealed by it can be met, without a word between the processes; their clocks may be twenty seconds
+//! apart. What an older version sealed is
 //! sealed anew in the background ([`reseal`]); a version goes when nothing refers to it and has not for a day, which is
 //! longer than a file of spilled tokens should lie anywhere.
 
