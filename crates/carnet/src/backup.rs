@@ -133,18 +133,23 @@ fn folder_of(location: &Location, instead: &str) -> Result<PathBuf, Failure> {
     }
 }
 
-/// The name under which it is made.
+/// The name under which it is made, if neither name is taken.
 fn draft_of(to: &Path) -> Result<PathBuf, Failure> {
     if to.exists() {
-        return Err(Failure::new(
-            "exists",
-            format!("{} exists already, and nothing is overwritten.", to.display()),
-        )
-        .exit(Exit::Conflict));
+        return Err(taken(to));
     }
     let mut name = to.file_name().map(ToOwned::to_owned).unwrap_or_default();
     name.push(".partial");
-    Ok(to.with_file_name(name))
+    let draft = to.with_file_name(name);
+    // What an earlier try left may hold a journal that SQLite would play into the new file.
+    if draft.exists() { Err(taken(&draft)) } else { Ok(draft) }
+}
+
+fn taken(path: &Path) -> Failure {
+    let shown = path.display();
+    Failure::new("exists", format!("{shown} exists already, and nothing is overwritten."))
+        .exit(Exit::Conflict)
+        .next(format!("rm -r {shown}"), "if it is what an earlier try left behind")
 }
 
 fn copy_spilled(from: &Path, to: &Path) -> anyhow::Result<()> {

@@ -51,6 +51,9 @@ pub enum CopyError {
     /// The database cannot be read or written.
     #[error("the database cannot be read or written")]
     Sqlite(#[from] rusqlite::Error),
+    /// Somebody holds the database and does not let go.
+    #[error("the database is locked by another program")]
+    Busy,
     /// SQLite finds the copy damaged.
     #[error("the copy is damaged: {0}")]
     Damaged(String),
@@ -79,8 +82,13 @@ pub fn copy(folder: &Path, to: &Path) -> Result<(), CopyError> {
     {
         let backup = Backup::new(&source, &mut target)?;
         // All pages in one step: one read transaction, so nothing that is written meanwhile is half in it.
+        let mut tries = 0;
         while !matches!(backup.step(-1)?, StepResult::Done) {
-            std::thread::sleep(Duration::from_millis(20));
+            tries += 1;
+            if tries == TRIES {
+                return Err(CopyError::Busy);
+            }
+            std::thread::sleep(PAUSE);
         }
     }
     // One file, without a log beside it.
@@ -157,3 +165,7 @@ fn roots(db: &Connection, with_wraps: bool) -> Result<Vec<RootFacts>, CopyError>
     }
     Ok(roots)
 }
+
+/// Ten seconds, besides what SQLite itself waits.
+const TRIES: u32 = 500;
+const PAUSE: Duration = Duration::from_millis(20);

@@ -96,10 +96,6 @@ async fn bring(
     }
     std::fs::File::open(draft.join("carnet.db"))?.sync_all()?;
     sync_folder(Some(&draft))?;
-    if target.exists() {
-        // Empty: looked at before, and `remove_dir` takes nothing else.
-        std::fs::remove_dir(&target).with_context(|| format!("{} is not empty", target.display()))?;
-    }
     std::fs::rename(&draft, &target)
         .with_context(|| format!("cannot give the data its name {}", target.display()))?;
     sync_folder(target.parent())?;
@@ -130,9 +126,8 @@ fn draft_of_data(data: &Path) -> Result<PathBuf, Failure> {
         .next("carnet restore BACKUP --verify", "to look through the backup alone"));
     }
     if data.exists() {
-        let mut name = data.file_name().map(ToOwned::to_owned).unwrap_or_default();
-        name.push(".partial");
-        return Ok(data.with_file_name(name));
+        // Empty, and so as good as not there.
+        std::fs::remove_dir(data).ok();
     }
     draft_of(data)
 }
