@@ -3,7 +3,7 @@
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use carnet_engine::Broker;
+use carnet_engine::{Broker, ProviderState};
 use http::StatusCode;
 use serde_json::json;
 
@@ -12,9 +12,18 @@ pub(crate) async fn live() -> &'static str {
 }
 
 pub(crate) async fn ready(State(broker): State<Broker>) -> Response {
-    if broker.is_ready().await {
-        return Answer(json!({"status": "ready", "checks": {"store": "ok"}})).into_response();
+    let readiness = broker.readiness().await;
+    let store = if readiness.store { "ok" } else { "does not answer" };
+    let provider = match &readiness.provider {
+        ProviderState::Fine => "ok".to_owned(),
+        // Not answering is tolerated while the keys are in memory.
+        ProviderState::Silent => "does not answer; the keys in memory are used".to_owned(),
+        ProviderState::Refused(why) => format!("refuses: {why}"),
+    };
+    let checks = json!({"store": store, "rootKey": provider});
+    if readiness.is_ready() {
+        return Answer(json!({"status": "ready", "checks": checks})).into_response();
     }
-    let body = json!({"status": "not ready", "checks": {"store": "does not answer"}});
+    let body = json!({"status": "not ready", "checks": checks});
     (StatusCode::SERVICE_UNAVAILABLE, Answer(body)).into_response()
 }

@@ -18,6 +18,7 @@ mod grants;
 mod health;
 mod installations;
 mod issuers;
+mod keys;
 mod links;
 mod listener;
 mod platform;

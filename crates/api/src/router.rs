@@ -8,8 +8,7 @@ use carnet_model::{Code, Fault};
 
 use crate::problem::Problem;
 use crate::{
-    access_tokens, audit, authorize, connector_keys, connectors, grants, health, installations, issuers,
-    links, platform, projects, refusals, request_id, services, token, well_known,
+    access_tokens, audit, authorize, connector_keys, connectors, grants, health, installations, issuers, keys, links, platform, projects, refusals, request_id, services, token, well_known,
 };
 
 /// The routes of the API. A connector is one segment: its identifier, or its UID percent-encoded.
@@ -93,6 +92,9 @@ fn management() -> Router<Broker> {
         .route("/v1/access-tokens", get(access_tokens::list).post(access_tokens::create))
         .route("/v1/access-tokens/{token}", delete(access_tokens::revoke))
         .route("/v1/audit", get(audit::list))
+        .route("/v1/keys", get(keys::status))
+        .route("/v1/keys/rotate", post(keys::rotate))
+        .route("/v1/keys/verify", post(keys::verify))
 }
 
 /// What goes around all routes, those of other crates too: the request's identifier, and answers for what is not there.

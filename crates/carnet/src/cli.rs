@@ -6,7 +6,7 @@
 //! every failure names what mends it, and its exit code follows from its stable code ([`failure::Exit`]).
 //!
 //! Nothing here knows the engine. A client command speaks HTTP through `carnet-sdk` as any other program would;
-//! `dev` and `serve` are handed in by `main` as [`Servers`]. Neither a runtime nor TLS is set up before a command
+//! `dev`, `serve`, `backup` and `restore` are handed in by `main` as [`Servers`]. Neither a runtime nor TLS is set up before a command
 //! needs it, so that `carnet --help` costs nothing.
 
 mod access;
@@ -25,6 +25,7 @@ pub(crate) mod failure;
 pub(crate) mod folder;
 mod git;
 mod identity;
+mod keys;
 mod link;
 mod list;
 mod projects;
@@ -50,20 +51,25 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches};
 
 use args::{
-    AuditVerb, Cli, ClientCommand, Command, ConnectVerb, DevArgs, EnvVerb, Global, ProjectsVerb, ServeArgs,
-    Verb,
+    AuditVerb, BackupArgs, Cli, ClientCommand, Command, ConnectVerb, DevArgs, EnvVerb, Global, KeysVerb, ProjectsVerb,
+    RestoreArgs, ServeArgs, Verb,
 };
 use context::Context;
 use failure::{Exit, Failure};
 pub(crate) use surroundings::Surroundings;
 
-/// The two commands that are servers. They stay in the foreground until they are stopped.
+/// The commands that know the engine: two servers, which stay in the foreground until they are stopped, and two that
+/// work on files.
 #[derive(Clone, Copy)]
 pub(crate) struct Servers {
     /// `carnet dev`
     pub(crate) dev: fn(DevArgs) -> anyhow::Result<ExitCode>,
     /// `carnet serve`
     pub(crate) serve: fn(ServeArgs) -> anyhow::Result<ExitCode>,
+    /// `carnet backup`
+    pub(crate) backup: fn(BackupArgs) -> anyhow::Result<ExitCode>,
+    /// `carnet restore`
+    pub(crate) restore: fn(RestoreArgs) -> anyhow::Result<ExitCode>,
 }
 
 /// Runs one command line; `args` begins with the program's own name.
@@ -84,6 +90,8 @@ pub(crate) fn run(
     let outcome = match cli.command {
         Command::Dev(args) => (servers.dev)(args.at(&place.folder, json)).map_err(Failure::from),
         Command::Serve(args) => (servers.serve)(args.at(&place.folder, json)).map_err(Failure::from),
+        Command::Backup(args) => (servers.backup)(args.at(&place.folder, json)).map_err(Failure::from),
+        Command::Restore(args) => (servers.restore)(args.at(&place.folder, json)).map_err(Failure::from),
         Command::Version => version::print(&mut talk).map(|()| ExitCode::SUCCESS),
         Command::Completions(args) => completions::print(&mut talk, &args).map(|()| ExitCode::SUCCESS),
         Command::Client(command) => Context::new(&mut talk, &place, &cli.global)
@@ -128,6 +136,11 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
             ProjectsVerb::Trust(args) => trust::run(cx, *args).await,
         },
         ClientCommand::Audit { verb: AuditVerb::Tail(args) } => audit::tail(cx, args).await,
+        ClientCommand::Keys { verb } => match verb {
+            KeysVerb::Status => keys::status(cx).await,
+            KeysVerb::Rotate(args) => keys::rotate(cx, args).await,
+            KeysVerb::Verify => keys::verify(cx).await,
+        },
         ClientCommand::Whoami => whoami::whoami(cx).await,
     }
     .map(|()| Exit::Done)

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use carnet_egress::{Allowance, Network, Policy, Purpose};
 use carnet_engine::Location;
-use carnet_model::SecretString;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use crate::cli::args::ServeArgs;
 use crate::cli::failure::{Exit, Failure};
+use crate::root_key::{AwsKmsSource, GcpKmsSource, Root, RootKeySource, TransitSource};
 
 /// The configuration file. An unknown key stops the start, with the line it stands on.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -32,6 +32,14 @@ pub(crate) struct ConfigFile {
     pub(crate) master_key_file: Option<PathBuf>,
     /// A file whose first line is a passphrase, instead of a key file.
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// A key of AWS KMS, instead of a key file.
+    pub(crate) aws_kms: Option<AwsKmsSource>,
+    /// A key of Google Cloud KMS, instead of a key file.
+    pub(crate) gcp_kms: Option<GcpKmsSource>,
+    /// A key of the transit engine of Vault or OpenBao, instead of a key file.
+    pub(crate) vault_transit: Option<TransitSource>,
+    /// The root-key provider that takes over from the present one.
+    pub(crate) next_root_key: Option<RootKeySource>,
     /// The folder in which refreshed tokens are kept, sealed, while the store does not take them; `spill` in the data
     /// folder, or `carnet-spill` with PostgreSQL.
     pub(crate) spill: Option<PathBuf>,
@@ -59,55 +67,60 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) location: Location,
     pub(crate) root: Root,
+    pub(crate) next: Option<Root>,
     pub(crate) policy: Policy,
     pub(crate) spill: PathBuf,
     /// As it is in force, to be printed. Holds no secret.
     pub(crate) shown: ConfigFile,
 }
 
-/// Where the root key's key comes from.
-pub(crate) enum Root {
-    /// A key file; `make` if it may be made.
-    File { path: PathBuf, make: bool },
-    /// A passphrase.
-    Passphrase(SecretString),
+/// Where a deployment's data is and what opens it, for commands that are not the server.
+pub(crate) struct Kept {
+    pub(crate) location: Location,
+    pub(crate) root: Root,
+    pub(crate) next: Option<Root>,
+    pub(crate) spill: PathBuf,
 }
 
-impl Config {
-    /// Reads flags, variables and file, and refuses what would be unsafe.
+impl Kept {
+    /// Reads it from where [`Config::read`] would.
     pub(crate) fn read(args: &ServeArgs) -> Result<Self, Failure> {
-        let mut file = match &args.config {
-            Some(path) => read_file(path)?,
-            None => ConfigFile::default(),
-        };
-        file.url = args.url.clone().or_else(|| variable("CARNET_URL")).or(file.url);
-        file.listen = args.listen.clone().or_else(|| variable("CARNET_LISTEN")).or(file.listen);
-        file.database_url =
-            args.database_url.clone().or_else(|| variable("CARNET_DATABASE_URL")).or(file.database_url);
-        file.data = args
-            .data
-            .clone()
-            .or_else(|| variable("CARNET_DATA").map(|data| args.folder.join(data)))
-            .or(file.data);
-        file.master_key_file =
-            variable("CARNET_MASTER_KEY_FILE").map(|path| args.folder.join(path)).or(file.master_key_file);
-        if args.data.is_some() {
-            file.database_url = None;
-        }
-        let url = url(file.url.as_deref())?;
-        let listen = listen(file.listen.as_deref(), file.behind_proxy)?;
-        let (location, root) = keep(&mut file, args)?;
+        let mut file = ConfigFile::gather(args)?;
         let policy = policy(&file.egress)?;
+        Self::of(&mut file, args, policy.extra_roots_pem.as_deref())
+    }
+
+    fn of(file: &mut ConfigFile, args: &ServeArgs, roots: Option<&[u8]>) -> Result<Self, Failure> {
+        let (location, root) = keep(file, args, roots)?;
+        // With PostgreSQL every process would make one of its own.
+        let make = matches!(location, Location::Folder(_));
+        let next = match &file.next_root_key {
+            Some(next) => next.read(make, roots)?,
+            None => None,
+        };
         let spill = file.spill.clone().unwrap_or_else(|| match &location {
             Location::Folder(data) => data.join("spill"),
             Location::Memory | Location::Postgres(_) => args.folder.join("carnet-spill"),
         });
         file.spill = Some(spill.clone());
+        Ok(Self { location, root, next, spill })
+    }
+}
+
+impl Config {
+    /// Reads flags, variables and file, and refuses what would be unsafe.
+    pub(crate) fn read(args: &ServeArgs) -> Result<Self, Failure> {
+        let mut file = ConfigFile::gather(args)?;
+        let url = url(file.url.as_deref())?;
+        let listen = listen(file.listen.as_deref(), file.behind_proxy)?;
+        let policy = policy(&file.egress)?;
+        let Kept { location, root, next, spill } =
+            Kept::of(&mut file, args, policy.extra_roots_pem.as_deref())?;
         let mut shown = file;
         shown.url = Some(url.to_string());
         shown.listen = Some(listen.to_string());
         shown.database_url = shown.database_url.map(|_| "(set)".to_owned());
-        Ok(Self { url, listen, location, root, policy, spill, shown })
+        Ok(Self { url, listen, location, root, next, policy, spill, shown })
     }
 }
 
@@ -163,47 +176,64 @@ fn listen(text: Option<&str>, behind_proxy: bool) -> Result<SocketAddr, Failure>
     Ok(address)
 }
 
-fn keep(file: &mut ConfigFile, args: &ServeArgs) -> Result<(Location, Root), Failure> {
-    if file.passphrase_file.is_some() && file.master_key_file.is_some() {
-        return Err(wrong("Give master_key_file or passphrase_file, not both."));
-    }
-    let passphrase = file.passphrase_file.as_deref().map(read_passphrase).transpose()?;
+fn keep(file: &mut ConfigFile, args: &ServeArgs, roots: Option<&[u8]>) -> Result<(Location, Root), Failure> {
     if let Some(database) = &file.database_url {
         let location = Location::Postgres(database.clone());
-        let root = match (passphrase, &file.master_key_file) {
-            (Some(passphrase), _) => Root::Passphrase(passphrase),
-            (None, Some(path)) => Root::File { path: path.clone(), make: false },
-            (None, None) => {
-                return Err(wrong("With PostgreSQL every node needs the same master key.").next(
-                    "(umask 077; openssl rand -base64 32 > carnet.key); export CARNET_MASTER_KEY_FILE=carnet.key",
-                    "to make one; give the same file to every node",
-                ));
-            }
-        };
+        let root = file.present_root_key().read(false, roots)?.ok_or_else(|| {
+            wrong("With PostgreSQL every node needs the same master key.").next(
+                "(umask 077; openssl rand -base64 32 > carnet.key); export CARNET_MASTER_KEY_FILE=carnet.key",
+                "to make one; give the same file to every node",
+            )
+        })?;
         return Ok((location, root));
     }
     let data = file.data.clone().unwrap_or_else(|| args.folder.join("carnet-data"));
     let fresh = !data.join("carnet.db").exists();
-    let root = match (passphrase, &file.master_key_file) {
-        (Some(passphrase), _) => Root::Passphrase(passphrase),
-        (None, Some(path)) => Root::File { path: path.clone(), make: fresh },
-        (None, None) => {
-            let mut name = data.clone().into_os_string();
-            name.push(".key");
-            file.master_key_file = Some(PathBuf::from(&name));
-            Root::File { path: PathBuf::from(name), make: fresh }
-        }
+    let root = if let Some(root) = file.present_root_key().read(fresh, roots)? {
+        root
+    } else {
+        let mut name = data.clone().into_os_string();
+        name.push(".key");
+        file.master_key_file = Some(PathBuf::from(&name));
+        Root::File { path: PathBuf::from(name), make: fresh }
     };
     file.data = Some(data.clone());
     Ok((Location::Folder(data), root))
 }
 
-fn read_passphrase(path: &Path) -> Result<SecretString, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| wrong(format!("Cannot read the passphrase file {}: {error}.", path.display())))?;
-    let line = SecretString::new(text.lines().next().unwrap_or_default().to_owned());
-    drop(SecretString::new(text));
-    Ok(line)
+impl ConfigFile {
+    /// Flags, then variables, then the file.
+    fn gather(args: &ServeArgs) -> Result<Self, Failure> {
+        let mut file = match &args.config {
+            Some(path) => read_file(path)?,
+            None => ConfigFile::default(),
+        };
+        file.url = args.url.clone().or_else(|| variable("CARNET_URL")).or(file.url);
+        file.listen = args.listen.clone().or_else(|| variable("CARNET_LISTEN")).or(file.listen);
+        file.database_url =
+            args.database_url.clone().or_else(|| variable("CARNET_DATABASE_URL")).or(file.database_url);
+        file.data = args
+            .data
+            .clone()
+            .or_else(|| variable("CARNET_DATA").map(|data| args.folder.join(data)))
+            .or(file.data);
+        file.master_key_file =
+            variable("CARNET_MASTER_KEY_FILE").map(|path| args.folder.join(path)).or(file.master_key_file);
+        if args.data.is_some() {
+            file.database_url = None;
+        }
+        Ok(file)
+    }
+
+    fn present_root_key(&self) -> RootKeySource {
+        RootKeySource {
+            master_key_file: self.master_key_file.clone(),
+            passphrase_file: self.passphrase_file.clone(),
+            aws_kms: self.aws_kms.clone(),
+            gcp_kms: self.gcp_kms.clone(),
+            vault_transit: self.vault_transit.clone(),
+        }
+    }
 }
 
 fn policy(egress: &Egress) -> Result<Policy, Failure> {

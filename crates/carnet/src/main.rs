@@ -2,9 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+mod backup;
 mod cli;
 mod config;
 mod dev;
+mod hygiene;
+mod root_key;
 mod serve;
 mod server;
 
@@ -14,6 +17,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let servers = cli::Servers { dev: dev::run, serve: serve::run };
+    let servers =
+        cli::Servers { dev: dev::run, serve: serve::run, backup: backup::run, restore: backup::restore };
     cli::run(std::env::args_os(), cli::Surroundings::from_process(), servers)
 }

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use carnet_engine::{Broker, Location, Root as EngineRoot, Settings};
+use carnet_engine::{Broker, Settings};
 use carnet_model::Env;
-use carnet_vault::{FileKey, Location as KeyPlace};
 use serde_json::json;
 
 use crate::cli::args::ServeArgs;
-use crate::config::{Config, Root, variable};
-use crate::server;
+use crate::config::{Config, variable};
+use crate::{hygiene, root_key, server};
 
 pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let config = Config::read(&args)?;
@@ -25,13 +24,14 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     server::log_to_stderr(variable("CARNET_LOG").as_deref(), "info");
+    hygiene::keep_memory_to_ourselves();
     server::runtime()?.block_on(Box::pin(start(config, args.json)))?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn start(config: Config, json: bool) -> anyhow::Result<()> {
     let env = Env::system();
-    let root = open_root(config.root, &config.location, &env)?;
+    let root = root_key::open(config.root, config.next, &config.location, &env)?;
     let settings = Settings {
         url: config.url.clone(),
         development: false,
@@ -72,20 +72,4 @@ async fn start(config: Config, json: bool) -> anyhow::Result<()> {
         Ok(())
     })
     .await
-}
-
-fn open_root(root: Root, location: &Location, env: &Env) -> anyhow::Result<EngineRoot> {
-    let place = match location {
-        Location::Folder(data) => KeyPlace::OutsideOf(data),
-        Location::Memory | Location::Postgres(_) => KeyPlace::Anywhere,
-    };
-    Ok(match root {
-        Root::Passphrase(passphrase) => EngineRoot::Passphrase(passphrase),
-        Root::File { path, make } if make && !path.exists() => {
-            let key = FileKey::create(env, &path, place)?;
-            tracing::warn!(path = %path.display(), "made a master key; without it the data cannot be read: keep a copy apart from the data");
-            EngineRoot::Key(Box::new(key))
-        }
-        Root::File { path, .. } => EngineRoot::Key(Box::new(FileKey::open(&path, place)?)),
-    })
 }

@@ -24,6 +24,9 @@ pub struct Policy {
     pub ports: Vec<u16>,
     /// What would go to the first origin goes to the second. Development only.
     pub origins: Vec<(Origin, Origin)>,
+    /// Where key services and what gives out credentials for them are: addresses that the operator wrote down, which
+    /// may be private, link-local or plain http. Calls of [`Purpose::KeyService`] go there and nowhere else.
+    pub key_services: Vec<Origin>,
     /// Certificate authorities to trust besides the machine's, in PEM.
     pub extra_roots_pem: Option<Vec<u8>>,
 }
@@ -68,11 +71,15 @@ purposes! {
     Completion = "completion",
     /// A trigger on its way to a destination.
     Forward = "forward",
+    /// A key service that holds the deployment's root key.
+    KeyService = "key_service",
 }
 
 /// Text that names no purpose.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("not a purpose: one of discovery, jwks, provider_token, provider_api, completion, forward")]
+#[error(
+    "not a purpose: one of discovery, jwks, provider_token, provider_api, completion, forward, key_service"
+)]
 pub struct InvalidPurpose;
 
 impl FromStr for Purpose {
@@ -96,11 +103,12 @@ pub(crate) struct Rules {
     deny: Vec<Network>,
     ports: Vec<u16>,
     origins: Vec<(Origin, Origin)>,
+    pub(crate) key_services: Vec<Origin>,
 }
 
 impl Rules {
     pub(crate) fn new(policy: Policy) -> Result<Self, SetupError> {
-        let Policy { loopback, allow, deny, ports, origins, extra_roots_pem: _ } = policy;
+        let Policy { loopback, allow, deny, ports, origins, key_services, extra_roots_pem: _ } = policy;
         if let Some(allowance) =
             allow.iter().find(|allowance| !address::may_be_an_allowance(&allowance.network))
         {
@@ -109,13 +117,17 @@ impl Rules {
         if !origins.is_empty() && !loopback {
             return Err(SetupError::Origins);
         }
-        Ok(Self { loopback, allow, deny, ports, origins })
+        Ok(Self { loopback, allow, deny, ports, origins, key_services })
     }
 
     /// Whether a socket to `address` may be opened for `purpose`.
     pub(crate) fn permits(&self, address: IpAddr, purpose: Purpose) -> bool {
         if self.deny.iter().any(|network| network.contains(address)) {
             return false;
+        }
+        if purpose == Purpose::KeyService {
+            // Where they are was written down by the operator, and the URL was compared with it.
+            return !self.key_services.is_empty();
         }
         if address.is_loopback() {
             return self.loopback;

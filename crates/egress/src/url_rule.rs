@@ -46,6 +46,9 @@ pub enum UrlRefused {
     /// A port that is not open.
     #[error("port {0} is not allowed; the operator can allow more ports than 443")]
     Port(u16),
+    /// A key service that the operator did not write down.
+    #[error("this is not one of the key services of the configuration")]
+    KeyService,
     /// An address that is not public, or a name that has such an address.
     #[error(
         "the host is, or resolves to, an address that is not public and that the operator has not allowed"
@@ -78,6 +81,11 @@ impl Rules {
         let url = Url::parse(text).map_err(|_| UrlRefused::Unreadable)?;
         if !url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(written)) {
             return Err(UrlRefused::HostSpelling);
+        }
+        if purpose == Purpose::KeyService {
+            let known = self.key_services.iter().any(|origin| origin.is_of(&url));
+            Uri::try_from(url.as_str()).map_err(|_| UrlRefused::Unreadable)?;
+            return if known { Ok(url) } else { Err(UrlRefused::KeyService) };
         }
         let here = self.judge_host(&url, purpose)?;
         if url.scheme() != "https" && !here {

@@ -65,14 +65,14 @@ impl Broker {
             .with("field", "expiresInMs"));
         }
         let (token, row) = self.new_token(member.team, member.user, name, now.plus(life), now);
-        let digest = inner.keyring.hash(Purpose::TokenPepper, token.expose().as_bytes()).digest;
+        let hash = inner.keyring.hash(Purpose::TokenPepper, token.expose().as_bytes());
         let event = AuditEvent::of(caller, now, Action::AccessTokenCreate, Some(request))
             .on(row.id)
             .with("name", name)
             .with("expiresAt", row.expires_at.millis());
         let write = Write::new()
             .step(access_tokens::still_good(member.token, now))
-            .step(access_tokens::insert(&row, digest))
+            .step(access_tokens::insert(&row, hash.digest, hash.version))
             .event(&inner.env, &event);
         match inner.db.write(write).await {
             Ok(_) => Ok(CreatedToken { token, row }),

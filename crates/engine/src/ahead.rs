@@ -12,8 +12,12 @@ impl Broker {
     /// Starts the background work; it ends with [`Broker::shut_down`].
     pub(crate) fn start_housekeeping(&self) {
         self.every(Duration::from_millis(500), |broker| async move {
-            broker.inner.db.refresh_revision().await.map(drop).map_err(|error| error.to_string())
+            broker.inner.db.refresh_revision().await.map_err(|error| error.to_string())?;
+            broker.inner.read_keys().await.map_err(|error| error.to_string())
         });
+        self.every(Duration::from_secs(1), |broker| async move { broker.turn_keys().await });
+        self.every(Duration::from_mins(1), |broker| async move { broker.tell_of_node().await });
+        self.every(crate::keys::WATCH, |broker| async move { broker.watch_provider().await });
         self.every(Duration::from_secs(1), |broker| async move { broker.refresh_ahead().await });
         self.every(Duration::from_secs(2), |broker| async move {
             broker.recover(crate::recover::STALE).await.map_err(|error| error.to_string())
@@ -57,6 +61,9 @@ impl Broker {
     /// Renews what is due and was used within a day, so that callers seldom wait.
     async fn refresh_ahead(&self) -> Result<(), String> {
         let inner = &self.inner;
+        if inner.turning.is_shut() {
+            return Ok(());
+        }
         let now = inner.env.now();
         let due =
             grants::due(&inner.db, now, now.minus(DAY), AT_ONCE).await.map_err(|error| error.to_string())?;

@@ -22,6 +22,7 @@ use crate::cache::TokenCache;
 use crate::connector_keys::OpenKeys;
 use crate::directory::Directory;
 use crate::issue::Mints;
+use crate::keys::{ProviderState, Turning};
 use crate::own_issuer::OwnIssuer;
 use crate::refresh::Flights;
 use crate::rejections::Rejections;
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) node: [u8; 16],
     pub(crate) db: Db,
     pub(crate) keyring: Keyring,
+    pub(crate) turning: Turning,
     pub(crate) egress: Egress,
     pub(crate) keys: KeyDirectory,
     pub(crate) callers: Remembered<(Arc<Caller>, Option<Id<kind::TrustedIssuer>>)>,
@@ -90,6 +92,24 @@ impl Settings {
     }
 }
 
+/// Whether a deployment can do its work, and if not, what is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// It was asked to stop.
+    pub stopping: bool,
+    /// The store answers.
+    pub store: bool,
+    /// What the root-key provider last said.
+    pub provider: ProviderState,
+}
+
+impl Readiness {
+    /// Whether requests should come here.
+    pub fn is_ready(&self) -> bool {
+        !self.stopping && self.store && !matches!(self.provider, ProviderState::Refused(_))
+    }
+}
+
 impl Broker {
     /// The clock and the random source.
     pub fn env(&self) -> &Env {
@@ -106,9 +126,18 @@ impl Broker {
         &self.inner.egress
     }
 
-    /// Whether the store answers. For `/readyz`.
+    /// Whether it can do its work.
     pub async fn is_ready(&self) -> bool {
-        !self.inner.stop.is_cancelled() && self.inner.db.refresh_revision().await.is_ok()
+        self.readiness().await.is_ready()
+    }
+
+    /// The same with what is missing. For `/readyz`.
+    pub async fn readiness(&self) -> Readiness {
+        Readiness {
+            stopping: self.inner.stop.is_cancelled(),
+            store: self.inner.db.refresh_revision().await.is_ok(),
+            provider: self.inner.turning.provider(),
+        }
     }
 
     /// Runs the server itself: not waited for by [`Broker::shut_down`], which comes after it.
@@ -144,6 +173,7 @@ impl Broker {
                 "stopping with work unfinished; it is recovered at the next start"
             );
         }
+        self.leave().await;
         self.inner.db.close().await;
     }
 }

@@ -85,6 +85,11 @@ impl TokenCache {
         Ok(Self { tokens: Cache::new(CAPACITY), key, nonces: AtomicU64::new(0) })
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        self.tokens.clear();
+    }
+
     /// The number of the nonce, and what was sealed with it.
     fn seal(&self, ask: &AskKey, plain: &SecretBytes) -> Result<(u64, Vec<u8>), Unspecified> {
         // Room for the tag too: a vector that grows leaves a copy behind.

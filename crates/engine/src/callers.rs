@@ -82,6 +82,8 @@ impl Broker {
         let Credential { bearer, hint, key } = credential;
         let bearer = bearer.expose();
         let inner = &self.inner;
+        self.is_open()?;
+        inner.fresh_keys().await.map_err(faults::store)?;
         let now = inner.env.now();
         if let Some(known) = inner.callers.recall(key, now, |(_, issuer)| self.freshness(*issuer)) {
             return Ok(known.0.clone());
@@ -106,7 +108,11 @@ impl Broker {
     fn freshness(&self, issuer: Option<Id<kind::TrustedIssuer>>) -> Freshness {
         let generation = match issuer {
             Some(id) => self.inner.keys.generation(id),
-            None => self.inner.issuer.generation(),
+            // Whoever is remembered from before a new pepper is looked up again, so that the digest moves to it.
+            None => {
+                let pepper = self.inner.keyring.hashing_version(Purpose::TokenPepper);
+                self.inner.issuer.generation() + pepper.unsigned_abs()
+            }
         };
         Freshness { revision: self.inner.db.revision().unsigned_abs(), generation }
     }
@@ -124,6 +130,7 @@ impl Broker {
             }
             let role =
                 bearer.role.ok_or_else(|| unauthorized("The access token's person has left the team."))?;
+            self.rehash(token, row.id, &hash);
             let caller = Caller::Member(Member { team: row.team, user: row.user, role, token: row.id });
             return Ok(Recognised { caller, issuer: None, expires_at: row.expires_at });
         }

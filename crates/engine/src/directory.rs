@@ -69,6 +69,10 @@ impl Inner {
         team: Id<kind::Team>,
         reference: &ConnectorRef,
     ) -> Result<Option<Arc<Entry>>, DbError> {
+        if self.turning.is_shut() {
+            return Err(DbError::Unavailable("the key service has taken the root key away".to_owned()));
+        }
+        self.fresh_keys().await?;
         // Read before the rows: if they change in between, the entry is older than it claims to be never, newer maybe.
         let revision = self.db.revision();
         let key = (team, reference.clone());

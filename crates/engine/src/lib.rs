@@ -13,6 +13,7 @@
 mod access_tokens;
 mod ahead;
 mod audit;
+mod backup;
 mod breaker;
 mod broker;
 mod cache;
@@ -26,6 +27,8 @@ mod grants;
 mod installations;
 mod issue;
 mod issuers;
+mod keks;
+mod keys;
 mod links;
 mod own_issuer;
 mod people;
@@ -34,6 +37,7 @@ mod recover;
 mod refresh;
 mod rejections;
 mod revoke;
+mod sealed;
 mod sealing;
 mod services;
 mod setup;
@@ -42,7 +46,8 @@ mod start;
 
 pub use access_tokens::{CreatedToken, NewToken};
 pub use audit::{AuditPage, AuditQuery};
-pub use broker::{Broker, ManagedService, Settings};
+pub use backup::{Held, LookError, sha256_of};
+pub use broker::{Broker, ManagedService, Readiness, Settings};
 pub use callers::{Credential, TeamHint};
 pub use connector_keys::{ConnectorKeyView, ConnectorKeysView};
 pub use connectors::{ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk};
@@ -54,16 +59,23 @@ pub use grants::GrantView;
 pub use installations::NewInstallation;
 pub use issue::{Issued, TokenAsk};
 pub use issuers::{IssuerCheck, SignatureFound, TokenCheck};
+pub use keks::Root;
+pub use keys::{
+    Examined, ExaminedColumn, KekStep, KeyKind, KeyView, KeysStatus, NodeView, ProviderState, RotateAsk,
+    Rotated, RunbookEntry, RunbookStep, SigningView, UnseenToken, WrapView,
+};
 pub use own_issuer::IdentityToken;
 pub use revoke::Revoked;
 pub use sealing::whose;
 pub use setup::{FirstOwner, SetUp};
-pub use start::{Root, StartError};
+pub use start::StartError;
 
 pub use carnet_identity::{ClaimMap, Comparison, Family, TrustedIssuerConfig};
+pub use carnet_store::copy;
 pub use carnet_store::installations::Installation;
 pub use carnet_store::issuers::IssuerRow;
 pub use carnet_store::links::Link;
 pub use carnet_store::people::{Membership, Team, User};
 pub use carnet_store::projects::{CustomEnvironment, Project};
 pub use carnet_store::{Location, OpenError};
+pub use carnet_vault::UnlockError;

@@ -104,6 +104,17 @@ impl Inner {
     }
 
     async fn new_signing_key(&self, now: Time, activates_at: Time) -> Result<Write, Fault> {
+        let row = self.new_signing_row(now, activates_at).await?;
+        let event = AuditEvent::of_system(now, Action::SigningKeyRotate).on(&row.kid).with("to", "pending");
+        Ok(Write::new().step(keys::insert_signing(&row)).event(&self.env, &event))
+    }
+
+    /// A new signing key as it is to be stored.
+    pub(crate) async fn new_signing_row(
+        &self,
+        now: Time,
+        activates_at: Time,
+    ) -> Result<SigningKeyRow, Fault> {
         // RSA generation takes up to a second: not on a thread that serves requests.
         let key = tokio::task::spawn_blocking(|| SigningKey::generate(Algorithm::Rs256))
             .await
@@ -111,7 +122,7 @@ impl Inner {
             .map_err(faults::internal)?;
         let kid = key.kid().to_owned();
         let pkcs8 = key.pkcs8().map_err(faults::internal)?;
-        let row = SigningKeyRow {
+        Ok(SigningKeyRow {
             algorithm: key.algorithm().as_str().to_owned(),
             public_jwk: key.public_jwk().to_string(),
             sealed: self.seal_signing_key(&kid, pkcs8).map_err(faults::internal)?,
@@ -120,9 +131,7 @@ impl Inner {
             retires_at: None,
             gone_at: None,
             kid,
-        };
-        let event = AuditEvent::of_system(now, Action::SigningKeyRotate).on(&row.kid).with("to", "pending");
-        Ok(Write::new().step(keys::insert_signing(&row)).event(&self.env, &event))
+        })
     }
 
     fn publish(&self, rows: &[SigningKeyRow]) -> Result<(), Fault> {
@@ -147,7 +156,7 @@ impl Inner {
     }
 }
 
-fn scheduled(row: &SigningKeyRow) -> ScheduledKey {
+pub(crate) fn scheduled(row: &SigningKeyRow) -> ScheduledKey {
     let state = match row.gone_at {
         Some(gone_at) => KeyState::Retiring { gone_at },
         None => KeyState::Pending { activates_at: row.activates_at },

@@ -30,6 +30,9 @@ impl Broker {
     /// Brings to an end what was sent longer ago than `silence` and never answered. One that cannot be brought to an end
     /// does not keep the others from theirs.
     pub(crate) async fn recover(&self, silence: Duration) -> Result<(), DbError> {
+        if self.inner.turning.is_shut() {
+            return Ok(());
+        }
         // First what came back, if late: an attempt that has its answer is not made again with the spent token.
         for orphan in refreshes::orphans(&self.inner.db, BATCH).await? {
             go_on(self.adopt_orphan(&orphan).await, "tokens that came too late")?;

@@ -163,7 +163,7 @@ impl Inner {
         })
     }
 
-    fn connector_aad<'a>(&self, connector: &'a Connector, led_by: &'a str) -> Aad<'a> {
+    pub(crate) fn connector_aad<'a>(&self, connector: &'a Connector, led_by: &'a str) -> Aad<'a> {
         Aad {
             deployment: self.deployment,
             team: Some(connector.team),
@@ -178,7 +178,7 @@ impl Inner {
         }
     }
 
-    fn grant_aad<'a>(
+    pub(crate) fn grant_aad<'a>(
         &self,
         table: &'a str,
         row: &'a [u8; 16],
@@ -200,7 +200,7 @@ impl Inner {
         }
     }
 
-    fn minted_aad<'a>(&self, row: &'a MintedRow) -> Aad<'a> {
+    pub(crate) fn minted_aad<'a>(&self, row: &'a MintedRow) -> Aad<'a> {
         Aad {
             deployment: self.deployment,
             team: Some(row.team),
@@ -216,7 +216,7 @@ impl Inner {
         }
     }
 
-    fn kept_aad<'a>(&self, consent: &'a Consent, whose: &'a str) -> Aad<'a> {
+    pub(crate) fn kept_aad<'a>(&self, consent: &'a Consent, whose: &'a str) -> Aad<'a> {
         Aad {
             deployment: self.deployment,
             team: Some(consent.team),
@@ -231,7 +231,7 @@ impl Inner {
         }
     }
 
-    fn connector_key_aad<'a>(&self, row: &'a ConnectorKeyRow) -> Aad<'a> {
+    pub(crate) fn connector_key_aad<'a>(&self, row: &'a ConnectorKeyRow) -> Aad<'a> {
         Aad {
             deployment: self.deployment,
             team: Some(row.team),
@@ -246,7 +246,7 @@ impl Inner {
         }
     }
 
-    fn signing_aad<'a>(&self, kid: &'a str) -> Aad<'a> {
+    pub(crate) fn signing_aad<'a>(&self, kid: &'a str) -> Aad<'a> {
         Aad {
             deployment: self.deployment,
             team: None,
@@ -263,7 +263,7 @@ impl Inner {
 }
 
 /// What decides to whom a connector's secrets are sent: its driver and its configuration.
-fn led_by(connector: &Connector) -> String {
+pub(crate) fn led_by(connector: &Connector) -> String {
     let data = serde_json::to_vec(&connector.data).unwrap_or_default();
     hex(&Parts::new("connector/1").add(connector.r#type.as_str().as_bytes()).add(&data).finish())
 }

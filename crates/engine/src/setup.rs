@@ -106,7 +106,7 @@ impl Broker {
         };
         let key = self.team_key(team.id).map_err(faults::internal)?;
         let (token, row) = self.new_token(team.id, user.id, "first", now.plus(token_life), now);
-        let digest = inner.keyring.hash(Purpose::TokenPepper, token.expose().as_bytes()).digest;
+        let hash = inner.keyring.hash(Purpose::TokenPepper, token.expose().as_bytes());
         let by = Principal::User { id: user.id };
         let event = |action| AuditEvent { actor: by, ..AuditEvent::of_system(now, action).in_team(team.id) };
         let write = Write::new()
@@ -115,7 +115,7 @@ impl Broker {
             .step(people::insert_user(&user))
             .step(people::insert_member(team.id, user.id, Role::Owner, now))
             .step(keys::insert(&crate::start::stored(&key)))
-            .step(access_tokens::insert(&row, digest))
+            .step(access_tokens::insert(&row, hash.digest, hash.version))
             .event(&inner.env, &event(Action::TeamCreate).on(team.id).with("slug", team.slug.as_str()))
             .event(&inner.env, &event(Action::UserCreate).on(user.id))
             .event(&inner.env, &event(Action::AccessTokenCreate).on(row.id))
@@ -144,9 +144,11 @@ impl Broker {
         let inner = &self.inner;
         let now = inner.env.now();
         let (token, row) = self.new_token(team, user, "carnet dev", now.plus(life), now);
-        let digest = inner.keyring.hash(Purpose::TokenPepper, token.expose().as_bytes()).digest;
+        let hash = inner.keyring.hash(Purpose::TokenPepper, token.expose().as_bytes());
         let event = AuditEvent::of_system(now, Action::AccessTokenCreate).in_team(team).on(row.id);
-        let write = Write::new().step(access_tokens::insert(&row, digest)).event(&inner.env, &event);
+        let write = Write::new()
+            .step(access_tokens::insert(&row, hash.digest, hash.version))
+            .event(&inner.env, &event);
         inner.db.write(write).await.map_err(faults::store)?;
         Ok(token)
     }

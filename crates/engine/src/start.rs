@@ -5,13 +5,10 @@ use std::sync::Arc;
 use carnet_egress::{Egress, Policy, SetupError};
 use carnet_identity::{KeyDirectory, Remembered};
 use carnet_model::audit::{Action, AuditEvent};
-use carnet_model::{Env, Fault, Id, SecretString, kind};
+use carnet_model::{Env, Fault, Id, kind};
 use carnet_store::keys::KeyRow;
 use carnet_store::{Db, DbError, Location, OpenError, Write, deployment, keys};
-use carnet_vault::{
-    Cost, CreateError, KeyId, KeyRole, Keyring, PassphraseError, PassphraseKey, RootKey, UnlockError,
-    WrappedKey,
-};
+use carnet_vault::{CreateError, KeyId, KeyRole, Keyring, PassphraseError, UnlockError, WrappedKey};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,18 +17,12 @@ use crate::broker::{Broker, Inner, Settings};
 use crate::cache::TokenCache;
 use crate::directory::Directory;
 use crate::issue::Mints;
+use crate::keks::{Keks, Root};
+use crate::keys::{Turning, wrapped_keys};
 use crate::own_issuer::OwnIssuer;
 use crate::refresh::Flights;
 use crate::rejections::Rejections;
 use crate::spill::Spill;
-
-/// What the root key is wrapped by.
-pub enum Root {
-    /// A provider that is ready: a key file.
-    Key(Box<dyn RootKey>),
-    /// A passphrase, stretched with the parameters that are stored beside what it wraps.
-    Passphrase(SecretString),
-}
 
 /// Why a deployment does not start.
 #[derive(Debug, thiserror::Error)]
@@ -74,9 +65,26 @@ impl Broker {
         policy: Policy,
         env: Env,
     ) -> Result<Self, StartError> {
+        let broker = Self::assemble(settings, location, root, policy, env).await?;
+        broker.inner.turn_signing_keys().await.map_err(|fault| StartError::Signing(Box::new(fault)))?;
+        broker.inner.spill.replay(&broker.inner.db).await?;
+        broker.take_over().await?;
+        broker.recover(broker.silence()).await?;
+        broker.start_housekeeping();
+        Ok(broker)
+    }
+
+    /// Opens the store and the keys, and does nothing by itself: no provider is called, nothing is turned.
+    pub(crate) async fn assemble(
+        settings: Settings,
+        location: &Location,
+        root: Root,
+        policy: Policy,
+        env: Env,
+    ) -> Result<Self, StartError> {
         let egress = Egress::new(policy)?;
         let db = Db::open(location, &env).await?;
-        let (deployment, keyring) = unlock(&db, root, &env).await?;
+        let (deployment, keyring, keks) = unlock(&db, root, &env).await?;
         let inner = Inner {
             node: env.bytes(),
             keys: KeyDirectory::new(egress.clone(), env.clone()),
@@ -92,6 +100,7 @@ impl Broker {
             spill: Spill::new(settings.spill.clone()),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            turning: Turning::new(keks, env.now()),
             settings,
             deployment,
             db,
@@ -100,11 +109,7 @@ impl Broker {
             env,
         };
         let broker = Self { inner: Arc::new(inner) };
-        broker.inner.turn_signing_keys().await.map_err(|fault| StartError::Signing(Box::new(fault)))?;
-        broker.inner.spill.replay(&broker.inner.db).await?;
-        broker.take_over().await?;
-        broker.recover(broker.silence()).await?;
-        broker.start_housekeeping();
+        broker.inner.read_keys().await?;
         Ok(broker)
     }
 
@@ -114,58 +119,41 @@ impl Broker {
     }
 }
 
-async fn unlock(db: &Db, root: Root, env: &Env) -> Result<(Id<kind::Deployment>, Keyring), StartError> {
+async fn unlock(db: &Db, root: Root, env: &Env) -> Result<(Id<kind::Deployment>, Keyring, Keks), StartError> {
+    let mut keks: Option<Keks> = None;
+    let mut root = Some(root);
     // Twice, because another node may make the deployment at the same moment.
     for _ in 0..2 {
         // First, because the keys are committed together with it: where it is, they are.
         let found = deployment::find(db).await?;
-        let stored_rows = keys::all(db).await?;
-        let root: &dyn RootKey = match &root {
-            Root::Key(key) => key.as_ref(),
-            Root::Passphrase(passphrase) => &stretched(passphrase, &stored_rows, env).await?,
+        let (rows, wraps) = (keys::all(db).await?, keys::wraps(db).await?);
+        let ready = match (keks.take(), root.take()) {
+            (Some(keks), _) => keks,
+            (None, Some(root)) => Keks::new(root, &rows, &wraps, env).await?,
+            (None, None) => return Err(StartError::Damaged),
         };
         if let Some(deployment) = found {
-            let rows = stored_rows.into_iter().map(wrapped).collect::<Option<Vec<_>>>();
-            let keyring = Keyring::unlock(deployment, root, rows.ok_or(StartError::Damaged)?).await?;
-            return Ok((deployment, keyring));
+            let all = wrapped_keys(&rows, &wraps).map_err(|_| StartError::Damaged)?;
+            let keyring = Keyring::unlock_with(deployment, &ready.all(), all).await?;
+            return Ok((deployment, keyring, ready));
         }
         let id = env.id();
-        let (keyring, rows) = Keyring::create(env, id, root).await?;
+        let (keyring, rows) = Keyring::create(env, id, &*ready.present).await?;
         let event = AuditEvent::of_system(env.now(), Action::KeyCreate).on(id).with("keys", rows.len());
         let write = Write::new()
             .step(deployment::insert(id, env.now()))
             .steps(rows.iter().map(|row| keys::insert(&stored(row))))
             .event(env, &event);
         match db.write(write).await {
-            Ok(_) => return Ok((id, keyring)),
-            Err(DbError::Unmet(_) | DbError::Conflict) => {}
+            Ok(_) => return Ok((id, keyring, ready)),
+            Err(DbError::Unmet(_) | DbError::Conflict) => keks = Some(ready),
             Err(error) => return Err(error.into()),
         }
     }
     Err(StartError::Damaged)
 }
 
-/// The key of a passphrase: with the stored parameters, or with new ones for a new deployment. Stretching takes about
-/// a second and 256 MiB, away from the threads that serve.
-async fn stretched(
-    passphrase: &SecretString,
-    rows: &[KeyRow],
-    env: &Env,
-) -> Result<PassphraseKey, StartError> {
-    let wrapped =
-        rows.iter().find(|row| row.wrapped_by == PassphraseKey::LABEL).map(|row| row.wrapped.clone());
-    let (passphrase, env) = (passphrase.duplicate(), env.clone());
-    let work = tokio::task::spawn_blocking(move || match wrapped {
-        Some(wrapped) => {
-            let parameters = PassphraseKey::parameters(&wrapped).map_err(|_| StartError::Damaged)?;
-            Ok(PassphraseKey::open(parameters, &passphrase)?)
-        }
-        None => Ok(PassphraseKey::create(&env, &passphrase, Cost::DEFAULT)?),
-    });
-    work.await.map_err(|_| StartError::Damaged)?
-}
-
-fn wrapped(row: KeyRow) -> Option<WrappedKey> {
+pub(crate) fn wrapped(row: KeyRow) -> Option<WrappedKey> {
     Some(WrappedKey {
         id: KeyId::from_bytes(row.id),
         role: KeyRole::parse(&row.role).ok()?,
@@ -173,6 +161,7 @@ fn wrapped(row: KeyRow) -> Option<WrappedKey> {
         wrapped_by: row.wrapped_by,
         wrapped: row.wrapped,
         created_at: row.created_at,
+        activates_at: row.activates_at,
     })
 }
 
@@ -184,12 +173,15 @@ pub(crate) fn stored(key: &WrappedKey) -> KeyRow {
         wrapped_by: key.wrapped_by.clone(),
         wrapped: key.wrapped.clone(),
         created_at: key.created_at,
+        activates_at: key.activates_at,
+        emptied_at: None,
     }
 }
 
 impl Inner {
     /// Loads the keys of a team that another node made.
     pub(crate) async fn load_team_keys(&self, team: Id<kind::Team>) -> Result<(), DbError> {
+        self.fresh_keys().await?;
         if self.keyring.knows_team(team) {
             return Ok(());
         }

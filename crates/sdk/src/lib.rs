@@ -28,6 +28,7 @@ mod client;
 mod connectors;
 mod error;
 mod issuers;
+mod keys;
 mod links;
 mod operation;
 mod projects;
@@ -45,6 +46,10 @@ pub use connectors::{
 pub use error::{Error, NextStep, Refusal};
 pub use issuers::{
     Compared, IdentityFamily, NewTrustedIssuer, TokenCheck, TrustCheck, TrustRule, TrustedIssuer,
+};
+pub use keys::{
+    Examined, ExaminedColumn, KeyVersion, KeysStatus, Process, RootWrap, Rotated, RunbookEntry, RunbookStep,
+    SigningKey, UnseenToken,
 };
 pub use links::{Link, LinkedProject};
 pub use operation::{Liveness, Readiness};

@@ -88,11 +88,11 @@ pub async fn of_user(
     .await
 }
 
-/// Adds a token.
-pub fn insert(token: &AccessTokenRow, digest: [u8; 32]) -> Step {
+/// Adds a token, whose digest was made with this version of the pepper.
+pub fn insert(token: &AccessTokenRow, digest: [u8; 32], pepper: i64) -> Step {
     Step::one(
-        "insert into access_tokens (id, digest, team, user_id, name, last4, created_at, expires_at, revoked_at) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, null)",
+        "insert into access_tokens (id, digest, team, user_id, name, last4, created_at, expires_at, revoked_at, pepper) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, null, $9)",
         args![
             token.id,
             digest,
@@ -101,8 +101,42 @@ pub fn insert(token: &AccessTokenRow, digest: [u8; 32]) -> Step {
             &token.name,
             &token.last4,
             token.created_at,
-            token.expires_at
+            token.expires_at,
+            pepper
         ],
+    )
+}
+
+/// Puts a digest of a newer pepper in the place of this one.
+pub fn rehash(id: Id<kind::AccessToken>, was: [u8; 32], now: [u8; 32], pepper: i64) -> Step {
+    Step::any(
+        "update access_tokens set digest = $3, pepper = $4 where id = $1 and digest = $2",
+        args![id, was, now, pepper],
+    )
+}
+
+/// The tokens of all teams that still work and whose digest is of an older pepper: nobody has used them since.
+pub async fn unseen(db: &Db, pepper: i64, now: Time) -> Result<Vec<AccessTokenRow>, DbError> {
+    db.all(
+        "select id, team, user_id, name, last4, created_at, expires_at, revoked_at from access_tokens \
+         where pepper < $1 and revoked_at is null and expires_at > $2 order by created_at, id",
+        args![pepper, now],
+    )
+    .await
+}
+
+/// How many tokens that still work have a digest of this pepper.
+pub async fn count_of_pepper(db: &Db, pepper: i64, now: Time) -> Result<i64, DbError> {
+    let count =
+        "select count(*) from access_tokens where pepper = $1 and revoked_at is null and expires_at > $2";
+    Ok(db.one::<i64>(count, args![pepper, now]).await?.unwrap_or(0))
+}
+
+/// Goes through only if no token that still works has a digest of this pepper.
+pub fn none_of_pepper(pepper: i64, now: Time) -> Step {
+    Step::none(
+        "update access_tokens set pepper = pepper where pepper = $1 and revoked_at is null and expires_at > $2",
+        args![pepper, now],
     )
 }
 

@@ -62,6 +62,22 @@ pub async fn of_connector(
     .await
 }
 
+/// The keys after this name, of all teams: those that `key` sealed, or all.
+pub async fn sealed(
+    db: &Db,
+    key: Option<[u8; 16]>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<ConnectorKeyRow>, DbError> {
+    db.all(
+        "select kid, team, connector, version, algorithm, sealed, created_at, activates_at, gone_at \
+         from connector_keys where (cast($1 as bytea) is null or substr(sealed, 5, 16) = $1) and kid > $2 \
+         order by kid limit $3",
+        args![key, after, limit],
+    )
+    .await
+}
+
 /// Adds a key. One of the same number is a conflict.
 pub fn insert(key: &ConnectorKeyRow) -> Step {
     Step::one(

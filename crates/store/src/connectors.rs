@@ -104,6 +104,22 @@ pub async fn list(
     .await
 }
 
+/// Connectors of all teams after this one, for sealing anew: those that a key sealed, or all.
+pub async fn sealed(
+    db: &Db,
+    key: Option<[u8; 16]>,
+    after: Vec<u8>,
+    limit: i64,
+) -> Result<Vec<ConnectorRow>, DbError> {
+    db.all(
+        select!(
+            "where (cast($1 as bytea) is null or substr(secrets, 5, 16) = $1) and id > $2 order by id limit $3"
+        ),
+        args![key, after, limit],
+    )
+    .await
+}
+
 /// Adds a connector.
 pub fn insert(row: &ConnectorRow) -> Step {
     let c = &row.connector;

@@ -133,6 +133,23 @@ pub async fn by_code(
     db.one(select!("where code_digest = $1 and team = $2"), args![code_digest, team]).await
 }
 
+/// Requests of all teams that keep something, after this one, for sealing anew: those that a key sealed, or all.
+pub async fn sealed(
+    db: &Db,
+    key: Option<[u8; 16]>,
+    after: Vec<u8>,
+    limit: i64,
+) -> Result<Vec<Consent>, DbError> {
+    db.all(
+        select!(
+            "where kept is not null and (cast($1 as bytea) is null or substr(kept, 5, 16) = $1) and id > $2 \
+             order by id limit $3"
+        ),
+        args![key, after, limit],
+    )
+    .await
+}
+
 /// Adds a request.
 pub fn insert(consent: &Consent, code_digest: [u8; 32]) -> Step {
     Step::one(

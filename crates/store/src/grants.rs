@@ -166,6 +166,27 @@ pub async fn due(db: &Db, now: Time, used_since: Time, limit: i64) -> Result<Vec
     .await
 }
 
+/// Grants of all teams after this one, withdrawn ones too, for sealing anew: those that a key sealed, or all.
+pub async fn sealed(
+    db: &Db,
+    key: Option<[u8; 16]>,
+    after: Vec<u8>,
+    limit: i64,
+) -> Result<Vec<GrantRow>, DbError> {
+    db.all(
+        select!(
+            "where (cast($1 as bytea) is null or substr(held, 5, 16) = $1) and id > $2 order by id limit $3"
+        ),
+        args![key, after, limit],
+    )
+    .await
+}
+
+/// Makes every grant that can be renewed due now: what a thief copied is then spent at providers that rotate.
+pub fn hurry(now: Time) -> Step {
+    Step::any("update grants set refresh_due = $1 where state = 'active' and refreshable = 1", args![now])
+}
+
 /// Puts a new grant at a free place, or takes the place of the one there if that is still at `replaces`.
 pub fn put(row: &GrantRow, refresh_due: Option<Time>, replaces: Option<i64>) -> Step {
     let g = &row.grant;

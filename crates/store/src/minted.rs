@@ -65,6 +65,22 @@ pub async fn at(db: &Db, team: Id<kind::Team>, place: [u8; 32]) -> Result<Option
     db.one(select!("where place = $1 and team = $2"), args![place, team]).await
 }
 
+/// Tokens of all teams after this one, for sealing anew: those that a key sealed, or all.
+pub async fn sealed(
+    db: &Db,
+    key: Option<[u8; 16]>,
+    after: Vec<u8>,
+    limit: i64,
+) -> Result<Vec<MintedRow>, DbError> {
+    db.all(
+        select!(
+            "where (cast($1 as bytea) is null or substr(sealed, 5, 16) = $1) and place > $2 order by place limit $3"
+        ),
+        args![key, after, limit],
+    )
+    .await
+}
+
 /// Keeps a token, in place of an earlier one for the same request.
 pub fn put(row: &MintedRow) -> Step {
     Step::one(

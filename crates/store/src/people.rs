@@ -78,6 +78,16 @@ pub async fn team_by_slug(db: &Db, slug: &Slug) -> Result<Option<Team>, DbError>
     db.one("select id, slug, name, created_at from teams where slug = $1", args![slug.as_str()]).await
 }
 
+/// The team that was made first: its owners set the deployment up.
+pub async fn first_team(db: &Db) -> Result<Option<Team>, DbError> {
+    db.one("select id, slug, name, created_at from teams order by created_at, id limit 1", args![]).await
+}
+
+/// Every team.
+pub async fn teams(db: &Db) -> Result<Vec<Team>, DbError> {
+    db.all("select id, slug, name, created_at from teams order by created_at, id", args![]).await
+}
+
 /// Whether anybody has been set up yet.
 pub async fn any_team(db: &Db) -> Result<bool, DbError> {
     Ok(db.one::<Team>("select id, slug, name, created_at from teams limit 1", args![]).await?.is_some())

@@ -107,6 +107,17 @@ pub fn set_aside(id: Id<kind::RefreshOperation>) -> Step {
     Step::any("update refresh_operations set state = 'aside' where id = $1 and state = 'sent'", args![id])
 }
 
+/// Puts every refresh token in doubt: each may have been presented since, by the deployment that this is a copy of.
+pub fn doubt_all(since: Time) -> Step {
+    Step::any(
+        "insert into refresh_operations (id, team, grant_id, fence, rt_version, state, sent_at, ended_at) \
+         select id, team, id, fence, rt_version, 'aside', $1, null from grants \
+         where state = 'active' and refreshable = 1 \
+         and not exists (select 1 from refresh_operations open where open.grant_id = grants.id)",
+        args![since],
+    )
+}
+
 /// The attempts on a grant whose end is not known, oldest first.
 pub async fn open_of(
     db: &Db,
@@ -165,6 +176,21 @@ pub async fn orphans(db: &Db, limit: i64) -> Result<Vec<Orphan>, DbError> {
     db.all(
         "select id, team, grant_id, rt_version, held, created_at from refresh_orphans order by created_at limit $1",
         args![limit],
+    )
+    .await
+}
+
+/// Orphans of all teams after this one, for sealing anew: those that a key sealed, or all.
+pub async fn sealed(
+    db: &Db,
+    key: Option<[u8; 16]>,
+    after: Vec<u8>,
+    limit: i64,
+) -> Result<Vec<Orphan>, DbError> {
+    db.all(
+        "select id, team, grant_id, rt_version, held, created_at from refresh_orphans \
+         where (cast($1 as bytea) is null or substr(held, 5, 16) = $1) and id > $2 order by id limit $3",
+        args![key, after, limit],
     )
     .await
 }

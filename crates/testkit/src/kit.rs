@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use carnet_engine::{FirstOwner, Location, Settings};
+use carnet_engine::{FirstOwner, Location, Root, Settings, StartError};
 use carnet_model::grant::Rotation;
 use carnet_model::{Clock as _, Env};
 use carnet_vault::{FileKey, Location as KeyPlace};
@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::http::{Answer, Http};
 use crate::issuer::Issuer;
+use crate::key_service::KeyService;
 use crate::listener::Listener;
 use crate::provider::{Behaviour, Provider};
 use crate::raw::Raw;
@@ -94,6 +95,8 @@ struct Around {
     settings: Settings,
     location: Location,
     key: PathBuf,
+    next_key: Option<PathBuf>,
+    service: Option<KeyService>,
     // Held so that folder and database outlive the nodes.
     folder: TempDir,
     _engine: Engine,
@@ -136,7 +139,8 @@ impl Kit {
             spill: None,
             managed: BTreeMap::new(),
         };
-        let around = Around { env, settings, location, key, folder, _engine: engine };
+        let around =
+            Around { env, settings, location, key, next_key: None, service: None, folder, _engine: engine };
         let node = around.node(socket).await;
         let http = Http::default();
         let tenant = tenant(&node, "acme").await;
@@ -318,6 +322,48 @@ impl Kit {
         self.node = self.around.node(socket).await;
     }
 
+    /// Gives nodes that are opened from now on the key file behind a service that can fall silent or say no.
+    pub fn keep_root_key_at_a_service(&mut self) -> KeyService {
+        let service = KeyService::new(FileKey::open(&self.around.key, KeyPlace::Anywhere).unwrap());
+        self.around.service = Some(service.clone());
+        service
+    }
+
+    /// Gives nodes that are opened from now on a second key file, which is to take over from the first.
+    pub fn add_next_key(&mut self) {
+        let next = self.around.folder.path().join("next.key");
+        FileKey::create(&self.around.env, &next, KeyPlace::Anywhere).unwrap();
+        self.around.next_key = Some(next);
+    }
+
+    /// Gives nodes that are opened from now on the second key file alone.
+    pub fn drop_first_key(&mut self) {
+        self.around.key = self.around.next_key.take().expect("there is a second key file");
+    }
+
+    /// Another node on the same store that was not told of the second key file.
+    pub async fn second_node_without_next_key(&mut self) -> Node {
+        let next = self.around.next_key.take();
+        let node = self.second_node().await;
+        self.around.next_key = next;
+        node
+    }
+
+    /// Ends the first node and tries to open one at the same address; says why it does not start.
+    pub async fn fails_to_restart(&mut self) -> StartError {
+        let address = self.node.stop().await;
+        let socket = eventually("the port is free", async || TcpListener::bind(address).await.ok()).await;
+        match self.around.try_node(socket).await {
+            Ok(_) => panic!("it started"),
+            Err(error) => error,
+        }
+    }
+
+    /// The folder in which everything of this test lies.
+    pub fn folder(&self) -> &std::path::Path {
+        self.around.folder.path()
+    }
+
     /// The store from behind.
     pub async fn raw(&self) -> Raw {
         match &self.around.location {
@@ -334,9 +380,20 @@ impl Kit {
 
 impl Around {
     async fn node(&self, socket: TcpListener) -> Node {
-        let key = FileKey::open(&self.key, KeyPlace::Anywhere).unwrap();
-        let opened = Node::open(self.settings.clone(), &self.location, key, self.env.clone(), socket);
-        Box::pin(opened).await.unwrap()
+        self.try_node(socket).await.unwrap()
+    }
+
+    async fn try_node(&self, socket: TcpListener) -> Result<Node, StartError> {
+        let file = |path| Root::Key(Box::new(FileKey::open(path, KeyPlace::Anywhere).unwrap()));
+        let root = match (&self.service, &self.next_key) {
+            (Some(service), _) => Root::Key(Box::new(service.clone())),
+            (None, None) => file(&self.key),
+            (None, Some(next)) => {
+                Root::Turning { present: Box::new(file(&self.key)), next: Box::new(file(next)) }
+            }
+        };
+        let opened = Node::open(self.settings.clone(), &self.location, root, self.env.clone(), socket);
+        Box::pin(opened).await
     }
 }
 

@@ -1,20 +1,23 @@
 //! The opened keys of one deployment.
 //!
 //! Promised: what is sealed for a team opens with a key of that team alone; every version that was admitted opens and
-//! is looked up, the newest seals and hashes; a key whose row was altered, moved or relabelled is refused. Reading and
+//! is looked up, the newest whose time has come seals and hashes; a key whose row was altered, moved or relabelled is refused. Reading and
 //! writing the rows is the store's work, when to make a new version the engine's. The row of a new key must be
 //! committed before the key is admitted, or a crash leaves records that nothing opens.
 
 mod held;
+mod turning;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use carnet_model::{Env, Id, SecretBytes, kind};
+use carnet_model::{Env, Id, SecretBytes, Time, kind};
 
 use self::held::{PurposeKeys, SealingKeys};
+pub use self::turning::{NewRoot, ResealError, RewrapError};
 use crate::envelope::{Aad, OpenError, SealError, Suite, open, seal, sealed_by};
-use crate::hash::{HashKeys, KeyedHash, equal};
+use crate::hash::{HashKeys, KeyedHash};
 use crate::key::{Key, KeyId};
 use crate::root_key::{RootKey, RootKeyError, RootVersion};
 use crate::wrapped::{KeyRole, Opened, Purpose, WrappedKey};
@@ -24,6 +27,8 @@ pub struct Keyring {
     deployment: Id<kind::Deployment>,
     sealing: RwLock<SealingKeys>,
     hashing: RwLock<PurposeKeys>,
+    /// The latest time that [`Keyring::advance`] was told, in milliseconds: hashing has no clock of its own.
+    told: AtomicI64,
 }
 
 /// Why no keyring could be made for a new deployment.
@@ -95,27 +100,14 @@ impl Keyring {
         kek: &dyn RootKey,
     ) -> Result<(Self, Vec<WrappedKey>), CreateError> {
         let root = Key::generate(env);
-        let of = RootVersion { deployment, id: root.id(), version: 1 };
-        let wrapped = kek.wrap(env, of, root.bytes()).await?;
-        // A provider may be allowed to wrap and not to unwrap; better to learn that before anything depends on it.
-        let again = kek.unwrap(of, &wrapped).await?;
-        if !equal(again.expose(), root.bytes().expose()) {
-            return Err(CreateError::Root(RootKeyError::Damaged));
-        }
-        let mut rows = vec![WrappedKey {
-            id: root.id(),
-            role: KeyRole::Root,
-            version: 1,
-            wrapped_by: kek.label().to_owned(),
-            wrapped,
-            created_at: env.now(),
-        }];
+        let wrapped = turning::wrap_root(env, deployment, kek, 1, root.id(), root.bytes(), env.now()).await?;
+        let mut rows = vec![wrapped];
         let purposes = PurposeKeys::gather(|purpose| {
             let (row, key) = WrappedKey::draw(env, deployment, &root, KeyRole::Purpose(purpose), 1)?;
             rows.push(row);
-            Ok::<_, SealError>(HashKeys::new(1, &key))
+            Ok::<_, SealError>(HashKeys::new(1, env.now(), &key))
         })?;
-        let sealing = SealingKeys::new(1, root);
+        let sealing = SealingKeys::new(1, env.now(), root);
         Ok((Self::with(deployment, sealing, purposes), rows))
     }
 
@@ -126,23 +118,33 @@ impl Keyring {
         kek: &dyn RootKey,
         rows: Vec<WrappedKey>,
     ) -> Result<Self, UnlockError> {
+        Self::unlock_with(deployment, &[kek], rows).await
+    }
+
+    /// As [`Keyring::unlock`] with several providers. A root key that several wrapped stands in `rows` once for each
+    /// wrap, and opens if one of them does.
+    pub async fn unlock_with(
+        deployment: Id<kind::Deployment>,
+        keks: &[&dyn RootKey],
+        rows: Vec<WrappedKey>,
+    ) -> Result<Self, UnlockError> {
         let (roots, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.role == KeyRole::Root);
         let mut sealing: Option<SealingKeys> = None;
-        for row in roots.iter().filter(|row| row.wrapped_by == kek.label()) {
-            let root = open_root(deployment, kek, row).await?;
+        for (row, root) in open_roots(deployment, keks, &roots, &BTreeSet::new()).await? {
             match &mut sealing {
-                None => sealing = Some(SealingKeys::new(row.version, root)),
-                Some(sealing) => sealing.add(None, row.version, root)?,
+                None => sealing = Some(SealingKeys::new(row.version, row.activates_at, root)),
+                Some(sealing) => sealing.add(None, row.version, row.activates_at, root)?,
             }
         }
-        let mut sealing = sealing.ok_or_else(|| other_provider(kek, &roots))?;
+        let mut sealing = sealing.ok_or_else(|| other_provider(keks, &roots))?;
         let mut purposes: BTreeMap<Purpose, HashKeys> = BTreeMap::new();
         for row in &others {
+            let (version, from) = (row.version, row.activates_at);
             match row.open(deployment, |id| sealing.held_for(None, id))? {
-                Opened::Team(team, key) => sealing.add(Some(team), row.version, key)?,
+                Opened::Team(team, key) => sealing.add(Some(team), version, from, key)?,
                 Opened::Purpose(purpose, key) => match purposes.get_mut(&purpose) {
-                    Some(known) => known.add(row.version, &key)?,
-                    None => drop(purposes.insert(purpose, HashKeys::new(row.version, &key))),
+                    Some(known) => known.add(version, from, &key)?,
+                    None => drop(purposes.insert(purpose, HashKeys::new(version, from, &key))),
                 },
             }
         }
@@ -153,35 +155,30 @@ impl Keyring {
 
     /// Draws the next key of a team, wrapped by the newest root key. Commit the row, then [`Keyring::admit`] it.
     pub fn new_team_key(&self, env: &Env, team: Id<kind::Team>) -> Result<WrappedKey, SealError> {
-        let (version, root) = {
-            let sealing = read(&self.sealing);
-            let version = sealing.newest(Some(team)).map_or(1, |(version, _)| version.saturating_add(1));
-            let (_, root) = sealing.newest(None).ok_or(SealError::NoKey)?;
-            (version, root)
-        };
-        WrappedKey::draw(env, self.deployment, &root, KeyRole::Team(team), version).map(|(row, _)| row)
+        self.new_key(env, KeyRole::Team(team), env.now())
     }
 
-    /// Makes a committed team or purpose key usable. The same key again changes nothing.
+    /// Makes a committed team or purpose key usable, from its time on. The same key again changes nothing.
     pub fn admit(&self, row: &WrappedKey) -> Result<(), AdmitError> {
         let opened = row.open(self.deployment, |id| read(&self.sealing).held_for(None, id))?;
+        let (version, from) = (row.version, row.activates_at);
         match opened {
-            Opened::Team(team, key) => write(&self.sealing).add(Some(team), row.version, key),
-            Opened::Purpose(purpose, key) => write(&self.hashing).of_mut(purpose).add(row.version, &key),
+            Opened::Team(team, key) => write(&self.sealing).add(Some(team), version, from, key),
+            Opened::Purpose(purpose, key) => write(&self.hashing).of_mut(purpose).add(version, from, &key),
         }
     }
 
     /// Whether a key of this team is loaded.
     pub fn knows_team(&self, team: Id<kind::Team>) -> bool {
-        read(&self.sealing).newest(Some(team)).is_some()
+        read(&self.sealing).highest(Some(team)).is_some()
     }
 
-    /// Seals for the team of `aad` with its newest key; without a team, with the newest root key.
+    /// Seals for the team of `aad` with its key in use; without a team, with the root key in use.
     pub fn seal(&self, env: &Env, aad: &Aad<'_>, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
         if aad.deployment != self.deployment {
             return Err(SealError::NoKey);
         }
-        let (_, key) = read(&self.sealing).newest(aad.team).ok_or(SealError::NoKey)?;
+        let (_, key) = read(&self.sealing).in_use(aad.team, env.now()).ok_or(SealError::NoKey)?;
         seal(env, Suite::Aes256Gcm, &key, aad, plaintext)
     }
 
@@ -192,9 +189,9 @@ impl Keyring {
         open(&key, aad, sealed)
     }
 
-    /// The keyed hash to store: with the newest key of the purpose.
+    /// The keyed hash to store: with the key of the purpose that is in use at the time of [`Keyring::advance`].
     pub fn hash(&self, purpose: Purpose, bytes: &[u8]) -> KeyedHash {
-        read(&self.hashing).of(purpose).hash(bytes)
+        read(&self.hashing).of(purpose).hash(self.told(), bytes)
     }
 
     /// The keyed hashes to look for: with every loaded key of the purpose, newest first.
@@ -202,8 +199,17 @@ impl Keyring {
         read(&self.hashing).of(purpose).hashes(bytes)
     }
 
+    fn told(&self) -> Time {
+        Time::from_millis(self.told.load(Ordering::Acquire))
+    }
+
     fn with(deployment: Id<kind::Deployment>, sealing: SealingKeys, hashing: PurposeKeys) -> Self {
-        Self { deployment, sealing: RwLock::new(sealing), hashing: RwLock::new(hashing) }
+        Self {
+            deployment,
+            sealing: RwLock::new(sealing),
+            hashing: RwLock::new(hashing),
+            told: AtomicI64::new(0),
+        }
     }
 }
 
@@ -229,12 +235,39 @@ async fn open_root(
     kek.unwrap(of, &row.wrapped).await.map(|bytes| Key::new(row.id, bytes)).map_err(failed)
 }
 
-fn other_provider(kek: &dyn RootKey, roots: &[WrappedKey]) -> UnlockError {
+/// Every root key that one of the providers wrapped, once, but for those in `known`.
+async fn open_roots<'a>(
+    deployment: Id<kind::Deployment>,
+    keks: &[&dyn RootKey],
+    roots: &'a [WrappedKey],
+    known: &BTreeSet<KeyId>,
+) -> Result<Vec<(&'a WrappedKey, Key)>, UnlockError> {
+    let mut opened: Vec<(&WrappedKey, Key)> = Vec::new();
+    let mut failed: Vec<(KeyId, UnlockError)> = Vec::new();
+    for row in roots {
+        for kek in keks.iter().filter(|kek| kek.label() == row.wrapped_by) {
+            if known.contains(&row.id) || opened.iter().any(|(of, _)| of.id == row.id) {
+                break;
+            }
+            match open_root(deployment, *kek, row).await {
+                Ok(key) => opened.push((row, key)),
+                Err(error) => failed.push((row.id, error)),
+            }
+        }
+    }
+    match failed.into_iter().find(|(id, _)| !opened.iter().any(|(row, _)| row.id == *id)) {
+        Some((_, error)) => Err(error),
+        None => Ok(opened),
+    }
+}
+
+fn other_provider(keks: &[&dyn RootKey], roots: &[WrappedKey]) -> UnlockError {
     let mut found: Vec<&str> = roots.iter().map(|row| row.wrapped_by.as_str()).collect();
     found.sort_unstable();
     found.dedup();
     let found = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
-    UnlockError::OtherProvider { label: kek.label().to_owned(), found }
+    let label = keks.iter().map(|kek| kek.label()).collect::<Vec<_>>().join(" or ");
+    UnlockError::OtherProvider { label, found }
 }
 
 /// A lock whose holder panicked is still good: every change under it is one insertion.

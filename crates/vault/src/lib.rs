@@ -19,7 +19,7 @@
 //!
 //! Each key below the provider is one row of the table `keys` ([`WrappedKey`]). Purpose keys are drawn, not derived, so
 //! that replacing the root key changes no hash of a token. A [`Keyring`] holds the opened keys of one deployment: it
-//! seals and hashes with the newest version, opens and looks up with every version it knows.
+//! seals and hashes with the newest version whose time has come, opens and looks up with every version it knows.
 //!
 //! # Record envelope, version 1
 //!
@@ -86,7 +86,7 @@ mod wrapped;
 pub use envelope::{Aad, OpenError, SealError, Suite, open, seal, sealed_by};
 pub use hash::{KeyedHash, equal};
 pub use key::{InvalidKeyId, Key, KeyBytes, KeyId};
-pub use keyring::{AdmitError, CreateError, Keyring, UnlockError};
+pub use keyring::{AdmitError, CreateError, Keyring, NewRoot, ResealError, RewrapError, UnlockError};
 pub use root_key::{
     Boxed, Cost, CostError, FileKey, FileKeyError, Location, PassphraseError, PassphraseKey, RootKey,
     RootKeyError, RootVersion,

@@ -1,7 +1,7 @@
 //! Root-key providers: who wraps the key that wraps all others.
 //!
-//! A provider keeps its own key outside the database. Here are a key file and a passphrase; [`RootKey`] is where a
-//! cloud KMS comes in, which is why it may take time and fail. A wrapped root key is bound to its deployment, its id,
+//! A provider keeps its own key outside the database. Here are a key file and a passphrase; key services
+//! of a cloud are in `carnet-kms`, which is why [`RootKey`] may take time and fail. A wrapped root key is bound to its deployment, its id,
 //! its version and the provider's label: the row of another deployment does not open.
 
 mod file;
@@ -63,9 +63,13 @@ pub enum RootKeyError {
         "the wrapped root key is damaged or belongs to another deployment: restore the table `keys` from a backup"
     )]
     Damaged,
-    /// A key service could not be reached or refused to answer.
+    /// A key service could not be reached or gave no usable answer. Trying again may help.
     #[error("the key service gave no answer")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// A key service answered that this deployment may not use the key: access was taken away, or the key is disabled
+    /// or gone. Somebody meant it.
+    #[error("the key service refuses the use of its key: {0}")]
+    Denied(String),
     /// It could not be sealed.
     #[error("the root key could not be wrapped")]
     Seal(#[source] SealError),

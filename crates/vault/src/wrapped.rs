@@ -123,12 +123,23 @@ pub struct WrappedKey {
     pub wrapped: Vec<u8>,
     /// When it was made.
     pub created_at: Time,
+    /// From when it seals or hashes; before, it is only known. Not bound: who changes it decides which of two good keys
+    /// is used, and nothing else.
+    pub activates_at: Time,
 }
 
 /// A key below the root key, opened.
 pub(crate) enum Opened {
     Team(Id<kind::Team>, Key),
     Purpose(Purpose, Key),
+}
+
+impl Opened {
+    pub(crate) const fn key(&self) -> &Key {
+        match self {
+            Self::Team(_, key) | Self::Purpose(_, key) => key,
+        }
+    }
 }
 
 impl WrappedKey {
@@ -148,11 +159,27 @@ impl WrappedKey {
             wrapped_by: root.id().to_string(),
             wrapped: Vec::new(),
             created_at: env.now(),
+            activates_at: env.now(),
         };
         let role = row.role.as_str();
         let place = row.place(deployment, &role).ok_or(SealError::TooLong)?;
         row.wrapped = seal(env, Suite::Aes256Gcm, root, &place, key.bytes().expose())?;
         Ok((row, key))
+    }
+
+    /// The same key wrapped by another root key.
+    pub(crate) fn rewrap(
+        &self,
+        env: &Env,
+        deployment: Id<kind::Deployment>,
+        key: &Key,
+        root: &Key,
+    ) -> Result<Self, SealError> {
+        let mut row = Self { wrapped_by: root.id().to_string(), ..self.clone() };
+        let role = self.role.as_str();
+        let place = self.place(deployment, &role).ok_or(SealError::TooLong)?;
+        row.wrapped = seal(env, Suite::Aes256Gcm, root, &place, key.bytes().expose())?;
+        Ok(row)
     }
 
     /// Opens it with the root key it names, which `root` looks up.

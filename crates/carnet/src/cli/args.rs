@@ -55,6 +55,10 @@ pub(crate) enum Command {
     Dev(DevArgs),
     /// Start a production server in the foreground
     Serve(ServeArgs),
+    /// Copy the data of a deployment while it runs, and see that the copy is whole
+    Backup(BackupArgs),
+    /// Make of a backup the data of a deployment, or only look through it
+    Restore(RestoreArgs),
     /// Everything that asks a server.
     #[command(flatten)]
     Client(ClientCommand),
@@ -96,6 +100,12 @@ pub(crate) enum ClientCommand {
         /// Which.
         #[command(subcommand)]
         verb: AuditVerb,
+    },
+    /// The keys of the deployment: how they stand, and turning them
+    Keys {
+        /// Which.
+        #[command(subcommand)]
+        verb: KeysVerb,
     },
     /// Say as whom, of which team and at which server commands act
     Whoami,
@@ -212,6 +222,54 @@ pub(crate) struct ServeArgs {
     /// Whether the answer is one JSON document.
     #[arg(skip)]
     pub(crate) json: bool,
+}
+
+/// Where the data of a deployment is and what opens it, for the commands that work on files.
+#[derive(Debug, Default, Args)]
+pub(crate) struct KeptArgs {
+    /// Where everything is kept
+    #[arg(long, value_name = "DIR", conflicts_with = "database_url")]
+    pub(crate) data: Option<PathBuf>,
+    /// The configuration file of the server
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The PostgreSQL database: says which of its tools to use
+    #[arg(long, value_name = "URL", hide = true)]
+    pub(crate) database_url: Option<String>,
+    /// Where the command was started, or what --cwd says. The paths here begin with it.
+    #[arg(skip)]
+    pub(crate) folder: PathBuf,
+    /// Whether the answer is one JSON document.
+    #[arg(skip)]
+    pub(crate) json: bool,
+}
+
+/// `carnet backup`
+#[derive(Debug, Default, Args)]
+pub(crate) struct BackupArgs {
+    /// The folder to make; it must not exist
+    #[arg(value_name = "BACKUP")]
+    pub(crate) to: PathBuf,
+    /// Of what.
+    #[command(flatten)]
+    pub(crate) kept: KeptArgs,
+    /// Do not open what is sealed: the root key is not at hand here
+    #[arg(long)]
+    pub(crate) without_key: bool,
+}
+
+/// `carnet restore`
+#[derive(Debug, Default, Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup
+    #[arg(value_name = "BACKUP")]
+    pub(crate) from: PathBuf,
+    /// Into what: a folder that does not exist, or is empty.
+    #[command(flatten)]
+    pub(crate) kept: KeptArgs,
+    /// Only look through the backup
+    #[arg(long)]
+    pub(crate) verify: bool,
 }
 
 /// `carnet create`
@@ -430,6 +488,43 @@ impl ServeArgs {
     }
 }
 
+impl KeptArgs {
+    fn at(self, folder: &Path, json: bool) -> Self {
+        Self {
+            data: self.data.map(|path| folder.join(path)),
+            config: self.config.map(|path| folder.join(path)),
+            folder: folder.to_owned(),
+            json,
+            ..self
+        }
+    }
+
+    /// The flags by which `serve` would find the same data and key.
+    pub(crate) fn as_served(&self) -> ServeArgs {
+        ServeArgs {
+            data: self.data.clone(),
+            config: self.config.clone(),
+            database_url: self.database_url.clone(),
+            folder: self.folder.clone(),
+            ..ServeArgs::default()
+        }
+    }
+}
+
+impl BackupArgs {
+    /// As the command line means it in this folder.
+    pub(crate) fn at(self, folder: &Path, json: bool) -> Self {
+        Self { to: folder.join(self.to), kept: self.kept.at(folder, json), ..self }
+    }
+}
+
+impl RestoreArgs {
+    /// As the command line means it in this folder.
+    pub(crate) fn at(self, folder: &Path, json: bool) -> Self {
+        Self { from: folder.join(self.from), kept: self.kept.at(folder, json), ..self }
+    }
+}
+
 impl Default for ProjectsVerb {
     fn default() -> Self {
         Self::List(ProjectsListArgs::default())
@@ -496,6 +591,53 @@ pub(crate) struct TailArgs {
     /// Only with this outcome
     #[arg(long, value_parser = ["success", "denied", "failed"])]
     pub(crate) outcome: Option<String>,
+}
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysVerb {
+    /// Which versions there are, how far each turn has come, and what stands in the way
+    Status,
+    /// Make a new version of a key and use it, without a pause
+    Rotate(KeysRotateArgs),
+    /// Open everything that is sealed, and count
+    Verify,
+}
+
+/// `carnet keys rotate`
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub(crate) struct KeysRotateArgs {
+    /// The key
+    #[arg(group = "what", value_enum)]
+    pub(crate) kind: Option<KeyArg>,
+    /// All of them, because they may be known to somebody; prints what must be done at the providers
+    #[arg(long, group = "what")]
+    pub(crate) compromised: bool,
+    /// With kek: drop what the present root-key provider wrapped
+    #[arg(long, conflicts_with_all = ["cancel", "compromised"])]
+    pub(crate) finish: bool,
+    /// With kek: drop what the next root-key provider wrapped
+    #[arg(long, conflicts_with = "compromised")]
+    pub(crate) cancel: bool,
+    /// Ask nothing
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+/// A key that can be turned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyArg {
+    /// From the present root-key provider to next_root_key
+    Kek,
+    /// The root key, which wraps the others
+    Root,
+    /// Your team's key, which seals its secrets
+    Team,
+    /// By which access tokens are found
+    Pepper,
+    /// Carnet's own identity tokens
+    Signing,
 }
 
 /// `carnet completions`

@@ -7,7 +7,9 @@
 )]
 
 mod abuse;
+mod backup;
 mod broker;
+mod keys;
 mod kill;
 mod serve;
 mod two;

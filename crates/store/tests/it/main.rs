@@ -6,6 +6,7 @@
 mod contract;
 mod durability;
 mod nouns;
+mod sealed;
 
 use carnet_model::Env;
 use carnet_store::{Db, Location};

@@ -441,7 +441,7 @@ async fn the_smaller_nouns_read_back() {
             expires_at: now,
             revoked_at: None,
         };
-        write(access_tokens::insert(&token, [5; 32])).await.unwrap();
+        write(access_tokens::insert(&token, [5; 32], 1)).await.unwrap();
         let bearer = access_tokens::by_digest(&db, [5; 32]).await.unwrap().unwrap();
         assert_eq!((bearer.token.id, bearer.role), (token.id, Some(Role::Owner)), "{name}");
         assert!(write(access_tokens::revoke(s.other.id, s.user.id, token.id, now)).await.is_err(), "{name}");
@@ -525,6 +525,8 @@ async fn the_smaller_nouns_read_back() {
             wrapped_by: "file".into(),
             wrapped: vec![1],
             created_at: now,
+            activates_at: now,
+            emptied_at: None,
         };
         write(keys::insert(&key)).await.unwrap();
         assert_eq!(

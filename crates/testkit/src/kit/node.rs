@@ -7,7 +7,6 @@ use carnet_api::Limits;
 use carnet_egress::Policy;
 use carnet_engine::{Broker, Location, Root, Settings, StartError};
 use carnet_model::Env;
-use carnet_vault::FileKey;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -29,13 +28,12 @@ impl Node {
     pub(super) async fn open(
         settings: Settings,
         location: &Location,
-        key: FileKey,
+        root: Root,
         env: Env,
         socket: TcpListener,
     ) -> Result<Self, StartError> {
         let address = socket.local_addr().unwrap();
         let policy = Policy { loopback: true, ..Policy::default() };
-        let root = Root::Key(Box::new(key));
         let broker = Broker::open(settings, location, root, policy, env).await?;
         let routes = carnet_api::router(broker.clone()).merge(carnet_dashboard::router(broker.clone()));
         let routes = carnet_api::frame(routes, broker.clone());

@@ -8,6 +8,7 @@ mod connector_keys;
 mod consent;
 mod identities;
 mod isolation;
+mod keys;
 mod refresh;
 mod revoke;
 mod scopes;

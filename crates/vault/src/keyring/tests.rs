@@ -181,7 +181,7 @@ async fn of_two_keys_made_at_once_for_one_version_the_second_is_refused() {
 async fn every_version_of_a_purpose_key_is_looked_up_and_the_newest_is_stored() {
     let env = Env::system();
     let (kek, keyring, mut rows) = created(&env).await;
-    let (_, root) = read(&keyring.sealing).newest(None).unwrap();
+    let (_, root) = read(&keyring.sealing).in_use(None, env.now()).unwrap();
     let role = KeyRole::Purpose(Purpose::TokenPepper);
     for version in [3, 2, 5] {
         let (row, _) = WrappedKey::draw(&env, DEPLOYMENT, &root, role, version).unwrap();
@@ -214,6 +214,7 @@ async fn several_root_keys_live_side_by_side() {
         wrapped_by: kek.label().to_owned(),
         wrapped: kek.wrap(&env, of, root.bytes()).await.unwrap(),
         created_at: env.now(),
+        activates_at: env.now(),
     });
     // A root key that only another provider opens stands in nobody's way.
     let file = tempfile::tempdir().unwrap();

@@ -101,6 +101,11 @@ impl PassphraseKey {
         Self::stretch(passphrase, cost, salt)
     }
 
+    /// The parameters that it was stretched with.
+    pub fn made_with(&self) -> &str {
+        &self.parameters
+    }
+
     /// The parameters that a wrapped root key carries.
     pub fn parameters(wrapped: &[u8]) -> Result<&str, RootKeyError> {
         Frame::read(wrapped).map(|frame| frame.parameters).ok_or(RootKeyError::Damaged)

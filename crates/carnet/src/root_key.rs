@@ -1,0 +1,267 @@
+//! Which root-key providers the configuration names, and making them ready.
+//!
+//! One of five: a key file, a passphrase, AWS KMS, Google Cloud KMS, the transit engine of Vault or OpenBao. While one
+//! takes over from another, `next_root_key` names the second.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use carnet_engine::{Location, Root as EngineRoot};
+use carnet_kms::{
+    AwsCredentials, AwsKms, AwsKmsConfig, ConfigError, GcpCredentials, GcpKms, GcpKmsConfig, Transit,
+    TransitAuth, TransitConfig,
+};
+use carnet_model::{Env, SecretString};
+use carnet_vault::{FileKey, Location as KeyPlace};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::cli::failure::{Exit, Failure};
+use crate::config::variable;
+
+/// A provider as the configuration file names it. The same members stand at the top of the file for the present one.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RootKeySource {
+    /// A file with 32 random bytes.
+    pub(crate) master_key_file: Option<PathBuf>,
+    /// A file whose first line is a passphrase.
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// A key of AWS KMS.
+    pub(crate) aws_kms: Option<AwsKmsSource>,
+    /// A key of Google Cloud KMS.
+    pub(crate) gcp_kms: Option<GcpKmsSource>,
+    /// A key of the transit engine of Vault or OpenBao.
+    pub(crate) vault_transit: Option<TransitSource>,
+}
+
+/// A key of AWS KMS.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AwsKmsSource {
+    key: String,
+    region: String,
+    endpoint: Option<String>,
+    /// `environment`, `container` or `instance`; what the variables say if left out.
+    credentials: Option<String>,
+}
+
+/// A key of Google Cloud KMS.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GcpKmsSource {
+    key: String,
+    endpoint: Option<String>,
+    /// The key of a service account; the metadata server if left out.
+    credentials_file: Option<PathBuf>,
+}
+
+/// A key of a transit engine.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TransitSource {
+    address: String,
+    key: String,
+    mount: Option<String>,
+    namespace: Option<String>,
+    token_file: Option<PathBuf>,
+    auth_mount: Option<String>,
+    role: Option<String>,
+    jwt_file: Option<PathBuf>,
+}
+
+/// A provider that was found sound as far as text can tell.
+pub(crate) enum Root {
+    /// A key file; `make` if it may be made.
+    File { path: PathBuf, make: bool },
+    /// A passphrase.
+    Passphrase(SecretString),
+    /// AWS KMS.
+    Aws(AwsKmsConfig),
+    /// Google Cloud KMS.
+    Gcp(GcpKmsConfig),
+    /// The transit engine.
+    Transit(TransitConfig),
+}
+
+impl RootKeySource {
+    /// The one provider that is named; none if nothing is. `roots` are further certificate authorities.
+    pub(crate) fn read(&self, make: bool, roots: Option<&[u8]>) -> Result<Option<Root>, Failure> {
+        let mut named = Vec::new();
+        if let Some(path) = &self.passphrase_file {
+            named.push(Root::Passphrase(read_passphrase(path)?));
+        }
+        if let Some(path) = &self.master_key_file {
+            named.push(Root::File { path: path.clone(), make });
+        }
+        if let Some(source) = &self.aws_kms {
+            named.push(Root::Aws(source.read(roots)?));
+        }
+        if let Some(source) = &self.gcp_kms {
+            named.push(Root::Gcp(source.read(roots)?));
+        }
+        if let Some(source) = &self.vault_transit {
+            named.push(Root::Transit(source.read(roots)?));
+        }
+        if named.len() > 1 {
+            return Err(wrong(
+                "Give one of master_key_file, passphrase_file, aws_kms, gcp_kms and vault_transit. A second provider, \
+                 while it takes over, stands in next_root_key.",
+            ));
+        }
+        Ok(named.pop())
+    }
+}
+
+impl AwsKmsSource {
+    fn read(&self, roots: Option<&[u8]>) -> Result<AwsKmsConfig, Failure> {
+        let text = |name: &str| variable(name);
+        let fixed = text("AWS_ACCESS_KEY_ID").zip(text("AWS_SECRET_ACCESS_KEY"));
+        let container = text("AWS_CONTAINER_CREDENTIALS_FULL_URI").or_else(|| {
+            text("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").map(|path| format!("http://169.254.170.2{path}"))
+        });
+        let how = self.credentials.as_deref().unwrap_or(match (&fixed, &container) {
+            (Some(_), _) => "environment",
+            (None, Some(_)) => "container",
+            (None, None) => "instance",
+        });
+        let credentials = match (how, fixed, container) {
+            ("environment", Some((key_id, secret)), _) => AwsCredentials::Fixed {
+                key_id,
+                secret: Arc::new(secret.into()),
+                session_token: text("AWS_SESSION_TOKEN").map(|token| Arc::new(token.into())),
+            },
+            ("environment", None, _) => {
+                return Err(wrong("aws_kms: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set."));
+            }
+            ("container", _, Some(url)) => AwsCredentials::Container {
+                url: self::url("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url)?,
+                token_file: text("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").map(PathBuf::from),
+            },
+            ("container", _, None) => {
+                return Err(wrong("aws_kms: AWS_CONTAINER_CREDENTIALS_FULL_URI is not set."));
+            }
+            ("instance", ..) => AwsCredentials::instance().map_err(|error| refused(&error))?,
+            (other, ..) => {
+                return Err(wrong(format!(
+                    "aws_kms.credentials is environment, container or instance, not {other:?}."
+                )));
+            }
+        };
+        Ok(AwsKmsConfig {
+            key: self.key.clone(),
+            region: self.region.clone(),
+            endpoint: self.endpoint.as_deref().map(|text| url("aws_kms.endpoint", text)).transpose()?,
+            credentials,
+            roots_pem: roots.map(<[u8]>::to_vec),
+        })
+    }
+}
+
+impl GcpKmsSource {
+    fn read(&self, roots: Option<&[u8]>) -> Result<GcpKmsConfig, Failure> {
+        let credentials = match &self.credentials_file {
+            Some(path) => GcpCredentials::KeyFile(path.clone()),
+            None => GcpCredentials::metadata().map_err(|error| refused(&error))?,
+        };
+        Ok(GcpKmsConfig {
+            key: self.key.clone(),
+            endpoint: self.endpoint.as_deref().map(|text| url("gcp_kms.endpoint", text)).transpose()?,
+            credentials,
+            roots_pem: roots.map(<[u8]>::to_vec),
+        })
+    }
+}
+
+impl TransitSource {
+    fn read(&self, roots: Option<&[u8]>) -> Result<TransitConfig, Failure> {
+        let auth = match (&self.token_file, &self.role, &self.jwt_file) {
+            (Some(path), None, None) => TransitAuth::TokenFile(path.clone()),
+            (None, Some(role), Some(jwt_file)) => TransitAuth::Login {
+                mount: self.auth_mount.clone().unwrap_or_else(|| "kubernetes".to_owned()),
+                role: role.clone(),
+                jwt_file: jwt_file.clone(),
+            },
+            _ => return Err(wrong("vault_transit: give token_file, or role and jwt_file.")),
+        };
+        Ok(TransitConfig {
+            address: url("vault_transit.address", &self.address)?,
+            mount: self.mount.clone().unwrap_or_else(|| "transit".to_owned()),
+            key: self.key.clone(),
+            namespace: self.namespace.clone(),
+            auth,
+            roots_pem: roots.map(<[u8]>::to_vec),
+        })
+    }
+}
+
+/// Makes the providers ready: the present one, and the next if there is one.
+pub(crate) fn open(
+    present: Root,
+    next: Option<Root>,
+    location: &Location,
+    env: &Env,
+) -> anyhow::Result<EngineRoot> {
+    let place = match location {
+        Location::Folder(data) => KeyPlace::OutsideOf(data),
+        Location::Memory | Location::Postgres(_) => KeyPlace::Anywhere,
+    };
+    let present = ready(present, place, env)?;
+    Ok(match next {
+        Some(next) => {
+            EngineRoot::Turning { present: Box::new(present), next: Box::new(ready(next, place, env)?) }
+        }
+        None => present,
+    })
+}
+
+/// The same where none is made: for data that is there already.
+pub(crate) fn open_existing(
+    present: Root,
+    next: Option<Root>,
+    location: &Location,
+    env: &Env,
+) -> anyhow::Result<EngineRoot> {
+    let kept = |root| match root {
+        Root::File { path, .. } => Root::File { path, make: false },
+        other => other,
+    };
+    // A next provider that was never made ready opens nothing.
+    let next = next.map(kept).filter(|next| !matches!(next, Root::File { path, .. } if !path.exists()));
+    open(kept(present), next, location, env)
+}
+
+fn ready(root: Root, place: KeyPlace<'_>, env: &Env) -> anyhow::Result<EngineRoot> {
+    Ok(match root {
+        Root::Passphrase(passphrase) => EngineRoot::Passphrase(passphrase),
+        Root::File { path, make } if make && !path.exists() => {
+            let key = FileKey::create(env, &path, place)?;
+            tracing::warn!(path = %path.display(), "made a master key; without it the data cannot be read: keep a copy apart from the data");
+            EngineRoot::Key(Box::new(key))
+        }
+        Root::File { path, .. } => EngineRoot::Key(Box::new(FileKey::open(&path, place)?)),
+        Root::Aws(config) => EngineRoot::Key(Box::new(AwsKms::new(config, env.clone())?)),
+        Root::Gcp(config) => EngineRoot::Key(Box::new(GcpKms::new(config, env.clone())?)),
+        Root::Transit(config) => EngineRoot::Key(Box::new(Transit::new(config, env.clone())?)),
+    })
+}
+
+fn read_passphrase(path: &Path) -> Result<SecretString, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| wrong(format!("Cannot read the passphrase file {}: {error}.", path.display())))?;
+    let line = SecretString::new(text.lines().next().unwrap_or_default().to_owned());
+    drop(SecretString::new(text));
+    Ok(line)
+}
+
+fn url(field: &str, text: &str) -> Result<Url, Failure> {
+    Url::parse(text).map_err(|error| wrong(format!("{field}: {text:?} is no address: {error}.")))
+}
+
+fn refused(error: &ConfigError) -> Failure {
+    wrong(format!("{error}."))
+}
+
+fn wrong(sentence: impl Into<String>) -> Failure {
+    Failure { exit: Exit::Usage, ..Failure::new("invalid_configuration", sentence) }
+}

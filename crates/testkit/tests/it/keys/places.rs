@@ -1,0 +1,210 @@
+//! Associated data, table by table: whatever column decides where a secret goes, a change of it by hand makes the secret
+//! open nowhere. Every column of a table with secrets is either bound or listed here with the reason why not.
+
+use carnet_testkit::{Browser, Engine, Kit, Plan, Raw};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+/// A table with secrets: which change of a column is felt, and which columns may change.
+struct Table {
+    name: &'static str,
+    sealed: &'static str,
+    /// Column, and an expression for a value that could stand there.
+    bound: &'static [(&'static str, &'static str)],
+    /// May change without a new envelope, because it decides nothing about who gets the secret.
+    free: &'static [&'static str],
+}
+
+const ANOTHER: &str = "x'000102030405060708090a0b0c0d0e0f'";
+
+const TABLES: &[Table] = &[
+    Table {
+        name: "connectors",
+        sealed: "secrets",
+        bound: &[
+            ("id", ANOTHER),
+            ("team", ANOTHER),
+            ("type", "'api-key'"),
+            ("data", "replace(data, 'clientId', 'clientIe')"),
+            ("version", "version + 1"),
+        ],
+        free: &[
+            // Names and looks; the service is what the type and the data make of it.
+            "uid",
+            "service",
+            "name",
+            "icon",
+            "background_color",
+            "accent_color",
+            "default_installation",
+            // Sent along, and compared by the provider with what was registered there.
+            "redirect_uri",
+            "created_at",
+            "updated_at",
+            "created_by",
+            "updated_by",
+        ],
+    },
+    Table {
+        name: "grants",
+        sealed: "held",
+        bound: &[
+            ("id", ANOTHER),
+            ("team", ANOTHER),
+            ("connector", ANOTHER),
+            ("project", ANOTHER),
+            ("environment", "'preview'"),
+            ("subject", "'user:mallory'"),
+            ("installation", ANOTHER),
+            ("scopes", "scopes || ' admin'"),
+            ("version", "version + 1"),
+        ],
+        free: &[
+            // The digest of columns that are bound.
+            "place",
+            "state",
+            "state_since",
+            "cause",
+            "external_subject",
+            // When tokens end is inside too; the columns are for finding what is due.
+            "access_expires_at",
+            "refresh_expires_at",
+            "refreshable",
+            "refresh_due",
+            // The order of refreshes.
+            "rt_version",
+            "lease_owner",
+            "lease_until",
+            "fence",
+            "last_used_at",
+            "created_at",
+            "updated_at",
+        ],
+    },
+    Table {
+        name: "minted_tokens",
+        sealed: "sealed",
+        bound: &[
+            ("place", "x'000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f'"),
+            ("team", ANOTHER),
+            ("connector", ANOTHER),
+            ("project", ANOTHER),
+            ("environment", "'preview'"),
+            ("subject", "'user:mallory'"),
+            ("expires_at", "expires_at + 1"),
+        ],
+        // Which grant it was narrowed from decides when it goes, not who gets it: the place is a digest of the request.
+        free: &["grant_id", "created_at"],
+    },
+    Table {
+        name: "consents",
+        sealed: "kept",
+        bound: &[
+            ("id", ANOTHER),
+            ("team", ANOTHER),
+            ("connector", ANOTHER),
+            ("project", ANOTHER),
+            ("environment", "'preview'"),
+            ("subject", "'user:mallory'"),
+            ("installation", ANOTHER),
+        ],
+        free: &[
+            // What was asked for is shown to the person before, and compared with what was granted after.
+            "requested_by",
+            "ask",
+            "result",
+            "state",
+            "state_digest",
+            "browser_digest",
+            "code_digest",
+            "created_at",
+            "expires_at",
+            "updated_at",
+        ],
+    },
+    Table {
+        name: "signing_keys",
+        sealed: "sealed",
+        bound: &[("kid", "'another'")],
+        // The public half is made from the private one when it is published.
+        free: &["algorithm", "public_jwk", "created_at", "activates_at", "retires_at", "gone_at"],
+    },
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_secret_opens_nowhere_but_at_its_place() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    kit.consent("alice").await;
+    kit.user_token("alice").await.token();
+    kit.ask(&json!({"subject": {"type": "app"}})).await.token();
+    // A ceremony that is under way keeps its verifier.
+    let started = kit.authorize("bob", Value::Null).await;
+    Browser::default().leave(started["url"].as_str().unwrap()).await;
+
+    let Raw::Sqlite(folder) = kit.raw().await else { panic!("on SQLite") };
+    let raw = Connection::open(folder.join("carnet.db")).unwrap();
+    raw.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    raw.execute_batch("pragma foreign_keys = off").unwrap();
+    for table in TABLES {
+        let Table { name, sealed, bound, free } = table;
+        let mut columns = raw.prepare(&format!("select name from pragma_table_info('{name}')")).unwrap();
+        let columns: Vec<String> =
+            columns.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        for column in &columns {
+            let listed = bound.iter().filter(|(bound, _)| bound == column).count()
+                + free.iter().filter(|free| *free == column).count();
+            assert_eq!(
+                listed,
+                usize::from(column != sealed),
+                "{name}.{column} is bound or free, one of the two"
+            );
+        }
+        let rows: Vec<i64> = raw
+            .prepare(&format!("select rowid from {name} where {sealed} is not null"))
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let row = *rows.first().unwrap_or_else(|| panic!("{name} has a secret"));
+        for (column, changed) in *bound {
+            let before: rusqlite::types::Value = raw
+                .query_row(&format!("select {column} from {name} where rowid = ?1"), [row], |row| row.get(0))
+                .unwrap();
+            let touched = raw
+                .execute(&format!("update {name} set {column} = {changed} where rowid = ?1"), [row])
+                .unwrap();
+            let after: rusqlite::types::Value = raw
+                .query_row(&format!("select {column} from {name} where rowid = ?1"), [row], |row| row.get(0))
+                .unwrap();
+            assert!(touched == 1 && after != before, "{name}.{column} was changed");
+            assert_eq!(refused(&kit, name, sealed).await, 1, "{name}.{column}");
+            raw.execute(&format!("update {name} set {column} = ?2 where rowid = ?1"), (row, before)).unwrap();
+            assert_eq!(refused(&kit, name, sealed).await, 0, "{name}.{column} is back");
+        }
+        // Every byte of the envelope counts, in the header as in the ciphertext.
+        let envelope: Vec<u8> = raw
+            .query_row(&format!("select {sealed} from {name} where rowid = ?1"), [row], |row| row.get(0))
+            .unwrap();
+        let step = envelope.len() / 20;
+        for at in (0..envelope.len()).step_by(step.max(1)) {
+            let mut altered = envelope.clone();
+            altered[at] ^= 1;
+            raw.execute(&format!("update {name} set {sealed} = ?2 where rowid = ?1"), (row, altered))
+                .unwrap();
+            assert_eq!(refused(&kit, name, sealed).await, 1, "{name}: byte {at}");
+        }
+        raw.execute(&format!("update {name} set {sealed} = ?2 where rowid = ?1"), (row, envelope)).unwrap();
+        assert_eq!(refused(&kit, name, sealed).await, 0, "{name}");
+    }
+}
+
+async fn refused(kit: &Kit, table: &str, column: &str) -> u64 {
+    let found = kit.manage("POST", "/v1/keys/verify", None).await.ok();
+    let name = format!("{table}.{column}");
+    let columns = found["columns"].as_array().unwrap();
+    let other: u64 =
+        columns.iter().filter(|c| c["name"] != name.as_str()).map(|c| c["refused"].as_u64().unwrap()).sum();
+    assert_eq!(other, 0, "{found}");
+    columns.iter().find(|c| c["name"] == name.as_str()).unwrap()["refused"].as_u64().unwrap()
+}

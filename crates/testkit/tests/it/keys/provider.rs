@@ -1,0 +1,72 @@
+//! One root-key provider takes over from another, and the first is dropped when nobody needs it any more.
+
+use std::time::Duration;
+
+use carnet_engine::StartError;
+use carnet_testkit::{Engine, Kit, Plan, eventually, on_both_engines};
+use serde_json::{Value, json};
+
+use super::{everything_opens, rotate, status};
+
+on_both_engines!(one_key_file_takes_over_from_another, a_second_provider_can_be_given_up);
+
+async fn kek(kit: &Kit, step: &str) -> carnet_testkit::Answer {
+    kit.manage("POST", "/v1/keys/rotate", Some(&json!({"kind": "kek", "step": step}))).await
+}
+
+async fn one_key_file_takes_over_from_another(engine: Engine) {
+    let mut kit = Kit::start(engine, Plan::default()).await;
+    kit.consent("alice").await;
+    // Nobody has named a second one, and nothing is there to finish.
+    assert_eq!(kek(&kit, "begin").await.refusal(), (409, "conflict".to_owned()));
+    assert_eq!(kek(&kit, "finish").await.refusal(), (409, "conflict".to_owned()));
+    kit.add_next_key();
+    kit.restart(async |_| {}).await;
+    let blind = if kit.is_shared() { Some(kit.second_node_without_next_key().await) } else { None };
+    kek(&kit, "begin").await.ok();
+    assert_eq!(kek(&kit, "begin").await.refusal(), (409, "conflict".to_owned()), "it has begun");
+    let root = kit.manage("POST", "/v1/keys/rotate", Some(&json!({"kind": "root"}))).await;
+    assert_eq!(root.refusal(), (409, "conflict".to_owned()), "a root key made now would have one wrap");
+    let wraps = status(&kit).await["wraps"].as_array().unwrap().clone();
+    assert_eq!(wraps.len(), 2);
+    assert_eq!(wraps.iter().filter(|wrap| wrap["next"] == true).count(), 1);
+    if let Some(mut blind) = blind {
+        eventually("the other node has told that it cannot", async || {
+            let wraps = status(&kit).await["wraps"].clone();
+            let next = wraps.as_array().unwrap().iter().find(|wrap| wrap["next"] == true).cloned();
+            (next.unwrap()["notOpenedBy"].as_array().unwrap().len() == 1).then_some(())
+        })
+        .await;
+        let refused = kek(&kit, "finish").await;
+        assert_eq!(refused.refusal(), (409, "conflict".to_owned()));
+        assert_eq!(refused.json()["error"]["nodes"].as_array().unwrap().len(), 1, "it is named");
+        blind.stop().await;
+    }
+    kek(&kit, "finish").await.ok();
+    assert_eq!(status(&kit).await["wraps"].as_array().unwrap().len(), 1);
+    everything_opens(&kit).await;
+    // The second alone opens it from now on; the first does not.
+    kit.drop_first_key();
+    kit.restart(async |_| {}).await;
+    everything_opens(&kit).await;
+    kit.user_token("alice").await.token();
+    rotate(&kit, "root").await;
+    kit.clock.pass(Duration::from_secs(60));
+    kit.restart(async |_| {}).await;
+    everything_opens(&kit).await;
+}
+
+async fn a_second_provider_can_be_given_up(engine: Engine) {
+    let mut kit = Kit::start(engine, Plan::default()).await;
+    kit.add_next_key();
+    kit.restart(async |_| {}).await;
+    kek(&kit, "begin").await.ok();
+    kek(&kit, "cancel").await.ok();
+    assert_eq!(status(&kit).await["wraps"].as_array().unwrap().len(), 1);
+    let events: Vec<Value> = kit.events_of("key.rotate").await;
+    let steps: Vec<_> = events.iter().map(|event| event["detail"]["step"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["begin", "cancel"]);
+    kit.drop_first_key();
+    let error = kit.fails_to_restart().await;
+    assert!(matches!(error, StartError::Unlock(_)), "{error}");
+}
