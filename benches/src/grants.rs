@@ -268,6 +268,7 @@ fn wrapped(row: keys::KeyRow) -> Result<WrappedKey> {
         wrapped_by: row.wrapped_by,
         wrapped: row.wrapped,
         created_at: row.created_at,
+        activates_at: row.activates_at,
     })
 }
 
