@@ -103,8 +103,8 @@ mod tests {
     fn one_rejection_a_minute_is_recorded_and_the_rest_counted() {
         let rejections = Rejections::default();
         let issuer = Id::from_bytes([1; 16]);
-        let at = |seconds| Time::from_secs(1_800_000_000 + seconds);
-        let mut fold = |why: &str, seconds| rejections.fold((Some(issuer), why.to_owned()), at(seconds));
+        let at = |seconds: i64| Time::from_secs(1_800_000_000 + seconds);
+        let fold = |why: &str, seconds: i64| rejections.fold((Some(issuer), why.to_owned()), at(seconds));
         assert_eq!(fold("expired", 0), Some(0));
         for second in 0..60 {
             assert_eq!(fold("expired", second), None);

@@ -112,7 +112,7 @@ fn cases() -> Vec<Case> {
             json!({"iss": "https://accounts.google.com", "sub": "113774264463038321964",
                 "azp": "113774264463038321964", "email": "agent@p.iam.gserviceaccount.com",
                 "email_verified": true, "google": {"compute_engine": {"project_id": "p",
-                "project_number": 739419398126_u64, "zone": "us-west1-a", "instance_id": "152986662232938449"}}}),
+                "project_number": 739_419_398_126_u64, "zone": "us-west1-a", "instance_id": "152986662232938449"}}}),
         ),
         case(
             Family::Azure,
