@@ -11,6 +11,7 @@ import { Visitor } from '../visitor.mjs';
 
 const run = promisify(execFile);
 const here = fileURLToPath(new URL('..', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
 const blocks = (language) => [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(([, code]) => code);
 
@@ -48,9 +49,15 @@ test('env print sets what a program needs', async () => {
   assert.equal(variables.VERCEL_OIDC_TOKEN, variables.CARNET_OIDC_TOKEN);
 });
 
+test('the Rust program is an example of the client, word for word', async () => {
+  const example = await readFile(new URL('../../crates/sdk/examples/first_token.rs', import.meta.url), 'utf8');
+  assert.equal(example.slice(example.indexOf('use carnet_sdk')), blocks('rust')[0]);
+});
+
 const PROGRAMS = [
   ['TypeScript', 'js', (code) => run(process.execPath, ['--import', './redirect.mjs', '--input-type=module', '--eval', code], { cwd: here, env: { PATH: process.env.PATH, ...variables } })],
   ['Python', 'python', (code) => run(process.env.CARNET_TEST_PYTHON ?? 'python3', ['-c', code], { cwd: here, env: { PATH: process.env.PATH, ...variables } })],
+  ['Rust', 'rust', () => run('cargo', ['run', '--quiet', '--locked', '--package', 'carnet-sdk', '--example', 'first_token'], { cwd: root, env: { ...process.env, ...variables } })],
 ];
 for (const [name, language, start] of PROGRAMS) {
   test(`the ${name} program: a token of the application, a link for Alice, and after consent a token of hers`, async () => {

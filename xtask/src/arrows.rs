@@ -25,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("testkit", PRODUCT),
     ("carnet", PRODUCT),
     ("benches", PRODUCT),
+    ("fuzz", &["model", "egress", "vault", "identity", "providers"]),
     ("xtask", &["model", "testpg"]),
 ];
 
@@ -46,6 +47,7 @@ const PRODUCT: &[&str] = &[
 
 /// What tests may use besides, and nothing that is shipped.
 const FOR_TESTS: &[(&str, &[&str])] = &[
+    ("sdk", &["testkit"]),
     ("store", &["testpg"]),
     ("engine", &["testpg"]),
     ("testkit", &["testpg"]),

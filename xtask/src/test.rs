@@ -197,7 +197,9 @@ fn doctest(_: &Asked) -> Result<()> {
 }
 
 fn build(_: &Asked) -> Result<()> {
-    succeed(cargo().args(["build", "--locked", "--package", "carnet", "--bin", "carnet"]))
+    succeed(cargo().args(["build", "--locked", "--package", "carnet", "--bin", "carnet"]))?;
+    // The program of the README, which the suite of the README runs.
+    succeed(cargo().args(["build", "--locked", "--package", "carnet-sdk", "--example", "first_token"]))
 }
 
 fn e2e_node(asked: &Asked) -> Result<()> {

@@ -69,8 +69,9 @@ pub enum AuthorizationResult {
 }
 
 impl Client {
-    /// Makes a page on which a person can consent.
-    pub async fn authorize(
+    /// Makes a page on which a person can consent. The app shows its [`url`](Authorization::url) to that person, and
+    /// to nobody else.
+    pub async fn start_authorization(
         &self,
         connector: &str,
         ask: &AuthorizationRequest,

@@ -1,31 +1,29 @@
 //! The client: where requests go and as whom.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use carnet_model::SecretString;
+use carnet_model::Env;
 use url::{Host, Url};
 
+use crate::cache::Cache;
+use crate::credential::Credential;
 use crate::error::Error;
 
 /// A client of one Carnet server.
 ///
-/// Cheap to build where no request follows; connections are made by the first request and kept for the next.
-#[derive(Debug)]
+/// Cheap to build where no request follows; connections are made by the first request and kept for the next. A clone
+/// shares them, and the tokens that are remembered.
+#[derive(Clone)]
 pub struct Client {
     pub(crate) http: reqwest::Client,
     pub(crate) base: Url,
-    pub(crate) credential: Option<Credential>,
+    pub(crate) credential: Option<Arc<Credential>>,
     pub(crate) team: Option<TeamRef>,
-}
-
-/// What proves who calls.
-#[derive(Debug)]
-pub enum Credential {
-    /// A person's access token, `crn_…`.
-    AccessToken(SecretString),
-    /// The OIDC token of a workload: a project in an environment.
-    Identity(SecretString),
+    pub(crate) env: Env,
+    pub(crate) cache: Arc<Cache>,
 }
 
 /// The team that a person's requests are about. A workload's team follows from its identity.
@@ -38,18 +36,33 @@ pub enum TeamRef {
 }
 
 /// Sets up a [`Client`].
-#[derive(Debug)]
 pub struct Builder {
     base: Url,
     credential: Option<Credential>,
     team: Option<TeamRef>,
     timeout: Duration,
+    env: Env,
+    remembered: usize,
 }
 
 impl Client {
     /// Begins a client of the server at `url`.
     pub fn builder(url: Url) -> Builder {
-        Builder { base: url, credential: None, team: None, timeout: TIMEOUT }
+        Builder {
+            base: url,
+            credential: None,
+            team: None,
+            timeout: TIMEOUT,
+            env: Env::system(),
+            remembered: REMEMBERED,
+        }
+    }
+
+    /// The same client for another caller of the same team: connections and room for tokens are shared, the tokens
+    /// themselves are not.
+    #[must_use]
+    pub fn with_credential(&self, credential: Credential) -> Self {
+        Self { credential: Some(Arc::new(credential)), ..self.clone() }
     }
 
     /// The server's address.
@@ -59,7 +72,17 @@ impl Client {
 
     /// Whether this client calls as a person, and not as a workload or as nobody.
     pub fn is_member(&self) -> bool {
-        matches!(self.credential, Some(Credential::AccessToken(_)))
+        matches!(self.credential.as_deref(), Some(Credential::AccessToken(_)))
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("base", &self.base.as_str())
+            .field("credential", &self.credential)
+            .field("team", &self.team)
+            .finish_non_exhaustive()
     }
 }
 
@@ -86,6 +109,21 @@ impl Builder {
         self
     }
 
+    /// Tells the time by this clock and draws jitter with these dice.
+    #[must_use]
+    pub fn env(mut self, env: Env) -> Self {
+        self.env = env;
+        self
+    }
+
+    /// How many tokens are remembered; 1000 if not set. With 0 none is, and callers that ask for the same at the same
+    /// time still share one request.
+    #[must_use]
+    pub fn remembered(mut self, tokens: usize) -> Self {
+        self.remembered = tokens;
+        self
+    }
+
     /// The client.
     pub fn build(self) -> Result<Client, Error> {
         if !matches!(self.base.scheme(), "http" | "https") || !self.base.has_host() {
@@ -108,8 +146,15 @@ impl Builder {
             // HTTP_PROXY is not meant for a server on this machine, and must not see its credential.
             http = http.no_proxy();
         }
-        let http = http.build().map_err(Error::SetUp)?;
-        Ok(Client { http, base: self.base, credential: self.credential, team: self.team })
+        let http = http.build().map_err(|error| Error::SetUp(Arc::new(error)))?;
+        Ok(Client {
+            http,
+            base: self.base,
+            credential: self.credential.map(Arc::new),
+            team: self.team,
+            env: self.env,
+            cache: Arc::new(Cache::new(self.remembered)),
+        })
     }
 }
 
@@ -133,3 +178,5 @@ pub fn is_loopback(url: &Url) -> bool {
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// A few connectors for a few hundred users; about two megabytes.
+const REMEMBERED: usize = 1000;

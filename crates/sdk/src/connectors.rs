@@ -1,6 +1,6 @@
 //! Connectors: making, listing, reading and removing them, and what is known about services.
 
-use carnet_model::{Environment, Id, Time, kind};
+use carnet_model::{Code, Environment, Id, Time, kind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -206,8 +206,8 @@ pub struct GrantInfo {
 }
 
 impl Client {
-    /// A connector, by identifier or UID.
-    pub async fn connector(&self, connector: &str) -> Result<Connector, Error> {
+    /// What the server says about a connector, named by identifier or UID. Never a secret.
+    pub async fn connector_metadata(&self, connector: &str) -> Result<Connector, Error> {
         self.fetch(Call::get(&["v1", "connect", "connectors", connector])).await
     }
 
@@ -273,7 +273,7 @@ impl Client {
         let call = Call::get(&["v1", "connect", "services", service]).query("schemas", &true);
         match self.fetch(call).await {
             Ok(description) => Ok(Some(description)),
-            Err(Error::Refused(refusal)) if refusal.status == 404 => Ok(None),
+            Err(error) if error.is(Code::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -1,14 +1,18 @@
 //! Why a request did not go through. No error holds a credential, a token or an answer's body.
 
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use carnet_model::Code;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// Why a method did not return what it promises.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The server answered, and the answer is no. Programs decide by [`Refusal::code`].
+    /// The server answered, and the answer is no. Programs decide by [`Error::reason`].
     #[error("{}", .0.message)]
     Refused(Box<Refusal>),
     /// No answer came: no connection, no trust in the certificate, no end of the answer in time.
@@ -20,7 +24,7 @@ pub enum Error {
         what: &'static str,
         /// What happened below.
         #[source]
-        source: reqwest::Error,
+        source: Arc<reqwest::Error>,
     },
     /// The server answered yes, with something that this method does not understand.
     #[error("the server's answer to {what} is not one of Carnet: {why}")]
@@ -33,9 +37,21 @@ pub enum Error {
     /// An argument cannot be sent.
     #[error("{0}")]
     InvalidArgument(&'static str),
+    /// Nothing says which server to ask, or as whom.
+    #[error("{0}")]
+    NotConfigured(&'static str),
+    /// The file with the identity of the workload cannot be read, and never could.
+    #[error("the identity file {} cannot be read", path.display())]
+    IdentityFile {
+        /// Where it should be.
+        path: PathBuf,
+        /// What is the matter.
+        #[source]
+        source: Arc<io::Error>,
+    },
     /// The HTTP client cannot be set up on this machine.
     #[error("the HTTP client cannot be set up")]
-    SetUp(#[source] reqwest::Error),
+    SetUp(#[source] Arc<reqwest::Error>),
 }
 
 /// A refusal, as the server gave it.
@@ -125,15 +141,6 @@ impl Error {
     pub fn is(&self, code: Code) -> bool {
         self.code() == Some(code.as_str())
     }
-
-    /// Whether the same request may succeed a little later with nothing changed.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Refused(refusal) => refusal.status == 429 || refusal.status >= 500,
-            Self::Unreachable { .. } => true,
-            Self::UnexpectedAnswer { .. } | Self::InvalidArgument(_) | Self::SetUp(_) => false,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -167,16 +174,6 @@ mod tests {
             let refusal = Refusal::read(502, body, Some(7), None);
             assert_eq!((refusal.status, refusal.code.as_str(), refusal.retry_after), (502, "", Some(7)));
             assert!(!refusal.message.contains("html") && !refusal.message.contains("teapot"));
-        }
-    }
-
-    #[test]
-    fn transience_follows_the_status() {
-        for (status, transient) in
-            [(400, false), (403, false), (422, false), (429, true), (500, true), (503, true)]
-        {
-            let error = Error::Refused(Box::new(read(status, &json!({}))));
-            assert_eq!(error.is_transient(), transient, "{status}");
         }
     }
 }

@@ -1,48 +1,65 @@
 //! The Rust client of Carnet.
 //!
 //! One [`Client`] speaks to one server with one credential: a person's access token, or the workload identity of a
-//! project in an environment. Every method is one HTTP request; nothing is retried and nothing is remembered, so that
-//! what the caller sees is what the server decided at that moment.
+//! project in an environment.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), carnet_sdk::Error> {
-//! use carnet_sdk::{AskedSubject, Client, Credential, TokenRequest};
+//! use carnet_sdk::{AskedSubject, Client, TokenRequest};
 //!
-//! let url = "https://carnet.example".parse().expect("a URL");
-//! let identity = Credential::Identity("eyJ…".to_owned().into());
-//! let client = Client::builder(url).credential(identity).build()?;
-//! let ask = TokenRequest { subject: Some(AskedSubject::App), ..TokenRequest::default() };
-//! let issued = client.token("slack/my-bot", &ask).await?;
-//! // issued.token.expose() goes into the request to Slack
+//! // CARNET_URL, and CARNET_TOKEN, CARNET_OIDC_TOKEN or CARNET_OIDC_TOKEN_FILE
+//! let client = Client::from_env()?;
+//! let token = client.get_token("slack/my-bot", &TokenRequest::of(AskedSubject::App)).await?;
+//! // token.expose() goes into the request to Slack
 //! # Ok(()) }
 //! ```
 //!
-//! What is promised: a connector's UID travels as one path segment whatever it holds; the credential goes to the
-//! given origin only (no redirect is followed) and is never part of an error. What is not: that an answer has every
-//! member the server sent. What the types do not name is kept in `rest` where a caller may want it.
+//! Programs need five methods: [`Client::get_token`], [`Client::get_token_response`], [`Client::start_authorization`],
+//! [`Client::revoke_token`], [`Client::connector_metadata`]; and [`Client::with_token`], which asks the provider itself
+//! and sees to a token that it no longer takes. The other methods are those of the command line.
+//!
+//! What is promised: tokens are remembered in memory for the caller, connector, subject and parameters they were asked
+//! with, and given out while they live; who asks for the same at the same time shares one request; a refusal is never
+//! remembered. Every other method is one HTTP request, and nothing but [`Client::with_token`] does anything twice. A
+//! connector's UID travels as one path segment whatever it holds. The credential goes to the given origin only (no
+//! redirect is followed). Neither it nor a token is part of an error, or of what `{:?}` prints.
+//!
+//! What is not: that an answer has every member the server sent. What the types do not name is kept in `rest` where a
+//! caller may want it. And that a token which was revoked elsewhere is forgotten here before it ends.
+//!
+//! [`Error::reason`] tells refusals apart by their stable code.
 
 mod account;
+mod ask_key;
 mod audit;
 mod authorization;
+mod cache;
 mod client;
 mod connectors;
+mod credential;
+mod environment;
 mod error;
+mod get_token;
 mod issuers;
 mod keys;
 mod links;
 mod operation;
 mod projects;
+mod reason;
 mod tokens;
 mod transport;
+mod with_token;
 
 pub use account::{AccessTokenInfo, NewAccessToken, Team, User};
 pub use audit::{AuditFilter, AuditPage, AuditRecord};
 pub use authorization::{Authorization, AuthorizationRequest, AuthorizationResult};
-pub use client::{Builder, Client, Credential, TeamRef, is_loopback};
+pub use carnet_model::{Code, SecretString, Time};
+pub use client::{Builder, Client, TeamRef, is_loopback};
 pub use connectors::{
     Connector, ConnectorFilter, ConnectorKey, ConnectorKeys, ConnectorPage, GrantInfo, IncludedLink,
     IncludedProject, IncludedProjects, Includes, NewConnector, ServiceDescription, ServiceType,
 };
+pub use credential::{Credential, IdentityFile};
 pub use error::{Error, NextStep, Refusal};
 pub use issuers::{
     Compared, IdentityFamily, NewTrustedIssuer, TokenCheck, TrustCheck, TrustRule, TrustedIssuer,
@@ -54,4 +71,10 @@ pub use keys::{
 pub use links::{Link, LinkedProject};
 pub use operation::{Liveness, Readiness};
 pub use projects::{CustomEnvironment, Project};
+pub use reason::Reason;
 pub use tokens::{AskedSubject, ConnectorName, Revocation, RevokeRequest, Token, TokenRequest};
+pub use with_token::{Answered, CallError};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

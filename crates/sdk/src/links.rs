@@ -1,6 +1,6 @@
 //! Project links: which project, in which environments, may ask a connector for tokens.
 
-use carnet_model::{Environment, Id, Time, kind};
+use carnet_model::{Code, Environment, Id, Time, kind};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -53,7 +53,7 @@ impl Client {
         let project = project.to_string();
         match self.fetch(Call::get(&["v1", "connect", "connectors", connector, "projects", &project])).await {
             Ok(link) => Ok(Some(link)),
-            Err(Error::Refused(refusal)) if refusal.status == 404 => Ok(None),
+            Err(error) if error.is(Code::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -76,7 +76,7 @@ impl Client {
         let call = Call::delete(&["v1", "connect", "connectors", connector, "projects", &project]);
         match self.send(call).await {
             Ok(_) => Ok(true),
-            Err(Error::Refused(refusal)) if refusal.status == 404 => Ok(false),
+            Err(error) if error.is(Code::NotFound) => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -1,4 +1,4 @@
-//! Tokens: getting one, and revoking what was given out.
+//! Tokens: what is asked for, what is answered, and the two requests.
 
 use carnet_model::{Id, Secret, SecretString, Time, kind};
 use serde::{Deserialize, Serialize};
@@ -143,17 +143,58 @@ pub struct Revocation {
     pub provider_failed: u64,
 }
 
+impl TokenRequest {
+    /// For this subject, with everything else left to the connector.
+    pub fn of(subject: AskedSubject) -> Self {
+        Self { subject: Some(subject), ..Self::default() }
+    }
+
+    /// The same request once more.
+    pub(crate) fn duplicate(&self) -> Self {
+        Self {
+            subject: self.subject.as_ref().map(AskedSubject::duplicate),
+            installation_id: self.installation_id.clone(),
+            scopes: self.scopes.clone(),
+            audience: self.audience.clone(),
+            resources: self.resources.clone(),
+            authorization_details: self.authorization_details.clone(),
+            validity_buffer_ms: self.validity_buffer_ms,
+        }
+    }
+}
+
+impl AskedSubject {
+    /// A user, by the caller's own identifier.
+    pub fn user(id: impl Into<String>) -> Self {
+        Self::User { id: Some(id.into()), issuer: None }
+    }
+
+    fn duplicate(&self) -> Self {
+        match self {
+            Self::App => Self::App,
+            Self::User { id, issuer } => Self::User { id: id.clone(), issuer: issuer.clone() },
+            Self::JwtBearer { sub, iss, aud, additional_claims } => Self::JwtBearer {
+                sub: sub.clone(),
+                iss: iss.clone(),
+                aud: aud.clone(),
+                additional_claims: additional_claims.clone(),
+            },
+            Self::Token { token } => Self::Token { token: token.duplicate() },
+        }
+    }
+}
+
 impl Client {
-    /// Asks for a token of a connector, named by identifier or UID.
-    pub async fn token(&self, connector: &str, ask: &TokenRequest) -> Result<Token, Error> {
+    /// Asks the server for a token.
+    pub(crate) async fn ask(&self, connector: &str, ask: &TokenRequest) -> Result<Token, Error> {
         let answer = self.send(Call::post(&["v1", "connect", "token", connector]).json(ask)).await?;
         let mut token: Token = answer.json()?;
         token.body = str::from_utf8(answer.body.expose()).ok().map(|body| Secret::new(body.to_owned()));
         Ok(token)
     }
 
-    /// Revokes tokens: what Carnet keeps is deleted, and the provider is told where it listens.
-    pub async fn revoke(&self, connector: &str, which: &RevokeRequest) -> Result<Revocation, Error> {
+    /// Has the server revoke tokens.
+    pub(crate) async fn withdraw(&self, connector: &str, which: &RevokeRequest) -> Result<Revocation, Error> {
         self.fetch(Call::delete(&["v1", "connect", "connectors", connector, "tokens"]).json(which)).await
     }
 }

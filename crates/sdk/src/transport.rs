@@ -1,13 +1,15 @@
 //! One request and its answer. The rest of the crate says only which path and what body.
 
-use carnet_model::Secret;
+use std::sync::Arc;
+
+use carnet_model::{Secret, SecretString};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use crate::client::{Client, Credential, TeamRef};
+use crate::client::{Client, TeamRef};
 use crate::error::{Error, Refusal};
 
 /// A request on its way: method, path segments (each percent-encoded as one), query and body.
@@ -92,7 +94,7 @@ impl Client {
         let url = self.address(&call)?;
         let mut request = self.http.request(call.method, url).header(ACCEPT, "application/json");
         if let Some(credential) = &self.credential {
-            request = request.header(AUTHORIZATION, bearer(credential)?);
+            request = request.header(AUTHORIZATION, bearer(&*credential.present()?)?);
         }
         if let Some(body) = call.body {
             let body = body.map_err(|_| Error::InvalidArgument("the request cannot be written as JSON"))?;
@@ -123,9 +125,9 @@ impl Client {
             .map_err(|()| Error::InvalidArgument("the server's address has no path"))?
             .pop_if_empty()
             .extend(&call.path);
-        let team = match (&self.team, &self.credential) {
-            (Some(TeamRef::Id(id)), Some(Credential::AccessToken(_))) => Some(("teamId", id)),
-            (Some(TeamRef::Slug(slug)), Some(Credential::AccessToken(_))) => Some(("slug", slug)),
+        let team = match &self.team {
+            Some(TeamRef::Id(id)) if self.is_member() => Some(("teamId", id)),
+            Some(TeamRef::Slug(slug)) if self.is_member() => Some(("slug", slug)),
             _ => None,
         };
         if team.is_some() || !call.query.is_empty() {
@@ -146,7 +148,7 @@ impl Client {
         Error::Unreachable {
             origin: self.base.origin().ascii_serialization(),
             what,
-            source: error.without_url(),
+            source: Arc::new(error.without_url()),
         }
     }
 }
@@ -167,8 +169,7 @@ impl Answer {
     }
 }
 
-fn bearer(credential: &Credential) -> Result<HeaderValue, Error> {
-    let (Credential::AccessToken(secret) | Credential::Identity(secret)) = credential;
+fn bearer(secret: &SecretString) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::try_from(format!("Bearer {}", secret.expose()))
         .map_err(|_| Error::InvalidArgument("the credential holds a character that no header can carry"))?;
     value.set_sensitive(true);

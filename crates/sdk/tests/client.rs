@@ -82,7 +82,7 @@ async fn a_uid_travels_as_one_segment_and_the_request_has_the_members_of_the_wir
         scopes: Some(vec!["chat:write".to_owned()]),
         ..TokenRequest::default()
     };
-    let token = member(url).token("slack/my-bot", &ask).await.unwrap();
+    let token = member(url).get_token_response("slack/my-bot", &ask).await.unwrap();
     assert_eq!(token.token.expose(), "xoxb-1");
     assert_eq!(serde_json::from_str::<Value>(token.body()).unwrap()["expiresAt"], 1_784_065_923_026_i64);
     assert!(!format!("{token:?}").contains("xoxb"));
@@ -101,7 +101,7 @@ async fn a_workload_names_no_team_because_its_identity_does() {
         .team(TeamRef::parse("team_0000000000000000000001"))
         .build()
         .unwrap();
-    client.token("scl_1", &TokenRequest::default()).await.unwrap();
+    client.get_token_response("scl_1", &TokenRequest::default()).await.unwrap();
     let seen = peer.seen.lock().unwrap();
     assert_eq!(seen[0].line, "POST /v1/connect/token/scl_1");
     assert_eq!(seen[0].body, json!({}));
@@ -138,7 +138,7 @@ async fn a_refusal_keeps_what_the_server_said() {
         "authorizationUrl": "https://carnet.example/authorize/car_1"}}),
     )
     .await;
-    let error = member(url).token("a/b", &TokenRequest::default()).await.unwrap_err();
+    let error = member(url).get_token_response("a/b", &TokenRequest::default()).await.unwrap_err();
     assert!(error.is(Code::UserAuthorizationRequired) && !error.is_transient());
     let refusal = error.refusal().unwrap();
     assert_eq!(refusal.request_id.as_deref(), Some("req_1"));
@@ -154,7 +154,7 @@ async fn absence_is_an_answer_where_it_is_normal() {
     assert!(client.link("a/b", project).await.unwrap().is_none());
     assert!(!client.delete_link("a/b", project).await.unwrap());
     assert!(client.service("mcp.example.com/mcp").await.unwrap().is_none());
-    assert!(client.connector("a/b").await.unwrap_err().is(Code::NotFound));
+    assert!(client.connector_metadata("a/b").await.unwrap_err().is(Code::NotFound));
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn an_answer_of_something_else_is_named_and_never_quoted() {
     let (_, url) = peer(200, json!({"token": ["xoxb-secret"], "expiresAt": "soon"})).await;
-    let error = member(url).token("a/b", &TokenRequest::default()).await.unwrap_err();
+    let error = member(url).get_token_response("a/b", &TokenRequest::default()).await.unwrap_err();
     assert!(matches!(error, Error::UnexpectedAnswer { .. }));
     let text = format!("{error} {error:?}");
     assert!(
@@ -207,7 +207,7 @@ async fn a_name_that_would_change_the_route_is_not_sent() {
     let (peer, url) = peer(200, json!({})).await;
     let client = member(url);
     for name in ["", ".", ".."] {
-        assert!(matches!(client.connector(name).await, Err(Error::InvalidArgument(_))), "{name:?}");
+        assert!(matches!(client.connector_metadata(name).await, Err(Error::InvalidArgument(_))), "{name:?}");
     }
     assert!(peer.seen.lock().unwrap().is_empty());
 }
@@ -245,7 +245,7 @@ async fn revocation_is_a_delete_with_a_body_and_counters() {
     )
     .await;
     let which = RevokeRequest { subject: Some(AskedSubject::App), installation_id: None };
-    let done = member(url).revoke("a/b", &which).await.unwrap();
+    let done = member(url).revoke_token("a/b", &which).await.unwrap();
     assert_eq!((done.deleted, done.provider_failed), (2, 1));
     let seen = peer.seen.lock().unwrap();
     assert_eq!(seen[0].line, "DELETE /v1/connect/connectors/a%2Fb/tokens?slug=acme");

@@ -15,7 +15,7 @@ pub(crate) async fn attach(cx: &mut Context<'_>, args: AttachArgs) -> Result<(),
     let client = cx.client()?;
     let project = cx.project(&client, args.project.as_deref()).await?;
     let wanted = environments(&client, &project, &args.environment).await?;
-    let connector = client.connector(&args.connector).await?;
+    let connector = client.connector_metadata(&args.connector).await?;
     let id = connector.id.to_string();
     let before: BTreeSet<_> = client
         .link(&id, project.id)
@@ -60,7 +60,7 @@ pub(crate) async fn attach(cx: &mut Context<'_>, args: AttachArgs) -> Result<(),
 pub(crate) async fn detach(cx: &mut Context<'_>, args: DetachArgs) -> Result<(), Failure> {
     let client = cx.client()?;
     let project = cx.project(&client, args.project.as_deref()).await?;
-    let connector = client.connector(&args.connector).await?;
+    let connector = client.connector_metadata(&args.connector).await?;
     let id = connector.id.to_string();
     let linked = client.link(&id, project.id).await?.is_some();
     if linked {

@@ -11,7 +11,7 @@ use super::table::{moment, table};
 /// Shows the keys of a connector, or turns them.
 pub(crate) async fn keys(cx: &mut Context<'_>, args: ConnectorKeysArgs) -> Result<(), Failure> {
     let client = cx.client()?;
-    let connector = client.connector(&args.connector).await?;
+    let connector = client.connector_metadata(&args.connector).await?;
     let id = connector.id.to_string();
     let keys = if args.rotate {
         let question = format!(

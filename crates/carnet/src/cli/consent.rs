@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use carnet_sdk::{Authorization, AuthorizationRequest, AuthorizationResult, Client, Error};
+use carnet_sdk::{Authorization, AuthorizationRequest, AuthorizationResult, Client, Code, Error};
 
 use super::args::TokenArgs;
 use super::browser;
@@ -30,7 +30,7 @@ pub(crate) async fn obtain(
         return Err(with_retry(failure, args));
     }
     let ask = AuthorizationRequest { token: request(args), ..AuthorizationRequest::default() };
-    let Ok(authorization) = client.authorize(&args.connector, &ask).await else {
+    let Ok(authorization) = client.start_authorization(&args.connector, &ask).await else {
         // Why there is no page matters less than that consent is missing.
         return Err(with_retry(failure, args));
     };
@@ -80,7 +80,7 @@ async fn wait(
             }
             Ok(_) => {}
             // The record may come a moment after the page.
-            Err(Error::Refused(refusal)) if refusal.status == 404 => {
+            Err(error) if error.is(Code::NotFound) => {
                 absent += 1;
                 if absent > ABSENCES {
                     break;

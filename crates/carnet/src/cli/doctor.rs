@@ -12,7 +12,6 @@ use super::failure::{Exit, Failure};
 use super::folder::FOLDER;
 use super::git;
 use super::identity::Claims;
-use super::settings::Login;
 use super::table::moment;
 use super::talk::plain;
 
@@ -130,25 +129,23 @@ async fn credential(cx: &Context<'_>, client: &Client) -> Check {
     let Some(login) = &cx.settings.credential else {
         return Check::skipped("credential", "there is none");
     };
-    match &login.value {
-        Login::AccessToken(_) => match client.user().await {
+    let Some(identity) = login.value.identity() else {
+        return match client.user().await {
             Ok(user) => Check::ok("credential", format!("access token of {} from {}", user.id, login.source)),
             Err(error) => Check::failed("credential", error.into()),
-        },
-        Login::Identity(token) => {
-            let claims = Claims::peek(token.expose()).unwrap_or_default();
-            let subject = claims.subject.clone().unwrap_or_else(|| "of nobody".to_owned());
-            let detail = format!("workload identity {subject} from {}", login.source);
-            match claims.expires_at() {
-                Some(end) if end <= cx.now() => {
-                    let detail = format!("{detail}, ended {}", moment(end, cx.now(), true));
-                    Check { outcome: Outcome::Failed, ..Check::ok("credential", detail) }
-                        .with("carnet env pull", "to get a new one for development")
-                }
-                // Which connectors it may ask is seen only by asking one.
-                _ => Check::ok("credential", detail),
-            }
+        };
+    };
+    let claims = Claims::peek(identity.expose()).unwrap_or_default();
+    let subject = claims.subject.clone().unwrap_or_else(|| "of nobody".to_owned());
+    let detail = format!("workload identity {subject} from {}", login.source);
+    match claims.expires_at() {
+        Some(end) if end <= cx.now() => {
+            let detail = format!("{detail}, ended {}", moment(end, cx.now(), true));
+            Check { outcome: Outcome::Failed, ..Check::ok("credential", detail) }
+                .with("carnet env pull", "to get a new one for development")
         }
+        // Which connectors it may ask is seen only by asking one.
+        _ => Check::ok("credential", detail),
     }
 }
 

@@ -9,7 +9,7 @@ use super::failure::{Exit, Failure};
 /// Removes a connector. One that projects use is removed only with `--disconnect-all`.
 pub(crate) async fn remove(cx: &mut Context<'_>, args: RemoveArgs) -> Result<(), Failure> {
     let client = cx.client()?;
-    let connector = client.connector(&args.connector).await?;
+    let connector = client.connector_metadata(&args.connector).await?;
     let id = connector.id.to_string();
     let links = client.links(&id).await?.len();
     if links > 0 && !args.disconnect_all {

@@ -10,7 +10,7 @@ use super::failure::Failure;
 /// Revokes one's own tokens, or everybody's.
 pub(crate) async fn revoke(cx: &mut Context<'_>, args: RevokeArgs) -> Result<(), Failure> {
     let client = cx.client()?;
-    let connector = client.connector(&args.connector).await?;
+    let connector = client.connector_metadata(&args.connector).await?;
     let uid = &connector.uid;
     let whose = if args.all_tokens { "all tokens" } else { "your tokens" };
     cx.talk.insist(args.yes, &format!("Revoke {whose} of {uid}? What uses them stops working."))?;
@@ -20,7 +20,7 @@ pub(crate) async fn revoke(cx: &mut Context<'_>, args: RevokeArgs) -> Result<(),
         Some(AskedSubject::User { id: Some(client.user().await?.id.to_string()), issuer: None })
     };
     let which = RevokeRequest { subject, installation_id: None };
-    let done = client.revoke(&connector.id.to_string(), &which).await?;
+    let done = client.revoke_token(&connector.id.to_string(), &which).await?;
     let supported = connector.supports_revocation != Some(false);
     if !supported {
         cx.talk.warn(&format!(

@@ -6,9 +6,10 @@
 //! is on this machine.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use carnet_model::SecretString;
-use carnet_sdk::{Client, Credential, TeamRef, is_loopback};
+use carnet_sdk::{Client, Credential, IdentityFile, TeamRef, is_loopback};
 use url::{Origin, Url};
 
 use super::args::Global;
@@ -54,6 +55,19 @@ pub(crate) enum Login {
     AccessToken(SecretString),
     /// A workload identity.
     Identity(SecretString),
+    /// A workload identity in a file that somebody keeps fresh, and what stands there now.
+    IdentityFile(PathBuf, Arc<SecretString>),
+}
+
+impl Login {
+    /// The workload identity, if it is one.
+    pub(crate) fn identity(&self) -> Option<&SecretString> {
+        match self {
+            Self::AccessToken(_) => None,
+            Self::Identity(token) => Some(token),
+            Self::IdentityFile(_, token) => Some(token),
+        }
+    }
 }
 
 impl Settings {
@@ -129,6 +143,7 @@ impl Settings {
         let credential = match &login.value {
             Login::AccessToken(token) => Credential::AccessToken(token.duplicate()),
             Login::Identity(token) => Credential::Identity(token.duplicate()),
+            Login::IdentityFile(path, _) => Credential::IdentityFile(IdentityFile::new(path)),
         };
         let builder = Client::builder(url.value.clone()).credential(credential);
         let builder = match &self.team {
@@ -169,7 +184,7 @@ fn variable_login(variables: &Variables) -> Result<Option<Found<Login>>, Failure
         return Ok(Some(told(Login::Identity(token.duplicate()), "CARNET_OIDC_TOKEN")));
     }
     let Some(path) = &variables.oidc_token_file else { return Ok(None) };
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let token = IdentityFile::new(path).read().map_err(|error| {
         Failure::new(
             "no_credential",
             format!("{}, named by CARNET_OIDC_TOKEN_FILE, cannot be read.", path.display()),
@@ -178,8 +193,7 @@ fn variable_login(variables: &Variables) -> Result<Option<Found<Login>>, Failure
         .exit(Exit::SignIn)
         .next("unset CARNET_OIDC_TOKEN_FILE", "if it is no longer meant")
     })?;
-    let token = SecretString::from(text.trim().to_owned());
-    Ok(Some(told(Login::Identity(token), "CARNET_OIDC_TOKEN_FILE")))
+    Ok(Some(told(Login::IdentityFile(path.clone(), token), "CARNET_OIDC_TOKEN_FILE")))
 }
 
 fn keep<T>(

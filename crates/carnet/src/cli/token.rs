@@ -15,14 +15,14 @@ pub(crate) async fn token(cx: &mut Context<'_>, args: TokenArgs) -> Result<(), F
     }
     let client = cx.client()?;
     let mut ask = request(&args);
-    let issued = match client.token(&args.connector, &ask).await {
+    let issued = match client.get_token_response(&args.connector, &ask).await {
         Ok(issued) => issued,
         Err(error) if error.is(Code::UserAuthorizationRequired) => {
             let Consent { installation_id } = consent::obtain(cx, &client, &args, error).await?;
             if installation_id.is_some() {
                 ask.installation_id = installation_id;
             }
-            client.token(&args.connector, &ask).await?
+            client.get_token_response(&args.connector, &ask).await?
         }
         Err(error) => return Err(error.into()),
     };

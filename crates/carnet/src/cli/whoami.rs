@@ -5,7 +5,6 @@ use serde_json::json;
 use super::context::Context;
 use super::failure::Failure;
 use super::identity::Claims;
-use super::settings::Login;
 use super::table::{moment, sheet};
 
 /// Says it. A person is looked up at the server; a workload identity is shown as it stands.
@@ -14,7 +13,7 @@ pub(crate) async fn whoami(cx: &mut Context<'_>) -> Result<(), Failure> {
     let origin = client.url().origin().ascii_serialization();
     let source = cx.settings.credential.as_ref().map(|found| found.source.clone()).unwrap_or_default();
     let (now, relative) = (cx.now(), cx.talk.is_read_by_a_person());
-    if let Some(Login::Identity(token)) = cx.settings.credential.as_ref().map(|found| &found.value) {
+    if let Some(token) = cx.settings.credential.as_ref().and_then(|found| found.value.identity()) {
         let claims = Claims::peek(token.expose()).unwrap_or_default();
         if cx.talk.wants_json() {
             return cx.talk.document(&json!({ "url": origin, "workload": claims, "source": source }));
