@@ -1,12 +1,13 @@
 //! Chores of the repository, run as `cargo xtask …`.
 //!
 //! [`test`](mod@test) runs everything that must hold, in order; [`check`] holds what the repository demands of itself;
-//! [`arrows`] is the rule which crate may use which; [`mod@bench`] measures speed and size. Nothing here is part of the
-//! product.
+//! [`arrows`] is the rule which crate may use which; [`mod@bench`] measures speed and size; [`mod@fuzz`]
+//! looks for input that breaks a parser. Nothing here is part of the product.
 
 mod arrows;
 mod bench;
 mod check;
+mod fuzz;
 mod needs;
 mod run;
 mod test;
@@ -22,6 +23,8 @@ cargo xtask test [--only STEP]... [--keep-going] [--long]
 cargo xtask test --list the steps
 cargo xtask bench [--quick]
                         speed and size, as one table
+cargo xtask fuzz [--long]
+                        the fuzz targets, with libFuzzer if cargo-fuzz is there
 cargo xtask check       the repository's own checks
 cargo xtask arrows      the crate graph against its allowed arrows";
 
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
     let done = match words.split_first() {
         Some((&"test", rest)) => test::Asked::parse(rest).and_then(|asked| test::run(&asked)),
         Some((&"bench", rest)) => bench::run(rest),
+        Some((&"fuzz", rest)) => fuzz::run(rest),
         Some((&"check", [])) => check::run(),
         Some((&"arrows", [])) => arrows::run(),
         Some((&("help" | "--help" | "-h"), _)) => {

@@ -110,7 +110,7 @@ impl Dial {
     }
 
     /// The addresses of `host`: all of them permitted, or none is given.
-    async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, DialError> {
+    pub(crate) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, DialError> {
         // The authority of a `Uri` keeps the brackets of a v6 address, with which it would not parse as one.
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let addresses = if let Ok(literal) = bare.parse() {

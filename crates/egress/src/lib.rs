@@ -23,6 +23,9 @@ mod address;
 mod call;
 mod connect;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod network;
 mod origin;
 mod policy;

@@ -20,6 +20,9 @@ pub mod catalog;
 mod driver;
 mod drivers;
 mod fields;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod oauth;
 
 pub use driver::ability::{Abilities, Inbound, TokenAbilities};

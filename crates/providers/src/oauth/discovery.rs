@@ -102,7 +102,7 @@ fn places(issuer: &Url) -> Vec<Place> {
     places
 }
 
-fn read(status: StatusCode, body: &[u8]) -> Option<Document> {
+pub(crate) fn read(status: StatusCode, body: &[u8]) -> Option<Document> {
     if status != StatusCode::OK {
         return None;
     }
@@ -143,7 +143,7 @@ fn only_the_slash_differs(found: Option<&str>, identifier: &str) -> bool {
 }
 
 /// Whether `endpoint` is on the host of `issuer` or, if that is a name, below it.
-fn is_at_home(issuer: &Url, endpoint: &str) -> bool {
+pub(crate) fn is_at_home(issuer: &Url, endpoint: &str) -> bool {
     let Ok(endpoint) = Url::parse(endpoint) else { return false };
     match (issuer.host(), endpoint.host()) {
         (Some(Host::Domain(home)), Some(Host::Domain(host))) => {
