@@ -21,4 +21,6 @@ mod oauth_revoke;
 #[cfg(test)]
 mod oauth_subjects;
 #[cfg(test)]
+mod oauth_table;
+#[cfg(test)]
 mod server;
