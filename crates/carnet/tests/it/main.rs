@@ -9,6 +9,7 @@
 mod abuse;
 mod backup;
 mod broker;
+mod canaries;
 mod keys;
 mod kill;
 mod serve;
