@@ -7,6 +7,7 @@ mod deadlines;
 mod environment;
 mod names;
 mod pool;
+mod private_network;
 mod reroute;
 mod server;
 mod silence;
