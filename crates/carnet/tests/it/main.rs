@@ -11,5 +11,12 @@ mod backup;
 mod broker;
 mod keys;
 mod kill;
+#[cfg(debug_assertions)]
+mod points;
+mod release;
+#[cfg(debug_assertions)]
+mod scene;
 mod serve;
 mod two;
+#[cfg(debug_assertions)]
+mod window;
