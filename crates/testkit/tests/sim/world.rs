@@ -195,12 +195,7 @@ impl World {
         }
     }
 
-    fn harm(
-        &self,
-        sim: &mut turmoil::Sim<'_>,
-        dice: &Dice,
-        down: &mut Down,
-    ) -> Option<(Duration, Mend)> {
+    fn harm(&self, sim: &mut turmoil::Sim<'_>, dice: &Dice, down: &mut Down) -> Option<(Duration, Mend)> {
         let number = dice.below(NODES);
         let here = &mut down[usize::try_from(number).unwrap()];
         match dice.below(6) {
