@@ -23,7 +23,7 @@ use crate::table::{Beside, Table, Unit, say};
 use crate::tokens::{CONNECTIONS, request};
 
 /// A folder of `carnet dev` and how many people have given a grant there.
-struct Store {
+pub(crate) struct Store {
     folder: tempfile::TempDir,
     port: u16,
     people: u32,
@@ -77,7 +77,7 @@ fn compare(table: &mut Table, extent: Extent, what: &str, few: &Taken, many: &Ta
 
 impl Store {
     /// Lets the server make its deployment, then puts the grants into it.
-    fn make(carnet: &Path, people: u32) -> Result<Self> {
+    pub(crate) fn make(carnet: &Path, people: u32) -> Result<Self> {
         let store = Self { folder: tempfile::tempdir()?, port: free_port()?, people };
         store.serve(carnet)?.stop()?;
         let begun = Instant::now();
@@ -86,12 +86,12 @@ impl Store {
         Ok(store)
     }
 
-    fn data(&self) -> std::path::PathBuf {
+    pub(crate) fn data(&self) -> std::path::PathBuf {
         self.folder.path().join("data")
     }
 
     /// Always on the same port: another one would change the connector, which knows its server by its address.
-    fn serve(&self, carnet: &Path) -> Result<Server> {
+    pub(crate) fn serve(&self, carnet: &Path) -> Result<Server> {
         Server::carnet_dev(carnet, &self.data(), self.port)
     }
 

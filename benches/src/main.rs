@@ -12,6 +12,7 @@ mod load;
 mod mints;
 mod neighbour;
 mod process;
+mod recovery;
 mod store;
 mod table;
 mod tokens;
@@ -52,9 +53,11 @@ fn main() -> ExitCode {
         ["load", data, seconds, rate] => tokens::load(Path::new(data), seconds, Some(rate)),
         [] => measure(WHOLE),
         ["--quick"] => measure(QUICK),
+        ["recovery"] => recover(),
         _ => {
             say("carnet-benches [--quick]             what cargo xtask bench starts");
             say("carnet-benches mints                 only tokens made anew, shortly");
+            say("carnet-benches recovery              the part about refreshes in doubt alone");
             say(
                 "carnet-benches load FOLDER SECONDS   asks the carnet dev of this folder for tokens, under a profiler",
             );
@@ -77,6 +80,7 @@ fn measure(extent: Extent) -> Result<()> {
     tokens::measure(&carnet, extent, &mut table).context("token requests")?;
     mints::measure(&carnet, extent, &mut table).context("tokens made anew")?;
     grants::measure(&carnet, extent, &mut table).context("many grants")?;
+    recovery::measure(&carnet, &mut table).context("recovery")?;
     binary::measure(&carnet, extent, &mut table).context("the binary")?;
     store::measure(extent, &mut table).context("the store")?;
     say(&format!("load average at the end: {}\n", process::load_average()?));
@@ -88,6 +92,13 @@ fn measure(extent: Extent) -> Result<()> {
 fn mints_alone() -> Result<()> {
     let mut table = Table::new();
     mints::measure(&binary()?, QUICK, &mut table)?;
+    say(&table.to_string());
+    Ok(())
+}
+
+fn recover() -> Result<()> {
+    let mut table = Table::new();
+    recovery::measure(&binary()?, &mut table)?;
     say(&table.to_string());
     Ok(())
 }

@@ -1,8 +1,11 @@
 //! The listener: hyper behind our own accept loop, because the stock one lets a connection send headers for ever.
 //!
-//! A connection has ten seconds for the headers of its first request, and ten between requests. There are at most so
-//! many connections, in all and from one address. A body has as long as headers, whoever reads it. On shutdown no new connection is taken, and those that are there
+//! A connection has eight seconds for the headers of its first request, and eight between requests; until it has sent
+//! the first ones it holds little memory (`head`). There are at most so many connections, in all and from one address.
+//! A body has as long as headers, whoever reads it. On shutdown no new connection is taken, and those that are there
 //! finish the request they are in.
+
+mod head;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -22,12 +25,16 @@ use hyper::Request as HyperRequest;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
+
+use head::{Begun, head_of};
 
 type Request = HyperRequest<Incoming>;
 
@@ -60,7 +67,8 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: 
     let places = Arc::new(Semaphore::new(limits.connections));
     let addresses = Arc::new(Addresses::default());
     let graceful = GracefulShutdown::new();
-    let tasks = tokio_util::task::TaskTracker::new();
+    let stopping = CancellationToken::new();
+    let tasks = TaskTracker::new();
     let builder = builder(limits);
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -79,22 +87,44 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: 
         let Ok(place) = places.clone().try_acquire_owned() else { continue };
         let Some(visitor) = addresses.admit(peer.ip(), limits.per_address) else { continue };
         let _ = stream.set_nodelay(true);
-        let begun = Arc::new(AtomicBool::new(false));
-        let service = TowerToHyperService::new(begins(routes.clone(), begun.clone(), limits.headers));
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let watched = graceful.watch(connection);
+        let deadline = Instant::now() + limits.headers;
+        let (builder, routes, watcher) = (builder.clone(), routes.clone(), graceful.watcher());
+        let stopping = stopping.clone();
         tasks.spawn(async move {
-            tokio::select! {
-                // Ends of connections are the peers' business: resets, timeouts, nonsense.
-                _ = watched => {}
-                () = never_begun(limits.headers, &begun) => {}
+            let begun = tokio::select! {
+                () = stopping.cancelled() => None,
+                begun = timeout_at(deadline, head_of(stream)) => begun.ok().and_then(Result::ok),
+            };
+            if let Some(begun) = begun {
+                // In memory of its own, which nobody holds who has not sent a head.
+                Box::pin(attend(begun, &builder, routes, limits.headers, watcher, deadline)).await;
             }
             drop((place, visitor));
         });
     }
     drop(listener);
+    stopping.cancel();
     if tokio::time::timeout(limits.patience, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not finish in time");
+    }
+}
+
+/// Serves one connection to its end.
+async fn attend(
+    begun: Begun,
+    builder: &Builder<TokioExecutor>,
+    routes: Router,
+    patience: Duration,
+    watcher: Watcher,
+    deadline: Instant,
+) {
+    let first = Arc::new(AtomicBool::new(false));
+    let service = TowerToHyperService::new(begins(routes, first.clone(), patience));
+    let connection = builder.serve_connection(TokioIo::new(begun), service).into_owned();
+    tokio::select! {
+        // Ends of connections are the peers' business: resets, timeouts, nonsense.
+        _ = watcher.watch(connection) => {}
+        () = never_begun(deadline, &first) => {}
     }
 }
 
@@ -152,8 +182,8 @@ impl Body for Timely {
 
 /// Ends if no request arrives in time. hyper's own timeout begins once it knows which version of HTTP it reads, which
 /// a peer can keep it from by sending half a preface.
-async fn never_begun(within: Duration, begun: &AtomicBool) {
-    tokio::time::sleep(within).await;
+async fn never_begun(deadline: Instant, begun: &AtomicBool) {
+    tokio::time::sleep_until(deadline).await;
     if begun.load(Ordering::Relaxed) {
         std::future::pending::<()>().await;
     }

@@ -8,7 +8,8 @@ use carnet_model::{Code, Fault};
 
 use crate::problem::Problem;
 use crate::{
-    access_tokens, audit, authorize, connector_keys, connectors, grants, health, installations, issuers, keys, links, platform, projects, refusals, request_id, services, token, well_known,
+    access_tokens, audit, authorize, connector_keys, connectors, grants, health, installations, issuers,
+    keys, links, platform, projects, refusals, request_id, services, token, well_known,
 };
 
 /// The routes of the API. A connector is one segment: its identifier, or its UID percent-encoded.

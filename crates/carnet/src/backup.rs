@@ -122,7 +122,7 @@ fn whole(examined: &Examined) -> Result<(), Failure> {
 fn folder_of(location: &Location, instead: &str) -> Result<PathBuf, Failure> {
     match location {
         Location::Folder(data) => Ok(data.clone()),
-        Location::Memory | Location::Postgres(_) => Err(Failure {
+        Location::Memory | Location::Shared(_) | Location::Postgres(_) => Err(Failure {
             exit: Exit::Usage,
             ..Failure::new(
                 "postgres",

@@ -51,8 +51,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches};
 
 use args::{
-    AuditVerb, BackupArgs, Cli, ClientCommand, Command, ConnectVerb, DevArgs, EnvVerb, Global, KeysVerb, ProjectsVerb,
-    RestoreArgs, ServeArgs, Verb,
+    AuditVerb, BackupArgs, Cli, ClientCommand, Command, ConnectVerb, DevArgs, EnvVerb, Global, KeysVerb,
+    ProjectsVerb, RestoreArgs, ServeArgs, Verb,
 };
 use context::Context;
 use failure::{Exit, Failure};

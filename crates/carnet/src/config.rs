@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use carnet_egress::{Allowance, Network, Policy, Purpose};
-use carnet_engine::Location;
+use carnet_engine::{Location, Settings};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
@@ -43,6 +43,8 @@ pub(crate) struct ConfigFile {
     /// The folder in which refreshed tokens are kept, sealed, while the store does not take them; `spill` in the data
     /// folder, or `carnet-spill` with PostgreSQL.
     pub(crate) spill: Option<PathBuf>,
+    /// How many refreshes of one connector this process begins in a second; 20.
+    pub(crate) refreshes_per_second: Option<u32>,
     /// What may be connected to besides the public Internet.
     pub(crate) egress: Egress,
 }
@@ -70,6 +72,7 @@ pub(crate) struct Config {
     pub(crate) next: Option<Root>,
     pub(crate) policy: Policy,
     pub(crate) spill: PathBuf,
+    pub(crate) refreshes_per_second: u32,
     /// As it is in force, to be printed. Holds no secret.
     pub(crate) shown: ConfigFile,
 }
@@ -100,7 +103,9 @@ impl Kept {
         };
         let spill = file.spill.clone().unwrap_or_else(|| match &location {
             Location::Folder(data) => data.join("spill"),
-            Location::Memory | Location::Postgres(_) => args.folder.join("carnet-spill"),
+            Location::Memory | Location::Shared(_) | Location::Postgres(_) => {
+                args.folder.join("carnet-spill")
+            }
         });
         file.spill = Some(spill.clone());
         Ok(Self { location, root, next, spill })
@@ -116,11 +121,18 @@ impl Config {
         let policy = policy(&file.egress)?;
         let Kept { location, root, next, spill } =
             Kept::of(&mut file, args, policy.extra_roots_pem.as_deref())?;
+        let refreshes_per_second = file.refreshes_per_second.unwrap_or(Settings::REFRESHES_PER_SECOND);
+        if !(1..=MOST_PER_SECOND).contains(&refreshes_per_second) {
+            return Err(wrong(format!(
+                "refreshes_per_second is {refreshes_per_second}; it can be from 1 to {MOST_PER_SECOND}."
+            )));
+        }
+        file.refreshes_per_second = Some(refreshes_per_second);
         let mut shown = file;
         shown.url = Some(url.to_string());
         shown.listen = Some(listen.to_string());
         shown.database_url = shown.database_url.map(|_| "(set)".to_owned());
-        Ok(Self { url, listen, location, root, next, policy, spill, shown })
+        Ok(Self { url, listen, location, root, next, policy, spill, refreshes_per_second, shown })
     }
 }
 
@@ -275,6 +287,9 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     )]
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
+
+/// Far more than any provider takes from one application.
+const MOST_PER_SECOND: u32 = 1000;
 
 fn wrong(sentence: impl Into<String>) -> Failure {
     Failure { exit: Exit::Usage, ..Failure::new("invalid_configuration", sentence) }

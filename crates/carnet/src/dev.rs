@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use carnet_demo::{ClientRegistration, Demo, Options};
 use carnet_egress::{Origin, Policy};
 use carnet_engine::{
-    Broker, ConnectorChange, Credential, FirstOwner, Location, ManagedService, NewConnectorAsk, Project, Root, Settings,
-    Team, TeamHint, User,
+    Broker, ConnectorChange, Credential, FirstOwner, Location, ManagedService, NewConnectorAsk, Project,
+    Root, Settings, Team, TeamHint, User,
 };
 use carnet_model::caller::Caller;
 use carnet_model::{AccessToken, Code, Env, SecretString, Slug};
@@ -35,7 +35,7 @@ pub(crate) fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn start(args: DevArgs) -> anyhow::Result<()> {
-    let env = Env::system();
+    let env = crate::failpoints::env()?;
     make_folder(&args.data)?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
     let listener = server::listen(address, "carnet dev --port 7071").await?;
@@ -46,6 +46,8 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
         url: url.clone(),
         development: true,
         spill: (!args.memory).then(|| args.data.join("spill")),
+        refreshes_per_second: Settings::REFRESHES_PER_SECOND,
+        answer_within: Settings::ANSWER_WITHIN,
         managed: BTreeMap::from([("demo".to_owned(), ManagedService { data: demo_data(&url, &client) })]),
     };
     let policy = Policy { loopback: true, origins: origins(&args.provider_origin)?, ..Policy::default() };

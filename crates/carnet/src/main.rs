@@ -6,6 +6,7 @@ mod backup;
 mod cli;
 mod config;
 mod dev;
+mod failpoints;
 mod hygiene;
 mod root_key;
 mod serve;

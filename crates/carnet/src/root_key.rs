@@ -204,7 +204,7 @@ pub(crate) fn open(
 ) -> anyhow::Result<EngineRoot> {
     let place = match location {
         Location::Folder(data) => KeyPlace::OutsideOf(data),
-        Location::Memory | Location::Postgres(_) => KeyPlace::Anywhere,
+        Location::Memory | Location::Shared(_) | Location::Postgres(_) => KeyPlace::Anywhere,
     };
     let present = ready(present, place, env)?;
     Ok(match next {

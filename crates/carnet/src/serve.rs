@@ -5,7 +5,6 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use carnet_engine::{Broker, Settings};
-use carnet_model::Env;
 use serde_json::json;
 
 use crate::cli::args::ServeArgs;
@@ -30,12 +29,14 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn start(config: Config, json: bool) -> anyhow::Result<()> {
-    let env = Env::system();
+    let env = crate::failpoints::env()?;
     let root = root_key::open(config.root, config.next, &config.location, &env)?;
     let settings = Settings {
         url: config.url.clone(),
         development: false,
         spill: Some(config.spill),
+        refreshes_per_second: config.refreshes_per_second,
+        answer_within: Settings::ANSWER_WITHIN,
         managed: BTreeMap::new(),
     };
     let listener = server::listen(config.listen, "carnet serve --listen 127.0.0.1:PORT").await?;

@@ -23,6 +23,7 @@ use tower::Service;
 use crate::policy::{Purpose, Rules};
 use crate::resolve::Resolve;
 use crate::url_rule::{UrlRefused, is_localhost};
+use crate::wire::{Transport, Wire};
 
 /// Makes connections, TLS included, for one purpose.
 #[derive(Clone)]
@@ -50,7 +51,7 @@ impl Connector {
 type Pending<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = MaybeHttpsStream<TokioIo<Wire>>;
     type Error = Box<dyn std::error::Error + Send + Sync>;
     type Future = Pending<Self::Response, Self::Error>;
 
@@ -71,11 +72,13 @@ impl Service<Uri> for Connector {
 pub(crate) struct Dial {
     pub(crate) rules: Arc<Rules>,
     pub(crate) resolver: Arc<dyn Resolve>,
+    /// TCP, if there is none.
+    pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) purpose: Purpose,
 }
 
 impl Service<Uri> for Dial {
-    type Response = TokioIo<TcpStream>;
+    type Response = TokioIo<Wire>;
     type Error = DialError;
     type Future = Pending<Self::Response, Self::Error>;
 
@@ -90,7 +93,7 @@ impl Service<Uri> for Dial {
 }
 
 impl Dial {
-    async fn connect(&self, target: &Uri) -> Result<TcpStream, DialError> {
+    async fn connect(&self, target: &Uri) -> Result<Wire, DialError> {
         let default = if target.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
         let port = target.port_u16().unwrap_or(default);
         let addresses = self.addresses(target.host().unwrap_or_default()).await?;
@@ -127,7 +130,10 @@ impl Dial {
         }
     }
 
-    async fn connect_to(&self, address: SocketAddr) -> Result<TcpStream, DialError> {
+    async fn connect_to(&self, address: SocketAddr) -> Result<Wire, DialError> {
+        if let Some(transport) = &self.transport {
+            return transport.dial(address).await.map(Wire::Other).map_err(DialError::Connect);
+        }
         #[expect(clippy::disallowed_methods, reason = "this is the way out, and the address has been judged")]
         let stream = TcpStream::connect(address).await.map_err(DialError::Connect)?;
         // Belt and braces: what the kernel says we are connected to must be what was judged.
@@ -136,7 +142,7 @@ impl Dial {
             return Err(DialError::Refused(UrlRefused::Address));
         }
         stream.set_nodelay(true).map_err(DialError::Connect)?;
-        Ok(stream)
+        Ok(Wire::Tcp(stream))
     }
 }
 

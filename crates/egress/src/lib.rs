@@ -33,6 +33,7 @@ mod resolve;
 mod send;
 mod tls;
 mod url_rule;
+mod wire;
 
 pub use call::{Answer, Call, Limits};
 pub use error::{EgressError, SetupError};
@@ -42,3 +43,4 @@ pub use policy::{Allowance, InvalidPurpose, Policy, Purpose};
 pub use resolve::{Resolve, Resolved, SystemResolver};
 pub use send::Egress;
 pub use url_rule::UrlRefused;
+pub use wire::{Dialling, Duplex, Transport};

@@ -31,6 +31,7 @@ use crate::policy::{Policy, Purpose, Rules};
 use crate::resolve::{Resolve, SystemResolver};
 use crate::tls;
 use crate::url_rule::UrlRefused;
+use crate::wire::Transport;
 
 /// The one HTTP client. Cheap to clone; one per process.
 ///
@@ -44,6 +45,7 @@ pub struct Egress(Arc<Inner>);
 struct Inner {
     rules: Arc<Rules>,
     resolver: Arc<dyn Resolve>,
+    transport: Option<Arc<dyn Transport>>,
     tls: Arc<ClientConfig>,
     pools: Cache<(Id<kind::Team>, Purpose), Client>,
 }
@@ -58,9 +60,23 @@ impl Egress {
 
     /// A client under `policy` with another resolver. The rules are the same: they judge what it answers.
     pub fn with_resolver(policy: Policy, resolver: Arc<dyn Resolve>) -> Result<Self, SetupError> {
+        Self::over(policy, resolver, None)
+    }
+
+    /// A client under `policy` whose connections run over something else than TCP: a simulated network. The rules are
+    /// the same.
+    pub fn with_transport(policy: Policy, transport: Arc<dyn Transport>) -> Result<Self, SetupError> {
+        Self::over(policy, Arc::new(SystemResolver), Some(transport))
+    }
+
+    fn over(
+        policy: Policy,
+        resolver: Arc<dyn Resolve>,
+        transport: Option<Arc<dyn Transport>>,
+    ) -> Result<Self, SetupError> {
         let tls = tls::client_config(&policy)?;
         let rules = Arc::new(Rules::new(policy)?);
-        Ok(Self(Arc::new(Inner { rules, resolver, tls, pools: Cache::new(POOLS) })))
+        Ok(Self(Arc::new(Inner { rules, resolver, transport, tls, pools: Cache::new(POOLS) })))
     }
 
     /// The half of the rule that needs no network, for refusing a URL where it is configured.
@@ -114,7 +130,8 @@ impl Egress {
 
     fn client(&self, purpose: Purpose, idle: usize) -> Client {
         let inner = &self.0;
-        let dial = Dial { rules: inner.rules.clone(), resolver: inner.resolver.clone(), purpose };
+        let (rules, resolver) = (inner.rules.clone(), inner.resolver.clone());
+        let dial = Dial { rules, resolver, transport: inner.transport.clone(), purpose };
         legacy::Client::builder(TokioExecutor::new())
             .retry_canceled_requests(false)
             .pool_max_idle_per_host(idle)

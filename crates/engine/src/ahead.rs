@@ -1,12 +1,16 @@
 //! What goes on without being asked: refreshes ahead of time, recovery, key rotation, sweeping.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use carnet_model::{ConnectorRef, Time};
-use carnet_store::{Write, connector_keys, consents, grants, minted};
-use tokio::time::MissedTickBehavior;
+use carnet_store::grants::Due;
+use carnet_store::{DbError, Write, connector_keys, consents, grants, minted};
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::broker::Broker;
+use crate::directory::Entry;
+use crate::refresh::Urgency;
 
 impl Broker {
     /// Starts the background work; it ends with [`Broker::shut_down`].
@@ -20,7 +24,7 @@ impl Broker {
         self.every(crate::keys::WATCH, |broker| async move { broker.watch_provider().await });
         self.every(Duration::from_secs(1), |broker| async move { broker.refresh_ahead().await });
         self.every(Duration::from_secs(2), |broker| async move {
-            broker.recover(crate::recover::STALE).await.map_err(|error| error.to_string())
+            broker.recover().await.map_err(|error| error.to_string())
         });
         self.every(Duration::from_secs(2), |broker| async move {
             broker.finish_withdrawals().await.map_err(|error| error.to_string())
@@ -58,29 +62,64 @@ impl Broker {
         });
     }
 
-    /// Renews what is due and was used within a day, so that callers seldom wait.
+    /// Renews what is due and was used within a day, so that callers seldom wait. Each connector is walked through by
+    /// itself and at its own pace: a large one does not keep the small ones waiting.
     async fn refresh_ahead(&self) -> Result<(), String> {
         let inner = &self.inner;
         if inner.turning.is_shut() {
             return Ok(());
         }
-        let now = inner.env.now();
-        let due =
-            grants::due(&inner.db, now, now.minus(DAY), AT_ONCE).await.map_err(|error| error.to_string())?;
-        for row in due {
-            let reference = ConnectorRef::Id(row.grant.place.connector);
-            let team = row.grant.place.team;
-            let Some(entry) = inner.entry(team, &reference).await.map_err(|error| error.to_string())? else {
+        let due = grants::due(&inner.db, inner.env.now(), WALKS).await.map_err(|error| error.to_string())?;
+        for one in due {
+            let reference = ConnectorRef::Id(one.connector);
+            let Some(entry) = inner.entry(one.team, &reference).await.map_err(|error| error.to_string())?
+            else {
                 continue;
             };
-            // Out of the way of the next rounds, whatever becomes of it.
-            let again = now.plus(PAUSE + inner.env.jitter(PAUSE));
-            let postponed = Write::new().step(grants::postpone(team, row.grant.id, again));
-            inner.db.write(postponed).await.map_err(|error| error.to_string())?;
+            // Whoever is at it already finds the rest.
+            let Some(walk) = inner.paces.of(entry.line()).walk() else { continue };
             let broker = self.clone();
             self.track(async move {
+                if let Err(error) = broker.walk(&entry, one).await {
+                    tracing::debug!(connector = %one.connector, %error, "refreshes ahead of time are left for later");
+                }
+                drop(walk);
+            });
+        }
+        Ok(())
+    }
+
+    /// Begins as many of the refreshes that are due at a connector as fit into about a second.
+    async fn walk(&self, entry: &Arc<Entry>, due: Due) -> Result<(), DbError> {
+        let inner = &self.inner;
+        let now = inner.env.now();
+        if inner.breakers.wait(entry.line(), now).is_some() {
+            return Ok(());
+        }
+        let most = inner.paces.per_second();
+        // Some more than are begun, so that those in use do not stand behind many that are put to rest.
+        let rows = grants::due_of(&inner.db, due, now, i64::from(most) * 4).await?;
+        let (mut wanted, unused): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| row.grant.refreshable && row.last_used_at >= now.minus(DAY));
+        wanted.truncate(most as usize);
+        // Out of the way of the next rounds, whatever becomes of them.
+        let again = || now.plus(PAUSE + inner.env.jitter(PAUSE));
+        let write = Write::new()
+            .steps(wanted.iter().map(|row| grants::postpone(due.team, row.grant.id, again())))
+            .steps(unused.iter().map(|row| grants::let_rest(due.team, row.grant.id)));
+        inner.db.write(write).await?;
+        let pace = inner.paces.of(entry.line());
+        let until = Instant::now() + WALK;
+        for row in wanted {
+            let place = tokio::select! {
+                () = inner.stop.cancelled() => break,
+                place = pace.spare_place(until) => place,
+            };
+            let Some(place) = place else { break };
+            let (broker, entry) = (self.clone(), entry.clone());
+            self.track(async move {
                 let beyond = row.grant.access_expires_at.unwrap_or(Time::FAR_FUTURE);
-                if let Err(failure) = broker.renew(entry, &row, beyond).await {
+                if let Err(failure) = broker.renew(entry, &row, beyond, Urgency::Ahead(place)).await {
                     tracing::debug!(grant = %row.grant.id, ?failure, "a refresh ahead of time did not succeed");
                 }
             });
@@ -100,7 +139,9 @@ impl Broker {
 }
 
 const DAY: Duration = Duration::from_hours(24);
-/// Grants begun in one round. Calls to one provider are bounded besides.
-const AT_ONCE: i64 = 32;
+/// Connectors that are begun with in one round.
+const WALKS: i64 = 64;
+/// How long one walk waits for places: somewhat longer than a round.
+const WALK: Duration = Duration::from_secs(2);
 /// Between two tries ahead of time on one grant.
 const PAUSE: Duration = Duration::from_secs(30);

@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 
 use aws_lc_rs::digest;
-use carnet_egress::Policy;
+use carnet_egress::{Egress, Policy};
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::{Env, Time};
 use carnet_store::{DbError, Location, Write, deployment, keys, nodes, refreshes};
@@ -17,6 +17,7 @@ use url::Url;
 use crate::broker::{Broker, Settings};
 use crate::keks::Root;
 use crate::keys::Examined;
+use crate::seat::Seat;
 use crate::start::StartError;
 
 /// Why a copy cannot be looked into.
@@ -59,8 +60,14 @@ impl Held {
     pub async fn open(folder: PathBuf, root: Root, env: Env) -> Result<Self, LookError> {
         let location = Location::Folder(folder);
         let url = Url::parse("https://localhost").map_err(|_| LookError::Empty)?;
-        let settings =
-            Settings { url, development: false, spill: None, managed: std::collections::BTreeMap::new() };
+        let settings = Settings {
+            url,
+            development: false,
+            spill: None,
+            refreshes_per_second: Settings::REFRESHES_PER_SECOND,
+            answer_within: Settings::ANSWER_WITHIN,
+            managed: std::collections::BTreeMap::new(),
+        };
         // An empty store would be made a deployment of its own.
         let db = carnet_store::Db::open(&location, &env)
             .await
@@ -71,7 +78,10 @@ impl Held {
         if found?.is_none() {
             return Err(LookError::Empty);
         }
-        let broker = Box::pin(Broker::assemble(settings, &location, root, Policy::default(), env)).await;
+        let egress = Egress::new(Policy::default()).map_err(|error| Box::new(StartError::from(error)))?;
+        // It refreshes nothing, and does not take the place of who does.
+        let seat = Seat::take(None, &env);
+        let broker = Box::pin(Broker::assemble(settings, &location, root, egress, seat, env)).await;
         Ok(Self(broker.map_err(Box::new)?))
     }
 

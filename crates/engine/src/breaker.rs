@@ -3,18 +3,16 @@
 //! A breaker says only when to call again. It never touches a grant, and never keeps a living token from a caller.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use carnet_model::{Id, Time, kind};
-use tokio::sync::Semaphore;
 
 pub(crate) struct Breakers(Mutex<HashMap<(Id<kind::Connector>, i64), State>>);
 
 struct State {
     failures: u32,
     closed_until: Time,
-    calls: Arc<Semaphore>,
 }
 
 /// The connector and its version: a changed connector starts anew.
@@ -32,11 +30,6 @@ impl Breakers {
         (!left.is_zero()).then_some(left)
     }
 
-    /// A place among the calls that may be under way at once.
-    pub(crate) fn calls(&self, line: Line) -> Arc<Semaphore> {
-        self.with(line, |state| state.calls.clone())
-    }
-
     /// The provider answered.
     pub(crate) fn answered(&self, line: Line) {
         self.with(line, |state| {
@@ -50,7 +43,7 @@ impl Breakers {
         self.with(line, |state| {
             state.failures = state.failures.saturating_add(1);
             let pause = match retry_after {
-                Some(seconds) => Some(Duration::from_secs(seconds.min(LONGEST.as_secs()))),
+                Some(seconds) => Some(Duration::from_secs(seconds).min(LONGEST_NAMED)),
                 None if state.failures >= PATIENCE => {
                     Some(Duration::from_secs(1 << (state.failures - PATIENCE).min(6)).min(LONGEST))
                 }
@@ -65,22 +58,19 @@ impl Breakers {
     fn with<T>(&self, line: Line, change: impl FnOnce(&mut State) -> T) -> T {
         let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if states.len() > MANY && !states.contains_key(&line) {
-            states.retain(|_, state| state.failures > 0 || Arc::strong_count(&state.calls) > 1);
+            states.retain(|_, state| state.failures > 0);
         }
-        change(states.entry(line).or_insert_with(|| State {
-            failures: 0,
-            closed_until: Time::default(),
-            calls: Arc::new(Semaphore::new(AT_ONCE)),
-        }))
+        change(states.entry(line).or_insert_with(|| State { failures: 0, closed_until: Time::default() }))
     }
 }
 
 /// Failures in a row, without a word when to come back, before a pause.
 const PATIENCE: u32 = 5;
-/// The longest pause between tries.
+/// The longest pause between tries that nobody asked for.
 const LONGEST: Duration = Duration::from_mins(1);
-/// Calls to one provider at once: enough to be quick, few enough not to be a flood.
-const AT_ONCE: usize = 8;
+/// The longest pause that a provider can ask for. Limits that are counted by the minute are over by then; one that is
+/// counted by the day would otherwise keep people out who could be helped.
+const LONGEST_NAMED: Duration = Duration::from_mins(10);
 /// Entries beyond which idle ones are dropped.
 const MANY: usize = 4096;
 
@@ -100,7 +90,7 @@ mod tests {
         assert_eq!(breakers.wait((LINE.0, 2), now), None, "a changed connector starts anew");
         assert_eq!(breakers.wait(LINE, Time::from_secs(1007)), None);
         breakers.failed(LINE, now, Some(86_400));
-        assert_eq!(breakers.wait(LINE, now), Some(LONGEST), "no provider can close itself for a day");
+        assert_eq!(breakers.wait(LINE, now), Some(LONGEST_NAMED), "no provider can close itself for a day");
         breakers.answered(LINE);
         assert_eq!(breakers.wait(LINE, now), None);
     }

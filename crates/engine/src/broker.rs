@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use crate::brake::Brakes;
 use crate::breaker::Breakers;
 use crate::cache::TokenCache;
 use crate::connector_keys::OpenKeys;
@@ -24,8 +25,10 @@ use crate::directory::Directory;
 use crate::issue::Mints;
 use crate::keys::{ProviderState, Turning};
 use crate::own_issuer::OwnIssuer;
+use crate::pace::Paces;
 use crate::refresh::Flights;
 use crate::rejections::Rejections;
+use crate::seat::Seat;
 use crate::spill::Spill;
 
 /// A running deployment. Cheap to clone.
@@ -39,7 +42,7 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) deployment: Id<kind::Deployment>,
     /// This process, as the holder of leases.
-    pub(crate) node: [u8; 16],
+    pub(crate) seat: Seat,
     pub(crate) db: Db,
     pub(crate) keyring: Keyring,
     pub(crate) turning: Turning,
@@ -53,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) mints: Mints,
     pub(crate) flights: Flights,
     pub(crate) breakers: Breakers,
+    pub(crate) brakes: Brakes,
+    pub(crate) paces: Paces,
     pub(crate) issuer: OwnIssuer,
     pub(crate) spill: Spill,
     pub(crate) tasks: TaskTracker,
@@ -68,6 +73,10 @@ pub struct Settings {
     pub development: bool,
     /// Where refreshed tokens are kept while the store does not take them.
     pub spill: Option<PathBuf>,
+    /// How many refreshes of one connector this process begins in a second; [`Settings::REFRESHES_PER_SECOND`].
+    pub refreshes_per_second: u32,
+    /// Within which time every token request is answered; [`Settings::ANSWER_WITHIN`].
+    pub answer_within: Duration,
     /// Services for which the operator has registered a client: teams make connectors from them without seeing it.
     pub managed: BTreeMap<String, ManagedService>,
 }
@@ -86,6 +95,14 @@ impl std::fmt::Debug for ManagedService {
 }
 
 impl Settings {
+    /// Ten thousand grants whose tokens live an hour and were made together are renewed in the twelve minutes over which
+    /// that is spread, and the token endpoints of common providers take as much from one application.
+    pub const REFRESHES_PER_SECOND: u32 = 20;
+
+    /// Longer than a provider may take and a takeover from a node that died on the way; shorter than the patience of
+    /// common clients and proxies, which is half a minute or more.
+    pub const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
     /// The address without a final `/`.
     pub fn base(&self) -> &str {
         self.url.as_str().trim_end_matches('/')

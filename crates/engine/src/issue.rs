@@ -18,11 +18,13 @@ use carnet_model::access::{self, Ask, Rules};
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
 use carnet_model::connector::ConnectorType;
+use carnet_model::failpoint::Point;
 use carnet_model::{Code, ConnectorRef, Fault, Id, SecretString, Subject, Time, Uid, kind};
 use carnet_providers::Asserted;
-use carnet_store::{DbError, Revision, Write};
+use carnet_store::{DbError, Revision, Write, pass};
 use serde_json::{Map, Value};
 use tokio::sync::OwnedMutexGuard;
+use tokio::time::{Instant, timeout_at};
 
 use crate::broker::Broker;
 use crate::cache::AskKey;
@@ -102,19 +104,30 @@ impl Found {
 }
 
 impl Broker {
-    /// Answers a token request. The caller is recognised anew whenever the rules have changed on the way, so that a
-    /// credential that was withdrawn meanwhile gets nothing.
+    /// Answers a token request, within [`crate::Settings::answer_within`]. The caller is recognised anew whenever the
+    /// rules have changed on the way, so that a credential that was withdrawn meanwhile gets nothing.
     pub async fn issue(
         &self,
         credential: &Credential,
         ask: &TokenAsk,
         request: Id<kind::Request>,
     ) -> Result<Issued, Fault> {
+        let end = Instant::now() + self.inner.settings.answer_within;
+        // The last of it is for the record.
+        let late = end - RECORD.min(self.inner.settings.answer_within / 4);
         let mut made_at = None;
         for _ in 0..TRIES {
             let revision = self.inner.db.revision();
-            let caller = self.recognise(credential).await?;
-            match self.issue_once(&caller, ask, request, revision, made_at).await? {
+            let caller =
+                timeout_at(late, self.recognise(credential)).await.unwrap_or_else(|_| Err(too_late()))?;
+            let tried = self.issue_once(&caller, ask, request, revision, made_at);
+            let Ok(tried) = timeout_at(late, tried).await else {
+                let event = AuditEvent::of(&caller, self.inner.env.now(), Action::TokenIssue, Some(request))
+                    .with("connector", ask.connector.chars().take(200).collect::<String>());
+                let refused = self.refuse(event, Outcome::Failed, too_slow(&ask.connector), None);
+                return Err(timeout_at(end, refused).await.unwrap_or_else(|_| Err(too_late()))?);
+            };
+            match tried? {
                 Tried::Issued(issued) => return Ok(*issued),
                 Tried::Stale { made } => {
                     made_at = made.then_some(revision);
@@ -169,8 +182,10 @@ impl Broker {
             .with("tokenId", token_id.to_string())
             .with("expiresAt", expires_at.millis())
             .with("source", source.as_str());
+        pass(&self.inner.env, Point::TokenRecord).await.map_err(faults::store)?;
         let write = Write::new().steps(changes).event(&self.inner.env, &event).only_at(revision);
         let written = self.inner.db.write(write).await;
+        let _ = pass(&self.inner.env, Point::TokenRecorded).await;
         drop(turn);
         match written {
             Ok(_) => {}
@@ -303,6 +318,21 @@ impl Broker {
     }
 }
 
+/// It took too long to find out who asks, or to record that it took too long.
+fn too_late() -> Fault {
+    Fault::new(Code::Unavailable, "The request could not be decided in time.").retry_after(2)
+}
+
+/// It is known who asks, and what they wait for does not come.
+fn too_slow(connector: &str) -> Fault {
+    let connector: String = connector.chars().filter(|c| !c.is_control()).take(100).collect();
+    Fault::new(
+        Code::ProviderUnavailable,
+        format!("No token of {connector} could be had in time. A refresh that was begun goes on."),
+    )
+    .retry_after(2)
+}
+
 /// The event, as one of a refusal.
 fn refusal(event: AuditEvent, outcome: Outcome, fault: &Fault, rule: Option<&'static str>) -> AuditEvent {
     let event = event.ended(outcome).with("code", fault.code.as_str());
@@ -322,6 +352,8 @@ impl Source {
     }
 }
 
+/// How long the record of a refusal may take: as long as the store has for any write.
+const RECORD: Duration = Duration::from_secs(2);
 /// How often a request begins again because the rules changed under it.
 const TRIES: usize = 8;
 /// A token that ends sooner than this is renewed before it is handed out, unless the caller says otherwise. The same

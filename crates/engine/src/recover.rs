@@ -3,33 +3,53 @@
 //! At start, and every few seconds after: attempts whose process is gone are judged by the provider's rotation class;
 //! tokens that came too late for their grant are adopted if nothing better came since; grants that were withdrawn while
 //! somebody stopped are told to the provider.
+//!
+//! Nobody waits for it, and nothing is served more wrongly before it: who needs a grant finds what was left open on it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use carnet_model::ConnectorRef;
 use carnet_model::audit::{Action, AuditEvent};
+use carnet_model::failpoint::Point;
 use carnet_model::grant::{Cause, GrantState, Rotation};
+use carnet_model::{ConnectorRef, Time};
 use carnet_store::grants::{self, GrantRow};
-use carnet_store::refreshes::{self, OpenRefresh, Orphan};
-use carnet_store::{DbError, Write};
+use carnet_store::refreshes::{self, Orphan, Stranded};
+use carnet_store::{DbError, Step, Write, pass};
 
 use crate::broker::Broker;
 use crate::directory::Entry;
-use crate::refresh::{LEASE, ahead_of_time};
+use crate::refresh::{LEASE, Urgency, ahead_of_time};
+
+/// What is to be done about an attempt that was left open.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Nothing depends on it any more, or presenting the token again is always safe.
+    Strike,
+    /// The same, and the grant is to be refreshed soon.
+    StrikeAndRefresh,
+    /// Nothing may be done while the token lives; who needs the grant then finds the attempt.
+    SetAside,
+    /// The token is presented once more, now.
+    Present,
+}
 
 impl Broker {
-    /// Frees what a process that is gone held here alone. Only where no other process can be working.
+    /// Frees what a process that is gone held, and marks what it left open: on a store that no other process can be
+    /// working on, everything; else what the process before this one held, if that is known.
     pub(crate) async fn take_over(&self) -> Result<(), DbError> {
-        if self.inner.db.is_shared() {
-            return Ok(());
-        }
-        self.inner.db.write(Write::new().step(grants::free_every_lease())).await.map(drop)
+        let write = match (self.inner.db.is_shared(), self.inner.seat.before) {
+            (false, _) => Write::new().step(refreshes::leave_all()).step(grants::free_every_lease()),
+            (true, Some(gone)) => {
+                Write::new().step(refreshes::leave_of(gone)).step(grants::free_leases_of(gone))
+            }
+            (true, None) => return Ok(()),
+        };
+        self.inner.db.write(write).await.map(drop)
     }
 
-    /// Brings to an end what was sent longer ago than `silence` and never answered. One that cannot be brought to an end
-    /// does not keep the others from theirs.
-    pub(crate) async fn recover(&self, silence: Duration) -> Result<(), DbError> {
+    /// Brings to an end what was left open. What cannot be brought to an end does not keep the rest from it.
+    pub(crate) async fn recover(&self) -> Result<(), DbError> {
         if self.inner.turning.is_shut() {
             return Ok(());
         }
@@ -38,11 +58,36 @@ impl Broker {
             go_on(self.adopt_orphan(&orphan).await, "tokens that came too late")?;
         }
         // By the clock by which it was sent: this node's own may be ahead.
-        let before = self.inner.db.clock(&self.inner.env).await?.minus(silence);
-        for open in refreshes::stranded(&self.inner.db, before, BATCH).await? {
-            go_on(self.recover_one(&open).await, "a refresh left open")?;
+        let before = self.inner.db.clock(&self.inner.env).await?.minus(STALE);
+        let (mut after, mut presented) = (None, 0);
+        loop {
+            let page = refreshes::stranded(&self.inner.db, before, after, BATCH).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some((last.open.sent_at, last.open.id));
+            pass(&self.inner.env, Point::RecoverJudge).await?;
+            let mut steps = Vec::new();
+            for one in &page {
+                let Some(entry) = self.connector_of(one).await? else {
+                    steps.push(refreshes::cancel(one.open.id));
+                    continue;
+                };
+                match judge(one, &entry, self.inner.env.now()) {
+                    Verdict::Strike => steps.push(refreshes::cancel(one.open.id)),
+                    Verdict::StrikeAndRefresh => {
+                        steps.push(refreshes::cancel(one.open.id));
+                        steps.push(grants::hasten(one.open.team, one.open.grant));
+                    }
+                    Verdict::SetAside => steps.push(refreshes::set_aside(one.open.id)),
+                    // The oldest first; the rest is found again by the next round.
+                    Verdict::Present if presented < PRESENTED => {
+                        presented += 1;
+                        self.present_again(entry, one).await?;
+                    }
+                    Verdict::Present => {}
+                }
+            }
+            self.settle(steps).await?;
         }
-        Ok(())
     }
 
     /// Tells providers of grants that were withdrawn while somebody stopped. It waits for providers, so nothing else
@@ -58,46 +103,30 @@ impl Broker {
         Ok(())
     }
 
-    /// When a silence here means that the process that sent it is gone.
-    pub(crate) fn silence(&self) -> Duration {
-        if self.inner.db.is_shared() { STALE } else { Duration::ZERO }
+    async fn settle(&self, steps: Vec<Step>) -> Result<(), DbError> {
+        if steps.is_empty() {
+            return Ok(());
+        }
+        self.inner.db.write(Write::new().steps(steps)).await.map(drop)
     }
 
-    async fn recover_one(&self, open: &OpenRefresh) -> Result<(), DbError> {
-        let Some((row, entry)) = self.grant_and_connector(open).await? else {
-            return self.inner.db.write(Write::new().step(refreshes::cancel(open.id))).await.map(drop);
+    async fn connector_of(&self, one: &Stranded) -> Result<Option<Arc<Entry>>, DbError> {
+        let Some(connector) = one.connector else { return Ok(None) };
+        self.inner.entry(one.open.team, &ConnectorRef::Id(connector)).await
+    }
+
+    async fn present_again(&self, entry: Arc<Entry>, one: &Stranded) -> Result<(), DbError> {
+        let found = grants::find(&self.inner.db, one.open.team, one.open.grant).await?;
+        let Some(row) = found.filter(|row| !self.inner.flights.is_under_way(row.grant.id)) else {
+            return Ok(());
         };
-        if row.grant.rt_version != open.rt_version || row.grant.state != GrantState::Active {
-            return self.inner.db.write(Write::new().step(refreshes::cancel(open.id))).await.map(drop);
-        }
-        let now = self.inner.env.now();
-        let lives =
-            row.grant.access_expires_at.is_some_and(|end| end > now) && !entry.abilities.old_access_dies;
-        let in_grace = match entry.abilities.rotation {
-            Rotation::None => true,
-            Rotation::Grace { seconds } => now < open.sent_at.plus(Duration::from_secs(u64::from(seconds))),
-            Rotation::Strict => false,
-        };
-        if lives && !in_grace {
-            // Nothing may be done while the token lives; who needs the grant then finds the attempt.
-            return self.inner.db.write(Write::new().step(refreshes::set_aside(open.id))).await.map(drop);
-        }
-        let broker = self.clone();
+        let (broker, now) = (self.clone(), self.inner.env.now());
         self.track(async move {
-            if let Err(failure) = broker.renew(entry, &row, now).await {
+            if let Err(failure) = broker.renew(entry, &row, now, Urgency::Now).await {
                 tracing::info!(grant = %row.grant.id, ?failure, "a refresh left open was brought to an end");
             }
         });
         Ok(())
-    }
-
-    async fn grant_and_connector(
-        &self,
-        open: &OpenRefresh,
-    ) -> Result<Option<(GrantRow, Arc<Entry>)>, DbError> {
-        let Some(row) = grants::find(&self.inner.db, open.team, open.grant).await? else { return Ok(None) };
-        let reference = ConnectorRef::Id(row.grant.place.connector);
-        Ok(self.inner.entry(open.team, &reference).await?.map(|entry| (row, entry)))
     }
 
     /// Uses what came too late for this grant, if something did. Whether it did; the grant is then read again.
@@ -120,6 +149,7 @@ impl Broker {
     pub(crate) async fn adopt_orphan(&self, orphan: &Orphan) -> Result<(), DbError> {
         let inner = &self.inner;
         let now = inner.env.now();
+        pass(&inner.env, Point::OrphanAdopt).await?;
         let row = grants::find(&inner.db, orphan.team, orphan.grant).await?;
         let dropped = Write::new().step(refreshes::drop_orphan(orphan.id));
         let Some(row) = row.filter(|row| row.grant.rt_version == orphan.rt_version) else {
@@ -164,6 +194,23 @@ impl Broker {
     }
 }
 
+fn judge(one: &Stranded, entry: &Entry, now: Time) -> Verdict {
+    if one.rt_version != Some(one.open.rt_version) || !one.active {
+        return Verdict::Strike;
+    }
+    let lives = one.access_expires_at.is_some_and(|end| end > now) && !entry.abilities.old_access_dies;
+    match entry.abilities.rotation {
+        Rotation::None => Verdict::StrikeAndRefresh,
+        Rotation::Grace { seconds }
+            if now < one.open.sent_at.plus(Duration::from_secs(u64::from(seconds))) =>
+        {
+            Verdict::Present
+        }
+        Rotation::Grace { .. } | Rotation::Strict if lives => Verdict::SetAside,
+        Rotation::Grace { .. } | Rotation::Strict => Verdict::Present,
+    }
+}
+
 /// A store that does not answer ends the round; anything else is this one's own trouble.
 fn go_on(result: Result<(), DbError>, what: &str) -> Result<(), DbError> {
     match result {
@@ -185,4 +232,7 @@ fn done(result: Result<carnet_store::Written, DbError>) -> Result<(), DbError> {
 
 /// Longer than a lease and the call under it.
 pub(crate) const STALE: Duration = Duration::from_secs(LEASE.as_secs() + 4);
+/// Rows in one read and one write: a few of these a second settle ten thousand, and none holds the store for long.
 const BATCH: i64 = 200;
+/// Refreshes that one round begins. They stand in the same row as those that callers wait for.
+const PRESENTED: usize = 100;

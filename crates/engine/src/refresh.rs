@@ -11,6 +11,7 @@
 //!
 //! The work runs as a tracked task: a caller who hangs up does not stop it, and shutdown waits for it.
 
+mod disbelief;
 mod doubt;
 mod outcome;
 
@@ -19,17 +20,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use carnet_model::audit::{Action, AuditEvent};
+use carnet_model::failpoint::Point;
 use carnet_model::grant::{Cause, GrantState};
 use carnet_model::{Id, Time, kind};
 use carnet_providers::{DriverError, MintAsk, Minted};
 use carnet_store::grants::{self, GrantRow};
 use carnet_store::refreshes::{self, OpenRefresh};
-use carnet_store::{DbError, Write};
+use carnet_store::{DbError, Write, pass};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::broker::Broker;
 use crate::directory::Entry;
+use crate::pace::{Place, TooLong};
 
 pub(crate) use doubt::Doubt;
 pub(crate) use outcome::RenewFailure;
@@ -50,6 +53,11 @@ pub(crate) struct Refreshed {
 }
 
 impl Flights {
+    /// Whether a renewal of this grant is under way in this process.
+    pub(crate) fn is_under_way(&self, grant: Id<kind::Grant>) -> bool {
+        self.renewals.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&grant)
+    }
+
     fn turn(&self, grant: Id<kind::Grant>) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         if turns.len() > 1024 {
@@ -67,6 +75,7 @@ impl Broker {
         entry: Arc<Entry>,
         row: &GrantRow,
         until: Time,
+        urgency: Urgency,
     ) -> Result<GrantRow, RenewFailure> {
         let id = row.grant.id;
         let mut answer = {
@@ -78,7 +87,7 @@ impl Broker {
                 renewals.insert(id, answer.clone());
                 let (broker, row) = (self.clone(), row.clone());
                 self.track(async move {
-                    let result = broker.refresh_grant(&entry, &row, Goal::Token { until }).await;
+                    let result = broker.refresh_grant(&entry, &row, Goal::Token { until }, urgency).await;
                     let mut renewals =
                         broker.inner.flights.renewals.lock().unwrap_or_else(PoisonError::into_inner);
                     renewals.remove(&id);
@@ -104,7 +113,7 @@ impl Broker {
         let broker = self.clone();
         let (entry_of_work, row_of_work) = (entry.clone(), row.clone());
         let work = self.track(async move {
-            broker.refresh_grant(&entry_of_work, &row_of_work, Goal::Narrowed(ask)).await
+            broker.refresh_grant(&entry_of_work, &row_of_work, Goal::Narrowed(ask), Urgency::Now).await
         });
         let error = match work.await {
             Ok(Ok(refreshed)) => return refreshed.minted.ok_or(RenewFailure::Busy),
@@ -118,7 +127,7 @@ impl Broker {
         // Some providers answer with the end of the grant when only this target or these scopes cannot be had. Whether
         // the grant is dead is asked by a refresh that wants nothing in particular.
         let refused = DriverError::Refused { vendor: vendor.clone() };
-        match self.renew(entry, row, Time::FAR_FUTURE).await {
+        match self.renew(entry, row, Time::FAR_FUTURE, Urgency::Now).await {
             Err(dead @ RenewFailure::Consent(_)) => Err(dead),
             _ => Err(RenewFailure::Provider(Arc::new(refused))),
         }
@@ -129,14 +138,18 @@ impl Broker {
         entry: &Entry,
         seen: &GrantRow,
         goal: Goal,
+        urgency: Urgency,
     ) -> Result<Refreshed, RenewFailure> {
         let (team, id) = (seen.grant.place.team, seen.grant.id);
         let turn = self.inner.flights.turn(id);
         let _mine = turn.lock().await;
         let deadline = Instant::now() + DEADLINE;
         let mut pause = POLL_FIRST;
-        let calls = self.inner.breakers.calls(entry.line());
-        let mut place = None;
+        let pace = self.inner.paces.of(entry.line());
+        let mut place = match urgency {
+            Urgency::Now => None,
+            Urgency::Ahead(place) => Some(place),
+        };
         loop {
             let row = grants::find(&self.inner.db, team, id).await?.ok_or(RenewFailure::Consent(None))?;
             match row.grant.state {
@@ -145,12 +158,11 @@ impl Broker {
                 GrantState::Withdrawn { .. } => return Err(RenewFailure::Consent(None)),
             }
             if let Goal::Token { until } = &goal {
-                let lives = row.grant.access_expires_at.is_none_or(|end| end > *until);
+                let lives = |until| row.grant.access_expires_at.is_none_or(|end| end > until);
                 // Somebody else has refreshed since this was asked for; with tokens that live shorter than the caller
-                // would like, one more refresh would not help.
-                if row.grant.rt_version > seen.grant.rt_version
-                    || (lives && row.grant.version > seen.grant.version)
-                {
+                // would like, one more refresh would not help. With one that came too late and has ended, it does.
+                let refreshed = row.grant.rt_version > seen.grant.rt_version && lives(self.inner.env.now());
+                if refreshed || (lives(*until) && row.grant.version > seen.grant.version) {
                     return Ok(Refreshed { row, minted: None });
                 }
             }
@@ -180,13 +192,17 @@ impl Broker {
                 let later = DriverError::Later { retry_after: Some(wait.as_secs().max(1)), in_doubt: false };
                 return Err(RenewFailure::Provider(Arc::new(later)));
             }
+            if let Some(wait) = self.inner.brakes.wait(entry.line(), id, self.inner.env.now()) {
+                return Err(RenewFailure::ManyRefused { wait });
+            }
             if place.is_none() {
-                place = calls.try_acquire().ok();
+                place = pace.place_now();
             }
             if place.is_none() {
                 // Waiting for a place takes as long as others' calls. A lease, and a judgement, from before the wait
                 // would be over before they begin, so everything is looked at again.
-                place = tokio::time::timeout_at(deadline, calls.acquire()).await.ok().and_then(Result::ok);
+                let next = pace.place(deadline).await;
+                place = Some(next.map_err(|TooLong(wait)| RenewFailure::Row { wait })?);
                 continue;
             }
             let Some(operation) = self.intend(&row, now).await? else {
@@ -215,8 +231,9 @@ impl Broker {
             .in_team(operation.team)
             .on(operation.grant)
             .with("operation", operation.id.to_string());
+        pass(&inner.env, Point::RefreshIntend).await?;
         let write = Write::new()
-            .step(grants::lease(row, inner.node, now, now.plus(LEASE)))
+            .step(grants::lease(row, inner.seat.node, now, now.plus(LEASE)))
             .step(refreshes::intend(&operation))
             .event(&inner.env, &event);
         match inner.db.write(write).await {
@@ -235,6 +252,10 @@ impl Broker {
         goal: &Goal,
         doubt: Option<Cause>,
     ) -> Result<Presented, RenewFailure> {
+        if let Err(error) = pass(&self.inner.env, Point::RefreshIntended).await {
+            self.not_presented(row, operation).await;
+            return Err(error.into());
+        }
         let secret = match self.inner.open_grant(&row.grant, &row.held) {
             Ok(secret) => secret,
             Err(error) => {
@@ -252,12 +273,25 @@ impl Broker {
             Goal::Token { .. } => &whole,
             Goal::Narrowed(ask) => ask,
         };
+        let lost = || DriverError::Later { retry_after: None, in_doubt: true };
         let call = tokio::time::timeout(CALL, self.mint(entry, Some(&secret.held), ask)).await;
-        match call.unwrap_or(Err(DriverError::Later { retry_after: None, in_doubt: true })) {
+        let mut answer = call.unwrap_or_else(|_| Err(lost()));
+        if answer.is_ok() && pass(&self.inner.env, Point::RefreshAnswered).await.is_err() {
+            answer = Err(lost());
+        }
+        match answer {
             Ok(minted) => self.renewed(entry, row, operation, secret, minted, goal).await,
             Err(error) => self.not_renewed(entry, row, operation, error, doubt, goal).await,
         }
     }
+}
+
+/// Who waits for a refresh.
+pub(crate) enum Urgency {
+    /// Somebody does: it takes its place in the row.
+    Now,
+    /// Nobody does; it has a place that nobody else wanted.
+    Ahead(Place),
 }
 
 /// What a refresh is for.

@@ -3,17 +3,21 @@
 //! First the grants are withdrawn in one durable write: from then on no node makes a token from them. Then each
 //! provider is told. Then the rows go. Whoever stops in between is followed by recovery, which tells the provider later.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use carnet_model::access::Ask;
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
+use carnet_model::failpoint::Point;
 use carnet_model::{Code, ConnectorRef, Fault, Id, Subject, kind};
 use carnet_providers::Revocation;
 use carnet_store::grants::{self, GrantRow};
-use carnet_store::{DbError, Write, minted};
+use carnet_store::{DbError, Write, minted, pass};
 use serde_json::Value;
 use tokio::sync::Semaphore;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::broker::Broker;
 use crate::directory::Entry;
@@ -129,6 +133,7 @@ impl Broker {
         // From here on it is done whatever becomes of the caller.
         let broker = self.clone();
         let work = self.track(async move {
+            let _ = pass(&broker.inner.env, Point::RevokeWithdrawn).await;
             let mut ends = broker.tell_provider_of_grants(&entry, given).await;
             ends.extend(broker.tell_provider_of_tokens(&entry, &made).await);
             ends
@@ -154,6 +159,7 @@ impl Broker {
     async fn tell_provider_of_grants(&self, entry: &Arc<Entry>, given: Vec<GrantRow>) -> Vec<AtProvider> {
         // Few enough that neither the provider's other calls nor the store's other writes wait behind thousands.
         let places = Arc::new(Semaphore::new(TOLD_AT_ONCE));
+        let _at_it = self.at_it(given.iter());
         let tasks: Vec<_> = given
             .into_iter()
             .map(|row| {
@@ -200,8 +206,8 @@ impl Broker {
     }
 
     async fn tell(&self, entry: &Entry, held: &carnet_providers::Held) -> AtProvider {
-        let calls = self.inner.breakers.calls(entry.line());
-        let _place = calls.acquire().await;
+        let pace = self.inner.paces.of(entry.line());
+        let _place = pace.call().await;
         self.tell_now(entry, held).await
     }
 
@@ -221,6 +227,7 @@ impl Broker {
     }
 
     async fn remove(&self, row: &GrantRow) -> Result<(), DbError> {
+        pass(&self.inner.env, Point::RevokeTold).await?;
         self.inner
             .db
             .write(Write::new().steps(grants::delete(row.grant.place.team, row.grant.id)))
@@ -232,12 +239,36 @@ impl Broker {
     pub(crate) fn tell_providers_later(&self, given: Vec<GrantRow>) {
         let broker = self.clone();
         self.track(async move {
+            let _at_it = broker.at_it(given.iter());
             for row in given {
                 if let Err(error) = broker.finish_withdrawal(&row).await {
                     tracing::warn!(grant = %row.grant.id, %error, "a withdrawn grant is left to recovery");
                 }
             }
         });
+    }
+
+    /// Keeps recovery, here and on other nodes, from taking up the withdrawals of these connectors, for as long as what
+    /// is given back lives: telling a provider of thousands takes longer than the silence that means a process is gone.
+    fn at_it<'a>(&self, given: impl Iterator<Item = &'a GrantRow>) -> DropGuard {
+        let whose: HashSet<_> = given.map(|row| (row.grant.place.team, row.grant.place.connector)).collect();
+        let over = CancellationToken::new();
+        let (guard, broker) = (over.clone().drop_guard(), self.clone());
+        self.track(async move {
+            loop {
+                tokio::select! {
+                    () = over.cancelled() => return,
+                    () = tokio::time::sleep(BEAT) => {}
+                }
+                let now = broker.inner.env.now();
+                let steps =
+                    whose.iter().map(|(team, connector)| grants::still_withdrawing(*team, *connector, now));
+                if let Err(error) = broker.inner.db.write(Write::new().steps(steps)).await {
+                    tracing::debug!(%error, "that a revocation is under way could not be noted");
+                }
+            }
+        });
+        guard
     }
 
     /// Brings one withdrawal to its end.
@@ -257,3 +288,5 @@ impl Broker {
 
 /// Grants of one revocation that a provider is told of at once.
 const TOLD_AT_ONCE: usize = 6;
+/// Between two notes that a revocation is under way: several within the silence after which recovery takes it up.
+const BEAT: Duration = Duration::from_secs(5);

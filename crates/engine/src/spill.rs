@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use carnet_model::{Id, Time, kind};
+use carnet_model::failpoint::Point;
+use carnet_model::{Env, Id, Time, kind};
 use carnet_store::refreshes::{self, Orphan};
-use carnet_store::{Db, DbError, Write};
+use carnet_store::{Db, DbError, Write, pass};
 use serde::{Deserialize, Serialize};
 
 /// The folder of such files. Without one nothing is spilled.
@@ -37,6 +38,10 @@ impl Spill {
     /// Keeps an orphan in a file.
     pub(crate) fn keep(&self, orphan: &Orphan) -> std::io::Result<()> {
         let Some(folder) = &self.0 else { return Ok(()) };
+        if folder.join(name(orphan.id)).exists() {
+            // What one attempt brought does not change; what was written is durable.
+            return Ok(());
+        }
         let spilled = Spilled {
             operation: orphan.id,
             team: orphan.team,
@@ -56,7 +61,7 @@ impl Spill {
     }
 
     /// Hands to the store what the last process left.
-    pub(crate) async fn replay(&self, db: &Db) -> Result<(), DbError> {
+    pub(crate) async fn replay(&self, db: &Db, env: &Env) -> Result<(), DbError> {
         let Some(folder) = &self.0 else { return Ok(()) };
         let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
         for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
@@ -67,6 +72,7 @@ impl Spill {
                 tracing::error!(path = %path.display(), "a file of spilled tokens cannot be read; it is left where it is");
                 continue;
             };
+            pass(env, Point::SpillReplay).await?;
             match db.write(Write::new().step(refreshes::keep_orphan(&orphan))).await {
                 // Kept, or kept by an earlier start that did not come to remove the file.
                 Ok(_) | Err(DbError::Conflict) => drop(std::fs::remove_file(&path)),
@@ -107,7 +113,6 @@ fn write_durably(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()>
 
 #[cfg(test)]
 mod tests {
-    use carnet_model::Env;
     use carnet_store::Location;
 
     use super::*;
@@ -119,13 +124,16 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_store_did_not_take_is_handed_to_it_at_the_next_start() {
-        use std::os::unix::fs::PermissionsExt as _;
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
         let env = Env::system();
         let folder = tempfile::tempdir().unwrap();
         let spill = Spill::new(Some(folder.path().join("spill")));
         let (kept, taken) = (orphan(&env), orphan(&env));
         spill.keep(&kept).unwrap();
+        let written = std::fs::metadata(folder.path().join("spill").join(name(kept.id))).unwrap().ino();
         spill.keep(&kept).unwrap();
+        let again = std::fs::metadata(folder.path().join("spill").join(name(kept.id))).unwrap().ino();
+        assert_eq!(written, again, "what is on disk is not written again");
         spill.keep(&taken).unwrap();
         spill.forget(taken.id);
         let file = folder.path().join("spill").join(name(kept.id));
@@ -134,8 +142,8 @@ mod tests {
         std::fs::write(&damaged, b"{").unwrap();
 
         let db = Db::open(&Location::Memory, &env).await.unwrap();
-        spill.replay(&db).await.unwrap();
-        spill.replay(&db).await.unwrap();
+        spill.replay(&db, &env).await.unwrap();
+        spill.replay(&db, &env).await.unwrap();
         let found = refreshes::orphans(&db, 9).await.unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].id, &found[0].held, found[0].rt_version), (kept.id, &kept.held, 3));

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use carnet_egress::{Egress, Policy, SetupError};
 use carnet_identity::{KeyDirectory, Remembered};
 use carnet_model::audit::{Action, AuditEvent};
+use carnet_model::failpoint::Point;
 use carnet_model::{Env, Fault, Id, kind};
 use carnet_store::keys::KeyRow;
-use carnet_store::{Db, DbError, Location, OpenError, Write, deployment, keys};
+use carnet_store::{Db, DbError, Location, OpenError, Write, deployment, keys, pass};
 use carnet_vault::{CreateError, KeyId, KeyRole, Keyring, PassphraseError, UnlockError, WrappedKey};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::brake::Brakes;
 use crate::breaker::Breakers;
 use crate::broker::{Broker, Inner, Settings};
 use crate::cache::TokenCache;
@@ -20,8 +22,10 @@ use crate::issue::Mints;
 use crate::keks::{Keks, Root};
 use crate::keys::{Turning, wrapped_keys};
 use crate::own_issuer::OwnIssuer;
+use crate::pace::Paces;
 use crate::refresh::Flights;
 use crate::rejections::Rejections;
+use crate::seat::Seat;
 use crate::spill::Spill;
 
 /// Why a deployment does not start.
@@ -65,12 +69,24 @@ impl Broker {
         policy: Policy,
         env: Env,
     ) -> Result<Self, StartError> {
-        let broker = Self::assemble(settings, location, root, policy, env).await?;
+        Self::open_through(settings, location, root, Egress::new(policy)?, env).await
+    }
+
+    /// The same, with a way out of the caller's choice.
+    pub async fn open_through(
+        settings: Settings,
+        location: &Location,
+        root: Root,
+        egress: Egress,
+        env: Env,
+    ) -> Result<Self, StartError> {
+        let seat = Seat::take(settings.spill.as_deref(), &env);
+        let broker = Self::assemble(settings, location, root, egress, seat, env).await?;
         broker.inner.turn_signing_keys().await.map_err(|fault| StartError::Signing(Box::new(fault)))?;
-        broker.inner.spill.replay(&broker.inner.db).await?;
+        broker.inner.spill.replay(&broker.inner.db, &broker.inner.env).await?;
         broker.take_over().await?;
-        broker.recover(broker.silence()).await?;
         broker.start_housekeeping();
+        pass(&broker.inner.env, Point::StartReady).await?;
         Ok(broker)
     }
 
@@ -79,14 +95,15 @@ impl Broker {
         settings: Settings,
         location: &Location,
         root: Root,
-        policy: Policy,
+        egress: Egress,
+        seat: Seat,
         env: Env,
     ) -> Result<Self, StartError> {
-        let egress = Egress::new(policy)?;
         let db = Db::open(location, &env).await?;
+        pass(&env, Point::StartOpened).await?;
         let (deployment, keyring, keks) = unlock(&db, root, &env).await?;
         let inner = Inner {
-            node: env.bytes(),
+            seat,
             keys: KeyDirectory::new(egress.clone(), env.clone()),
             callers: Remembered::new(CALLERS),
             rejections: Rejections::default(),
@@ -96,6 +113,8 @@ impl Broker {
             mints: Mints::default(),
             flights: Flights::default(),
             breakers: Breakers::new(),
+            brakes: Brakes::default(),
+            paces: Paces::new(settings.refreshes_per_second),
             issuer: OwnIssuer::empty(),
             spill: Spill::new(settings.spill.clone()),
             tasks: TaskTracker::new(),

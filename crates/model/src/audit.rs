@@ -79,6 +79,8 @@ actions! {
     GrantRefresh = "grant.refresh",
     GrantRefreshStart = "grant.refresh.start",
     GrantNeedsConsent = "grant.needs-consent",
+    GrantBrakePull = "grant.brake.pull",
+    GrantBrakeRelease = "grant.brake.release",
     GrantOrphanAdopt = "grant.orphan.adopt",
     AuthorizationStart = "authorization.start",
     AuthorizationApprove = "authorization.approve",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::failpoint::Failures;
 use crate::id::{Id, Kind};
 use crate::time::Time;
 
@@ -23,6 +24,8 @@ pub trait Random: Send + Sync + 'static {
 pub struct Env {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    #[cfg(debug_assertions)]
+    failures: Option<Arc<dyn Failures>>,
 }
 
 impl Env {
@@ -33,7 +36,32 @@ impl Env {
 
     /// With a clock and a random source of the caller's choice.
     pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { clock, random }
+        Self {
+            clock,
+            random,
+            #[cfg(debug_assertions)]
+            failures: None,
+        }
+    }
+
+    /// With failures on purpose, for tests; see [`crate::failpoint`].
+    #[must_use]
+    #[cfg(debug_assertions)]
+    pub fn with_failures(mut self, failures: Arc<dyn Failures>) -> Self {
+        self.failures = Some(failures);
+        self
+    }
+
+    /// The same environment: nothing fails on purpose in this build.
+    #[must_use]
+    #[cfg(not(debug_assertions))]
+    pub fn with_failures(self, _: Arc<dyn Failures>) -> Self {
+        self
+    }
+
+    #[cfg(debug_assertions)]
+    pub(crate) fn failures(&self) -> Option<&dyn Failures> {
+        self.failures.as_deref()
     }
 
     /// Now.

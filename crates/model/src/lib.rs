@@ -12,6 +12,7 @@ pub mod caller;
 pub mod connector;
 mod env;
 mod environment;
+pub mod failpoint;
 mod fault;
 pub mod grant;
 mod id;

@@ -18,8 +18,26 @@ pub enum Location {
     Folder(PathBuf),
     /// In memory; gone with the process.
     Memory,
+    /// In memory, under a name: one store for all of this process that say it, each as a node of its own.
+    Shared(Shared),
     /// A `postgres://` address. TLS as its `sslmode` says.
     Postgres(String),
+}
+
+/// A store in memory that several nodes in one process share, for simulations: what is written is committed before the
+/// call returns, and no thread is involved, so that what happens does not depend on the machine.
+#[derive(Clone)]
+pub struct Shared {
+    /// Its name; a SQLite database `file:/NAME?vfs=memdb`, which lives as long as somebody has it open.
+    pub name: String,
+    /// By whose clock leases are measured: one for all nodes.
+    pub clock: Env,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Shared").field(&self.name).finish()
+    }
 }
 
 /// A handle on the store. Cheap to clone.
@@ -27,6 +45,8 @@ pub enum Location {
 pub struct Db {
     engine: Engine,
     revision: Arc<AtomicI64>,
+    /// The clock of a store in memory that several nodes share.
+    shared_clock: Option<Env>,
 }
 
 #[derive(Clone)]
@@ -110,9 +130,16 @@ impl Db {
         let engine = match location {
             Location::Folder(path) => Engine::Lite(Arc::new(Lite::open(Some(path), env, revision.clone())?)),
             Location::Memory => Engine::Lite(Arc::new(Lite::open(None, env, revision.clone())?)),
+            Location::Shared(shared) => {
+                Engine::Lite(Arc::new(Lite::share(&shared.name, env, revision.clone())?))
+            }
             Location::Postgres(url) => Engine::Pg(Arc::new(Pg::open(url, env, revision.clone()).await?)),
         };
-        let db = Self { engine, revision };
+        let shared_clock = match location {
+            Location::Shared(shared) => Some(shared.clock.clone()),
+            _ => None,
+        };
+        let db = Self { engine, revision, shared_clock };
         db.refresh_revision().await?;
         Ok(db)
     }
@@ -156,7 +183,7 @@ impl Db {
     /// The store's own clock, by which leases are measured: the server's where there is one.
     pub async fn clock(&self, env: &Env) -> Result<Time, DbError> {
         match &self.engine {
-            Engine::Lite(_) => Ok(env.now()),
+            Engine::Lite(_) => Ok(self.shared_clock.as_ref().unwrap_or(env).now()),
             Engine::Pg(_) => {
                 let now = "select (extract(epoch from clock_timestamp()) * 1000)::bigint";
                 let millis = self.one::<i64>(now, Vec::new()).await?;
@@ -167,7 +194,7 @@ impl Db {
 
     /// Whether several processes may be working on this store.
     pub fn is_shared(&self) -> bool {
-        matches!(self.engine, Engine::Pg(_))
+        self.shared_clock.is_some() || matches!(self.engine, Engine::Pg(_))
     }
 
     /// Stops writing after what is queued, and gives the files back.

@@ -157,11 +157,36 @@ pub async fn of_project(
     .await
 }
 
-/// Active grants whose time to be refreshed has come and that were used lately, the most urgent first.
-pub async fn due(db: &Db, now: Time, used_since: Time, limit: i64) -> Result<Vec<GrantRow>, DbError> {
+/// A connector that has grants whose time to be refreshed has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Its team.
+    pub team: Id<kind::Team>,
+    /// The connector.
+    pub connector: Id<kind::Connector>,
+}
+
+impl FromRow for Due {
+    const TABLE: &'static str = "grants";
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        Ok(Self { team: row.get(0)?, connector: row.get(1)? })
+    }
+}
+
+/// Connectors with grants whose time to be refreshed has come.
+pub async fn due(db: &Db, now: Time, limit: i64) -> Result<Vec<Due>, DbError> {
+    db.all("select distinct team, connector from grants where refresh_due <= $1 limit $2", args![now, limit])
+        .await
+}
+
+/// The grants of a connector whose time to be refreshed has come, the most urgent first.
+pub async fn due_of(db: &Db, due: Due, now: Time, limit: i64) -> Result<Vec<GrantRow>, DbError> {
     db.all(
-        select!("where refresh_due <= $1 and state = 'active' and lease_until < $1 and last_used_at >= $2 order by refresh_due limit $3"),
-        args![now, used_since, limit],
+        select!(
+            "where connector = $1 and team = $2 and refresh_due <= $3 and state = 'active' and lease_until < $3 \
+             order by refresh_due limit $4"
+        ),
+        args![due.connector, due.team, now, limit],
     )
     .await
 }
@@ -265,6 +290,14 @@ pub fn free_every_lease() -> Step {
     Step::any("update grants set lease_owner = null, lease_until = 0 where lease_until > 0", args![])
 }
 
+/// Frees the leases of a process that is gone.
+pub fn free_leases_of(owner: [u8; 16]) -> Step {
+    Step::any(
+        "update grants set lease_owner = null, lease_until = 0 where lease_until > 0 and lease_owner = $1",
+        args![owner],
+    )
+}
+
 /// Records what a refresh brought, if the lease is still ours. `row.grant` has the new versions.
 pub fn renew(row: &GrantRow, fence: i64, refresh_due: Option<Time>) -> Step {
     let g = &row.grant;
@@ -314,9 +347,26 @@ pub fn postpone(team: Id<kind::Team>, id: Id<kind::Grant>, until: Time) -> Step 
     )
 }
 
-/// Notes that tokens are being asked for.
-pub fn used(team: Id<kind::Team>, id: Id<kind::Grant>, now: Time) -> Step {
-    Step::any("update grants set last_used_at = $3 where id = $1 and team = $2", args![id, team, now])
+/// Says that it is to be refreshed as soon as there is room.
+pub fn hasten(team: Id<kind::Team>, id: Id<kind::Grant>) -> Step {
+    Step::any(
+        "update grants set refresh_due = 0 where id = $1 and team = $2 and state = 'active'",
+        args![id, team],
+    )
+}
+
+/// Says that it is not tried ahead of time any more, until it is used again.
+pub fn let_rest(team: Id<kind::Team>, id: Id<kind::Grant>) -> Step {
+    Step::any("update grants set refresh_due = null where id = $1 and team = $2", args![id, team])
+}
+
+/// Notes that tokens are being asked for, and when to try ahead of time if it was left to rest.
+pub fn used(team: Id<kind::Team>, id: Id<kind::Grant>, now: Time, refresh_due: Option<Time>) -> Step {
+    Step::any(
+        "update grants set last_used_at = $3, refresh_due = case when state = 'active' then \
+         coalesce(refresh_due, $4) else null end where id = $1 and team = $2",
+        args![id, team, now, refresh_due],
+    )
 }
 
 /// Withdraws a grant: from now on no token comes from it, and its place is free. It stays until the provider was told.
@@ -349,6 +399,14 @@ pub fn withdraw_of_project(team: Id<kind::Team>, project: Id<kind::Project>, now
         "update grants set state = 'withdrawn', state_since = $3, place = id, refresh_due = null, fence = fence + 1, \
          lease_owner = null, lease_until = 0 where team = $1 and project = $2 and state <> 'withdrawn'",
         args![team, project, now],
+    )
+}
+
+/// Notes that somebody is telling the provider of the withdrawn grants of a connector.
+pub fn still_withdrawing(team: Id<kind::Team>, connector: Id<kind::Connector>, now: Time) -> Step {
+    Step::any(
+        "update grants set state_since = $3 where team = $1 and connector = $2 and state = 'withdrawn'",
+        args![team, connector, now],
     )
 }
 

@@ -18,6 +18,7 @@
 //! Nothing here knows what is inside a sealed column.
 
 mod db;
+mod failing;
 mod lite;
 mod migrate;
 mod pg;
@@ -44,6 +45,7 @@ pub mod refreshes;
 pub mod sealed;
 pub mod setup;
 
-pub use db::{Db, DbError, Location, OpenError};
+pub use db::{Db, DbError, Location, OpenError, Shared};
+pub use failing::pass;
 pub use row::{FromRow, Row, Sql, Value};
 pub use write::{Expect, Revision, Step, Write, Written};

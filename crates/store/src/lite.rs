@@ -16,10 +16,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use carnet_model::Env;
+use carnet_model::failpoint::Point;
 use rusqlite::{Connection, OpenFlags, ffi};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::db::{DbError, OpenError};
+use crate::failing::pass_here;
 use crate::migrate;
 use crate::row::{Cells, FromRow, Row, Sql, Value};
 use crate::write::{Expect, HEAD, INSERT_EVENT, MOVE_HEAD, Write, Written};
@@ -29,8 +31,17 @@ pub(crate) struct Lite {
     next: AtomicUsize,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// In place of queue and thread, in a simulation.
+    inline: Option<Inline>,
     /// Held as long as the store is open; the lock goes with the file.
     _folder: Option<File>,
+}
+
+/// A writer that works where it is called.
+struct Inline {
+    writer: Mutex<(Connection, Texts)>,
+    env: Env,
+    revision: Arc<AtomicI64>,
 }
 
 struct Job {
@@ -77,7 +88,10 @@ impl Lite {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || write_all(writer, queue, &revision))
+            .spawn({
+                let env = env.clone();
+                move || write_all(&env, writer, queue, &revision)
+            })
             .map_err(|source| OpenError::Folder {
                 path: folder.map(Path::to_owned).unwrap_or_default(),
                 source,
@@ -87,7 +101,25 @@ impl Lite {
             next: AtomicUsize::new(0),
             jobs: Mutex::new(Some(jobs)),
             thread: Mutex::new(Some(thread)),
+            inline: None,
             _folder: held,
+        })
+    }
+
+    /// One of several stores in this process on one database in memory, written where the call is made.
+    pub(crate) fn share(name: &str, env: &Env, revision: Arc<AtomicI64>) -> Result<Self, OpenError> {
+        let name = format!("file:/{name}?vfs=memdb");
+        let mut writer = connect(&name)?;
+        migrate::lite(&mut writer, env.now())?;
+        let reader = Reader { connection: connect(&name)?, texts: Texts::default() };
+        let inline = Inline { writer: Mutex::new((writer, Texts::default())), env: env.clone(), revision };
+        Ok(Self {
+            readers: vec![Mutex::new(reader)],
+            next: AtomicUsize::new(0),
+            jobs: Mutex::new(None),
+            thread: Mutex::new(None),
+            inline: Some(inline),
+            _folder: None,
         })
     }
 
@@ -105,7 +137,13 @@ impl Lite {
     }
 
     pub(crate) async fn write(&self, write: Write) -> Result<Written, DbError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, mut answer) = oneshot::channel();
+        if let Some(Inline { writer, env, revision }) = &self.inline {
+            let mut writer = lock(writer);
+            let (connection, texts) = &mut *writer;
+            commit(env, connection, texts, &mut vec![Job { write, reply }], revision);
+            return answer.try_recv().map_err(|_| stopped())?.0;
+        }
         let jobs = lock(&self.jobs).clone().ok_or_else(stopped)?;
         jobs.send(Job { write, reply }).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?.0
@@ -129,8 +167,11 @@ impl Lite {
                 _ => {}
             }
         }
-        #[expect(clippy::indexing_slicing, reason = "the remainder is below the length, which is READERS")]
-        lock(&self.readers[start % READERS])
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "the remainder is below the length, and there is one at least"
+        )]
+        lock(&self.readers[start % self.readers.len()])
     }
 }
 
@@ -213,11 +254,11 @@ fn connect(name: &str) -> Result<Connection, DbError> {
 }
 
 /// The writer: until every sender is gone, takes what has queued up and commits it together.
-fn write_all(connection: Connection, mut queue: mpsc::Receiver<Job>, revision: &AtomicI64) {
+fn write_all(env: &Env, connection: Connection, mut queue: mpsc::Receiver<Job>, revision: &AtomicI64) {
     let mut texts = Texts::default();
     let mut jobs = Vec::with_capacity(BATCH);
     while queue.blocking_recv_many(&mut jobs, BATCH) > 0 {
-        commit(&connection, &mut texts, &mut jobs, revision);
+        commit(env, &connection, &mut texts, &mut jobs, revision);
     }
     // Leaves a folder without a WAL behind, so that a copy of the one file is whole.
     let _ = connection.execute_batch("pragma wal_checkpoint(truncate)");
@@ -230,20 +271,19 @@ struct Head {
     revision: i64,
 }
 
-fn commit(connection: &Connection, texts: &mut Texts, jobs: &mut Vec<Job>, revision: &AtomicI64) {
-    let results = match together(connection, texts, jobs) {
+fn commit(env: &Env, connection: &Connection, texts: &mut Texts, jobs: &mut Vec<Job>, revision: &AtomicI64) {
+    let results = match together(env, connection, texts, jobs) {
         Ok((results, head)) => {
             // Before anybody is told, so that nobody who knows of the change can be served by the rules before it.
             revision.fetch_max(head.revision, Ordering::AcqRel);
-            results
+            match pass_here(env, Point::StoreCommitted) {
+                Ok(()) => results,
+                Err(error) => to_all(jobs, error),
+            }
         }
         Err(error) => {
             let _ = connection.execute_batch("rollback");
-            let why = match error {
-                DbError::Unavailable(why) => why,
-                other => other.to_string(),
-            };
-            jobs.iter().map(|_| Err(DbError::Unavailable(why.clone()))).collect()
+            to_all(jobs, error)
         }
     };
     for (Job { write, reply }, result) in jobs.drain(..).zip(results) {
@@ -251,12 +291,23 @@ fn commit(connection: &Connection, texts: &mut Texts, jobs: &mut Vec<Job>, revis
     }
 }
 
+/// None of them is known to be done.
+fn to_all(jobs: &[Job], error: DbError) -> Vec<Result<Written, DbError>> {
+    let why = match error {
+        DbError::Unavailable(why) => why,
+        other => other.to_string(),
+    };
+    jobs.iter().map(|_| Err(DbError::Unavailable(why.clone()))).collect()
+}
+
 /// All of them in one transaction. An error means that none is known to be on disk.
 fn together(
+    env: &Env,
     connection: &Connection,
     texts: &mut Texts,
     jobs: &mut [Job],
 ) -> Result<(Vec<Result<Written, DbError>>, Head), DbError> {
+    pass_here(env, Point::StoreBegin)?;
     connection.execute_batch("begin immediate").map_err(failed)?;
     let before = connection
         .prepare_cached(HEAD.lite)
@@ -279,6 +330,7 @@ fn together(
         let mut moved = connection.prepare_cached(texts.of(MOVE_HEAD)).map_err(failed)?;
         moved.execute([head.next, head.revision]).map_err(failed)?;
     }
+    pass_here(env, Point::StoreCommit)?;
     connection.execute_batch("commit").map_err(failed)?;
     Ok((results, head))
 }
@@ -413,7 +465,7 @@ mod tests {
                 jobs.push(Job { write: Write::new().event(&env, &event), reply });
                 answers.push(answer);
             }
-            commit(&connection, &mut texts, &mut jobs, &revision);
+            commit(&env, &connection, &mut texts, &mut jobs, &revision);
             answers.into_iter().map(|answer| answer.blocking_recv().unwrap().0).collect::<Vec<_>>()
         };
         limit(pages + 1).unwrap();

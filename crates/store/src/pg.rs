@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use carnet_model::Env;
+use carnet_model::failpoint::Point;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Timeouts};
 use futures_util::future::try_join_all;
 use tokio::sync::{mpsc, oneshot};
@@ -18,6 +19,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use crate::db::{DbError, OpenError};
+use crate::failing::pass;
 use crate::migrate;
 use crate::row::{Cells, FromRow, Row, Sql, Value};
 use crate::write::{Expect, HEAD, INSERT_EVENT, MOVE_HEAD, Write, Written};
@@ -26,6 +28,7 @@ pub(crate) struct Pg {
     pool: Pool,
     grouped: mpsc::Sender<Job>,
     revision: Arc<AtomicI64>,
+    env: Env,
 }
 
 struct Job {
@@ -64,8 +67,8 @@ impl Pg {
             clippy::disallowed_methods,
             reason = "ends with the last sender, that is, with the store itself"
         )]
-        tokio::spawn(group(pool.clone(), queue, revision.clone()));
-        Ok(Self { pool, grouped, revision })
+        tokio::spawn(group(env.clone(), pool.clone(), queue, revision.clone()));
+        Ok(Self { pool, grouped, revision, env: env.clone() })
     }
 
     pub(crate) async fn all<T: FromRow>(&self, sql: Sql, args: Vec<Value>) -> Result<Vec<T>, DbError> {
@@ -87,7 +90,7 @@ impl Pg {
             // The group before it may be waiting out its own deadline.
             return tokio::time::timeout(DEADLINE, recorded).await.unwrap_or_else(|_| Err(late()));
         }
-        let result = alone(&self.pool, write).await;
+        let result = alone(&self.env, &self.pool, write).await;
         // What the store says of the present rules is news even where it refuses the write: whoever decides again would
         // otherwise decide by the same old ones.
         if let Ok(Written { revision, .. }) | Err(DbError::Stale(revision)) = &result {
@@ -102,8 +105,9 @@ impl Pg {
 }
 
 /// A write with statements of its own: one transaction, the head of the log locked last.
-async fn alone(pool: &Pool, mut write: Write) -> Result<Written, DbError> {
+async fn alone(env: &Env, pool: &Pool, mut write: Write) -> Result<Written, DbError> {
     within(pool, async |client| {
+        pass(env, Point::StoreBegin).await?;
         let transaction = client.transaction().await.map_err(failed)?;
         for (number, step) in write.steps.drain(..).enumerate() {
             let statement = transaction.prepare_cached(step.sql.pg).await.map_err(failed)?;
@@ -116,14 +120,16 @@ async fn alone(pool: &Pool, mut write: Write) -> Result<Written, DbError> {
         let mut answers =
             record(&transaction, first, before, VecDeque::from([std::mem::take(&mut write)])).await?;
         let answer = answers.pop().ok_or_else(stopped)??;
+        pass(env, Point::StoreCommit).await?;
         transaction.commit().await.map_err(failed)?;
+        pass(env, Point::StoreCommitted).await?;
         Ok(answer)
     })
     .await
 }
 
 /// Groups writes that only record events: while one commit is under way the next group gathers.
-async fn group(pool: Pool, mut queue: mpsc::Receiver<Job>, revision: Arc<AtomicI64>) {
+async fn group(env: Env, pool: Pool, mut queue: mpsc::Receiver<Job>, revision: Arc<AtomicI64>) {
     let mut jobs = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut jobs, BATCH).await > 0 {
         // Who has been told that the store does not answer is not waiting any more.
@@ -134,10 +140,13 @@ async fn group(pool: Pool, mut queue: mpsc::Receiver<Job>, revision: Arc<AtomicI
         let (writes, replies): (VecDeque<_>, Vec<_>) =
             jobs.drain(..).map(|job| (job.write, job.reply)).unzip();
         let result = within(&pool, async |client| {
+            pass(&env, Point::StoreBegin).await?;
             let transaction = client.transaction().await.map_err(failed)?;
             let (first, before) = head(&transaction).await?;
             let answers = record(&transaction, first, before, writes).await?;
+            pass(&env, Point::StoreCommit).await?;
             transaction.commit().await.map_err(failed)?;
+            pass(&env, Point::StoreCommitted).await?;
             Ok(answers)
         })
         .await;

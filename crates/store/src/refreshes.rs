@@ -53,7 +53,7 @@ impl FromRow for OpenRefresh {
             rt_version: row.get(4)?,
             sent_at: row.get(5)?,
             lost: row.parsed(6, |state| match state {
-                "sent" | "aside" => Some(false),
+                "sent" | "left" | "aside" => Some(false),
                 "lost" => Some(true),
                 _ => None,
             })?,
@@ -104,7 +104,22 @@ pub fn lose(id: Id<kind::RefreshOperation>) -> Step {
 
 /// Puts an attempt aside until somebody needs the grant: nothing may be done about it now.
 pub fn set_aside(id: Id<kind::RefreshOperation>) -> Step {
-    Step::any("update refresh_operations set state = 'aside' where id = $1 and state = 'sent'", args![id])
+    Step::any("update refresh_operations set state = 'aside' where id = $1 and state <> 'lost'", args![id])
+}
+
+/// Notes that whoever sent what is open is gone: all of it, where no other process can be at work.
+pub fn leave_all() -> Step {
+    Step::any("update refresh_operations set state = 'left' where state = 'sent'", args![])
+}
+
+/// Notes that the process that sent what it holds the leases for is gone. Before its leases are freed.
+pub fn leave_of(owner: [u8; 16]) -> Step {
+    Step::any(
+        "update refresh_operations set state = 'left' where state = 'sent' and exists (select 1 from grants \
+         where grants.id = refresh_operations.grant_id and grants.lease_owner = $1 \
+         and grants.fence = refresh_operations.fence)",
+        args![owner],
+    )
 }
 
 /// Puts every refresh token in doubt: each may have been presented since, by the deployment that this is a copy of.
@@ -132,12 +147,49 @@ pub async fn open_of(
     .await
 }
 
-/// Attempts sent before `before` that nobody has ended, oldest first.
-pub async fn stranded(db: &Db, before: Time, limit: i64) -> Result<Vec<OpenRefresh>, DbError> {
+/// An attempt whose process is gone, and what it is judged by.
+#[derive(Clone, Debug)]
+pub struct Stranded {
+    /// The attempt.
+    pub open: OpenRefresh,
+    /// The connector of its grant; `None` if the grant is gone.
+    pub connector: Option<Id<kind::Connector>>,
+    /// Which refresh token the grant has now.
+    pub rt_version: Option<i64>,
+    /// Whether tokens can be had from the grant.
+    pub active: bool,
+    /// When its access token ends.
+    pub access_expires_at: Option<Time>,
+}
+
+impl FromRow for Stranded {
+    const TABLE: &'static str = "refresh_operations";
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        Ok(Self {
+            open: OpenRefresh::from_row(row)?,
+            connector: row.maybe(7)?,
+            rt_version: row.maybe(8)?,
+            active: row.maybe::<String>(9)?.is_some_and(|state| state == "active"),
+            access_expires_at: row.maybe(10)?,
+        })
+    }
+}
+
+/// Attempts whose process is known to be gone, or which were sent before `before` and nobody has ended; oldest first,
+/// from the one after `after`.
+pub async fn stranded(
+    db: &Db,
+    before: Time,
+    after: Option<(Time, Id<kind::RefreshOperation>)>,
+    limit: i64,
+) -> Result<Vec<Stranded>, DbError> {
+    let (sent_at, id) = after.map_or((Time::default(), Vec::new()), |(at, id)| (at, id.bytes().to_vec()));
     db.all(
-        "select id, team, grant_id, fence, rt_version, sent_at, state from refresh_operations \
-         where state = 'sent' and sent_at < $1 order by sent_at limit $2",
-        args![before, limit],
+        "select o.id, o.team, o.grant_id, o.fence, o.rt_version, o.sent_at, o.state, g.connector, g.rt_version, \
+         g.state, g.access_expires_at from refresh_operations o left join grants g on g.id = o.grant_id and g.team = o.team \
+         where (o.state = 'left' or (o.state = 'sent' and o.sent_at < $1)) and o.sent_at >= $2 \
+         and (o.sent_at > $2 or o.id > $3) order by o.sent_at, o.id limit $4",
+        args![before, sent_at, id, limit],
     )
     .await
 }

@@ -11,6 +11,14 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// Another empty one of the same kind.
+    pub async fn another(&self) -> Self {
+        match self {
+            Self::Sqlite => Self::Sqlite,
+            Self::Postgres(_) => Self::postgres().await.expect("there was one before"),
+        }
+    }
+
     /// An empty database; `None` if the developer chose to test without PostgreSQL.
     pub async fn postgres() -> Option<Self> {
         Database::create().await.expect("PostgreSQL can be had").map(Self::Postgres)

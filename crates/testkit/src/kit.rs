@@ -3,7 +3,7 @@
 mod node;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +39,10 @@ pub struct Plan {
     pub scopes: Vec<&'static str>,
     /// The client's secret at the provider.
     pub client_secret: String,
+    /// How many refreshes of one connector a node begins in a second.
+    pub refreshes_per_second: u32,
+    /// Within which time every token request is answered.
+    pub answer_within: Duration,
 }
 
 impl Default for Plan {
@@ -49,6 +53,8 @@ impl Default for Plan {
             access_life: Duration::from_hours(1),
             scopes: vec!["profile:read", "messages:read", "offline_access"],
             client_secret: "provider-client-secret-0123456789".to_owned(),
+            refreshes_per_second: Settings::REFRESHES_PER_SECOND,
+            answer_within: Settings::ANSWER_WITHIN,
         }
     }
 }
@@ -137,6 +143,8 @@ impl Kit {
             url: Url::parse(&url).unwrap(),
             development: true,
             spill: None,
+            refreshes_per_second: plan.refreshes_per_second,
+            answer_within: plan.answer_within,
             managed: BTreeMap::new(),
         };
         let around =
@@ -362,6 +370,20 @@ impl Kit {
     /// The folder in which everything of this test lies.
     pub fn folder(&self) -> &std::path::Path {
         self.around.folder.path()
+    }
+
+    /// How its nodes are set up.
+    pub fn settings(&self) -> Settings {
+        self.around.settings.clone()
+    }
+
+    /// Stops the node and copies what it leaves, on SQLite, for others to start from: the store and the master key.
+    pub async fn freeze(&mut self, store: &Path, key: &Path) {
+        self.node.stop().await;
+        let folder = self.around.folder.path().join("data");
+        let connection = rusqlite::Connection::open(folder.join("carnet.db")).unwrap();
+        connection.execute("vacuum into ?1", [store.to_str().unwrap()]).unwrap();
+        std::fs::copy(&self.around.key, key).unwrap();
     }
 
     /// The store from behind.

@@ -39,6 +39,6 @@ pub use key_service::{Answers, KeyService};
 pub use kit::{Kit, Node, Plan, Tenant, eventually};
 pub use listener::Listener;
 pub use logs::Logs;
-pub use provider::{Fault, Gate, Provider, id_token};
+pub use provider::{Behaviour, Fault, Gate, Provider, id_token};
 pub use raw::{Held, Raw};
 pub use receiver::{Received, Receiver};

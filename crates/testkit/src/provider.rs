@@ -31,16 +31,22 @@ pub struct Provider {
 }
 
 /// How the provider behaves.
-pub(crate) struct Behaviour {
-    pub(crate) rotation: Rotation,
-    pub(crate) access_life: Duration,
-    pub(crate) refresh_life: Duration,
-    pub(crate) client: (String, String),
-    pub(crate) redirect_uri: String,
+pub struct Behaviour {
+    /// What becomes of a refresh token that was used.
+    pub rotation: Rotation,
+    /// How long access tokens live.
+    pub access_life: Duration,
+    /// How long refresh tokens live.
+    pub refresh_life: Duration,
+    /// The client's identifier and secret.
+    pub client: (String, String),
+    /// Where its browsers come back to.
+    pub redirect_uri: String,
 }
 
 impl Provider {
-    pub(crate) async fn start(env: Env, behaviour: Behaviour) -> Self {
+    /// One that serves by this clock.
+    pub async fn start(env: Env, behaviour: Behaviour) -> Self {
         let socket = Listener::bind().await;
         let origin = format!("http://{}", socket.local_addr().unwrap());
         let Behaviour { rotation, access_life, refresh_life, client, redirect_uri } = behaviour;
@@ -105,6 +111,11 @@ impl Provider {
     /// How many token requests of this grant type have arrived; `revoke` for revocations.
     pub fn requests(&self, grant_type: &str) -> usize {
         self.front.requests(grant_type)
+    }
+
+    /// When the token requests of this grant type arrived, the first one first.
+    pub fn arrivals(&self, grant_type: &str) -> Vec<std::time::Instant> {
+        self.front.arrivals(grant_type)
     }
 
     /// Waits until this many have arrived.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use carnet_model::{Clock as _, SystemClock};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use tokio::task::JoinSet;
@@ -24,7 +25,8 @@ pub enum Held {
 }
 
 impl Raw {
-    pub(crate) async fn postgres(url: &str) -> Self {
+    /// The database at this address.
+    pub async fn postgres(url: &str) -> Self {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
         let mut running = JoinSet::new();
         running.spawn(async move { drop(connection.await) });
@@ -48,6 +50,19 @@ impl Raw {
             Self::Sqlite(folder) => open(folder).query_row(sql, [], |row| row.get(0)).unwrap(),
             Self::Postgres(client, _) => client.query_one(sql, &[]).await.unwrap().get(0),
         }
+    }
+
+    /// The time by which the broker measures leases, as an expression: the server's, or this machine's.
+    pub fn clock(&self) -> String {
+        match self {
+            Self::Sqlite(_) => SystemClock.now().millis().to_string(),
+            Self::Postgres(..) => "(extract(epoch from clock_timestamp()) * 1000)::bigint".to_owned(),
+        }
+    }
+
+    /// Lets every access token have ended.
+    pub async fn end_access(&self) {
+        self.run(&format!("update grants set access_expires_at = {} - 1000", self.clock())).await;
     }
 
     /// Keeps the broker from writing for as long as this lives: a store that does not answer.

@@ -137,6 +137,50 @@ async fn slow_and_half_open_connections_are_closed_within_ten_seconds() {
     }
 }
 
+/// `CARNET_TEST_LONG=1` for ten thousand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_of_half_requests_are_closed_in_time_and_hold_little() {
+    let long = std::env::var("CARNET_TEST_LONG").is_ok_and(|value| value == "1");
+    let many = if long { 10_000 } else { 400 };
+    let home = tempfile::tempdir().unwrap();
+    let broker = Broker::start(home.path(), free_port(), None).await;
+    let address = broker.url.trim_start_matches("http://").to_owned();
+    let mut open = tokio::task::JoinSet::new();
+    for n in 0..many {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let half =
+            format!("POST /v1/connect/token/x HTTP/1.1\r\nHost: x\r\nX-Half: {}", "y".repeat(n % 4096));
+        stream.write_all(half.as_bytes()).await.unwrap();
+        open.spawn(async move {
+            let begun = Instant::now();
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+            begun.elapsed()
+        });
+    }
+    let http = client();
+    let mut most = 0;
+    let mut slowest = Duration::ZERO;
+    let watched = Instant::now();
+    while watched.elapsed() < Duration::from_secs(2) {
+        let asked = Instant::now();
+        assert_eq!(http.get(format!("{}/livez", broker.url)).send().await.unwrap().status(), 200);
+        slowest = slowest.max(asked.elapsed());
+        most = most.max(broker.resident());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut longest = Duration::ZERO;
+    while let Some(took) = open.join_next().await {
+        longest = longest.max(took.unwrap());
+    }
+    eprintln!(
+        "{many} half requests: {} MB at most, closed after {longest:?}, others {slowest:?}",
+        most / 1_000_000
+    );
+    assert!(longest < Duration::from_secs(10), "one was open for {longest:?}");
+    assert!(most < 200_000_000, "{most} bytes of memory");
+    assert!(slowest < Duration::from_secs(1), "others waited {slowest:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_that_could_be_read_in_two_ways_are_refused() {
     let home = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! `carnet dev` as a child process.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -32,12 +32,25 @@ impl Broker {
         database: Option<&str>,
         key: Option<&Path>,
     ) -> Self {
+        Self::try_start(home, port, database, key)
+            .await
+            .unwrap_or_else(|status| panic!("the server ended at its start: {status}"))
+    }
+
+    /// The same; how it ended if it ended at once. It fails on purpose as the folder `points` in `home` says.
+    pub(crate) async fn try_start(
+        home: &Path,
+        port: u16,
+        database: Option<&str>,
+        key: Option<&Path>,
+    ) -> Result<Self, ExitStatus> {
         let data = home.join("data");
         let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
         command
             .args(["dev", "--no-open", "--port", &port.to_string(), "--data"])
             .arg(&data)
-            .current_dir(home);
+            .current_dir(home)
+            .env("CARNET_FAIL_POINTS", home.join("points"));
         if let Some(url) = database {
             command.args(["--database-url", url]);
         }
@@ -50,7 +63,7 @@ impl Broker {
         let url = format!("http://127.0.0.1:{port}");
         loop {
             if let Some(status) = child.try_wait().unwrap() {
-                panic!("the server ended at its start: {status}");
+                return Err(status);
             }
             if reqwest::get(format!("{url}/readyz")).await.is_ok_and(|answer| answer.status() == 200) {
                 break;
@@ -59,7 +72,7 @@ impl Broker {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let started_in = begun.elapsed();
-        Self { child, url, started_in, data }
+        Ok(Self { child, url, started_in, data })
     }
 
     /// What it left for programs; waits until it is there and of this start.
@@ -84,6 +97,23 @@ impl Broker {
             .send()
             .await;
         asked.is_ok_and(|answer| answer.status() == 200)
+    }
+
+    /// Waits until it has ended by itself.
+    #[cfg(debug_assertions)]
+    pub(crate) async fn until_gone(&self) {
+        let stat = format!("/proc/{}/stat", self.child.id());
+        // Until somebody waits for it, its entry stays, as that of a zombie.
+        while std::fs::read_to_string(&stat).is_ok_and(|text| !text.contains(") Z ")) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// What it holds in memory, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
     }
 
     /// Ends it without a word.

@@ -12,5 +12,12 @@ mod broker;
 mod canaries;
 mod keys;
 mod kill;
+#[cfg(debug_assertions)]
+mod points;
+mod release;
+#[cfg(debug_assertions)]
+mod scene;
 mod serve;
 mod two;
+#[cfg(debug_assertions)]
+mod window;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carnet_model::audit::{Action, Outcome};
+use carnet_model::failpoint::Point;
 use carnet_model::grant::{Grant, GrantState};
 use carnet_model::{ConnectorRef, Fault, Id, Scopes, SecretString, Slug, Time, kind};
 use carnet_providers::{Callback, CallbackFault, DriverError, Granted, Kept, Vendor, catalog};
 use carnet_store::consents::{self, Consent, ConsentState};
 use carnet_store::grants::{self, GrantRow};
-use carnet_store::{DbError, Write, connectors, minted, people, projects};
+use carnet_store::{DbError, Write, connectors, minted, pass, people, projects};
 use url::Url;
 
 use super::page::{event, place, remembered};
@@ -170,6 +171,7 @@ impl Broker {
         let connector = &entry.row.connector;
         let secrets = inner.secrets(entry).map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
         let at = self.inner.at(entry, &secrets);
+        pass(&inner.env, Point::ConsentTaken).await?;
         match entry.driver().finish(&at, back, kept).await {
             Ok(granted) => self.record_grant(consent, entry, granted, kept.scopes.clone()).await,
             // A mistyped key can be typed again.
@@ -217,7 +219,11 @@ impl Broker {
         let mut present = entry.clone();
         loop {
             let now = inner.env.now();
-            let before = match grants::at(&inner.db, &place).await {
+            let there = match pass(&inner.env, Point::ConsentExchanged).await {
+                Ok(()) => grants::at(&inner.db, &place).await,
+                Err(error) => Err(error),
+            };
+            let before = match there {
                 Ok(before) => before,
                 Err(error) if error.is_unavailable() && now < deadline => {
                     tokio::time::sleep(RETRY).await;
@@ -277,7 +283,14 @@ impl Broker {
                 .event(&inner.env, &event)
                 .revises();
             match inner.db.write(write).await {
-                Ok(_) => return Ok(EndingKind::Connected),
+                Ok(_) => {
+                    // There is nothing left that could fail.
+                    let _ = pass(&inner.env, Point::ConsentRecorded).await;
+                    if inner.brakes.consented(present.line(), now) {
+                        self.brake_ended(&present, "a new consent works").await;
+                    }
+                    return Ok(EndingKind::Connected);
+                }
                 // What this server gave is kept only by a connector that would not take it to another one.
                 Err(DbError::Unmet(0)) => match self.unmoved(consent, entry).await {
                     Ok(Some(changed)) => present = changed,

@@ -4,9 +4,11 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use carnet_model::failpoint::Point;
 use carnet_model::{Code, Fault, Id, ScopeRequest, Scopes, Subject, kind};
 use carnet_providers::{Asserted, DriverError, Held, MintAsk, Minted};
 use carnet_store::minted::{self, MintedRow};
+use carnet_store::pass;
 use carnet_vault::Purpose;
 
 use super::{Found, Source, Wanted};
@@ -53,6 +55,7 @@ impl Broker {
             .call_driver(entry, None, ask)
             .await
             .map_err(|error| faults::driver(&error, entry.row.connector.uid.as_str()))?;
+        pass(&self.inner.env, Point::MintAnswered).await.map_err(faults::store)?;
         self.check_scopes(entry, wanted, minted.scopes.as_ref())?;
         let (made, row) = self.keep_made(wanted, minted, None)?;
         let changes = vec![minted::put(&row)];
@@ -179,8 +182,8 @@ impl Broker {
         if let Some(wait) = self.inner.breakers.wait(line, self.inner.env.now()) {
             return Err(DriverError::Later { retry_after: Some(wait.as_secs().max(1)), in_doubt: false });
         }
-        let calls = self.inner.breakers.calls(line);
-        let place = tokio::time::timeout(QUEUE, calls.acquire()).await;
+        let pace = self.inner.paces.of(line);
+        let place = tokio::time::timeout(QUEUE, pace.call()).await;
         if place.is_err() {
             return Err(DriverError::Later { retry_after: Some(1), in_doubt: false });
         }

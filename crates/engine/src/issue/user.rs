@@ -12,7 +12,7 @@ use super::{Found, Plan, Source, Wanted};
 use crate::broker::Broker;
 use crate::directory::Entry;
 use crate::faults;
-use crate::refresh::{RenewFailure, ahead_of_time};
+use crate::refresh::{RenewFailure, Urgency, ahead_of_time};
 use crate::sealing::{GrantSecret, MadeToken};
 
 impl Broker {
@@ -34,7 +34,10 @@ impl Broker {
         };
         let now = self.inner.env.now();
         if now.millis() - row.last_used_at.millis() > HOUR_MS {
-            found.changes.push(grants::used(wanted.place.team, row.grant.id, now));
+            // By the row as it was read: a refresh that came in between has set its own time.
+            let ends = row.grant.access_expires_at.filter(|_| row.grant.refreshable);
+            let due = ahead_of_time(row.grant.id, row.grant.updated_at, ends);
+            found.changes.push(grants::used(wanted.place.team, row.grant.id, now, due));
         }
         Ok(found)
     }
@@ -71,7 +74,7 @@ impl Broker {
             };
         }
         let still_lives = ends.is_some_and(|end| end > now) && !entry.abilities.old_access_dies;
-        let renewal = self.renew(entry.clone(), &row, now.plus(wanted.buffer));
+        let renewal = self.renew(entry.clone(), &row, now.plus(wanted.buffer), Urgency::Now);
         // Who has a living token does not wait long for a better one; the refresh goes on without it.
         let patience = if still_lives { IMPATIENT } else { PATIENT };
         let renewed = tokio::time::timeout(patience, renewal).await.unwrap_or(Err(RenewFailure::Busy));

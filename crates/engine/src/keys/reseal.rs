@@ -105,7 +105,7 @@ impl Broker {
             return Ok(true);
         }
         let alive = nodes::seen_since(&inner.db, inner.env.now().minus(super::watch::ALIVE)).await?;
-        Ok(alive.first().is_none_or(|first| first.id == inner.node))
+        Ok(alive.first().is_none_or(|first| first.id == inner.seat.node))
     }
 }
 

@@ -270,7 +270,7 @@ impl Broker {
             .filter(|node| needed.iter().any(|name| !node.opens.contains(name)))
             .map(|node| hex(&node.id))
             .collect();
-        if !blind.is_empty() || !alive.iter().any(|node| node.id == inner.node) {
+        if !blind.is_empty() || !alive.iter().any(|node| node.id == inner.seat.node) {
             return Err(Fault::new(
                 Code::Conflict,
                 format!(

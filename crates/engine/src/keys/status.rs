@@ -230,7 +230,7 @@ impl Broker {
                 started_at: node.started_at,
                 seen_at: node.seen_at,
                 knows_all: node.key_epoch == epoch,
-                this: node.id == self.inner.node,
+                this: node.id == self.inner.seat.node,
             })
             .collect())
     }

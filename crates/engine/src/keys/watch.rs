@@ -49,7 +49,7 @@ impl Broker {
             }
             let now = inner.env.now();
             let node = NodeRow {
-                id: inner.node,
+                id: inner.seat.node,
                 started_at: inner.turning.started_at,
                 seen_at: now,
                 key_epoch: epoch,
@@ -91,7 +91,7 @@ impl Broker {
 
     /// Says that this process ends.
     pub(crate) async fn leave(&self) {
-        let write = Write::new().step(nodes::leave(self.inner.node));
+        let write = Write::new().step(nodes::leave(self.inner.seat.node));
         if self.inner.db.write(write).await.is_err() {
             tracing::debug!("the other processes learn by its silence that this one has ended");
         }

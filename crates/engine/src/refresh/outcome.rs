@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carnet_model::audit::{Action, AuditEvent, Outcome};
+use carnet_model::failpoint::Point;
 use carnet_model::grant::{Cause, GrantState, Rotation};
 use carnet_model::{Code, Fault};
 use carnet_providers::{DriverError, Minted};
 use carnet_store::grants::{self, GrantRow};
 use carnet_store::refreshes::{self, OpenRefresh, Orphan};
-use carnet_store::{DbError, Write};
+use carnet_store::{DbError, Write, pass};
 
 use super::{Goal, Presented, Refreshed, ahead_of_time};
+use crate::brake::Word;
 use crate::broker::Broker;
 use crate::directory::Entry;
 use crate::faults;
@@ -26,6 +28,16 @@ pub(crate) enum RenewFailure {
     Provider(Arc<DriverError>),
     /// An answer was lost, and trying again would endanger the token that still lives.
     InDoubt,
+    /// More refreshes of this connector are wanted than may begin in this time; the grant is untouched.
+    Row {
+        /// How long the row is.
+        wait: Duration,
+    },
+    /// The provider calls so many grants of the connector dead at once that it is not believed.
+    ManyRefused {
+        /// Until this one is tried again.
+        wait: Duration,
+    },
     /// Somebody else is at it and does not finish.
     Busy,
     /// The store failed.
@@ -51,6 +63,29 @@ impl RenewFailure {
                 ),
             )
             .retry_after(5),
+            Self::Row { wait } => Fault::new(
+                Code::Unavailable,
+                format!(
+                    "More refreshes at the provider of {uid} are wanted than it may be asked for in this time. This one's \
+                     turn comes in about {} seconds.",
+                    wait.as_secs() + 1
+                ),
+            )
+            .retry_after(wait.as_secs() + 1),
+            Self::ManyRefused { wait } => Fault::new(
+                Code::ProviderRefused,
+                format!(
+                    "The provider of {uid} refuses so many grants at once that the application itself is likely to be \
+                     suspended, or its secret changed. No grant is given up for it: they are tried again."
+                ),
+            )
+            .with("reason", "many_grants_refused")
+            .retry_after(wait.as_secs() + 1)
+            .next(format!("carnet show {uid}"), "to see the client, then look at the application at the provider")
+            .next(
+                format!("carnet token {uid} --subject user --yes"),
+                "if the application is well: one new consent that works proves it, and the others are asked to consent",
+            ),
             Self::Busy => Fault::new(
                 Code::ProviderUnavailable,
                 format!("A refresh at the provider of {uid} is under way and takes long."),
@@ -138,6 +173,11 @@ impl Broker {
             match inner.db.write(write).await {
                 Ok(_) => {
                     inner.spill.forget(operation.id);
+                    // There is nothing left that could fail.
+                    let _ = pass(&inner.env, Point::RefreshRecorded).await;
+                    if inner.brakes.works(entry.line(), operation.grant, now) {
+                        self.brake_ended(entry, "a refresh works").await;
+                    }
                     return Ok(Presented::Done(Box::new(Refreshed { row: next, minted: Some(minted) })));
                 }
                 Err(DbError::Unmet(_)) => {
@@ -199,7 +239,12 @@ impl Broker {
     /// New tokens are in hand and the store does not take them: keeps them in a file and tries on, longer than any
     /// caller waits. Only the end of the process stops it, and the next start reads the file.
     async fn wait_for_the_store(&self, operation: &Orphan, why: &str) -> Result<(), RenewFailure> {
-        if let Err(error) = self.inner.spill.keep(operation) {
+        let mut kept = pass(&self.inner.env, Point::SpillWrite).await.map_err(std::io::Error::other);
+        if kept.is_ok() {
+            kept = self.inner.spill.keep(operation);
+            let _ = pass(&self.inner.env, Point::SpillWritten).await;
+        }
+        if let Err(error) = kept {
             tracing::error!(operation = %operation.id, %error, "refreshed tokens cannot be kept in a file either");
         }
         tracing::error!(operation = %operation.id, grant = %operation.grant, why, "the store does not take refreshed tokens; trying on");
@@ -227,6 +272,9 @@ impl Broker {
             .with("operation", operation.id.to_string())
             .with("kept", "orphan");
         loop {
+            if let Err(DbError::Unavailable(why)) = pass(&inner.env, Point::OrphanKeep).await {
+                self.wait_for_the_store(&orphan, &why).await?;
+            }
             let write = Write::new()
                 .step(refreshes::keep_orphan(&orphan))
                 .step(refreshes::cancel(operation.id))
@@ -255,7 +303,7 @@ impl Broker {
     ) -> Result<Presented, RenewFailure> {
         // One caller's particular wish says nothing certain about the grant.
         if let (DriverError::Gone { cause, .. }, Goal::Token { .. }) = (&error, goal) {
-            return self.gone(row, operation, doubt.unwrap_or(*cause)).await;
+            return self.gone(entry, row, operation, doubt, *cause).await;
         }
         let event = AuditEvent::of_system(self.inner.env.now(), Action::GrantRefresh)
             .in_team(operation.team)
@@ -284,12 +332,15 @@ impl Broker {
     /// whoever lost a race reads it again.
     async fn gone(
         &self,
+        entry: &Entry,
         row: &GrantRow,
         operation: &OpenRefresh,
+        doubt: Option<Cause>,
         cause: Cause,
     ) -> Result<Presented, RenewFailure> {
         let inner = &self.inner;
         let now = inner.env.now();
+        pass(&inner.env, Point::RefreshRefused).await?;
         let present = grants::find(&inner.db, operation.team, operation.grant).await?;
         let Some(present) = present.filter(|present| present.grant.state == GrantState::Active) else {
             return Err(RenewFailure::Consent(None));
@@ -300,6 +351,14 @@ impl Broker {
         if self.adopt_for(&present).await? {
             return Ok(Presented::Again);
         }
+        // Where the reason is our own, or the person's, it says nothing about the application.
+        if doubt.is_none() && cause == Cause::RevokedAtProvider {
+            let word = inner.brakes.dead(entry.line(), operation.grant, now);
+            if word != Word::Believed {
+                return self.not_believed(entry, operation, word).await;
+            }
+        }
+        let cause = doubt.unwrap_or(cause);
         let event = AuditEvent::of_system(now, Action::GrantNeedsConsent)
             .in_team(operation.team)
             .on(operation.grant)

@@ -5,6 +5,7 @@
 
 mod contract;
 mod durability;
+mod left_open;
 mod nouns;
 mod sealed;
 

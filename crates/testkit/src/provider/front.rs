@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -25,6 +26,7 @@ pub(super) struct Front {
 
 /// A request that arrived.
 struct Seen {
+    at: Instant,
     grant_type: String,
     fields: Vec<(String, String)>,
 }
@@ -69,6 +71,11 @@ impl Front {
 
     pub(super) fn requests(&self, grant_type: &str) -> usize {
         self.seen.lock().unwrap().iter().filter(|seen| seen.grant_type == grant_type).count()
+    }
+
+    pub(super) fn arrivals(&self, grant_type: &str) -> Vec<Instant> {
+        let seen = self.seen.lock().unwrap();
+        seen.iter().filter(|seen| seen.grant_type == grant_type).map(|seen| seen.at).collect()
     }
 
     pub(super) fn last(&self, grant_type: &str, field: &str) -> Vec<String> {
@@ -136,7 +143,7 @@ impl Front {
             secrets.extend(field(name).map(|value| (name, value)));
         }
         drop(secrets);
-        self.seen.lock().unwrap().push(Seen { grant_type, fields });
+        self.seen.lock().unwrap().push(Seen { at: Instant::now(), grant_type, fields });
     }
 
     /// Remembers what was given.

@@ -1,5 +1,7 @@
 //! Revoking: gone here at once, told to the provider, and counted.
 
+use std::time::Duration;
+
 use carnet_testkit::{Browser, Engine, Fault, Kit, Plan, eventually, on_both_engines};
 use serde_json::{Value, json};
 
@@ -154,4 +156,27 @@ async fn removing_connector_or_project_ends_what_hangs_on_it() {
         let raw = kit.raw().await;
         eventually(what, async || (raw.number("select count(*) from grants").await == 0).then_some(())).await;
     }
+}
+
+/// Telling a provider of many takes longer than the silence after which recovery takes up what somebody else left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_revocation_that_takes_long_is_not_made_twice() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    for n in 0..24 {
+        kit.consent(&format!("user-{n}")).await;
+    }
+    kit.provider.always_at_revocation(|| Fault::none().delayed(Duration::from_millis(1_500)));
+    let owner = kit.tenant.token.clone();
+    let meanwhile = async {
+        kit.provider.until_requests("revoke", 1).await;
+        // By the clock, longer than anybody waits for somebody who says nothing.
+        for _ in 0..2 {
+            kit.clock.pass(Duration::from_secs(13));
+            tokio::time::sleep(Duration::from_millis(5_300)).await;
+        }
+        assert_eq!(kit.user_token("user-0").await.refusal(), (422, "user_authorization_required".to_owned()));
+    };
+    let (revoked, ()) = tokio::join!(revoke(&kit, &owner, json!({})), meanwhile);
+    assert_eq!(revoked, counts(24, 24, 0, 0));
+    assert_eq!(kit.provider.requests("revoke"), 48, "the two tokens of each, once");
 }

@@ -1,0 +1,55 @@
+//! Every token request is answered within a bound, whatever the provider does; and what was begun goes on.
+
+use std::time::Duration;
+
+use carnet_model::grant::Rotation;
+use carnet_testkit::{Engine, Fault, Gate, Kit, Plan, on_both_engines};
+use futures_util::future::join_all;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::of;
+
+on_both_engines!(
+    an_application_that_waits_for_a_slow_provider_is_told_in_time,
+    a_refresh_goes_on_when_whoever_needed_it_was_told_to_come_back,
+);
+
+const WITHIN: Duration = Duration::from_secs(3);
+
+/// The waits in a row would take minutes: for those before, for a place, for the provider.
+async fn an_application_that_waits_for_a_slow_provider_is_told_in_time(engine: Engine) {
+    let plan = Plan { answer_within: WITHIN, ..Plan::default() };
+    let kit = Kit::start(engine, plan).await;
+    for fault in [|| Fault::none().delayed(Duration::from_secs(30)), Fault::trickle] {
+        kit.provider.always(fault);
+        let body = json!({"subject": {"type": "app"}});
+        let begun = Instant::now();
+        for answer in join_all((0..20).map(|_| kit.ask(&body))).await {
+            assert_eq!(answer.refusal(), (503, "provider_unavailable".to_owned()));
+            assert!(answer.header("retry-after").is_some());
+        }
+        assert!(begun.elapsed() < WITHIN, "{:?}", begun.elapsed());
+        kit.provider.heal();
+    }
+    let refused = kit.events_of("token.issue").await;
+    let late = refused.iter().filter(|event| event["detail"]["code"] == "provider_unavailable").count();
+    assert_eq!(late, 40, "every refusal is in the log");
+    kit.ask(&json!({"subject": {"type": "app"}})).await.token();
+}
+
+async fn a_refresh_goes_on_when_whoever_needed_it_was_told_to_come_back(engine: Engine) {
+    let plan = Plan { answer_within: WITHIN, rotation: Rotation::Strict, ..Plan::default() };
+    let kit = Kit::start(engine, plan).await;
+    kit.consent("alice").await;
+    kit.clock.pass(Duration::from_hours(2));
+    let gate = Gate::closed();
+    kit.provider.next([Fault::none().behind(&gate)]);
+    let begun = Instant::now();
+    assert_eq!(kit.user_token("alice").await.refusal(), (503, "provider_unavailable".to_owned()));
+    assert!(begun.elapsed() < WITHIN, "{:?}", begun.elapsed());
+    gate.open();
+    let token = kit.ask(&of("alice")).await.token();
+    assert!(kit.provider.me(&token).await.is_some());
+    assert_eq!(kit.provider.requests("refresh_token"), 1);
+}
