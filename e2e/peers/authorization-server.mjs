@@ -60,6 +60,8 @@ const provider = new Provider(issuer, {
     Interaction: 600,
     Session: 86_400,
   },
+  // Its own dispatcher connects to no private address, and here everything is on this machine.
+  fetch: (url, { dispatcher, ...more }) => fetch(url, more),
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   features: { devInteractions: { enabled: false }, clientCredentials: { enabled: true }, revocation: { enabled: true } },
 });

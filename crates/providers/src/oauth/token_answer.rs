@@ -34,7 +34,7 @@ pub(crate) struct Issued {
     pub scopes: Option<Scopes>,
     pub id_token: Option<SecretString>,
     /// What kind of token an exchange gave (RFC 8693 §2.2.1).
-    pub issued_token_type: Option<String>,
+    pub kind: Option<String>,
     /// Whether it is said to be no access token: `token_type` is `N_A`. Only an exchange gives such a thing.
     pub is_other: bool,
 }
@@ -93,7 +93,7 @@ fn issued(mut members: Map<String, Value>) -> Option<Issued> {
     if kind.is_some() && !is("bearer") && !is_other {
         return None;
     }
-    let issued_token_type = match members.remove("issued_token_type") {
+    let issued_kind = match members.remove("issued_token_type") {
         None | Some(Value::Null) => None,
         Some(Value::String(name)) => Some(name),
         Some(_) => return None,
@@ -125,7 +125,7 @@ fn issued(mut members: Map<String, Value>) -> Option<Issued> {
         refresh_expires_in,
         scopes,
         id_token,
-        issued_token_type,
+        kind: issued_kind,
         is_other,
     })
 }

@@ -32,7 +32,7 @@ impl Key {
 }
 
 impl Signer for Key {
-    fn kid(&self) -> &str {
+    fn kid(&self) -> &'static str {
         "key-1"
     }
 

@@ -91,7 +91,7 @@ async fn a_connector_that_signs_proves_itself_with_a_key_that_everybody_can_read
         assert_eq!(claims.subject(), Kit::CLIENT);
         assert_eq!(claims.claim("tenant"), Some(&json!("t")));
         assert!(claims.expires_at() > now.plus(Duration::from_secs(110)));
-        assert!(claims.expires_at() <= now.plus(Duration::from_secs(120)));
+        assert!(claims.expires_at() <= now.plus(Duration::from_mins(2)));
         let jti = claims.claim("jti").unwrap().clone();
 
         let body = json!({"subject": {"type": "app"}, "validityBufferMs": 86_400_000});
@@ -135,9 +135,9 @@ async fn a_new_key_is_published_before_it_signs_and_the_old_one_after(engine: En
     assert_eq!(signed_by(&kit, &authority, &connector).await, new);
     assert_eq!(published(&kit, &connector).await, [old, new.clone()], "what it signed may still be valid");
     kit.clock.pass(Duration::from_mins(90));
-    assert_eq!(published(&kit, &connector).await, [new.clone()]);
+    assert_eq!(published(&kit, &connector).await, [new.as_str()]);
     kit.restart(async |_| {}).await;
-    assert_eq!(published(&kit, &connector).await, [new.clone()]);
+    assert_eq!(published(&kit, &connector).await, [new.as_str()]);
     assert_eq!(signed_by(&kit, &authority, &connector).await, new);
 
     let events = kit.events_of("connector-key.rotate").await;
@@ -214,12 +214,12 @@ async fn a_connector_that_is_pointed_at_another_server_gets_another_key(engine: 
 
     // What does not change the recipients leaves the key alone.
     kit.manage("PATCH", &path, Some(&change(json!({"clientAssertion": {"ttl": 30}})))).await.ok();
-    assert_eq!(published(&kit, &connector).await, [first.clone()]);
+    assert_eq!(published(&kit, &connector).await, [first.as_str()]);
 
     kit.manage("PATCH", &path, Some(&change(json!({"serverConfig": elsewhere.config()})))).await.ok();
     let second = signed_by(&kit, &elsewhere, &connector).await;
     assert_ne!(second, first, "the new server could show the old one what the old key signed");
-    assert_eq!(published(&kit, &connector).await, [second.clone()]);
+    assert_eq!(published(&kit, &connector).await, [second.as_str()]);
 
     // Another algorithm comes as gently as another key.
     kit.manage("PATCH", &path, Some(&change(json!({"signingAlgorithm": "RS256"})))).await.ok();

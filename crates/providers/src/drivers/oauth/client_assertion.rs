@@ -71,4 +71,4 @@ pub(super) fn further_claims(fields: Fields) -> Result<Map<String, Value>, BadCo
 }
 
 /// Servers that keep the identifiers of used assertions refuse longer lives: Keycloak takes 60 seconds at most.
-const LIFE: Duration = Duration::from_secs(60);
+const LIFE: Duration = Duration::from_mins(1);

@@ -3,12 +3,14 @@
 //! The inbound token goes into one form, to the connector's token endpoint, and is forgotten. What comes back must say
 //! what kind of token it is, and be of a kind that was asked for.
 
+use std::time::Duration;
+
 use carnet_model::{Scopes, SecretString};
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::mint::without_grant;
-use super::settings::Settings;
+use super::settings::{Settings, way};
 use crate::driver::ability::Inbound;
 use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::mint::Minted;
@@ -98,18 +100,12 @@ impl Exchange {
     /// As stored and shown; `None` if it was never there.
     pub(super) fn to_json(&self) -> Option<Value> {
         self.said.then(|| {
-            let mut out = Map::new();
+            let lists = [("audience", self.audience.as_slice()), ("resource", self.resource.as_slice())];
+            let mut out = way(self.enabled, &self.scopes, lists);
             let mut put = |name: &str, value: Value| out.insert(name.to_owned(), value);
-            put("enabled", self.enabled.into());
-            put("scopes", json!(self.scopes));
             put("subjectTokenType", self.subject_type.as_str().into());
             if let Some(kind) = self.requested_type {
                 put("requestedTokenType", kind.as_str().into());
-            }
-            for (name, list) in [("audience", &self.audience), ("resource", &self.resource)] {
-                if !list.is_empty() {
-                    put(name, list.clone().into());
-                }
             }
             if self.actor {
                 put("actorToken", true.into());
@@ -188,7 +184,7 @@ pub(super) async fn mint(
     }
     target.apply(&mut form);
     let received = client.token(&settings.server.token, form, Phase::Exchange).await?;
-    let kind = received.issued.issued_token_type.clone();
+    let kind = received.issued.kind.clone();
     if !rules.takes(kind.as_deref(), received.issued.is_other) {
         return Err(DriverError::Garbage { in_doubt: true });
     }
@@ -198,4 +194,4 @@ pub(super) async fn mint(
 
 pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 /// The same as of a client's own assertion.
-const ACTOR_LIFE: std::time::Duration = std::time::Duration::from_secs(60);
+const ACTOR_LIFE: Duration = Duration::from_mins(1);

@@ -7,11 +7,11 @@
 use std::time::Duration;
 
 use carnet_model::Scopes;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::client_assertion::{further_claims, life};
 use super::mint::without_grant;
-use super::settings::Settings;
+use super::settings::{Settings, way};
 use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::mint::{Asserted, Minted};
 use crate::driver::signer::Signer;
@@ -78,15 +78,10 @@ impl JwtBearer {
     /// As stored and shown; `None` if it was never there.
     pub(super) fn to_json(&self) -> Option<Value> {
         self.said.then(|| {
-            let mut out = Map::new();
+            let lists =
+                [("sub", self.sub.as_slice()), ("iss", self.iss.as_slice()), ("aud", self.aud.as_slice())];
+            let mut out = way(self.enabled, &self.scopes, lists);
             let mut put = |name: &str, value: Value| out.insert(name.to_owned(), value);
-            put("enabled", self.enabled.into());
-            put("scopes", json!(self.scopes));
-            for (name, list) in [("sub", &self.sub), ("iss", &self.iss), ("aud", &self.aud)] {
-                if !list.is_empty() {
-                    put(name, list.clone().into());
-                }
-            }
             if !self.claims.is_empty() {
                 put("additionalClaims", self.claims.clone().into());
             }

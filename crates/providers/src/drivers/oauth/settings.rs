@@ -281,6 +281,20 @@ impl GrantType {
     }
 }
 
+/// What the ways to a token that need no consent say of themselves alike: whether they are on, their scopes, and lists
+/// where there is something in them.
+pub(super) fn way<const N: usize>(
+    enabled: bool,
+    scopes: &Scopes,
+    lists: [(&str, &[String]); N],
+) -> Map<String, Value> {
+    let said = lists.into_iter().filter(|(_, list)| !list.is_empty());
+    let mut out: Map<_, _> = said.map(|(name, list)| (name.to_owned(), list.into())).collect();
+    out.insert("enabled".to_owned(), enabled.into());
+    out.insert("scopes".to_owned(), json!(scopes));
+    out
+}
+
 /// The method where none is configured. A server that speaks for itself and lists none means Basic (RFC 8414 §2); one
 /// that was described by hand gets what most servers take, and what the wire contract has as its default.
 fn choose_auth(has_secret: bool, server: &Server, discovered: bool) -> Result<ClientAuth, BadConfiguration> {
