@@ -26,7 +26,7 @@ pub fn addresses(policy: Policy, text: &str, purpose: Purpose, answers: Vec<IpAd
     let rules = Arc::new(Rules::new(policy).ok()?);
     let url = rules.judge(text, purpose).ok()?;
     let target = Uri::try_from(url.as_str()).ok()?;
-    let dial = Dial { rules, resolver: Arc::new(Answering(answers)), purpose };
+    let dial = Dial { rules, resolver: Arc::new(Answering(answers)), transport: None, purpose };
     let finding = pin!(dial.addresses(target.host().unwrap_or_default()));
     match finding.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(found) => found.ok(),
