@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io::ErrorKind;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +16,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::response::Response;
 use bytes::Bytes;
 use hyper::Request as HyperRequest;
@@ -80,7 +81,7 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: 
         let Some(visitor) = addresses.admit(peer.ip(), limits.per_address) else { continue };
         let _ = stream.set_nodelay(true);
         let begun = Arc::new(AtomicBool::new(false));
-        let service = TowerToHyperService::new(begins(routes.clone(), begun.clone(), limits.headers));
+        let service = TowerToHyperService::new(begins(routes.clone(), peer, begun.clone(), limits.headers));
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let watched = graceful.watch(connection);
         tasks.spawn(async move {
@@ -98,14 +99,17 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: 
     }
 }
 
-/// Notes when the first request of a connection has arrived.
+/// Notes when the first request of a connection has arrived, and says to each who the peer is.
 fn begins(
     routes: Router,
+    peer: SocketAddr,
     begun: Arc<AtomicBool>,
     patience: Duration,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone {
     tower::service_fn(move |request: Request| {
         begun.store(true, Ordering::Relaxed);
+        let mut request = request;
+        request.extensions_mut().insert(ConnectInfo(peer));
         routes.clone().oneshot(request.map(|body| Timely::new(body, patience)))
     })
 }

@@ -24,6 +24,7 @@ pub(crate) mod failure;
 pub(crate) mod folder;
 mod git;
 mod identity;
+mod import;
 mod link;
 mod list;
 mod projects;
@@ -109,6 +110,7 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
             Verb::Detach(args) => access::detach(cx, args).await,
             Verb::Remove(args) => remove::remove(cx, args).await,
             Verb::RevokeTokens(args) => revoke::revoke(cx, args).await,
+            Verb::ImportTokens(args) => import::import(cx, args).await,
         },
         ClientCommand::Link(args) => link::link(cx, args).await,
         ClientCommand::Env { verb } => match verb {

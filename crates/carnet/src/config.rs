@@ -35,6 +35,8 @@ pub(crate) struct ConfigFile {
     /// The folder in which refreshed tokens are kept, sealed, while the store does not take them; `spill` in the data
     /// folder, or `carnet-spill` with PostgreSQL.
     pub(crate) spill: Option<PathBuf>,
+    /// Whether people may enter device codes at `/device`; `true`. Connectors can be taken out of it one by one.
+    pub(crate) device_codes: Option<bool>,
     /// What may be connected to besides the public Internet.
     pub(crate) egress: Egress,
 }
@@ -61,6 +63,7 @@ pub(crate) struct Config {
     pub(crate) root: Root,
     pub(crate) policy: Policy,
     pub(crate) spill: PathBuf,
+    pub(crate) device_codes: bool,
     /// As it is in force, to be printed. Holds no secret.
     pub(crate) shown: ConfigFile,
 }
@@ -103,11 +106,12 @@ impl Config {
             Location::Memory | Location::Postgres(_) => args.folder.join("carnet-spill"),
         });
         file.spill = Some(spill.clone());
+        let device_codes = *file.device_codes.get_or_insert(true);
         let mut shown = file;
         shown.url = Some(url.to_string());
         shown.listen = Some(listen.to_string());
         shown.database_url = shown.database_url.map(|_| "(set)".to_owned());
-        Ok(Self { url, listen, location, root, policy, spill, shown })
+        Ok(Self { url, listen, location, root, policy, spill, device_codes, shown })
     }
 }
 

@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use carnet_demo::{ClientRegistration, Demo, Options};
 use carnet_egress::{Origin, Policy};
 use carnet_engine::{
-    Broker, ConnectorChange, Credential, FirstOwner, Location, ManagedService, NewConnectorAsk, Project, Root, Settings,
-    Team, TeamHint, User,
+    Broker, ConnectorChange, Credential, FirstOwner, Location, ManagedService, NewConnectorAsk, Project,
+    Root, Settings, Team, TeamHint, User,
 };
 use carnet_model::caller::Caller;
 use carnet_model::{AccessToken, Code, Env, SecretString, Slug};
@@ -46,6 +46,7 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
         url: url.clone(),
         development: true,
         spill: (!args.memory).then(|| args.data.join("spill")),
+        device_codes: true,
         managed: BTreeMap::from([("demo".to_owned(), ManagedService { data: demo_data(&url, &client) })]),
     };
     let policy = Policy { loopback: true, origins: origins(&args.provider_origin)?, ..Policy::default() };

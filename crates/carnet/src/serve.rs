@@ -36,6 +36,7 @@ async fn start(config: Config, json: bool) -> anyhow::Result<()> {
         url: config.url.clone(),
         development: false,
         spill: Some(config.spill),
+        device_codes: config.device_codes,
         managed: BTreeMap::new(),
     };
     let listener = server::listen(config.listen, "carnet serve --listen 127.0.0.1:PORT").await?;

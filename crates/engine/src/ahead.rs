@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use carnet_model::{ConnectorRef, Time};
-use carnet_store::{Write, consents, grants, minted};
+use carnet_store::{Write, completions, consents, grants, minted};
 use tokio::time::MissedTickBehavior;
 
 use crate::broker::Broker;
+use crate::consent::EXCHANGE;
 
 impl Broker {
     /// Starts the background work; it ends with [`Broker::shut_down`].
@@ -18,11 +19,17 @@ impl Broker {
         self.every(Duration::from_secs(2), |broker| async move {
             broker.recover(crate::recover::STALE).await.map_err(|error| error.to_string())
         });
+        self.every(Duration::from_secs(1), |broker| async move {
+            broker.lapse_consents().await.map_err(|error| error.to_string())?;
+            broker.deliver_completions().await.map_err(|error| error.to_string())
+        });
         self.every(Duration::from_secs(2), |broker| async move {
             broker.finish_withdrawals().await.map_err(|error| error.to_string())
         });
         self.every(Duration::from_mins(1), |broker| async move {
             broker.inner.turn_signing_keys().await.map_err(|fault| fault.to_string())?;
+            // One that this process is at ends within less than that.
+            broker.end_interrupted_consents(EXCHANGE).await.map_err(|error| error.to_string())?;
             broker.sweep().await
         });
     }
@@ -84,7 +91,10 @@ impl Broker {
     /// Removes what has ended and nobody can ask for any more.
     async fn sweep(&self) -> Result<(), String> {
         let now = self.inner.env.now();
-        let write = Write::new().step(minted::sweep(now)).step(consents::sweep(now.minus(DAY)));
+        let write = Write::new()
+            .step(minted::sweep(now))
+            .step(consents::sweep(now.minus(DAY * 30)))
+            .step(completions::sweep(now.minus(DAY * 30)));
         self.inner.db.write(write).await.map(drop).map_err(|error| error.to_string())
     }
 }

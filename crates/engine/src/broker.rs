@@ -19,6 +19,7 @@ use url::Url;
 
 use crate::breaker::Breakers;
 use crate::cache::TokenCache;
+use crate::consent::Brake;
 use crate::directory::Directory;
 use crate::issue::Mints;
 use crate::own_issuer::OwnIssuer;
@@ -47,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) mints: Mints,
     pub(crate) flights: Flights,
     pub(crate) breakers: Breakers,
+    pub(crate) codes: Brake,
     pub(crate) issuer: OwnIssuer,
     pub(crate) spill: Spill,
     pub(crate) tasks: TaskTracker,
@@ -62,6 +64,8 @@ pub struct Settings {
     pub development: bool,
     /// Where refreshed tokens are kept while the store does not take them.
     pub spill: Option<PathBuf>,
+    /// Whether people may enter device codes. Connectors can be taken out of it one by one.
+    pub device_codes: bool,
     /// Services for which the operator has registered a client: teams make connectors from them without seeing it.
     pub managed: BTreeMap<String, ManagedService>,
 }

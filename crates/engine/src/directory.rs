@@ -10,6 +10,7 @@ use std::sync::Arc;
 use carnet_model::{ConnectorRef, Environment, Id, kind};
 use carnet_providers::{Abilities, At, ConnectorSecrets};
 use carnet_store::connectors::{self, ConnectorRow};
+use carnet_store::consent_rules::{self, ConsentRules};
 use carnet_store::installations::{self, Installation};
 use carnet_store::{DbError, Revision, links};
 use quick_cache::sync::Cache;
@@ -27,6 +28,7 @@ pub(crate) struct Entry {
     pub(crate) links: HashMap<Id<kind::Project>, Vec<Environment>>,
     pub(crate) installations: Vec<Installation>,
     pub(crate) abilities: Abilities,
+    pub(crate) consent_rules: ConsentRules,
     pub(crate) revision: Revision,
 }
 
@@ -79,8 +81,10 @@ impl Inner {
         self.load_team_keys(team).await?;
         let links = links::of_connector(&self.db, team, row.connector.id).await?;
         let installations = installations::list(&self.db, team, row.connector.id).await?;
+        let consent_rules = consent_rules::of_connector(&self.db, team, row.connector.id).await?;
         let entry = Arc::new(Entry {
             installations,
+            consent_rules,
             abilities: carnet_providers::driver(row.connector.r#type).abilities(&row.connector),
             links: links.into_iter().map(|link| (link.project, link.environments)).collect(),
             row,

@@ -22,6 +22,7 @@ mod consent;
 mod directory;
 mod faults;
 mod grants;
+mod import;
 mod installations;
 mod issue;
 mod issuers;
@@ -44,10 +45,11 @@ pub use broker::{Broker, ManagedService, Settings};
 pub use callers::{Credential, TeamHint};
 pub use connectors::{ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk};
 pub use consent::{
-    After, AuthorizationStarted, AuthorizeAsk, ConsentEnd, ConsentPage, Decision, Ending, EndingKind,
-    PageKind, Progress, ScopeLine,
+    AccountQuestion, After, AuthorizationStarted, AuthorizeAsk, CodeRefused, ConsentEnd, ConsentPage,
+    ConsentRulesChange, Decision, Ending, EndingKind, InstallAsk, PageKind, Progress, ScopeLine,
 };
 pub use grants::GrantView;
+pub use import::{Imported, ImportedToken, TokenToImport};
 pub use installations::NewInstallation;
 pub use issue::{Issued, TokenAsk};
 pub use own_issuer::IdentityToken;
@@ -56,6 +58,7 @@ pub use sealing::whose;
 pub use setup::{FirstOwner, SetUp};
 pub use start::{Root, StartError};
 
+pub use carnet_store::consent_rules::ConsentRules;
 pub use carnet_store::installations::Installation;
 pub use carnet_store::issuers::IssuerRow;
 pub use carnet_store::links::Link;

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::breaker::Breakers;
 use crate::broker::{Broker, Inner, Settings};
 use crate::cache::TokenCache;
+use crate::consent::Brake;
 use crate::directory::Directory;
 use crate::issue::Mints;
 use crate::own_issuer::OwnIssuer;
@@ -85,6 +86,7 @@ impl Broker {
             mints: Mints::default(),
             flights: Flights::default(),
             breakers: Breakers::new(),
+            codes: Brake::default(),
             issuer: OwnIssuer::empty(),
             spill: Spill::new(settings.spill.clone()),
             tasks: TaskTracker::new(),
@@ -101,6 +103,7 @@ impl Broker {
         broker.inner.spill.replay(&broker.inner.db).await?;
         broker.take_over().await?;
         broker.recover(broker.silence()).await?;
+        broker.end_interrupted_consents(broker.exchange_silence()).await?;
         broker.start_housekeeping();
         Ok(broker)
     }

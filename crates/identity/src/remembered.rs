@@ -68,14 +68,7 @@ impl<T> Remembered<T> {
     }
 
     /// Remembers `value` for the bearer, whose token expires at `expires_at`.
-    pub fn remember(
-        &self,
-        bearer: &BearerKey,
-        value: Arc<T>,
-        seen: Freshness,
-        expires_at: Time,
-        now: Time,
-    ) {
+    pub fn remember(&self, bearer: &BearerKey, value: Arc<T>, seen: Freshness, expires_at: Time, now: Time) {
         let until = expires_at.min(now.plus(LONGEST));
         if until > now {
             self.cache.insert(*bearer, Memory { value, until, seen });

@@ -27,6 +27,7 @@ mod authorization;
 mod client;
 mod connectors;
 mod error;
+mod import;
 mod issuers;
 mod links;
 mod operation;
@@ -43,6 +44,7 @@ pub use connectors::{
     Includes, NewConnector, ServiceDescription, ServiceType,
 };
 pub use error::{Error, NextStep, Refusal};
+pub use import::{ImportAnswer, ImportError, ImportedToken};
 pub use issuers::{NewTrustedIssuer, TrustRule, TrustedIssuer};
 pub use links::{Link, LinkedProject};
 pub use operation::{Liveness, Readiness};

@@ -26,7 +26,9 @@ mod write;
 
 pub mod access_tokens;
 pub mod audit;
+pub mod completions;
 pub mod connectors;
+pub mod consent_rules;
 pub mod consents;
 pub mod deployment;
 pub mod grants;
@@ -38,6 +40,7 @@ pub mod minted;
 pub mod people;
 pub mod projects;
 pub mod refreshes;
+pub mod return_origins;
 pub mod setup;
 
 pub use db::{Db, DbError, Location, OpenError};

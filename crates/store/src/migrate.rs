@@ -43,6 +43,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(4, "0004_connectors"),
     migration!(5, "0005_grants"),
     migration!(6, "0006_consents"),
+    migration!(8, "0008_consent_endings"),
 ];
 
 const LEDGER: &str = "create table if not exists schema_migrations \

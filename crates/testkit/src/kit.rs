@@ -134,6 +134,7 @@ impl Kit {
             url: Url::parse(&url).unwrap(),
             development: true,
             spill: None,
+            device_codes: true,
             managed: BTreeMap::new(),
         };
         let around = Around { env, settings, location, key, folder, _engine: engine };

@@ -8,6 +8,7 @@
 
 mod abuse;
 mod broker;
+mod consent;
 mod kill;
 mod serve;
 mod two;

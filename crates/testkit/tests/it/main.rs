@@ -5,6 +5,7 @@
 mod access;
 mod audit;
 mod consent;
+mod import;
 mod isolation;
 mod refresh;
 mod revoke;
