@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url';
 const path = (name) => fileURLToPath(new URL(name, import.meta.url));
 
 /** Starts the client. `call('getToken', …)` answers as the client's function does, errors with their class. */
-export function startTypescriptClient({ url, oidcToken }) {
+export function startTypescriptClient({ url, oidcToken }, more = {}) {
   const child = spawn(process.execPath, ['--import', path('redirect.mjs'), path('typescript-client.mjs')], {
-    env: { PATH: process.env.PATH, CARNET_URL: url, VERCEL_OIDC_TOKEN: oidcToken },
+    env: { PATH: process.env.PATH, CARNET_URL: url, VERCEL_OIDC_TOKEN: oidcToken, ...more },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const waiting = [];

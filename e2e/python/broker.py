@@ -89,8 +89,11 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def consent(url: str, until: str) -> str:
-    """Walks from a consent request to the address that begins with ``until``, saying yes; returns that address."""
+def consent(url: str, until: str, code: str = "") -> str:
+    """Walks from a consent request to the address that begins with ``until``, saying yes; returns that address.
+
+    At a page that asks for a code it enters ``code``.
+    """
     jar = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=["127.0.0.1"]))
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar), _Stay())
     data = None
@@ -109,6 +112,8 @@ def consent(url: str, until: str) -> str:
             if url.startswith(until):
                 return url
             continue
+        if until == "(the end)" and "is connected to" in text:
+            return url
         form = re.search(r'<form\b[^>]*action="([^"]*)"[^>]*>(.*?)</form>', text, re.S)
         if answer.status != 200 or not form:
             raise AssertionError(f"consent stops at {url}: {answer.status}\n{text}")
@@ -118,5 +123,6 @@ def consent(url: str, until: str) -> str:
             if name and (" checked" in tag or name[1] not in fields):
                 fields[name[1]] = html.unescape(value[1]) if value else ""
         url = urllib.parse.urljoin(url, html.unescape(form[1]))
-        data = urllib.parse.urlencode(fields | {"decision": "allow"}).encode()
+        said = {"code": code} if "code" in fields else {"decision": "allow"}
+        data = urllib.parse.urlencode(fields | said).encode()
     raise AssertionError(f"consent goes on and on, last at {url}")

@@ -97,6 +97,9 @@ class Asynchronous(Checks, unittest.IsolatedAsyncioTestCase):
                 HELLO, subject=user("py-device"), device_code=True, expires_in=timedelta(minutes=1)
             )
             self.assertTrue(started.device_code)
+            self.assertEqual(started.url, f"{server.url}/device")
+            broker.consent(started.url, "(the end)", started.device_code)
+            self.assertTrue(await connect.get_token(HELLO, subject=user("py-device"), options=FRESH))
 
 
 class Synchronous(Checks):

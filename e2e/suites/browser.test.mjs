@@ -67,6 +67,41 @@ async function allowAtProvider(page) {
   await allow(page);
 }
 
+describe('a device code', () => {
+  const enter = async (page, code) => {
+    await page.locator('#code').fill(code);
+    await page.getByRole('button', { name: 'Continue' }).click();
+  };
+  for (const look of LOOKS) {
+    test(`from the code to the end and back again, ${look.colorScheme}, ${look.width} px`, async () => {
+      const alice = somebody();
+      const { url, deviceCode } = (await broker.authorize(HELLO, alice, { deviceCode: true })).is(200).body;
+      const person = await browser.person({ hosts, ...look });
+      const { page } = person;
+      await page.goto(url);
+      await person.inspect('the page for codes');
+      await enter(page, 'BCDF-GHJK');
+      await page.locator('#code-error').waitFor();
+      await person.inspect('a code that is not known', REFUSALS);
+      await enter(page, deviceCode.toLowerCase().replace('-', ''));
+      await page.waitForURL(/\/authorize\//);
+      assert.match(await page.locator('main').innerText(), /You entered a code/);
+      await person.inspect('the consent page behind a code');
+      await allow(page);
+      await page.waitForURL(/\/demo\/authorize/);
+      await allowAtProvider(page);
+      await page.getByRole('heading', { name: /is connected to/ }).waitFor();
+      await person.inspect('the end, with a way back');
+      (await broker.token(HELLO, alice)).is(200);
+      await page.getByRole('button', { name: 'Take it back' }).click();
+      await page.getByRole('heading', { name: 'Taken back' }).waitFor();
+      await person.inspect('taken back');
+      await needsConsent(alice);
+      await person.stop();
+    });
+  }
+});
+
 describe('consent for the demo connector', () => {
   for (const look of LOOKS) {
     test(`from the link to the app, ${look.colorScheme}, ${look.width} px`, async () => {

@@ -74,6 +74,31 @@ test('startAuthorization takes a device code, a lifetime and a prompt', async ()
   assert.ok(Math.abs(started.expiresAt - Date.now() - 60_000) < 5000);
 });
 
+test('in detached mode the person enters the code, wherever there is a browser', async () => {
+  const detached = startTypescriptClient(broker.dev, { VERCEL_CONNECT_INTERACTIVE_AUTH_MODE: 'detached' });
+  try {
+    const started = await detached.call('startAuthorization', HELLO, user('ts-detached'), { callbackUrl: RETURN });
+    assert.deepEqual([started.url, typeof started.deviceCode], [`${broker.url}/device`, 'string']);
+    await assert.rejects(detached.call('getToken', HELLO, user('ts-detached')), { code: 'user_authorization_required' });
+    const visitor = new Visitor();
+    const [form] = (await visitor.open(started.url)).forms;
+    const entered = await visitor.ask(form.action, { method: 'POST', form: { ...form.fields, code: started.deviceCode } });
+    const end = await visitor.consent((await visitor.follow(entered)).url);
+    assert.match(end.text, /is connected to/);
+    assert.equal(typeof (await detached.call('getToken', HELLO, user('ts-detached'), { forceRefresh: true })), 'string');
+  } finally {
+    await detached.stop();
+  }
+});
+
+test('experimental_startInstallation says that there is nothing to install', async () => {
+  await assert.rejects(client.call('experimental_startInstallation', HELLO, {}, { callbackUrl: RETURN }), (error) => {
+    assert.deepEqual([error.code, error.status], ['unresolved_token', 422]);
+    assert.match(error.message, /nothing to install/);
+    return true;
+  });
+});
+
 test('revokeToken ends the grant', async () => {
   await consent(user('ts-bob'));
   const token = await client.call('getToken', HELLO, user('ts-bob'));

@@ -72,6 +72,13 @@ async function listen() {
   return { url: `http://127.0.0.1:${server.address().port}/hook`, said };
 }
 
+/** Enters a device code; what comes back is the page it leads to. */
+async function enter(visitor, code) {
+  const page = await visitor.open(`${broker.url}/device`);
+  const [form] = page.forms;
+  return visitor.follow(await visitor.ask(form.action, { method: 'POST', form: { ...form.fields, code } }));
+}
+
 /** A user who has consented to the demo connector. */
 async function consented(subject = somebody(), more = {}, as) {
   const { url } = (await broker.authorize(HELLO, subject, { returnUrl: RETURN, ...more }, as)).is(200).body;
@@ -313,8 +320,14 @@ const CASES = {
   async '26 authorize-device'() {
     const { body } = (await broker.authorize(HELLO, somebody(), { deviceCode: true })).is(200);
     assert.equal(typeof body.deviceCode, 'string');
-    const page = await new Visitor().open(body.url);
-    assert.ok(page.text.includes(body.deviceCode), 'the page repeats the code');
+    assert.equal(body.url, `${broker.url}/device`, 'no link that holds the code');
+    const visitor = new Visitor();
+    const page = await enter(visitor, body.deviceCode.toLowerCase());
+    assert.ok(page.decision('allow'), page.text);
+    for (const code of [body.deviceCode, 'BBBB-BBBB']) assert.equal((await enter(new Visitor(), code)).status, 422, 'once, and in one browser');
+    // With a page to return to the person has a link, and compares the code.
+    const beside = (await broker.authorize(HELLO, somebody(), { deviceCode: true, returnUrl: RETURN })).is(200).body;
+    assert.ok((await new Visitor().open(beside.url)).text.includes(beside.deviceCode), 'the page repeats the code');
   },
 
   async '27 authorize-no-device'() {
@@ -395,6 +408,15 @@ const CASES = {
     }
     assert.equal((await broker.grants(HELLO)).is(200).body.grants.length, grants);
     (await broker.token(HELLO, alice)).is(200);
+  },
+
+  async '34 install-basic'() {
+    const path = `/v1/connect/install/${encodeURIComponent(HELLO)}`;
+    const json = { scopes: ['*'], returnUrl: RETURN, tenantId: 'T1', expiresInMs: 60_000 };
+    const refused = (await broker.api('POST', path, { json, as: dev.oidcToken })).is(422, 'unresolved_token');
+    assert.match(refused.body.error.message, /nothing to install/);
+    (await broker.api('POST', path, { json: { subject: APP }, as: dev.oidcToken })).is(400);
+    (await broker.api('POST', path, { json, as: otherToken })).is(403, 'forbidden');
   },
 
   async '35 metadata-data-field'() {

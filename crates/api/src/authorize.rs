@@ -1,10 +1,12 @@
-//! `POST /v1/connect/authorize/{connector}` and `GET /v1/connect/result/{verifier}`.
+//! `POST /v1/connect/authorize/{connector}` and `POST /v1/connect/install/{connector}`, their completion, and
+//! `GET /v1/connect/result/{verifier}`.
 
 use std::collections::BTreeMap;
 
 use axum::Json as Answer;
 use axum::extract::{Path, State};
-use carnet_engine::{AuthorizeAsk, Broker, Progress};
+use carnet_engine::{AuthorizeAsk, Broker, EndingKind, InstallAsk, Progress};
+use carnet_model::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -78,6 +80,74 @@ pub(crate) async fn start(
     Ok(Answer(out))
 }
 
+/// The body of a request for an installation: a consent's, with a tenant and without a subject.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct InstallBody {
+    installation_id: Option<String>,
+    audience: Option<Vec<String>>,
+    scopes: Option<Vec<String>>,
+    resources: Option<Vec<String>>,
+    authorization_details: Option<Vec<Value>>,
+    validity_buffer_ms: Option<f64>,
+    return_url: Option<String>,
+    webhook: Option<String>,
+    tenant_id: Option<String>,
+    device_code: Option<bool>,
+    expires_in_ms: Option<f64>,
+}
+
+pub(crate) async fn install(
+    State(broker): State<Broker>,
+    Path(connector): Path<String>,
+    call: Call,
+    Json(body): Json<InstallBody>,
+) -> Result<Answer<Value>, Problem> {
+    let token = TokenBody {
+        subject: None,
+        installation_id: body.installation_id,
+        audience: body.audience,
+        scopes: body.scopes,
+        resources: body.resources,
+        authorization_details: body.authorization_details,
+        validity_buffer_ms: body.validity_buffer_ms,
+    };
+    let ask = AuthorizeAsk {
+        token: token.ask(connector)?,
+        return_url: body.return_url,
+        webhook: body.webhook,
+        device_code: body.device_code.unwrap_or(false),
+        expires_in: body.expires_in_ms.map(millis).transpose()?,
+        ..AuthorizeAsk::default()
+    };
+    let install = InstallAsk { ask, tenant: body.tenant_id };
+    match broker.start_installation(&call.caller, &install, call.request).await? {}
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CompleteBody {
+    code: SecretString,
+}
+
+/// The application confirms that the person who consented is back in its hands.
+pub(crate) async fn complete(
+    State(broker): State<Broker>,
+    call: Call,
+    Json(body): Json<CompleteBody>,
+) -> Result<Answer<Value>, Problem> {
+    let kind = broker.complete_authorization(&call.caller, body.code.expose(), call.request).await?;
+    Ok(Answer(match kind {
+        EndingKind::Connected { .. } => json!({"status": "success"}),
+        EndingKind::Failed { code, message, .. } => {
+            json!({"status": "error", "error": {"code": code, "message": message}})
+        }
+        EndingKind::Canceled | EndingKind::Undone | EndingKind::AnotherAccount | EndingKind::Completing => {
+            json!({"status": "canceled"})
+        }
+    }))
+}
+
 pub(crate) async fn result(
     State(broker): State<Broker>,
     Path(verifier): Path<String>,
@@ -86,6 +156,9 @@ pub(crate) async fn result(
     let progress = broker.authorization_result(&call.caller, &verifier).await?;
     Ok(Answer(match progress {
         Progress::Pending => json!({"status": "pending"}),
+        Progress::Confirming { connector } => {
+            json!({"status": "partial", "progress": "Confirming", "data": {"clientId": connector}})
+        }
         Progress::Success { connector, installation } => {
             let mut data = json!({"clientId": connector});
             if let (Some(id), Some(data)) = (installation, data.as_object_mut()) {

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io::ErrorKind;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +19,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::response::Response;
 use bytes::Bytes;
 use hyper::Request as HyperRequest;
@@ -97,7 +98,7 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: 
             };
             if let Some(begun) = begun {
                 // In memory of its own, which nobody holds who has not sent a head.
-                Box::pin(attend(begun, &builder, routes, limits.headers, watcher, deadline)).await;
+                Box::pin(attend(begun, peer, &builder, routes, limits.headers, watcher, deadline)).await;
             }
             drop((place, visitor));
         });
@@ -112,6 +113,7 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: 
 /// Serves one connection to its end.
 async fn attend(
     begun: Begun,
+    peer: SocketAddr,
     builder: &Builder<TokioExecutor>,
     routes: Router,
     patience: Duration,
@@ -119,7 +121,7 @@ async fn attend(
     deadline: Instant,
 ) {
     let first = Arc::new(AtomicBool::new(false));
-    let service = TowerToHyperService::new(begins(routes, first.clone(), patience));
+    let service = TowerToHyperService::new(begins(routes, peer, first.clone(), patience));
     let connection = builder.serve_connection(TokioIo::new(begun), service).into_owned();
     tokio::select! {
         // Ends of connections are the peers' business: resets, timeouts, nonsense.
@@ -128,14 +130,17 @@ async fn attend(
     }
 }
 
-/// Notes when the first request of a connection has arrived.
+/// Notes when the first request of a connection has arrived, and says to each who the peer is.
 fn begins(
     routes: Router,
+    peer: SocketAddr,
     begun: Arc<AtomicBool>,
     patience: Duration,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone {
     tower::service_fn(move |request: Request| {
         begun.store(true, Ordering::Relaxed);
+        let mut request = request;
+        request.extensions_mut().insert(ConnectInfo(peer));
         routes.clone().oneshot(request.map(|body| Timely::new(body, patience)))
     })
 }

@@ -8,8 +8,9 @@ use carnet_model::{Code, Fault};
 
 use crate::problem::Problem;
 use crate::{
-    access_tokens, audit, authorize, connector_keys, connectors, grants, health, installations, issuers,
-    keys, links, platform, projects, refusals, request_id, services, token, well_known,
+    access_tokens, audit, authorize, connector_keys, connectors, consent_rules, grants, health, import,
+    installations, issuers, keys, links, platform, projects, refusals, request_id, services, token,
+    well_known,
 };
 
 /// The routes of the API. A connector is one segment: its identifier, or its UID percent-encoded.
@@ -24,6 +25,8 @@ fn asking() -> Router<Broker> {
     Router::new()
         .route("/v1/connect/token/{connector}", post(token::issue))
         .route("/v1/connect/authorize/{connector}", post(authorize::start))
+        .route("/v1/connect/authorize/complete", post(authorize::complete))
+        .route("/v1/connect/install/{connector}", post(authorize::install))
         .route("/v1/connect/result/{verifier}", get(authorize::result))
         .route("/v1/connect/connectors/{connector}", get(connectors::show))
         .route("/v1/connect/connectors/{connector}/tokens", delete(token::revoke))
@@ -61,6 +64,11 @@ fn management() -> Router<Broker> {
             "/v1/connect/connectors/{connector}/keys",
             get(connector_keys::list).post(connector_keys::turn),
         )
+        .route(
+            "/v1/connect/connectors/{connector}/consent-rules",
+            get(consent_rules::show).patch(consent_rules::change),
+        )
+        .route("/v1/connect/token/{connector}/import", post(import::import))
         .route("/v1/connect/services/{service}", get(services::show))
         .route("/v2/connect/connectors", get(connectors::list_v2))
         .route("/v2/connect/projects/{project}/connectors", get(links::of_project))
@@ -70,6 +78,10 @@ fn management() -> Router<Broker> {
         .route("/teams/{team}", get(platform::team))
         .route("/v9/projects", get(projects::list).post(projects::create))
         .route("/v9/projects/{project}", get(projects::show).delete(projects::remove))
+        .route(
+            "/v1/projects/{project}/return-origins",
+            get(consent_rules::origins).put(consent_rules::set_origins),
+        )
         .route(
             "/projects/{project}/custom-environments",
             get(projects::environments).post(projects::create_environment),

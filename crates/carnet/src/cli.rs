@@ -25,6 +25,7 @@ pub(crate) mod failure;
 pub(crate) mod folder;
 mod git;
 mod identity;
+mod import;
 mod keys;
 mod link;
 mod list;
@@ -122,6 +123,7 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
             Verb::Detach(args) => access::detach(cx, args).await,
             Verb::Remove(args) => remove::remove(cx, args).await,
             Verb::RevokeTokens(args) => revoke::revoke(cx, args).await,
+            Verb::ImportTokens(args) => import::import(cx, args).await,
         },
         ClientCommand::Link(args) => link::link(cx, args).await,
         ClientCommand::Env { verb } => match verb {

@@ -45,6 +45,8 @@ pub(crate) struct ConfigFile {
     pub(crate) spill: Option<PathBuf>,
     /// How many refreshes of one connector this process begins in a second; 20.
     pub(crate) refreshes_per_second: Option<u32>,
+    /// Whether people may enter device codes at `/device`; `true`. Connectors can be taken out of it one by one.
+    pub(crate) device_codes: Option<bool>,
     /// What may be connected to besides the public Internet.
     pub(crate) egress: Egress,
 }
@@ -73,6 +75,7 @@ pub(crate) struct Config {
     pub(crate) policy: Policy,
     pub(crate) spill: PathBuf,
     pub(crate) refreshes_per_second: u32,
+    pub(crate) device_codes: bool,
     /// As it is in force, to be printed. Holds no secret.
     pub(crate) shown: ConfigFile,
 }
@@ -128,11 +131,23 @@ impl Config {
             )));
         }
         file.refreshes_per_second = Some(refreshes_per_second);
+        let device_codes = *file.device_codes.get_or_insert(true);
         let mut shown = file;
         shown.url = Some(url.to_string());
         shown.listen = Some(listen.to_string());
         shown.database_url = shown.database_url.map(|_| "(set)".to_owned());
-        Ok(Self { url, listen, location, root, next, policy, spill, refreshes_per_second, shown })
+        Ok(Self {
+            url,
+            listen,
+            location,
+            root,
+            next,
+            policy,
+            spill,
+            refreshes_per_second,
+            device_codes,
+            shown,
+        })
     }
 }
 

@@ -48,6 +48,7 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
         spill: (!args.memory).then(|| args.data.join("spill")),
         refreshes_per_second: Settings::REFRESHES_PER_SECOND,
         answer_within: Settings::ANSWER_WITHIN,
+        device_codes: true,
         managed: BTreeMap::from([("demo".to_owned(), ManagedService { data: demo_data(&url, &client) })]),
     };
     let policy = Policy { loopback: true, origins: origins(&args.provider_origin)?, ..Policy::default() };

@@ -37,6 +37,7 @@ async fn start(config: Config, json: bool) -> anyhow::Result<()> {
         spill: Some(config.spill),
         refreshes_per_second: config.refreshes_per_second,
         answer_within: Settings::ANSWER_WITHIN,
+        device_codes: config.device_codes,
         managed: BTreeMap::new(),
     };
     let listener = server::listen(config.listen, "carnet serve --listen 127.0.0.1:PORT").await?;

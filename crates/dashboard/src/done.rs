@@ -4,6 +4,7 @@ use askama::Template;
 use http::StatusCode;
 use url::Url;
 
+use crate::form::Form;
 use crate::head::Page;
 use crate::label::Label;
 
@@ -20,6 +21,8 @@ pub struct Done {
     pub service: Label,
     /// The app's page to return to. Anything but https and http is left out.
     pub back: Option<Url>,
+    /// The form that takes the consent back, while that is possible here.
+    pub undo: Option<Form>,
     /// Host name of this server.
     pub host: Label,
 }
@@ -28,7 +31,14 @@ pub struct Done {
 #[derive(Debug)]
 pub enum Outcome {
     /// The app can act now.
-    Connected,
+    Connected {
+        /// With which account, in the words of the third party.
+        account: Option<Label>,
+    },
+    /// The app must say one thing more before it can act.
+    Completing,
+    /// It was connected, and the person took it back.
+    Undone,
     /// The person said no, here or at the provider.
     Cancelled,
     /// Nothing was connected, for a reason.
@@ -70,7 +80,9 @@ impl Done {
     /// The page.
     pub fn render(&self) -> Page {
         let status = match &self.outcome {
-            Outcome::Connected | Outcome::Cancelled => StatusCode::OK,
+            Outcome::Connected { .. } | Outcome::Completing | Outcome::Undone | Outcome::Cancelled => {
+                StatusCode::OK
+            }
             Outcome::Failed { why: NotDone::Unavailable, .. } => StatusCode::SERVICE_UNAVAILABLE,
             Outcome::Failed { why: NotDone::Internal, .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Outcome::Failed { .. } => StatusCode::UNPROCESSABLE_ENTITY,

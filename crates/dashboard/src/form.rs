@@ -33,6 +33,22 @@ pub enum Decision {
     Allow,
 }
 
+/// What the page for device codes posts.
+#[derive(Debug, Deserialize)]
+pub struct DeviceAnswer {
+    /// The token of the form, to be checked before anything else.
+    pub form_token: SecretString,
+    /// The code as it was typed.
+    pub code: String,
+}
+
+/// What the button that takes a consent back posts.
+#[derive(Debug, Deserialize)]
+pub struct UndoAnswer {
+    /// The token of the form.
+    pub form_token: SecretString,
+}
+
 /// What the set-up page posts.
 #[derive(Debug, Deserialize)]
 pub struct SetupAnswer {

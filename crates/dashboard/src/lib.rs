@@ -8,8 +8,10 @@
 //! what could disguise them, and are escaped where they stand. Not promised: that a name tells the truth; that is why
 //! the pages say whose words they are. The handlers decide who may see what; this crate only says it.
 
+mod account;
 mod assets;
 mod consent;
+mod device;
 mod done;
 mod ended;
 mod failure;
@@ -25,12 +27,14 @@ mod request;
 mod routes;
 mod setup;
 
+pub use account::AnotherAccount;
 pub use assets::{Asset, asset};
 pub use consent::Consent;
+pub use device::{Device, NoSuchCode};
 pub use done::{Done, NotDone, Outcome};
 pub use ended::{Ended, Why};
 pub use failure::Failure;
-pub use form::{ConsentAnswer, Decision, Form, SetupAnswer};
+pub use form::{ConsentAnswer, Decision, DeviceAnswer, Form, SetupAnswer, UndoAnswer};
 pub use head::{Origin, Page, SeeOther};
 pub use home::{Health, Home};
 pub use instructions::Instructions;

@@ -26,6 +26,10 @@ pub struct Request {
     pub whose: Whose,
     /// The code that the app shows, when the request began on another device.
     pub device_code: Option<Label>,
+    /// Whether the person came here by entering a code.
+    pub by_code: bool,
+    /// How long ago it was made.
+    pub age: Duration,
     /// Host of the page to which the browser returns afterwards.
     pub returns_to: Option<Label>,
     /// Host name of this server.
@@ -54,6 +58,13 @@ pub enum Whose {
     NamedByApp(Label),
     /// Somebody who is signed in to this server, at a terminal say: the email address.
     Member(Label),
+}
+
+impl Request {
+    /// How long ago it was made, in words.
+    pub(crate) fn ago(&self) -> String {
+        ago(self.age)
+    }
 }
 
 impl Stage {
@@ -94,6 +105,15 @@ impl Stage {
     }
 }
 
+/// How long ago, in words, rounded down.
+fn ago(age: Duration) -> String {
+    match age.as_secs() {
+        0..60 => "less than a minute ago".to_owned(),
+        60..120 => "a minute ago".to_owned(),
+        seconds => format!("{} minutes ago", seconds / 60),
+    }
+}
+
 /// A length of time in words, rounded up, for "at most …".
 pub(crate) fn at_most(life: Duration) -> String {
     let minutes = life.as_secs().div_ceil(60).max(1);
@@ -110,6 +130,18 @@ pub(crate) fn at_most(life: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_age_is_never_said_to_be_longer_than_it_is() {
+        for (seconds, want) in [
+            (0, "less than a minute ago"),
+            (119, "a minute ago"),
+            (120, "2 minutes ago"),
+            (3_599, "59 minutes ago"),
+        ] {
+            assert_eq!(ago(Duration::from_secs(seconds)), want, "{seconds}");
+        }
+    }
 
     #[test]
     fn a_life_is_never_said_to_be_shorter_than_it_is() {

@@ -1,9 +1,11 @@
-//! The routes for people: consent, callback, set-up, home, assets.
+//! The routes for people: consent, device codes, callback, set-up, home, assets.
 //!
 //! A handler reads the cookie and the form, calls one verb of the engine and renders a page.
 
 mod browser;
 mod consent;
+mod device;
+mod ending;
 mod home;
 mod setup;
 
@@ -11,7 +13,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use carnet_engine::Broker;
 
 use crate::assets::asset;
@@ -21,6 +23,8 @@ pub fn router(broker: Broker) -> Router {
     Router::new()
         .route("/", get(home::show))
         .route("/authorize/{request}", get(consent::show).post(consent::decide))
+        .route("/authorize/{request}/undo", post(ending::undo))
+        .route("/device", get(device::show).post(device::enter))
         .route("/callback", get(consent::callback))
         .route("/callback/{connector}", get(consent::callback_of))
         .route("/setup/{secret}", get(setup::show).post(setup::save))

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use carnet_model::{ConnectorRef, Time};
 use carnet_store::grants::Due;
-use carnet_store::{DbError, Write, connector_keys, consents, grants, minted};
+use carnet_store::{DbError, Write, completions, connector_keys, consents, grants, minted};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::broker::Broker;
+use crate::consent::EXCHANGE;
 use crate::directory::Entry;
 use crate::refresh::Urgency;
 
@@ -26,11 +27,17 @@ impl Broker {
         self.every(Duration::from_secs(2), |broker| async move {
             broker.recover().await.map_err(|error| error.to_string())
         });
+        self.every(Duration::from_secs(1), |broker| async move {
+            broker.lapse_consents().await.map_err(|error| error.to_string())?;
+            broker.deliver_completions().await.map_err(|error| error.to_string())
+        });
         self.every(Duration::from_secs(2), |broker| async move {
             broker.finish_withdrawals().await.map_err(|error| error.to_string())
         });
         self.every(Duration::from_mins(1), |broker| async move {
             broker.inner.turn_signing_keys().await.map_err(|fault| fault.to_string())?;
+            // One that this process is at ends within less than that.
+            broker.end_interrupted_consents(EXCHANGE).await.map_err(|error| error.to_string())?;
             broker.sweep().await
         });
     }
@@ -132,7 +139,8 @@ impl Broker {
         let now = self.inner.env.now();
         let write = Write::new()
             .step(minted::sweep(now))
-            .step(consents::sweep(now.minus(DAY)))
+            .step(consents::sweep(now.minus(DAY * 30)))
+            .step(completions::sweep(now.minus(DAY * 30)))
             .step(connector_keys::sweep(now));
         self.inner.db.write(write).await.map(drop).map_err(|error| error.to_string())
     }

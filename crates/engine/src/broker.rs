@@ -21,6 +21,7 @@ use crate::brake::Brakes;
 use crate::breaker::Breakers;
 use crate::cache::TokenCache;
 use crate::connector_keys::OpenKeys;
+use crate::consent::Brake;
 use crate::directory::Directory;
 use crate::issue::Mints;
 use crate::keys::{ProviderState, Turning};
@@ -58,6 +59,7 @@ pub(crate) struct Inner {
     pub(crate) breakers: Breakers,
     pub(crate) brakes: Brakes,
     pub(crate) paces: Paces,
+    pub(crate) codes: Brake,
     pub(crate) issuer: OwnIssuer,
     pub(crate) spill: Spill,
     pub(crate) tasks: TaskTracker,
@@ -77,6 +79,8 @@ pub struct Settings {
     pub refreshes_per_second: u32,
     /// Within which time every token request is answered; [`Settings::ANSWER_WITHIN`].
     pub answer_within: Duration,
+    /// Whether people may enter device codes. Connectors can be taken out of it one by one.
+    pub device_codes: bool,
     /// Services for which the operator has registered a client: teams make connectors from them without seeing it.
     pub managed: BTreeMap<String, ManagedService>,
 }

@@ -457,12 +457,17 @@ impl Broker {
         let work = self.track(async move {
             let connector = entry.row.connector.clone();
             broker.revoke_everywhere(&entry, given).await;
+            let told = broker.completions_of_removed(&connector).await?;
             let write = Write::new()
                 .steps(connectors::delete(connector.team, connector.id))
+                .steps(told)
                 .event(&broker.inner.env, &event)
                 .revises();
             match broker.inner.db.write(write).await {
-                Ok(_) => Ok(()),
+                Ok(_) => {
+                    broker.deliver_soon();
+                    Ok(())
+                }
                 Err(DbError::Unmet(_)) => Err(faults::no_connector(connector.uid.as_str())),
                 Err(error) => Err(faults::store(error)),
             }

@@ -3,14 +3,32 @@
 //! A request is made by a caller who may ask for the subject's tokens. The person decides on our own page; only then is
 //! a browser bound to the request, a one-time `state` made and the person sent to the provider. The callback takes the
 //! request in one statement, so a code is exchanged once, by a task that a closed tab does not stop. The grant, the
-//! result and the audit event are one write.
+//! result, the completion webhook and the audit event are one write.
+//!
+//! Everything between the request and its end is in the store. A process that stops leaves a request that can be gone on
+//! with, or one that is [brought to an end](lapse) by whoever comes next.
 
+mod brake;
 mod callback;
 mod completion;
+mod confirm;
+mod device;
+mod ending;
+mod install;
+mod lapse;
 mod page;
+mod record;
 mod request;
+mod rules;
 
-pub use callback::{ConsentEnd, Ending, EndingKind};
+pub(crate) use brake::Brake;
+pub use confirm::AccountQuestion;
+pub use device::CodeRefused;
+pub use ending::{ConsentEnd, Ending, EndingKind};
+pub use install::InstallAsk;
+pub(crate) use lapse::EXCHANGE;
 pub use page::{After, ConsentPage, Decision, PageKind, ScopeLine};
 pub(crate) use page::{hex, place};
+pub(crate) use record::{Given, is_another_account};
 pub use request::{AuthorizationStarted, AuthorizeAsk, Progress};
+pub use rules::ConsentRulesChange;

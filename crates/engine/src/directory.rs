@@ -10,6 +10,7 @@ use std::sync::Arc;
 use carnet_model::{ConnectorRef, Environment, Id, kind};
 use carnet_providers::{Abilities, At, ConnectorSecrets, Signer};
 use carnet_store::connectors::{self, ConnectorRow};
+use carnet_store::consent_rules::{self, ConsentRules};
 use carnet_store::installations::{self, Installation};
 use carnet_store::{DbError, Revision, links};
 use quick_cache::sync::Cache;
@@ -32,6 +33,7 @@ pub(crate) struct Entry {
     pub(crate) abilities: Abilities,
     /// Its own keys; none where it does not sign.
     pub(crate) keys: ConnectorKeys,
+    pub(crate) consent_rules: ConsentRules,
     pub(crate) revision: Revision,
 }
 
@@ -93,8 +95,10 @@ impl Inner {
             Some(_) => self.connector_keys(&row.connector).await?,
             None => ConnectorKeys::default(),
         };
+        let consent_rules = consent_rules::of_connector(&self.db, team, row.connector.id).await?;
         let entry = Arc::new(Entry {
             installations,
+            consent_rules,
             abilities,
             keys,
             links: links.into_iter().map(|link| (link.project, link.environments)).collect(),

@@ -25,6 +25,7 @@ mod consent;
 mod directory;
 mod faults;
 mod grants;
+mod import;
 mod installations;
 mod issue;
 mod issuers;
@@ -55,10 +56,11 @@ pub use callers::{Credential, TeamHint};
 pub use connector_keys::{ConnectorKeyView, ConnectorKeysView};
 pub use connectors::{ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk};
 pub use consent::{
-    After, AuthorizationStarted, AuthorizeAsk, ConsentEnd, ConsentPage, Decision, Ending, EndingKind,
-    PageKind, Progress, ScopeLine,
+    AccountQuestion, After, AuthorizationStarted, AuthorizeAsk, CodeRefused, ConsentEnd, ConsentPage,
+    ConsentRulesChange, Decision, Ending, EndingKind, InstallAsk, PageKind, Progress, ScopeLine,
 };
 pub use grants::GrantView;
+pub use import::{Imported, ImportedToken, TokenToImport};
 pub use installations::NewInstallation;
 pub use issue::{Issued, TokenAsk};
 pub use issuers::{IssuerCheck, SignatureFound, TokenCheck};
@@ -74,6 +76,7 @@ pub use setup::{FirstOwner, SetUp};
 pub use start::StartError;
 
 pub use carnet_identity::{ClaimMap, Comparison, Family, TrustedIssuerConfig};
+pub use carnet_store::consent_rules::ConsentRules;
 pub use carnet_store::copy;
 pub use carnet_store::installations::Installation;
 pub use carnet_store::issuers::IssuerRow;

@@ -15,9 +15,11 @@ use carnet_store::keys::{self, SigningKeyRow};
 use carnet_store::people::Team;
 use carnet_store::projects::Project;
 use carnet_store::{DbError, Write, projects};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::broker::{Broker, Inner, Settings};
+use crate::cache::sha256;
+use crate::consent::hex;
 use crate::faults;
 
 /// The signing keys as they are now.
@@ -233,25 +235,57 @@ impl Broker {
         audience: &str,
         life: Duration,
     ) -> Result<IdentityToken, Fault> {
-        let inner = &self.inner;
-        let now = inner.env.now();
-        let claims = IdentityClaims {
-            issuer: inner.settings.issuer_of(&team.slug),
+        let token_id = self.inner.env.id::<kind::Token>().to_string();
+        self.sign(&self.claims(team, project, runtime, audience, life, token_id), Map::new())
+    }
+
+    /// Signs the proof of something that we send to a project: it opens nothing here
+    /// ([`carnet_identity::NotOurs::Forwarded`]), and holds for this body only.
+    pub(crate) fn sign_delivery(
+        &self,
+        team: &Team,
+        project: &Project,
+        runtime: Runtime,
+        audience: &str,
+        delivery: Id<kind::Delivery>,
+        body: &[u8],
+    ) -> Result<IdentityToken, Fault> {
+        let claims = self.claims(team, project, runtime, audience, DELIVERY, delivery.to_string());
+        let digest = hex(&sha256(body));
+        self.sign(&claims, Map::from_iter([("body_sha256".to_owned(), digest.into())]))
+    }
+
+    fn claims(
+        &self,
+        team: &Team,
+        project: &Project,
+        runtime: Runtime,
+        audience: &str,
+        life: Duration,
+        token_id: String,
+    ) -> IdentityClaims {
+        IdentityClaims {
+            issuer: self.inner.settings.issuer_of(&team.slug),
             audience: audience.to_owned(),
             team: TeamName { id: team.id, slug: team.slug.clone() },
             project: ProjectName { id: project.id, name: project.name.clone() },
             runtime,
-            issued_at: now,
+            issued_at: self.inner.env.now(),
             life,
-            token_id: inner.env.id::<kind::Token>().to_string(),
-        };
-        let published = inner.issuer.now();
+            token_id,
+        }
+    }
+
+    fn sign(&self, claims: &IdentityClaims, further: Map<String, Value>) -> Result<IdentityToken, Fault> {
+        let published = self.inner.issuer.now();
         let schedule: Vec<_> = published.signing.iter().map(|(key, _)| key.clone()).collect();
-        let kid = rotation::signing(&schedule, now).map(|key| key.kid.clone());
+        let kid = rotation::signing(&schedule, claims.issued_at).map(|key| key.kid.clone());
         let key = published.signing.iter().find(|(key, _)| Some(&key.kid) == kid.as_ref());
         let (_, key) = key.ok_or_else(|| faults::internal(BadKeys("none is active")))?;
-        let token = key.sign("JWT", &claims.to_map()).map_err(faults::internal)?;
-        Ok(IdentityToken { token: token.into(), expires_at: now.plus(life) })
+        let mut map = claims.to_map();
+        map.extend(further);
+        let token = key.sign("JWT", &map).map_err(faults::internal)?;
+        Ok(IdentityToken { token: token.into(), expires_at: claims.issued_at.plus(claims.life) })
     }
 
     /// An environment as identity tokens name it.
@@ -291,5 +325,7 @@ impl Broker {
     }
 }
 
+/// How long the receiver of a delivery may take to look at its proof.
+const DELIVERY: Duration = Duration::from_mins(5);
 /// How long a development token lives.
 const LIFE: Duration = Duration::from_hours(12);

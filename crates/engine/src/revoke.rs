@@ -181,7 +181,7 @@ impl Broker {
         ends
     }
 
-    async fn tell_provider(&self, entry: &Entry, row: &GrantRow) -> AtProvider {
+    pub(crate) async fn tell_provider(&self, entry: &Entry, row: &GrantRow) -> AtProvider {
         if !entry.abilities.revocation {
             return AtProvider::Skipped;
         }

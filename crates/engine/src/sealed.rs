@@ -116,6 +116,16 @@ pub(crate) async fn rows(
                 row(found.id.into(), kept, &inner.kept_aad(&found, &whose))
             })
             .collect(),
+        ("consents", "parked") => consents::parked(db, by, after, limit)
+            .await?
+            .into_iter()
+            .map(|mut found| {
+                let parked = found.parked.take().unwrap_or_default();
+                let whose = whose(&place(&found), None);
+                let aad = Aad { column: "parked", ..inner.kept_aad(&found, &whose) };
+                row(found.id.into(), parked, &aad)
+            })
+            .collect(),
         ("grants", "held") => grants::sealed(db, by, after, limit)
             .await?
             .into_iter()

@@ -37,6 +37,9 @@ pub(crate) struct Facts {
     /// What the person was asked for. Some providers answer with other names for the same scopes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) asked: Option<Scopes>,
+    /// The request for consent from which it came; none if it was imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) given_by: Option<Id<kind::AuthorizationRequest>>,
     pub(crate) name: Option<String>,
     pub(crate) external_subject: Option<String>,
     pub(crate) metadata: Map<String, Value>,
@@ -123,6 +126,18 @@ impl Inner {
     pub(crate) fn open_kept(&self, consent: &Consent, sealed: &[u8]) -> Result<Kept, Unsealable> {
         let plain = self.open(&self.kept_aad(consent, &whose(&place(consent), None)), sealed)?;
         Kept::from_json(plain.expose()).map_err(|_| Unsealable("consents"))
+    }
+
+    /// What waits to be confirmed.
+    pub(crate) fn seal_parked(&self, consent: &Consent, secret: &GrantSecret) -> Result<Vec<u8>, Unsealable> {
+        let whose = whose(&place(consent), None);
+        self.seal(&Aad { column: "parked", ..self.kept_aad(consent, &whose) }, secret.pack())
+    }
+
+    pub(crate) fn open_parked(&self, consent: &Consent, sealed: &[u8]) -> Result<GrantSecret, Unsealable> {
+        let whose = whose(&place(consent), None);
+        let plain = self.open(&Aad { column: "parked", ..self.kept_aad(consent, &whose) }, sealed)?;
+        GrantSecret::unpack(plain.expose()).ok_or(Unsealable("consents"))
     }
 
     pub(crate) fn seal_signing_key(&self, kid: &str, pkcs8: SecretBytes) -> Result<Vec<u8>, Unsealable> {

@@ -17,6 +17,7 @@ use crate::brake::Brakes;
 use crate::breaker::Breakers;
 use crate::broker::{Broker, Inner, Settings};
 use crate::cache::TokenCache;
+use crate::consent::Brake;
 use crate::directory::Directory;
 use crate::issue::Mints;
 use crate::keks::{Keks, Root};
@@ -85,6 +86,7 @@ impl Broker {
         broker.inner.turn_signing_keys().await.map_err(|fault| StartError::Signing(Box::new(fault)))?;
         broker.inner.spill.replay(&broker.inner.db, &broker.inner.env).await?;
         broker.take_over().await?;
+        broker.end_interrupted_consents(broker.exchange_silence()).await?;
         broker.start_housekeeping();
         pass(&broker.inner.env, Point::StartReady).await?;
         Ok(broker)
@@ -115,6 +117,7 @@ impl Broker {
             breakers: Breakers::new(),
             brakes: Brakes::default(),
             paces: Paces::new(settings.refreshes_per_second),
+            codes: Brake::default(),
             issuer: OwnIssuer::empty(),
             spill: Spill::new(settings.spill.clone()),
             tasks: TaskTracker::new(),

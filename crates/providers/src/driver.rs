@@ -1,12 +1,13 @@
 //! The seam between the engine and the outside world.
 //!
 //! A closed set of verbs: [`Driver::accept`] when a connector is made or changed, [`Driver::begin`] and
-//! [`Driver::finish`] around a person's consent, [`Driver::mint`] for every token, [`Driver::revoke`] at the end.
+//! [`Driver::finish`] around a person's consent, [`Driver::import`] in its place, [`Driver::mint`] for every token, [`Driver::revoke`] at the end.
 
 pub(crate) mod ability;
 pub(crate) mod consent;
 pub(crate) mod failure;
 pub(crate) mod held;
+pub(crate) mod import;
 pub(crate) mod mint;
 pub(crate) mod secrets;
 pub(crate) mod signer;
@@ -23,6 +24,7 @@ use ability::Abilities;
 use consent::{Callback, ConsentAsk, Granted, Kept, Step};
 use failure::{BadConfiguration, DriverError};
 use held::Held;
+use import::Import;
 use mint::{MintAsk, Minted, Revocation};
 use secrets::ConnectorSecrets;
 use signer::Signer;
@@ -55,6 +57,10 @@ pub trait Driver: Send + Sync {
         back: &'a Callback,
         kept: &'a Kept,
     ) -> Boxed<'a, Result<Granted, DriverError>>;
+
+    /// Takes over what somebody has from elsewhere, as if it had come from [`Driver::finish`]. Speaks to nobody: whether
+    /// the provider still honours it shows when it is used.
+    fn import(&self, at: &At<'_>, import: Import) -> Result<Granted, DriverError>;
 
     /// Makes a token, from what is held for the subject or from the connector's own credentials.
     fn mint<'a>(

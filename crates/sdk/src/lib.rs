@@ -40,6 +40,7 @@ mod credential;
 mod environment;
 mod error;
 mod get_token;
+mod import;
 mod issuers;
 mod keys;
 mod links;
@@ -61,6 +62,7 @@ pub use connectors::{
 };
 pub use credential::{Credential, IdentityFile};
 pub use error::{Error, NextStep, Refusal};
+pub use import::{ImportAnswer, ImportError, ImportedToken};
 pub use issuers::{
     Compared, IdentityFamily, NewTrustedIssuer, TokenCheck, TrustCheck, TrustRule, TrustedIssuer,
 };

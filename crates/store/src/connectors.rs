@@ -220,6 +220,7 @@ pub fn delete(team: Id<kind::Team>, id: Id<kind::Connector>) -> Vec<Step> {
         Step::any("delete from grants where team = $1 and connector = $2", args![team, id]),
         Step::any("delete from consents where team = $1 and connector = $2", args![team, id]),
         Step::any("delete from connector_keys where team = $1 and connector = $2", args![team, id]),
+        Step::any("delete from consent_rules where team = $1 and connector = $2", args![team, id]),
         Step::any("delete from links where team = $1 and connector = $2", args![team, id]),
         Step::any("delete from installations where team = $1 and connector = $2", args![team, id]),
         Step::one("delete from connectors where team = $1 and id = $2", args![team, id]),

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! pending ──approve──▶ sent ──callback──▶ exchanging ──▶ done
-//!    └──────cancel──────┴────────────────────┴─────────▶ done
+//!    │                  │                    └─park─▶ parked ──▶ done
+//!    └──────cancel──────┴────────────────────────────────┴──────▶ done
 //! ```
 //! Every arrow is one statement that finds the row in the state before it, or nothing.
 
@@ -41,6 +42,10 @@ pub struct Consent {
     pub browser_digest: Option<[u8; 32]>,
     /// What the driver needs at the callback, in an envelope.
     pub kept: Option<Vec<u8>>,
+    /// What the provider gave, in an envelope, while it waits to be confirmed.
+    pub parked: Option<Vec<u8>>,
+    /// Digest of the code with which the application confirms what is parked; none if a person does.
+    pub completion_digest: Option<[u8; 32]>,
     /// What came of it.
     pub result: Option<Json>,
     /// When it was asked.
@@ -58,12 +63,14 @@ pub enum ConsentState {
     Sent,
     /// The provider sent the person back, and the code is being exchanged.
     Exchanging,
+    /// The provider gave what was asked for, and a person or the application has yet to confirm it.
+    Parked,
     /// It is over; the result says how.
     Done,
 }
 
 impl ConsentState {
-    const ALL: [Self; 4] = [Self::Pending, Self::Sent, Self::Exchanging, Self::Done];
+    const ALL: [Self; 5] = [Self::Pending, Self::Sent, Self::Exchanging, Self::Parked, Self::Done];
 
     /// The stored name.
     pub const fn as_str(self) -> &'static str {
@@ -71,6 +78,7 @@ impl ConsentState {
             Self::Pending => "pending",
             Self::Sent => "sent",
             Self::Exchanging => "exchanging",
+            Self::Parked => "parked",
             Self::Done => "done",
         }
     }
@@ -81,7 +89,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "select id, team, connector, project, environment, subject, installation, requested_by, \
-             ask, state, browser_digest, kept, result, created_at, expires_at from consents ",
+             ask, state, browser_digest, kept, parked, completion_digest, result, created_at, expires_at from consents ",
             $rest
         )
     };
@@ -90,7 +98,7 @@ macro_rules! select {
 impl FromRow for Consent {
     const TABLE: &'static str = "consents";
     fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
-        let result = row.maybe::<String>(12)?;
+        let result = row.maybe::<String>(14)?;
         Ok(Self {
             id: row.get(0)?,
             team: row.get(1)?,
@@ -105,11 +113,13 @@ impl FromRow for Consent {
                 .parsed(9, |text| ConsentState::ALL.into_iter().find(|state| state.as_str() == text))?,
             browser_digest: row.maybe(10)?,
             kept: row.maybe(11)?,
+            parked: row.maybe(12)?,
+            completion_digest: row.maybe(13)?,
             result: result
-                .map(|text| serde_json::from_str(&text).map_err(|_| row.corrupt(12)))
+                .map(|text| serde_json::from_str(&text).map_err(|_| row.corrupt(14)))
                 .transpose()?,
-            created_at: row.get(13)?,
-            expires_at: row.get(14)?,
+            created_at: row.get(15)?,
+            expires_at: row.get(16)?,
         })
     }
 }
@@ -150,12 +160,39 @@ pub async fn sealed(
     .await
 }
 
+/// Requests of all teams for which something is parked, after this one: those that a key sealed, or all.
+pub async fn parked(
+    db: &Db,
+    key: Option<[u8; 16]>,
+    after: Vec<u8>,
+    limit: i64,
+) -> Result<Vec<Consent>, DbError> {
+    db.all(
+        select!(
+            "where parked is not null and (cast($1 as bytea) is null or substr(parked, 5, 16) = $1) and id > $2 \
+             order by id limit $3"
+        ),
+        args![key, after, limit],
+    )
+    .await
+}
+
+/// The digests of a device code: of the whole, and of its first half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceDigests {
+    /// Of the whole code.
+    pub whole: [u8; 32],
+    /// Of its first half.
+    pub half: [u8; 32],
+}
+
 /// Adds a request.
-pub fn insert(consent: &Consent, code_digest: [u8; 32]) -> Step {
+pub fn insert(consent: &Consent, code_digest: [u8; 32], device: Option<DeviceDigests>) -> Step {
     Step::one(
         "insert into consents (id, team, connector, project, environment, subject, installation, requested_by, ask, \
-         state, state_digest, browser_digest, kept, code_digest, result, created_at, expires_at, updated_at) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', null, null, null, $10, null, $11, $12, $11)",
+         state, state_digest, browser_digest, kept, code_digest, result, created_at, expires_at, updated_at, \
+         device_digest, device_half) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', null, null, null, $10, null, $11, $12, $11, $13, $14)",
         args![
             consent.id,
             consent.team,
@@ -168,8 +205,47 @@ pub fn insert(consent: &Consent, code_digest: [u8; 32]) -> Step {
             json(&consent.ask),
             code_digest,
             consent.created_at,
-            consent.expires_at
+            consent.expires_at,
+            device.map(|device| device.whole),
+            device.map(|device| device.half)
         ],
+    )
+}
+
+/// The request that waits for this device code, unless it was missed by too many wrong tries.
+pub async fn by_device_code(
+    db: &Db,
+    whole: [u8; 32],
+    most_tries: i64,
+    now: Time,
+) -> Result<Option<Consent>, DbError> {
+    db.one(
+        select!("where device_digest = $1 and device_tries < $2 and state = 'pending' and expires_at > $3"),
+        args![whole, most_tries, now],
+    )
+    .await
+}
+
+/// Binds a request to the browser in which its device code was entered. A second browser finds nothing.
+pub fn enter(
+    id: Id<kind::AuthorizationRequest>,
+    browser_digest: [u8; 32],
+    most_tries: i64,
+    now: Time,
+) -> Step {
+    Step::one(
+        "update consents set browser_digest = $2, updated_at = $4 where id = $1 and device_tries < $3 \
+         and state = 'pending' and expires_at > $4 and (browser_digest is null or browser_digest = $2)",
+        args![id, browser_digest, most_tries, now],
+    )
+}
+
+/// Counts a wrong try against the codes that begin like it.
+pub fn miss(device: DeviceDigests, now: Time) -> Step {
+    Step::any(
+        "update consents set device_tries = device_tries + 1 where device_half = $1 and device_digest <> $2 \
+         and browser_digest is null and state = 'pending' and expires_at > $3",
+        args![device.half, device.whole, now],
     )
 }
 
@@ -184,7 +260,8 @@ pub fn approve(
 ) -> Step {
     Step::one(
         "update consents set state = 'sent', state_digest = $2, browser_digest = $3, kept = $4, updated_at = $5 \
-         where id = $1 and expires_at > $5 and (state = 'pending' or (state = 'sent' and browser_digest = $3))",
+         where id = $1 and expires_at > $5 and state in ('pending', 'sent') \
+         and (browser_digest = $3 or (state = 'pending' and browser_digest is null))",
         args![id, state_digest, browser_digest, kept, now],
     )
 }
@@ -198,10 +275,26 @@ pub fn take(id: Id<kind::AuthorizationRequest>, state_digest: [u8; 32], now: Tim
     )
 }
 
+/// What the provider gave waits to be confirmed, until `until`.
+pub fn park(
+    id: Id<kind::AuthorizationRequest>,
+    parked: Vec<u8>,
+    completion_digest: Option<[u8; 32]>,
+    until: Time,
+    now: Time,
+) -> Step {
+    Step::one(
+        "update consents set state = 'parked', kept = null, parked = $2, completion_digest = $3, expires_at = $4, \
+         updated_at = $5 where id = $1 and state <> 'done'",
+        args![id, parked, completion_digest, until, now],
+    )
+}
+
 /// It is over, from whatever state it was in before.
 pub fn finish(id: Id<kind::AuthorizationRequest>, result: &Json, now: Time) -> Step {
     Step::one(
-        "update consents set state = 'done', kept = null, result = $2, updated_at = $3 where id = $1 and state <> 'done'",
+        "update consents set state = 'done', kept = null, parked = null, completion_digest = null, device_digest = null, \
+         device_half = null, result = $2, updated_at = $3 where id = $1 and state <> 'done'",
         args![id, json(result), now],
     )
 }
@@ -209,13 +302,77 @@ pub fn finish(id: Id<kind::AuthorizationRequest>, result: &Json, now: Time) -> S
 /// The person said no, or pasted a key, on our own page.
 pub fn finish_pending(id: Id<kind::AuthorizationRequest>, result: &Json, now: Time) -> Step {
     Step::one(
-        "update consents set state = 'done', kept = null, result = $2, updated_at = $3 \
-         where id = $1 and state in ('pending', 'sent') and expires_at > $3",
+        "update consents set state = 'done', kept = null, device_digest = null, device_half = null, result = $2, \
+         updated_at = $3 where id = $1 and state in ('pending', 'sent') and expires_at > $3",
         args![id, json(result), now],
     )
 }
 
+/// What was parked is confirmed or declined: whoever takes this step first, and in time.
+pub fn finish_parked(id: Id<kind::AuthorizationRequest>, result: &Json, now: Time) -> Step {
+    Step::one(
+        "update consents set state = 'done', parked = null, completion_digest = null, device_digest = null, \
+         device_half = null, result = $2, updated_at = $3 where id = $1 and state = 'parked' and expires_at > $3",
+        args![id, json(result), now],
+    )
+}
+
+/// Nobody came in time, or back: over, unless somebody did meanwhile.
+pub fn lapse(consent: &Consent, result: &Json, now: Time) -> Step {
+    Step::one(
+        "update consents set state = 'done', kept = null, parked = null, completion_digest = null, device_digest = null, \
+         device_half = null, result = $2, updated_at = $3 where id = $1 and state = $4",
+        args![consent.id, json(result), now, consent.state.as_str()],
+    )
+}
+
+/// The request whose completion code has this digest.
+pub async fn by_completion(
+    db: &Db,
+    team: Id<kind::Team>,
+    completion_digest: [u8; 32],
+) -> Result<Option<Consent>, DbError> {
+    db.one(
+        select!("where completion_digest = $1 and team = $2 and state = 'parked'"),
+        args![completion_digest, team],
+    )
+    .await
+}
+
+/// Requests whose time is over and that have no end yet. One that is being exchanged has its own.
+pub async fn lapsed(db: &Db, now: Time, limit: i64) -> Result<Vec<Consent>, DbError> {
+    db.all(
+        select!(
+            "where state in ('pending', 'sent', 'parked') and expires_at <= $1 order by expires_at limit $2"
+        ),
+        args![now, limit],
+    )
+    .await
+}
+
+/// Requests whose exchange began before and never ended: the process that made it is gone.
+pub async fn interrupted(db: &Db, before: Time, limit: i64) -> Result<Vec<Consent>, DbError> {
+    db.all(
+        select!("where state = 'exchanging' and updated_at <= $1 order by updated_at limit $2"),
+        args![before, limit],
+    )
+    .await
+}
+
+/// The requests of a connector that have no end yet.
+pub async fn open_of_connector(
+    db: &Db,
+    team: Id<kind::Team>,
+    connector: Id<kind::Connector>,
+) -> Result<Vec<Consent>, DbError> {
+    db.all(
+        select!("where team = $1 and connector = $2 and state <> 'done' order by id"),
+        args![team, connector],
+    )
+    .await
+}
+
 /// Removes requests that ended long ago.
 pub fn sweep(before: Time) -> Step {
-    Step::any("delete from consents where expires_at < $1", args![before])
+    Step::any("delete from consents where expires_at < $1 and state = 'done'", args![before])
 }

@@ -27,8 +27,10 @@ mod write;
 
 pub mod access_tokens;
 pub mod audit;
+pub mod completions;
 pub mod connector_keys;
 pub mod connectors;
+pub mod consent_rules;
 pub mod consents;
 pub mod copy;
 pub mod deployment;
@@ -42,6 +44,7 @@ pub mod nodes;
 pub mod people;
 pub mod projects;
 pub mod refreshes;
+pub mod return_origins;
 pub mod sealed;
 pub mod setup;
 

@@ -44,6 +44,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(5, "0005_grants"),
     migration!(6, "0006_consents"),
     migration!(7, "0007_connector_keys"),
+    migration!(8, "0008_consent_endings"),
     migration!(9, "0009_key_turning"),
     migration!(12, "0012_due"),
 ];

@@ -60,6 +60,7 @@ pub const COLUMNS: &[SealedColumn] = &[
     column!("connector_keys", "sealed", by "kid", of_team: true),
     column!("connectors", "secrets", by "id", of_team: true),
     column!("consents", "kept", by "id", of_team: true),
+    column!("consents", "parked", by "id", of_team: true),
     column!("grants", "held", by "id", of_team: true),
     column!("minted_tokens", "sealed", by "place", of_team: true),
     column!("refresh_orphans", "held", by "id", of_team: true),

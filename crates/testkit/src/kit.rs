@@ -145,6 +145,7 @@ impl Kit {
             spill: None,
             refreshes_per_second: plan.refreshes_per_second,
             answer_within: plan.answer_within,
+            device_codes: true,
             managed: BTreeMap::new(),
         };
         let around =

@@ -1,5 +1,6 @@
 //! Somebody who receives webhooks.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
@@ -20,34 +21,58 @@ pub struct Received {
     pub headers: HeaderMap,
     /// The body.
     pub body: Value,
+    /// The body, byte for byte.
+    pub raw: Vec<u8>,
 }
 
-/// A server that takes every webhook with 204 and keeps it.
+/// A server that takes every webhook with 204, or as it was told, and keeps it.
 pub struct Receiver {
     listener: Listener,
     received: Arc<Mutex<Vec<Received>>>,
+    next: Arc<Mutex<VecDeque<StatusCode>>>,
 }
 
 impl Receiver {
     /// On a free port.
     pub async fn start() -> Self {
         let received = Arc::new(Mutex::new(Vec::new()));
-        let kept = received.clone();
+        let next = Arc::new(Mutex::new(VecDeque::new()));
+        let (kept, told) = (received.clone(), next.clone());
         let listener = Listener::serve(Listener::bind().await, move |request| {
-            let kept = kept.clone();
+            let (kept, told) = (kept.clone(), told.clone());
             async move {
                 let (head, body) = request.into_parts();
                 let body = body.collect().await.ok()?.to_bytes();
-                let body = serde_json::from_slice(&body).unwrap_or_default();
+                let raw = body.to_vec();
+                let body = serde_json::from_slice(&raw).unwrap_or_default();
                 kept.lock().unwrap().push(Received {
                     path: head.uri.to_string(),
                     headers: head.headers,
                     body,
+                    raw,
                 });
-                Some(StatusCode::NO_CONTENT.into_response().map(Body::new))
+                let status = told.lock().unwrap().pop_front().unwrap_or(StatusCode::NO_CONTENT);
+                Some(status.into_response().map(Body::new))
             }
         });
-        Self { listener, received }
+        Self { listener, received, next }
+    }
+
+    /// Answers the next webhooks so.
+    pub fn next(&self, statuses: impl IntoIterator<Item = u16>) {
+        let statuses = statuses.into_iter().map(|status| StatusCode::from_u16(status).unwrap());
+        self.next.lock().unwrap().extend(statuses);
+    }
+
+    /// What has arrived at this path so far.
+    pub fn all_at(&self, path: &str) -> Vec<Received> {
+        self.received.lock().unwrap().iter().filter(|one| one.path == path).cloned().collect()
+    }
+
+    /// This many webhooks at this path, when they have arrived.
+    pub async fn count_at(&self, path: &str, count: usize) -> Vec<Received> {
+        eventually("the webhooks arrive", async || Some(self.all_at(path)).filter(|all| all.len() >= count))
+            .await
     }
 
     /// Where to send a webhook.

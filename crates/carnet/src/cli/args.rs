@@ -134,6 +134,8 @@ pub(crate) enum Verb {
     Remove(RemoveArgs),
     /// Revoke what a connector has given out
     RevokeTokens(RevokeArgs),
+    /// Keep tokens that users gave somewhere else, as if they had consented here
+    ImportTokens(ImportArgs),
 }
 
 /// What stands behind the word `connect`.
@@ -408,6 +410,19 @@ pub(crate) struct RevokeArgs {
     /// Ask nothing
     #[arg(short, long)]
     pub(crate) yes: bool,
+}
+
+/// `carnet import-tokens`
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Identifier (scl_…) or UID (service/name)
+    pub(crate) connector: String,
+    /// A JSON list of tokens: @FILE, or - for stdin
+    #[arg(value_name = "@FILE")]
+    pub(crate) tokens: String,
+    /// Let them take the place of other accounts' grants that work
+    #[arg(long)]
+    pub(crate) replace: bool,
 }
 
 /// `carnet link`

@@ -2,6 +2,7 @@
 
 mod access;
 mod asking;
+mod importing;
 mod keys;
 mod peer;
 mod setting_up;

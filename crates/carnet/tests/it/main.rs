@@ -10,6 +10,7 @@ mod abuse;
 mod backup;
 mod broker;
 mod canaries;
+mod consent;
 mod keys;
 mod kill;
 #[cfg(debug_assertions)]

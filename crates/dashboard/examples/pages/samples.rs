@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use carnet_dashboard::{
-    Consent, Done, Ended, Entry, Failure, Form, Health, Home, Instructions, KeyRefused, Label, Leaving,
-    NotDone, Origin, Outcome, Page, PasteKey, Permission, Request, Setup, SetupDone, Stage, Whose, Why,
-    Words,
+    AnotherAccount, Consent, Device, Done, Ended, Entry, Failure, Form, Health, Home, Instructions,
+    KeyRefused, Label, Leaving, NoSuchCode, NotDone, Origin, Outcome, Page, PasteKey, Permission, Request,
+    Setup, SetupDone, Stage, Whose, Why, Words,
 };
 use carnet_model::{Secret, Slug};
 use http::StatusCode;
@@ -66,6 +66,28 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
         PasteKey { instructions: None, ..paste(Some(KeyRefused::Malformed)) }.render(),
     ));
 
+    for (name, refused) in [
+        ("device", None),
+        ("device-unknown", Some(NoSuchCode::Unknown)),
+        ("device-wait", Some(NoSuchCode::Wait(9))),
+    ] {
+        all.push((name, Device { refused, host: host(), form: form("/device") }.render()));
+    }
+    let mut entered = consent(say, Stage::Production);
+    entered.request.by_code = true;
+    all.push(("consent-by-code", entered.render()));
+
+    let other = AnotherAccount {
+        app: Label::name(&say("Support Agent")),
+        team: Label::name(&say("Acme")),
+        service: Label::name(&say("Linear")),
+        before: Label::words(&say("ada@acme.dev")),
+        now: Label::words(&say("grace@acme.dev")),
+        host: host(),
+        form: form("/authorize/car_4Kd0aTwXyZ3kLmN8bVc2D1"),
+    };
+    all.push(("another-account", other.render()));
+
     let away = address("https://linear.app/oauth/authorize", say);
     let leaving = away.and_then(|to| Leaving::to(to, Label::name(&say("Linear")), host()));
     all.extend(leaving.map(|leaving| ("leaving", leaving.render())));
@@ -76,6 +98,7 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
         team: Label::name(&say("Acme")),
         service: Label::name(&say("Linear")),
         back,
+        undo: None,
         host: host(),
     };
     let failed = |why, vendor: Option<&str>| Outcome::Failed {
@@ -84,8 +107,13 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
         request_id: "req_5PqJ0aTwXyZ3kLmN8bVc2D".to_owned(),
     };
     let back = address("https://agent.acme.dev/settings", say);
-    all.push(("done", done(Outcome::Connected, back).render()));
-    all.push(("done-close", done(Outcome::Connected, None).render()));
+    let connected = || Outcome::Connected { account: Some(Label::words(&say("ada@acme.dev"))) };
+    all.push(("done", done(connected(), back).render()));
+    let undo = Some(form("/authorize/car_4Kd0aTwXyZ3kLmN8bVc2D1/undo"));
+    all.push(("done-close", Done { undo, ..done(connected(), None) }.render()));
+    all.push(("done-bare", done(Outcome::Connected { account: None }, None).render()));
+    all.push(("completing", done(Outcome::Completing, None).render()));
+    all.push(("undone", done(Outcome::Undone, None).render()));
     all.push((
         "cancelled",
         done(Outcome::Cancelled, address("https://agent.acme.dev/settings", say)).render(),
@@ -185,6 +213,8 @@ fn request(say: &dyn Fn(&str) -> String, stage: Stage) -> Request {
         connector: Label::name(&say("linear/support")),
         whose: Whose::NamedByApp(Label::words(&say("customer-48213"))),
         device_code: None,
+        by_code: false,
+        age: Duration::from_secs(150),
         returns_to: Some(Label::name(&say("agent.acme.dev"))),
         host: Label::name("connect.acme.dev"),
         form: form("/authorize/car_4Kd0aTwXyZ3kLmN8bVc2D1"),

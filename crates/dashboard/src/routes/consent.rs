@@ -4,15 +4,13 @@ use axum::extract::rejection::FormRejection;
 use axum::extract::{Form as Posted, Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use carnet_engine::{
-    After, Broker, ConsentEnd, ConsentPage, Decision, Ending, EndingKind, PageKind, ScopeLine,
-};
-use carnet_model::{Code, Fault, SecretString};
+use carnet_engine::{After, Broker, ConsentEnd, ConsentPage, Decision, PageKind, ScopeLine};
+use carnet_model::{Fault, SecretString};
 use url::form_urlencoded;
 
 use super::browser::{self, Browser};
+use super::ending::{another_account, done, finished, finished_by_form};
 use crate::consent::Consent;
-use crate::done::{Done, NotDone, Outcome};
 use crate::ended::{Ended, Why};
 use crate::failure::Failure;
 use crate::form::{self, ConsentAnswer, Form};
@@ -37,6 +35,7 @@ pub(super) async fn show(
             Ok(ending) => done(&broker, ending),
             Err(end) => ended(&broker, end),
         },
+        Err(ConsentEnd::AnotherAccount) => another_account(&broker, &request, &secret).await,
         Err(end) => ended(&broker, end),
     }
 }
@@ -53,11 +52,11 @@ pub(super) async fn decide(
     if !browser::from_our_page(&headers) {
         return ended(&broker, ConsentEnd::OtherBrowser);
     }
-    let decision = match (answer.decision, answer.key) {
+    let decision = match (answer.decision, answer.key.as_ref()) {
         (form::Decision::Deny, _) => Decision::Deny,
         (form::Decision::Allow, None) => Decision::Allow,
         (form::Decision::Allow, Some(key)) => {
-            if let Some(why) = unfit(&key) {
+            if let Some(why) = unfit(key) {
                 return ask_again(&broker, &request, &secret, why).await;
             }
             Decision::Key(SecretString::new(key.expose().trim().to_owned()))
@@ -71,7 +70,14 @@ pub(super) async fn decide(
                 None => failure(&broker, StatusCode::INTERNAL_SERVER_ERROR),
             }
         }
-        Ok(After::Ended(ending)) => finished_by_form(&broker, ending),
+        Ok(After::Ended(ending)) => finished_by_form(&broker, *ending, &secret).await,
+        Err(ConsentEnd::AnotherAccount) => {
+            let replace = answer.decision == form::Decision::Allow;
+            match broker.decide_account(&request, &secret, answer.form_token.expose(), replace).await {
+                Ok(ending) => finished_by_form(&broker, ending, &secret).await,
+                Err(end) => ended(&broker, end),
+            }
+        }
         Err(ConsentEnd::Fault(fault)) if fault.extra.get("field").is_some_and(|field| field == "key") => {
             ask_again(&broker, &request, &secret, KeyRefused::Malformed).await
         }
@@ -133,6 +139,8 @@ fn page_of(broker: &Broker, page: ConsentPage, refused: Option<KeyRefused>) -> R
             None => Whose::NamedByApp(Label::words(&page.subject)),
         },
         device_code: page.device_code.as_deref().map(Label::name),
+        by_code: page.by_code,
+        age: page.asked_at.until(broker.env().now()),
         returns_to: page.returns_to.as_ref().map(Label::host),
         host: host(broker),
         form: Form { action: format!("/authorize/{}", page.request), token: page.form_token },
@@ -180,67 +188,11 @@ fn permission(line: &ScopeLine) -> Permission {
     }
 }
 
-/// Over: to the application's page, or to ours if it named none. A clean address either way: the code is in neither.
-fn finished(broker: &Broker, ending: Ending) -> Response {
-    if let Some(url) = ending.return_to.as_ref().and_then(SeeOther::to) {
-        return url.into_response();
-    }
-    done(broker, ending)
-}
-
-/// Over, in answer to a form: on to the application by a page of its own, because the form's policy would hold a redirect
-/// to this server.
-fn finished_by_form(broker: &Broker, ending: Ending) -> Response {
-    let app =
-        ending.project.as_ref().map_or_else(|| Label::name("the app"), |name| Label::name(name.as_str()));
-    match ending.return_to.clone().and_then(|url| Leaving::to(url, app, host(broker))) {
-        Some(page) => page.render().into_response(),
-        None => done(broker, ending),
-    }
-}
-
-fn done(broker: &Broker, ending: Ending) -> Response {
-    let outcome = match ending.kind {
-        EndingKind::Connected => Outcome::Connected,
-        EndingKind::Canceled => Outcome::Cancelled,
-        EndingKind::Failed { code, vendor, .. } => Outcome::Failed {
-            why: why_not(&code),
-            vendor: vendor.map(|vendor| {
-                let words = vendor.description.unwrap_or_default();
-                Label::words(format!("{} {words}", vendor.error).trim())
-            }),
-            request_id: broker.request_id().to_string(),
-        },
-    };
-    let app =
-        ending.project.map_or_else(|| Label::name("Your command line"), |name| Label::name(name.as_str()));
-    let page = Done {
-        outcome,
-        app,
-        team: Label::name(&ending.team),
-        service: Label::name(&ending.service),
-        back: None,
-        host: host(broker),
-    };
-    page.render().into_response()
-}
-
-fn why_not(code: &str) -> NotDone {
-    match Code::parse(code) {
-        Some(Code::ProviderUnavailable | Code::StoreUnavailable | Code::Unavailable) => NotDone::Unavailable,
-        Some(Code::ProviderAnswerInvalid) => NotDone::Unusable,
-        Some(Code::ConnectorCredentialsRejected) => NotDone::ConnectorRejected,
-        Some(Code::InvalidScope) => NotDone::TooLittle,
-        Some(Code::Internal) => NotDone::Internal,
-        None if code == "authorization_failed" => NotDone::Unusable,
-        _ => NotDone::Refused,
-    }
-}
-
-fn ended(broker: &Broker, end: ConsentEnd) -> Response {
+pub(super) fn ended(broker: &Broker, end: ConsentEnd) -> Response {
     let why = match end {
         ConsentEnd::Unknown => Why::Unknown,
-        ConsentEnd::Used => Why::Used,
+        // The question is shown where it can be answered; anywhere else there is nothing to do.
+        ConsentEnd::Used | ConsentEnd::AnotherAccount => Why::Used,
         ConsentEnd::Expired => Why::Expired,
         ConsentEnd::OtherBrowser => Why::OtherBrowser,
         ConsentEnd::Fault(fault) => return fault_page(broker, fault),

@@ -20,7 +20,17 @@ fn every_page_has_every_header_and_exactly_this_policy() {
         );
         assert_eq!(header("content-security-policy"), Some(policy.as_str()), "{name}");
 
-        let ceremony = ["consent", "paste", "leaving", "done", "cancelled", "failed"];
+        let ceremony = [
+            "another-account",
+            "cancelled",
+            "completing",
+            "consent",
+            "done",
+            "failed",
+            "leaving",
+            "paste",
+            "undone",
+        ];
         let ceremony = ceremony.iter().any(|start| name.starts_with(start));
         let opener = if ceremony { "same-origin-allow-popups" } else { "same-origin" };
         for (of, want) in [
@@ -45,7 +55,8 @@ fn every_page_has_every_header_and_exactly_this_policy() {
 fn statuses_tell_programs_what_the_words_tell_people() {
     let want = |name: &str| match name {
         "paste-refused" | "paste-empty" | "paste-malformed" | "setup-wrong" | "failed-refused"
-        | "failed-unusable" | "failed-too-little" | "failed-connector" => 422,
+        | "failed-unusable" | "failed-too-little" | "failed-connector" | "device-unknown" => 422,
+        "device-wait" => 429,
         "failed-unavailable" => 503,
         "failed-internal" => 500,
         "ended-unknown" => 404,

@@ -1,25 +1,34 @@
 //! The completion webhook: tells the application that a request for consent is over.
 //!
-//! A `POST` of `{"request","status","error"?,"connector":{"id","uid"}}` with `status` one of `success`, `canceled` and
-//! `error`, and an identity token of the project and environment that asked, with the webhook's address as audience. It
-//! says that asking for a token is worth while now; it is no proof, and is sent at least once if the receiver answers
-//! with 2xx within three attempts. It does not survive the end of the process: an application that must know asks.
+//! It is written down in the same write as the end of its request, so whatever ends a request (consent, refusal, failure,
+//! expiry) ends it with its webhook or not at all. From there it is sent until the receiver answers with 2xx, at longer
+//! and longer distances, for half a day; a restart goes on where the last process stopped. Each attempt is claimed in
+//! the store before it is made. So it arrives at least once, and its identifier tells a repetition.
+//!
+//! `POST` of `{"request","status","error"?,"connector":{"id","uid"},"installationId"?}`, `status` one of `success`,
+//! `canceled`, `error`, with its identifier as `webhook-id`; signed with an identity token of the project and environment
+//! that asked, with the webhook's address as audience, `jti` the identifier and `body_sha256` the digest of the body in
+//! hexadecimal. It says that asking for a token is worth while now; it holds no secret and opens nothing.
 
 use std::time::Duration;
 
 use carnet_egress::{Call, Purpose};
+use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
-use carnet_model::{Code, Fault};
-use carnet_store::consents::Consent;
-use carnet_store::{people, projects};
-use http::HeaderValue;
+use carnet_model::connector::Connector;
+use carnet_model::{Code, Fault, SecretString, Time};
+use carnet_store::completions::{self, Completion};
+use carnet_store::consents::{self, Consent};
+use carnet_store::{DbError, Step, Write, people, projects};
 use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 use url::Url;
 
-use super::callback::EndingKind;
+use super::page::remembered;
+use super::request::{Remembered, Stored};
 use crate::broker::Broker;
-use crate::directory::Entry;
+use crate::faults;
 
 impl Broker {
     /// A completion webhook is an https address, of a workload: only for one can it be signed.
@@ -45,68 +54,199 @@ impl Broker {
         }
     }
 
-    /// Tells the application, in the background.
-    pub(super) fn announce(
+    /// What must be written together with the end of a request that named a webhook.
+    pub(super) fn completion(
         &self,
         consent: &Consent,
-        entry: &Entry,
-        webhook: Option<&str>,
-        kind: &EndingKind,
-    ) {
-        let Some(url) = webhook.and_then(|text| self.inner.egress.check(text, Purpose::Completion).ok())
-        else {
-            return;
+        connector: &Connector,
+        remembered: &Remembered,
+        end: &Stored,
+        now: Time,
+    ) -> Option<Step> {
+        let (url, project) = remembered.webhook.clone().zip(consent.project)?;
+        let id = self.inner.env.id();
+        let status = match end {
+            Stored::Success { .. } => "success",
+            Stored::Canceled => "canceled",
+            Stored::Error { .. } => "error",
         };
-        let connector = &entry.row.connector;
         let mut body = json!({
             "request": consent.id,
-            "status": match kind {
-                EndingKind::Connected => "success",
-                EndingKind::Canceled => "canceled",
-                EndingKind::Failed { .. } => "error",
-            },
+            "status": status,
             "connector": {"id": connector.id, "uid": connector.uid},
         });
-        if let (EndingKind::Failed { code, message, .. }, Some(body)) = (kind, body.as_object_mut()) {
-            body.insert("error".to_owned(), json!({"code": code, "message": message}));
+        if let Some(body) = body.as_object_mut() {
+            if let Stored::Error { code, message, .. } = end {
+                body.insert("error".to_owned(), json!({"code": code, "message": message}));
+            }
+            if let Some(installation) = consent.installation {
+                body.insert("installationId".to_owned(), installation.to_string().into());
+            }
         }
-        let (broker, consent) = (self.clone(), consent.clone());
+        Some(completions::insert(&Completion {
+            id,
+            team: consent.team,
+            connector: consent.connector,
+            project,
+            environment: consent.environment,
+            request: consent.id,
+            url,
+            body: body.to_string(),
+            attempts: 0,
+            created_at: now,
+        }))
+    }
+
+    /// The webhooks of requests that end because their connector is removed.
+    pub(crate) async fn completions_of_removed(&self, connector: &Connector) -> Result<Vec<Step>, Fault> {
+        let open = consents::open_of_connector(&self.inner.db, connector.team, connector.id).await;
+        let now = self.inner.env.now();
+        let end = Stored::Error {
+            code: "not_found".to_owned(),
+            message: "The connector was removed.".to_owned(),
+            vendor: None,
+        };
+        let steps = open.map_err(faults::store)?.into_iter().filter_map(|consent| {
+            let remembered = remembered(&consent).ok()?;
+            self.completion(&consent, connector, &remembered, &end, now)
+        });
+        Ok(steps.collect())
+    }
+
+    /// Sends what was just written down without waiting for the next round.
+    pub(crate) fn deliver_soon(&self) {
+        let broker = self.clone();
         self.track(async move {
-            for pause in ATTEMPTS {
-                tokio::time::sleep(pause).await;
-                match broker.announce_once(&consent, &url, &body.to_string()).await {
-                    Ok(()) => return,
-                    Err(why) => {
-                        tracing::info!(request = %consent.id, why, "a completion webhook was not taken");
-                    }
-                }
+            if let Err(error) = broker.deliver_completions().await {
+                tracing::warn!(%error, "completion webhooks are left to the next round");
             }
         });
     }
 
-    async fn announce_once(&self, consent: &Consent, url: &Url, body: &str) -> Result<(), String> {
+    /// Sends what is due, each in a task of its own.
+    pub(crate) async fn deliver_completions(&self) -> Result<(), DbError> {
         let inner = &self.inner;
-        let team = people::team(&inner.db, consent.team)
-            .await
-            .map_err(|e| e.to_string())?
-            .ok_or("the team is gone")?;
-        let project = consent.project.ok_or("no project")?;
-        let project = projects::find(&inner.db, consent.team, project).await.map_err(|e| e.to_string())?;
-        let project = project.ok_or("the project is gone")?;
-        let runtime =
-            self.runtime_of(consent.team, consent.environment).await.map_err(|fault| fault.to_string())?;
-        let token = self
-            .sign_identity(&team, &project, runtime, url.as_str(), SIGNED_FOR)
-            .map_err(|f| f.to_string())?;
-        let bearer =
-            HeaderValue::from_str(&format!("Bearer {}", token.token.expose())).map_err(|e| e.to_string())?;
-        let call = Call::post_json(url.clone(), body.to_owned(), Purpose::Completion, consent.team)
-            .header(AUTHORIZATION, bearer);
-        let answer = inner.egress.send(call).await.map_err(|error| error.to_string())?;
-        if answer.status.is_success() { Ok(()) } else { Err(format!("status {}", answer.status.as_u16())) }
+        for mut completion in completions::due(&inner.db, inner.env.now(), BATCH).await? {
+            if inner.stop.is_cancelled() {
+                break;
+            }
+            let now = inner.env.now();
+            let claim = Write::new().step(completions::claim(&completion, now, now.plus(CLAIM)));
+            match inner.db.write(claim).await {
+                Ok(_) => completion.attempts += 1,
+                // Another node, or the round before, has it.
+                Err(DbError::Unmet(_)) => continue,
+                Err(error) => return Err(error),
+            }
+            let broker = self.clone();
+            self.track(async move {
+                if let Err(error) = broker.deliver(&completion).await {
+                    tracing::warn!(delivery = %completion.id, %error, "what became of a completion webhook could not be recorded; it may be sent again");
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// One attempt, and what is recorded of it.
+    async fn deliver(&self, completion: &Completion) -> Result<(), DbError> {
+        let inner = &self.inner;
+        let end = self.send(completion).await;
+        let now = inner.env.now();
+        let event = AuditEvent::of_system(now, Action::CompletionDeliver)
+            .in_team(completion.team)
+            .on(completion.connector)
+            .with("delivery", completion.id.to_string())
+            .with("request", completion.request.to_string())
+            .with("attempts", completion.attempts);
+        let write = match end {
+            Ok(()) => Write::new().step(completions::taken(completion.id, now)).event(&inner.env, &event),
+            Err(Untaken { why, for_good }) => {
+                tracing::info!(delivery = %completion.id, request = %completion.request, why, "a completion webhook was not taken");
+                let pause = usize::try_from(completion.attempts - 1).ok().and_then(|n| PAUSES.get(n));
+                match pause.filter(|_| !for_good) {
+                    Some(pause) => {
+                        let due = now.plus(*pause + inner.env.jitter(*pause / 8));
+                        Write::new().step(completions::postpone(
+                            completion.id,
+                            completion.attempts,
+                            due,
+                            &why,
+                        ))
+                    }
+                    None => Write::new()
+                        .step(completions::give_up(completion.id, now, &why))
+                        .event(&inner.env, &event.ended(Outcome::Failed).with("why", why)),
+                }
+            }
+        };
+        inner.db.write(write).await.map(drop)
+    }
+
+    async fn send(&self, completion: &Completion) -> Result<(), Untaken> {
+        let inner = &self.inner;
+        // Judged again: what may be connected to can have changed since it was asked for.
+        let url = inner.egress.check(&completion.url, Purpose::Completion).map_err(Untaken::now)?;
+        let bearer = self.proof_of(completion, &url).await?;
+        let bearer = HeaderValue::from_str(&format!("Bearer {}", bearer.expose())).map_err(Untaken::now)?;
+        let id = HeaderValue::from_str(&completion.id.to_string()).map_err(Untaken::now)?;
+        let call = Call::post_json(url, completion.body.clone(), Purpose::Completion, completion.team)
+            .header(AUTHORIZATION, bearer)
+            .header(WEBHOOK_ID, id);
+        let answer = inner.egress.send(call).await.map_err(Untaken::now)?;
+        match answer.status {
+            status if status.is_success() => Ok(()),
+            // The receiver says that it is gone for good (RFC 9110 §15.5.11).
+            StatusCode::GONE => Err(Untaken { why: "status 410".to_owned(), for_good: true }),
+            status => Err(Untaken { why: format!("status {}", status.as_u16()), for_good: false }),
+        }
+    }
+
+    /// The token by which the receiver knows where the webhook comes from, fresh for each attempt.
+    async fn proof_of(&self, completion: &Completion, url: &Url) -> Result<SecretString, Untaken> {
+        let db = &self.inner.db;
+        let gone = |what: &str| Untaken { why: format!("the {what} is gone"), for_good: true };
+        let team = people::team(db, completion.team).await.map_err(Untaken::now)?;
+        let project = projects::find(db, completion.team, completion.project).await.map_err(Untaken::now)?;
+        let runtime = self.runtime_of(completion.team, completion.environment).await;
+        let runtime = match runtime {
+            Err(fault) if fault.code == Code::NotFound => return Err(gone("environment")),
+            other => other.map_err(Untaken::now)?,
+        };
+        let (team, project) = (team.ok_or_else(|| gone("team"))?, project.ok_or_else(|| gone("project"))?);
+        let (id, body) = (completion.id, completion.body.as_bytes());
+        let proof = self.sign_delivery(&team, &project, runtime, url.as_str(), id, body);
+        proof.map(|proof| proof.token).map_err(Untaken::now)
     }
 }
 
-const ATTEMPTS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(20)];
-/// How long the receiver may take to look at the token.
-const SIGNED_FOR: Duration = Duration::from_mins(5);
+/// Why an attempt did not end with a 2xx.
+struct Untaken {
+    why: String,
+    for_good: bool,
+}
+
+impl Untaken {
+    fn now(error: impl std::error::Error) -> Self {
+        Self { why: error.to_string(), for_good: false }
+    }
+}
+
+/// Between attempts; after the last there is none. Half a day in all: an agent that waits for longer has given up.
+const PAUSES: [Duration; 9] = [
+    Duration::from_secs(2),
+    Duration::from_secs(15),
+    Duration::from_mins(1),
+    Duration::from_mins(5),
+    Duration::from_mins(20),
+    Duration::from_hours(1),
+    Duration::from_hours(2),
+    Duration::from_hours(4),
+    Duration::from_hours(5),
+];
+/// Longer than a call may take.
+const CLAIM: Duration = Duration::from_secs(30);
+/// Begun in one round.
+const BATCH: i64 = 16;
+/// As Standard Webhooks names it.
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");

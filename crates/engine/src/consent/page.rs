@@ -2,7 +2,7 @@
 
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Principal;
-use carnet_model::{ConnectorRef, Environment, Fault, Id, Scopes, SecretString, Slug, kind};
+use carnet_model::{ConnectorRef, Environment, Fault, Id, Scopes, SecretString, Slug, Time, kind};
 use carnet_providers::{Callback, ConsentAsk, Step, catalog};
 use carnet_store::consents::{self, Consent, ConsentState};
 use carnet_store::{DbError, Write, grants, people, projects};
@@ -10,8 +10,8 @@ use carnet_vault::Purpose;
 use std::sync::Arc;
 use url::Url;
 
-use super::callback::{ConsentEnd, Ending, EndingKind};
-use super::request::{Remembered, Stored};
+use super::ending::{ConsentEnd, Ending, EndingKind};
+use super::request::{EXPIRED, Remembered, Stored, result_of};
 use crate::broker::Broker;
 use crate::cache::sha256;
 use crate::directory::Entry;
@@ -46,6 +46,10 @@ pub struct ConsentPage {
     pub already: Option<Scopes>,
     /// The code to compare.
     pub device_code: Option<String>,
+    /// Whether the person came here by entering a code.
+    pub by_code: bool,
+    /// When it was asked for.
+    pub asked_at: Time,
     /// Where the browser goes afterwards.
     pub returns_to: Option<Url>,
     /// Proves that a decision came from this page in this browser.
@@ -90,7 +94,7 @@ pub enum After {
     /// The browser goes to the provider.
     Provider(Url),
     /// It is over.
-    Ended(Ending),
+    Ended(Box<Ending>),
 }
 
 impl Broker {
@@ -100,23 +104,22 @@ impl Broker {
         request: &str,
         browser: &SecretString,
     ) -> Result<ConsentPage, ConsentEnd> {
-        let (consent, entry) = self.open_consent(request).await?;
-        self.same_browser(&consent, browser)?;
-        self.describe_consent(&consent, &entry, browser).await
+        let (consent, entry, remembered) = self.open_consent(request, browser).await?;
+        self.describe_consent(&consent, &entry, &remembered, browser).await
     }
 
     async fn describe_consent(
         &self,
         consent: &Consent,
         entry: &Arc<Entry>,
+        remembered: &Remembered,
         browser: &SecretString,
     ) -> Result<ConsentPage, ConsentEnd> {
         let inner = &self.inner;
         let connector = &entry.row.connector;
-        let remembered = remembered(consent)?;
-        let scopes = wanted_scopes(&remembered, entry);
+        let scopes = wanted_scopes(remembered, entry);
         let state = SecretString::new(String::new());
-        let kind = match self.begin(entry, &remembered, &state)? {
+        let kind = match self.begin(entry, remembered, &state)? {
             Step::Redirect { mut url, .. } => {
                 url.set_query(None);
                 PageKind::Provider(url)
@@ -164,7 +167,9 @@ impl Broker {
                 .map(|scope| ScopeLine { scope: scope.to_owned(), words: describe(definition, scope) })
                 .collect(),
             already: before.and_then(|row| row.grant.scopes),
-            device_code: remembered.device_code,
+            device_code: remembered.device_code.clone(),
+            by_code: remembered.by_code,
+            asked_at: consent.created_at,
             returns_to: remembered.return_url.as_deref().and_then(|text| Url::parse(text).ok()),
             form_token: self.form_token(consent.id, browser),
         })
@@ -178,15 +183,14 @@ impl Broker {
         form_token: &str,
         decision: Decision,
     ) -> Result<After, ConsentEnd> {
-        let (consent, entry) = self.open_consent(request).await?;
-        self.same_browser(&consent, browser)?;
-        let expected = self.form_token(consent.id, browser);
-        if !carnet_vault::equal(expected.expose().as_bytes(), form_token.as_bytes()) {
+        let (consent, entry, remembered) = self.open_consent(request, browser).await?;
+        if !self.is_form_token(consent.id, browser, form_token) {
             return Err(ConsentEnd::OtherBrowser);
         }
-        let remembered = remembered(&consent)?;
         match decision {
-            Decision::Deny => self.deny(&consent, &entry, &remembered).await.map(After::Ended),
+            Decision::Deny => {
+                self.deny(&consent, &entry, &remembered).await.map(|ending| After::Ended(Box::new(ending)))
+            }
             Decision::Allow => {
                 self.approve(&consent, &entry, &remembered, browser).await.map(After::Provider)
             }
@@ -195,7 +199,7 @@ impl Broker {
                 self.clone()
                     .complete(consent, entry, remembered, Callback::Pasted { key }, kept)
                     .await
-                    .map(After::Ended)
+                    .map(|ending| After::Ended(Box::new(ending)))
             }
         }
     }
@@ -244,11 +248,14 @@ impl Broker {
         let event = event(consent, now, Action::AuthorizationComplete)
             .ended(Outcome::Denied)
             .with("status", "canceled");
-        let write =
-            Write::new().step(consents::finish_pending(consent.id, &result, now)).event(&inner.env, &event);
+        let webhook = self.completion(consent, &entry.row.connector, remembered, &Stored::Canceled, now);
+        let write = Write::new()
+            .step(consents::finish_pending(consent.id, &result, now))
+            .steps(webhook)
+            .event(&inner.env, &event);
         match inner.db.write(write).await {
             Ok(_) => {
-                self.announce(consent, entry, remembered.webhook.as_deref(), &EndingKind::Canceled);
+                self.deliver_soon();
                 self.ending(consent, entry, remembered, EndingKind::Canceled).await
             }
             Err(DbError::Unmet(_)) => Err(self.why_ended(consent.id).await),
@@ -282,18 +289,36 @@ impl Broker {
             .map_err(|error| ConsentEnd::Fault(faults::driver(&error, connector.uid.as_str())))
     }
 
-    /// A request that can still be decided, with its connector as it is now.
-    pub(super) async fn open_consent(&self, request: &str) -> Result<(Consent, Arc<Entry>), ConsentEnd> {
+    /// A request that can still be decided in this browser, with its connector as it is now.
+    async fn open_consent(
+        &self,
+        request: &str,
+        browser: &SecretString,
+    ) -> Result<(Consent, Arc<Entry>, Remembered), ConsentEnd> {
         let id = Id::parse(request).map_err(|_| ConsentEnd::Unknown)?;
         let consent = consents::find(&self.inner.db, id).await?.ok_or(ConsentEnd::Unknown)?;
-        if consent.state == ConsentState::Done || consent.state == ConsentState::Exchanging {
-            return Err(ConsentEnd::Used);
+        let remembered = remembered(&consent)?;
+        // Its address is not told to anybody; whoever guesses it learns nothing.
+        if remembered.by_code && consent.browser_digest.is_none() {
+            return Err(ConsentEnd::Unknown);
+        }
+        match consent.state {
+            ConsentState::Pending | ConsentState::Sent => {}
+            ConsentState::Parked if consent.completion_digest.is_none() => {
+                return Err(ConsentEnd::AnotherAccount);
+            }
+            // That nobody came in time was recorded meanwhile.
+            ConsentState::Done if has_expired(&consent) => return Err(ConsentEnd::Expired),
+            ConsentState::Exchanging | ConsentState::Parked | ConsentState::Done => {
+                return Err(ConsentEnd::Used);
+            }
         }
         if consent.expires_at <= self.inner.env.now() {
             return Err(ConsentEnd::Expired);
         }
+        self.same_browser(&consent, browser)?;
         let entry = self.entry_of(&consent).await?;
-        Ok((consent, entry))
+        Ok((consent, entry, remembered))
     }
 
     pub(super) async fn entry_of(&self, consent: &Consent) -> Result<Arc<Entry>, ConsentEnd> {
@@ -305,13 +330,14 @@ impl Broker {
         match consents::find(&self.inner.db, id).await {
             Ok(Some(consent)) if consent.state == ConsentState::Sent => ConsentEnd::OtherBrowser,
             Ok(Some(consent)) if consent.state == ConsentState::Pending => ConsentEnd::Expired,
+            Ok(Some(consent)) if has_expired(&consent) => ConsentEnd::Expired,
             Ok(Some(_)) => ConsentEnd::Used,
             Ok(None) => ConsentEnd::Unknown,
             Err(error) => error.into(),
         }
     }
 
-    /// Once a browser has said yes, no other one sees the page or decides.
+    /// Once a browser has said yes, or entered the code, no other one sees the page or decides.
     fn same_browser(&self, consent: &Consent, browser: &SecretString) -> Result<(), ConsentEnd> {
         match &consent.browser_digest {
             Some(bound) if !carnet_vault::equal(bound, &sha256(browser.expose().as_bytes())) => {
@@ -321,11 +347,30 @@ impl Broker {
         }
     }
 
-    fn form_token(&self, request: Id<kind::AuthorizationRequest>, browser: &SecretString) -> SecretString {
+    pub(super) fn is_form_token(
+        &self,
+        request: Id<kind::AuthorizationRequest>,
+        browser: &SecretString,
+        token: &str,
+    ) -> bool {
+        let expected = self.form_token(request, browser);
+        carnet_vault::equal(expected.expose().as_bytes(), token.as_bytes())
+    }
+
+    pub(super) fn form_token(
+        &self,
+        request: Id<kind::AuthorizationRequest>,
+        browser: &SecretString,
+    ) -> SecretString {
         let mut bound = request.bytes().to_vec();
         bound.extend_from_slice(browser.expose().as_bytes());
         hex(&self.inner.keyring.hash(Purpose::Csrf, &bound).digest).into()
     }
+}
+
+/// Whether the end of a request is that nobody came in time.
+pub(super) fn has_expired(consent: &Consent) -> bool {
+    matches!(result_of(consent), Some(Stored::Error { code, .. }) if code == EXPIRED.0)
 }
 
 /// An event about a request, made by nobody we know: the person at the browser.

@@ -62,6 +62,11 @@ pub struct AuthorizationStarted {
 pub enum Progress {
     /// The person has not finished.
     Pending,
+    /// The provider gave what was asked for, and it waits to be confirmed.
+    Confirming {
+        /// The connector.
+        connector: Id<kind::Connector>,
+    },
     /// Consent was given.
     Success {
         /// The connector.
@@ -93,14 +98,21 @@ pub(super) struct Remembered {
     pub(super) additional_params: BTreeMap<String, String>,
     pub(super) return_url: Option<String>,
     pub(super) webhook: Option<String>,
+    /// The code that stands on the page, for the person to compare.
     pub(super) device_code: Option<String>,
+    /// Whether the page opens only where the code was entered.
+    pub(super) by_code: bool,
 }
 
 /// How a request ended, as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "status")]
 pub(super) enum Stored {
-    Success,
+    Success {
+        /// The account at the provider, in its words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
+    },
     Canceled,
     Error {
         code: String,
@@ -136,21 +148,23 @@ impl Broker {
             ));
         }
         let wanted = ask.token.wanted(caller, &entry, &subject, self.subject_key(&subject))?;
-        let return_url = ask.return_url.as_deref().map(return_url).transpose()?;
+        let return_url = self.return_url_for(caller, ask.return_url.as_deref()).await?;
         let webhook = ask.webhook.as_deref().map(|text| self.completion_url(caller, text)).transpose()?;
         check_parameters(ask)?;
-        let life = match ask.expires_in {
-            None => LIFE,
-            Some(ms) => Duration::from_millis(ms),
-        };
-        if life < Duration::from_secs(1) || life > LONGEST {
+        if entry.consent_rules.require_completion && return_url.is_none() {
             return Err(Fault::new(
                 Code::InvalidRequest,
-                "expiresInMs is 1000 to 3600000: a second to an hour.",
+                format!(
+                    "{} requires that the application completes a consent with a code that comes to its return address, \
+                     so returnUrl is needed.",
+                    connector.uid
+                ),
             )
-            .with("field", "expiresInMs"));
+            .with("field", "returnUrl"));
         }
-        let device_code = ask.device_code.then(|| self.device_code());
+        let code = if ask.device_code { Some(self.new_device_code(&entry)?) } else { None };
+        let by_code = code.is_some() && return_url.is_none();
+        let life = life_of(ask.expires_in, code.is_some())?;
         let remembered = Remembered {
             scopes: match &wanted.scopes {
                 ScopeRequest::Defaults => None,
@@ -164,7 +178,8 @@ impl Broker {
             additional_params: ask.additional_params.clone(),
             return_url: return_url.map(String::from),
             webhook: webhook.map(String::from),
-            device_code: device_code.clone(),
+            device_code: code.as_ref().filter(|_| !by_code).map(ToString::to_string),
+            by_code,
         };
         let Wanted { place, .. } = &wanted;
         let consent = Consent {
@@ -180,22 +195,30 @@ impl Broker {
             state: ConsentState::Pending,
             browser_digest: None,
             kept: None,
+            parked: None,
+            completion_digest: None,
             result: None,
             created_at: now,
             expires_at: now.plus(life),
         };
+        let digests = code.as_ref().filter(|_| by_code).map(|code| self.digests_of(code));
         let verifier = URL_SAFE_NO_PAD.encode(inner.env.bytes::<37>());
         let event = wanted.describe(event, caller).with("request", consent.id.to_string());
         let write = Write::new()
-            .step(consents::insert(&consent, sha256(verifier.as_bytes())))
+            .step(consents::insert(&consent, sha256(verifier.as_bytes()), digests))
             .event(&inner.env, &event);
         inner.db.write(write).await.map_err(faults::store)?;
-        let url = format!("{}/authorize/{}", inner.settings.base(), consent.id);
+        // A link that held the code could be sent to somebody who would see only a question (RFC 8628 §5.4).
+        let url = if by_code {
+            format!("{}/device", inner.settings.base())
+        } else {
+            format!("{}/authorize/{}", inner.settings.base(), consent.id)
+        };
         Ok(AuthorizationStarted {
             url: Url::parse(&url).map_err(faults::internal)?,
             request: consent.id,
             verifier: verifier.into(),
-            device_code,
+            device_code: code.map(|code| code.to_string()),
             expires_at: consent.expires_at,
             connector: entry.view(),
         })
@@ -212,38 +235,22 @@ impl Broker {
         };
         let consent = found.map_err(faults::store)?.ok_or_else(unknown)?;
         Ok(match result_of(&consent) {
-            Some(Stored::Success) => {
+            Some(Stored::Success { .. }) => {
                 Progress::Success { connector: consent.connector, installation: consent.installation }
             }
             Some(Stored::Canceled) => Progress::Canceled,
             Some(Stored::Error { code, message, .. }) => Progress::Error { code, message },
-            None if consent.expires_at <= self.inner.env.now() => Progress::Error {
-                code: "expired_token".to_owned(),
-                message: "The request for consent has expired; make a new one.".to_owned(),
-            },
+            // Recorded with the next round; until then it is told as it will be.
+            None if consent.state != ConsentState::Exchanging
+                && consent.expires_at <= self.inner.env.now() =>
+            {
+                Progress::Error { code: EXPIRED.0.to_owned(), message: EXPIRED.1.to_owned() }
+            }
+            None if consent.state == ConsentState::Parked => {
+                Progress::Confirming { connector: consent.connector }
+            }
             None => Progress::Pending,
         })
-    }
-
-    /// Eight letters of twenty that are hard to confuse and spell nothing (RFC 8628 §6.1).
-    fn device_code(&self) -> String {
-        const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
-        let mut out = String::new();
-        while out.len() < 9 {
-            for byte in self.inner.env.bytes::<16>() {
-                // 240 = 12 × 20, so the rest fall evenly.
-                if byte >= 240 || out.len() >= 9 {
-                    continue;
-                }
-                if out.len() == 4 {
-                    out.push('-');
-                }
-                if let Some(letter) = LETTERS.get(usize::from(byte % 20)) {
-                    out.push(char::from(*letter));
-                }
-            }
-        }
-        out
     }
 }
 
@@ -275,6 +282,17 @@ pub(crate) fn return_url(text: &str) -> Result<Url, Fault> {
     }
 }
 
+/// How long a request can be used. With a code to enter or compare, ten minutes are the most, whatever was asked: the
+/// answer says until when.
+pub(super) fn life_of(expires_in: Option<u64>, by_code: bool) -> Result<Duration, Fault> {
+    let life = expires_in.map_or(LIFE, Duration::from_millis);
+    if life < Duration::from_secs(1) || life > LONGEST {
+        return Err(Fault::new(Code::InvalidRequest, "expiresInMs is 1000 to 3600000: a second to an hour.")
+            .with("field", "expiresInMs"));
+    }
+    Ok(if by_code { life.min(LIFE) } else { life })
+}
+
 fn check_parameters(ask: &AuthorizeAsk) -> Result<(), Fault> {
     let odd = |text: &String| text.len() > 1024 || text.chars().any(char::is_control);
     if ask.prompt.as_ref().is_some_and(|text| text.is_empty() || text.len() > 64 || odd(text)) {
@@ -292,12 +310,24 @@ fn check_parameters(ask: &AuthorizeAsk) -> Result<(), Fault> {
         )
         .with("field", "additionalParams"));
     }
+    if let Some(name) = ask.additional_params.keys().find(|name| carnet_providers::is_protocols_own(name)) {
+        return Err(Fault::new(
+            Code::InvalidRequest,
+            format!(
+                "additionalParams cannot set {name}: the protocol sets it, or it has a field of its own."
+            ),
+        )
+        .with("field", "additionalParams"));
+    }
     Ok(())
 }
 
 /// How long a request for consent can be used unless its maker says otherwise.
 const LIFE: Duration = Duration::from_mins(10);
 const LONGEST: Duration = Duration::from_hours(1);
+/// Code and sentence of a request whose time is over.
+pub(super) const EXPIRED: (&str, &str) =
+    ("expired_token", "The request for consent has expired; make a new one.");
 
 #[cfg(test)]
 mod tests {

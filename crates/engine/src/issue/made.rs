@@ -112,6 +112,7 @@ impl Broker {
         let facts = Facts {
             token_id: Some(self.inner.env.id()),
             asked: None,
+            given_by: None,
             name: None,
             external_subject: minted.external_subject,
             metadata: minted.metadata,

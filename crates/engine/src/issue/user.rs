@@ -52,7 +52,13 @@ impl Broker {
         secret: GrantSecret,
     ) -> Result<Found, Fault> {
         let now = self.inner.env.now();
+        let ends = row.grant.access_expires_at;
         if let Some(key) = secret.held.key() {
+            // A key has no end unless somebody said so when it was imported.
+            if ends.is_some_and(|end| end <= now) {
+                self.grant_expired(&row).await?;
+                return Err(consent_required(entry, wanted, Some(Cause::Expired)));
+            }
             let made = MadeToken {
                 token: key.duplicate(),
                 facts: secret.facts,
@@ -60,7 +66,6 @@ impl Broker {
             };
             return Ok(Found::kept(made, Source::Store));
         }
-        let ends = row.grant.access_expires_at;
         let lives = ends.is_none_or(|end| end > now.plus(wanted.buffer)) && secret.held.access().is_some();
         if lives {
             return made_from(secret, &row, Source::Store);

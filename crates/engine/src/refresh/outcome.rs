@@ -146,6 +146,7 @@ impl Broker {
                 Facts {
                     token_id: Some(inner.env.id()),
                     asked: before.facts.asked,
+                    given_by: before.facts.given_by,
                     name: before.facts.name,
                     external_subject,
                     metadata: kept(&minted.metadata, before.facts.metadata),

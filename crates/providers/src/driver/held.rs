@@ -67,6 +67,11 @@ impl Held {
         }
     }
 
+    /// What was granted, as far as it is known.
+    pub fn scopes(&self) -> Option<&Scopes> {
+        self.tokens()?.scopes.as_ref()
+    }
+
     /// The account at the provider, as far as it is known.
     pub fn external_subject(&self) -> Option<&str> {
         self.tokens()?.external_subject.as_deref()

@@ -15,6 +15,7 @@ use crate::driver::ability::{Abilities, TokenAbilities};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step};
 use crate::driver::failure::{BadConfiguration, CallbackFault, DriverError};
 use crate::driver::held::Held;
+use crate::driver::import::Import;
 use crate::driver::mint::{MintAsk, Minted, Revocation};
 use crate::driver::secrets::ConnectorSecrets;
 use crate::driver::{Accepted, At, Boxed, Driver, NewConnector};
@@ -96,6 +97,30 @@ impl Driver for ApiKey {
                 name: None,
                 metadata: Map::new(),
             })
+        })
+    }
+
+    fn import(&self, at: &At<'_>, import: Import) -> Result<Granted, DriverError> {
+        let (settings, _) = Settings::read(at.connector.data.clone())?;
+        if !settings.is_for_people {
+            return Err(no_people());
+        }
+        let Import { access, access_expires_at, refresh, scopes, external_subject, name, metadata, .. } =
+            import;
+        if refresh.is_some() || scopes.is_some_and(|scopes| !scopes.is_empty()) {
+            return Err(DriverError::Unsupported("a key has neither a refresh token nor scopes".to_owned()));
+        }
+        if !is_credential(access.expose()) || access.expose().contains(' ') {
+            return Err(CallbackFault::InvalidKey.into());
+        }
+        Ok(Granted {
+            held: Held::of_key(access),
+            scopes: None,
+            external_subject,
+            access_expires_at,
+            refresh_expires_at: None,
+            name,
+            metadata,
         })
     }
 

@@ -25,6 +25,7 @@ use crate::driver::ability::{Abilities, TokenAbilities};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step};
 use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::held::{Access, Held};
+use crate::driver::import::Import;
 use crate::driver::mint::{MintAsk, Minted, Revocation};
 use crate::driver::secrets::ConnectorSecrets;
 use crate::driver::signer::Signer;
@@ -70,6 +71,10 @@ impl Driver for Oauth {
         kept: &'a Kept,
     ) -> Boxed<'a, Result<Granted, DriverError>> {
         Box::pin(consent::finish(at, back, kept))
+    }
+
+    fn import(&self, at: &At<'_>, import: Import) -> Result<Granted, DriverError> {
+        consent::import(at, import)
     }
 
     fn mint<'a>(

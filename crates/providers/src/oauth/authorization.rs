@@ -77,6 +77,11 @@ pub(crate) fn is_target(name: &str) -> bool {
     ["resource", "audience", "authorization_details"].contains(&name)
 }
 
+/// Whether a caller's further parameters may not have this name: it is the protocol's own, or has a field of its own.
+pub fn is_protocols_own(name: &str) -> bool {
+    is_reserved(name) || is_target(name)
+}
+
 const RESERVED: &[&str] = &[
     "client_assertion",
     "client_assertion_type",

@@ -403,13 +403,15 @@ async fn a_request_for_consent_is_used_once() {
             state: consents::ConsentState::Pending,
             browser_digest: None,
             kept: None,
+            parked: None,
+            completion_digest: None,
             result: None,
             created_at: now,
             expires_at: Time::from_millis(now.millis() + 60_000),
         };
         let done = serde_json::json!({"status": "success"});
         let step = async |step| db.write(Write::new().step(step)).await.is_ok();
-        assert!(step(consents::insert(&consent, [1; 32])).await, "{name}");
+        assert!(step(consents::insert(&consent, [1; 32], None)).await, "{name}");
         assert!(!step(consents::take(consent.id, [2; 32], now)).await, "{name}: not sent yet");
         assert!(step(consents::approve(consent.id, [2; 32], [3; 32], vec![1], now)).await, "{name}");
         assert!(

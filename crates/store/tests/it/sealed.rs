@@ -25,6 +25,9 @@ const NO_SECRET: &[&str] = &[
     "state_digest",
     "browser_digest",
     "code_digest",
+    "completion_digest",
+    "device_digest",
+    "device_half",
     "commitment",
     // drawn for a commitment, to be erased with what it commits to
     "salt",

@@ -51,6 +51,18 @@ async fn every_change_stands_in_the_log_when_it_is_answered(engine: Engine) {
             "installation.put",
         ),
         ("DELETE", format!("{connector}/installations/{{}}"), Value::Null, "installation.delete"),
+        (
+            "PATCH",
+            format!("{connector}/consent-rules"),
+            json!({"deviceCodes": false}),
+            "connector.consent-rules.put",
+        ),
+        (
+            "PUT",
+            format!("/v1/projects/{p}/return-origins"),
+            json!({"origins": ["https://app.example"]}),
+            "project.return-origins.put",
+        ),
         ("POST", "/v1/access-tokens".to_owned(), json!({"name": "x"}), "access-token.create"),
         ("DELETE", "/v1/access-tokens/{}".to_owned(), Value::Null, "access-token.revoke"),
         ("POST", format!("/v1/projects/{p}/token"), json!({}), "identity-token.issue"),
@@ -147,8 +159,15 @@ async fn no_secret_is_kept_in_the_clear_or_logged(engine: Engine) {
     // A consent with everything that passes through the browser.
     let started = kit.authorize("alice", json!({"deviceCode": true})).await;
     canaries.push(("verifier of the result".to_owned(), started["verifier"].as_str().unwrap().to_owned()));
+    let code = started["deviceCode"].as_str().unwrap();
+    canaries.push(("device code".to_owned(), code.to_owned()));
+    canaries.push(("device code".to_owned(), code.replace('-', "")));
     let mut browser = Browser::default();
-    let provider = browser.leave(started["url"].as_str().unwrap()).await;
+    let entry = started["url"].as_str().unwrap();
+    let form_token = browser.get(entry).await.hidden("form_token");
+    let entered = browser.post(entry, &[("form_token", &form_token), ("code", code)]).await;
+    let page = format!("{}{}", kit.url(), entered.header("location").unwrap());
+    let provider = browser.leave(&page).await;
     let state =
         url::Url::parse(&provider).unwrap().query_pairs().find(|(k, _)| k == "state").unwrap().1.into_owned();
     canaries.push(("state".to_owned(), state));

@@ -1,6 +1,11 @@
 //! Consent: from the request for it to the grant, and everything that must not lead to one.
 
+mod completion;
+mod confirm;
+mod device;
 mod keys;
+mod lapse;
+mod parameters;
 mod progress;
 mod protection;
 mod walk;

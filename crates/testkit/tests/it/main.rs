@@ -7,6 +7,7 @@ mod audit;
 mod connector_keys;
 mod consent;
 mod identities;
+mod import;
 mod isolation;
 mod keys;
 mod refresh;

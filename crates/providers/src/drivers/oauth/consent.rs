@@ -1,7 +1,9 @@
-//! The two steps of a person's consent: the way to the server, and what comes back.
+//! The two steps of a person's consent: the way to the server, and what comes back. And what takes their place when
+//! somebody brings the tokens along.
 
 use std::collections::BTreeMap;
 
+use carnet_model::SecretString;
 use serde_json::Map;
 
 use super::settings::{Options, Settings};
@@ -10,6 +12,8 @@ use crate::driver::At;
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step};
 use crate::driver::failure::{CallbackFault, DriverError};
 use crate::driver::held::{Access, Held, Tokens};
+use crate::driver::import::Import;
+use crate::fields::is_credential;
 use crate::oauth::authorization::{self, fresh, is_reserved, is_target};
 use crate::oauth::callback;
 use crate::oauth::client::Form;
@@ -112,5 +116,52 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
         refresh_expires_at,
         name,
         metadata: Map::new(),
+    })
+}
+
+/// Tokens that the same client got from the same server.
+pub(super) fn import(at: &At<'_>, import: Import) -> Result<Granted, DriverError> {
+    let settings = Settings::of(at.connector)?;
+    if !settings.options.user.is_on() {
+        return Err(no_people());
+    }
+    let Import {
+        access,
+        access_expires_at,
+        refresh,
+        refresh_expires_at,
+        scopes,
+        external_subject,
+        name,
+        metadata,
+    } = import;
+    let sound = |token: &SecretString| is_credential(token.expose()) && !token.expose().contains(' ');
+    if !refresh.iter().chain([&access]).all(sound) {
+        return Err(DriverError::Unsupported(
+            "a token has 1 to 16384 printable ASCII characters and no space".to_owned(),
+        ));
+    }
+    if refresh.is_some() && !settings.options.refresh {
+        return Err(DriverError::Unsupported(
+            "this connector keeps no refresh tokens (refreshTokens), so this one would never be used"
+                .to_owned(),
+        ));
+    }
+    let refresh_expires_at = refresh_expires_at.filter(|_| refresh.is_some());
+    Ok(Granted {
+        held: Held::of_tokens(Tokens {
+            access: Some(Access { token: access, expires_at: access_expires_at, scopes: scopes.clone() }),
+            refresh,
+            refresh_expires_at,
+            scopes: scopes.clone(),
+            external_subject: external_subject.clone(),
+            claims: Map::new(),
+        }),
+        scopes,
+        external_subject,
+        access_expires_at,
+        refresh_expires_at,
+        name,
+        metadata,
     })
 }

@@ -1,10 +1,6 @@
-//! How the application learns what became of its request: by asking, by a code to compare, by a webhook.
+//! How the application learns what became of its request by asking, and what a request may name.
 
-use std::time::Duration;
-
-use carnet_identity::{Algorithm, Expectation, KeySet, Presented};
-use carnet_model::Clock as _;
-use carnet_testkit::{Browser, Engine, Kit, Plan, Received, Receiver, on_both_engines};
+use carnet_testkit::{Browser, Engine, Kit, Plan, on_both_engines};
 use serde_json::{Value, json};
 
 on_both_engines!(the_maker_of_a_request_can_ask_what_became_of_it);
@@ -39,19 +35,6 @@ async fn the_maker_of_a_request_can_ask_what_became_of_it(engine: Engine) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_device_code_stands_on_the_page_and_in_the_answer() {
-    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
-    let started = kit.authorize("alice", json!({"deviceCode": true})).await;
-    let code = started["deviceCode"].as_str().unwrap();
-    assert!(code.len() == 9 && code.as_bytes()[4] == b'-', "{code}");
-    let page = Browser::default().get(started["url"].as_str().unwrap()).await.text();
-    assert!(page.contains(code));
-    let without = kit.authorize("alice", Value::Null).await;
-    let page = Browser::default().get(without["url"].as_str().unwrap()).await.text();
-    assert!(!page.contains("Compare this code"));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_page_says_who_asks_where_for_what_and_who_is_asked() {
     let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
     let body = json!({"subject": {"type": "user", "id": "<b>al&ice</b>"}, "scopes": ["profile:read", "messages:read"]});
@@ -69,63 +52,6 @@ async fn the_page_says_who_asks_where_for_what_and_who_is_asked() {
     assert!(!page.contains("offline_access"));
     assert!(answer.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_completion_webhook_arrives_signed_whatever_the_end() {
-    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
-    let receiver = Receiver::start().await;
-    let begin = async |path: &str| {
-        let started = kit.authorize("alice", json!({"webhook": receiver.url(path)})).await;
-        (started["url"].as_str().unwrap().to_owned(), started["request"].clone())
-    };
-    let (page, request) = begin("/done?x=1").await;
-    Browser::default().consent(&page, "ada").await;
-    let told = receiver.at("/done?x=1").await;
-    let connector = json!({"id": kit.connector, "uid": Kit::UID});
-    assert_eq!(told.body, json!({"request": request, "status": "success", "connector": connector}));
-    let bearer = verified(&kit, &receiver.url("/done?x=1"), &told).await;
-    // It says where a webhook came from; it opens nothing here.
-    let refused = kit.node.token(&bearer, &kit.connector, &json!({"subject": {"type": "app"}})).await;
-    assert_eq!(refused.refusal(), (401, "unauthorized".to_owned()));
-
-    let (page, request) = begin("/denied").await;
-    Browser::default().decide(&page, "deny").await;
-    let told = receiver.at("/denied").await;
-    assert_eq!(told.body, json!({"request": request, "status": "canceled", "connector": connector}));
-    verified(&kit, &receiver.url("/denied"), &told).await;
-
-    let (page, _) = begin("/failed").await;
-    let mut browser = Browser::default();
-    let provider = browser.leave(&page).await;
-    let callback = browser.at_provider(&provider, "allow", "ada").await;
-    browser.get(&super::with(&callback, "iss", Some("https://evil.example"))).await;
-    let told = receiver.at("/failed").await;
-    assert_eq!(
-        (&told.body["status"], &told.body["error"]["code"]),
-        (&json!("error"), &json!("authorization_failed"))
-    );
-    verified(&kit, &receiver.url("/failed"), &told).await;
-}
-
-/// As the receiver would: with the keys that the deployment publishes. What comes back is the token.
-async fn verified(kit: &Kit, audience: &str, told: &Received) -> String {
-    let bearer = told.headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap().to_owned();
-    let jwks = kit.node.call("GET", "/.well-known/jwks", None, None).await;
-    let keys = KeySet::parse(&jwks.body).unwrap();
-    let issuer = kit.audience(&kit.tenant);
-    let expect = Expectation {
-        issuer: &issuer,
-        audiences: &[audience.to_owned()],
-        algorithms: &[Algorithm::Rs256],
-        types: &["JWT".to_owned()],
-        max_life: Duration::from_mins(5),
-        max_age: None,
-        skew: Duration::ZERO,
-    };
-    let claims = Presented::parse(&bearer).unwrap().verify(&keys, &expect, kit.clock.now()).unwrap();
-    assert_eq!(claims.subject(), "owner:acme:project:acme-app:environment:production");
-    bearer
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -154,6 +80,10 @@ async fn what_a_request_may_name_is_checked_before_anything_is_made() {
         json!({"surprise": true}),
         json!({"scopes": ["*", "profile:read"]}),
         json!({"additionalParams": {"": "x"}}),
+        json!({"additionalParams": {"state": "x"}}),
+        json!({"additionalParams": {"redirect_uri": "https://evil.example"}}),
+        json!({"additionalParams": {"code_challenge_method": "plain"}}),
+        json!({"additionalParams": {"resource": "https://api.example"}}),
     ] {
         assert_eq!(
             ask(&workload, more.clone()).await.refusal(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use carnet_testkit::{Browser, Engine, Fault, Kit, Plan, id_token, on_both_engines};
+use carnet_testkit::{Browser, Engine, Kit, Plan, on_both_engines};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -12,7 +12,6 @@ on_both_engines!(
     a_callback_counts_only_in_the_browser_that_said_yes,
     a_reload_shows_the_same_end_and_exchanges_nothing_again,
     a_request_that_has_expired_is_of_no_use,
-    another_account_does_not_silently_take_the_place_of_the_first,
 );
 
 async fn a_callback_counts_only_in_the_browser_that_said_yes(engine: Engine) {
@@ -73,35 +72,6 @@ async fn a_request_that_has_expired_is_of_no_use(engine: Engine) {
     let short = kit.authorize("alice", json!({"expiresInMs": 60_000})).await;
     kit.clock.pass(Duration::from_secs(61));
     assert_eq!(Browser::default().get(short["url"].as_str().unwrap()).await.status, 410);
-}
-
-async fn another_account_does_not_silently_take_the_place_of_the_first(engine: Engine) {
-    let kit = Kit::start(engine, Plan::default()).await;
-    let named = |person: &'static str| {
-        let issuer = kit.provider.issuer();
-        Fault::rewritten(move |answer| {
-            answer.insert("id_token".to_owned(), id_token(&issuer, Kit::CLIENT, person).into());
-        })
-    };
-    let walk = async |person: &'static str| {
-        let (page, _) = begin(&kit).await;
-        kit.provider.next([named(person)]);
-        outcome(&Browser::default().consent(&page, person).await)
-    };
-    assert_eq!(walk("ada").await.0, "success");
-    let first = kit.user_token("alice").await;
-    assert_eq!(first.ok()["externalSubject"], "ada");
-    assert_eq!(walk("grace").await, ("error".to_owned(), Some("account_changed".to_owned())));
-    assert_eq!(kit.user_token("alice").await.token(), first.token(), "nothing has changed");
-    let unwanted = kit.provider.secrets().into_iter().rfind(|(name, _)| *name == "access_token").unwrap().1;
-    assert!(kit.provider.me(&unwanted).await.is_none(), "what Grace gave was given back");
-    assert!(kit.provider.me(&first.token()).await.is_some());
-    assert_eq!(walk("ada").await.0, "success", "the same account may consent again");
-    // Once the first connection is removed, the other account is welcome.
-    let path = format!("/v1/connect/connectors/{}/tokens", kit.connector);
-    kit.manage("DELETE", &path, Some(&json!({}))).await.ok();
-    assert_eq!(walk("grace").await.0, "success");
-    assert_eq!(kit.user_token("alice").await.ok()["externalSubject"], "grace");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

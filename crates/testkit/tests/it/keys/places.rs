@@ -117,6 +117,12 @@ const TABLES: &[Table] = &[
             "state_digest",
             "browser_digest",
             "code_digest",
+            // Sealed too, for the same columns; and digests of what the application and the person have.
+            "parked",
+            "completion_digest",
+            "device_digest",
+            "device_half",
+            "device_tries",
             "created_at",
             "expires_at",
             "updated_at",

@@ -1,0 +1,69 @@
+//! Asking for an installation: what an administrator at the provider does once, so that the application has tokens of its
+//! own at that tenant.
+//!
+//! Decided and recorded here for every connector. A driver whose [`installation`](carnet_providers::Abilities) is set is
+//! one that installs; the drivers of this build have tokens of the application without it, and say so.
+
+use carnet_model::access::Ask;
+use carnet_model::audit::{Action, AuditEvent, Outcome};
+use carnet_model::caller::Caller;
+use carnet_model::{Code, Fault, Id, ScopeRequest, kind};
+
+use super::AuthorizeAsk;
+use super::request::life_of;
+use crate::broker::Broker;
+
+/// A request for an installation, as it was asked. The subject in it is always the application.
+#[derive(Clone, Debug, Default)]
+pub struct InstallAsk {
+    /// The same as for a consent.
+    pub ask: AuthorizeAsk,
+    /// At which tenant of the provider.
+    pub tenant: Option<String>,
+}
+
+impl Broker {
+    /// Makes a request for an installation, or says why none can be made.
+    pub async fn start_installation(
+        &self,
+        caller: &Caller,
+        install: &InstallAsk,
+        request: Id<kind::Request>,
+    ) -> Result<std::convert::Infallible, Fault> {
+        let InstallAsk { ask, tenant } = install;
+        let entry = self.find_connector(caller, &ask.token.connector).await?;
+        let connector = &entry.row.connector;
+        let event = AuditEvent::of(caller, self.inner.env.now(), Action::InstallationStart, Some(request))
+            .on(connector.id)
+            .with("connector", connector.uid.as_str());
+        if let Err((fault, rule)) = self.permit(caller, &entry, Ask::Install) {
+            return Err(self.refuse(event, Outcome::Denied, fault, Some(rule)).await?);
+        }
+        // What cannot be read is said before what cannot be done.
+        self.return_url_for(caller, ask.return_url.as_deref()).await?;
+        ask.webhook.as_deref().map(|text| self.completion_url(caller, text)).transpose()?;
+        life_of(ask.expires_in, ask.device_code)?;
+        if ask.device_code {
+            self.new_device_code(&entry)?;
+        }
+        ScopeRequest::parse(ask.token.scopes.as_deref())
+            .map_err(|error| Fault::new(Code::InvalidRequest, format!("{error}.")).with("field", "scopes"))?;
+        let sound =
+            |text: &String| !text.is_empty() && text.len() <= 200 && !text.chars().any(char::is_control);
+        if tenant.as_ref().is_some_and(|text| !sound(text)) {
+            return Err(Fault::new(Code::InvalidRequest, "tenantId has 1 to 200 characters.")
+                .with("field", "tenantId"));
+        }
+        let fault = Fault::new(
+            Code::UnresolvedToken,
+            format!(
+                "{} has nothing to install: connectors of type {} give tokens of the application without it.",
+                connector.uid,
+                connector.r#type.as_str()
+            ),
+        )
+        .with("supportsInstallation", false)
+        .next(format!("carnet token {} --subject app", connector.uid), "to ask for a token at once");
+        Err(self.refuse(event, Outcome::Failed, fault, None).await?)
+    }
+}

@@ -1,0 +1,25 @@
+//! Tokens that somebody has already, and wants kept here from now on.
+
+use carnet_model::{Scopes, SecretString, Time};
+use serde_json::{Map, Value};
+
+/// What somebody has for one person, as it was given by the same provider to the same client.
+#[derive(Debug)]
+pub struct Import {
+    /// The access token, or the key.
+    pub access: SecretString,
+    /// When it ends.
+    pub access_expires_at: Option<Time>,
+    /// What renews it.
+    pub refresh: Option<SecretString>,
+    /// When that ends.
+    pub refresh_expires_at: Option<Time>,
+    /// What was granted; `None` if nobody knows.
+    pub scopes: Option<Scopes>,
+    /// The account at the provider.
+    pub external_subject: Option<String>,
+    /// What the provider calls the person.
+    pub name: Option<String>,
+    /// Further facts for callers.
+    pub metadata: Map<String, Value>,
+}
