@@ -64,6 +64,7 @@ impl Held {
             url,
             development: false,
             spill: None,
+            device_codes: false,
             refreshes_per_second: Settings::REFRESHES_PER_SECOND,
             answer_within: Settings::ANSWER_WITHIN,
             managed: std::collections::BTreeMap::new(),

@@ -246,9 +246,8 @@ impl Broker {
                 kid: row.kid.clone(),
                 state: match key.state {
                     _ if signing.as_ref() == Some(&row.kid) => "active",
-                    KeyState::Retiring { .. } => "retiring",
                     KeyState::Pending { activates_at } if activates_at > now => "pending",
-                    KeyState::Pending { .. } | KeyState::Active { .. } => "retiring",
+                    KeyState::Pending { .. } | KeyState::Active { .. } | KeyState::Retiring { .. } => "retiring",
                 },
                 activates_at: row.activates_at,
                 gone_at: row.gone_at,

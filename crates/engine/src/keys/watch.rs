@@ -151,7 +151,7 @@ impl Broker {
                     Err(RootKeyError::Denied(why)) => denied = Some(why),
                     Err(RootKeyError::Unavailable(_)) => silent = true,
                     Err(error) => {
-                        tracing::warn!(%error, by = kek.label(), "a wrap of a root key does not open")
+                        tracing::warn!(%error, by = kek.label(), "a wrap of a root key does not open");
                     }
                 }
             }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use carnet_model::Env;
-use carnet_vault::{RootKey, RootKeyError};
+use carnet_vault::RootKeyError;
 
 use crate::standin::{Kind, Mood, Standin};
 use crate::{OF, key, wrapped};

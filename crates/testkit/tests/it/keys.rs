@@ -14,7 +14,7 @@ use carnet_testkit::{Kit, eventually};
 use serde_json::{Value, json};
 
 /// Longer than from the commit of a version to the first sealing anew.
-const IN_USE: Duration = Duration::from_secs(60);
+const IN_USE: Duration = Duration::from_mins(1);
 
 async fn status(kit: &Kit) -> Value {
     kit.manage("GET", "/v1/keys", None).await.ok()

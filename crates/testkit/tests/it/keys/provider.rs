@@ -51,7 +51,7 @@ async fn one_key_file_takes_over_from_another(engine: Engine) {
     everything_opens(&kit).await;
     kit.user_token("alice").await.token();
     rotate(&kit, "root").await;
-    kit.clock.pass(Duration::from_secs(60));
+    kit.clock.pass(Duration::from_mins(1));
     kit.restart(async |_| {}).await;
     everything_opens(&kit).await;
 }
