@@ -9,7 +9,7 @@ use carnet_model::{Code, Fault};
 use crate::problem::Problem;
 use crate::{
     access_tokens, audit, authorize, connector_keys, connectors, grants, health, installations, issuers,
-    keys, links, platform, projects, refusals, request_id, services, token, well_known,
+    keys, links, platform, projects, refusals, request_id, servers, services, token, well_known,
 };
 
 /// The routes of the API. A connector is one segment: its identifier, or its UID percent-encoded.
@@ -33,6 +33,7 @@ fn asking() -> Router<Broker> {
         .route("/{team}/.well-known/openid-configuration", get(well_known::team_discovery))
         .route("/{team}/.well-known/jwks", get(well_known::jwks))
         .route("/connect/jwks/{connector}", get(well_known::connector_jwks))
+        .route("/clients/{team}/{connector}", get(servers::client_document))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
 }
@@ -56,6 +57,7 @@ fn management() -> Router<Broker> {
             "/v1/connect/connectors/{connector}/installations/{installation}",
             delete(installations::remove),
         )
+        .route("/v1/connect/connectors/{connector}/server", get(servers::check).post(servers::accept))
         .route("/v1/connect/connectors/{connector}/grants", get(grants::list))
         .route(
             "/v1/connect/connectors/{connector}/keys",

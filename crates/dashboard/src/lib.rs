@@ -11,6 +11,7 @@
 mod assets;
 mod consent;
 mod done;
+mod elsewhere;
 mod ended;
 mod failure;
 mod form;
@@ -28,6 +29,7 @@ mod setup;
 pub use assets::{Asset, asset};
 pub use consent::Consent;
 pub use done::{Done, NotDone, Outcome};
+pub use elsewhere::Elsewhere;
 pub use ended::{Ended, Why};
 pub use failure::Failure;
 pub use form::{ConsentAnswer, Decision, Form, SetupAnswer};

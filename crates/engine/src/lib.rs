@@ -53,10 +53,12 @@ pub use backup::{Held, LookError, sha256_of};
 pub use broker::{Broker, ManagedService, Readiness, Settings};
 pub use callers::{Credential, TeamHint};
 pub use connector_keys::{ConnectorKeyView, ConnectorKeysView};
-pub use connectors::{ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk};
+pub use connectors::{
+    ConnectorChange, ConnectorView, Difference, ListQuery, NewConnectorAsk, ServerCheck, ServiceSync,
+};
 pub use consent::{
-    After, AuthorizationStarted, AuthorizeAsk, ConsentEnd, ConsentPage, Decision, Ending, EndingKind,
-    PageKind, Progress, ScopeLine,
+    After, AuthorizationStarted, AuthorizeAsk, ConsentEnd, ConsentPage, Decision, Elsewhere, Ending,
+    EndingKind, PageKind, Progress, ScopeLine,
 };
 pub use grants::GrantView;
 pub use installations::NewInstallation;

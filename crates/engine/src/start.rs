@@ -85,6 +85,7 @@ impl Broker {
         broker.inner.turn_signing_keys().await.map_err(|fault| StartError::Signing(Box::new(fault)))?;
         broker.inner.spill.replay(&broker.inner.db, &broker.inner.env).await?;
         broker.take_over().await?;
+        broker.await_again().await?;
         broker.start_housekeeping();
         pass(&broker.inner.env, Point::StartReady).await?;
         Ok(broker)

@@ -87,6 +87,7 @@ actions! {
     AuthorizationComplete = "authorization.complete",
     ConnectorCreate = "connector.create",
     ConnectorUpdate = "connector.update",
+    ConnectorServerAccept = "connector.server.accept",
     ConnectorDelete = "connector.delete",
     ConnectorRead = "connector.read",
     ConnectorKeyCreate = "connector-key.create",

@@ -45,6 +45,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(6, "0006_consents"),
     migration!(7, "0007_connector_keys"),
     migration!(9, "0009_key_turning"),
+    migration!(10, "0010_awaited_consents"),
     migration!(12, "0012_due"),
 ];
 

@@ -20,7 +20,7 @@ fn every_page_has_every_header_and_exactly_this_policy() {
         );
         assert_eq!(header("content-security-policy"), Some(policy.as_str()), "{name}");
 
-        let ceremony = ["consent", "paste", "leaving", "done", "cancelled", "failed"];
+        let ceremony = ["consent", "paste", "leaving", "elsewhere", "done", "cancelled", "failed"];
         let ceremony = ceremony.iter().any(|start| name.starts_with(start));
         let opener = if ceremony { "same-origin-allow-popups" } else { "same-origin" };
         for (of, want) in [

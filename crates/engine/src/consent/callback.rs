@@ -168,12 +168,24 @@ impl Broker {
         kept: &Kept,
     ) -> Result<EndingKind, ConsentEnd> {
         let inner = &self.inner;
-        let connector = &entry.row.connector;
         let secrets = inner.secrets(entry).map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
         let at = self.inner.at(entry, &secrets);
         pass(&inner.env, Point::ConsentTaken).await?;
-        match entry.driver().finish(&at, back, kept).await {
-            Ok(granted) => self.record_grant(consent, entry, granted, kept.scopes.clone()).await,
+        let result = entry.driver().finish(&at, back, kept).await;
+        self.concluded(consent, entry, result, kept.scopes.clone()).await
+    }
+
+    /// What the provider said about a request becomes its end.
+    pub(super) async fn concluded(
+        &self,
+        consent: &Consent,
+        entry: &Arc<Entry>,
+        result: Result<Granted, DriverError>,
+        asked: Option<Scopes>,
+    ) -> Result<EndingKind, ConsentEnd> {
+        let connector = &entry.row.connector;
+        match result {
+            Ok(granted) => self.record_grant(consent, entry, granted, asked).await,
             // A mistyped key can be typed again.
             Err(DriverError::Callback(CallbackFault::InvalidKey)) => Err(ConsentEnd::Fault(
                 Fault::new(
