@@ -4,6 +4,9 @@
 //
 //   node authorization-server.mjs --port N --redirect URI [--redirect URI]...      ACCESS_TTL, REFRESH_TTL in seconds
 //
+// With --full it also registers clients and lets them look after that, takes pushed requests (and with --pushed no
+// others), gives codes for other devices, answers about tokens, and knows resources and authorization details.
+//
 // Who comes and what they say is in `login_hint`, or in what was last put to /_person: `alice`, `alice refuses`,
 // `alice grants read write` (nothing but the named scopes).
 //
@@ -20,7 +23,12 @@ import { createRemoteJWKSet, jwtVerify } from 'jose';
 import Provider, { errors } from 'oidc-provider';
 
 const { values: options } = parseArgs({
-  options: { port: { type: 'string' }, redirect: { type: 'string', multiple: true, default: [] } },
+  options: {
+    port: { type: 'string' },
+    redirect: { type: 'string', multiple: true, default: [] },
+    full: { type: 'boolean', default: false },
+    pushed: { type: 'boolean', default: false },
+  },
 });
 const issuer = `http://127.0.0.1:${options.port}`;
 let accessTtl = Number(process.env.ACCESS_TTL ?? 60);
@@ -40,6 +48,32 @@ const client = (client_id, token_endpoint_auth_method) => ({
 
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+// A resource is on this machine, as the peers of the suites are; its tokens say for whom they are.
+const resourceServer = (_, resource) => {
+  if (!resource.startsWith('http://127.0.0.1:')) throw new errors.InvalidTarget();
+  return { scope: 'read write', audience: resource, accessTokenFormat: 'jwt', accessTokenTTL: accessTtl, jwt: { sign: { alg: 'RS256' } } };
+};
+const detailsOf = (context) => JSON.parse(context.oidc.params.authorization_details ?? '[]');
+const full = {
+  registration: { enabled: true },
+  registrationManagement: { enabled: true, rotateRegistrationAccessToken: true },
+  pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: options.pushed },
+  deviceFlow: { enabled: true },
+  introspection: { enabled: true },
+  resourceIndicators: {
+    enabled: true,
+    defaultResource: (_, __, oneOf) => oneOf?.[0],
+    useGrantedResource: () => true,
+    getResourceServerInfo: resourceServer,
+  },
+  richAuthorizationRequests: {
+    enabled: true,
+    types: { repo_access: { validate() {} } },
+    authorizationDetailsForGrantSource: detailsOf,
+    authorizationDetailsForAccessToken: (context, _, source) => (context.oidc.params.authorization_details ? detailsOf(context) : source?.rar),
+    authorizationDetailsForIntrospection: (_, token) => token.rar,
+  },
+};
 
 const provider = new Provider(issuer, {
   clients: [client('basic', 'client_secret_basic'), client('post', 'client_secret_post')],
@@ -63,7 +97,12 @@ const provider = new Provider(issuer, {
   // Its own dispatcher connects to no private address, and here everything is on this machine.
   fetch: (url, { dispatcher, ...more }) => fetch(url, more),
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
-  features: { devInteractions: { enabled: false }, clientCredentials: { enabled: true }, revocation: { enabled: true } },
+  features: {
+    devInteractions: { enabled: false },
+    clientCredentials: { enabled: true },
+    revocation: { enabled: true },
+    ...(options.full && full),
+  },
 });
 
 // RFC 7523 §2.1: the client asserts who the person is, with the key that proves the client. Each assertion is used once.
@@ -124,6 +163,8 @@ provider.use(async (context, next) => {
     client: entities?.Client?.clientId,
     account: entities?.AccessToken?.accountId,
     prompt: params?.prompt,
+    clientName: context.method === 'GET' ? undefined : context.body?.client_name,
+    method: context.method,
     presented: digest(params?.refresh_token ?? params?.token),
   });
 });
@@ -142,6 +183,8 @@ async function interact(request, response) {
   const asked = details.params.scope.split(' ');
   const given = only === undefined ? asked : asked.filter((scope) => only.split(' ').includes(scope));
   grant.addOIDCScope(given.join(' '));
+  for (const resource of Object.keys(details.prompt.details.missingResourceScopes ?? {})) grant.addResourceScope(resource, given.join(' '));
+  for (const detail of details.prompt.details.rar ?? []) grant.addRar?.(detail);
   const refused = asked.filter((scope) => !given.includes(scope));
   if (refused.length) grant.rejectOIDCScope(refused.join(' '));
   return finish({ consent: { grantId: await grant.save() } }, true);

@@ -4,26 +4,19 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../broker.mjs';
 
-const PROGRAM = fileURLToPath(new URL('authorization-server.mjs', import.meta.url));
+const program = (name) => fileURLToPath(new URL(name, import.meta.url));
 
 /** The certified authorization server. Its clients may be sent back to `redirects` and nowhere else. */
-export async function startAuthorizationServer(redirects, env = {}) {
-  const port = await freePort();
-  const words = [PROGRAM, '--port', String(port), ...redirects.flatMap((uri) => ['--redirect', uri])];
-  const child = spawn(process.execPath, words, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
-  let log = '';
-  child.stderr.on('data', (chunk) => (log += chunk));
-  const ended = new Promise((resolve) => child.on('exit', resolve));
-  const ready = await Promise.race([once(child.stdout, 'data'), ended]);
-  if (!Array.isArray(ready)) throw new Error(`the authorization server ended with ${ready}:\n${log}`);
-  const issuer = `http://127.0.0.1:${port}`;
+export async function startAuthorizationServer(redirects, env = {}, flags = []) {
+  const words = [...redirects.flatMap((uri) => ['--redirect', uri]), ...flags];
+  const { url: issuer, log, stop } = await start('authorization-server.mjs', words, env);
   const control = async (method, path, json) => {
     const answer = await fetch(issuer + path, { method, body: json && JSON.stringify(json) });
     return answer.json();
   };
   return {
     issuer,
-    log: () => log,
+    log,
     person: (hint) => control('PUT', '/_person', { hint }),
     ttl: (access) => control('PUT', '/_ttl', { access }),
     fault: (path, mode, more = {}) => control('PUT', '/_fault', { path, mode, ...more }),
@@ -31,9 +24,28 @@ export async function startAuthorizationServer(redirects, env = {}) {
     events: () => control('GET', '/_events'),
     forget: () => control('DELETE', '/_events'),
     withdrawGrants: () => control('DELETE', '/_grants'),
-    stop: async () => {
-      child.kill('SIGTERM');
-      await ended;
-    },
+    stop,
   };
+}
+
+/** An MCP server whose tokens come from `issuer`. */
+export async function startMcpServer(issuer) {
+  const { url, log, stop } = await start('mcp-server.mjs', ['--issuer', issuer]);
+  return { address: `${url}/mcp`, log, stop, seen: async () => (await fetch(`${url}/_seen`)).json() };
+}
+
+async function start(name, flags, env = {}) {
+  const port = await freePort();
+  const words = [program(name), '--port', String(port), ...flags];
+  const child = spawn(process.execPath, words, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  let log = '';
+  child.stderr.on('data', (chunk) => (log += chunk));
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  const ready = await Promise.race([once(child.stdout, 'data'), ended]);
+  if (!Array.isArray(ready)) throw new Error(`${name} ended with ${ready}:\n${log}`);
+  const stop = async () => {
+    child.kill('SIGTERM');
+    await ended;
+  };
+  return { url: `http://127.0.0.1:${port}`, log: () => log, stop };
 }

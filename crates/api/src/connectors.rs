@@ -3,7 +3,7 @@
 use axum::Json as Answer;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use carnet_engine::{Broker, ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk};
+use carnet_engine::{Broker, ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk, ServiceSync};
 use carnet_model::connector::Branding;
 use carnet_model::{Code, Fault, SubjectKind};
 use http::StatusCode;
@@ -14,6 +14,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::problem::Problem;
 use crate::query::{Query, comma_list};
+use crate::servers;
 
 /// The body of a create: what the official CLI sends, and what the documentation says. Members about triggers are read
 /// so that their form is checked; asking for triggers is refused where there are none.
@@ -137,7 +138,17 @@ pub(crate) async fn update(
 ) -> Result<Answer<Value>, Problem> {
     let UpdateBody { name: new_name, data, icon, background_color, accent_color } = body;
     let change = ConnectorChange { name: new_name, data, icon, background_color, accent_color };
-    Ok(Answer(connector(&broker.update_connector(&call.caller, &name, change, call.request).await?)))
+    let (view, sync) = broker.update_connector(&call.caller, &name, change, call.request).await?;
+    Ok(Answer(changed(&view, sync.as_ref())))
+}
+
+/// The connector after a change, and whether the provider has to be told of it.
+pub(crate) fn changed(view: &ConnectorView, sync: Option<&ServiceSync>) -> Value {
+    let mut out = connector(view);
+    if let (Some(sync), Some(object)) = (sync, out.as_object_mut()) {
+        object.insert("serviceSync".to_owned(), servers::sync(sync));
+    }
+    out
 }
 
 /// 204 without a content type: an official client tries to read anything that has one.

@@ -30,6 +30,7 @@ mod query;
 mod refusals;
 mod request_id;
 mod router;
+mod servers;
 mod services;
 mod token;
 mod well_known;

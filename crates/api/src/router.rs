@@ -9,7 +9,7 @@ use carnet_model::{Code, Fault};
 use crate::problem::Problem;
 use crate::{
     access_tokens, audit, authorize, connector_keys, connectors, consent_rules, grants, health, import,
-    installations, issuers, keys, links, platform, projects, refusals, request_id, services, token,
+    installations, issuers, keys, links, platform, projects, refusals, request_id, servers, services, token,
     well_known,
 };
 
@@ -36,6 +36,7 @@ fn asking() -> Router<Broker> {
         .route("/{team}/.well-known/openid-configuration", get(well_known::team_discovery))
         .route("/{team}/.well-known/jwks", get(well_known::jwks))
         .route("/connect/jwks/{connector}", get(well_known::connector_jwks))
+        .route("/clients/{team}/{connector}", get(servers::client_document))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
 }
@@ -59,6 +60,7 @@ fn management() -> Router<Broker> {
             "/v1/connect/connectors/{connector}/installations/{installation}",
             delete(installations::remove),
         )
+        .route("/v1/connect/connectors/{connector}/server", get(servers::check).post(servers::accept))
         .route("/v1/connect/connectors/{connector}/grants", get(grants::list))
         .route(
             "/v1/connect/connectors/{connector}/keys",

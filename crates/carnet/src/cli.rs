@@ -13,6 +13,7 @@ mod access;
 pub(crate) mod args;
 mod audit;
 pub(crate) mod browser;
+mod check;
 mod completions;
 mod connector_keys;
 mod consent;
@@ -115,6 +116,7 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
         ClientCommand::Doctor => return doctor::examine(cx).await,
         ClientCommand::Connect { verb: ConnectVerb::Keys(args) } => connector_keys::keys(cx, args).await,
         ClientCommand::Verb(verb) | ClientCommand::Connect { verb: ConnectVerb::Verb(verb) } => match verb {
+            Verb::Check(args) => return check::check(cx, args).await,
             Verb::Create(args) => create::create(cx, args).await,
             Verb::List(args) => list::list(cx, args).await,
             Verb::Show(args) => show::show(cx, &args.connector).await,

@@ -34,6 +34,9 @@ impl Broker {
         self.every(Duration::from_secs(2), |broker| async move {
             broker.finish_withdrawals().await.map_err(|error| error.to_string())
         });
+        self.every(crate::recover::STALE, |broker| async move {
+            broker.await_overdue().await.map_err(|error| error.to_string())
+        });
         self.every(Duration::from_mins(1), |broker| async move {
             broker.inner.turn_signing_keys().await.map_err(|fault| fault.to_string())?;
             // One that this process is at ends within less than that.

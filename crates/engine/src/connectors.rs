@@ -1,13 +1,20 @@
-//! Connectors: registering, showing, changing, removing.
+//! Connectors: registering, showing, changing, removing; [`list`] finds them.
+//!
+//! What the provider knows about a connector's client is the business of [`upkeep`]; what its server says about itself,
+//! that of [`server`].
+
+mod list;
+mod server;
+mod upkeep;
 
 use carnet_model::access::Ask;
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
 use carnet_model::connector::{Branding, Connector, ConnectorType};
-use carnet_model::{Code, Fault, Id, Slug, Time, Uid, kind};
+use carnet_model::{Code, ConnectorRef, Fault, Id, Slug, Uid, kind};
 use carnet_providers::{Abilities, NewConnector};
-use carnet_store::connectors::{self, ConnectorRow, Filter};
-use carnet_store::links::{self, Link};
+use carnet_store::connectors::{self, ConnectorRow};
+use carnet_store::links;
 use carnet_store::projects::Project;
 use carnet_store::{DbError, Write, grants};
 use serde_json::{Map, Value};
@@ -16,6 +23,10 @@ use crate::broker::Broker;
 use crate::connector_keys::KeyChange;
 use crate::directory::Entry;
 use crate::faults;
+
+pub use list::ListQuery;
+pub use server::{Difference, ServerCheck};
+pub use upkeep::ServiceSync;
 
 /// A connector that somebody wants to make.
 #[derive(Clone, Debug, Default)]
@@ -66,28 +77,21 @@ pub struct ConnectorView {
     pub projects: Option<Vec<Project>>,
 }
 
-/// Which connectors to list.
-#[derive(Clone, Debug, Default)]
-pub struct ListQuery {
-    /// Linked to this project.
-    pub project: Option<String>,
-    /// One of these types.
-    pub types: Vec<String>,
-    /// One of these services.
-    pub services: Vec<String>,
-    /// Name, UID or service contains this.
-    pub search: Option<String>,
-    /// From the one after this: the `next` of the page before.
-    pub cursor: Option<String>,
-    /// At most this many; 1 to 100.
-    pub limit: Option<u32>,
-    /// With the projects of each.
-    pub with_projects: bool,
-}
-
 impl Broker {
-    /// Registers a connector, and links it to a project if one is named.
+    /// Registers a connector, and links it to a project if one is named. It goes on if the caller hangs up: a client
+    /// that a server registered meanwhile is not lost.
     pub async fn create_connector(
+        &self,
+        caller: &Caller,
+        ask: NewConnectorAsk,
+        request: Id<kind::Request>,
+    ) -> Result<ConnectorView, Fault> {
+        let (broker, caller) = (self.clone(), caller.clone());
+        let work = self.track(async move { broker.make_connector(&caller, ask, request).await });
+        work.await.map_err(faults::internal)?
+    }
+
+    async fn make_connector(
         &self,
         caller: &Caller,
         ask: NewConnectorAsk,
@@ -130,10 +134,17 @@ impl Broker {
         }
         .map_err(|error| invalid("uid", format!("{error}.")))?;
         let (kind, data) = self.configuration(&ask, &service)?;
+        // Before a server is asked to register anything: who tries again has a connector already.
+        let reference = ConnectorRef::Uid(uid.clone());
+        if connectors::find(&inner.db, member.team, &reference).await.map_err(faults::store)?.is_some() {
+            return Err(taken(&uid));
+        }
         let id = inner.env.id();
+        let address = ask.service.trim();
         let accepted = carnet_providers::driver(kind)
             .accept(NewConnector {
                 service: &service,
+                address: address.contains("://").then_some(address),
                 name: &name,
                 data,
                 http: &inner.egress,
@@ -141,6 +152,7 @@ impl Broker {
                 tenant: member.team,
                 callback_base: inner.settings.base(),
                 connector: id,
+                client_document: &self.client_document_url(member.team, id),
             })
             .await
             .map_err(bad_configuration)?;
@@ -183,15 +195,12 @@ impl Broker {
         let change = KeyChange { caller, request, connector: &row.connector };
         let signs = carnet_providers::driver(kind).abilities(&row.connector).signs;
         write = self.first_key(write, &change, signs).await?;
-        match inner.db.write(write).await {
-            Ok(_) => Ok(view(row.connector)),
-            Err(DbError::Conflict) => Err(Fault::new(
-                Code::Conflict,
-                format!("There is a connector {} in this team already.", row.connector.uid),
-            )
-            .next(format!("carnet show {}", row.connector.uid), "to see it, or choose another name")),
-            Err(error) => Err(faults::store(error)),
-        }
+        let Err(error) = inner.db.write(write).await else { return Ok(view(row.connector)) };
+        self.retire_client(&row.connector, &accepted.secrets).await;
+        Err(match error {
+            DbError::Conflict => taken(&row.connector.uid),
+            error => faults::store(error),
+        })
     }
 
     /// The driver and the configuration: the operator's where it is managed, else the team's own.
@@ -200,8 +209,11 @@ impl Broker {
         ask: &NewConnectorAsk,
         service: &str,
     ) -> Result<(ConnectorType, Map<String, Value>), Fault> {
-        if ask.managed {
-            let managed = self.inner.settings.managed.get(service).ok_or_else(|| {
+        let managed = self.inner.settings.managed.get(service);
+        // The address of a server that registers clients by itself needs nobody to have done so before.
+        let by_itself = managed.is_none() && ask.r#type.is_none() && service.contains(['.', ':']);
+        if ask.managed && !by_itself {
+            let managed = managed.ok_or_else(|| {
                 Fault::new(
                     Code::InvalidConnector,
                     format!(
@@ -242,72 +254,45 @@ impl Broker {
         Ok(view(entry.row.connector.clone()))
     }
 
-    /// The team's connectors, newest first, and the cursor of the next page.
-    pub async fn connectors(
-        &self,
-        caller: &Caller,
-        query: &ListQuery,
-    ) -> Result<(Vec<ConnectorView>, Option<String>), Fault> {
-        let member = self.member_of(caller)?;
-        let db = &self.inner.db;
-        let search = query.search.as_ref().filter(|text| !text.is_empty());
-        if search.is_some_and(|text| text.chars().count() > 100) {
-            return Err(Fault::new(Code::InvalidRequest, "search has at most 100 characters.")
-                .with("field", "search"));
-        }
-        let project = match &query.project {
-            Some(project) => Some(self.project(caller, project).await?.id),
-            None => None,
-        };
-        let filter = Filter {
-            project,
-            types: query.types.clone(),
-            services: query.services.clone(),
-            search: search.cloned(),
-        };
-        let before = query.cursor.as_deref().map(read_cursor).transpose()?;
-        let limit = usize::try_from(query.limit.unwrap_or(20).clamp(1, 100)).unwrap_or(20);
-        let rows =
-            connectors::list(db, member.team, &filter, before, i64::try_from(limit + 1).unwrap_or(101)).await;
-        let mut rows = rows.map_err(faults::store)?;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| more).map(|row| cursor(&row.connector));
-        let mut views = Vec::with_capacity(rows.len());
-        for row in rows {
-            let mut seen = view(row.connector);
-            if query.with_projects {
-                seen.projects = Some(self.projects_of(member.team, seen.connector.id).await?);
-            }
-            views.push(seen);
-        }
-        Ok((views, next))
-    }
-
-    async fn projects_of(
-        &self,
-        team: Id<kind::Team>,
-        connector: Id<kind::Connector>,
-    ) -> Result<Vec<Project>, Fault> {
-        let mut found = Vec::new();
-        for Link { project, .. } in
-            links::of_connector(&self.inner.db, team, connector).await.map_err(faults::store)?
-        {
-            found.extend(
-                carnet_store::projects::find(&self.inner.db, team, project).await.map_err(faults::store)?,
-            );
-        }
-        Ok(found)
-    }
-
-    /// Changes a connector.
+    /// Changes a connector, and tells the provider what it has to know.
     pub async fn update_connector(
         &self,
         caller: &Caller,
         name: &str,
         change: ConnectorChange,
         request: Id<kind::Request>,
-    ) -> Result<ConnectorView, Fault> {
+    ) -> Result<(ConnectorView, Option<ServiceSync>), Fault> {
+        let told = Told { action: Action::ConnectorUpdate, members: Vec::new(), renew: false };
+        self.change_connector(caller, name, change, request, told).await
+    }
+
+    /// The same, in a task that goes on if the caller hangs up: what a provider answers is kept.
+    async fn change_connector(
+        &self,
+        caller: &Caller,
+        name: &str,
+        change: ConnectorChange,
+        request: Id<kind::Request>,
+        told: Told,
+    ) -> Result<(ConnectorView, Option<ServiceSync>), Fault> {
+        let (broker, caller, name) = (self.clone(), caller.clone(), name.to_owned());
+        let work = self.track(async move {
+            let renew = told.renew;
+            let (before, row) = broker.write_change(&caller, &name, change, request, told).await?;
+            let (row, sync) = broker.tell_of_change(&caller, &before, row, request, renew).await?;
+            Ok((view(row.connector), sync))
+        });
+        work.await.map_err(faults::internal)?
+    }
+
+    async fn write_change(
+        &self,
+        caller: &Caller,
+        name: &str,
+        change: ConnectorChange,
+        request: Id<kind::Request>,
+        told: Told,
+    ) -> Result<(Connector, ConnectorRow), Fault> {
         let entry = self.managed(caller, name).await?;
         let inner = &self.inner;
         let mut row = entry.row.clone();
@@ -340,6 +325,7 @@ impl Broker {
         row.connector.version += 1;
         row.connector.updated_at = now;
         row.connector.updated_by = caller.principal();
+        let mut outlasts = false;
         row.secrets = match &change.data {
             None => inner.seal_connector(&row.connector, &secrets),
             Some(changed) => {
@@ -357,6 +343,7 @@ impl Broker {
                     .driver()
                     .accept(NewConnector {
                         service: &row.connector.service,
+                        address: None,
                         name: &row.connector.name,
                         data,
                         http: &inner.egress,
@@ -364,19 +351,19 @@ impl Broker {
                         tenant: row.connector.team,
                         callback_base: inner.settings.base(),
                         connector: row.connector.id,
+                        client_document: &self.client_document_url(row.connector.team, row.connector.id),
                     })
                     .await
                     .map_err(bad_configuration)?;
                 row.connector.data = accepted.data;
                 row.connector.redirect_uri = accepted.redirect_uri;
+                outlasts = secrets.outlast(changed, &accepted.secrets);
                 inner.seal_connector(&row.connector, &accepted.secrets)
             }
         }
         .map_err(faults::internal)?;
         let strangers = self.new_recipients(&entry, &row.connector);
-        if let (Some(stranger), Some(changed)) = (strangers.first(), &change.data)
-            && secrets.outlast(changed)
-        {
+        if let Some(stranger) = strangers.first().filter(|_| outlasts) {
             // Nobody reads a stored secret back, not even by having it sent to a server of one's own.
             return Err(Fault::new(
                 Code::InvalidConnector,
@@ -388,9 +375,12 @@ impl Broker {
             )
             .with("field", "data"));
         }
-        let event = AuditEvent::of(caller, now, Action::ConnectorUpdate, Some(request))
+        let mut event = AuditEvent::of(caller, now, told.action, Some(request))
             .on(row.connector.id)
             .with("fields", fields);
+        if !told.members.is_empty() {
+            event = event.with("members", told.members);
+        }
         let mut write = Write::new().step(connectors::update(&row)).event(&inner.env, &event).revises();
         // What people granted at one server is not presented to another. A developer's own server may move, though:
         // its port changes. Looked at behind the update, which a grant that is being recorded waits for or makes wait.
@@ -407,7 +397,7 @@ impl Broker {
             write = self.changed_key(write, &change, &entry, signs, !strangers.is_empty()).await?;
         }
         match inner.db.write(write).await {
-            Ok(_) => Ok(view(row.connector)),
+            Ok(_) => Ok((entry.row.connector.clone(), row)),
             Err(DbError::Unmet(1)) if moves => Err(Fault::new(
                 Code::Conflict,
                 format!(
@@ -458,6 +448,7 @@ impl Broker {
             let connector = entry.row.connector.clone();
             broker.revoke_everywhere(&entry, given).await;
             let told = broker.completions_of_removed(&connector).await?;
+            let secrets = broker.inner.secrets(&entry);
             let write = Write::new()
                 .steps(connectors::delete(connector.team, connector.id))
                 .steps(told)
@@ -466,6 +457,9 @@ impl Broker {
             match broker.inner.db.write(write).await {
                 Ok(_) => {
                     broker.deliver_soon();
+                    if let Ok(secrets) = secrets {
+                        broker.retire_client(&connector, &secrets).await;
+                    }
                     Ok(())
                 }
                 Err(DbError::Unmet(_)) => Err(faults::no_connector(connector.uid.as_str())),
@@ -474,6 +468,18 @@ impl Broker {
         });
         work.await.map_err(faults::internal)?
     }
+}
+
+/// How a change is told in the audit log, and whether the provider is told even if nothing differs.
+struct Told {
+    action: Action,
+    members: Vec<String>,
+    renew: bool,
+}
+
+fn taken(uid: &Uid) -> Fault {
+    Fault::new(Code::Conflict, format!("There is a connector {uid} in this team already."))
+        .next(format!("carnet show {uid}"), "to see it, or choose another name")
 }
 
 fn view(connector: Connector) -> ConnectorView {
@@ -536,18 +542,4 @@ fn check_branding(branding: &Branding) -> Result<(), Fault> {
         }
         None => Ok(()),
     }
-}
-
-fn cursor(connector: &Connector) -> String {
-    format!("{}.{}", connector.created_at.millis(), connector.id)
-}
-
-fn read_cursor(text: &str) -> Result<(Time, Id<kind::Connector>), Fault> {
-    let read = || {
-        let (at, id) = text.split_once('.')?;
-        Some((Time::from_millis(at.parse().ok()?), Id::parse(id).ok()?))
-    };
-    read().ok_or_else(|| {
-        Fault::new(Code::InvalidRequest, "cursor is not one that a list gave.").with("field", "cursor")
-    })
 }

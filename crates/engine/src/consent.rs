@@ -2,8 +2,9 @@
 //!
 //! A request is made by a caller who may ask for the subject's tokens. The person decides on our own page; only then is
 //! a browser bound to the request, a one-time `state` made and the person sent to the provider. The callback takes the
-//! request in one statement, so a code is exchanged once, by a task that a closed tab does not stop. The grant, the
-//! result, the completion webhook and the audit event are one write.
+//! request in one statement, so a code is exchanged once, by a task that a closed tab does not stop. Where a provider
+//! sends nobody back, it is [asked](elsewhere) instead. The grant, the result, the completion webhook and the audit event
+//! are one write.
 //!
 //! Everything between the request and its end is in the store. A process that stops leaves a request that can be gone on
 //! with, or one that is [brought to an end](lapse) by whoever comes next.
@@ -13,6 +14,7 @@ mod callback;
 mod completion;
 mod confirm;
 mod device;
+mod elsewhere;
 mod ending;
 mod install;
 mod lapse;
@@ -24,6 +26,7 @@ mod rules;
 pub(crate) use brake::Brake;
 pub use confirm::AccountQuestion;
 pub use device::CodeRefused;
+pub use elsewhere::Elsewhere;
 pub use ending::{ConsentEnd, Ending, EndingKind};
 pub use install::InstallAsk;
 pub(crate) use lapse::EXCHANGE;

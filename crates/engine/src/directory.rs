@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use carnet_model::connector::Connector;
 use carnet_model::{ConnectorRef, Environment, Id, kind};
 use carnet_providers::{Abilities, At, ConnectorSecrets, Signer};
 use carnet_store::connectors::{self, ConnectorRow};
@@ -111,13 +112,23 @@ impl Inner {
 
     /// What a driver may touch for a connector.
     pub(crate) fn at<'a>(&'a self, entry: &'a Entry, secrets: &'a ConnectorSecrets) -> At<'a> {
+        let signer = entry.keys.signing(self.env.now()).map(|key| key as &dyn Signer);
+        At { signer, ..self.at_connector(&entry.row.connector, secrets) }
+    }
+
+    /// The same, for a connector that is not in the store yet, or no longer, and signs nothing.
+    pub(crate) fn at_connector<'a>(
+        &'a self,
+        connector: &'a Connector,
+        secrets: &'a ConnectorSecrets,
+    ) -> At<'a> {
         At {
-            connector: &entry.row.connector,
+            connector,
             secrets,
-            redirect_uri: entry.row.connector.redirect_uri.as_deref().unwrap_or_default(),
+            redirect_uri: connector.redirect_uri.as_deref().unwrap_or_default(),
             http: &self.egress,
             env: &self.env,
-            signer: entry.keys.signing(self.env.now()).map(|key| key as &dyn Signer),
+            signer: None,
         }
     }
 

@@ -141,6 +141,16 @@ pub(crate) fn driver(error: &DriverError, connector: &str) -> Fault {
             };
             with_vendor(Fault::new(code, sentence), Some(vendor))
         }
+        DriverError::Stray(why) => Fault::new(
+            Code::InvalidTarget,
+            format!("The provider of {connector} gave a token that is not what was asked, and it is not handed out: {why}."),
+        ),
+        DriverError::SecretEnded { at } => Fault::new(
+            Code::ConnectorCredentialsRejected,
+            format!("The client secret that the provider registered for {connector} has ended. No user's grant is affected."),
+        )
+        .with("endedAt", at.millis())
+        .next(format!("carnet check {connector} --accept"), "to ask the provider for a new one"),
         DriverError::Unsupported(what) => Fault::new(Code::UnresolvedToken, format!("{connector}: {what}.")),
         DriverError::Forbidden(why) => {
             Fault::new(Code::Forbidden, format!("{connector} refuses: {why}."))
@@ -150,7 +160,7 @@ pub(crate) fn driver(error: &DriverError, connector: &str) -> Fault {
             Fault::new(Code::InvalidConnector, format!("The configuration of {connector} cannot work: {field}: {why}."))
                 .with("field", field.clone())
         }
-        DriverError::Denied | DriverError::Callback(_) => {
+        DriverError::Denied | DriverError::Pending { .. } | DriverError::Callback(_) => {
             Fault::new(Code::Internal, format!("{connector} answered a token request as if it were a consent."))
         }
     }

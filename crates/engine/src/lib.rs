@@ -54,10 +54,12 @@ pub use backup::{Held, LookError, sha256_of};
 pub use broker::{Broker, ManagedService, Readiness, Settings};
 pub use callers::{Credential, TeamHint};
 pub use connector_keys::{ConnectorKeyView, ConnectorKeysView};
-pub use connectors::{ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk};
+pub use connectors::{
+    ConnectorChange, ConnectorView, Difference, ListQuery, NewConnectorAsk, ServerCheck, ServiceSync,
+};
 pub use consent::{
     AccountQuestion, After, AuthorizationStarted, AuthorizeAsk, CodeRefused, ConsentEnd, ConsentPage,
-    ConsentRulesChange, Decision, Ending, EndingKind, InstallAsk, PageKind, Progress, ScopeLine,
+    ConsentRulesChange, Decision, Elsewhere, Ending, EndingKind, InstallAsk, PageKind, Progress, ScopeLine,
 };
 pub use grants::GrantView;
 pub use import::{Imported, ImportedToken, TokenToImport};

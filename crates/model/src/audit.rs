@@ -93,6 +93,7 @@ actions! {
     TokensImport = "connect-import-tokens",
     ConnectorCreate = "connector.create",
     ConnectorUpdate = "connector.update",
+    ConnectorServerAccept = "connector.server.accept",
     ConnectorDelete = "connector.delete",
     ConnectorRead = "connector.read",
     ConnectorKeyCreate = "connector-key.create",

@@ -21,7 +21,7 @@ use carnet_model::{Env, Id, kind};
 use serde_json::{Map, Value};
 
 use ability::Abilities;
-use consent::{Callback, ConsentAsk, Granted, Kept, Step};
+use consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
 use failure::{BadConfiguration, DriverError};
 use held::Held;
 use import::Import;
@@ -46,11 +46,17 @@ pub trait Driver: Send + Sync {
     /// over what was given in confidence to another; the engine does not let it.
     fn recipients(&self, connector: &Connector) -> BTreeSet<String>;
 
-    /// The first step of a person's consent. Speaks to nobody.
-    fn begin(&self, at: &At<'_>, ask: &ConsentAsk<'_>) -> Result<Step, DriverError>;
+    /// Where a consent will lead, for the page that asks the person. Speaks to nobody, and refuses what
+    /// [`Driver::begin`] would refuse without asking anybody.
+    fn way(&self, at: &At<'_>, ask: &ConsentAsk<'_>) -> Result<Way, DriverError>;
+
+    /// The first step of a person's consent, once the person has said yes here. It may tell the provider first what the
+    /// person will be asked there.
+    fn begin<'a>(&'a self, at: &'a At<'_>, ask: &'a ConsentAsk<'_>) -> Boxed<'a, Result<Step, DriverError>>;
 
     /// The last step: what the person's browser brought back becomes a grant. `kept` is what [`Driver::begin`] gave.
-    /// That `state` belongs to this browser and this request was checked before.
+    /// That `state` belongs to this browser and this request was checked before. With [`Callback::Awaited`] it may also
+    /// say that the person has [not decided yet](DriverError::Pending).
     fn finish<'a>(
         &'a self,
         at: &'a At<'_>,
@@ -72,6 +78,54 @@ pub trait Driver: Send + Sync {
 
     /// Tells the provider that what is held is no longer wanted.
     fn revoke<'a>(&'a self, at: &'a At<'_>, held: &'a Held) -> Boxed<'a, Result<Revocation, DriverError>>;
+
+    /// Brings what the provider has registered about the client in line with the connector as it is now. `renew` does so
+    /// even if nothing differs, for what the provider may give anew.
+    fn sync<'a>(&'a self, _at: &'a At<'_>, _renew: bool) -> Boxed<'a, Synced> {
+        Box::pin(std::future::ready(Synced::Nothing))
+    }
+
+    /// Tells the provider, if it can be told, that a client which was registered for the connector is no longer wanted.
+    /// Whether it heard is not known.
+    fn retire<'a>(&'a self, _at: &'a At<'_>) -> Boxed<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// What the server says about itself now, beside what is pinned; `None` if it never says anything.
+    fn inspect<'a>(&'a self, _at: &'a At<'_>) -> Boxed<'a, Result<Option<Inspection>, BadConfiguration>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// The document by which the client of this connector describes itself to servers that read one.
+    fn client_document(&self, _connector: &Connector) -> Option<Map<String, Value>> {
+        None
+    }
+}
+
+/// What became of a registration.
+#[derive(Debug)]
+pub enum Synced {
+    /// The provider has nothing of ours, or all of it is as it should be.
+    Nothing,
+    /// It has the new state.
+    Done(Registered),
+    /// Somebody has to see to it; the sentence says why or what. The provider may have given something new all the same.
+    Required(String, Option<Registered>),
+}
+
+/// What a connector keeps about its registration: its `data` and its secrets, as they are to be stored now.
+pub type Registered = (Map<String, Value>, ConnectorSecrets);
+
+/// A server's metadata then and now, by the names of the RFCs, as far as it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// As stored with the connector, and used.
+    pub pinned: Map<String, Value>,
+    /// As the server says it at the moment.
+    pub present: Map<String, Value>,
+    /// What the connector's `data` must change to when the present is taken. A client that was registered at another
+    /// issuer is not part of it.
+    pub change: Map<String, Value>,
 }
 
 /// What a driver may touch.
@@ -95,6 +149,8 @@ pub struct At<'a> {
 pub struct NewConnector<'a> {
     /// The service as the person named it: `slack`, `mcp.linear.app`.
     pub service: &'a str,
+    /// The same, if it is a whole address: `https://mcp.linear.app/mcp`.
+    pub address: Option<&'a str>,
     /// What people will call it.
     pub name: &'a str,
     /// `data` of the wire, secrets included.
@@ -109,6 +165,8 @@ pub struct NewConnector<'a> {
     pub callback_base: &'a str,
     /// Its identifier.
     pub connector: Id<kind::Connector>,
+    /// Where the document about its client will be, for servers that read one.
+    pub client_document: &'a str,
 }
 
 /// A configuration that can work.

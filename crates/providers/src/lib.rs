@@ -26,13 +26,13 @@ pub mod fuzzing;
 mod oauth;
 
 pub use driver::ability::{Abilities, Inbound, TokenAbilities};
-pub use driver::consent::{Callback, ConsentAsk, Granted, InvalidKept, Kept, Step};
+pub use driver::consent::{Callback, ConsentAsk, DeviceCode, Granted, InvalidKept, Kept, Step, Way};
 pub use driver::failure::{BadConfiguration, CallbackFault, DriverError, Vendor};
 pub use driver::held::{Access, Held, InvalidHeld};
 pub use driver::import::Import;
 pub use driver::mint::{Asserted, MintAsk, Minted, Revocation};
 pub use driver::secrets::{ConnectorSecrets, InvalidSecrets};
 pub use driver::signer::{CannotSign, Signer, SigningAlgorithm, jwks_url};
-pub use driver::{Accepted, At, Boxed, Driver, NewConnector};
+pub use driver::{Accepted, At, Boxed, Driver, Inspection, NewConnector, Registered, Synced};
 pub use drivers::driver;
 pub use oauth::authorization::is_protocols_own;

@@ -205,7 +205,51 @@ pub struct GrantInfo {
     pub rest: Map<String, Value>,
 }
 
+/// What the server of a connector says about itself, beside what is pinned.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct ServerCheck {
+    /// The connector.
+    pub connector: CheckedConnector,
+    /// What differs.
+    pub differences: Vec<ServerDifference>,
+    /// Names what was shown.
+    pub digest: String,
+}
+
+/// The connector whose server was looked at.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct CheckedConnector {
+    /// `scl_…`
+    pub id: Id<kind::Connector>,
+    /// `service/name`
+    pub uid: String,
+}
+
+/// A member of a server's metadata that is not as it was.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ServerDifference {
+    /// Its name.
+    pub member: String,
+    /// As pinned; nothing if it was not there.
+    pub pinned: Option<Value>,
+    /// As it is now; nothing if it is gone.
+    pub present: Option<Value>,
+}
+
 impl Client {
+    /// What the server of a connector says about itself now, beside what is pinned.
+    pub async fn check_server(&self, connector: &str) -> Result<ServerCheck, Error> {
+        self.fetch(Call::get(&["v1", "connect", "connectors", connector, "server"])).await
+    }
+
+    /// Pins what the server says now, if it still is what `digest` names.
+    pub async fn accept_server(&self, connector: &str, digest: &str) -> Result<Connector, Error> {
+        let body = Map::from_iter([("digest".to_owned(), Value::from(digest))]);
+        let call = Call::post(&["v1", "connect", "connectors", connector, "server"]);
+        self.fetch(call.json(&body)).await
+    }
+
     /// What the server says about a connector, named by identifier or UID. Never a secret.
     pub async fn connector_metadata(&self, connector: &str) -> Result<Connector, Error> {
         self.fetch(Call::get(&["v1", "connect", "connectors", connector])).await

@@ -57,8 +57,9 @@ pub use authorization::{Authorization, AuthorizationRequest, AuthorizationResult
 pub use carnet_model::{Code, SecretString, Time};
 pub use client::{Builder, Client, TeamRef, is_loopback};
 pub use connectors::{
-    Connector, ConnectorFilter, ConnectorKey, ConnectorKeys, ConnectorPage, GrantInfo, IncludedLink,
-    IncludedProject, IncludedProjects, Includes, NewConnector, ServiceDescription, ServiceType,
+    CheckedConnector, Connector, ConnectorFilter, ConnectorKey, ConnectorKeys, ConnectorPage, GrantInfo,
+    IncludedLink, IncludedProject, IncludedProjects, Includes, NewConnector, ServerCheck, ServerDifference,
+    ServiceDescription, ServiceType,
 };
 pub use credential::{Credential, IdentityFile};
 pub use error::{Error, NextStep, Refusal};

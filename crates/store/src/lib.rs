@@ -27,6 +27,7 @@ mod write;
 
 pub mod access_tokens;
 pub mod audit;
+pub mod awaited;
 pub mod completions;
 pub mod connector_keys;
 pub mod connectors;

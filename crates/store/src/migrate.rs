@@ -46,6 +46,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(7, "0007_connector_keys"),
     migration!(8, "0008_consent_endings"),
     migration!(9, "0009_key_turning"),
+    migration!(10, "0010_awaited_consents"),
     migration!(12, "0012_due"),
 ];
 

@@ -129,6 +129,8 @@ pub(crate) enum Verb {
     Attach(AttachArgs),
     /// Stop a project from asking a connector for tokens
     Detach(DetachArgs),
+    /// Compare what a connector's server says about itself with what is pinned
+    Check(CheckArgs),
     /// Remove a connector and everything kept for it
     #[command(visible_alias = "rm")]
     Remove(RemoveArgs),
@@ -377,6 +379,19 @@ pub(crate) struct DetachArgs {
     /// The project; the linked one if left out
     #[arg(short, long)]
     pub(crate) project: Option<String>,
+    /// Ask nothing
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+/// `carnet check`
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Identifier (scl_…) or UID (service/name)
+    pub(crate) connector: String,
+    /// Pin what the server says now, and renew what it has registered for the connector
+    #[arg(long)]
+    pub(crate) accept: bool,
     /// Ask nothing
     #[arg(short, long)]
     pub(crate) yes: bool,

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use carnet_dashboard::{
-    AnotherAccount, Consent, Device, Done, Ended, Entry, Failure, Form, Health, Home, Instructions,
-    KeyRefused, Label, Leaving, NoSuchCode, NotDone, Origin, Outcome, Page, PasteKey, Permission, Request,
-    Setup, SetupDone, Stage, Whose, Why, Words,
+    AnotherAccount, Consent, Device, Done, Elsewhere, Ended, Entry, Failure, Form, Health, Home,
+    Instructions, KeyRefused, Label, Leaving, NoSuchCode, NotDone, Origin, Outcome, Page, PasteKey,
+    Permission, Request, Setup, SetupDone, Stage, Whose, Why, Words,
 };
 use carnet_model::{Secret, Slug};
 use http::StatusCode;
@@ -91,6 +91,17 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
     let away = address("https://linear.app/oauth/authorize", say);
     let leaving = away.and_then(|to| Leaving::to(to, Label::name(&say("Linear")), host()));
     all.extend(leaving.map(|leaving| ("leaving", leaving.render())));
+
+    for (name, whole) in
+        [("elsewhere", None), ("elsewhere-whole", address("https://linear.app/device?code=1", say))]
+    {
+        let to = address("https://linear.app/device", say);
+        let labels = [say("Support Agent"), say("Linear"), say("WDJB-MJHT")].map(|text| Label::name(&text));
+        let [app, service, code] = labels;
+        let again = "/authorize/car_5PqJ0aTwXyZ3kLmN8bVc2D?waited".to_owned();
+        let page = to.and_then(|to| Elsewhere::at(to, whole, again, [app, service, code, host()]));
+        all.extend(page.map(|page| (name, page.render())));
+    }
 
     let done = |outcome, back| Done {
         outcome,

@@ -11,6 +11,7 @@ use url::form_urlencoded;
 use super::browser::{self, Browser};
 use super::ending::{another_account, done, finished, finished_by_form};
 use crate::consent::Consent;
+use crate::elsewhere::Elsewhere;
 use crate::ended::{Ended, Why};
 use crate::failure::Failure;
 use crate::form::{self, ConsentAnswer, Form};
@@ -25,6 +26,7 @@ use crate::request::{Request, Stage, Whose};
 pub(super) async fn show(
     State(broker): State<Broker>,
     Path(request): Path<String>,
+    uri: Uri,
     browser: Browser,
 ) -> Response {
     let secret = browser.0.unwrap_or_else(|| browser::fresh(&broker));
@@ -32,6 +34,8 @@ pub(super) async fn show(
         Ok(page) => browser::remember(page_of(&broker, page, None), &broker, &secret),
         // Where the callback leads: the end of the request, at an address that holds neither code nor state.
         Err(ConsentEnd::Used) => match broker.consent_ending(&request, &secret).await {
+            // The page that waited for the person goes on as a callback would.
+            Ok(ending) if uri.query() == Some(WAITED) => finished(&broker, ending),
             Ok(ending) => done(&broker, ending),
             Err(end) => ended(&broker, end),
         },
@@ -70,6 +74,10 @@ pub(super) async fn decide(
                 None => failure(&broker, StatusCode::INTERNAL_SERVER_ERROR),
             }
         }
+        Ok(After::Code) => match SeeOther::ours(&format!("/authorize/{request}")) {
+            Some(same) => same.into_response(),
+            None => failure(&broker, StatusCode::INTERNAL_SERVER_ERROR),
+        },
         Ok(After::Ended(ending)) => finished_by_form(&broker, *ending, &secret).await,
         Err(ConsentEnd::AnotherAccount) => {
             let replace = answer.decision == form::Decision::Allow;
@@ -146,8 +154,16 @@ fn page_of(broker: &Broker, page: ConsentPage, refused: Option<KeyRefused>) -> R
         form: Form { action: format!("/authorize/{}", page.request), token: page.form_token },
     };
     match page.kind {
+        PageKind::Elsewhere(there) => {
+            let again = format!("/authorize/{}?{WAITED}", request.id);
+            let labels = [request.app, request.service, Label::name(&there.code), request.host];
+            match Elsewhere::at(there.page, there.whole_page, again, labels) {
+                Some(page) => page.render().into_response(),
+                None => failure(broker, StatusCode::INTERNAL_SERVER_ERROR),
+            }
+        }
         // The person leaves by a page of its own, so the policy of this one stays at 'self'.
-        PageKind::Provider(_) => {
+        PageKind::Provider(_) | PageKind::Code => {
             Consent { request, asked, already, token_life: None, provider: None }.render().into_response()
         }
         PageKind::Paste { instructions } => {
@@ -216,3 +232,6 @@ pub(super) fn failure(broker: &Broker, status: StatusCode) -> Response {
 pub(super) fn host(broker: &Broker) -> Label {
     Label::host(&broker.settings().url)
 }
+
+/// Said by the page that waits for a decision elsewhere when it looks again.
+const WAITED: &str = "waited";

@@ -26,6 +26,7 @@ fn every_page_has_every_header_and_exactly_this_policy() {
             "completing",
             "consent",
             "done",
+            "elsewhere",
             "failed",
             "leaving",
             "paste",

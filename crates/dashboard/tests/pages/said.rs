@@ -168,3 +168,22 @@ fn the_access_token_stands_on_one_page_and_in_no_log() {
         assert_eq!(html(page).matches("crn_").count(), usize::from(name == "setup-done"), "{name}");
     }
 }
+
+#[test]
+fn a_code_for_another_page_is_shown_with_the_way_there_and_the_page_looks_again() {
+    for (name, said, to) in [
+        ("elsewhere", "The page of Linear asks for it.", "https://linear.app/device?state=1"),
+        ("elsewhere-whole", "The page of Linear has it filled in.", "https://linear.app/device?state=1"),
+    ] {
+        let html = page(name);
+        let text = text(&html);
+        for said in ["Enter this code at Linear", "WDJB-MJHT", said, "Give the code to nobody"] {
+            assert!(text.contains(said), "{name}: {said}: {text}");
+        }
+        let tags = tags(&html);
+        let link = tags.iter().find(|tag| tag.name == "a").unwrap();
+        assert_eq!((link.get("href"), link.get("rel")), (Some(to), Some("noreferrer")));
+        let refresh = tags.iter().find(|tag| tag.get("http-equiv") == Some("refresh")).unwrap();
+        assert!(refresh.get("content").unwrap().starts_with("5;url=/authorize/car_"), "{name}");
+    }
+}

@@ -3,13 +3,14 @@
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Principal;
 use carnet_model::{ConnectorRef, Environment, Fault, Id, Scopes, SecretString, Slug, Time, kind};
-use carnet_providers::{Callback, ConsentAsk, Step, catalog};
+use carnet_providers::{Callback, ConnectorSecrets, ConsentAsk, DriverError, Step, Way, catalog};
 use carnet_store::consents::{self, Consent, ConsentState};
 use carnet_store::{DbError, Write, grants, people, projects};
 use carnet_vault::Purpose;
 use std::sync::Arc;
 use url::Url;
 
+use super::elsewhere::{Elsewhere, awaited};
 use super::ending::{ConsentEnd, Ending, EndingKind};
 use super::request::{EXPIRED, Remembered, Stored, result_of};
 use crate::broker::Broker;
@@ -66,6 +67,10 @@ pub enum PageKind {
         /// Where the key is found.
         instructions: Option<String>,
     },
+    /// To a page of the provider's, with a code that comes next.
+    Code,
+    /// There now, or to be: the code was given.
+    Elsewhere(Elsewhere),
 }
 
 /// A scope and what it allows.
@@ -93,6 +98,8 @@ pub enum Decision {
 pub enum After {
     /// The browser goes to the provider.
     Provider(Url),
+    /// The same page again: it has a code for the provider's now.
+    Code,
     /// It is over.
     Ended(Box<Ending>),
 }
@@ -118,13 +125,9 @@ impl Broker {
         let inner = &self.inner;
         let connector = &entry.row.connector;
         let scopes = wanted_scopes(remembered, entry);
-        let state = SecretString::new(String::new());
-        let kind = match self.begin(entry, remembered, &state)? {
-            Step::Redirect { mut url, .. } => {
-                url.set_query(None);
-                PageKind::Provider(url)
-            }
-            Step::PasteKey { instructions } => PageKind::Paste { instructions },
+        let kind = match self.elsewhere(consent)? {
+            Some(elsewhere) => PageKind::Elsewhere(elsewhere),
+            None => self.way(entry, remembered)?,
         };
         let team = people::team(&inner.db, consent.team).await?.ok_or(ConsentEnd::Unknown)?;
         let project = match consent.project {
@@ -191,9 +194,7 @@ impl Broker {
             Decision::Deny => {
                 self.deny(&consent, &entry, &remembered).await.map(|ending| After::Ended(Box::new(ending)))
             }
-            Decision::Allow => {
-                self.approve(&consent, &entry, &remembered, browser).await.map(After::Provider)
-            }
+            Decision::Allow => self.approve(&consent, &entry, &remembered, browser).await,
             Decision::Key(key) => {
                 let kept = carnet_providers::Kept::default();
                 self.clone()
@@ -210,16 +211,19 @@ impl Broker {
         entry: &Arc<Entry>,
         remembered: &Remembered,
         browser: &SecretString,
-    ) -> Result<Url, ConsentEnd> {
+    ) -> Result<After, ConsentEnd> {
         let inner = &self.inner;
         let state = SecretString::new(hex(&inner.env.bytes::<32>()));
-        let Step::Redirect { url, kept } = self.begin(entry, remembered, &state)? else {
-            return Err(ConsentEnd::Unknown);
+        let (after, kept) = match self.begin(entry, remembered, &state).await? {
+            Step::Redirect { url, kept } => (After::Provider(url), kept),
+            Step::Device { kept } => (After::Code, kept),
+            Step::PasteKey { .. } => return Err(ConsentEnd::Unknown),
         };
         let sealed =
             inner.seal_kept(consent, &kept).map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
         let now = inner.env.now();
         let event = event(consent, now, Action::AuthorizationApprove);
+        let awaited = awaited(consent.id, &kept, now);
         let write = Write::new()
             .step(consents::approve(
                 consent.id,
@@ -228,9 +232,15 @@ impl Broker {
                 sealed,
                 now,
             ))
+            .steps(awaited.map(carnet_store::awaited::put))
             .event(&inner.env, &event);
         match inner.db.write(write).await {
-            Ok(_) => Ok(url),
+            Ok(_) => {
+                if let Some(awaited) = awaited {
+                    self.await_person(awaited);
+                }
+                Ok(after)
+            }
             Err(DbError::Unmet(_)) => Err(self.why_ended(consent.id).await),
             Err(error) => Err(error.into()),
         }
@@ -263,30 +273,37 @@ impl Broker {
         }
     }
 
-    /// The driver's first step.
-    fn begin(
+    /// Where the person would go next. Nobody is told yet.
+    fn way(&self, entry: &Arc<Entry>, remembered: &Remembered) -> Result<PageKind, ConsentEnd> {
+        let secrets = self.opened(entry)?;
+        let state = SecretString::new(String::new());
+        let way = entry.driver().way(&self.inner.at(entry, &secrets), &ask(entry, remembered, &state));
+        let connector = entry.row.connector.uid.as_str();
+        Ok(match way.map_err(|error| faults::driver(&error, connector))? {
+            Way::Redirect { page } => PageKind::Provider(page),
+            Way::PasteKey { instructions } => PageKind::Paste { instructions },
+            Way::Device => PageKind::Code,
+        })
+    }
+
+    /// The driver's first step, which may ask the provider. Nothing is written meanwhile.
+    async fn begin(
         &self,
         entry: &Arc<Entry>,
         remembered: &Remembered,
         state: &SecretString,
     ) -> Result<Step, ConsentEnd> {
-        let connector = &entry.row.connector;
-        let secrets =
-            self.inner.secrets(entry).map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
+        let connector = entry.row.connector.uid.as_str();
+        let secrets = self.opened(entry)?;
         let at = self.inner.at(entry, &secrets);
-        let ask = ConsentAsk {
-            scopes: wanted_scopes(remembered, entry),
-            resources: remembered.resources.clone(),
-            audience: remembered.audience.clone(),
-            details: remembered.details.clone(),
-            prompt: remembered.prompt.clone(),
-            additional_params: remembered.additional_params.clone(),
-            ..ConsentAsk::new(state)
-        };
-        entry
-            .driver()
-            .begin(&at, &ask)
-            .map_err(|error| ConsentEnd::Fault(faults::driver(&error, connector.uid.as_str())))
+        let ask = ask(entry, remembered, state);
+        let begun = tokio::time::timeout(PATIENCE, entry.driver().begin(&at, &ask)).await;
+        let late = DriverError::Later { retry_after: None, in_doubt: false };
+        begun.unwrap_or(Err(late)).map_err(|error| ConsentEnd::Fault(faults::driver(&error, connector)))
+    }
+
+    fn opened(&self, entry: &Entry) -> Result<ConnectorSecrets, ConsentEnd> {
+        self.inner.secrets(entry).map_err(|error| ConsentEnd::Fault(faults::internal(error)))
     }
 
     /// A request that can still be decided in this browser, with its connector as it is now.
@@ -397,6 +414,19 @@ pub(super) fn remembered(consent: &Consent) -> Result<Remembered, ConsentEnd> {
     serde_json::from_value(consent.ask.clone()).map_err(|error| ConsentEnd::Fault(faults::internal(error)))
 }
 
+/// What the driver is asked for.
+fn ask<'a>(entry: &Entry, remembered: &Remembered, state: &'a SecretString) -> ConsentAsk<'a> {
+    ConsentAsk {
+        scopes: wanted_scopes(remembered, entry),
+        resources: remembered.resources.clone(),
+        audience: remembered.audience.clone(),
+        details: remembered.details.clone(),
+        prompt: remembered.prompt.clone(),
+        additional_params: remembered.additional_params.clone(),
+        ..ConsentAsk::new(state)
+    }
+}
+
 /// The scopes to ask the provider for; none means no scope parameter.
 fn wanted_scopes(remembered: &Remembered, entry: &Entry) -> Option<Scopes> {
     let scopes = match &remembered.scopes {
@@ -440,3 +470,6 @@ impl From<Fault> for ConsentEnd {
         Self::Fault(fault)
     }
 }
+
+/// A person waits for the page. The way out gives up on one request before that.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(12);

@@ -56,6 +56,7 @@ impl Broker {
             .await
             .map_err(|error| faults::driver(&error, entry.row.connector.uid.as_str()))?;
         pass(&self.inner.env, Point::MintAnswered).await.map_err(faults::store)?;
+        check_target(entry, &minted)?;
         self.check_scopes(entry, wanted, minted.scopes.as_ref())?;
         let (made, row) = self.keep_made(wanted, minted, None)?;
         let changes = vec![minted::put(&row)];
@@ -224,6 +225,14 @@ impl Broker {
             turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         }
         turns.entry(*key).or_default().clone()
+    }
+}
+
+/// A token for something else than was asked is kept from the caller, as one with other scopes is.
+pub(crate) fn check_target(entry: &Entry, minted: &Minted) -> Result<(), Fault> {
+    match &minted.stray {
+        None => Ok(()),
+        Some(why) => Err(faults::driver(&DriverError::Stray(why.clone()), entry.row.connector.uid.as_str())),
     }
 }
 

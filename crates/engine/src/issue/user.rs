@@ -92,6 +92,8 @@ impl Broker {
                 match wanted.plan(renewed.grant.scopes.as_ref(), secret.facts.asked.as_ref()) {
                     Plan::Missing(missing) => Err(more_consent_required(entry, wanted, &missing)),
                     Plan::Narrow(scopes) => self.narrowed_token(entry, wanted, &renewed, scopes).await,
+                    // What the provider gave was for something else, and only what it is renewed with was kept.
+                    Plan::AsGranted if secret.held.access().is_none() => Err(stray(entry)),
                     Plan::AsGranted => made_from(secret, &renewed, Source::Provider),
                 }
             }
@@ -139,6 +141,7 @@ impl Broker {
             .narrow(entry.clone(), row, need)
             .await
             .map_err(|failure| failure.fault(entry, |cause| consent_required(entry, wanted, cause)))?;
+        super::made::check_target(entry, &minted)?;
         let exact = Wanted { scopes: ScopeRequest::Exactly(scopes), ..wanted.duplicate() };
         // Bound to a target, and to no scopes in particular.
         let any_scopes = match &wanted.scopes {
@@ -165,6 +168,11 @@ fn made_from(secret: GrantSecret, row: &GrantRow, source: Source) -> Result<Foun
     // The time of renewal as it was set when this token came.
     let until = ahead_of_time(row.grant.id, row.grant.updated_at, row.grant.access_expires_at);
     Ok(Found { until, ..Found::kept(made, source) })
+}
+
+fn stray(entry: &Entry) -> Fault {
+    let why = "it is for another resource, or was not active when it came".to_owned();
+    faults::driver(&carnet_providers::DriverError::Stray(why), entry.row.connector.uid.as_str())
 }
 
 /// A grant holds neither an access token nor anything to get one with.

@@ -247,7 +247,9 @@ impl Broker {
                 state: match key.state {
                     _ if signing.as_ref() == Some(&row.kid) => "active",
                     KeyState::Pending { activates_at } if activates_at > now => "pending",
-                    KeyState::Pending { .. } | KeyState::Active { .. } | KeyState::Retiring { .. } => "retiring",
+                    KeyState::Pending { .. } | KeyState::Active { .. } | KeyState::Retiring { .. } => {
+                        "retiring"
+                    }
                 },
                 activates_at: row.activates_at,
                 gone_at: row.gone_at,

@@ -61,6 +61,48 @@ pub enum Step {
         /// Where the key is found, in Markdown.
         instructions: Option<String>,
     },
+    /// Enter a code on a page of the provider's, which sends nobody back.
+    Device {
+        /// What [`Driver::finish`](crate::Driver::finish) needs to know, [the code](Kept::device) too.
+        kept: Kept,
+    },
+}
+
+/// Where a consent leads, told before anything is begun.
+#[derive(Debug)]
+pub enum Way {
+    /// To the provider, and back.
+    Redirect {
+        /// Its page, without what the request says.
+        page: Url,
+    },
+    /// A key is pasted.
+    PasteKey {
+        /// Where the key is found, in Markdown.
+        instructions: Option<String>,
+    },
+    /// To a page of the provider's with a code.
+    Device,
+}
+
+/// A code for a page of the provider's (RFC 8628 §3.2).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceCode {
+    /// With what the provider is asked how far the person is.
+    pub code: SecretString,
+    /// What the person enters.
+    pub user_code: String,
+    /// Where.
+    #[serde(deserialize_with = "url")]
+    pub page: Url,
+    /// The same page with the code in its address, if the provider has one.
+    #[serde(default, deserialize_with = "maybe_url")]
+    pub whole_page: Option<Url>,
+    /// How many seconds lie between two questions.
+    pub interval: u64,
+    /// Until when the code can be used.
+    pub expires_at: Time,
 }
 
 /// What is remembered while a person is at the provider. Sealed by the engine.
@@ -76,6 +118,12 @@ pub struct Kept {
     pub scopes: Option<Scopes>,
     /// The resources that were asked for; they are named again when the code is redeemed (RFC 8707 §2.2).
     pub resources: Vec<String>,
+    /// The audiences that were asked for.
+    pub audience: Vec<String>,
+    /// The authorization details that were asked for.
+    pub details: Vec<Value>,
+    /// The code that the person was given for a page of the provider's.
+    pub device: Option<DeviceCode>,
 }
 
 /// Bytes that are not a stored [`Kept`].
@@ -92,15 +140,18 @@ impl Kept {
             issuer: self.issuer.as_deref(),
             scopes: self.scopes.as_ref(),
             resources: &self.resources,
+            audience: &self.audience,
+            details: &self.details,
+            device: self.device.as_ref().map(PlainDevice::of),
         };
         super::held::write_json(&plain, 1024)
     }
 
     /// From what was sealed.
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidKept> {
-        let Read { verifier, nonce, issuer, scopes, resources } =
+        let Read { verifier, nonce, issuer, scopes, resources, audience, details, device } =
             serde_json::from_slice(json).map_err(|_| InvalidKept)?;
-        Ok(Self { verifier, nonce, issuer, scopes, resources })
+        Ok(Self { verifier, nonce, issuer, scopes, resources, audience, details, device })
     }
 }
 
@@ -111,6 +162,41 @@ struct Plain<'a> {
     issuer: Option<&'a str>,
     scopes: Option<&'a Scopes>,
     resources: &'a [String],
+    audience: &'a [String],
+    details: &'a [Value],
+    device: Option<PlainDevice<'a>>,
+}
+
+#[derive(Serialize)]
+struct PlainDevice<'a> {
+    code: &'a str,
+    user_code: &'a str,
+    page: &'a str,
+    whole_page: Option<&'a str>,
+    interval: u64,
+    expires_at: Time,
+}
+
+impl<'a> PlainDevice<'a> {
+    fn of(device: &'a DeviceCode) -> Self {
+        Self {
+            code: device.code.expose(),
+            user_code: &device.user_code,
+            page: device.page.as_str(),
+            whole_page: device.whole_page.as_ref().map(Url::as_str),
+            interval: device.interval,
+            expires_at: device.expires_at,
+        }
+    }
+}
+
+fn url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
+    Url::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+fn maybe_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| Url::parse(&text).map_err(serde::de::Error::custom)).transpose()
 }
 
 #[derive(Deserialize)]
@@ -121,6 +207,13 @@ struct Read {
     issuer: Option<String>,
     scopes: Option<Scopes>,
     resources: Vec<String>,
+    // Not there in what was kept before these were asked for.
+    #[serde(default)]
+    audience: Vec<String>,
+    #[serde(default)]
+    details: Vec<Value>,
+    #[serde(default)]
+    device: Option<DeviceCode>,
 }
 
 /// What came back from the person.
@@ -131,6 +224,8 @@ pub enum Callback {
         /// Names and values. They hold the authorization code, and so are spent at once.
         params: Vec<(String, String)>,
     },
+    /// Nothing came back; the provider is to be asked whether the person has entered the code.
+    Awaited,
     /// The person pasted this.
     Pasted {
         /// As typed.
@@ -169,10 +264,24 @@ mod tests {
             issuer: Some("https://idp.example".to_owned()),
             scopes: Scopes::parse(["a"]).ok(),
             resources: vec!["https://api.example".to_owned()],
+            audience: vec!["api".to_owned()],
+            details: vec![serde_json::json!({"type": "a"})],
+            device: Some(DeviceCode {
+                code: "d".to_owned().into(),
+                user_code: "WDJB".to_owned(),
+                page: Url::parse("https://a.example/device").unwrap(),
+                whole_page: None,
+                interval: 5,
+                expires_at: Time::from_secs(7),
+            }),
         };
         let again = Kept::from_json(kept.to_json().expose()).unwrap();
         assert_eq!(again.verifier.map(|v| v.expose().clone()).as_deref(), Some("v"));
+        let device = again.device.unwrap();
+        assert_eq!((device.code.expose().as_str(), device.expires_at), ("d", Time::from_secs(7)));
+        assert_eq!(device.page.as_str(), "https://a.example/device");
         assert_eq!((again.issuer, again.scopes, again.resources), (kept.issuer, kept.scopes, kept.resources));
+        assert_eq!((again.audience, again.details), (kept.audience, kept.details));
         assert_eq!(Kept::from_json(b"{}").unwrap_err(), InvalidKept);
     }
 }

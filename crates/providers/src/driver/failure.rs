@@ -2,8 +2,8 @@
 //!
 //! The sentences here are ours. What a provider said is carried beside them, as data, in [`Vendor`].
 
-use carnet_model::SecretString;
 use carnet_model::grant::Cause;
+use carnet_model::{SecretString, Time};
 use serde::{Deserialize, Serialize};
 
 /// A configuration that cannot work.
@@ -56,6 +56,21 @@ pub enum DriverError {
     /// The person said no.
     #[error("the person did not consent")]
     Denied,
+    /// The person has not decided yet, on the device where the provider asks (RFC 8628 §3.5).
+    #[error("the person has not decided yet")]
+    Pending {
+        /// Whether the provider wants to be asked less often.
+        slower: bool,
+    },
+    /// The provider gave a token for something else than was asked. It is not handed out.
+    #[error("the provider gave something else than was asked: {0}")]
+    Stray(String),
+    /// The secret that the provider gave the client at its registration has ended.
+    #[error("the client secret that the provider registered has ended")]
+    SecretEnded {
+        /// When.
+        at: Time,
+    },
     /// What the browser brought back does not complete the consent.
     #[error(transparent)]
     Callback(#[from] CallbackFault),
@@ -108,6 +123,9 @@ pub enum CallbackFault {
         /// What the provider said.
         vendor: Vendor,
     },
+    /// The person did not decide in time on the device where the provider asks.
+    #[error("the code for the provider's page ran out before it was entered there")]
+    DeviceCodeExpired,
     /// A pasted key that cannot be one.
     #[error("a key has 1 to 16384 printable ASCII characters")]
     InvalidKey,

@@ -91,6 +91,9 @@ pub struct Minted {
     pub claims: Map<String, Value>,
     /// The account at the provider, where it says.
     pub external_subject: Option<String>,
+    /// Why the token must not be handed out, if it is for something else than was asked. What is to be held is held all
+    /// the same: the refresh token before it may be spent.
+    pub stray: Option<String>,
 }
 
 /// How a revocation ended.

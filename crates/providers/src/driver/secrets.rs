@@ -26,10 +26,11 @@ impl ConnectorSecrets {
         self.0.is_empty()
     }
 
-    /// Whether a change (`changed`, by top-level member) leaves any of them as it was.
-    pub fn outlast(&self, changed: &Map<String, Value>) -> bool {
+    /// Whether a change (`changed`, by top-level member), after which there is `now`, leaves any of them as it was.
+    pub fn outlast(&self, changed: &Map<String, Value>, now: &Self) -> bool {
         let top = |pointer: &str| pointer.trim_start_matches('/').split('/').next().map(str::to_owned);
-        self.0.keys().any(|pointer| top(pointer).is_none_or(|first| !changed.contains_key(&first)))
+        let unnamed = |pointer: &&String| top(pointer).is_none_or(|first| !changed.contains_key(&first));
+        self.0.keys().filter(unnamed).any(|pointer| now.0.contains_key(pointer))
     }
 
     /// To be sealed.
@@ -73,6 +74,12 @@ impl ConnectorSecrets {
         }
     }
 
+    /// A second copy.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.iter().map(|(name, secret)| (name.clone(), secret.duplicate())).collect())
+    }
+
     pub(crate) fn insert(&mut self, pointer: String, secret: SecretString) {
         self.0.insert(pointer, secret);
     }
@@ -111,9 +118,13 @@ mod tests {
             json!({"clientId": "c", "clientSecret": "s", "values": [{}, {"scope": "b", "value": "k\"1"}]})
         );
 
-        let named = |value: Value| secrets().outlast(value.as_object().unwrap());
+        let named = |value: Value| secrets().outlast(value.as_object().unwrap(), &secrets());
         assert!(named(json!({})) && named(json!({"clientSecret": "t"})));
         assert!(!named(json!({"clientSecret": "t", "values": null})));
+        let mut fewer = ConnectorSecrets::default();
+        fewer.insert("/clientSecret".to_owned(), "t".to_owned().into());
+        let changed = json!({"clientSecret": "t"});
+        assert!(!secrets().outlast(changed.as_object().unwrap(), &fewer), "what is gone goes nowhere");
 
         let Value::Object(changed) = json!({"values": [{"value": "new"}]}) else { unreachable!() };
         let mut data = changed.clone();

@@ -12,7 +12,7 @@ use carnet_model::{Scopes, SecretString, SubjectKind, Time};
 use serde_json::{Map, Value};
 
 use crate::driver::ability::{Abilities, TokenAbilities};
-use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step};
+use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
 use crate::driver::failure::{BadConfiguration, CallbackFault, DriverError};
 use crate::driver::held::Held;
 use crate::driver::import::Import;
@@ -64,12 +64,12 @@ impl Driver for ApiKey {
         BTreeSet::new()
     }
 
-    fn begin(&self, at: &At<'_>, _ask: &ConsentAsk<'_>) -> Result<Step, DriverError> {
-        let (settings, _) = Settings::read(at.connector.data.clone())?;
-        if !settings.is_for_people {
-            return Err(no_people());
-        }
-        Ok(Step::PasteKey { instructions: settings.instructions })
+    fn way(&self, at: &At<'_>, _ask: &ConsentAsk<'_>) -> Result<Way, DriverError> {
+        instructions(at).map(|instructions| Way::PasteKey { instructions })
+    }
+
+    fn begin<'a>(&'a self, at: &'a At<'_>, _ask: &'a ConsentAsk<'_>) -> Boxed<'a, Result<Step, DriverError>> {
+        Box::pin(async { instructions(at).map(|instructions| Step::PasteKey { instructions }) })
     }
 
     fn finish<'a>(
@@ -293,7 +293,13 @@ fn minted(key: &SecretString, expires_at: Option<Time>, scopes: Option<Scopes>) 
         metadata: Map::new(),
         claims: Map::new(),
         external_subject: None,
+        stray: None,
     }
+}
+
+fn instructions(at: &At<'_>) -> Result<Option<String>, DriverError> {
+    let (settings, _) = Settings::read(at.connector.data.clone())?;
+    if settings.is_for_people { Ok(settings.instructions) } else { Err(no_people()) }
 }
 
 fn no_people() -> DriverError {

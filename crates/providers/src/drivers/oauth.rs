@@ -2,41 +2,46 @@
 //! refresh token; tokens of the application by client credentials; tokens of asserted identities, and tokens in exchange
 //! for others.
 //!
-//! Here is what a connector is and can do, and its end; [`consent`] is how a grant is made, [`mint`] what comes of it;
-//! [`jwt_bearer`] and [`exchange`] need no grant.
+//! Here is what a connector is and can do, and its end; [`server`] finds whom it speaks to and [`registration`] as whom,
+//! which [`upkeep`] keeps true; [`consent`] is how a grant is made, [`mint`] what comes of it; [`jwt_bearer`] and
+//! [`exchange`] need no grant.
 
 mod client_assertion;
 mod consent;
 mod exchange;
 mod jwt_bearer;
 mod mint;
+mod registration;
+mod server;
 mod settings;
+mod upkeep;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use carnet_egress::{Egress, Purpose};
+use carnet_egress::Purpose;
 use carnet_model::connector::Connector;
 use carnet_model::grant::Cause;
-use carnet_model::{Id, Scopes, SecretString, SubjectKind, Time, kind};
+use carnet_model::{Scopes, SecretString, SubjectKind, Time};
 use serde_json::{Map, Value};
 use url::Url;
 
 use crate::driver::ability::{Abilities, TokenAbilities};
-use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step};
+use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
 use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::held::{Access, Held};
 use crate::driver::import::Import;
 use crate::driver::mint::{MintAsk, Minted, Revocation};
 use crate::driver::secrets::ConnectorSecrets;
 use crate::driver::signer::Signer;
-use crate::driver::{Accepted, At, Boxed, Driver, NewConnector};
+use crate::driver::{Accepted, At, Boxed, Driver, Inspection, NewConnector, Synced};
 use crate::oauth::client::{Client, Received};
 use crate::oauth::client_auth::{ClientAssertion, ClientAuth, Proof};
-use crate::oauth::discovery::discover;
 use crate::oauth::id_token::{self, Expected, Person};
-use crate::oauth::metadata::{Document, Server};
+use crate::oauth::introspection::Introspected;
+use crate::oauth::metadata::Server;
 use crate::oauth::target::Target;
-use settings::{Options, Read, Settings};
+use settings::{Read, Settings};
 
 /// The driver of `oauth` connectors.
 pub(super) struct Oauth;
@@ -54,14 +59,17 @@ impl Driver for Oauth {
         Settings::of(connector).map_or_else(
             |_| BTreeSet::new(),
             |Settings { server, .. }| {
-                let endpoints = [Some(&server.token), server.revocation.as_ref()];
-                endpoints.into_iter().flatten().map(|url| url.origin().ascii_serialization()).collect()
+                server.confidants().map(|url| url.origin().ascii_serialization()).collect()
             },
         )
     }
 
-    fn begin(&self, at: &At<'_>, ask: &ConsentAsk<'_>) -> Result<Step, DriverError> {
-        consent::begin(at, ask)
+    fn way(&self, at: &At<'_>, ask: &ConsentAsk<'_>) -> Result<Way, DriverError> {
+        consent::way(at, ask)
+    }
+
+    fn begin<'a>(&'a self, at: &'a At<'_>, ask: &'a ConsentAsk<'_>) -> Boxed<'a, Result<Step, DriverError>> {
+        Box::pin(consent::begin(at, ask))
     }
 
     fn finish<'a>(
@@ -88,10 +96,20 @@ impl Driver for Oauth {
             let client = client(at, &settings)?;
             match ask {
                 MintAsk::Refresh { scopes, resources, audience, details } => {
-                    let target = Target::new(&settings.server, resources, audience, None, details)?;
+                    let meant = settings.options.resources(resources);
+                    let target = Target::new(&settings.server, meant, audience, None, details)?;
+                    let is_targeted = !(resources.is_empty() && audience.is_empty() && details.is_empty());
                     let held = held.and_then(Held::tokens);
                     let none = DriverError::Gone { cause: Cause::Expired, vendor: None };
-                    mint::refresh(&settings, &client, held.ok_or(none)?, scopes.as_ref(), &target).await
+                    mint::refresh(
+                        &settings,
+                        &client,
+                        held.ok_or(none)?,
+                        scopes.as_ref(),
+                        &target,
+                        is_targeted,
+                    )
+                    .await
                 }
                 MintAsk::App { scopes, resources, audience, details } => {
                     if !settings.options.app.is_on() {
@@ -100,7 +118,8 @@ impl Driver for Oauth {
                         ));
                     }
                     let default = settings.options.default_audience.as_deref();
-                    let target = Target::new(&settings.server, resources, audience, default, details)?;
+                    let meant = settings.options.resources(resources);
+                    let target = Target::new(&settings.server, meant, audience, default, details)?;
                     mint::app(&settings, &client, scopes.as_ref(), &target).await
                 }
                 MintAsk::Asserted { who, scopes, resources, audience, details } => {
@@ -135,61 +154,66 @@ impl Driver for Oauth {
     fn revoke<'a>(&'a self, at: &'a At<'_>, held: &'a Held) -> Boxed<'a, Result<Revocation, DriverError>> {
         Box::pin(revoke(at, held))
     }
+
+    fn sync<'a>(&'a self, at: &'a At<'_>, renew: bool) -> Boxed<'a, Synced> {
+        Box::pin(upkeep::sync(at, renew))
+    }
+
+    fn retire<'a>(&'a self, at: &'a At<'_>) -> Boxed<'a, ()> {
+        Box::pin(upkeep::retire(at))
+    }
+
+    fn inspect<'a>(&'a self, at: &'a At<'_>) -> Boxed<'a, Result<Option<Inspection>, BadConfiguration>> {
+        Box::pin(async move { server::inspect(at).await.map(Some) })
+    }
+
+    fn client_document(&self, connector: &Connector) -> Option<Map<String, Value>> {
+        upkeep::document(connector)
+    }
 }
 
-async fn accept(ask: NewConnector<'_>) -> Result<Accepted, BadConfiguration> {
-    let NewConnector { service, data, http, tenant, callback_base, connector, .. } = ask;
-    let mut read = Read::new(data)?;
-    let (document, discovered) = match read.document.take() {
-        Some(document) => (document, false),
-        None => (find(http, tenant, service, &mut read.options).await?, true),
+async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadConfiguration> {
+    let mut read = Read::new(std::mem::take(&mut ask.data))?;
+    let (document, discovered) = if let Some(document) = read.document.take() {
+        (document, false)
+    } else {
+        let NewConnector { service, address, http, tenant, .. } = ask;
+        let at = server::Whereabouts { http, tenant, service, address };
+        (server::find(at, &mut read.options).await?, true)
     };
     let server = Server::new(document, |text| {
-        http.check(text, Purpose::ProviderToken).map_err(|refused| refused.to_string())
+        ask.http.check(text, Purpose::ProviderToken).map_err(|refused| refused.to_string())
     })?;
     for (place, inbound) in read.options.exchange.inbound.iter().enumerate() {
         let address = inbound.jwks_uri.as_ref().map_or(inbound.issuer.as_str(), Url::as_str);
-        http.check(address, Purpose::Jwks).map_err(|refused| BadConfiguration {
+        ask.http.check(address, Purpose::Jwks).map_err(|refused| BadConfiguration {
             field: format!("tokenExchange.trustedIssuers.{place}"),
             why: refused.to_string(),
         })?;
     }
-    let (settings, secret) = Settings::complete(read, server, discovered)?;
+    Settings::fit(&mut read.options, &server, discovered)?;
+    let base = ask.callback_base.trim_end_matches('/');
+    let redirect_uri = read.options.sends_people().then(|| {
+        // A server that names itself cannot be mistaken for another one. For the others, the address tells
+        // (RFC 9700 §4.4.2).
+        if server.names_itself() {
+            format!("{base}/callback")
+        } else {
+            format!("{base}/callback/{}", ask.connector)
+        }
+    });
+    if read.options.client_id.is_empty() {
+        registration::obtain(&ask, &mut read, &server, redirect_uri.as_deref()).await?;
+    }
     let mut secrets = ConnectorSecrets::default();
+    if let Some(token) = read.registration_token.take().filter(|_| read.options.registration.is_some()) {
+        secrets.insert(REGISTRATION_TOKEN.to_owned(), token);
+    }
+    let (settings, secret) = Settings::complete(read, server, discovered)?;
     if let Some(secret) = secret {
         secrets.insert(CLIENT_SECRET.to_owned(), secret);
     }
-    let base = callback_base.trim_end_matches('/');
-    let redirect_uri = settings.options.user.is_on().then(|| {
-        // A server that names itself cannot be mistaken for another one. For the others, the address tells
-        // (RFC 9700 §4.4.2).
-        if settings.server.names_itself() {
-            format!("{base}/callback")
-        } else {
-            format!("{base}/callback/{connector}")
-        }
-    });
     Ok(Accepted { data: settings.to_data(), secrets, redirect_uri })
-}
-
-/// The metadata of a server that the configuration names by its issuer.
-async fn find(
-    http: &Egress,
-    tenant: Id<kind::Team>,
-    service: &str,
-    options: &mut Options,
-) -> Result<Document, BadConfiguration> {
-    // A service that is named by its host needs no second address.
-    if options.server_url.is_none() && service.contains('.') {
-        options.server_url = Some(format!("https://{service}"));
-    }
-    let named = [("discoveryServerUrl", &options.discovery_server_url), ("serverUrl", &options.server_url)];
-    let found = named.into_iter().find_map(|(field, url)| Some((field, url.as_deref()?)));
-    let (field, issuer) = found.ok_or_else(|| BadConfiguration {
-        field: "serverUrl".to_owned(),
-        why: "is missing: give the server's issuer, or describe the server in serverConfig".to_owned(),
-    })?;
-    discover(http, tenant, field, issuer).await
 }
 
 fn abilities(settings: &Settings) -> Abilities {
@@ -265,6 +289,11 @@ fn client<'a>(at: &At<'a>, settings: &'a Settings) -> Result<Client<'a>, DriverE
             })
         }
     };
+    // Said by us, because servers say no more than invalid_client.
+    let ends = settings.options.registration.as_ref().and_then(|registration| registration.secret_ends);
+    if let Some(at) = ends.filter(|end| *end <= at.env.now()) {
+        return Err(DriverError::SecretEnded { at });
+    }
     Ok(Client {
         http: at.http,
         env: at.env,
@@ -295,6 +324,30 @@ fn person(
     id_token::read(&token, &expected).map(Some).map_err(|_| DriverError::Garbage { in_doubt: true })
 }
 
+/// What has to be known about new tokens before they are used: when they end, where the server did not say and can be
+/// asked; and whether they are what was asked for. The answer is why they are not.
+async fn settle(
+    settings: &Settings,
+    client: &Client<'_>,
+    target: &Target<'_>,
+    received: &mut Received,
+) -> Option<String> {
+    let issued = &mut received.issued;
+    let patience = TIME_FOR_BOTH.saturating_sub(received.took).min(TIME_TO_TELL);
+    let silent = issued.expires_in.is_none() && !patience.is_zero();
+    if let Some(endpoint) = settings.server.introspection.as_ref().filter(|_| silent) {
+        match client.introspect(endpoint, &issued.access, patience).await {
+            Introspected::Active { expires_in, scopes } => {
+                issued.expires_in = expires_in;
+                issued.scopes = issued.scopes.take().or(scopes);
+            }
+            Introspected::Inactive => return Some("the provider says that it is not active".to_owned()),
+            Introspected::Unsaid => {}
+        }
+    }
+    target.stray(issued)
+}
+
 fn facts(settings: &Settings, person: Option<Person>) -> (Option<String>, Map<String, Value>) {
     let Some(person) = person else { return (None, Map::new()) };
     let claims = person.only(&settings.options.forwarded_claims);
@@ -320,4 +373,8 @@ fn unsupported(why: &str) -> DriverError {
 /// In seconds. The shortest session that a large provider without `expires_in` can be set to (Salesforce, session
 /// settings: 15 minutes).
 const UNSAID_LIFE: u64 = 15 * 60;
+/// The engine gives a refresh eight seconds, and what it brought must not be lost to a question about it.
+const TIME_FOR_BOTH: Duration = Duration::from_secs(6);
+const TIME_TO_TELL: Duration = Duration::from_secs(2);
 const CLIENT_SECRET: &str = "/clientSecret";
+const REGISTRATION_TOKEN: &str = "/clientRegistration/accessToken";

@@ -26,34 +26,47 @@ pub(crate) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// The URL.
+    /// The URL that holds it all.
     pub(crate) fn url(&self) -> Url {
-        let challenge = challenge(self.verifier);
         let mut url = self.endpoint.clone();
         {
             let mut query = url.query_pairs_mut();
-            query.append_pair("response_type", "code");
-            query.append_pair("client_id", self.client);
-            query.append_pair("redirect_uri", self.redirect_uri);
-            query.append_pair("state", self.state.expose());
-            query.append_pair("code_challenge", &challenge);
-            query.append_pair("code_challenge_method", "S256");
-            if let Some(scopes) = self.scopes.filter(|scopes| !scopes.is_empty()) {
-                query.append_pair("scope", &scopes.joined(self.separator));
-            }
-            if let Some(nonce) = self.nonce {
-                query.append_pair("nonce", nonce.expose());
-            }
-            for (name, value) in self.target.params() {
+            self.each(|name, value| {
                 query.append_pair(name, value);
-            }
-            for (name, value) in &self.more {
-                if !self.target.params().any(|(taken, _)| taken == *name) {
-                    query.append_pair(name, value);
-                }
-            }
+            });
         }
         url
+    }
+
+    /// The URL for a request that was pushed before (RFC 9126 §4).
+    pub(crate) fn url_of_pushed(&self, request_uri: &str) -> Url {
+        let mut url = self.endpoint.clone();
+        url.query_pairs_mut().append_pair("client_id", self.client).append_pair("request_uri", request_uri);
+        url
+    }
+
+    /// Every parameter, in order.
+    pub(crate) fn each(&self, mut put: impl FnMut(&str, &str)) {
+        put("response_type", "code");
+        put("client_id", self.client);
+        put("redirect_uri", self.redirect_uri);
+        put("state", self.state.expose());
+        put("code_challenge", &challenge(self.verifier));
+        put("code_challenge_method", "S256");
+        if let Some(scopes) = self.scopes.filter(|scopes| !scopes.is_empty()) {
+            put("scope", &scopes.joined(self.separator));
+        }
+        if let Some(nonce) = self.nonce {
+            put("nonce", nonce.expose());
+        }
+        for (name, value) in self.target.params() {
+            put(name, value);
+        }
+        for (name, value) in &self.more {
+            if !self.target.params().any(|(taken, _)| taken == *name) {
+                put(name, value);
+            }
+        }
     }
 }
 

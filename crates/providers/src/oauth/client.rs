@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use carnet_egress::{Answer, Call, Egress, Purpose};
+use carnet_egress::{Answer, Call, Egress, Limits, Purpose};
 use carnet_model::{Env, Id, SecretString, Time, kind};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use url::{Url, form_urlencoded};
@@ -29,6 +29,8 @@ pub(crate) struct Client<'a> {
 pub(crate) struct Received {
     pub issued: Issued,
     pub at: Time,
+    /// How long the server took.
+    pub took: Duration,
 }
 
 impl Client<'_> {
@@ -39,6 +41,7 @@ impl Client<'_> {
         mut form: Form,
         phase: Phase,
     ) -> Result<Received, DriverError> {
+        let begun = self.env.now();
         let answer = self.send(endpoint, &mut form, "serverConfig.token_endpoint").await?;
         let at = self.env.now();
         let wait = failure::retry_after(&answer.headers, at);
@@ -46,7 +49,7 @@ impl Client<'_> {
             Spoken::Issued(issued) if phase != Phase::Exchange && issued.is_other => {
                 Err(failure::of_nothing(answer.status, wait))
             }
-            Spoken::Issued(issued) => Ok(Received { issued, at }),
+            Spoken::Issued(issued) => Ok(Received { issued, at, took: begun.until(at) }),
             Spoken::Refusal(refusal) => {
                 Err(failure::of_refusal(phase, answer.status, &refusal, wait, &form.secrets))
             }
@@ -82,9 +85,34 @@ impl Client<'_> {
         }
     }
 
-    async fn send(&self, endpoint: &Url, form: &mut Form, field: &str) -> Result<Answer, DriverError> {
+    /// Puts `client_id` into a form whatever proves the client; the methods that put it there themselves do so later.
+    pub(crate) fn names_itself_in(&self, form: &mut Form) {
+        if matches!(self.proof, Proof::Basic(_)) {
+            form.push("client_id", self.id);
+        }
+    }
+
+    /// Sends a form with the client's proof in it. `field` is where the address comes from.
+    pub(crate) async fn send(
+        &self,
+        endpoint: &Url,
+        form: &mut Form,
+        field: &str,
+    ) -> Result<Answer, DriverError> {
+        self.send_within(Limits::default().total, endpoint, form, field).await
+    }
+
+    /// The same, for as long as `patience` lasts.
+    pub(crate) async fn send_within(
+        &self,
+        patience: Duration,
+        endpoint: &Url,
+        form: &mut Form,
+        field: &str,
+    ) -> Result<Answer, DriverError> {
         let header = self.proof.apply(self.id, self.env, form)?;
         let mut call = Call::post_form(endpoint.clone(), form.encode(), Purpose::ProviderToken, self.tenant);
+        call.limits.total = patience;
         if let Some(header) = header {
             call = call.header(AUTHORIZATION, header);
         }
@@ -100,7 +128,8 @@ impl Received {
     }
 }
 
-fn spoken(answer: &Answer) -> Spoken {
+/// What an answer says.
+pub(crate) fn spoken(answer: &Answer) -> Spoken {
     let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     token_answer::read(answer.status, content_type, &answer.body)
 }
@@ -144,6 +173,11 @@ impl Form {
     /// Remembers a secret that goes out beside the form.
     pub(crate) fn remember(&mut self, secret: &SecretString) {
         self.secrets.push(secret.duplicate());
+    }
+
+    /// What is secret in it.
+    pub(crate) fn secrets(&self) -> &[SecretString] {
+        &self.secrets
     }
 
     fn encode(&mut self) -> SecretString {

@@ -6,8 +6,9 @@
 //! gaps, if they agree on issuer and token endpoint.
 //!
 //! A document cannot point credentials at somebody else's host: every endpoint must be on the issuer's own host or on
-//! a host below it. That is narrower than "the same registrable domain", and needs no list of public suffixes. Servers
-//! that spread over several domains, as Google's does, have to be described by the owner in `serverConfig`.
+//! a host below it; one that the server can do without is left out if it is elsewhere. That is narrower than "the same
+//! registrable domain", and needs no list of public suffixes. Servers that spread over several domains, as Google's
+//! does, have to be described by the owner in `serverConfig`.
 
 use carnet_egress::{Call, Egress, Purpose};
 use carnet_model::{Id, kind};
@@ -19,6 +20,14 @@ use super::metadata::Document;
 use crate::driver::failure::BadConfiguration;
 use crate::fields::Fields;
 
+/// What a search for metadata ended with.
+pub(crate) enum Search {
+    /// The server's.
+    Found(Box<Document>),
+    /// The addresses answer, and none has a document of this issuer. Why that will not do.
+    Absent(BadConfiguration),
+}
+
 /// Finds the metadata of the server whose issuer is `identifier`. `field` is where that was configured.
 pub(crate) async fn discover(
     http: &Egress,
@@ -26,6 +35,19 @@ pub(crate) async fn discover(
     field: &str,
     identifier: &str,
 ) -> Result<Document, BadConfiguration> {
+    match search(http, tenant, field, identifier).await? {
+        Search::Found(document) => Ok(*document),
+        Search::Absent(bad) => Err(bad),
+    }
+}
+
+/// The same, where something else can be tried if there is none.
+pub(crate) async fn search(
+    http: &Egress,
+    tenant: Id<kind::Team>,
+    field: &str,
+    identifier: &str,
+) -> Result<Search, BadConfiguration> {
     let bad = |why: String| BadConfiguration { field: field.to_owned(), why };
     let issuer = http.check(identifier, Purpose::Discovery).map_err(|refused| bad(refused.to_string()))?;
     if issuer.query().is_some() {
@@ -64,11 +86,12 @@ pub(crate) async fn discover(
         });
         break;
     }
-    let document = found.ok_or_else(|| bad(missed.why(identifier)))?;
+    let Some(mut document) = found else { return Ok(Search::Absent(bad(missed.why(identifier)))) };
+    document.drop_strays(|endpoint| is_at_home(&issuer, endpoint));
     let stray =
         document.endpoints().find(|(_, endpoint)| !is_at_home(&issuer, endpoint)).map(|(name, _)| name);
     match stray {
-        None => Ok(document),
+        None => Ok(Search::Found(Box::new(document))),
         Some(name) => Err(BadConfiguration {
             field: format!("serverConfig.{name}"),
             why: "the server's metadata puts it on a host that is neither the issuer's nor below it; if that is \

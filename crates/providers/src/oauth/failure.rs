@@ -28,6 +28,10 @@ pub(crate) enum Phase {
     Exchange,
     /// To revoke.
     Revocation,
+    /// To begin: a pushed request, or a code for another device.
+    Front,
+    /// Whether the person has decided on the other device.
+    Device,
 }
 
 /// What an error in the server's words means. `sent` is what we told in confidence.
@@ -39,6 +43,11 @@ pub(crate) fn of_refusal(
     sent: &[SecretString],
 ) -> DriverError {
     let code = refusal.error.as_str();
+    if phase == Phase::Device
+        && let Some(error) = of_device(code)
+    {
+        return error;
+    }
     if asks_to_wait(status) || is_one_of(WAIT, code) {
         return DriverError::Later { retry_after, in_doubt: false };
     }
@@ -57,7 +66,7 @@ pub(crate) fn of_refusal(
         Phase::Refresh if is_dead => {
             DriverError::Gone { cause: Cause::RevokedAtProvider, vendor: Some(vendor) }
         }
-        Phase::Code if is_dead => CallbackFault::CodeRefused { vendor }.into(),
+        Phase::Code | Phase::Device if is_dead => CallbackFault::CodeRefused { vendor }.into(),
         // What the caller brought is refused, not the client: RFC 8693 §2.2.2 says `invalid_request`, others answer as a
         // protected resource would (RFC 6750 §3.1).
         Phase::Assertion | Phase::Exchange if is_one_of(&["invalid_request", "invalid_token"], code) => {
@@ -68,6 +77,17 @@ pub(crate) fn of_refusal(
         }
         _ => DriverError::Refused { vendor },
     }
+}
+
+/// RFC 8628 §3.5: what says nothing about grant or client, but how far the person is.
+fn of_device(code: &str) -> Option<DriverError> {
+    Some(match code {
+        "authorization_pending" => DriverError::Pending { slower: false },
+        "slow_down" => DriverError::Pending { slower: true },
+        "access_denied" => DriverError::Denied,
+        "expired_token" => CallbackFault::DeviceCodeExpired.into(),
+        _ => return None,
+    })
 }
 
 /// What an answer means that cannot be understood.

@@ -22,6 +22,14 @@ pub(crate) struct Document {
     pub detail_types: Option<Vec<String>>,
     /// Whether the server promises to name itself in its answers (RFC 9207 §3).
     pub names_itself: Option<bool>,
+    pub registration_endpoint: Option<String>,
+    pub pushed_endpoint: Option<String>,
+    /// Whether a person is sent to the server only with a request that was pushed before (RFC 9126 §5).
+    pub wants_pushed: Option<bool>,
+    pub device_endpoint: Option<String>,
+    pub introspection_endpoint: Option<String>,
+    /// Whether a client may be the address of a document about itself.
+    pub reads_client_documents: Option<bool>,
 }
 
 impl Document {
@@ -38,6 +46,12 @@ impl Document {
             challenge_methods: fields.texts("code_challenge_methods_supported")?,
             detail_types: fields.texts("authorization_details_types_supported")?,
             names_itself: fields.flag("authorization_response_iss_parameter_supported")?,
+            registration_endpoint: fields.text("registration_endpoint")?,
+            pushed_endpoint: fields.text("pushed_authorization_request_endpoint")?,
+            wants_pushed: fields.flag("require_pushed_authorization_requests")?,
+            device_endpoint: fields.text("device_authorization_endpoint")?,
+            introspection_endpoint: fields.text("introspection_endpoint")?,
+            reads_client_documents: fields.flag("client_id_metadata_document_supported")?,
         })
     }
 
@@ -65,10 +79,31 @@ impl Document {
             challenge_methods: self.challenge_methods.or(other.challenge_methods),
             detail_types: self.detail_types.or(other.detail_types),
             names_itself: self.names_itself.or(other.names_itself),
+            registration_endpoint: self.registration_endpoint.or(other.registration_endpoint),
+            pushed_endpoint: self.pushed_endpoint.or(other.pushed_endpoint),
+            wants_pushed: self.wants_pushed.or(other.wants_pushed),
+            device_endpoint: self.device_endpoint.or(other.device_endpoint),
+            introspection_endpoint: self.introspection_endpoint.or(other.introspection_endpoint),
+            reads_client_documents: self.reads_client_documents.or(other.reads_client_documents),
         }
     }
 
-    /// The addresses in it, with their names.
+    /// Leaves out the endpoints that a server can do without, where `is_at_home` says no. What would be sent there is
+    /// confidential, and a connector works without.
+    pub(crate) fn drop_strays(&mut self, is_at_home: impl Fn(&str) -> bool) {
+        for endpoint in [
+            &mut self.registration_endpoint,
+            &mut self.pushed_endpoint,
+            &mut self.device_endpoint,
+            &mut self.introspection_endpoint,
+        ] {
+            if endpoint.as_deref().is_some_and(|text| !is_at_home(text)) {
+                *endpoint = None;
+            }
+        }
+    }
+
+    /// The addresses in it that no server can do without, with their names.
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [
             ("authorization_endpoint", &self.authorization_endpoint),
@@ -94,6 +129,12 @@ impl Document {
             ("code_challenge_methods_supported", list(&self.challenge_methods)),
             ("authorization_details_types_supported", list(&self.detail_types)),
             ("authorization_response_iss_parameter_supported", self.names_itself.map(Value::from)),
+            ("registration_endpoint", text(&self.registration_endpoint)),
+            ("pushed_authorization_request_endpoint", text(&self.pushed_endpoint)),
+            ("require_pushed_authorization_requests", self.wants_pushed.map(Value::from)),
+            ("device_authorization_endpoint", text(&self.device_endpoint)),
+            ("introspection_endpoint", text(&self.introspection_endpoint)),
+            ("client_id_metadata_document_supported", self.reads_client_documents.map(Value::from)),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)))
@@ -108,6 +149,10 @@ pub(crate) struct Server {
     pub authorization: Option<Url>,
     pub token: Url,
     pub revocation: Option<Url>,
+    pub registration: Option<Url>,
+    pub pushed: Option<Url>,
+    pub device: Option<Url>,
+    pub introspection: Option<Url>,
 }
 
 impl Server {
@@ -127,13 +172,23 @@ impl Server {
         let token = url("token_endpoint", &document.token_endpoint)?
             .ok_or_else(|| bad("token_endpoint", "is missing: no token can be had without it"))?;
         let revocation = url("revocation_endpoint", &document.revocation_endpoint)?;
+        let registration = url("registration_endpoint", &document.registration_endpoint)?;
+        let pushed = url("pushed_authorization_request_endpoint", &document.pushed_endpoint)?;
+        let device = url("device_authorization_endpoint", &document.device_endpoint)?;
+        let introspection = url("introspection_endpoint", &document.introspection_endpoint)?;
+        if document.wants_pushed == Some(true) && pushed.is_none() {
+            return Err(bad(
+                "pushed_authorization_request_endpoint",
+                "is missing or not the server's own, and the server takes no request that was not pushed there",
+            ));
+        }
         if document.names_itself == Some(true) && document.issuer.is_none() {
             return Err(bad(
                 "issuer",
                 "is missing: the server promises to name itself, and this is what to compare with",
             ));
         }
-        Ok(Self { document, authorization, token, revocation })
+        Ok(Self { document, authorization, token, revocation, registration, pushed, device, introspection })
     }
 
     /// The issuer, if it is known.
@@ -150,6 +205,17 @@ impl Server {
     /// Whether the server promises to name itself in its answers.
     pub(crate) fn names_itself(&self) -> bool {
         self.document.names_itself == Some(true)
+    }
+
+    /// The addresses to which secrets are sent: the client's, or those of its grants.
+    pub(crate) fn confidants(&self) -> impl Iterator<Item = &Url> {
+        let others = [&self.revocation, &self.registration, &self.pushed, &self.device, &self.introspection];
+        std::iter::once(&self.token).chain(others.into_iter().flatten())
+    }
+
+    /// Whether a client may be the address of a document about itself.
+    pub(crate) fn reads_client_documents(&self) -> bool {
+        self.document.reads_client_documents == Some(true)
     }
 
     /// Whether the server says which grant types it knows, and this is not among them.
@@ -192,8 +258,6 @@ const REGISTERED_AND_UNUSED: &[&str] = &[
     "claims_locales_supported",
     "claims_parameter_supported",
     "claims_supported",
-    "client_id_metadata_document_supported",
-    "device_authorization_endpoint",
     "display_values_supported",
     "dpop_signing_alg_values_supported",
     "end_session_endpoint",
@@ -204,7 +268,6 @@ const REGISTERED_AND_UNUSED: &[&str] = &[
     "id_token_signing_alg_values_supported",
     "introspection_encryption_alg_values_supported",
     "introspection_encryption_enc_values_supported",
-    "introspection_endpoint",
     "introspection_endpoint_auth_methods_supported",
     "introspection_endpoint_auth_signing_alg_values_supported",
     "introspection_signing_alg_values_supported",
@@ -219,13 +282,11 @@ const REGISTERED_AND_UNUSED: &[&str] = &[
     "prompt_values_supported",
     "protected_resources",
     "pushed_authorization_request_endpoint",
-    "registration_endpoint",
     "request_object_encryption_alg_values_supported",
     "request_object_encryption_enc_values_supported",
     "request_object_signing_alg_values_supported",
     "request_parameter_supported",
     "request_uri_parameter_supported",
-    "require_pushed_authorization_requests",
     "require_request_uri_registration",
     "require_signed_request_object",
     "response_modes_supported",

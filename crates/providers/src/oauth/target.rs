@@ -5,13 +5,16 @@ use serde_json::Value;
 use url::Url;
 
 use super::client::Form;
+use super::granted::{Asked, stray};
 use super::metadata::Server;
+use super::token_answer::Issued;
 use crate::driver::failure::DriverError;
 
 /// What a token is for, found sound.
 pub(crate) struct Target<'a> {
     resources: &'a [String],
     audience: Vec<&'a str>,
+    wanted: &'a [Value],
     details: Option<String>,
 }
 
@@ -22,7 +25,7 @@ impl<'a> Target<'a> {
         resources: &'a [String],
         audience: &'a [String],
         default_audience: Option<&'a str>,
-        details: &[Value],
+        details: &'a [Value],
     ) -> Result<Self, DriverError> {
         if resources.iter().any(|text| !is_resource(text)) {
             return Err(unsupported("a resource is an absolute URI without a fragment (RFC 8707 §2)"));
@@ -50,8 +53,9 @@ impl<'a> Target<'a> {
             [] => default_audience.into_iter().collect(),
             some => some.iter().map(String::as_str).collect(),
         };
+        let wanted = details;
         let details = (!details.is_empty()).then(|| Value::from(details.to_vec()).to_string());
-        Ok(Self { resources, audience, details })
+        Ok(Self { resources, audience, wanted, details })
     }
 
     /// The parameters, in order.
@@ -62,6 +66,11 @@ impl<'a> Target<'a> {
         resources.chain(audience).chain(details)
     }
 
+    /// What is wrong with what was issued for it, if anything is.
+    pub(crate) fn stray(&self, issued: &Issued) -> Option<String> {
+        stray(Asked { resources: self.resources, audience: &self.audience, details: self.wanted }, issued)
+    }
+
     /// Puts the parameters into a form.
     pub(crate) fn apply(&self, form: &mut Form) {
         for (name, value) in self.params() {
@@ -70,7 +79,8 @@ impl<'a> Target<'a> {
     }
 }
 
-fn is_resource(text: &str) -> bool {
+/// An absolute URI without a fragment (RFC 8707 §2).
+pub(crate) fn is_resource(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| url.fragment().is_none()) && !text.chars().any(char::is_control)
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Issued {
     pub kind: Option<String>,
     /// Whether it is said to be no access token: `token_type` is `N_A`. Only an exchange gives such a thing.
     pub is_other: bool,
+    /// What was granted of RFC 9396, if the server says.
+    pub details: Option<Vec<Value>>,
 }
 
 /// An error in a server's words, which are not fit to be shown as they are.
@@ -118,6 +120,11 @@ fn issued(mut members: Map<String, Value>) -> Option<Issued> {
         None => seconds(members.remove("refresh_expires_in"))?.filter(|seconds| *seconds > 0),
         Some(value) => seconds(Some(value))?,
     };
+    let details = match members.remove("authorization_details") {
+        None | Some(Value::Null) => None,
+        Some(Value::Array(details)) => Some(details),
+        Some(_) => return None,
+    };
     Some(Issued {
         access,
         expires_in,
@@ -127,6 +134,7 @@ fn issued(mut members: Map<String, Value>) -> Option<Issued> {
         id_token,
         kind: issued_kind,
         is_other,
+        details,
     })
 }
 

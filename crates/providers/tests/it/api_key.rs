@@ -141,7 +141,7 @@ async fn each_person_pastes_a_key_and_gets_it_back() {
     let bench = Bench::new();
     let made = bench.connector(ApiKey, json!({"subjectType": "user", "instructions": "Look here."})).await;
     let state = SecretString::new("s".to_owned());
-    let step = made.driver.begin(&made.at(), &ConsentAsk::new(&state)).unwrap();
+    let step = made.driver.begin(&made.at(), &ConsentAsk::new(&state)).await.unwrap();
     assert!(matches!(step, Step::PasteKey { instructions: Some(text) } if text == "Look here."));
 
     let held = paste(&made, "  sk-1 \r\n").await.unwrap();

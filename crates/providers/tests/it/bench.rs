@@ -22,6 +22,7 @@ use crate::server::{Reply, Server};
 pub(crate) const NOW: i64 = 1_800_000_000;
 pub(crate) const CONNECTOR: Id<kind::Connector> = Id::from_bytes([7; 16]);
 pub(crate) const BASE: &str = "https://carnet.example";
+pub(crate) const DOCUMENT: &str = "https://carnet.example/clients/team/connector";
 pub(crate) const STATE: &str = "state-of-the-engine";
 
 struct StandingClock;
@@ -64,7 +65,8 @@ impl Bench {
         let Value::Object(data) = data else { panic!("data is an object") };
         driver(kind)
             .accept(NewConnector {
-                service,
+                service: service.split_once("://").map_or(service, |(_, rest)| rest),
+                address: service.contains("://").then_some(service),
                 name: "Acme",
                 data,
                 http: &self.http,
@@ -72,6 +74,7 @@ impl Bench {
                 tenant: Id::from_bytes([1; 16]),
                 callback_base: BASE,
                 connector: CONNECTOR,
+                client_document: DOCUMENT,
             })
             .await
     }
@@ -162,13 +165,16 @@ impl<'b> Made<'b> {
         }
     }
 
-    pub(crate) fn begin(&self, change: impl FnOnce(&mut ConsentAsk<'_>)) -> Result<(Url, Kept), DriverError> {
+    pub(crate) async fn begin(
+        &self,
+        change: impl FnOnce(&mut ConsentAsk<'_>),
+    ) -> Result<(Url, Kept), DriverError> {
         let state = SecretString::new(STATE.to_owned());
         let mut ask = ConsentAsk::new(&state);
         change(&mut ask);
-        match self.driver.begin(&self.at(), &ask)? {
+        match self.driver.begin(&self.at(), &ask).await? {
             Step::Redirect { url, kept } => Ok((url, Kept::from_json(kept.to_json().expose()).unwrap())),
-            Step::PasteKey { .. } => panic!("a key is not what was asked for"),
+            step => panic!("not what was asked for: {step:?}"),
         }
     }
 
@@ -194,7 +200,7 @@ impl<'b> Made<'b> {
         let token = json!({"access_token": "at0", "token_type": "Bearer", "expires_in": 3600,
             "refresh_token": "rt0", "scope": "read write"});
         self.bench.server.on("/token", Reply::json(200, token));
-        let (_, kept) = self.begin(|ask| ask.scopes = scopes_of("read write")).unwrap();
+        let (_, kept) = self.begin(|ask| ask.scopes = scopes_of("read write")).await.unwrap();
         let held = self.finish("code=c", &kept).await.unwrap().held;
         self.bench.server.forget("/token");
         self.bench.server.seen();
@@ -204,6 +210,16 @@ impl<'b> Made<'b> {
 
 pub(crate) fn scopes_of(text: &str) -> Option<Scopes> {
     (!text.is_empty()).then(|| Scopes::parse_joined(text).unwrap())
+}
+
+/// A sound metadata document of an issuer.
+pub(crate) fn metadata(issuer: &str) -> Value {
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/authorize"),
+        "token_endpoint": format!("{issuer}/token"),
+        "code_challenge_methods_supported": ["S256"],
+    })
 }
 
 /// An ID token that nobody signed.
@@ -239,6 +255,9 @@ pub(crate) fn outcome<T>(result: &Result<T, DriverError>) -> String {
         }
         Err(DriverError::Refused { vendor }) => format!("refused {}", vendor.error),
         Err(DriverError::Denied) => "denied".to_owned(),
+        Err(DriverError::Pending { slower }) => format!("pending{}", if *slower { " slower" } else { "" }),
+        Err(DriverError::Stray(why)) => format!("stray {why}"),
+        Err(DriverError::SecretEnded { .. }) => "secret ended".to_owned(),
         Err(DriverError::Callback(fault)) => {
             format!("callback {fault:?}").split(" {").next().unwrap().to_owned()
         }

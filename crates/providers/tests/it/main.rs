@@ -15,12 +15,22 @@ mod oauth_discovery;
 #[cfg(test)]
 mod oauth_failures;
 #[cfg(test)]
+mod oauth_front;
+#[cfg(test)]
 mod oauth_mint;
+#[cfg(test)]
+mod oauth_pinned;
+#[cfg(test)]
+mod oauth_registration;
+#[cfg(test)]
+mod oauth_resource;
 #[cfg(test)]
 mod oauth_revoke;
 #[cfg(test)]
 mod oauth_subjects;
 #[cfg(test)]
 mod oauth_table;
+#[cfg(test)]
+mod oauth_target;
 #[cfg(test)]
 mod server;

@@ -90,7 +90,6 @@ async fn a_field_that_cannot_work_is_named() {
                 "tokenExchange": {}}),
             "tokenExchange.enabled",
         ),
-        (json!({"clientName": "Me"}), "clientName"),
         (json!({"clientid": "x"}), "clientid"),
         (json!({"serverConfig": {"token_endpoint": null}}), "serverConfig.token_endpoint"),
         (json!({"serverConfig": {"token_endpoint": "http://example.com/t"}}), "serverConfig.token_endpoint"),

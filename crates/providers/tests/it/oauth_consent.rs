@@ -19,7 +19,7 @@ fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
 async fn the_person_is_sent_with_exactly_these_parameters() {
     let bench = Bench::new();
     let made = bench.oauth(json!({})).await;
-    let (url, kept) = made.begin(|ask| ask.scopes = scopes_of("write read")).unwrap();
+    let (url, kept) = made.begin(|ask| ask.scopes = scopes_of("write read")).await.unwrap();
     assert_eq!(url.as_str().split('?').next(), Some(format!("{}/authorize", bench.server.origin).as_str()));
     let verifier = kept.verifier.as_ref().unwrap().expose();
     let challenge = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
@@ -52,7 +52,7 @@ async fn pkce_is_always_s256_and_every_consent_has_its_own_verifier() {
     ] {
         let made = bench.oauth(more).await;
         for _ in 0..5 {
-            let (url, _) = made.begin(|_| ()).unwrap();
+            let (url, _) = made.begin(|_| ()).await.unwrap();
             assert_eq!(param(&url, "code_challenge_method").as_deref(), Some("S256"));
             let challenge = param(&url, "code_challenge").unwrap();
             assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(&challenge).unwrap().len(), 32);
@@ -86,6 +86,7 @@ async fn what_is_asked_configured_and_the_protocols_own_never_collide() {
             ask.additional_params.insert("access_type".into(), "online".into());
             ask.additional_params.insert("hd".into(), "acme & co".into());
         })
+        .await
         .unwrap();
     let all = query(&url);
     let values =
@@ -102,7 +103,7 @@ async fn what_is_asked_configured_and_the_protocols_own_never_collide() {
     assert_eq!(values("nonce"), [kept.nonce.as_ref().unwrap().expose()]);
     assert_eq!(kept.resources.len(), 2);
 
-    let (url, _) = made.begin(|ask| ask.audience = vec!["one".into(), "two".into()]).unwrap();
+    let (url, _) = made.begin(|ask| ask.audience = vec!["one".into(), "two".into()]).await.unwrap();
     let asked: Vec<_> =
         query(&url).into_iter().filter(|(name, _)| name == "audience").map(|(_, v)| v).collect();
     assert_eq!(asked, ["one", "two"]);
@@ -116,19 +117,19 @@ async fn what_the_server_could_misread_is_not_sent() {
     for name in
         ["client_id", "redirect_uri", "state", "code_challenge", "response_mode", "request_uri", "resource"]
     {
-        let got = made.begin(|ask| drop(ask.additional_params.insert(name.into(), "x".into())));
+        let got = made.begin(|ask| drop(ask.additional_params.insert(name.into(), "x".into()))).await;
         assert_eq!(outcome(&got), "unsupported", "{name}");
     }
     for resource in ["", "api", "/api", "https://a.example/#f", "https://a.example/\n"] {
-        let got = made.begin(|ask| ask.resources = vec![resource.into()]);
+        let got = made.begin(|ask| ask.resources = vec![resource.into()]).await;
         assert_eq!(outcome(&got), "unsupported", "{resource:?}");
     }
     for detail in [json!({"type": "account"}), json!({}), json!("account")] {
-        let got = made.begin(|ask| ask.details = vec![detail.clone()]);
+        let got = made.begin(|ask| ask.details = vec![detail.clone()]).await;
         assert_eq!(outcome(&got), "unsupported", "{detail}: the server does not say that it knows this type");
     }
     let made = bench.oauth(json!({"userAuthorization": {"enabled": false}})).await;
-    assert_eq!(outcome(&made.begin(|_| ())), "unsupported");
+    assert_eq!(outcome(&made.begin(|_| ()).await), "unsupported");
 }
 
 #[tokio::test]
@@ -142,7 +143,7 @@ async fn a_browser_is_sent_where_the_development_server_reroutes_it() {
         .unwrap();
     bench.http = Egress::new(Policy { loopback: true, origins, ..Policy::default() }).unwrap();
     let made = crate::bench::Made::new(&bench, carnet_model::connector::ConnectorType::Oauth, accepted);
-    let (url, kept) = made.begin(|_| ()).unwrap();
+    let (url, kept) = made.begin(|_| ()).await.unwrap();
     assert!(url.as_str().starts_with("http://127.0.0.1:9/authorize?"), "{url}");
     assert_eq!(kept.issuer.as_deref(), Some(made_at.as_str()), "the issuer is still the real one");
 }
@@ -190,7 +191,7 @@ async fn a_code_is_redeemed_with_exactly_these_fields() {
     ] {
         let made = bench.oauth(more.clone()).await;
         let resource = "https://api.example/v1";
-        let (_, kept) = made.begin(|ask| ask.resources = vec![resource.into()]).unwrap();
+        let (_, kept) = made.begin(|ask| ask.resources = vec![resource.into()]).await.unwrap();
         made.finish(&format!("code=c%2F1&state={STATE}"), &kept).await.unwrap();
         let seen = bench.server.only();
         assert_eq!(seen.line(), "POST /token");
@@ -257,7 +258,7 @@ async fn a_grant_holds_what_the_server_gave() {
         ),
     ] {
         bench.server.on("/token", Reply::json(200, &answer));
-        let (_, kept) = made.begin(|ask| ask.scopes = scopes_of("read write")).unwrap();
+        let (_, kept) = made.begin(|ask| ask.scopes = scopes_of("read write")).await.unwrap();
         let granted = made.finish("code=c", &kept).await.unwrap();
         assert_eq!(granted.scopes, scopes_of(scopes), "{answer}");
         assert_eq!(granted.access_expires_at, access_ends.map(Time::from_secs), "{answer}");
@@ -276,7 +277,7 @@ async fn the_configured_life_stands_in_for_a_missing_one_and_unwanted_refresh_to
     let bench = Bench::new();
     let made = bench.oauth(json!({"defaultTokenExpiresIn": 600, "refreshTokens": {"enabled": false}})).await;
     bench.server.on("/token", Reply::json(200, json!({"access_token": "at", "refresh_token": "rt"})));
-    let (_, kept) = made.begin(|_| ()).unwrap();
+    let (_, kept) = made.begin(|_| ()).await.unwrap();
     let granted = made.finish("code=c", &kept).await.unwrap();
     assert_eq!(granted.access_expires_at, Some(Time::from_secs(NOW + 600)));
     assert!(granted.held.refresh().is_none());
@@ -304,13 +305,13 @@ async fn a_mixed_up_answer_is_refused_before_anything_is_sent_or_believed() {
         (&silent, String::new(), "callback MissingCode"),
         (&silent, "code=c&code=d".to_owned(), "callback Repeated(\"code\")"),
     ] {
-        let (_, kept) = made.begin(|_| ()).unwrap();
+        let (_, kept) = made.begin(|_| ()).await.unwrap();
         assert_eq!(outcome(&made.finish(&query, &kept).await), want, "{query}");
     }
     assert_eq!(bench.server.seen(), []);
 
     bench.server.on("/token", Reply::json(200, json!({"access_token": "at"})));
-    let (_, kept) = promised.begin(|_| ()).unwrap();
+    let (_, kept) = promised.begin(|_| ()).await.unwrap();
     assert_eq!(outcome(&promised.finish(&format!("code=c&{right}"), &kept).await), "ok");
 }
 
@@ -318,7 +319,7 @@ async fn a_mixed_up_answer_is_refused_before_anything_is_sent_or_believed() {
 async fn a_consent_that_began_at_another_server_is_void() {
     let bench = Bench::new();
     let made = bench.oauth(json!({})).await;
-    let (_, mut kept) = made.begin(|_| ()).unwrap();
+    let (_, mut kept) = made.begin(|_| ()).await.unwrap();
     kept.issuer = Some("https://before.example".into());
     let got = made.finish("code=c", &kept).await;
     assert!(matches!(got, Err(DriverError::Callback(CallbackFault::ServerChanged))));
@@ -332,7 +333,7 @@ async fn a_consent_that_began_at_another_server_is_void() {
 async fn an_id_token_says_who_the_person_is_and_only_listed_claims_are_kept() {
     let bench = Bench::new();
     let made = bench.oauth(json!({"forwardedClaims": {"idToken": ["email", "hd"]}})).await;
-    let (_, kept) = made.begin(|ask| ask.scopes = scopes_of("openid")).unwrap();
+    let (_, kept) = made.begin(|ask| ask.scopes = scopes_of("openid")).await.unwrap();
     let nonce = kept.nonce.as_ref().unwrap().expose();
     let sound = json!({"iss": bench.server.origin, "aud": "client", "sub": "alice", "exp": NOW + 300,
         "nonce": nonce, "email": "a@b", "name": "Alice", "picture": "x"});
@@ -368,7 +369,7 @@ async fn an_id_token_says_who_the_person_is_and_only_listed_claims_are_kept() {
 async fn without_a_known_issuer_an_id_token_is_not_read() {
     let bench = Bench::new();
     let made = bench.oauth(json!({"serverConfig": {"issuer": null}})).await;
-    let (_, kept) = made.begin(|_| ()).unwrap();
+    let (_, kept) = made.begin(|_| ()).await.unwrap();
     bench.server.on("/token", Reply::json(200, json!({"access_token": "at", "id_token": "nonsense"})));
     let granted = made.finish("code=c&iss=https://whoever.example", &kept).await.unwrap();
     assert_eq!(granted.external_subject, None);

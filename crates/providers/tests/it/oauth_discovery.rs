@@ -3,18 +3,12 @@
 use carnet_model::connector::ConnectorType::Oauth;
 use serde_json::{Value, json};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, metadata};
 use crate::server::{Reply, Seen};
 
-/// A sound metadata document for an issuer.
+/// A sound metadata document for an issuer, with something in it that nobody knows.
 fn document(issuer: &str) -> Value {
-    json!({
-        "issuer": issuer,
-        "authorization_endpoint": format!("{issuer}/authorize"),
-        "token_endpoint": format!("{issuer}/token"),
-        "code_challenge_methods_supported": ["S256"],
-        "vendor_extension": {"x": [1]},
-    })
+    with(metadata(issuer), "vendor_extension", json!({"x": [1]}))
 }
 
 fn with(mut document: Value, name: &str, value: Value) -> Value {
@@ -126,7 +120,13 @@ async fn what_is_not_a_document_counts_as_none() {
             "{}",
             bad.why
         );
-        assert_eq!(bench.server.seen().len(), 2, "no redirect is followed, nothing is tried twice");
+        let lines: Vec<String> = bench.server.seen().iter().map(Seen::line).collect();
+        let resource = ["/", "/.well-known/oauth-protected-resource"];
+        let all: Vec<_> = [OAUTH, OPENID].iter().chain(&resource).map(|path| format!("GET {path}")).collect();
+        assert_eq!(
+            lines, all,
+            "then it is looked at as a resource; no redirect is followed, nothing is tried twice"
+        );
 
         bench.server.on(OPENID, Reply::json(200, document(&issuer)));
         assert!(bench.accept(Oauth, data(&issuer)).await.is_ok(), "{reply:?}");

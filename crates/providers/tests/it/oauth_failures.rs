@@ -181,7 +181,7 @@ async fn every_answer_has_its_meaning() {
         bench.server.on("/token", reply.clone());
         assert_eq!(outcome(&made.refresh(&held, "").await), refresh, "refresh: {reply:.200?}");
         assert_eq!(outcome(&made.app("read").await), app, "application: {reply:.200?}");
-        let (_, kept) = made.begin(|_| ()).unwrap();
+        let (_, kept) = made.begin(|_| ()).await.unwrap();
         assert_eq!(outcome(&made.finish("code=c", &kept).await), code, "code: {reply:.200?}");
         let lines: Vec<String> = bench.server.seen().iter().map(Seen::line).collect();
         assert_eq!(lines, ["POST /token"; 3], "each was sent once and followed nowhere: {reply:.200?}");
@@ -229,7 +229,7 @@ async fn no_error_holds_what_was_sent_in_confidence() {
     for method in ["client_secret_post", "client_secret_basic"] {
         let made =
             bench.oauth(json!({"tokenEndpointAuthMethod": method, "clientSecret": "very-secret-1"})).await;
-        let (_, kept) = made.begin(|_| ()).unwrap();
+        let (_, kept) = made.begin(|_| ()).await.unwrap();
         let verifier = kept.verifier.as_ref().unwrap().expose();
         let words = format!("very-secret-1 code-42 {verifier} \u{7}<script>");
         bench

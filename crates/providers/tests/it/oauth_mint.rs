@@ -120,7 +120,7 @@ async fn a_token_for_a_resource_asks_for_it_and_is_not_kept() {
 async fn a_refresh_never_changes_the_account() {
     let bench = Bench::new();
     let made = bench.oauth(json!({"forwardedClaims": {"idToken": ["email"]}})).await;
-    let (_, kept) = made.begin(|ask| ask.scopes = scopes_of("openid")).unwrap();
+    let (_, kept) = made.begin(|ask| ask.scopes = scopes_of("openid")).await.unwrap();
     let claims = |sub: &str, email: &str, nonce: Option<&str>, exp: i64| json!({"iss": bench.server.origin, "aud": "client", "sub": sub, "exp": exp, "email": email, "nonce": nonce});
     let answer = |claims: Value| {
         let token = json!({"access_token": "at", "refresh_token": "rt", "id_token": id_token(&claims)});
@@ -154,7 +154,7 @@ async fn without_a_refresh_token_nothing_is_sent() {
     let bench = Bench::new();
     let made = bench.oauth(json!({})).await;
     bench.server.on("/token", Reply::json(200, json!({"access_token": "at"})));
-    let (_, kept) = made.begin(|_| ()).unwrap();
+    let (_, kept) = made.begin(|_| ()).await.unwrap();
     let held = made.finish("code=c", &kept).await.unwrap().held;
     bench.server.seen();
     assert_eq!(outcome(&made.refresh(&held, "").await), "gone expired");

@@ -37,7 +37,7 @@ async fn an_access_token_that_has_ended_is_not_revoked() {
         "/token",
         Reply::json(200, json!({"access_token": "at", "expires_in": 0, "refresh_token": "rt"})),
     );
-    let (_, kept) = made.begin(|_| ()).unwrap();
+    let (_, kept) = made.begin(|_| ()).await.unwrap();
     let held = made.finish("code=c", &kept).await.unwrap().held;
     bench.server.seen();
     bench.server.on("/revoke", Reply::text(200, "text/plain", ""));

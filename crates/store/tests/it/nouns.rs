@@ -8,8 +8,8 @@ use carnet_store::people::{self, Team, User};
 use carnet_store::projects::{self, CustomEnvironment, Project};
 use carnet_store::refreshes::{self, OpenRefresh};
 use carnet_store::{
-    Db, DbError, Write, access_tokens, consents, deployment, installations, issuers, keys, links, minted,
-    setup,
+    Db, DbError, Write, access_tokens, awaited, consents, deployment, installations, issuers, keys, links,
+    minted, setup,
 };
 
 use crate::stores;
@@ -617,6 +617,20 @@ async fn the_smaller_nouns_read_back() {
             (1, 1)
         );
         write(refreshes::drop_orphan(orphan.id)).await.unwrap();
+        // requests whose provider is asked
+        let turn = awaited::Awaited { consent: env.id(), due_at: now, every_seconds: 5 };
+        let after = |by: i64| Time::from_millis(now.millis() + by);
+        write(awaited::put(turn)).await.unwrap();
+        write(awaited::take(turn, after(5), 5)).await.unwrap();
+        assert!(write(awaited::take(turn, after(9), 5)).await.is_err(), "{name}: a turn is taken once");
+        let next = awaited::Awaited { due_at: after(5), ..turn };
+        assert_eq!(awaited::overdue(&db, after(6), 9).await.unwrap(), [next], "{name}");
+        assert_eq!(awaited::overdue(&db, after(5), 9).await.unwrap(), [], "{name}: not over its time");
+        write(awaited::put(turn)).await.unwrap();
+        assert!(write(awaited::take(next, after(9), 5)).await.is_err(), "{name}: it began anew");
+        write(awaited::forget(turn.consent)).await.unwrap();
+        write(awaited::forget(turn.consent)).await.unwrap();
+        assert_eq!(awaited::overdue(&db, Time::FAR_FUTURE, 9).await.unwrap(), [], "{name}");
         // minted tokens
         let row = minted::MintedRow {
             place: [1; 32],

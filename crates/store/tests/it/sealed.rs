@@ -19,6 +19,7 @@ const NO_SECRET: &[&str] = &[
     "request",
     "lease_owner",
     "key_id",
+    "consent",
     // digests of what is drawn at random or stands in other columns
     "digest",
     "place",

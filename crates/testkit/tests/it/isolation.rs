@@ -65,6 +65,8 @@ fn routes(names: &Names) -> Vec<(&'static str, String, Value, bool)> {
         ("PATCH", c.clone(), json!({"name": "theirs"}), true),
         ("DELETE", format!("{c}/tokens"), json!({}), true),
         ("GET", format!("{c}/grants"), none.clone(), true),
+        ("GET", format!("{c}/server"), none.clone(), true),
+        ("POST", format!("{c}/server"), json!({"digest": "0"}), true),
         ("GET", format!("{c}/projects"), none.clone(), true),
         ("GET", format!("{c}/projects/{project}"), none.clone(), true),
         ("POST", format!("{c}/projects/{project}"), json!({"environments": ["production"]}), true),
@@ -193,7 +195,15 @@ fn unnamed(answer: &Answer, names: &Names) -> String {
 #[test]
 fn the_table_has_every_route() {
     let source = include_str!("../../../api/src/router.rs");
-    let open = ["/.well-known/", "/{team}/.well-known/", "/livez", "/readyz", "/teams/{team}"];
+    let open = [
+        "/.well-known/",
+        "/{team}/.well-known/",
+        "/clients/",
+        "/connect/jwks/",
+        "/livez",
+        "/readyz",
+        "/teams/{team}",
+    ];
     let names = ["connector", "project", "environment", "installation", "issuer", "token", "verifier"];
     let [connector, project, environment, installation, issuer, token, verifier] =
         names.map(|n| format!("{{{n}}}"));

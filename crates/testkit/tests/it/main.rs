@@ -13,6 +13,7 @@ mod keys;
 mod refresh;
 mod revoke;
 mod scopes;
+mod servers;
 mod subjects;
 mod tamper;
 

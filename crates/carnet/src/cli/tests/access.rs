@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use super::peer::{Peer, link, refusal};
+use super::peer::{Peer, connector, link, refusal};
 use super::{CONNECTOR, Desk, PROJECT, TEAM, TOKEN, USER};
 
 #[test]
@@ -248,4 +248,42 @@ fn keys_of_a_connector_are_shown_and_turned_only_when_told_to() {
 
 fn shown_json(desk: &Desk, args: &[&str]) -> Value {
     desk.run(args).exits(0).json()
+}
+
+#[test]
+fn a_server_that_moved_is_shown_and_followed_only_by_a_person_who_says_so() {
+    let route = "/v1/connect/connectors/demo%2Fhello/server";
+    let peer = Peer::with(move |line, _, _| {
+        let moved = json!({"connector": {"id": CONNECTOR, "uid": "demo/hello"}, "digest": "d1", "differences":
+            [{"member": "token_endpoint", "pinned": "https://a/t", "present": "https://a/\u{1b}[31mt2"}]});
+        let mut taken = connector();
+        taken["serviceSync"] = json!({"status": "required", "errors": ["Change the client by hand."]});
+        match line.strip_suffix(route)? {
+            "GET " => Some((200, moved)),
+            "POST " => Some((200, taken)),
+            _ => None,
+        }
+    });
+    let posts = || peer.lines().iter().filter(|line| line.starts_with("POST")).count();
+    let desk = Desk::dev(&peer.url);
+    let shown = desk.run(&["connect", "check", "demo/hello"]).exits(1);
+    for said in ["token_endpoint", "https://a/t", "t2"] {
+        assert!(shown.out.contains(said) && !shown.out.contains('\u{1b}'), "{shown:?}");
+    }
+    desk.run(&["check", "demo/hello", "--accept"]).exits(2);
+    let desk = desk.at_a_terminal("\n");
+    desk.run(&["check", "demo/hello", "--accept"]).exits(1);
+    assert_eq!(posts(), 0, "nobody said yes");
+    let done = desk.at_a_terminal("y\n").run(&["check", "demo/hello", "--accept"]).exits(0);
+    assert_eq!((posts(), peer.body(&format!("POST {route}"))), (1, json!({"digest": "d1"})));
+    assert!(done.err.contains("Change the client by hand."), "{done:?}");
+
+    let same = Peer::with(move |line, _, _| {
+        let same =
+            json!({"connector": {"id": CONNECTOR, "uid": "demo/hello"}, "digest": "d", "differences": []});
+        (line == format!("GET {route}")).then_some((200, same))
+    });
+    let desk = Desk::dev(&same.url);
+    desk.run(&["check", "demo/hello"]).exits(0);
+    assert_eq!(desk.run(&["check", "demo/hello", "--json"]).exits(0).json()["differences"], json!([]));
 }

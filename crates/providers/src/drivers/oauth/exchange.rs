@@ -11,6 +11,7 @@ use url::Url;
 
 use super::mint::without_grant;
 use super::settings::{Settings, way};
+use super::settle;
 use crate::driver::ability::Inbound;
 use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::mint::Minted;
@@ -183,10 +184,13 @@ pub(super) async fn mint(
         form.push("scope", &scopes.joined(settings.options.separator()));
     }
     target.apply(&mut form);
-    let received = client.token(&settings.server.token, form, Phase::Exchange).await?;
+    let mut received = client.token(&settings.server.token, form, Phase::Exchange).await?;
     let kind = received.issued.kind.clone();
     if !rules.takes(kind.as_deref(), received.issued.is_other) {
         return Err(DriverError::Garbage { in_doubt: true });
+    }
+    if let Some(why) = settle(settings, client, target, &mut received).await {
+        return Err(DriverError::Stray(why));
     }
     let told = kind.map(|kind| ("issuedTokenType".to_owned(), kind.into()));
     Ok(without_grant(settings, received, asked, told.into_iter().collect()))

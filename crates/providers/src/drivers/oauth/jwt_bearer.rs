@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::client_assertion::{further_claims, life};
 use super::mint::without_grant;
 use super::settings::{Settings, way};
+use super::settle;
 use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::mint::{Asserted, Minted};
 use crate::driver::signer::Signer;
@@ -135,7 +136,10 @@ pub(super) async fn mint(
     }
     target.apply(&mut form);
     let client = if rules.with_client { client } else { Client { proof: Proof::Unsaid, ..client } };
-    let received = client.token(&settings.server.token, form, Phase::Assertion).await?;
+    let mut received = client.token(&settings.server.token, form, Phase::Assertion).await?;
+    if let Some(why) = settle(settings, &client, target, &mut received).await {
+        return Err(DriverError::Stray(why));
+    }
     Ok(without_grant(settings, received, asked, Map::new()))
 }
 

@@ -8,7 +8,7 @@ use carnet_model::grant::Cause;
 use serde_json::{Map, Value};
 
 use super::settings::Settings;
-use super::{end_of_access, facts, person};
+use super::{end_of_access, facts, person, settle};
 use crate::driver::failure::DriverError;
 use crate::driver::held::{Access, Held, Tokens};
 use crate::driver::mint::Minted;
@@ -16,13 +16,14 @@ use crate::oauth::client::{Client, Form, Received};
 use crate::oauth::failure::Phase;
 use crate::oauth::target::Target;
 
-/// A new token from what is held.
+/// A new token from what is held. `is_targeted` says that a caller asked for a target of its own.
 pub(super) async fn refresh(
     settings: &Settings,
     client: &Client<'_>,
     held: &Tokens,
     narrowed: Option<&Scopes>,
     target: &Target<'_>,
+    is_targeted: bool,
 ) -> Result<Minted, DriverError> {
     let old = held.refresh.as_ref().filter(|_| settings.options.refresh);
     let old = old.ok_or(DriverError::Gone { cause: Cause::Expired, vendor: None })?;
@@ -34,6 +35,7 @@ pub(super) async fn refresh(
     }
     target.apply(&mut form);
     let mut received = client.token(&settings.server.token, form, Phase::Refresh).await?;
+    let stray = settle(settings, client, target, &mut received).await;
 
     let person = person(settings, &mut received, None, false)?;
     let (subject, claims) = facts(settings, person);
@@ -56,7 +58,7 @@ pub(super) async fn refresh(
         (None, Some(_)) => None,
         (None, None) => held.refresh_expires_at,
     };
-    let is_particular = narrowed.is_some() || target.params().next().is_some();
+    let is_particular = narrowed.is_some() || is_targeted;
     let refresh = Some(rotated.unwrap_or_else(|| old.duplicate()));
     let token = received.issued.access;
     let keep = |access, scopes| {
@@ -76,7 +78,8 @@ pub(super) async fn refresh(
     } else {
         let scopes = granted.or_else(|| held.scopes.clone());
         let access = Access { token: token.duplicate(), expires_at, scopes: scopes.clone() };
-        (scopes.clone(), keep(Some(access), scopes))
+        // What is not what was asked is not kept either: what is kept is served.
+        (scopes.clone(), keep(Some(access).filter(|_| stray.is_none()), scopes))
     };
     Ok(Minted {
         token,
@@ -87,6 +90,7 @@ pub(super) async fn refresh(
         metadata: Map::new(),
         claims,
         external_subject,
+        stray,
     })
 }
 
@@ -103,7 +107,10 @@ pub(super) async fn app(
         form.push("scope", &scopes.joined(settings.options.separator()));
     }
     target.apply(&mut form);
-    let received = client.token(&settings.server.token, form, Phase::App).await?;
+    let mut received = client.token(&settings.server.token, form, Phase::App).await?;
+    if let Some(why) = settle(settings, client, target, &mut received).await {
+        return Err(DriverError::Stray(why));
+    }
     Ok(without_grant(settings, received, asked, Map::new()))
 }
 
@@ -125,5 +132,6 @@ pub(super) fn without_grant(
         metadata,
         claims: Map::new(),
         external_subject: None,
+        stray: None,
     }
 }

@@ -14,12 +14,15 @@ use url::Url;
 use super::client_assertion::ClientAssertion;
 use super::exchange::{self, Exchange};
 use super::jwt_bearer::{self, JwtBearer};
+use super::registration::Registration;
 use crate::driver::failure::BadConfiguration;
 use crate::driver::signer::SigningAlgorithm;
 use crate::fields::Fields;
 use crate::oauth::authorization::is_reserved;
 use crate::oauth::client_auth::ClientAuth;
+use crate::oauth::device;
 use crate::oauth::metadata::{Document, Server};
+use crate::oauth::target::is_resource;
 
 /// A configuration that is complete.
 #[derive(Debug)]
@@ -50,6 +53,14 @@ pub(super) struct Options {
     pub client_assertion: ClientAssertion,
     pub jwt_bearer: JwtBearer,
     pub exchange: Exchange,
+    /// What the client is called at the provider, if not like the connector.
+    pub client_name: Option<String>,
+    /// What tokens are for where a caller says nothing (RFC 8707): the API by whose address the server was found.
+    pub resource: Option<String>,
+    /// Whether people decide on a page of the provider's that sends nobody back.
+    pub device: bool,
+    /// How the client came to be, if nobody brought it.
+    pub registration: Option<Registration>,
 }
 
 /// A way to a token, and the scopes that are meant by the defaults.
@@ -66,13 +77,17 @@ pub(super) struct Read {
     pub document: Option<Document>,
     pub auth: Option<ClientAuth>,
     pub secret: Option<SecretString>,
+    /// What the server asks for before it registers a client. It is used and not kept.
+    pub initial: Option<SecretString>,
+    pub registration_token: Option<SecretString>,
 }
 
 impl Read {
     /// Reads `data`, with or without the client's secret.
     pub(super) fn new(data: Map<String, Value>) -> Result<Self, BadConfiguration> {
         let mut fields = Fields::new(data);
-        let client_id = fields.text("clientId")?.ok_or_else(|| fields.bad("clientId", "is missing"))?;
+        // Empty until a client is had from the server.
+        let client_id = fields.text("clientId")?.unwrap_or_default();
         let secret = fields.secret("clientSecret")?;
         let auth = match fields.text("tokenEndpointAuthMethod")?.as_deref() {
             None => None,
@@ -81,6 +96,8 @@ impl Read {
                 fields.bad("tokenEndpointAuthMethod", format!("must be one of {names}"))
             })?),
         };
+        let (registration, registration_token) = Registration::read(&mut fields, &client_id)?;
+        let initial = fields.secret("initialAccessToken")?;
         let options = Options {
             client_id,
             server_url: fields.text("serverUrl")?,
@@ -88,7 +105,7 @@ impl Read {
             pkce_required: fields.flag("pkceRequired")?.unwrap_or(true),
             user: grant_type(&mut fields, "userAuthorization")?,
             app: grant_type(&mut fields, "clientCredentials")?,
-            refresh: refresh(&mut fields)?,
+            refresh: switch(&mut fields, "refreshTokens", true)?,
             forwarded_claims: forwarded_claims(&mut fields)?,
             default_audience: fields.text("defaultAudience")?,
             default_life: default_life(&mut fields)?,
@@ -99,6 +116,10 @@ impl Read {
             client_assertion: ClientAssertion::read(&mut fields)?,
             jwt_bearer: JwtBearer::read(&mut fields)?,
             exchange: Exchange::read(&mut fields)?,
+            client_name: fields.text("clientName")?,
+            resource: resource(&mut fields)?,
+            device: switch(&mut fields, "deviceAuthorization", false)?,
+            registration,
         };
         let document = fields.object("serverConfig")?.map(Document::read_manual).transpose()?;
         for (name, only) in [("responseType", "code"), ("codeChallengeMethod", "S256")] {
@@ -106,11 +127,8 @@ impl Read {
                 return Err(fields.bad(name, format!("must be {only}")));
             }
         }
-        if fields.any("clientName").is_some() {
-            return Err(fields.bad("clientName", "is not supported yet; leave it out"));
-        }
         fields.finish()?;
-        Ok(Self { options, document, auth, secret })
+        Ok(Self { options, document, auth, secret, initial, registration_token })
     }
 }
 
@@ -122,21 +140,23 @@ impl Settings {
             |field: &str| BadConfiguration { field: field.to_owned(), why: "is missing".to_owned() };
         let auth = auth.ok_or_else(|| missing("tokenEndpointAuthMethod"))?;
         let document = document.ok_or_else(|| missing("serverConfig"))?;
+        if options.client_id.is_empty() {
+            return Err(missing("clientId"));
+        }
         let server = Server::new(document, |text| Url::parse(text).map_err(|_| "is not a URL".to_owned()))?;
         Ok(Self { options, server, auth })
     }
 
-    /// Completes a new configuration with what is known about the server, and refuses what cannot work.
-    /// `discovered` says that the server spoke for itself.
-    pub(super) fn complete(
-        read: Read,
-        server: Server,
+    /// Refuses what cannot work at this server with any client. `discovered` says that the server spoke for itself.
+    pub(super) fn fit(
+        options: &mut Options,
+        server: &Server,
         discovered: bool,
-    ) -> Result<(Self, Option<SecretString>), BadConfiguration> {
-        let Read { mut options, auth, secret, .. } = read;
+    ) -> Result<(), BadConfiguration> {
         let bad =
             |field: &str, why: &str| Err(BadConfiguration { field: field.to_owned(), why: why.to_owned() });
-        let user = options.user.enabled.get_or_insert(server.authorization.is_some());
+        let entrance = if options.device { &server.device } else { &server.authorization };
+        let user = options.user.enabled.get_or_insert(entrance.is_some());
         let app = options.app.enabled.get_or_insert(false);
         let (user, app) = (*user, *app);
         let (asserted, exchanged) = (options.jwt_bearer.enabled, options.exchange.enabled);
@@ -154,10 +174,22 @@ impl Settings {
                 return bad(field, &format!("the server does not offer the grant type {grant}"));
             }
         }
-        if user && server.authorization.is_none() {
+        if user && options.device && entrance.is_none() {
+            return bad(
+                "serverConfig.device_authorization_endpoint",
+                "is missing: deviceAuthorization needs it",
+            );
+        }
+        if user && options.device && server.lacks_grant_type(device::GRANT_TYPE) {
+            return bad(
+                "deviceAuthorization.enabled",
+                "the server does not offer the grant type device_code",
+            );
+        }
+        if user && entrance.is_none() {
             return bad("serverConfig.authorization_endpoint", "is missing: userAuthorization needs it");
         }
-        if user && server.lacks_grant_type("authorization_code") {
+        if user && !options.device && server.lacks_grant_type("authorization_code") {
             return bad(
                 "userAuthorization.enabled",
                 "the server does not offer the grant type authorization_code",
@@ -178,9 +210,37 @@ impl Settings {
                  only if it has another protection",
             );
         }
+        // The Model Context Protocol (revision 2026-07-28) and RFC 9700 §2.1.1: silence means no PKCE.
+        if user
+            && !options.device
+            && options.pkce_required
+            && discovered
+            && options.resource.is_some()
+            && challenges.is_none()
+        {
+            return bad(
+                "pkceRequired",
+                "the server of this resource does not say that it knows PKCE, so the authorization code would be \
+                 unprotected; set this to false only if it has another protection",
+            );
+        }
         if !options.forwarded_claims.is_empty() && server.issuer().is_none() {
             return bad("serverConfig.issuer", "is missing: claims are forwarded only from a known issuer");
         }
+        Ok(())
+    }
+
+    /// Completes a new configuration, once it [fits](Self::fit) and there is a client. `discovered` says that the server
+    /// spoke for itself.
+    pub(super) fn complete(
+        read: Read,
+        server: Server,
+        discovered: bool,
+    ) -> Result<(Self, Option<SecretString>), BadConfiguration> {
+        let Read { options, auth, secret, .. } = read;
+        let app = options.app.is_on();
+        let bad =
+            |field: &str, why: &str| Err(BadConfiguration { field: field.to_owned(), why: why.to_owned() });
         let auth = match auth {
             Some(auth) => auth,
             None => choose_auth(secret.is_some(), &server, discovered)?,
@@ -259,11 +319,33 @@ impl Settings {
             put("tokenExchange", exchanged);
         }
         put("rotation", serde_json::to_value(options.rotation).unwrap_or_default());
+        if let Some(name) = &options.client_name {
+            put("clientName", name.clone().into());
+        }
+        if let Some(resource) = &options.resource {
+            put("resource", resource.clone().into());
+        }
+        if options.device {
+            put("deviceAuthorization", json!({"enabled": true}));
+        }
+        if let Some(registration) = &options.registration {
+            put("clientRegistration", registration.to_json());
+        }
         data
     }
 }
 
 impl Options {
+    /// The resources that are meant: those that a caller names, else the connector's own.
+    pub(super) fn resources<'a>(&'a self, asked: &'a [String]) -> &'a [String] {
+        if asked.is_empty() { self.resource.as_slice() } else { asked }
+    }
+
+    /// Whether people are sent to the provider and come back.
+    pub(super) fn sends_people(&self) -> bool {
+        self.user.is_on() && !self.device
+    }
+
     /// What stands between two scopes.
     pub(super) fn separator(&self) -> &str {
         self.separator.as_deref().unwrap_or(" ")
@@ -323,8 +405,18 @@ fn grant_type(fields: &mut Fields, name: &str) -> Result<GrantType, BadConfigura
     Ok(GrantType { enabled: Some(enabled), scopes })
 }
 
-fn refresh(fields: &mut Fields) -> Result<bool, BadConfiguration> {
-    let Some(mut inner) = fields.object("refreshTokens")? else { return Ok(true) };
+fn resource(fields: &mut Fields) -> Result<Option<String>, BadConfiguration> {
+    match fields.text("resource")? {
+        Some(text) if !is_resource(&text) => {
+            Err(fields.bad("resource", "must be an absolute URI without a fragment (RFC 8707 §2)"))
+        }
+        resource => Ok(resource),
+    }
+}
+
+/// `{"enabled": …}`, or what is meant where nothing is said.
+fn switch(fields: &mut Fields, name: &str, unsaid: bool) -> Result<bool, BadConfiguration> {
+    let Some(mut inner) = fields.object(name)? else { return Ok(unsaid) };
     let enabled = inner.flag("enabled")?.unwrap_or(true);
     inner.finish()?;
     Ok(enabled)

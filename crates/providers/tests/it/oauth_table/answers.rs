@@ -92,7 +92,7 @@ pub(super) async fn cases() -> Cases {
     let good = TOKENS.iter().map(|body| (*body, *body, "ok"));
     for (name, body, want) in named.into_iter().chain(bad).chain(good) {
         bench.server.on("/token", Reply::json(200, body));
-        let (_, kept) = made.begin(|_| ()).unwrap();
+        let (_, kept) = made.begin(|_| ()).await.unwrap();
         cases.add(name, outcome(&made.finish("code=c", &kept).await), want);
         cases.add(format!("{name} for a refresh token"), outcome(&made.refresh(&held, "").await), want);
         cases.add(format!("{name} for the application"), outcome(&made.app("read").await), want);

@@ -120,7 +120,7 @@ pub(super) async fn cases() -> Cases {
         for ((made, whose), want) in
             [(&promised, "promised"), (&silent, "silent"), (&unknown, "unknown")].iter().zip(wants)
         {
-            let (_, kept) = made.begin(|_| ()).unwrap();
+            let (_, kept) = made.begin(|_| ()).await.unwrap();
             bench.server.seen();
             let got = outcome(&made.finish(&query, &kept).await);
             cases.add(format!("{name} ({whose})"), &got, want);

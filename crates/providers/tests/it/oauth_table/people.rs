@@ -84,7 +84,7 @@ pub(super) async fn cases() -> Cases {
 
     // A refresh may bring an ID token, which may be an old one, but not one of somebody else.
     let held = {
-        let (_, kept) = made.begin(|ask| ask.scopes = scopes_of("openid")).unwrap();
+        let (_, kept) = made.begin(|ask| ask.scopes = scopes_of("openid")).await.unwrap();
         let token = id_token(&sound(issuer, kept.nonce.as_ref().unwrap().expose()));
         bench.server.on(
             "/token",
@@ -120,7 +120,7 @@ fn sound(issuer: &str, nonce: &str) -> Value {
 
 /// What comes of a consent at whose end the server hands out this ID token.
 async fn consented(made: &Made<'_>, token: impl Fn(&str) -> String) -> String {
-    let (_, kept) = made.begin(|ask| ask.scopes = scopes_of("openid")).unwrap();
+    let (_, kept) = made.begin(|ask| ask.scopes = scopes_of("openid")).await.unwrap();
     let token = token(kept.nonce.as_ref().unwrap().expose());
     let server = &made.bench.server;
     server.on("/token", Reply::json(200, json!({"access_token": "at", "id_token": token})));

@@ -13,7 +13,7 @@ pub(super) async fn cases() -> Cases {
     let bench = Bench::new();
     let basic = bench.oauth(json!({"tokenEndpointAuthMethod": "client_secret_basic"})).await;
     bench.server.on("/token", Reply::json(200, json!({"access_token": "at"})));
-    let (url, kept) = basic.begin(|ask| ask.scopes = scopes_of("openid read")).unwrap();
+    let (url, kept) = basic.begin(|ask| ask.scopes = scopes_of("openid read")).await.unwrap();
     basic.finish("code=c", &kept).await.unwrap();
     let seen = bench.server.only();
 

@@ -1,0 +1,301 @@
+//! The client of a connector whose owner brings none: an address of ours that the server reads, or a registration that
+//! is made there, in this order, which is that of the Model Context Protocol (revision 2026-07-28).
+//!
+//! A client is registered once, at one issuer and for one redirect URI, and belongs to them. What was registered is
+//! remembered in `data`, so that a change of the connector can be told to the server; the secrets of it are secrets of
+//! the connector.
+
+use carnet_model::{SecretString, Time};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::settings::{Options, Read};
+use crate::driver::NewConnector;
+use crate::driver::failure::BadConfiguration;
+use crate::driver::signer::jwks_url;
+use crate::fields::Fields;
+use crate::oauth::client_auth::ClientAuth;
+use crate::oauth::discovery::is_at_home;
+use crate::oauth::metadata::Server;
+use crate::oauth::registration::{Registered, Registrar, RegistrationError, Wish};
+
+/// What is remembered about a client that was not brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Registration {
+    /// The client it is about: one that is set by hand later makes it void.
+    pub client_id: String,
+    pub way: Way,
+    /// When the secret ends, if it does.
+    pub secret_ends: Option<Time>,
+}
+
+/// How the client came to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// It is the address of a document of ours.
+    Document,
+    /// It was registered.
+    Dynamic {
+        /// Where the registration is looked after (RFC 7592), if the server offers that.
+        uri: Option<String>,
+        /// The metadata as it was last sent.
+        sent: Map<String, Value>,
+    },
+}
+
+impl Registration {
+    /// Reads `clientRegistration`, and the token in it if it is there.
+    pub(super) fn read(
+        fields: &mut Fields,
+        client_id: &str,
+    ) -> Result<(Option<Self>, Option<SecretString>), BadConfiguration> {
+        let Some(mut inner) = fields.object("clientRegistration")? else { return Ok((None, None)) };
+        let token = inner.secret("accessToken")?;
+        let about = inner.text("clientId")?.ok_or_else(|| inner.bad("clientId", "is missing"))?;
+        let ends = inner.number("secretExpiresAt")?.and_then(|millis| i64::try_from(millis).ok());
+        let uri = inner.text("uri")?;
+        let sent = match inner.any("metadata") {
+            None => Map::new(),
+            Some(Value::Object(sent)) => sent,
+            Some(_) => return Err(inner.bad("metadata", "must be an object")),
+        };
+        let way = match inner.text("method")?.as_deref() {
+            Some("document") => Way::Document,
+            Some("dynamic") => Way::Dynamic { uri, sent },
+            _ => return Err(inner.bad("method", "must be dynamic or document")),
+        };
+        inner.finish()?;
+        if about != client_id {
+            return Ok((None, None));
+        }
+        Ok((Some(Self { client_id: about, way, secret_ends: ends.map(Time::from_millis) }), token))
+    }
+
+    /// As stored and shown.
+    pub(super) fn to_json(&self) -> Value {
+        let mut out = json!({"clientId": self.client_id});
+        let Some(object) = out.as_object_mut() else { return out };
+        let mut put = |name: &str, value: Value| object.insert(name.to_owned(), value);
+        match &self.way {
+            Way::Document => put("method", "document".into()),
+            Way::Dynamic { uri, sent } => {
+                if let Some(uri) = uri {
+                    put("uri", uri.clone().into());
+                }
+                put("metadata", sent.clone().into());
+                put("method", "dynamic".into())
+            }
+        };
+        if let Some(ends) = self.secret_ends {
+            put("secretExpiresAt", ends.millis().into());
+        }
+        out
+    }
+}
+
+/// Gets a client for a configuration that names none.
+pub(super) async fn obtain(
+    ask: &NewConnector<'_>,
+    read: &mut Read,
+    server: &Server,
+    redirect_uri: Option<&str>,
+) -> Result<(), BadConfiguration> {
+    let is_public_offered =
+        read.auth.is_none_or(|auth| auth == ClientAuth::None) && !read.options.app.is_on();
+    // Only a public client with PKCE, because there is nothing in the document to prove the client with.
+    if server.reads_client_documents()
+        && ask.client_document.starts_with("https://")
+        && is_public_offered
+        && knows(server, ClientAuth::None)
+    {
+        ask.client_document.clone_into(&mut read.options.client_id);
+        read.auth = Some(ClientAuth::None);
+        read.options.registration = Some(Registration {
+            client_id: ask.client_document.to_owned(),
+            way: Way::Document,
+            secret_ends: None,
+        });
+        return Ok(());
+    }
+    let Some(endpoint) = &server.registration else { return Err(nothing_to_register(server, redirect_uri)) };
+    let auth =
+        read.auth.or_else(|| choose(server, !read.options.app.is_on())).ok_or_else(|| BadConfiguration {
+            field: "tokenEndpointAuthMethod".to_owned(),
+            why: "the server lists no method of client authentication that is supported here".to_owned(),
+        })?;
+    let mut wish = wish(ask.name, &read.options, server, redirect_uri, auth);
+    wish.jwks_uri = (auth == ClientAuth::PrivateKeyJwt).then(|| jwks_url(ask.callback_base, ask.connector));
+    let registrar = Registrar { http: ask.http, tenant: ask.tenant };
+    let registered = registrar
+        .register(endpoint, &wish, read.initial.as_ref())
+        .await
+        .map_err(|error| not_registered(&error))?;
+    match judge(&registered, &wish, auth, false) {
+        Ok(auth) => {
+            keep(read, registered, &wish, auth, server);
+            Ok(())
+        }
+        Err(bad) => {
+            // Nobody will use it. If it cannot be taken back, the server has one client more.
+            if let (Some(uri), Some(token)) = (home(server, registered.uri.as_deref()), &registered.token) {
+                let _ = registrar.remove(&uri, token).await;
+            }
+            Err(bad)
+        }
+    }
+}
+
+fn keep(read: &mut Read, registered: Registered, wish: &Wish, auth: ClientAuth, server: &Server) {
+    let uri = home(server, registered.uri.as_deref()).map(String::from);
+    read.options.client_id.clone_from(&registered.client_id);
+    read.auth = Some(auth);
+    // A client that proves itself without a secret sends none, even if the server gave it one.
+    read.secret = registered.secret.filter(|_| takes_secret(auth));
+    read.registration_token = registered.token.filter(|_| uri.is_some());
+    read.options.registration = Some(Registration {
+        client_id: registered.client_id,
+        way: Way::Dynamic { uri, sent: wish.to_json() },
+        secret_ends: registered.secret_ends.filter(|_| read.secret.is_some()),
+    });
+}
+
+/// Where a registration is looked after: only ever at the server's own host, because the token goes there.
+pub(super) fn home(server: &Server, uri: Option<&str>) -> Option<Url> {
+    let endpoint = server.registration.as_ref()?;
+    let uri = uri.filter(|uri| is_at_home(endpoint, uri))?;
+    Url::parse(uri).ok().filter(|url| url.scheme() == endpoint.scheme() && url.fragment().is_none())
+}
+
+/// What the server made of the wish: what is needed must be there, and nothing else may lead people elsewhere.
+/// `has_secret` says that the client has one from before.
+pub(super) fn judge(
+    registered: &Registered,
+    wish: &Wish,
+    auth: ClientAuth,
+    has_secret: bool,
+) -> Result<ClientAuth, BadConfiguration> {
+    let bad = |field: &str, why: String| BadConfiguration { field: field.to_owned(), why };
+    let foreign = registered.redirect_uris.as_ref().filter(|uris| wish.redirect_uri.iter().ne(uris.iter()));
+    if wish.redirect_uri.is_some() && foreign.is_some() {
+        return Err(bad(
+            "clientId",
+            "the server registered other redirect URIs than the one that was asked for".to_owned(),
+        ));
+    }
+    let missing = registered.grant_types.as_ref().and_then(|given| {
+        let needed = wish.grant_types.iter().filter(|name| **name != "refresh_token");
+        needed.into_iter().find(|name| !given.iter().any(|given| given == *name))
+    });
+    if let Some(missing) = missing {
+        let field = if *missing == "client_credentials" {
+            "clientCredentials.enabled"
+        } else {
+            "userAuthorization.enabled"
+        };
+        return Err(bad(
+            field,
+            format!(
+                "the server registers clients only without the grant type {missing}; register one by hand, or do without"
+            ),
+        ));
+    }
+    let auth = match registered.auth.as_deref() {
+        // A key is published only where it was meant to be used.
+        Some("private_key_jwt") if auth != ClientAuth::PrivateKeyJwt => {
+            return Err(bad(
+                "tokenEndpointAuthMethod",
+                "the server wants private_key_jwt; choose it, and try again".to_owned(),
+            ));
+        }
+        None => auth,
+        Some(name) => ClientAuth::parse(name).ok_or_else(|| {
+            bad(
+                "tokenEndpointAuthMethod",
+                "the server registered a method that is not supported here".to_owned(),
+            )
+        })?,
+    };
+    if takes_secret(auth) && registered.secret.is_none() && !has_secret {
+        return Err(bad(
+            "clientSecret",
+            "the server registered a client that needs a secret, and gave none".to_owned(),
+        ));
+    }
+    Ok(auth)
+}
+
+/// Whether a client proves itself with a secret.
+pub(super) fn takes_secret(auth: ClientAuth) -> bool {
+    matches!(auth, ClientAuth::Basic | ClientAuth::Post)
+}
+
+/// The client as the connector needs it. `name` is the connector's.
+pub(super) fn wish(
+    name: &str,
+    options: &Options,
+    server: &Server,
+    redirect_uri: Option<&str>,
+    auth: ClientAuth,
+) -> Wish {
+    let mut grant_types = Vec::new();
+    if options.user.is_on() {
+        grant_types.push(if options.device {
+            crate::oauth::device::GRANT_TYPE
+        } else {
+            "authorization_code"
+        });
+        if options.refresh && !server.lacks_grant_type("refresh_token") {
+            grant_types.push("refresh_token");
+        }
+    }
+    if options.app.is_on() {
+        grant_types.push("client_credentials");
+    }
+    Wish {
+        name: options.client_name.as_deref().unwrap_or(name).to_owned(),
+        redirect_uri: redirect_uri.map(str::to_owned),
+        grant_types,
+        auth: auth.as_str(),
+        detail_types: server.document.detail_types.clone().unwrap_or_default(),
+        jwks_uri: None,
+    }
+}
+
+/// The strongest method that both know. A server that lists none takes a secret in the header (RFC 8414 §2).
+fn choose(server: &Server, public_will_do: bool) -> Option<ClientAuth> {
+    let order = [ClientAuth::Basic, ClientAuth::Post, ClientAuth::None];
+    order
+        .into_iter()
+        .filter(|auth| public_will_do || *auth != ClientAuth::None)
+        .find(|auth| knows(server, *auth))
+}
+
+fn knows(server: &Server, auth: ClientAuth) -> bool {
+    match &server.document.client_auth_methods {
+        Some(known) => known.iter().any(|name| name == auth.as_str()),
+        None => auth == ClientAuth::Basic,
+    }
+}
+
+fn nothing_to_register(server: &Server, redirect_uri: Option<&str>) -> BadConfiguration {
+    let issuer = server.issuer().map(|issuer| format!(" at {issuer}")).unwrap_or_default();
+    let uri = redirect_uri.map(|uri| format!(", with the redirect URI {uri}")).unwrap_or_default();
+    BadConfiguration {
+        field: "clientId".to_owned(),
+        why: format!(
+            "is missing, and the server registers no clients by itself: register one{issuer}{uri}, and give its clientId \
+             and clientSecret"
+        ),
+    }
+}
+
+fn not_registered(error: &RegistrationError) -> BadConfiguration {
+    let wants_token =
+        matches!(error, RegistrationError::Refused(vendor) if matches!(vendor.status, 401 | 403));
+    let (field, remedy) = if wants_token {
+        ("initialAccessToken", "it asks for an initial access token that it takes")
+    } else {
+        ("clientId", "register a client by hand and give clientId and clientSecret, or try again later")
+    };
+    BadConfiguration { field: field.to_owned(), why: format!("{error}; {remedy}") }
+}

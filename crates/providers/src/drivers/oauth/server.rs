@@ -1,0 +1,151 @@
+//! Which server a connector speaks to: found by the issuer, or by the address of an API that a server protects; read
+//! again later, to see whether it still is what it was.
+
+use carnet_egress::Egress;
+use carnet_model::{Id, Scopes, kind};
+use serde_json::{Map, Value};
+
+use super::settings::{Options, Settings};
+use crate::driver::failure::BadConfiguration;
+use crate::driver::{At, Inspection};
+use crate::oauth::discovery::{Search, discover, search};
+use crate::oauth::metadata::Document;
+use crate::oauth::resource::{self, Resource};
+
+/// Who asks, and what was said about the server.
+pub(super) struct Whereabouts<'a> {
+    pub http: &'a Egress,
+    pub tenant: Id<kind::Team>,
+    pub service: &'a str,
+    pub address: Option<&'a str>,
+}
+
+/// The metadata of a server that the configuration names. What the resource says goes into `options`, where nothing else
+/// is said.
+///
+/// A `serverUrl` is an issuer, unless nothing of an issuer is there: then it may be a resource. The address of a service
+/// is the other way round: it is what people know, and an API with a server of its own has both.
+pub(super) async fn find(at: Whereabouts<'_>, options: &mut Options) -> Result<Document, BadConfiguration> {
+    let Whereabouts { http, tenant, service, address } = at;
+    if let Some(issuer) = &options.discovery_server_url {
+        return discover(http, tenant, "discoveryServerUrl", issuer).await;
+    }
+    if let Some(url) = options.server_url.clone() {
+        let absent = match search(http, tenant, SERVER_URL, &url).await? {
+            Search::Found(document) => return Ok(*document),
+            Search::Absent(bad) => bad,
+        };
+        // What is not an issuer's is looked at as a resource; if it says nothing either, the first reason stands.
+        return match resource::find(http, tenant, SERVER_URL, &url).await? {
+            Some(resource) => server_of(http, tenant, resource, options).await,
+            None => Err(absent),
+        };
+    }
+    let address = match address {
+        Some(address) => address.to_owned(),
+        // A service that is named by its host needs no second address.
+        None if service.contains('.') => format!("https://{service}"),
+        None => {
+            return Err(BadConfiguration {
+                field: SERVER_URL.to_owned(),
+                why: "is missing: give the server's issuer or the address of an API, or describe the server in \
+                      serverConfig"
+                    .to_owned(),
+            });
+        }
+    };
+    options.server_url = Some(address.clone());
+    match resource::find(http, tenant, SERVER_URL, &address).await? {
+        Some(resource) => server_of(http, tenant, resource, options).await,
+        None => discover(http, tenant, SERVER_URL, &address).await,
+    }
+}
+
+/// The first of a resource's servers that can be found.
+async fn server_of(
+    http: &Egress,
+    tenant: Id<kind::Team>,
+    resource: Resource,
+    options: &mut Options,
+) -> Result<Document, BadConfiguration> {
+    let document = first_of(http, tenant, &resource).await?;
+    if options.user.enabled != Some(false) && options.user.scopes.is_empty() {
+        options.user.scopes = scopes(&resource, &document, options.refresh);
+        // OpenID Connect Core §11: a server may ignore `offline_access` unless the person is asked.
+        let params = &mut options.authorization_params;
+        if options.user.scopes.contains(OFFLINE) && !params.iter().any(|(name, _)| name == "prompt") {
+            params.push(("prompt".to_owned(), "consent".to_owned()));
+        }
+    }
+    options.resource = Some(resource.identifier);
+    Ok(document)
+}
+
+async fn first_of(
+    http: &Egress,
+    tenant: Id<kind::Team>,
+    resource: &Resource,
+) -> Result<Document, BadConfiguration> {
+    let mut why = BadConfiguration {
+        field: SERVER_URL.to_owned(),
+        why: "none of the authorization servers that the resource names may be called".to_owned(),
+    };
+    for issuer in &resource.issuers {
+        match search(http, tenant, SERVER_URL, issuer).await {
+            Ok(Search::Found(document)) => return Ok(*document),
+            Ok(Search::Absent(bad)) | Err(bad) => {
+                why = BadConfiguration {
+                    why: format!("the authorization server of this resource cannot be used: {}", bad.why),
+                    ..bad
+                };
+            }
+        }
+    }
+    Err(why)
+}
+
+/// What the resource asks for, and to be let in while the person is away, where the server knows that as a scope.
+fn scopes(resource: &Resource, document: &Document, refresh: bool) -> Scopes {
+    let asked = resource.scopes.clone().unwrap_or_default();
+    let offers = document.scopes.as_ref().is_some_and(|known| known.iter().any(|scope| scope == OFFLINE));
+    match Scopes::parse([OFFLINE]) {
+        Ok(offline) if refresh && offers => asked.union(&offline),
+        _ => asked,
+    }
+}
+
+/// The server's metadata now, beside what is pinned.
+pub(super) async fn inspect(at: &At<'_>) -> Result<Inspection, BadConfiguration> {
+    let settings = Settings::of(at.connector)?;
+    let pinned = &settings.server.document;
+    let (http, tenant) = (at.http, at.connector.team);
+    let resource = match &settings.options.resource {
+        Some(address) => resource::find(http, tenant, "resource", address).await?,
+        None => None,
+    };
+    let issuer = settings.server.issuer();
+    let present = match (&resource, issuer) {
+        // The resource has moved to another server.
+        (Some(resource), issuer) if !resource.issuers.iter().any(|named| Some(named.as_str()) == issuer) => {
+            first_of(http, tenant, resource).await?
+        }
+        (_, Some(issuer)) => discover(http, tenant, "serverConfig.issuer", issuer).await?,
+        (_, None) => {
+            return Err(BadConfiguration {
+                field: "serverConfig.issuer".to_owned(),
+                why: "is missing: without the server's name there is nothing to ask".to_owned(),
+            });
+        }
+    };
+    let mut change = Map::from_iter([("serverConfig".to_owned(), Value::Object(present.to_json()))]);
+    if present.issuer != pinned.issuer && settings.options.registration.is_some() {
+        // What is registered at one server is worth nothing at another, and is not shown to it.
+        change.extend(
+            ["clientId", "clientSecret", "clientRegistration"].map(|name| (name.to_owned(), Value::Null)),
+        );
+    }
+    Ok(Inspection { pinned: pinned.to_json(), present: present.to_json(), change })
+}
+
+const SERVER_URL: &str = "serverUrl";
+const OFFLINE: &str = "offline_access";

@@ -1,0 +1,94 @@
+//! Asking a server about a token it has just given, where its answer did not say when the token ends (RFC 7662).
+
+use std::time::Duration;
+
+use carnet_model::{Scopes, SecretString};
+use http::StatusCode;
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::client::{Client, Form};
+use super::json;
+
+/// What a server says about a token.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Introspected {
+    /// It can be used.
+    Active {
+        /// In how many seconds it ends, if that is said.
+        expires_in: Option<u64>,
+        /// What it may do, if that is said.
+        scopes: Option<Scopes>,
+    },
+    /// It cannot be used.
+    Inactive,
+    /// The server does not say: it refuses, fails, or answers with something else.
+    Unsaid,
+}
+
+impl Client<'_> {
+    /// Asks once, and does not wait longer than `patience`. That a server does not say is no failure: nothing was known
+    /// before either.
+    pub(crate) async fn introspect(
+        &self,
+        endpoint: &Url,
+        token: &SecretString,
+        patience: Duration,
+    ) -> Introspected {
+        let mut form = Form::new();
+        form.push_secret("token", token);
+        form.push("token_type_hint", "access_token");
+        let asked = self.send_within(patience, endpoint, &mut form, "serverConfig.introspection_endpoint");
+        let Ok(answer) = asked.await else {
+            return Introspected::Unsaid;
+        };
+        if answer.status != StatusCode::OK {
+            return Introspected::Unsaid;
+        }
+        json::object(&answer.body).map_or(Introspected::Unsaid, |said| read(&said, self.env.now().secs()))
+    }
+}
+
+fn read(said: &Map<String, Value>, now: i64) -> Introspected {
+    match said.get("active") {
+        Some(Value::Bool(true)) => {}
+        Some(Value::Bool(false)) => return Introspected::Inactive,
+        _ => return Introspected::Unsaid,
+    }
+    let ends = said.get("exp").and_then(Value::as_i64);
+    if ends.is_some_and(|end| end <= now) {
+        return Introspected::Inactive;
+    }
+    let scopes = said.get("scope").and_then(Value::as_str);
+    Introspected::Active {
+        expires_in: ends.and_then(|end| u64::try_from(end - now).ok()),
+        scopes: scopes.and_then(|text| Scopes::parse_joined(text).ok()).filter(|scopes| !scopes.is_empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_taken_and_nothing_is_made_up() {
+        let active = |expires_in, scopes: Option<&str>| Introspected::Active {
+            expires_in,
+            scopes: scopes.map(|text| Scopes::parse_joined(text).unwrap()),
+        };
+        for (said, meant) in [
+            (json!({"active": true, "exp": 1060, "scope": "a b"}), active(Some(60), Some("a b"))),
+            (json!({"active": true}), active(None, None)),
+            (json!({"active": true, "exp": "1060", "scope": 7}), active(None, None)),
+            (json!({"active": true, "exp": 1000}), Introspected::Inactive),
+            (json!({"active": true, "exp": i64::MIN}), Introspected::Inactive),
+            (json!({"active": false, "exp": 1060}), Introspected::Inactive),
+            (json!({"active": "true"}), Introspected::Unsaid),
+            (json!({"exp": 1060}), Introspected::Unsaid),
+        ] {
+            assert_eq!(read(said.as_object().unwrap(), 1000), meant, "{said}");
+        }
+    }
+}

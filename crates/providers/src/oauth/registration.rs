@@ -1,0 +1,297 @@
+//! Registering a client at a server (RFC 7591), and looking after the registration (RFC 7592).
+//!
+//! Each request is sent once and no redirect is followed: it carries a secret, or brings one back. What a server
+//! answers is read here and judged by the driver: it may have changed what was asked (RFC 7591 §3.2.1).
+
+use carnet_egress::{Answer, Call, Egress, EgressError, Purpose};
+use carnet_model::{Id, SecretString, Time, kind};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method, StatusCode};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::json;
+use crate::driver::failure::Vendor;
+use crate::fields::is_credential;
+
+/// The client that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wish {
+    pub name: String,
+    /// `None` if nobody is ever sent back.
+    pub redirect_uri: Option<String>,
+    pub grant_types: Vec<&'static str>,
+    pub auth: &'static str,
+    /// The types of authorization detail that it will ask for (RFC 9396 §10).
+    pub detail_types: Vec<String>,
+    /// Where its public keys are, if it proves itself with one of them.
+    pub jwks_uri: Option<String>,
+}
+
+/// A client as the server registered it.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    pub client_id: String,
+    pub secret: Option<SecretString>,
+    /// When the secret ends; `None` for never.
+    pub secret_ends: Option<Time>,
+    pub auth: Option<String>,
+    pub grant_types: Option<Vec<String>>,
+    pub redirect_uris: Option<Vec<String>>,
+    /// With what the registration is looked after, and where.
+    pub token: Option<SecretString>,
+    pub uri: Option<String>,
+}
+
+/// Why there is no registration, or no change of one.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RegistrationError {
+    /// No answer came.
+    #[error("the registration endpoint gives no answer: {0}")]
+    Transport(EgressError),
+    /// The server said no.
+    #[error("the server refuses the registration (HTTP {}, {})", .0.status, said(.0))]
+    Refused(Vendor),
+    /// The server said something else.
+    #[error("the registration endpoint answers with something that is not a registration (HTTP {0})")]
+    Garbage(u16),
+}
+
+/// Who speaks to the registration endpoint.
+#[derive(Clone, Copy)]
+pub(crate) struct Registrar<'a> {
+    pub http: &'a Egress,
+    pub tenant: Id<kind::Team>,
+}
+
+impl Wish {
+    /// The metadata, by the names of RFC 7591 §2.
+    pub(crate) fn to_json(&self) -> Map<String, Value> {
+        let mut metadata = Map::new();
+        let mut put = |name: &str, value: Value| metadata.insert(name.to_owned(), value);
+        put("client_name", self.name.clone().into());
+        put("grant_types", json!(self.grant_types));
+        put("token_endpoint_auth_method", self.auth.into());
+        if let Some(uri) = &self.redirect_uri {
+            put("redirect_uris", json!([uri]));
+            // OpenID Connect Registration §2: plain http is for native clients, on the own machine.
+            put("application_type", if uri.starts_with("http://") { "native" } else { "web" }.into());
+        } else {
+            put("redirect_uris", json!([]));
+        }
+        put("response_types", if self.redirect_uri.is_some() { json!(["code"]) } else { json!([]) });
+        if !self.detail_types.is_empty() {
+            put("authorization_details_types", json!(self.detail_types));
+        }
+        if let Some(uri) = &self.jwks_uri {
+            put("jwks_uri", uri.clone().into());
+        }
+        metadata
+    }
+}
+
+impl Registrar<'_> {
+    /// Registers a client; `initial` is what some servers ask for first (RFC 7591 §3).
+    pub(crate) async fn register(
+        self,
+        endpoint: &Url,
+        wish: &Wish,
+        initial: Option<&SecretString>,
+    ) -> Result<Registered, RegistrationError> {
+        let call = Call::new(Method::POST, endpoint.clone(), Purpose::ProviderToken, self.tenant);
+        let answer = self.send(with_json(call, &wish.to_json()), initial).await?;
+        // 201 by the standard; 200 by servers that were only tried with clients that take any success.
+        read(&answer, &[StatusCode::CREATED, StatusCode::OK], initial)
+    }
+
+    /// Replaces what is registered (RFC 7592 §2.2).
+    pub(crate) async fn update(
+        self,
+        uri: &Url,
+        token: &SecretString,
+        client: &str,
+        wish: &Wish,
+    ) -> Result<Registered, RegistrationError> {
+        let mut metadata = wish.to_json();
+        metadata.insert("client_id".to_owned(), client.into());
+        let call = Call::new(Method::PUT, uri.clone(), Purpose::ProviderToken, self.tenant);
+        let answer = self.send(with_json(call, &metadata), Some(token)).await?;
+        let registered = read(&answer, &[StatusCode::OK], Some(token))?;
+        if registered.client_id == client {
+            Ok(registered)
+        } else {
+            Err(RegistrationError::Garbage(answer.status.as_u16()))
+        }
+    }
+
+    /// Ends a registration (RFC 7592 §2.3).
+    pub(crate) async fn remove(self, uri: &Url, token: &SecretString) -> Result<(), RegistrationError> {
+        let call = Call::new(Method::DELETE, uri.clone(), Purpose::ProviderToken, self.tenant);
+        let answer = self.send(call, Some(token)).await?;
+        if answer.status.is_success() { Ok(()) } else { Err(refusal(&answer, Some(token))) }
+    }
+
+    async fn send(self, mut call: Call, bearer: Option<&SecretString>) -> Result<Answer, RegistrationError> {
+        call = call.header(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(bearer) = bearer {
+            let text = SecretString::new(format!("Bearer {}", bearer.expose()));
+            // A credential is printable ASCII, which a header takes.
+            if let Ok(mut value) = HeaderValue::from_str(text.expose()) {
+                value.set_sensitive(true);
+                call = call.header(AUTHORIZATION, value);
+            }
+        }
+        self.http.send(call).await.map_err(RegistrationError::Transport)
+    }
+}
+
+fn with_json(call: Call, metadata: &Map<String, Value>) -> Call {
+    let body = serde_json::to_vec(metadata).unwrap_or_default();
+    Call { body: body.into(), ..call }.header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+}
+
+fn read(
+    answer: &Answer,
+    good: &[StatusCode],
+    sent: Option<&SecretString>,
+) -> Result<Registered, RegistrationError> {
+    if !good.contains(&answer.status) {
+        return Err(refusal(answer, sent));
+    }
+    json::object(&answer.body).and_then(registered).ok_or(RegistrationError::Garbage(answer.status.as_u16()))
+}
+
+fn registered(mut members: Map<String, Value>) -> Option<Registered> {
+    let client_id = match members.remove("client_id") {
+        Some(Value::String(id)) if is_credential(&id) && id.len() <= 2048 => id,
+        _ => return None,
+    };
+    let secret = credential(members.remove("client_secret"))?;
+    let secret_ends = match members.remove("client_secret_expires_at") {
+        None | Some(Value::Null) => None,
+        // RFC 7591 §3.2.1: 0 if it does not end.
+        Some(value) => match value.as_i64()? {
+            0 => None,
+            seconds => Some(Time::from_secs(seconds.clamp(0, MOST_SECONDS))),
+        },
+    };
+    let mut texts = |name: &str| match members.remove(name) {
+        None | Some(Value::Null) => Some(None),
+        Some(Value::Array(items)) if items.len() <= 100 => {
+            let text = |item| if let Value::String(text) = item { Some(text) } else { None };
+            items.into_iter().map(text).collect::<Option<Vec<_>>>().map(Some)
+        }
+        Some(_) => None,
+    };
+    let (grant_types, redirect_uris) = (texts("grant_types")?, texts("redirect_uris")?);
+    let mut text = |name: &str| match members.remove(name) {
+        None | Some(Value::Null) => Some(None),
+        Some(Value::String(text)) => Some(Some(text).filter(|text| !text.is_empty())),
+        Some(_) => None,
+    };
+    Some(Registered {
+        client_id,
+        secret,
+        secret_ends,
+        auth: text("token_endpoint_auth_method")?,
+        grant_types,
+        redirect_uris,
+        uri: text("registration_client_uri")?,
+        token: credential(members.remove("registration_access_token"))?,
+    })
+}
+
+/// A credential, or none. `None` for what is neither.
+#[expect(
+    clippy::option_option,
+    reason = "the outer says whether it could be read, the inner whether it was there"
+)]
+fn credential(value: Option<Value>) -> Option<Option<SecretString>> {
+    match value {
+        None | Some(Value::Null) => Some(None),
+        Some(Value::String(text)) if text.is_empty() => Some(None),
+        Some(Value::String(text)) => {
+            let text = SecretString::new(text);
+            is_credential(text.expose()).then_some(Some(text))
+        }
+        Some(_) => None,
+    }
+}
+
+fn refusal(answer: &Answer, sent: Option<&SecretString>) -> RegistrationError {
+    let status = answer.status.as_u16();
+    let said = json::object(&answer.body).unwrap_or_default();
+    let text = |name: &str| said.get(name).and_then(Value::as_str);
+    let sent: Vec<SecretString> = sent.map(SecretString::duplicate).into_iter().collect();
+    match text("error") {
+        Some(error) if !answer.status.is_success() => {
+            RegistrationError::Refused(Vendor::new(status, error, text("error_description"), &sent))
+        }
+        _ if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+            RegistrationError::Refused(Vendor::new(status, "", None, &sent))
+        }
+        _ => RegistrationError::Garbage(status),
+    }
+}
+
+/// A server's words in ours: its code, which is a word of a standard.
+fn said(vendor: &Vendor) -> &str {
+    if vendor.error.is_empty() { "without a reason" } else { &vendor.error }
+}
+
+/// The year 9999.
+const MOST_SECONDS: i64 = 253_402_300_799;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(redirect_uri: Option<&str>) -> Wish {
+        Wish {
+            name: "Acme".to_owned(),
+            redirect_uri: redirect_uri.map(str::to_owned),
+            grant_types: vec!["authorization_code"],
+            auth: "none",
+            detail_types: Vec::new(),
+            jwks_uri: None,
+        }
+    }
+
+    #[test]
+    fn the_kind_of_application_follows_from_the_redirect_uri() {
+        for (uri, kind) in [
+            (Some("https://carnet.example/callback"), json!("web")),
+            (Some("http://127.0.0.1:7070/callback"), json!("native")),
+            (None, Value::Null),
+        ] {
+            let metadata = Value::Object(wish(uri).to_json());
+            assert_eq!(metadata["application_type"], kind, "{uri:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_read_strictly() {
+        let read = |value: Value| registered(value.as_object().unwrap().clone());
+        let full = read(json!({"client_id": "c", "client_secret": "s", "client_secret_expires_at": 7,
+            "registration_access_token": "t", "registration_client_uri": "https://a/c", "unknown": [1]}));
+        let full = full.unwrap();
+        assert_eq!((full.secret_ends, full.uri.as_deref()), (Some(Time::from_secs(7)), Some("https://a/c")));
+        assert!(
+            read(json!({"client_id": "c", "client_secret_expires_at": 0})).unwrap().secret_ends.is_none()
+        );
+        for bad in [
+            json!({}),
+            json!({"client_id": ""}),
+            json!({"client_id": 7}),
+            json!({"client_id": "a\nb"}),
+            json!({"client_id": "c", "client_secret": 7}),
+            json!({"client_id": "c", "client_secret": "é"}),
+            json!({"client_id": "c", "client_secret_expires_at": "soon"}),
+            json!({"client_id": "c", "redirect_uris": "https://a"}),
+            json!({"client_id": "c", "redirect_uris": [7]}),
+            json!({"client_id": "c", "registration_client_uri": {}}),
+        ] {
+            assert!(read(bad.clone()).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! A client that nobody brought.
+
+use carnet_model::Time;
+use carnet_model::connector::ConnectorType::Oauth;
+use carnet_providers::{Accepted, BadConfiguration, Synced};
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, CONNECTOR, DOCUMENT, Made, NOW, outcome};
+use crate::server::Reply;
+
+/// A described server that registers clients; `more` goes into its description, `data` on top.
+fn data(bench: &Bench, more: Value, data: Value) -> Value {
+    let mut config = json!({
+        "registration_endpoint": format!("{}/register", bench.server.origin),
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+    });
+    config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let mut all = bench.oauth_data(json!({"clientId": null, "clientSecret": null, "clientCredentials": null,
+        "serverConfig": config}));
+    all.as_object_mut().unwrap().extend(data.as_object().unwrap().clone());
+    all
+}
+
+fn redirect() -> String {
+    format!("https://carnet.example/callback/{CONNECTOR}")
+}
+
+fn registered(bench: &Bench) -> Value {
+    json!({
+        "client_id": "given", "client_secret": "given-secret", "client_secret_expires_at": 0,
+        "registration_access_token": "care", "registration_client_uri": format!("{}/register/given", bench.server.origin),
+        "redirect_uris": [redirect()], "grant_types": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_method": "client_secret_basic",
+    })
+}
+
+fn with(mut value: Value, name: &str, member: Value) -> Value {
+    value[name] = member;
+    value
+}
+
+async fn accept(bench: &Bench, answer: Value, more: Value) -> Result<Accepted, BadConfiguration> {
+    bench.server.forget("/register");
+    bench.server.on("/register", Reply::json(201, answer));
+    bench.accept(Oauth, data(bench, json!({}), more)).await
+}
+
+async fn made(bench: &Bench) -> Made<'_> {
+    let made = Made::new(bench, Oauth, accept(bench, registered(bench), json!({})).await.unwrap());
+    bench.server.seen();
+    made
+}
+
+fn secret(accepted: &Accepted, place: &str) -> Option<String> {
+    accepted.secrets.at(place).map(|secret| secret.expose().clone())
+}
+
+#[tokio::test]
+async fn a_client_is_registered_once_and_kept_with_its_secrets_apart() {
+    let bench = Bench::new();
+    let accepted = accept(&bench, registered(&bench), json!({})).await.unwrap();
+    let seen = bench.server.only();
+    assert_eq!((seen.line().as_str(), seen.header("authorization")), ("POST /register", None));
+    assert_eq!(
+        serde_json::from_str::<Value>(&seen.body).unwrap(),
+        json!({
+            "client_name": "Acme", "redirect_uris": [redirect()], "response_types": ["code"],
+            "grant_types": ["authorization_code", "refresh_token"], "application_type": "web",
+            "token_endpoint_auth_method": "client_secret_basic",
+        })
+    );
+    assert_eq!(accepted.data["clientId"], json!("given"));
+    assert_eq!(accepted.data["tokenEndpointAuthMethod"], json!("client_secret_basic"));
+    assert_eq!(accepted.data["clientRegistration"]["method"], json!("dynamic"));
+    assert_eq!(secret(&accepted, "/clientSecret").as_deref(), Some("given-secret"));
+    assert_eq!(secret(&accepted, "/clientRegistration/accessToken").as_deref(), Some("care"));
+    let shown = Value::Object(accepted.data.clone()).to_string();
+    assert!(!shown.contains("given-secret") && !shown.contains("care\""), "{shown}");
+
+    let mut again = accepted.data.clone();
+    accepted.secrets.put_back(&mut again, &serde_json::Map::new());
+    let second = bench.accept(Oauth, Value::Object(again)).await.unwrap();
+    assert_eq!(second.data, accepted.data);
+    assert_eq!(secret(&second, "/clientRegistration/accessToken").as_deref(), Some("care"));
+    assert_eq!(bench.server.seen(), [], "registered once");
+}
+
+#[tokio::test]
+async fn who_brings_a_client_or_an_initial_token_is_taken_at_the_word() {
+    let bench = Bench::new();
+    let own = json!({"clientId": "mine", "clientSecret": "s"});
+    let accepted = accept(&bench, registered(&bench), own).await.unwrap();
+    assert_eq!((&accepted.data["clientId"], bench.server.seen().len()), (&json!("mine"), 0));
+    assert_eq!(accepted.data.get("clientRegistration"), None);
+
+    let more = json!({"initialAccessToken": "first", "clientName": "Acme at work"});
+    let accepted = accept(&bench, registered(&bench), more).await.unwrap();
+    let seen = bench.server.only();
+    assert_eq!(seen.header("authorization"), Some("Bearer first"));
+    assert!(seen.body.contains("Acme at work"));
+    assert_eq!(accepted.data.get("initialAccessToken"), None);
+    assert_eq!(secret(&accepted, "/initialAccessToken"), None, "used, and not kept");
+
+    // A client that is set by hand later is not the registered one.
+    let mut changed = accepted.data.clone();
+    accepted.secrets.put_back(&mut changed, &serde_json::Map::new());
+    changed.extend(json!({"clientId": "mine", "clientSecret": "s"}).as_object().unwrap().clone());
+    let mine = bench.accept(Oauth, Value::Object(changed)).await.unwrap();
+    assert_eq!(mine.data.get("clientRegistration"), None);
+    assert_eq!(secret(&mine, "/clientRegistration/accessToken"), None);
+}
+
+#[tokio::test]
+async fn an_address_of_ours_comes_before_a_registration() {
+    let bench = Bench::new();
+    let reads = json!({"client_id_metadata_document_supported": true});
+    let accepted = bench.accept(Oauth, data(&bench, reads.clone(), json!({}))).await.unwrap();
+    assert_eq!(bench.server.seen(), []);
+    assert_eq!(accepted.data["clientId"], json!(DOCUMENT));
+    assert_eq!(accepted.data["tokenEndpointAuthMethod"], json!("none"));
+    assert!(accepted.secrets.is_empty());
+    let made = Made::new(&bench, Oauth, accepted);
+    assert_eq!(
+        made.driver.client_document(&made.connector).map(Value::Object),
+        Some(json!({
+            "client_id": DOCUMENT, "client_name": "Acme", "redirect_uris": [redirect()],
+            "response_types": ["code"], "grant_types": ["authorization_code", "refresh_token"],
+            "application_type": "web", "token_endpoint_auth_method": "none",
+        }))
+    );
+    assert!(
+        matches!(made.driver.sync(&made.at(), true).await, Synced::Nothing),
+        "it is read when it is needed"
+    );
+
+    // Not where it has to prove itself, nor where the server takes only clients that do.
+    bench.server.on("/register", Reply::json(201, registered(&bench)));
+    for (config, more) in [
+        (reads.clone(), json!({"tokenEndpointAuthMethod": "client_secret_basic"})),
+        (with(reads, "token_endpoint_auth_methods_supported", json!(["client_secret_basic"])), json!({})),
+    ] {
+        let accepted = bench.accept(Oauth, data(&bench, config, more)).await.unwrap();
+        assert_eq!(accepted.data["clientId"], json!("given"));
+    }
+    assert_eq!(
+        bench.oauth(json!({})).await.driver.client_document(&made_by_hand(&bench).await.connector),
+        None
+    );
+}
+
+async fn made_by_hand(bench: &Bench) -> Made<'_> {
+    bench.oauth(json!({})).await
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_registered_the_person_is_told_what_to_register() {
+    let bench = Bench::new();
+    let without = data(&bench, json!({"registration_endpoint": null}), json!({}));
+    let bad = bench.accept(Oauth, without).await.unwrap_err();
+    assert_eq!(bad.field, "clientId");
+    for told in [redirect(), bench.server.origin.clone(), "clientSecret".to_owned()] {
+        assert!(bad.why.contains(&told), "{told}: {}", bad.why);
+    }
+}
+
+#[tokio::test]
+async fn the_method_is_one_that_both_know() {
+    let bench = Bench::new();
+    let bare = json!({"client_id": "given", "client_secret": "s"});
+    for (known, asked) in [
+        (json!(["none", "client_secret_post"]), "client_secret_post"),
+        (json!(["none"]), "none"),
+        (json!(null), "client_secret_basic"),
+    ] {
+        bench.server.on("/register", Reply::json(200, &bare));
+        let config = json!({"token_endpoint_auth_methods_supported": known});
+        let accepted = bench.accept(Oauth, data(&bench, config, json!({}))).await.unwrap();
+        assert!(bench.server.only().body.contains(asked), "{known}");
+        assert_eq!(accepted.data["tokenEndpointAuthMethod"], json!(asked));
+        assert_eq!(secret(&accepted, "/clientSecret").is_some(), asked != "none");
+    }
+    let config = json!({"token_endpoint_auth_methods_supported": ["tls_client_auth"]});
+    let bad = bench.accept(Oauth, data(&bench, config, json!({}))).await.unwrap_err();
+    assert_eq!((bad.field.as_str(), bench.server.seen().len()), ("tokenEndpointAuthMethod", 0));
+}
+
+#[tokio::test]
+async fn what_the_server_changed_is_taken_where_it_still_works() {
+    let bench = Bench::new();
+    let post = with(registered(&bench), "token_endpoint_auth_method", json!("client_secret_post"));
+    let accepted = accept(&bench, post, json!({})).await.unwrap();
+    assert_eq!(accepted.data["tokenEndpointAuthMethod"], json!("client_secret_post"));
+
+    let elsewhere =
+        with(registered(&bench), "registration_client_uri", json!("https://collector.example/given"));
+    let accepted = accept(&bench, elsewhere, json!({})).await.unwrap();
+    assert_eq!(accepted.data["clientRegistration"].get("uri"), None);
+    assert_eq!(secret(&accepted, "/clientRegistration/accessToken"), None, "nothing to use it at");
+}
+
+#[tokio::test]
+async fn a_registration_that_is_not_what_was_asked_is_refused_and_taken_back() {
+    let bench = Bench::new();
+    for (name, value, more, field) in [
+        ("redirect_uris", json!(["https://evil.example/cb"]), json!({}), "clientId"),
+        ("redirect_uris", json!([redirect(), "https://evil.example/cb"]), json!({}), "clientId"),
+        ("redirect_uris", json!([]), json!({}), "clientId"),
+        ("grant_types", json!(["refresh_token"]), json!({}), "userAuthorization.enabled"),
+        (
+            "grant_types",
+            json!(["authorization_code"]),
+            json!({"clientCredentials": {}}),
+            "clientCredentials.enabled",
+        ),
+        ("token_endpoint_auth_method", json!("tls_client_auth"), json!({}), "tokenEndpointAuthMethod"),
+        ("client_secret", json!(null), json!({}), "clientSecret"),
+    ] {
+        let bad = accept(&bench, with(registered(&bench), name, value.clone()), more).await.unwrap_err();
+        assert_eq!(bad.field, field, "{name} {value}: {bad}");
+        assert!(!bad.why.contains("evil"), "{bad}");
+        let seen = bench.server.seen();
+        assert_eq!(seen[1].line(), "DELETE /register/given", "{name} {value}");
+        assert_eq!(seen[1].header("authorization"), Some("Bearer care"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_registration_is_none() {
+    let bench = Bench::new();
+    bench.server.on("/elsewhere", Reply::json(201, registered(&bench)));
+    let huge = with(registered(&bench), "padding", json!("x".repeat(300 * 1024)));
+    for (reply, field, why) in [
+        (Reply::text(200, "text/html", "<html>hello</html>"), "clientId", "not a registration (HTTP 200)"),
+        (Reply::json(201, json!({"client_secret": "s"})), "clientId", "not a registration (HTTP 201)"),
+        (Reply::json(204, ""), "clientId", "not a registration (HTTP 204)"),
+        (Reply::json(302, "").with("location", "/elsewhere"), "clientId", "not a registration (HTTP 302)"),
+        (Reply::json(307, "").with("location", "/elsewhere"), "clientId", "not a registration (HTTP 307)"),
+        (Reply::json(500, "{}"), "clientId", "not a registration (HTTP 500)"),
+        (Reply::json(201, huge), "clientId", "larger than allowed"),
+        (Reply::HangUp, "clientId", "no answer"),
+        (
+            Reply::json(400, json!({"error": "invalid_redirect_uri", "error_description": "<b>no</b>"})),
+            "clientId",
+            "HTTP 400, invalid_redirect_uri",
+        ),
+        (Reply::json(401, "{}"), "initialAccessToken", "initial access token"),
+        (Reply::json(403, json!({"error": "access_denied"})), "initialAccessToken", "initial access token"),
+    ] {
+        bench.server.forget("/register");
+        bench.server.on("/register", reply.clone());
+        let bad = bench.accept(Oauth, data(&bench, json!({}), json!({}))).await.unwrap_err();
+        assert_eq!(bad.field, field, "{reply:?}");
+        assert!(bad.why.contains(why), "{why}: {}", bad.why);
+        assert_eq!(bench.server.only().line(), "POST /register", "asked once, no redirect followed");
+    }
+    for endpoint in ["https://10.0.0.1/register", "http://public.example/register", "nonsense"] {
+        let config = json!({"registration_endpoint": endpoint});
+        let bad = bench.accept(Oauth, data(&bench, config, json!({}))).await.unwrap_err();
+        assert_eq!(bad.field, "serverConfig.registration_endpoint");
+    }
+    assert_eq!(bench.server.seen(), []);
+}
+
+#[tokio::test]
+async fn nothing_is_registered_for_a_connector_that_cannot_work() {
+    let bench = Bench::new();
+    let config = json!({"code_challenge_methods_supported": ["plain"]});
+    assert!(bench.accept(Oauth, data(&bench, config, json!({}))).await.is_err());
+    assert_eq!(bench.server.seen(), []);
+}
+
+#[tokio::test]
+async fn a_change_is_told_and_what_the_server_gives_anew_is_kept() {
+    let bench = Bench::new();
+    let mut made = made(&bench).await;
+    assert!(matches!(made.driver.sync(&made.at(), false).await, Synced::Nothing));
+    assert_eq!(bench.server.seen(), [], "nothing changed");
+
+    made.connector.name = "Renamed".to_owned();
+    let fresh = json!({"client_id": "given", "client_secret": "second", "client_secret_expires_at": NOW + 60,
+        "registration_access_token": "care2", "registration_client_uri": format!("{}/register/given", bench.server.origin)});
+    bench.server.on("/register/given", Reply::json(200, fresh));
+    let Synced::Done((data, secrets)) = made.driver.sync(&made.at(), false).await else { panic!("not told") };
+    let seen = bench.server.only();
+    assert_eq!(
+        (seen.line().as_str(), seen.header("authorization")),
+        ("PUT /register/given", Some("Bearer care"))
+    );
+    let body: Value = serde_json::from_str(&seen.body).unwrap();
+    assert_eq!((&body["client_id"], &body["client_name"]), (&json!("given"), &json!("Renamed")));
+    for never in ["client_secret", "registration_access_token", "registration_client_uri"] {
+        assert_eq!(body.get(never), None, "RFC 7592 §2.2");
+    }
+    assert_eq!(data["clientRegistration"]["secretExpiresAt"], json!((NOW + 60) * 1000));
+    let at = |place| secrets.at(place).map(|secret| secret.expose().as_str());
+    assert_eq!((at("/clientSecret"), at("/clientRegistration/accessToken")), (Some("second"), Some("care2")));
+
+    (made.connector.data, made.secrets) = (data, secrets);
+    assert!(matches!(made.driver.sync(&made.at(), false).await, Synced::Nothing), "told once");
+}
+
+#[tokio::test]
+async fn a_change_that_the_server_does_not_take_is_said_to_be_left() {
+    let bench = Bench::new();
+    let mut made = made(&bench).await;
+    made.connector.name = "Renamed".to_owned();
+    let changed = json!({"client_id": "given", "redirect_uris": ["https://evil.example"],
+        "registration_access_token": "care2"});
+    for (reply, fresh) in [
+        (Reply::json(401, json!({"error": "invalid_token"})), None),
+        (Reply::json(200, json!({"client_id": "another"})), None),
+        (Reply::json(200, changed), Some("care2")),
+        (Reply::text(200, "text/html", "<html>"), None),
+        (Reply::HangUp, None),
+    ] {
+        bench.server.forget("/register/given");
+        bench.server.on("/register/given", reply.clone());
+        let Synced::Required(why, kept) = made.driver.sync(&made.at(), false).await else {
+            panic!("{reply:?}")
+        };
+        assert!(why.ends_with('.') && !why.contains("evil"), "{why:?}");
+        let token =
+            kept.map(|(_, secrets)| secrets.at("/clientRegistration/accessToken").unwrap().expose().clone());
+        assert_eq!(token.as_deref(), fresh, "what came with the answer is kept");
+    }
+    let bare = json!({"client_id": "given", "client_secret": "s"});
+    let mut unmanaged = Made::new(&bench, Oauth, accept(&bench, bare, json!({})).await.unwrap());
+    unmanaged.connector.name = "Renamed".to_owned();
+    bench.server.seen();
+    assert!(matches!(unmanaged.driver.sync(&unmanaged.at(), false).await, Synced::Required(_, None)));
+    assert_eq!(bench.server.seen(), []);
+}
+
+#[tokio::test]
+async fn a_client_of_a_connector_that_goes_is_taken_back() {
+    let bench = Bench::new();
+    let made = made(&bench).await;
+    for reply in [Reply::json(204, ""), Reply::json(500, ""), Reply::HangUp] {
+        bench.server.forget("/register/given");
+        bench.server.on("/register/given", reply);
+        made.driver.retire(&made.at()).await;
+        let seen = bench.server.only();
+        assert_eq!(
+            (seen.line().as_str(), seen.header("authorization")),
+            ("DELETE /register/given", Some("Bearer care"))
+        );
+    }
+    let by_hand = bench.oauth(json!({})).await;
+    by_hand.driver.retire(&by_hand.at()).await;
+    assert_eq!(bench.server.seen(), []);
+}
+
+#[tokio::test]
+async fn a_secret_that_has_ended_is_told_before_the_server_is_asked() {
+    let bench = Bench::new();
+    for (ends, works) in [(NOW + 1, true), (NOW, false), (NOW - 5, false)] {
+        let answer = with(registered(&bench), "client_secret_expires_at", json!(ends));
+        let made = Made::new(&bench, Oauth, accept(&bench, answer, json!({})).await.unwrap());
+        let (_, kept) = if works {
+            made.begin(|_| ()).await.unwrap()
+        } else {
+            assert_eq!(outcome(&made.begin(|_| ()).await), "secret ended");
+            continue;
+        };
+        bench.server.on("/token", Reply::json(200, json!({"access_token": "at", "token_type": "Bearer"})));
+        made.finish("code=c", &kept).await.unwrap();
+    }
+    assert_eq!(Time::from_secs(NOW), bench.env.now());
+}
+
+#[tokio::test]
+async fn secrets_of_a_registration_go_to_no_other_origin() {
+    let bench = Bench::new();
+    let made = made(&bench).await;
+    assert_eq!(
+        made.driver.recipients(&made.connector),
+        std::collections::BTreeSet::from([bench.server.origin.clone()])
+    );
+    let mut moved = made.connector.clone();
+    moved.data["clientRegistration"]["uri"] = json!("https://collector.example/given");
+    moved.name = "Renamed".to_owned();
+    let at = carnet_providers::At { connector: &moved, ..made.at() };
+    assert!(matches!(made.driver.sync(&at, false).await, Synced::Required(_, None)));
+    made.driver.retire(&at).await;
+    assert_eq!(bench.server.seen(), []);
+}
