@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use carnet_model::SecretString;
 use carnet_egress::Purpose;
 use carnet_model::{Scopes, SecretString};
 use serde_json::Map;
@@ -236,6 +235,8 @@ pub(super) fn import(at: &At<'_>, import: Import) -> Result<Granted, DriverError
         name,
         metadata,
     })
+}
+
 /// The request that redeems the code which the person brought back.
 fn code(
     at: &At<'_>,
@@ -264,4 +265,5 @@ async fn discard(
         if let Some(token) = token {
             let _ = client.revoke(endpoint, token, hint).await;
         }
+    }
 }
