@@ -12,7 +12,7 @@ use crate::server::Reply;
 
 const URN: &str = "urn:ietf:params:oauth:request_uri:once";
 
-async fn pushing<'b>(bench: &'b Bench, more: Value) -> Made<'b> {
+async fn pushing(bench: &Bench, more: Value) -> Made<'_> {
     let mut config = json!({"pushed_authorization_request_endpoint": format!("{}/par", bench.server.origin)});
     config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     bench.oauth(json!({"serverConfig": config})).await
@@ -137,7 +137,7 @@ async fn the_page_that_asks_the_person_tells_nobody() {
     assert_eq!(bench.server.seen(), []);
 }
 
-async fn device<'b>(bench: &'b Bench, more: Value) -> Made<'b> {
+async fn device(bench: &Bench, more: Value) -> Made<'_> {
     let config = json!({
         "authorization_endpoint": null,
         "device_authorization_endpoint": format!("{}/device", bench.server.origin),

@@ -23,7 +23,7 @@ fn token(access: &str, more: Value) -> Reply {
     Reply::json(200, body)
 }
 
-async fn bound<'b>(bench: &'b Bench) -> Made<'b> {
+async fn bound(bench: &Bench) -> Made<'_> {
     let config = json!({"authorization_details_types_supported": ["account"]});
     bench.oauth(json!({"resource": API, "serverConfig": config})).await
 }
@@ -103,7 +103,7 @@ async fn a_token_of_the_application_for_something_else_is_refused() {
     assert!(outcome(&made.app("read").await).starts_with("stray it is a token for another audience"));
 }
 
-async fn introspecting<'b>(bench: &'b Bench, more: Value) -> Made<'b> {
+async fn introspecting(bench: &Bench, more: Value) -> Made<'_> {
     let config = json!({"introspection_endpoint": format!("{}/introspect", bench.server.origin)});
     let mut data = json!({"serverConfig": config});
     data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
