@@ -106,13 +106,12 @@ impl Broker {
     }
 
     fn freshness(&self, issuer: Option<Id<kind::TrustedIssuer>>) -> Freshness {
-        let generation = match issuer {
-            Some(id) => self.inner.keys.generation(id),
+        let generation = if let Some(id) = issuer {
+            self.inner.keys.generation(id)
+        } else {
             // Whoever is remembered from before a new pepper is looked up again, so that the digest moves to it.
-            None => {
-                let pepper = self.inner.keyring.hashing_version(Purpose::TokenPepper);
-                self.inner.issuer.generation() + pepper.unsigned_abs()
-            }
+            let pepper = self.inner.keyring.hashing_version(Purpose::TokenPepper);
+            self.inner.issuer.generation() + pepper.unsigned_abs()
         };
         Freshness { revision: self.inner.db.revision().unsigned_abs(), generation }
     }

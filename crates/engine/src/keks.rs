@@ -80,15 +80,12 @@ struct Stretched {
 impl Stretched {
     /// With the stored parameters, or with new ones where nothing is stored.
     async fn new(passphrase: SecretString, wrapped: Option<Vec<u8>>, env: &Env) -> Result<Self, StartError> {
-        let key = match wrapped {
-            Some(wrapped) => {
-                let parameters = PassphraseKey::parameters(&wrapped).map_err(|_| StartError::Damaged)?;
-                stretch(&passphrase, parameters.to_owned()).await?
-            }
-            None => {
-                let (secret, env) = (passphrase.duplicate(), env.clone());
-                away(move || PassphraseKey::create(&env, &secret, Cost::DEFAULT)).await?
-            }
+        let key = if let Some(wrapped) = wrapped {
+            let parameters = PassphraseKey::parameters(&wrapped).map_err(|_| StartError::Damaged)?;
+            stretch(&passphrase, parameters.to_owned()).await?
+        } else {
+            let (secret, env) = (passphrase.duplicate(), env.clone());
+            away(move || PassphraseKey::create(&env, &secret, Cost::DEFAULT)).await?
         };
         Ok(Self { passphrase, key: RwLock::new(Arc::new(key)) })
     }

@@ -168,18 +168,15 @@ async fn orphans(
     let mut out = Vec::new();
     for orphan in refreshes::sealed(&inner.db, by, after, limit).await? {
         let key = Value::from(orphan.id);
-        out.push(match grants::find(&inner.db, orphan.team, orphan.grant).await? {
-            Some(row) => {
-                let place = row.grant.place;
-                let whose = whose(&place, None);
-                let (id, version) = (orphan.id.bytes(), orphan.rt_version);
-                let aad = inner.grant_aad("refresh_orphans", id, &place, &whose, version);
-                SealedRow::new(key, of, orphan.held, &aad)
-            }
-            None => {
-                let cursor = orphan.id.bytes().to_vec();
-                SealedRow { key, cursor, sealed: orphan.held, place: None }
-            }
+        out.push(if let Some(row) = grants::find(&inner.db, orphan.team, orphan.grant).await? {
+            let place = row.grant.place;
+            let whose = whose(&place, None);
+            let (id, version) = (orphan.id.bytes(), orphan.rt_version);
+            let aad = inner.grant_aad("refresh_orphans", id, &place, &whose, version);
+            SealedRow::new(key, of, orphan.held, &aad)
+        } else {
+            let cursor = orphan.id.bytes().to_vec();
+            SealedRow { key, cursor, sealed: orphan.held, place: None }
         });
     }
     Ok(out)

@@ -1,6 +1,7 @@
 //! Keys of a running process: killed in the middle of a turn, and kept out of the reach of its own user's other
 //! processes.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -112,7 +113,6 @@ async fn the_memory_of_a_server_is_not_for_other_processes_of_its_user() {
     assert_eq!(numbers[..2], ["0", "0"], "{core}");
     // A process that is not dumpable belongs to root in /proc (proc(5)), so its own user gets at nothing there. Where the
     // tests run as root, this says nothing.
-    use std::os::unix::fs::MetadataExt as _;
     assert_eq!(std::fs::metadata(proc.join("mem")).unwrap().uid(), 0);
     child.kill().unwrap();
     child.wait().unwrap();

@@ -59,3 +59,8 @@ async fn everything_opens(kit: &Kit) -> u64 {
     assert_eq!(found["events"], found["lastEvent"]);
     columns.iter().map(|column| column["opened"].as_u64().unwrap()).sum()
 }
+
+#[expect(clippy::disallowed_methods, reason = "how long a test may take is said from outside")]
+fn is_long() -> bool {
+    std::env::var("CARNET_TEST_LONG").is_ok_and(|value| value == "1")
+}

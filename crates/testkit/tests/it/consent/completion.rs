@@ -160,7 +160,7 @@ async fn verified(kit: &Kit, audience: &str, told: &Received) -> String {
     assert!(id.starts_with("dlv_"), "{id}");
     assert_eq!(claims.claim("jti"), Some(&json!(id)), "what is repeated is known by it");
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &told.raw);
-    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = digest.as_ref().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     assert_eq!(claims.claim("body_sha256"), Some(&json!(hex)), "the proof is for this body alone");
     bearer
 }

@@ -177,7 +177,7 @@ async fn what_was_just_given_can_be_taken_back(engine: Engine) {
     let undo = format!("{page}/undo");
     assert_eq!(Browser::default().post(&undo, &[("form_token", &form_token)]).await.status, 403);
     let mut stranger = Browser::default();
-    stranger.get(&kit.authorize("bob", Value::Null).await["url"].as_str().unwrap().to_owned()).await;
+    stranger.get(kit.authorize("bob", Value::Null).await["url"].as_str().unwrap()).await;
     assert_eq!(stranger.post(&undo, &[("form_token", &form_token)]).await.status, 410);
     assert_eq!(browser.post(&undo, &[("form_token", "x")]).await.status, 403);
     assert_eq!(kit.user_token("alice").await.token(), token, "nobody else takes it back");

@@ -12,7 +12,7 @@ use super::{IN_USE, everything_opens, rotate, status};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_is_left_of_many_rows_is_sealed_anew_after_each_start() {
-    let long = std::env::var("CARNET_TEST_LONG").is_ok_and(|value| value == "1");
+    let long = super::is_long();
     let rows: u32 = if long { 100_000 } else { 3_000 };
     let mut kit = Kit::start(Engine::Sqlite, Plan::default()).await;
     kit.restart(async |kit| fill(kit, rows).await).await;

@@ -80,7 +80,7 @@ async fn keys_turn_under_load_and_no_request_fails(engine: Engine) {
         kit.consent(user).await;
     }
     let team = format!("team:{}", kit.tenant.team);
-    let long = std::env::var("CARNET_TEST_LONG").is_ok_and(|value| value == "1");
+    let long = super::is_long();
     let rounds: i64 = if long { 50 } else { 2 };
     for round in 1..=rounds {
         let load = Load::on(&kit, &users);
