@@ -29,6 +29,10 @@ impl IntoResponse for Problem {
         if let Some(seconds) = fault.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if fault.code == Code::TooLarge {
+            // What is left of the body is not read, and so nothing can follow it on this connection.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if fault.code == Code::Unauthorized {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -65,6 +65,8 @@ fn routes(names: &Names) -> Vec<(&'static str, String, Value, bool)> {
         ("PATCH", c.clone(), json!({"name": "theirs"}), true),
         ("DELETE", format!("{c}/tokens"), json!({}), true),
         ("GET", format!("{c}/grants"), none.clone(), true),
+        ("GET", format!("{c}/keys"), none.clone(), true),
+        ("POST", format!("{c}/keys"), json!({}), true),
         ("GET", format!("{c}/server"), none.clone(), true),
         ("POST", format!("{c}/server"), json!({"digest": "0"}), true),
         ("GET", format!("{c}/projects"), none.clone(), true),
