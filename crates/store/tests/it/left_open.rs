@@ -6,7 +6,7 @@ use carnet_model::{Env, Time};
 use carnet_store::refreshes;
 use carnet_store::{Write, grants};
 
-use crate::nouns::{grant, scene, sent};
+use crate::scene::{grant, scene, sent};
 use crate::stores;
 
 /// What a process that is gone left open is found at once; what another one is at, when it has been silent for long.

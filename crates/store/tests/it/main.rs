@@ -3,10 +3,17 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "contenders are tasks of the test itself")]
 
+mod connectors;
+mod consents;
 mod contract;
 mod durability;
+mod grants;
+mod keys;
 mod left_open;
-mod nouns;
+mod people;
+mod projects;
+mod refreshes;
+mod scene;
 mod sealed;
 
 use carnet_model::Env;

@@ -1,0 +1,48 @@
+//! What is kept of a refresh while nobody knows how it ended.
+
+use carnet_model::{Env, Time};
+use carnet_store::{Write, grants, refreshes};
+
+use crate::scene::{grant, scene, sent};
+use crate::stores;
+
+#[tokio::test]
+async fn a_refresh_is_on_record_until_it_ends_and_what_came_too_late_is_kept() {
+    let env = Env::system();
+    for (name, db, _keep) in stores().await.0 {
+        let s = scene(&db, &env).await;
+        let now = env.now();
+        let write = async |step| db.write(Write::new().step(step)).await;
+        let g = grant(&env, &s, "user:u");
+        write(grants::put(&g, None, None)).await.unwrap();
+        let open = sent(&env, &g, now);
+        write(refreshes::intend(&open)).await.unwrap();
+        assert_eq!(
+            refreshes::stranded(&db, Time::from_millis(now.millis() + 1), None, 9).await.unwrap().len(),
+            1,
+            "{name}"
+        );
+        write(refreshes::lose(open.id)).await.unwrap();
+        assert!(refreshes::open_of(&db, s.team.id, g.grant.id).await.unwrap()[0].lost, "{name}");
+        write(refreshes::end(s.team.id, g.grant.id, 1)).await.unwrap();
+        assert!(refreshes::open_of(&db, s.team.id, g.grant.id).await.unwrap().is_empty(), "{name}");
+        let orphan = refreshes::Orphan {
+            id: open.id,
+            team: s.team.id,
+            grant: g.grant.id,
+            rt_version: 1,
+            held: vec![1],
+            created_at: now,
+        };
+        write(refreshes::keep_orphan(&orphan)).await.unwrap();
+        assert_eq!(
+            (
+                refreshes::orphans_of(&db, s.team.id, g.grant.id).await.unwrap().len(),
+                refreshes::orphans(&db, 9).await.unwrap().len()
+            ),
+            (1, 1)
+        );
+        write(refreshes::drop_orphan(orphan.id)).await.unwrap();
+        assert!(refreshes::orphans(&db, 9).await.unwrap().is_empty(), "{name}");
+    }
+}
