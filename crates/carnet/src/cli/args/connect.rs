@@ -1,0 +1,224 @@
+//! The connector commands. Their names and flags are those of `vercel connect`.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// What to do with connectors.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Register a connector, attached to the linked project
+    Create(CreateArgs),
+    /// List connectors: the linked project's, or all
+    #[command(visible_alias = "ls")]
+    List(ListArgs),
+    /// Show a connector: what it is, who may ask it, whose grants it has
+    Show(ConnectorArgs),
+    /// Ask for a token and print it
+    Token(TokenArgs),
+    /// Let a project ask a connector for tokens
+    Attach(AttachArgs),
+    /// Stop a project from asking a connector for tokens
+    Detach(DetachArgs),
+    /// Compare what a connector's server says about itself with what is pinned
+    Check(CheckArgs),
+    /// Remove a connector and everything kept for it
+    #[command(visible_alias = "rm")]
+    Remove(RemoveArgs),
+    /// Revoke what a connector has given out
+    RevokeTokens(RevokeArgs),
+    /// Keep tokens that users gave somewhere else, as if they had consented here
+    ImportTokens(ImportArgs),
+}
+
+/// What stands behind the word `connect`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConnectVerb {
+    /// What also stands without it.
+    #[command(flatten)]
+    Verb(Verb),
+    /// Show the public signing keys of a connector, or make a new one
+    Keys(ConnectorKeysArgs),
+}
+
+/// `carnet connect keys`
+#[derive(Debug, Args)]
+pub(crate) struct ConnectorKeysArgs {
+    /// Identifier (scl_…) or UID (service/name)
+    pub(crate) connector: String,
+    /// Make a new key; it signs when every verifier can have seen it
+    #[arg(long)]
+    pub(crate) rotate: bool,
+    /// Ask nothing
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+/// A connector by name.
+#[derive(Debug, Args)]
+pub(crate) struct ConnectorArgs {
+    /// Identifier (scl_…) or UID (service/name)
+    pub(crate) connector: String,
+}
+
+/// `carnet create`
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// A service (slack), a host (mcp.linear.app) or a URL (`https://mcp.example.com/mcp`)
+    pub(crate) service: String,
+    /// What people will call it
+    #[arg(short, long)]
+    pub(crate) name: Option<String>,
+    /// service/name; made from the other two if left out
+    #[arg(long)]
+    pub(crate) uid: Option<String>,
+    /// What the type needs, as JSON, @FILE or @- for stdin; empty to print what it may hold
+    #[arg(long, value_name = "JSON")]
+    pub(crate) data: Option<String>,
+    /// The type, when the service does not decide it: oauth, api-key
+    #[arg(long, value_name = "TYPE", requires = "data")]
+    pub(crate) connector_type: Option<String>,
+    /// Ask nothing
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+/// `carnet list`
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Not only the linked project's
+    #[arg(long)]
+    pub(crate) all_projects: bool,
+    /// At most so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: Option<u32>,
+    /// Go on where the last list ended
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) next: Option<String>,
+    /// Only with this text in the name or UID
+    #[arg(long)]
+    pub(crate) search: Option<String>,
+    /// Only of this service
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) service: Vec<String>,
+    /// Only of this type
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) r#type: Vec<String>,
+}
+
+/// `carnet token`
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    /// Identifier (scl_…) or UID (service/name)
+    pub(crate) connector: String,
+    /// Who the token acts as; without it, you
+    #[arg(short, long, value_enum)]
+    pub(crate) subject: Option<SubjectArg>,
+    /// The installation, where the connector has several
+    #[arg(long, value_name = "ID")]
+    pub(crate) installation_id: Option<String>,
+    /// Exactly these scopes, separated by commas or spaces
+    #[arg(long)]
+    pub(crate) scopes: Option<String>,
+    /// No scopes, instead of the connector's own
+    #[arg(long)]
+    pub(crate) no_default_scopes: bool,
+    /// Print it even where a coding agent reads along
+    #[arg(long)]
+    pub(crate) print: bool,
+    /// Open the browser for consent without asking
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+/// Who a token acts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SubjectArg {
+    /// The application itself
+    App,
+    /// You
+    User,
+}
+
+/// `carnet attach`
+#[derive(Debug, Args)]
+pub(crate) struct AttachArgs {
+    /// Identifier (scl_…) or UID (service/name)
+    pub(crate) connector: String,
+    /// The project; the linked one if left out
+    #[arg(short, long)]
+    pub(crate) project: Option<String>,
+    /// Where: production, preview, development or one of your own; all three if left out
+    #[arg(short, long, value_delimiter = ',')]
+    pub(crate) environment: Vec<String>,
+    /// Ask nothing
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+/// `carnet detach`
+#[derive(Debug, Args)]
+pub(crate) struct DetachArgs {
+    /// Identifier (scl_…) or UID (service/name)
+    pub(crate) connector: String,
+    /// The project; the linked one if left out
+    #[arg(short, long)]
+    pub(crate) project: Option<String>,
+    /// Ask nothing
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+/// `carnet check`
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Identifier (scl_…) or UID (service/name)
+    pub(crate) connector: String,
+    /// Pin what the server says now, and renew what it has registered for the connector
+    #[arg(long)]
+    pub(crate) accept: bool,
+    /// Ask nothing
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+/// `carnet remove`
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    /// Identifier (scl_…) or UID (service/name)
+    pub(crate) connector: String,
+    /// Even if projects are attached
+    #[arg(short = 'a', long)]
+    pub(crate) disconnect_all: bool,
+    /// Ask nothing
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+/// `carnet revoke-tokens`
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("whose").required(true))]
+pub(crate) struct RevokeArgs {
+    /// Identifier (scl_…) or UID (service/name)
+    pub(crate) connector: String,
+    /// Yours
+    #[arg(long, group = "whose")]
+    pub(crate) my_tokens: bool,
+    /// Everybody's
+    #[arg(long, group = "whose")]
+    pub(crate) all_tokens: bool,
+    /// Ask nothing
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+/// `carnet import-tokens`
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Identifier (scl_…) or UID (service/name)
+    pub(crate) connector: String,
+    /// A JSON list of tokens: @FILE, or - for stdin
+    #[arg(value_name = "@FILE")]
+    pub(crate) tokens: String,
+    /// Let them take the place of other accounts' grants that work
+    #[arg(long)]
+    pub(crate) replace: bool,
+}

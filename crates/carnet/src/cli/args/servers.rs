@@ -1,0 +1,168 @@
+//! `dev`, `serve`, and what is done with the files of a deployment: `backup`, `restore`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+/// `carnet dev`
+#[derive(Debug, Default, Args)]
+pub(crate) struct DevArgs {
+    /// Where to keep everything
+    #[arg(long, value_name = "DIR", default_value = ".carnet")]
+    pub(crate) data: PathBuf,
+    /// The port on the loopback interface
+    #[arg(long, value_name = "N", default_value_t = 7070)]
+    pub(crate) port: u16,
+    /// Do not open the dashboard
+    #[arg(long)]
+    pub(crate) no_open: bool,
+    /// Keep nothing after the end
+    #[arg(long)]
+    pub(crate) memory: bool,
+    /// Keep everything in this PostgreSQL database instead: postgres://…
+    #[arg(long, value_name = "URL", conflicts_with = "memory")]
+    pub(crate) database_url: Option<String>,
+    /// Send what would go to one origin to another: `https://slack.com=http://127.0.0.1:9411`
+    #[arg(long, value_name = "A=B")]
+    pub(crate) provider_origin: Vec<String>,
+    /// Where the command was started, or what --cwd says. The paths here begin with it.
+    #[arg(skip)]
+    pub(crate) folder: PathBuf,
+    /// Whether the answer is one JSON document.
+    #[arg(skip)]
+    pub(crate) json: bool,
+}
+
+impl DevArgs {
+    /// As the command line means it in this folder.
+    pub(crate) fn at(self, folder: &Path, json: bool) -> Self {
+        Self { data: folder.join(self.data), folder: folder.to_owned(), json, ..self }
+    }
+}
+
+/// `carnet serve`
+#[derive(Debug, Default, Args)]
+pub(crate) struct ServeArgs {
+    /// The public address: https://…
+    #[arg(id = "url", long = "url", value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Where to keep everything
+    #[arg(long, value_name = "DIR", conflicts_with = "database_url")]
+    pub(crate) data: Option<PathBuf>,
+    /// The PostgreSQL database: postgres://…
+    #[arg(long, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+    /// The address to listen on
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+    /// A configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print the configuration in force, without its secrets, and stop
+    #[arg(long)]
+    pub(crate) print_config: bool,
+    /// Where the command was started, or what --cwd says. The paths here begin with it.
+    #[arg(skip)]
+    pub(crate) folder: PathBuf,
+    /// Whether the answer is one JSON document.
+    #[arg(skip)]
+    pub(crate) json: bool,
+}
+
+impl ServeArgs {
+    /// As the command line means it in this folder.
+    pub(crate) fn at(self, folder: &Path, json: bool) -> Self {
+        Self {
+            data: self.data.map(|path| folder.join(path)),
+            config: self.config.map(|path| folder.join(path)),
+            folder: folder.to_owned(),
+            json,
+            ..self
+        }
+    }
+}
+
+/// Where the data of a deployment is and what opens it, for the commands that work on files.
+#[derive(Debug, Default, Args)]
+pub(crate) struct KeptArgs {
+    /// Where everything is kept
+    #[arg(long, value_name = "DIR", conflicts_with = "database_url")]
+    pub(crate) data: Option<PathBuf>,
+    /// The configuration file of the server
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The PostgreSQL database: says which of its tools to use
+    #[arg(long, value_name = "URL", hide = true)]
+    pub(crate) database_url: Option<String>,
+    /// Where the command was started, or what --cwd says. The paths here begin with it.
+    #[arg(skip)]
+    pub(crate) folder: PathBuf,
+    /// Whether the answer is one JSON document.
+    #[arg(skip)]
+    pub(crate) json: bool,
+}
+
+impl KeptArgs {
+    fn at(self, folder: &Path, json: bool) -> Self {
+        Self {
+            data: self.data.map(|path| folder.join(path)),
+            config: self.config.map(|path| folder.join(path)),
+            folder: folder.to_owned(),
+            json,
+            ..self
+        }
+    }
+
+    /// The flags by which `serve` would find the same data and key.
+    pub(crate) fn as_served(&self) -> ServeArgs {
+        ServeArgs {
+            data: self.data.clone(),
+            config: self.config.clone(),
+            database_url: self.database_url.clone(),
+            folder: self.folder.clone(),
+            ..ServeArgs::default()
+        }
+    }
+}
+
+/// `carnet backup`
+#[derive(Debug, Default, Args)]
+pub(crate) struct BackupArgs {
+    /// The folder to make; it must not exist
+    #[arg(value_name = "BACKUP")]
+    pub(crate) to: PathBuf,
+    /// Of what.
+    #[command(flatten)]
+    pub(crate) kept: KeptArgs,
+    /// Do not open what is sealed: the root key is not at hand here
+    #[arg(long)]
+    pub(crate) without_key: bool,
+}
+
+impl BackupArgs {
+    /// As the command line means it in this folder.
+    pub(crate) fn at(self, folder: &Path, json: bool) -> Self {
+        Self { to: folder.join(self.to), kept: self.kept.at(folder, json), ..self }
+    }
+}
+
+/// `carnet restore`
+#[derive(Debug, Default, Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup
+    #[arg(value_name = "BACKUP")]
+    pub(crate) from: PathBuf,
+    /// Into what: a folder that does not exist, or is empty.
+    #[command(flatten)]
+    pub(crate) kept: KeptArgs,
+    /// Only look through the backup
+    #[arg(long)]
+    pub(crate) verify: bool,
+}
+
+impl RestoreArgs {
+    /// As the command line means it in this folder.
+    pub(crate) fn at(self, folder: &Path, json: bool) -> Self {
+        Self { from: folder.join(self.from), kept: self.kept.at(folder, json), ..self }
+    }
+}
