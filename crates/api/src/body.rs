@@ -45,6 +45,16 @@ where
     }
 }
 
+/// A body as it is, of any type. Who calls is judged again when it is there.
+pub(crate) async fn raw(request: Request, broker: &Broker, limit: usize) -> Result<Bytes, Problem> {
+    let credential = request.extensions().get::<Arc<Credential>>().cloned();
+    let bytes = read(request, limit).await?;
+    if let Some(credential) = credential.as_deref() {
+        broker.recognise(credential).await?;
+    }
+    Ok(bytes)
+}
+
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Json<T>, Problem> {
     // serde reads a struct from a list as well, by position; a list is not what anybody means.
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {

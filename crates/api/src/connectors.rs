@@ -3,7 +3,7 @@
 use axum::Json as Answer;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use carnet_engine::{Broker, ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk, ServiceSync};
+use carnet_engine::{Broker, ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk, ServiceSync, Sort};
 use carnet_model::connector::Branding;
 use carnet_model::{Code, Fault, SubjectKind};
 use http::StatusCode;
@@ -43,15 +43,7 @@ pub(crate) struct CreateBody {
 
 impl CreateBody {
     fn ask(self, managed: bool) -> Result<NewConnectorAsk, Problem> {
-        let on = match &self.triggers {
-            None | Some(Value::Null) => false,
-            Some(Value::Bool(on)) => *on,
-            Some(Value::Object(object)) => object.get("enabled").and_then(Value::as_bool).unwrap_or(false),
-            Some(_) => return Err(Problem::invalid("triggers is true, false or an object with enabled.")),
-        };
-        if on {
-            return Err(refused("triggers", "Connectors of this type receive no provider events."));
-        }
+        no_triggers(self.triggers.as_ref(), self.events.as_deref())?;
         if self.params.as_ref().is_some_and(|params| !params.is_empty()) {
             return Err(refused(
                 "params",
@@ -70,8 +62,7 @@ impl CreateBody {
             ));
         };
         // Read so that they are known; these services have one method and one target each.
-        let (_, _, _) = (self.connection_method, self.target, self.request_code);
-        let (_, _) = (self.events, self.trigger_destination);
+        let (_, _, _) = (self.connection_method, self.target, self.trigger_destination);
         Ok(NewConnectorAsk {
             service,
             name: self.name,
@@ -86,11 +77,27 @@ impl CreateBody {
                 background_color: self.background_color,
                 accent_color: self.accent_color,
             },
+            code: self.request_code,
         })
     }
 }
 
-fn refused(field: &str, why: &str) -> Problem {
+/// `triggers` is a boolean in the documentation and an object from the official CLI. There are none to turn on.
+pub(crate) fn no_triggers(triggers: Option<&Value>, events: Option<&[String]>) -> Result<(), Problem> {
+    let on = match triggers {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(on)) => *on,
+        Some(Value::Object(object)) => object.get("enabled").and_then(Value::as_bool).unwrap_or(false),
+        Some(_) => return Err(Problem::invalid("triggers is true, false or an object with enabled.")),
+    };
+    let field = if on { "triggers" } else { "events" };
+    if on || events.is_some_and(|events| !events.is_empty()) {
+        return Err(refused(field, "Connectors of this type receive no provider events."));
+    }
+    Ok(())
+}
+
+pub(crate) fn refused(field: &str, why: &str) -> Problem {
     Problem(Fault::new(Code::InvalidRequest, why).with("field", field))
 }
 
@@ -137,9 +144,16 @@ pub(crate) async fn update(
     Json(body): Json<UpdateBody>,
 ) -> Result<Answer<Value>, Problem> {
     let UpdateBody { name: new_name, data, icon, background_color, accent_color } = body;
-    let change = ConnectorChange { name: new_name, data, icon, background_color, accent_color };
-    let (view, sync) = broker.update_connector(&call.caller, &name, change, call.request).await?;
-    Ok(Answer(changed(&view, sync.as_ref())))
+    let change = ConnectorChange {
+        name: new_name,
+        data,
+        icon,
+        background_color,
+        accent_color,
+        ..ConnectorChange::default()
+    };
+    let done = broker.update_connector(&call.caller, &name, change, call.request).await?;
+    Ok(Answer(changed(&done.connector, done.sync.as_ref())))
 }
 
 /// The connector after a change, and whether the provider has to be told of it.
@@ -149,6 +163,23 @@ pub(crate) fn changed(view: &ConnectorView, sync: Option<&ServiceSync>) -> Value
         object.insert("serviceSync".to_owned(), servers::sync(sync));
     }
     out
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct EjectBody {
+    data: Option<Map<String, Value>>,
+}
+
+/// From the operator's client to the team's own.
+pub(crate) async fn eject(
+    State(broker): State<Broker>,
+    Path(name): Path<String>,
+    call: Call,
+    Json(body): Json<EjectBody>,
+) -> Result<Answer<Value>, Problem> {
+    let done = broker.eject_connector(&call.caller, &name, body.data, call.request).await?;
+    Ok(Answer(changed(&done.connector, done.sync.as_ref())))
 }
 
 /// 204 without a content type: an official client tries to read anything that has one.
@@ -171,11 +202,19 @@ pub(crate) struct ListParams {
     r#type: Option<String>,
     service: Option<String>,
     search: Option<String>,
+    sort: Option<String>,
 }
 
 impl ListParams {
-    fn query(self) -> ListQuery {
-        ListQuery {
+    fn query(self) -> Result<ListQuery, Problem> {
+        let sort = match self.sort.as_deref() {
+            None | Some("createdAt") => Sort::Created,
+            Some("updatedAt") => Sort::Updated,
+            Some("name") => Sort::Name,
+            Some(_) => return Err(refused("sort", "sort is name, createdAt or updatedAt.")),
+        };
+        Ok(ListQuery {
+            sort,
             project: self.project_id,
             types: comma_list(self.r#type.as_deref()),
             services: comma_list(self.service.as_deref()),
@@ -183,7 +222,7 @@ impl ListParams {
             cursor: self.cursor,
             limit: self.limit,
             with_projects: comma_list(self.include.as_deref()).iter().any(|part| part == "projects"),
-        }
+        })
     }
 }
 
@@ -192,7 +231,7 @@ pub(crate) async fn list_v1(
     call: Call,
     Query(params): Query<ListParams>,
 ) -> Result<Answer<Value>, Problem> {
-    let (found, next) = broker.connectors(&call.caller, &params.query()).await?;
+    let (found, next) = broker.connectors(&call.caller, &params.query()?).await?;
     let mut out = json!({"clients": found.iter().map(connector).collect::<Vec<_>>()});
     if let (Some(next), Some(out)) = (next, out.as_object_mut()) {
         out.insert("cursor".to_owned(), next.into());
@@ -205,7 +244,7 @@ pub(crate) async fn list_v2(
     call: Call,
     Query(params): Query<ListParams>,
 ) -> Result<Answer<Value>, Problem> {
-    let (found, next) = broker.connectors(&call.caller, &params.query()).await?;
+    let (found, next) = broker.connectors(&call.caller, &params.query()?).await?;
     let found: Vec<_> = found.iter().map(connector).collect();
     Ok(Answer(json!({"connectors": found, "pagination": {"next": next}})))
 }
@@ -226,7 +265,7 @@ pub(crate) fn connector(view: &ConnectorView) -> Value {
         "updatedAt": c.updated_at,
         "createdBy": c.created_by,
         "updatedBy": c.updated_by,
-        "creationMode": "manual",
+        "creationMode": if c.managed { "managed" } else { "manual" },
         "supportedSubjectTypes": subjects,
         "supportsInstallation": abilities.installation,
         "supportsRevocation": abilities.revocation,
@@ -238,6 +277,7 @@ pub(crate) fn connector(view: &ConnectorView) -> Value {
     let mut put = |name: &str, value: Option<Value>| value.map(|value| object.insert(name.to_owned(), value));
     put("redirectUri", c.redirect_uri.clone().map(Value::from));
     put("defaultInstallationId", c.default_installation.map(|id| id.to_string().into()));
+    put("managed", c.managed.then(|| json!({})));
     put("icon", c.branding.icon.clone().map(Value::from));
     put("backgroundColor", c.branding.background_color.clone().map(Value::from));
     put("accentColor", c.branding.accent_color.clone().map(Value::from));
@@ -263,10 +303,15 @@ pub(crate) fn connector(view: &ConnectorView) -> Value {
     }
     put("includes", projects.as_ref().map(|projects| {
         let items: Vec<Value> = projects
+            .items
             .iter()
             .map(|project| json!({"projectId": project.id, "project": {"id": project.id, "name": project.name}}))
             .collect();
-        json!({"projects": {"items": items, "hasMore": false}})
+        let mut shown = json!({"items": items, "hasMore": projects.more.is_some()});
+        if let (Some(cursor), Some(shown)) = (&projects.more, shown.as_object_mut()) {
+            shown.insert("cursor".to_owned(), cursor.clone().into());
+        }
+        json!({"projects": shown})
     }));
     out
 }

@@ -47,6 +47,8 @@ fn object(view: &GrantView) -> Value {
 pub(crate) struct ListParams {
     limit: Option<u32>,
     cursor: Option<String>,
+    user: Option<String>,
+    issuer: Option<String>,
 }
 
 pub(crate) async fn list(
@@ -55,12 +57,17 @@ pub(crate) async fn list(
     call: Call,
     Query(params): Query<ListParams>,
 ) -> Result<Answer<Value>, Problem> {
-    let limit = params.limit.unwrap_or(50).clamp(1, 100);
-    let found = broker.grants(&call.caller, &connector, params.cursor.as_deref(), limit).await?;
-    let full = found.len() == usize::try_from(limit).unwrap_or(usize::MAX);
+    let ListParams { limit, cursor, user, issuer } = params;
+    if user.is_none() && issuer.is_some() {
+        return Err(Problem::invalid("issuer says whose name user is, so it needs user."));
+    }
+    let user = user.map(|id| Subject::User { id, issuer });
+    let limit = limit.unwrap_or(50);
+    let (found, next) =
+        broker.grants(&call.caller, &connector, user.as_ref(), cursor.as_deref(), limit).await?;
     let mut out = json!({"grants": found.iter().map(object).collect::<Vec<_>>()});
-    if let (true, Some(last), Some(out)) = (full, found.last(), out.as_object_mut()) {
-        out.insert("cursor".to_owned(), last.grant.id.to_string().into());
+    if let (Some(next), Some(out)) = (next, out.as_object_mut()) {
+        out.insert("cursor".to_owned(), next.into());
     }
     Ok(Answer(out))
 }

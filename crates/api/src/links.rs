@@ -3,7 +3,7 @@
 use axum::Json as Answer;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use carnet_engine::{Broker, Link, Project};
+use carnet_engine::{Broker, Link, LinkedProject, Project};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,7 +12,9 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::connectors;
 use crate::problem::Problem;
+use crate::query::Query;
 
+/// A link with everything that any client reads of it.
 fn object(link: &Link, project: &Project) -> Value {
     json!({
         "clientId": link.connector,
@@ -26,30 +28,59 @@ fn object(link: &Link, project: &Project) -> Value {
     })
 }
 
+/// The same with the custom environments that the project has, linked or not.
+async fn with_environments(
+    broker: &Broker,
+    call: &Call,
+    link: &Link,
+    project: &Project,
+) -> Result<Value, Problem> {
+    let mut out = object(link, project);
+    let custom = broker.custom_environments(&call.caller, &project.id.to_string()).await?;
+    if let Some(project) = out.get_mut("project").and_then(Value::as_object_mut) {
+        let custom: Vec<Value> = custom.iter().map(|one| json!({"id": one.id, "slug": one.slug})).collect();
+        project.insert("customEnvironments".to_owned(), custom.into());
+    }
+    Ok(out)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct PageParams {
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// In v1 and v2 alike: what the CLI counts and what the documentation says are one object.
 pub(crate) async fn of_connector(
     State(broker): State<Broker>,
     Path(connector): Path<String>,
     call: Call,
+    Query(PageParams { limit, cursor }): Query<PageParams>,
 ) -> Result<Answer<Value>, Problem> {
-    let mut found = Vec::new();
-    for link in broker.links(&call.caller, &connector).await? {
-        let project = broker.project(&call.caller, &link.project.to_string()).await?;
-        found.push(object(&link, &project));
-    }
-    Ok(Answer(json!({"projects": found, "pagination": {"next": null}})))
+    let (found, next) = broker.links(&call.caller, &connector, cursor.as_deref(), limit).await?;
+    let found: Vec<Value> =
+        found.iter().map(|LinkedProject { link, project }| object(link, project)).collect();
+    Ok(Answer(json!({"projects": found, "pagination": {"next": next}})))
 }
 
 pub(crate) async fn of_project(
     State(broker): State<Broker>,
     Path(project): Path<String>,
     call: Call,
+    Query(PageParams { limit, cursor }): Query<PageParams>,
 ) -> Result<Answer<Value>, Problem> {
-    let mut found = Vec::new();
-    for link in broker.links_of_project(&call.caller, &project).await? {
-        let view = broker.connector(&call.caller, &link.connector.to_string(), call.request).await?;
-        found.push(connectors::connector(&view));
+    let project = broker.project(&call.caller, &project).await?;
+    let (found, next) = broker.links_of_project(&call.caller, &project, cursor.as_deref(), limit).await?;
+    let mut out = Vec::with_capacity(found.len());
+    for (link, view) in found {
+        let mut about = object(&link, &project);
+        if let Some(about) = about.as_object_mut() {
+            about.insert("connector".to_owned(), connectors::connector(&view));
+        }
+        out.push(about);
     }
-    Ok(Answer(json!({"connectors": found, "pagination": {"next": null}})))
+    Ok(Answer(json!({"connectors": out, "pagination": {"next": next}})))
 }
 
 pub(crate) async fn show(
@@ -59,7 +90,7 @@ pub(crate) async fn show(
 ) -> Result<Answer<Value>, Problem> {
     let link = broker.link(&call.caller, &connector, &project).await?;
     let project = broker.project(&call.caller, &project).await?;
-    Ok(Answer(object(&link, &project)))
+    Ok(Answer(with_environments(&broker, &call, &link, &project).await?))
 }
 
 #[derive(Default, Deserialize)]
@@ -78,7 +109,7 @@ pub(crate) async fn put(
     let environments = body.environments.unwrap_or_else(all);
     let link = broker.put_link(&call.caller, &connector, &project, &environments, call.request).await?;
     let project = broker.project(&call.caller, &project).await?;
-    Ok(Answer(object(&link, &project)))
+    Ok(Answer(with_environments(&broker, &call, &link, &project).await?))
 }
 
 pub(crate) async fn remove(

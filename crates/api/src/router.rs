@@ -8,9 +8,9 @@ use carnet_model::{Code, Fault};
 
 use crate::problem::Problem;
 use crate::{
-    access_tokens, audit, authorize, connector_keys, connectors, consent_rules, grants, health, import,
-    installations, issuers, keys, links, platform, projects, refusals, request_id, servers, services, token,
-    well_known,
+    access_tokens, audit, authorize, connector_keys, connectors, connectors_v2, consent_rules, contacts,
+    grants, health, import, installations, issuers, keys, links, pictures, platform, projects, provisioning,
+    refusals, request_id, servers, services, token, trigger_destinations, well_known,
 };
 
 /// The routes of the API. A connector is one segment: its identifier, or its UID percent-encoded.
@@ -37,6 +37,7 @@ fn asking() -> Router<Broker> {
         .route("/{team}/.well-known/jwks", get(well_known::jwks))
         .route("/connect/jwks/{connector}", get(well_known::connector_jwks))
         .route("/clients/{team}/{connector}", get(servers::client_document))
+        .route("/pictures/{connector}/{sha1}", get(pictures::show))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
 }
@@ -47,6 +48,13 @@ fn management() -> Router<Broker> {
         .route("/v1/connect/connectors", get(connectors::list_v1).post(connectors::create))
         .route("/v1/connect/connectors/managed", post(connectors::create_managed))
         .route("/v1/connect/connectors/{connector}", patch(connectors::update).delete(connectors::remove))
+        .route("/v1/connect/connectors/managed/oauth", post(provisioning::provision))
+        .route("/v1/connect/connectors/{connector}/managed/eject", post(connectors::eject))
+        .route("/v1/connect/connectors/{connector}/contacts", post(contacts::add))
+        .route(
+            "/v1/connect/connectors/{connector}/trigger-destinations",
+            patch(trigger_destinations::replace),
+        )
         .route("/v1/connect/connectors/{connector}/projects", get(links::of_connector))
         .route(
             "/v1/connect/connectors/{connector}/projects/{project}",
@@ -73,13 +81,17 @@ fn management() -> Router<Broker> {
         .route("/v1/connect/token/{connector}/import", post(import::import))
         .route("/v1/connect/services/{service}", get(services::show))
         .route("/v2/connect/connectors", get(connectors::list_v2))
+        .route("/v2/connect/connectors/{connector}", patch(connectors_v2::update))
+        .route("/v2/connect/connectors/{connector}/projects", get(links::of_connector))
         .route("/v2/connect/projects/{project}/connectors", get(links::of_project))
+        .route("/v2/files", post(pictures::upload))
         .route("/v2/user", get(platform::user))
         .route("/v1/teams", get(platform::teams))
         .route("/v2/teams", get(platform::teams))
         .route("/teams/{team}", get(platform::team))
         .route("/v9/projects", get(projects::list).post(projects::create))
         .route("/v9/projects/{project}", get(projects::show).delete(projects::remove))
+        .route("/v1/projects/{project}/provisioning", get(provisioning::show).put(provisioning::set))
         .route(
             "/v1/projects/{project}/return-origins",
             get(consent_rules::origins).put(consent_rules::set_origins),

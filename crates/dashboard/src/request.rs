@@ -20,6 +20,8 @@ pub struct Request {
     pub stage: Stage,
     /// The third party, as people call it: "Linear".
     pub service: Label,
+    /// Where the picture is that the team chose for the connector.
+    pub picture: Option<String>,
     /// The connector's UID.
     pub connector: Label,
     /// Whose access it will be.

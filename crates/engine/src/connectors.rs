@@ -3,7 +3,11 @@
 //! What the provider knows about a connector's client is the business of [`upkeep`]; what its server says about itself,
 //! that of [`server`].
 
+mod code;
+mod contacts;
+mod eject;
 mod list;
+mod provision;
 mod server;
 mod upkeep;
 
@@ -14,9 +18,7 @@ use carnet_model::connector::{Branding, Connector, ConnectorType};
 use carnet_model::{Code, ConnectorRef, Fault, Id, Slug, Uid, kind};
 use carnet_providers::{Abilities, NewConnector};
 use carnet_store::connectors::{self, ConnectorRow};
-use carnet_store::links;
-use carnet_store::projects::Project;
-use carnet_store::{DbError, Write, grants};
+use carnet_store::{DbError, Write, creations, grants, links, pictures};
 use serde_json::{Map, Value};
 
 use crate::broker::Broker;
@@ -24,7 +26,8 @@ use crate::connector_keys::KeyChange;
 use crate::directory::Entry;
 use crate::faults;
 
-pub use list::ListQuery;
+pub use list::{LinkedProjects, ListQuery, Sort};
+pub(crate) use list::{read_time_cursor, time_cursor};
 pub use server::{Difference, ServerCheck};
 pub use upkeep::ServiceSync;
 
@@ -49,6 +52,8 @@ pub struct NewConnectorAsk {
     pub environments: Option<Vec<String>>,
     /// How it looks.
     pub branding: Branding,
+    /// What its maker calls this create: the same create again makes no second connector.
+    pub code: Option<String>,
 }
 
 /// A change of how a connector looks and is called.
@@ -56,6 +61,8 @@ pub struct NewConnectorAsk {
 pub struct ConnectorChange {
     /// What people call it.
     pub name: Option<String>,
+    /// Its UID.
+    pub uid: Option<String>,
     /// Another configuration: the members named here replace those before, `null` removes one.
     pub data: Option<Map<String, Value>>,
     /// SHA-1 of an uploaded picture.
@@ -64,6 +71,20 @@ pub struct ConnectorChange {
     pub background_color: Option<String>,
     /// `#RRGGBB`
     pub accent_color: Option<String>,
+    /// That its client is from now on the team's own business.
+    pub own: bool,
+}
+
+/// What a change came to.
+#[derive(Clone, Debug)]
+pub struct ConnectorUpdated {
+    /// The connector as it is now.
+    pub connector: ConnectorView,
+    /// What became of the provider's own record of the client; `None` where it has none.
+    pub sync: Option<ServiceSync>,
+    /// Whether people who consented before have to do so again, because what they gave does not cover the scopes that
+    /// the connector asks for now.
+    pub reconsent: bool,
 }
 
 /// A connector as it may be seen.
@@ -74,7 +95,7 @@ pub struct ConnectorView {
     /// What it can do.
     pub abilities: Abilities,
     /// The projects it is linked to, where that was asked for.
-    pub projects: Option<Vec<Project>>,
+    pub projects: Option<LinkedProjects>,
 }
 
 impl Broker {
@@ -86,6 +107,7 @@ impl Broker {
         ask: NewConnectorAsk,
         request: Id<kind::Request>,
     ) -> Result<ConnectorView, Fault> {
+        self.member_of(caller)?;
         let (broker, caller) = (self.clone(), caller.clone());
         let work = self.track(async move { broker.make_connector(&caller, ask, request).await });
         work.await.map_err(faults::internal)?
@@ -97,8 +119,7 @@ impl Broker {
         ask: NewConnectorAsk,
         request: Id<kind::Request>,
     ) -> Result<ConnectorView, Fault> {
-        let member = self.member_of(caller)?;
-        let inner = &self.inner;
+        let (team, inner) = (caller.team(), &self.inner);
         let invalid = |field: &str, why: String| Fault::new(Code::InvalidRequest, why).with("field", field);
         let service = service_name(&ask.service)
             .ok_or_else(|| invalid("service", "service is a name, or the host of an address.".to_owned()))?;
@@ -127,16 +148,19 @@ impl Broker {
         if name.len() > 100 || name.chars().any(char::is_control) {
             return Err(invalid("name", "name has 1 to 100 characters and no control character.".to_owned()));
         }
-        check_branding(&ask.branding)?;
+        let branding = self.branding(team, ask.branding.clone()).await?;
         let uid = match &ask.uid {
             Some(uid) => Uid::parse(uid),
             None => Uid::parse(&format!("{service}/{}", Slug::near(&name, "connector"))),
         }
         .map_err(|error| invalid("uid", format!("{error}.")))?;
-        let (kind, data) = self.configuration(&ask, &service)?;
+        if let Some(made) = self.made_before(team, ask.code.as_deref(), &uid).await? {
+            return Ok(made);
+        }
+        let Configuration { kind, data, managed } = self.configuration(&ask, &service)?;
         // Before a server is asked to register anything: who tries again has a connector already.
         let reference = ConnectorRef::Uid(uid.clone());
-        if connectors::find(&inner.db, member.team, &reference).await.map_err(faults::store)?.is_some() {
+        if connectors::find(&inner.db, team, &reference).await.map_err(faults::store)?.is_some() {
             return Err(taken(&uid));
         }
         let id = inner.env.id();
@@ -149,23 +173,23 @@ impl Broker {
                 data,
                 http: &inner.egress,
                 env: &inner.env,
-                tenant: member.team,
+                tenant: team,
                 callback_base: inner.settings.base(),
                 connector: id,
-                client_document: &self.client_document_url(member.team, id),
+                client_document: &self.client_document_url(team, id),
             })
             .await
             .map_err(bad_configuration)?;
         let now = inner.env.now();
         let connector = Connector {
             id,
-            team: member.team,
+            team,
             uid,
             service,
             r#type: kind,
             name,
             data: accepted.data,
-            branding: ask.branding,
+            branding,
             default_installation: None,
             redirect_uri: accepted.redirect_uri,
             created_at: now,
@@ -173,8 +197,9 @@ impl Broker {
             created_by: caller.principal(),
             updated_by: caller.principal(),
             version: 1,
+            managed,
         };
-        inner.load_team_keys(member.team).await.map_err(faults::store)?;
+        inner.load_team_keys(team).await.map_err(faults::store)?;
         let secrets = inner.seal_connector(&connector, &accepted.secrets).map_err(faults::internal)?;
         let row = ConnectorRow { connector, secrets };
         let event = AuditEvent::of(caller, now, Action::ConnectorCreate, Some(request))
@@ -188,27 +213,32 @@ impl Broker {
                 .on(id)
                 .with("project", project.id.to_string())
                 .with("environments", environments.iter().map(ToString::to_string).collect::<Vec<_>>());
-            write = write
-                .step(links::put(member.team, id, project.id, &environments, now))
-                .event(&inner.env, &linked);
+            write =
+                write.step(links::put(team, id, project.id, &environments, now)).event(&inner.env, &linked);
         }
         let change = KeyChange { caller, request, connector: &row.connector };
         let signs = carnet_providers::driver(kind).abilities(&row.connector).signs;
         write = self.first_key(write, &change, signs).await?;
+        if let Some(code) = &ask.code {
+            write = write.step(creations::insert(team, code, id, now)).step(code::forget_old(team, now));
+        }
+        if let Some(icon) = &row.connector.branding.icon {
+            write = write.step(pictures::still_there(team, icon));
+        }
         let Err(error) = inner.db.write(write).await else { return Ok(view(row.connector)) };
         self.retire_client(&row.connector, &accepted.secrets).await;
-        Err(match error {
-            DbError::Conflict => taken(&row.connector.uid),
-            error => faults::store(error),
-        })
+        match error {
+            // The same create came twice at the same moment, and the other was faster.
+            DbError::Conflict => {
+                let made = self.made_before(team, ask.code.as_deref(), &row.connector.uid).await?;
+                made.ok_or_else(|| taken(&row.connector.uid))
+            }
+            error => Err(faults::store(error)),
+        }
     }
 
     /// The driver and the configuration: the operator's where it is managed, else the team's own.
-    fn configuration(
-        &self,
-        ask: &NewConnectorAsk,
-        service: &str,
-    ) -> Result<(ConnectorType, Map<String, Value>), Fault> {
+    fn configuration(&self, ask: &NewConnectorAsk, service: &str) -> Result<Configuration, Fault> {
         let managed = self.inner.settings.managed.get(service);
         // The address of a server that registers clients by itself needs nobody to have done so before.
         let by_itself = managed.is_none() && ask.r#type.is_none() && service.contains(['.', ':']);
@@ -225,7 +255,8 @@ impl Broker {
                     "with the client you registered",
                 )
             })?;
-            return Ok((ConnectorType::Oauth, managed.data.clone()));
+            let data = managed.data.clone();
+            return Ok(Configuration { kind: ConnectorType::Oauth, data, managed: true });
         }
         let kind = match &ask.r#type {
             None => ConnectorType::Oauth,
@@ -235,7 +266,7 @@ impl Broker {
                     .with("field", "type")
             })?,
         };
-        Ok((kind, ask.data.clone()))
+        Ok(Configuration { kind, data: ask.data.clone(), managed: false })
     }
 
     /// A connector, for a linked workload or a member of the team.
@@ -254,6 +285,11 @@ impl Broker {
         Ok(view(entry.row.connector.clone()))
     }
 
+    /// A connector, for a caller who may manage it.
+    pub async fn manageable_connector(&self, caller: &Caller, name: &str) -> Result<ConnectorView, Fault> {
+        Ok(self.managed(caller, name).await?.view())
+    }
+
     /// Changes a connector, and tells the provider what it has to know.
     pub async fn update_connector(
         &self,
@@ -261,7 +297,7 @@ impl Broker {
         name: &str,
         change: ConnectorChange,
         request: Id<kind::Request>,
-    ) -> Result<(ConnectorView, Option<ServiceSync>), Fault> {
+    ) -> Result<ConnectorUpdated, Fault> {
         let told = Told { action: Action::ConnectorUpdate, members: Vec::new(), renew: false };
         self.change_connector(caller, name, change, request, told).await
     }
@@ -274,13 +310,15 @@ impl Broker {
         change: ConnectorChange,
         request: Id<kind::Request>,
         told: Told,
-    ) -> Result<(ConnectorView, Option<ServiceSync>), Fault> {
+    ) -> Result<ConnectorUpdated, Fault> {
         let (broker, caller, name) = (self.clone(), caller.clone(), name.to_owned());
         let work = self.track(async move {
             let renew = told.renew;
             let (before, row) = broker.write_change(&caller, &name, change, request, told).await?;
             let (row, sync) = broker.tell_of_change(&caller, &before, row, request, renew).await?;
-            Ok((view(row.connector), sync))
+            let connector = view(row.connector);
+            let reconsent = broker.asks_people_for_more(before, &connector).await?;
+            Ok(ConnectorUpdated { connector, sync, reconsent })
         });
         work.await.map_err(faults::internal)?
     }
@@ -311,6 +349,12 @@ impl Broker {
             name.clone_into(&mut row.connector.name);
             fields.push("name");
         }
+        if let Some(uid) = &change.uid {
+            row.connector.uid = Uid::parse(uid).map_err(|error| {
+                Fault::new(Code::InvalidRequest, format!("{error}.")).with("field", "uid")
+            })?;
+            fields.push("uid");
+        }
         for (field, from, to) in [
             ("icon", &change.icon, &mut row.connector.branding.icon),
             ("backgroundColor", &change.background_color, &mut row.connector.branding.background_color),
@@ -322,6 +366,13 @@ impl Broker {
             }
         }
         check_branding(&row.connector.branding)?;
+        if change.icon.is_some() {
+            row.connector.branding = self.branding(row.connector.team, row.connector.branding).await?;
+        }
+        if change.own {
+            row.connector.managed = false;
+            fields.push("managed");
+        }
         row.connector.version += 1;
         row.connector.updated_at = now;
         row.connector.updated_by = caller.principal();
@@ -355,6 +406,10 @@ impl Broker {
                     })
                     .await
                     .map_err(bad_configuration)?;
+                if accepted.data.get("clientId") != row.connector.data.get("clientId") {
+                    // With a client of its own it is not the operator's any more.
+                    row.connector.managed = false;
+                }
                 row.connector.data = accepted.data;
                 row.connector.redirect_uri = accepted.redirect_uri;
                 outlasts = secrets.outlast(changed, &accepted.secrets);
@@ -396,6 +451,9 @@ impl Broker {
             let signs = entry.driver().abilities(&row.connector).signs;
             write = self.changed_key(write, &change, &entry, signs, !strangers.is_empty()).await?;
         }
+        if let Some(icon) = row.connector.branding.icon.as_ref().filter(|_| change.icon.is_some()) {
+            write = write.step(pictures::still_there(row.connector.team, icon));
+        }
         match inner.db.write(write).await {
             Ok(_) => Ok((entry.row.connector.clone(), row)),
             Err(DbError::Unmet(1)) if moves => Err(Fault::new(
@@ -407,8 +465,37 @@ impl Broker {
             )
             .next(format!("carnet revoke-tokens {} --all-tokens", row.connector.uid), "to end what was granted; then change it")
             .next("carnet create --help", "to make a connector for the other server beside it")),
+            Err(DbError::Conflict) => Err(taken(&row.connector.uid)),
             Err(error) => Err(faults::store(error)),
         }
+    }
+
+    /// Whether the connector asks people for scopes that it did not ask for `before`, and somebody has consented.
+    async fn asks_people_for_more(&self, before: Connector, now: &ConnectorView) -> Result<bool, Fault> {
+        let scopes = |view: &ConnectorView| view.abilities.user.as_ref().map(|user| user.scopes.clone());
+        let (before, after) = (scopes(&view(before)).unwrap_or_default(), scopes(now).unwrap_or_default());
+        if after.iter().all(|scope| before.iter().any(|known| known == scope)) {
+            return Ok(false);
+        }
+        let Connector { team, id, .. } = now.connector;
+        let some = grants::of_connector(&self.inner.db, team, id, None, 1).await.map_err(faults::store)?;
+        Ok(!some.is_empty())
+    }
+
+    /// The branding as it is stored, if every part of it is well-formed and the picture was uploaded.
+    async fn branding(&self, team: Id<kind::Team>, branding: Branding) -> Result<Branding, Fault> {
+        check_branding(&branding)?;
+        let icon = branding.icon.map(|sha1| sha1.to_ascii_lowercase());
+        if let Some(sha1) = &icon
+            && !pictures::is_there(&self.inner.db, team, sha1).await.map_err(faults::store)?
+        {
+            return Err(Fault::new(
+                Code::InvalidRequest,
+                "icon names no picture of this team. Upload it to /v2/files first.",
+            )
+            .with("field", "icon"));
+        }
+        Ok(Branding { icon, ..branding })
     }
 
     /// The origins that would be sent secrets after a change and were not before.
@@ -470,6 +557,13 @@ impl Broker {
     }
 }
 
+/// What a new connector is made from.
+struct Configuration {
+    kind: ConnectorType,
+    data: Map<String, Value>,
+    managed: bool,
+}
+
 /// How a change is told in the audit log, and whether the provider is told even if nothing differs.
 struct Told {
     action: Action,
@@ -483,8 +577,14 @@ fn taken(uid: &Uid) -> Fault {
 }
 
 fn view(connector: Connector) -> ConnectorView {
-    let abilities = carnet_providers::driver(connector.r#type).abilities(&connector);
-    ConnectorView { connector, abilities, projects: None }
+    ConnectorView::from(connector)
+}
+
+impl From<Connector> for ConnectorView {
+    fn from(connector: Connector) -> Self {
+        let abilities = carnet_providers::driver(connector.r#type).abilities(&connector);
+        Self { connector, abilities, projects: None }
+    }
 }
 
 impl ConnectorView {

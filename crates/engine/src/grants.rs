@@ -2,7 +2,7 @@
 
 use carnet_model::caller::Caller;
 use carnet_model::grant::Grant;
-use carnet_model::{Fault, Id, kind};
+use carnet_model::{Code, Fault, Id, Subject, kind};
 use carnet_store::grants::{self, GrantRow};
 
 use crate::broker::Broker;
@@ -18,24 +18,33 @@ pub struct GrantView {
 }
 
 impl Broker {
-    /// The grants of a connector, from the one after `after`.
+    /// The grants of a connector, or of one user there, from the one after `after`; and the cursor of the next page.
     pub async fn grants(
         &self,
         caller: &Caller,
         connector: &str,
+        user: Option<&Subject>,
         after: Option<&str>,
         limit: u32,
-    ) -> Result<Vec<GrantView>, Fault> {
+    ) -> Result<(Vec<GrantView>, Option<String>), Fault> {
         let entry = self.managed(caller, connector).await?;
-        let after = after
-            .map(Id::parse)
-            .transpose()
-            .map_err(|_| faults::not_found("grant", after.unwrap_or_default()))?;
-        let limit = i64::from(limit.clamp(1, 100));
-        let rows =
-            grants::of_connector(&self.inner.db, caller.team(), entry.row.connector.id, after, limit).await;
+        let after = after.map(Id::parse).transpose().map_err(|_| {
+            Fault::new(Code::InvalidRequest, "cursor is not one that this list gave.").with("field", "cursor")
+        })?;
+        let limit = limit.clamp(1, 100);
+        let (db, team, id) = (&self.inner.db, caller.team(), entry.row.connector.id);
+        let one_more = i64::from(limit) + 1;
+        let rows = match user.map(|user| self.subject_key(user)) {
+            Some(subject) => grants::page_of_subject(db, team, id, &subject, after, one_more).await,
+            None => grants::of_connector(db, team, id, after, one_more).await,
+        };
+        let mut rows = rows.map_err(faults::store)?;
+        let most = usize::try_from(limit).unwrap_or(100);
+        let more = rows.len() > most;
+        rows.truncate(most);
+        let next = rows.last().filter(|_| more).map(|row| row.grant.id.to_string());
         let view = |row: GrantRow| GrantView { grant: row.grant, last_used_at: row.last_used_at };
-        Ok(rows.map_err(faults::store)?.into_iter().map(view).collect())
+        Ok((rows.into_iter().map(view).collect(), next))
     }
 
     /// All grants of a connector.

@@ -35,6 +35,7 @@ mod links;
 mod own_issuer;
 mod pace;
 mod people;
+mod pictures;
 mod projects;
 mod recover;
 mod refresh;
@@ -55,7 +56,8 @@ pub use broker::{Broker, ManagedService, Readiness, Settings};
 pub use callers::{Credential, TeamHint};
 pub use connector_keys::{ConnectorKeyView, ConnectorKeysView};
 pub use connectors::{
-    ConnectorChange, ConnectorView, Difference, ListQuery, NewConnectorAsk, ServerCheck, ServiceSync,
+    ConnectorChange, ConnectorUpdated, ConnectorView, Difference, LinkedProjects, ListQuery, NewConnectorAsk,
+    ServerCheck, ServiceSync, Sort,
 };
 pub use consent::{
     AccountQuestion, After, AuthorizationStarted, AuthorizeAsk, CodeRefused, ConsentEnd, ConsentPage,
@@ -82,8 +84,9 @@ pub use carnet_store::consent_rules::ConsentRules;
 pub use carnet_store::copy;
 pub use carnet_store::installations::Installation;
 pub use carnet_store::issuers::IssuerRow;
-pub use carnet_store::links::Link;
+pub use carnet_store::links::{Link, LinkedProject};
 pub use carnet_store::people::{Membership, Team, User};
+pub use carnet_store::pictures::Picture;
 pub use carnet_store::projects::{CustomEnvironment, Project};
 pub use carnet_store::{Location, OpenError, Shared};
 pub use carnet_vault::UnlockError;

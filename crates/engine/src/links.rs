@@ -1,36 +1,74 @@
 //! Project links: who may ask.
 
+use std::collections::HashMap;
+
 use carnet_model::access::Ask;
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
 use carnet_model::{Code, Environment, Fault, Id, kind};
-use carnet_store::links::{self, Link};
-use carnet_store::{DbError, Write, projects};
+use carnet_store::links::{self, Link, LinkedProject};
+use carnet_store::projects::Project;
+use carnet_store::{DbError, Write, connectors, projects};
 
 use crate::broker::Broker;
+use crate::connectors::{ConnectorView, read_time_cursor, time_cursor};
 use crate::faults;
 
 impl Broker {
-    /// The links of a connector.
-    pub async fn links(&self, caller: &Caller, connector: &str) -> Result<Vec<Link>, Fault> {
+    /// The links of a connector with their projects, the oldest first, and the cursor of the next page.
+    pub async fn links(
+        &self,
+        caller: &Caller,
+        connector: &str,
+        cursor: Option<&str>,
+        limit: Option<u32>,
+    ) -> Result<(Vec<LinkedProject>, Option<String>), Fault> {
         let entry = self.managed(caller, connector).await?;
-        links::of_connector(&self.inner.db, caller.team(), entry.row.connector.id)
-            .await
-            .map_err(faults::store)
+        let after = cursor.map(read_time_cursor).transpose()?;
+        let limit = page(limit);
+        let id = entry.row.connector.id;
+        let found = links::page_of_connector(&self.inner.db, caller.team(), id, after, one_more(limit)).await;
+        let mut found = found.map_err(faults::store)?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let last = found.last().filter(|_| more);
+        let next = last.map(|last| time_cursor(last.link.created_at, last.link.project));
+        Ok((found, next))
     }
 
-    /// The links of a project.
-    pub async fn links_of_project(&self, caller: &Caller, project: &str) -> Result<Vec<Link>, Fault> {
-        self.member_of(caller)?;
-        let project = self.project(caller, project).await?;
-        links::of_project(&self.inner.db, caller.team(), project.id).await.map_err(faults::store)
+    /// The links of a project with their connectors, the oldest first, and the cursor of the next page.
+    pub async fn links_of_project(
+        &self,
+        caller: &Caller,
+        project: &Project,
+        cursor: Option<&str>,
+        limit: Option<u32>,
+    ) -> Result<(Vec<(Link, ConnectorView)>, Option<String>), Fault> {
+        let (member, db) = (self.member_of(caller)?, &self.inner.db);
+        let after = cursor.map(read_time_cursor).transpose()?;
+        let limit = page(limit);
+        let found = links::page_of_project(db, member.team, project.id, after, one_more(limit)).await;
+        let mut found = found.map_err(faults::store)?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let last = found.last().filter(|_| more);
+        let next = last.map(|last| time_cursor(last.created_at, last.connector));
+        let ids: Vec<_> = found.iter().map(|link| link.connector).collect();
+        let rows = connectors::some(db, member.team, &ids).await.map_err(faults::store)?;
+        let mut views: HashMap<_, _> =
+            rows.into_iter().map(|row| (row.connector.id, ConnectorView::from(row.connector))).collect();
+        // One that was removed in between has no link any more either.
+        let pairs =
+            found.into_iter().filter_map(|link| views.remove(&link.connector).map(|view| (link, view)));
+        Ok((pairs.collect(), next))
     }
 
     /// One link.
     pub async fn link(&self, caller: &Caller, connector: &str, project: &str) -> Result<Link, Fault> {
         let project = self.project(caller, project).await?;
-        let found = self.links(caller, connector).await?.into_iter().find(|link| link.project == project.id);
-        found.ok_or_else(|| {
+        let entry = self.managed(caller, connector).await?;
+        let found = links::find(&self.inner.db, caller.team(), entry.row.connector.id, project.id).await;
+        found.map_err(faults::store)?.ok_or_else(|| {
             Fault::new(
                 Code::NotFound,
                 format!("The connector {connector} is not attached to {}.", project.name),
@@ -140,4 +178,14 @@ impl Broker {
         }
         Ok(out)
     }
+}
+
+/// As many links as a page has: 1 to 100, and 50 where nobody says.
+fn page(limit: Option<u32>) -> usize {
+    usize::try_from(limit.unwrap_or(50).clamp(1, 100)).unwrap_or(50)
+}
+
+/// One more than is shown tells whether there is a next page.
+fn one_more(limit: usize) -> i64 {
+    i64::try_from(limit + 1).unwrap_or(101)
 }

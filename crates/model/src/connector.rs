@@ -77,6 +77,8 @@ pub struct Connector {
     pub updated_by: Principal,
     /// Counts changes; part of the associated data of its secrets and of every cache key.
     pub version: i64,
+    /// Whether the client at the provider is the operator's, and not the team's own.
+    pub managed: bool,
 }
 
 /// How a connector looks.

@@ -24,6 +24,7 @@ mod fields;
 #[doc(hidden)]
 pub mod fuzzing;
 mod oauth;
+mod schema;
 
 pub use driver::ability::{Abilities, Inbound, TokenAbilities};
 pub use driver::consent::{Callback, ConsentAsk, DeviceCode, Granted, InvalidKept, Kept, Step, Way};
@@ -36,3 +37,4 @@ pub use driver::signer::{CannotSign, Signer, SigningAlgorithm, jwks_url};
 pub use driver::{Accepted, At, Boxed, Driver, Inspection, NewConnector, Registered, Synced};
 pub use drivers::driver;
 pub use oauth::authorization::is_protocols_own;
+pub use schema::{DataSchema, data_schema};

@@ -43,9 +43,28 @@ impl Client {
         #[derive(Deserialize)]
         struct Links {
             projects: Vec<Link>,
+            pagination: Option<Pagination>,
         }
-        let call = Call::get(&["v1", "connect", "connectors", connector, "projects"]);
-        self.fetch::<Links>(call).await.map(|answer| answer.projects)
+        #[derive(Deserialize)]
+        struct Pagination {
+            next: Option<String>,
+        }
+        let mut found = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let mut call =
+                Call::get(&["v1", "connect", "connectors", connector, "projects"]).query("limit", &100);
+            if let Some(cursor) = &cursor {
+                call = call.query("cursor", cursor);
+            }
+            let Links { projects, pagination } = self.fetch::<Links>(call).await?;
+            found.extend(projects);
+            match pagination.and_then(|page| page.next) {
+                // A server that repeats itself is not asked for ever.
+                Some(next) if cursor.as_ref() != Some(&next) => cursor = Some(next),
+                _ => return Ok(found),
+            }
+        }
     }
 
     /// The link of a connector to a project; `None` if there is none.

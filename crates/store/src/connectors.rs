@@ -4,7 +4,7 @@ use carnet_model::connector::{Branding, Connector, ConnectorType};
 use carnet_model::{ConnectorRef, Id, Time, Uid, kind};
 
 use crate::db::{Db, DbError};
-use crate::row::{FromRow, Row, Sql, args, json};
+use crate::row::{FromRow, Row, Sql, Value, args, json};
 use crate::write::Step;
 
 /// A connector and its sealed secrets.
@@ -18,12 +18,12 @@ pub struct ConnectorRow {
 
 /// A select of every column that a row is read from, and what follows `from connectors`.
 macro_rules! select {
-    ($rest:literal) => {
+    ($($rest:tt)*) => {
         concat!(
             "select id, team, uid, service, type, name, data, secrets, icon, background_color, \
              accent_color, default_installation, redirect_uri, created_at, updated_at, created_by, \
-             updated_by, version from connectors ",
-            $rest
+             updated_by, version, managed from connectors ",
+            $($rest)*
         )
     };
 }
@@ -52,6 +52,7 @@ impl FromRow for ConnectorRow {
                 created_by: row.json(15)?,
                 updated_by: row.json(16)?,
                 version: row.get(17)?,
+                managed: row.get(18)?,
             },
             secrets: row.get(7)?,
         })
@@ -85,23 +86,85 @@ pub async fn find(
     }
 }
 
-/// The connectors of a team, newest first, from the one after `(created_at, id)`.
+/// By what a list is sorted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// By name, A first.
+    Name,
+    /// The newest first.
+    #[default]
+    Created,
+    /// The last changed first.
+    Updated,
+}
+
+/// Where in a list a connector stands: a page begins behind one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a list by name: the name in lower case.
+    Named(String, Id<kind::Connector>),
+    /// In a list by a time.
+    At(Time, Id<kind::Connector>),
+}
+
+impl Place {
+    /// The place of a connector in a list sorted so.
+    pub fn of(connector: &Connector, sort: Sort) -> Self {
+        match sort {
+            Sort::Name => Self::Named(folded(&connector.name), connector.id),
+            Sort::Created => Self::At(connector.created_at, connector.id),
+            Sort::Updated => Self::At(connector.updated_at, connector.id),
+        }
+    }
+}
+
+/// The connectors of a team in order, from the one behind `after`, which is a place in a list sorted the same way.
 pub async fn list(
     db: &Db,
     team: Id<kind::Team>,
     filter: &Filter,
-    before: Option<(Time, Id<kind::Connector>)>,
+    sort: Sort,
+    after: Option<Place>,
     limit: i64,
 ) -> Result<Vec<ConnectorRow>, DbError> {
     // A set of names is one text between commas; neither types nor services hold a comma.
     let set = |names: &[String]| (!names.is_empty()).then(|| format!(",{},", names.join(",")));
-    let search = filter.search.as_deref().map(|text| format!("%{}%", escaped(&text.to_lowercase())));
-    let (at, id) = before.unzip();
+    let search = filter.search.as_deref().map(|text| format!("%{}%", escaped(&folded(text))));
+    let (key, id) = match after {
+        None => (Value::Null, None),
+        Some(Place::Named(name, id)) => (name.into(), Some(id)),
+        Some(Place::At(at, id)) => (at.into(), Some(id)),
+    };
+    let sql = match sort {
+        Sort::Name => BY_NAME,
+        Sort::Created => BY_CREATED,
+        Sort::Updated => BY_UPDATED,
+    };
     db.all(
-        LIST,
-        args![team, set(&filter.types), set(&filter.services), search, filter.project, at, id, limit],
+        sql,
+        args![team, set(&filter.types), set(&filter.services), search, filter.project, key, id, limit],
     )
     .await
+}
+
+/// Those of these connectors that are the team's, in no order.
+pub async fn some(
+    db: &Db,
+    team: Id<kind::Team>,
+    ids: &[Id<kind::Connector>],
+) -> Result<Vec<ConnectorRow>, DbError> {
+    db.all(SOME, args![team, list_of(ids)]).await
+}
+
+/// Whether a connector with this identifier shows this picture. The identifier is in the address of the picture, which
+/// pages for people show; so no team is known.
+pub async fn team_by_icon(
+    db: &Db,
+    id: Id<kind::Connector>,
+    sha1: &str,
+) -> Result<Option<Id<kind::Team>>, DbError> {
+    let found: Option<ConnectorRow> = db.one(select!("where id = $1 and icon = $2"), args![id, sha1]).await?;
+    Ok(found.map(|row| row.connector.team))
 }
 
 /// Connectors of all teams after this one, for sealing anew: those that a key sealed, or all.
@@ -125,8 +188,9 @@ pub fn insert(row: &ConnectorRow) -> Step {
     let c = &row.connector;
     Step::one(
         "insert into connectors (id, team, uid, service, type, name, data, secrets, icon, background_color, \
-         accent_color, default_installation, redirect_uri, created_at, updated_at, created_by, updated_by, version) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+         accent_color, default_installation, redirect_uri, created_at, updated_at, created_by, updated_by, version, \
+         managed, folded_name) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
         args![
             c.id,
             c.team,
@@ -145,7 +209,9 @@ pub fn insert(row: &ConnectorRow) -> Step {
             c.updated_at,
             json(&c.created_by),
             json(&c.updated_by),
-            c.version
+            c.version,
+            c.managed,
+            folded(&c.name)
         ],
     )
 }
@@ -156,7 +222,7 @@ pub fn update(row: &ConnectorRow) -> Step {
     Step::one(
         "update connectors set uid = $4, name = $5, data = $6, secrets = $7, icon = $8, background_color = $9, \
          accent_color = $10, default_installation = $11, redirect_uri = $12, updated_at = $13, updated_by = $14, \
-         version = $3 where team = $1 and id = $2 and version = cast($3 as bigint) - 1",
+         managed = $15, folded_name = $16, version = $3 where team = $1 and id = $2 and version = cast($3 as bigint) - 1",
         args![
             c.team,
             c.id,
@@ -171,7 +237,9 @@ pub fn update(row: &ConnectorRow) -> Step {
             c.default_installation,
             c.redirect_uri.clone(),
             c.updated_at,
-            json(&c.updated_by)
+            json(&c.updated_by),
+            c.managed,
+            folded(&c.name)
         ],
     )
 }
@@ -221,6 +289,7 @@ pub fn delete(team: Id<kind::Team>, id: Id<kind::Connector>) -> Vec<Step> {
         Step::any("delete from consents where team = $1 and connector = $2", args![team, id]),
         Step::any("delete from connector_keys where team = $1 and connector = $2", args![team, id]),
         Step::any("delete from consent_rules where team = $1 and connector = $2", args![team, id]),
+        Step::any("delete from creations where team = $1 and connector = $2", args![team, id]),
         Step::any("delete from links where team = $1 and connector = $2", args![team, id]),
         Step::any("delete from installations where team = $1 and connector = $2", args![team, id]),
         Step::one("delete from connectors where team = $1 and id = $2", args![team, id]),
@@ -231,11 +300,76 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
-const LIST: Sql = Sql {
-    lite: select!(
-        "where team = $1 and (cast($2 as text) is null or instr($2, ',' || type || ',') > 0) and (cast($3 as text) is null or instr($3, ',' || service || ',') > 0) and (cast($4 as text) is null or lower(name) like $4 escape '\\' or lower(uid) like $4 escape '\\' or lower(service) like $4 escape '\\') and ($5 is null or exists (select 1 from links where connector = connectors.id and project = $5)) and (cast($6 as bigint) is null or (created_at, id) < ($6, $7)) order by created_at desc, id desc limit $8"
+/// As names are searched and sorted.
+fn folded(text: &str) -> String {
+    text.to_lowercase()
+}
+
+/// Identifiers as one parameter: a JSON list of their bytes in hexadecimal, which both engines can take apart.
+pub(crate) fn list_of<K: carnet_model::Kind>(ids: &[Id<K>]) -> String {
+    use std::fmt::Write as _;
+    let hex = |id: &Id<K>| {
+        id.bytes().iter().fold(String::with_capacity(32), |mut out, byte| {
+            let _ = write!(out, "{byte:02x}");
+            out
+        })
+    };
+    json(&ids.iter().map(hex).collect::<Vec<_>>())
+}
+
+/// A list sorted by a column: what it holds, and where a page begins and ends.
+macro_rules! by {
+    ($find:literal, $project:literal, $begin:literal, $order:literal) => {
+        select!(
+            "where team = $1 and (cast($2 as text) is null or ",
+            $find,
+            "($2, ',' || type || ',') > 0) and (cast($3 as text) is null or ",
+            $find,
+            "($3, ',' || service || ',') > 0) and (cast($4 as text) is null or folded_name like $4 escape '\\' \
+             or lower(uid) like $4 escape '\\' or lower(service) like $4 escape '\\') and (",
+            $project,
+            " is null or exists (select 1 from links where connector = connectors.id and project = $5)) and (",
+            $begin,
+            ") order by ",
+            $order,
+            " limit $8"
+        )
+    };
+}
+
+const BY_NAME: Sql = Sql {
+    lite: by!("instr", "$5", "$6 is null or (folded_name, id) > ($6, $7)", "folded_name, id"),
+    pg: by!(
+        "strpos",
+        "cast($5 as bytea)",
+        "cast($6 as text) is null or (folded_name, id) > ($6, $7)",
+        "folded_name, id"
     ),
+};
+
+const BY_CREATED: Sql = Sql {
+    lite: by!("instr", "$5", "$6 is null or (created_at, id) < ($6, $7)", "created_at desc, id desc"),
+    pg: by!(
+        "strpos",
+        "cast($5 as bytea)",
+        "cast($6 as bigint) is null or (created_at, id) < ($6, $7)",
+        "created_at desc, id desc"
+    ),
+};
+
+const BY_UPDATED: Sql = Sql {
+    lite: by!("instr", "$5", "$6 is null or (updated_at, id) < ($6, $7)", "updated_at desc, id desc"),
+    pg: by!(
+        "strpos",
+        "cast($5 as bytea)",
+        "cast($6 as bigint) is null or (updated_at, id) < ($6, $7)",
+        "updated_at desc, id desc"
+    ),
+};
+
+const SOME: Sql = Sql {
+    lite: select!("where team = $1 and id in (select unhex(value) from json_each($2))"),
     pg: select!(
-        "where team = $1 and (cast($2 as text) is null or strpos($2, ',' || type || ',') > 0) and (cast($3 as text) is null or strpos($3, ',' || service || ',') > 0) and (cast($4 as text) is null or lower(name) like $4 escape '\\' or lower(uid) like $4 escape '\\' or lower(service) like $4 escape '\\') and (cast($5 as bytea) is null or exists (select 1 from links where connector = connectors.id and project = $5)) and (cast($6 as bigint) is null or (created_at, id) < ($6, $7)) order by created_at desc, id desc limit $8"
+        "where team = $1 and id in (select decode(value, 'hex') from json_array_elements_text(cast(cast($2 as text) as json)))"
     ),
 };

@@ -130,6 +130,25 @@ pub async fn of_connector(
     .await
 }
 
+/// The grants of one subject at a connector, from the one after `after`.
+pub async fn page_of_subject(
+    db: &Db,
+    team: Id<kind::Team>,
+    connector: Id<kind::Connector>,
+    subject: &str,
+    after: Option<Id<kind::Grant>>,
+    limit: i64,
+) -> Result<Vec<GrantRow>, DbError> {
+    db.all(
+        select!(
+            "where team = $1 and connector = $2 and subject = $3 and id > $4 and state <> 'withdrawn' \
+             order by id limit $5"
+        ),
+        args![team, connector, subject, after.map_or_else(Vec::new, |id| id.bytes().to_vec()), limit],
+    )
+    .await
+}
+
 /// The grants of one subject at a connector, wherever it consented.
 pub async fn of_subject(
     db: &Db,

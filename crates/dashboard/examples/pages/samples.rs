@@ -221,6 +221,7 @@ fn request(say: &dyn Fn(&str) -> String, stage: Stage) -> Request {
         team: Label::name(&say("Acme")),
         stage,
         service: Label::name(&say("Linear")),
+        picture: None,
         connector: Label::name(&say("linear/support")),
         whose: Whose::NamedByApp(Label::words(&say("customer-48213"))),
         device_code: None,

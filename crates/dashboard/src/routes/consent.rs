@@ -141,6 +141,7 @@ fn page_of(broker: &Broker, page: ConsentPage, refused: Option<KeyRefused>) -> R
         team: Label::name(&page.team),
         stage,
         service: Label::name(&page.service),
+        picture: page.picture.as_ref().map(|(connector, sha1)| format!("/pictures/{connector}/{sha1}")),
         connector: Label::name(&page.connector),
         whose: match &page.member {
             Some(email) => Whose::Member(Label::words(email)),

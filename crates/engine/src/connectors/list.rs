@@ -1,15 +1,20 @@
-//! Finding connectors: by project, type, service and text, a page at a time.
+//! Finding connectors: by project, type, service and text, sorted, a page at a time.
 
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carnet_model::caller::Caller;
-use carnet_model::connector::Connector;
 use carnet_model::{Code, Fault, Id, Time, kind};
-use carnet_store::connectors::{self, Filter};
-use carnet_store::links::{self, Link};
+use carnet_store::connectors::{self, Filter, Place};
+use carnet_store::links;
 use carnet_store::projects::Project;
 
 use super::{ConnectorView, view};
 use crate::broker::Broker;
 use crate::faults;
+
+pub use carnet_store::connectors::Sort;
 
 /// Which connectors to list.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +27,9 @@ pub struct ListQuery {
     pub services: Vec<String>,
     /// Name, UID or service contains this.
     pub search: Option<String>,
-    /// From the one after this: the `next` of the page before.
+    /// In which order.
+    pub sort: Sort,
+    /// From the one after this: the `next` of the page before, which was sorted the same way.
     pub cursor: Option<String>,
     /// At most this many; 1 to 100.
     pub limit: Option<u32>,
@@ -30,8 +37,17 @@ pub struct ListQuery {
     pub with_projects: bool,
 }
 
+/// The projects of a connector, as far as a list shows them.
+#[derive(Clone, Debug, Default)]
+pub struct LinkedProjects {
+    /// The first of them.
+    pub items: Vec<Project>,
+    /// Whether there are more, and where a page of the connector's links goes on.
+    pub more: Option<String>,
+}
+
 impl Broker {
-    /// The team's connectors, newest first, and the cursor of the next page.
+    /// The team's connectors in order, and the cursor of the next page.
     pub async fn connectors(
         &self,
         caller: &Caller,
@@ -54,21 +70,22 @@ impl Broker {
             services: query.services.clone(),
             search: search.cloned(),
         };
-        let before = query.cursor.as_deref().map(read_cursor).transpose()?;
-        let limit = usize::try_from(query.limit.unwrap_or(20).clamp(1, 100)).unwrap_or(20);
-        let rows =
-            connectors::list(db, member.team, &filter, before, i64::try_from(limit + 1).unwrap_or(101)).await;
+        let after = query.cursor.as_deref().map(|text| read_place(text, query.sort)).transpose()?;
+        let limit = usize::try_from(query.limit.unwrap_or(20).clamp(1, MOST)).unwrap_or(20);
+        let one_more = i64::try_from(limit + 1).unwrap_or(i64::from(MOST) + 1);
+        let rows = connectors::list(db, member.team, &filter, query.sort, after, one_more).await;
         let mut rows = rows.map_err(faults::store)?;
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next = rows.last().filter(|_| more).map(|row| cursor(&row.connector));
-        let mut views = Vec::with_capacity(rows.len());
-        for row in rows {
-            let mut seen = view(row.connector);
-            if query.with_projects {
-                seen.projects = Some(self.projects_of(member.team, seen.connector.id).await?);
+        let next =
+            rows.last().filter(|_| more).map(|row| write_place(&Place::of(&row.connector, query.sort)));
+        let mut views: Vec<_> = rows.into_iter().map(|row| view(row.connector)).collect();
+        if query.with_projects {
+            let ids: Vec<_> = views.iter().map(|view| view.connector.id).collect();
+            let mut linked = self.projects_of(member.team, &ids).await?;
+            for view in &mut views {
+                view.projects = Some(linked.remove(&view.connector.id).unwrap_or_default());
             }
-            views.push(seen);
         }
         Ok((views, next))
     }
@@ -76,30 +93,92 @@ impl Broker {
     async fn projects_of(
         &self,
         team: Id<kind::Team>,
-        connector: Id<kind::Connector>,
-    ) -> Result<Vec<Project>, Fault> {
-        let mut found = Vec::new();
-        for Link { project, .. } in
-            links::of_connector(&self.inner.db, team, connector).await.map_err(faults::store)?
-        {
-            found.extend(
-                carnet_store::projects::find(&self.inner.db, team, project).await.map_err(faults::store)?,
-            );
+        connectors: &[Id<kind::Connector>],
+    ) -> Result<HashMap<Id<kind::Connector>, LinkedProjects>, Fault> {
+        let most = i64::try_from(SHOWN + 1).unwrap_or(i64::MAX);
+        let rows =
+            links::of_connectors(&self.inner.db, team, connectors, most).await.map_err(faults::store)?;
+        let mut out: HashMap<_, LinkedProjects> = HashMap::new();
+        let mut last = None;
+        for row in rows {
+            let linked = out.entry(row.link.connector).or_default();
+            if linked.items.len() == SHOWN {
+                linked.more = last;
+            } else {
+                linked.items.push(row.project);
+            }
+            last = Some(time_cursor(row.link.created_at, row.link.project));
         }
-        Ok(found)
+        Ok(out)
     }
 }
 
-fn cursor(connector: &Connector) -> String {
-    format!("{}.{}", connector.created_at.millis(), connector.id)
+/// A place in a list by time, as text that says nothing to who reads it.
+pub(crate) fn time_cursor<K: carnet_model::Kind>(at: Time, id: Id<K>) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{}.{id}", at.millis()))
 }
 
-fn read_cursor(text: &str) -> Result<(Time, Id<kind::Connector>), Fault> {
+/// Reads what [`time_cursor`] wrote.
+pub(crate) fn read_time_cursor<K: carnet_model::Kind>(text: &str) -> Result<(Time, Id<K>), Fault> {
     let read = || {
-        let (at, id) = text.split_once('.')?;
+        let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        let (at, id) = plain.split_once('.')?;
         Some((Time::from_millis(at.parse().ok()?), Id::parse(id).ok()?))
     };
-    read().ok_or_else(|| {
-        Fault::new(Code::InvalidRequest, "cursor is not one that a list gave.").with("field", "cursor")
-    })
+    read().ok_or_else(no_cursor)
+}
+
+fn write_place(place: &Place) -> String {
+    match place {
+        Place::At(at, id) => time_cursor(*at, *id),
+        // The identifier first: a name may hold anything.
+        Place::Named(name, id) => URL_SAFE_NO_PAD.encode(format!("{id}.{name}")),
+    }
+}
+
+fn read_place(text: &str, sort: Sort) -> Result<Place, Fault> {
+    if sort != Sort::Name {
+        let (at, id) = read_time_cursor(text)?;
+        return Ok(Place::At(at, id));
+    }
+    let read = || {
+        let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        let (id, name) = plain.split_once('.')?;
+        let sound = name.chars().count() <= 400 && !name.chars().any(char::is_control);
+        Some(Place::Named(Some(name.to_owned()).filter(|_| sound)?, Id::parse(id).ok()?))
+    };
+    read().ok_or_else(no_cursor)
+}
+
+fn no_cursor() -> Fault {
+    Fault::new(Code::InvalidRequest, "cursor is not one that this list gave.").with("field", "cursor")
+}
+
+const MOST: u32 = 100;
+/// How many projects of a connector a list shows, as many as fit into a cell of a table. The pages of a connector's links
+/// show all.
+const SHOWN: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_good_in_the_list_that_gave_it_and_in_no_other() {
+        let id = Id::from_bytes([7; 16]);
+        let at = Place::At(Time::from_millis(1_795_342_110_000), id);
+        let named = Place::Named("a.b c".to_owned(), id);
+        for (place, good, bad) in [(&at, Sort::Created, Sort::Name), (&named, Sort::Name, Sort::Updated)] {
+            let text = write_place(place);
+            assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)), "{text}");
+            assert_eq!(read_place(&text, good).unwrap(), *place);
+            assert!(read_place(&text, bad).is_err());
+        }
+        for text in ["", "0", "scl_0", "MC4w", "====", "Li4u"] {
+            assert!(
+                read_place(text, Sort::Created).is_err() && read_place(text, Sort::Name).is_err(),
+                "{text}"
+            );
+        }
+    }
 }

@@ -76,7 +76,8 @@ impl Broker {
             ..ConnectorChange::default()
         };
         let event = super::Told { action: Action::ConnectorServerAccept, members: changed, renew: true };
-        self.change_connector(caller, name, change, request, event).await
+        let done = self.change_connector(caller, name, change, request, event).await?;
+        Ok((done.connector, done.sync))
     }
 
     async fn inspect(&self, entry: &Entry) -> Result<Inspection, Fault> {

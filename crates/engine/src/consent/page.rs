@@ -39,6 +39,8 @@ pub struct ConsentPage {
     pub connector: String,
     /// The service in words.
     pub service: String,
+    /// The picture that the team chose for the connector, by connector and SHA-1.
+    pub picture: Option<(Id<kind::Connector>, String)>,
     /// Where the person goes next.
     pub kind: PageKind,
     /// What is asked for.
@@ -162,6 +164,7 @@ impl Broker {
                 .map_or_else(|| consent.subject.clone(), |_| shown(&consent.subject)),
             member,
             connector: connector.name.clone(),
+            picture: connector.branding.icon.clone().map(|sha1| (connector.id, sha1)),
             service: definition.map_or_else(|| connector.name.clone(), |definition| definition.name.clone()),
             kind,
             scopes: scopes

@@ -227,13 +227,16 @@ impl Broker {
     /// What came of the request whose verifier this is.
     pub async fn authorization_result(&self, caller: &Caller, verifier: &str) -> Result<Progress, Fault> {
         let found = consents::by_code(&self.inner.db, caller.team(), sha256(verifier.as_bytes())).await;
-        let unknown = || {
-            Fault::new(
-                Code::NotFound,
-                "There is no request for consent with this verifier, or it ended long ago.",
-            )
+        let Some(consent) = found.map_err(faults::store)? else {
+            // Making a connector is asked about in the same way.
+            return match self.made_by_verifier(caller, verifier).await? {
+                Some(connector) => Ok(Progress::Success { connector, installation: None }),
+                None => Err(Fault::new(
+                    Code::NotFound,
+                    "There is no request for consent with this verifier, or it ended long ago.",
+                )),
+            };
         };
-        let consent = found.map_err(faults::store)?.ok_or_else(unknown)?;
         Ok(match result_of(&consent) {
             Some(Stored::Success { .. }) => {
                 Progress::Success { connector: consent.connector, installation: consent.installation }

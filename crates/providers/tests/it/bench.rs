@@ -148,6 +148,7 @@ impl<'b> Made<'b> {
             created_by: by,
             updated_by: by,
             version: 1,
+            managed: false,
         };
         let secrets = ConnectorSecrets::from_json(accepted.secrets.to_json().expose()).unwrap();
         let redirect_uri = accepted.redirect_uri.unwrap_or_default();

@@ -1,7 +1,10 @@
 //! Connectors and their installations.
 
-use carnet_model::{ConnectorRef, Env, Environment};
-use carnet_store::{DbError, Write, connectors, grants, installations, links};
+use carnet_model::{ConnectorRef, Env, Environment, Slug, Time};
+use carnet_store::connectors::{Place, Sort};
+use carnet_store::pictures::Picture;
+use carnet_store::projects::Project;
+use carnet_store::{DbError, Write, connectors, creations, grants, installations, links, pictures, projects};
 
 use crate::scene::{connector, grant, scene};
 use crate::stores;
@@ -43,13 +46,12 @@ async fn connectors_are_found_listed_and_removed_within_their_team() {
         );
         db.write(Write::new().step(put)).await.unwrap();
         let list = async |filter: connectors::Filter| {
-            let mut uids: Vec<_> = connectors::list(&db, s.team.id, &filter, None, 100)
+            let uids: Vec<_> = connectors::list(&db, s.team.id, &filter, Sort::Name, None, 100)
                 .await
                 .unwrap()
                 .into_iter()
                 .map(|row| row.connector.uid.to_string())
                 .collect();
-            uids.sort();
             uids.join(" ")
         };
         let filter = connectors::Filter::default;
@@ -79,13 +81,33 @@ async fn connectors_are_found_listed_and_removed_within_their_team() {
             "{name}"
         );
         // Page by page: no gap, no repeat.
-        let mut seen = Vec::new();
-        let mut after = None;
-        while let [row] = &connectors::list(&db, s.team.id, &filter(), after, 1).await.unwrap()[..] {
-            seen.push(row.connector.id);
-            after = Some((row.connector.created_at, row.connector.id));
+        for sort in [Sort::Name, Sort::Created, Sort::Updated] {
+            let whole = connectors::list(&db, s.team.id, &filter(), sort, None, 100).await.unwrap();
+            let whole: Vec<_> = whole.into_iter().map(|row| row.connector.id).collect();
+            let mut seen = Vec::new();
+            let mut after = None;
+            while let [row] = &connectors::list(&db, s.team.id, &filter(), sort, after, 1).await.unwrap()[..]
+            {
+                seen.push(row.connector.id);
+                after = Some(Place::of(&row.connector, sort));
+            }
+            assert_eq!((seen.len(), &seen), (4, &whole), "{name} {sort:?}");
         }
-        assert_eq!(seen.len(), 4, "{name}");
+        // Letters outside ASCII have two cases as well.
+        let mut foreign = connector(&env, s.team.id, "slack/umlaut");
+        foreign.connector.name = "ÄPFEL".to_owned();
+        db.write(Write::new().step(connectors::insert(&foreign))).await.unwrap();
+        let search = |text: &str| connectors::Filter { search: Some(text.to_owned()), ..filter() };
+        assert_eq!(list(search("äpf")).await, "slack/umlaut", "{name}");
+        db.write(Write::new().steps(connectors::delete(s.team.id, foreign.connector.id))).await.unwrap();
+        // Of identifiers that are named, those of the team.
+        let wanted = [own.id, more[0].connector.id, elsewhere.connector.id];
+        let some = connectors::some(&db, s.team.id, &wanted).await.unwrap();
+        let mut some: Vec<_> = some.into_iter().map(|row| row.connector.id).collect();
+        some.sort();
+        let mut own_two = wanted[..2].to_vec();
+        own_two.sort();
+        assert_eq!(some, own_two, "{name}");
         // A change that somebody else was faster with.
         let mut changed = s.connector.clone();
         changed.connector.version = 2;
@@ -155,5 +177,116 @@ async fn an_installation_that_goes_is_no_longer_the_default() {
             "{name}"
         );
         assert_eq!(default().await, None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn links_are_paged_and_the_first_of_each_connector_are_shown_with_it() {
+    let env = Env::system();
+    for (name, db, _keep) in stores().await.0 {
+        let s = scene(&db, &env).await;
+        let own = s.connector.connector.id;
+        let second = connector(&env, s.team.id, "slack/second");
+        let now = env.now();
+        let at = |millis: i64| Time::from_millis(now.millis() + millis);
+        let made: Vec<Project> = ["a", "b", "c", "d"]
+            .iter()
+            .map(|slug| Project {
+                id: env.id(),
+                team: s.team.id,
+                name: Slug::parse(slug).unwrap(),
+                created_at: now,
+                updated_at: now,
+            })
+            .collect();
+        let mut write =
+            Write::new().steps(made.iter().map(projects::insert)).step(connectors::insert(&second));
+        for (place, project) in made.iter().enumerate() {
+            let at = at(i64::try_from(place / 2).unwrap());
+            write = write.step(links::put(s.team.id, own, project.id, &[Environment::Preview], at));
+        }
+        write = write.step(links::put(
+            s.team.id,
+            second.connector.id,
+            made[0].id,
+            &[Environment::Production],
+            now,
+        ));
+        db.write(write).await.unwrap();
+
+        let mut seen = Vec::new();
+        let mut after = None;
+        loop {
+            let page = links::page_of_connector(&db, s.team.id, own, after, 3).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some((last.link.created_at, last.link.project));
+            seen.extend(page.into_iter().map(|linked| linked.project.name.to_string()));
+        }
+        let (mut early, mut late) = (seen[..2].to_vec(), seen[2..].to_vec());
+        early.sort();
+        late.sort();
+        assert_eq!((early.join(""), late.join("")), ("ab".to_owned(), "cd".to_owned()), "{name}");
+        assert!(links::page_of_connector(&db, s.other.id, own, None, 9).await.unwrap().is_empty(), "{name}");
+
+        let page = links::page_of_project(&db, s.team.id, made[0].id, None, 9).await.unwrap();
+        assert_eq!(page.len(), 2, "{name}");
+        let rest = links::page_of_project(
+            &db,
+            s.team.id,
+            made[0].id,
+            Some((page[0].created_at, page[0].connector)),
+            9,
+        );
+        assert_eq!(rest.await.unwrap()[0].connector, page[1].connector, "{name}");
+        assert!(links::find(&db, s.other.id, own, made[0].id).await.unwrap().is_none(), "{name}");
+
+        let both = [own, second.connector.id];
+        let shown = links::of_connectors(&db, s.team.id, &both, 3).await.unwrap();
+        let of = |id| shown.iter().filter(|linked| linked.link.connector == id).count();
+        assert_eq!((of(own), of(second.connector.id)), (3, 1), "{name}");
+        assert!(links::of_connectors(&db, s.other.id, &both, 3).await.unwrap().is_empty(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_picture_stays_while_a_connector_shows_it_and_a_code_names_one_connector() {
+    let env = Env::system();
+    for (name, db, _keep) in stores().await.0 {
+        let s = scene(&db, &env).await;
+        let (own, now) = (&s.connector.connector, env.now());
+        let write = async |step| db.write(Write::new().step(step)).await;
+        let later = Time::from_millis(now.millis() + 1);
+        let picture = Picture { media_type: "image/png".to_owned(), bytes: vec![0, 1, 255] };
+        for sha1 in ["shown", "unused"] {
+            write(pictures::put(s.team.id, sha1, &picture, now)).await.unwrap();
+        }
+        let mut row = s.connector.clone();
+        row.connector.version = 2;
+        row.connector.branding.icon = Some("shown".to_owned());
+        write(connectors::update(&row)).await.unwrap();
+        assert_eq!(pictures::unused(&db, s.team.id).await.unwrap(), 1, "{name}");
+        write(pictures::drop_unused(s.other.id, later)).await.unwrap();
+        write(pictures::drop_unused(s.team.id, now)).await.unwrap();
+        assert!(pictures::is_there(&db, s.team.id, "unused").await.unwrap(), "{name}: not yet old");
+        write(pictures::drop_unused(s.team.id, later)).await.unwrap();
+        assert!(!pictures::is_there(&db, s.team.id, "unused").await.unwrap(), "{name}");
+        let kept = pictures::find(&db, s.team.id, "shown").await.unwrap().unwrap();
+        assert_eq!((kept.media_type.as_str(), kept.bytes), ("image/png", picture.bytes.clone()), "{name}");
+        assert!(pictures::find(&db, s.other.id, "shown").await.unwrap().is_none(), "{name}");
+        assert!(
+            matches!(write(pictures::still_there(s.team.id, "unused")).await, Err(DbError::Unmet(0))),
+            "{name}"
+        );
+        let team = async |sha1| connectors::team_by_icon(&db, own.id, sha1).await.unwrap();
+        assert_eq!((team("shown").await, team("unused").await), (Some(s.team.id), None), "{name}");
+
+        write(creations::insert(s.team.id, "code", own.id, now)).await.unwrap();
+        let again = write(creations::insert(s.team.id, "code", own.id, now)).await;
+        assert!(matches!(again, Err(DbError::Conflict)), "{name}");
+        let found = async |team, code| creations::find(&db, team, code).await.unwrap();
+        assert_eq!(found(s.team.id, "code").await, Some(own.id), "{name}");
+        assert_eq!((found(s.other.id, "code").await, found(s.team.id, "cod").await), (None, None), "{name}");
+        db.write(Write::new().steps(connectors::delete(s.team.id, own.id))).await.unwrap();
+        assert_eq!(found(s.team.id, "code").await, None, "{name}");
     }
 }

@@ -65,6 +65,7 @@ pub(crate) fn connector(env: &Env, team: Id<kind::Team>, uid: &str) -> Connector
             created_by: Principal::System,
             updated_by: Principal::System,
             version: 1,
+            managed: false,
         },
         secrets: vec![1, 2, 3],
     }

@@ -32,6 +32,8 @@ const NO_SECRET: &[&str] = &[
     "commitment",
     // drawn for a commitment, to be erased with what it commits to
     "salt",
+    // shown to whoever looks at a page of its connector
+    "picture",
     // keys under other keys, which are wrapped anew as keys
     "wrapped",
 ];

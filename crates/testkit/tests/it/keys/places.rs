@@ -33,6 +33,7 @@ const TABLES: &[Table] = &[
             "uid",
             "service",
             "name",
+            "folded_name",
             "icon",
             "background_color",
             "accent_color",
@@ -43,6 +44,8 @@ const TABLES: &[Table] = &[
             "updated_at",
             "created_by",
             "updated_by",
+            // Says whose client it is, and is asked by nothing that decides.
+            "managed",
         ],
     },
     Table {

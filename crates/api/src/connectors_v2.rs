@@ -1,0 +1,55 @@
+//! `PATCH /v2/connect/connectors/{connector}`: the later shape, which says besides the connector what has to follow.
+
+use axum::Json as Answer;
+use axum::extract::{Path, State};
+use carnet_engine::{Broker, ConnectorChange};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::body::Json;
+use crate::call::Call;
+use crate::connectors;
+use crate::problem::Problem;
+use crate::servers;
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct UpdateBody {
+    name: Option<String>,
+    uid: Option<String>,
+    triggers: Option<Value>,
+    events: Option<Vec<String>>,
+    data: Option<Map<String, Value>>,
+    icon: Option<String>,
+    background_color: Option<String>,
+    accent_color: Option<String>,
+}
+
+pub(crate) async fn update(
+    State(broker): State<Broker>,
+    Path(name): Path<String>,
+    call: Call,
+    Json(body): Json<UpdateBody>,
+) -> Result<Answer<Value>, Problem> {
+    connectors::no_triggers(body.triggers.as_ref(), body.events.as_deref())?;
+    let change = ConnectorChange {
+        name: body.name,
+        uid: body.uid,
+        data: body.data,
+        icon: body.icon,
+        background_color: body.background_color,
+        accent_color: body.accent_color,
+        own: false,
+    };
+    let done = broker.update_connector(&call.caller, &name, change, call.request).await?;
+    let mut out = json!({"connector": connectors::connector(&done.connector)});
+    if let Some(out) = out.as_object_mut() {
+        if done.reconsent {
+            out.insert("reconsentNeeded".to_owned(), json!({"scope": "user"}));
+        }
+        if let Some(sync) = &done.sync {
+            out.insert("serviceSync".to_owned(), servers::sync(sync));
+        }
+    }
+    Ok(Answer(out))
+}

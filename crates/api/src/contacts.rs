@@ -1,0 +1,24 @@
+//! `POST /v1/connect/connectors/{connector}/contacts`.
+
+use axum::extract::{Path, State};
+use carnet_engine::Broker;
+use serde::Deserialize;
+
+use crate::body::Json;
+use crate::call::Call;
+use crate::problem::Problem;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ContactBody {
+    phone_number: String,
+}
+
+pub(crate) async fn add(
+    State(broker): State<Broker>,
+    Path(connector): Path<String>,
+    call: Call,
+    Json(body): Json<ContactBody>,
+) -> Result<(), Problem> {
+    match broker.add_contact(&call.caller, &connector, &body.phone_number).await? {}
+}

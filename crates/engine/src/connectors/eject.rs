@@ -1,0 +1,33 @@
+//! Taking a connector out of the operator's hands: from then on its client is the team's own business.
+
+use carnet_model::audit::Action;
+use carnet_model::caller::Caller;
+use carnet_model::{Code, Fault, Id, kind};
+use serde_json::{Map, Value};
+
+use super::{ConnectorChange, ConnectorUpdated, Told};
+use crate::broker::Broker;
+
+impl Broker {
+    /// Makes a managed connector a manual one. With `data` it changes to a client of the team's own in the same step;
+    /// without, it keeps the one it has.
+    pub async fn eject_connector(
+        &self,
+        caller: &Caller,
+        name: &str,
+        data: Option<Map<String, Value>>,
+        request: Id<kind::Request>,
+    ) -> Result<ConnectorUpdated, Fault> {
+        let entry = self.managed(caller, name).await?;
+        if !entry.row.connector.managed {
+            return Err(Fault::new(
+                Code::Conflict,
+                format!("{} is not managed: its client is the team's own already.", entry.row.connector.uid),
+            )
+            .next(format!("carnet show {}", entry.row.connector.uid), "to see how it is configured"));
+        }
+        let change = ConnectorChange { data, own: true, ..ConnectorChange::default() };
+        let told = Told { action: Action::ConnectorEject, members: Vec::new(), renew: false };
+        self.change_connector(caller, name, change, request, told).await
+    }
+}

@@ -1,0 +1,115 @@
+//! Pictures for connectors: taken from members, kept by SHA-1, shown on pages.
+//!
+//! Only what begins like a PNG or a JPEG is taken, whatever it is called. It is sent as exactly that type and is never
+//! looked into here. A picture that no connector shows goes after a day.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use carnet_model::audit::{Action, AuditEvent};
+use carnet_model::caller::Caller;
+use carnet_model::{Code, Fault, Id, Time, kind};
+use carnet_store::pictures::{self, Picture};
+use carnet_store::{Write, connectors};
+
+use crate::broker::Broker;
+use crate::consent::hex;
+use crate::faults;
+
+impl Broker {
+    /// Keeps a picture under its SHA-1, which is answered. `digest` is what the client says that is, in hexadecimal.
+    pub async fn keep_picture(
+        &self,
+        caller: &Caller,
+        bytes: &[u8],
+        digest: Option<&str>,
+        request: Id<kind::Request>,
+    ) -> Result<String, Fault> {
+        let member = self.member_of(caller)?;
+        let inner = &self.inner;
+        let sha1 = sha1(bytes);
+        if digest.is_some_and(|said| !said.trim().eq_ignore_ascii_case(&sha1)) {
+            let why = "The body is not the one whose SHA-1 x-now-digest (or x-vercel-digest) names.";
+            return Err(Fault::new(Code::InvalidRequest, why).with("field", "x-now-digest"));
+        }
+        let media_type = media_type(bytes).ok_or_else(|| {
+            Fault::new(Code::InvalidRequest, "The body is neither a PNG nor a JPEG picture.")
+        })?;
+        let now = inner.env.now();
+        let waiting = pictures::unused(&inner.db, member.team).await.map_err(faults::store)?;
+        if waiting >= MOST_UNUSED {
+            return Err(Fault::new(
+                Code::Conflict,
+                format!(
+                    "{MOST_UNUSED} pictures of this team are shown by no connector. They go after a day."
+                ),
+            )
+            .next("carnet list --all-projects", "to see the connectors, each of which can show one"));
+        }
+        let picture = Picture { media_type: media_type.to_owned(), bytes: bytes.to_vec() };
+        let event = AuditEvent::of(caller, now, Action::PicturePut, Some(request))
+            .with("sha1", sha1.clone())
+            .with("bytes", bytes.len());
+        let write = Write::new()
+            .step(pictures::drop_unused(member.team, Time::from_millis(now.millis() - UNUSED_LIFE)))
+            .step(pictures::put(member.team, &sha1, &picture, now))
+            .event(&inner.env, &event);
+        inner.db.write(write).await.map_err(faults::store)?;
+        Ok(sha1)
+    }
+
+    /// The picture that a connector shows. Pages for people have it, so there is no caller; it is found only by the
+    /// connector's identifier and its own digest together.
+    pub async fn picture(&self, connector: &str, sha1: &str) -> Result<Picture, Fault> {
+        let unknown = || Fault::new(Code::NotFound, "There is no such picture.");
+        let Ok(id) = Id::parse(connector) else { return Err(unknown()) };
+        let db = &self.inner.db;
+        let team =
+            connectors::team_by_icon(db, id, sha1).await.map_err(faults::store)?.ok_or_else(unknown)?;
+        pictures::find(db, team, sha1).await.map_err(faults::store)?.ok_or_else(unknown)
+    }
+}
+
+/// What the first bytes say (PNG 3rd edition §5.2 with the IHDR that must follow; JFIF and Exif begin with SOI and a marker).
+fn media_type(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, _, _, _, _, b'I', b'H', b'D', b'R', ..] => {
+            Some("image/png")
+        }
+        [0xff, 0xd8, 0xff, _, _, _, _, _, _, _, _, _, ..] => Some("image/jpeg"),
+        _ => None,
+    }
+}
+
+/// A name that the official clients chose. Whoever makes two pictures of one name replaces nobody's: the first stays.
+fn sha1(bytes: &[u8]) -> String {
+    hex(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref())
+}
+
+/// Pictures that nobody shows yet are few: an upload is followed by the connector.
+const MOST_UNUSED: i64 = 50;
+const UNUSED_LIFE: i64 = DAY.as_secs().cast_signed() * 1000;
+const DAY: Duration = Duration::from_hours(24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_known_by_how_it_begins() {
+        let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80";
+        let jpeg = b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01";
+        assert_eq!(media_type(png), Some("image/png"));
+        assert_eq!(media_type(jpeg), Some("image/jpeg"));
+        for other in [
+            &b"<svg xmlns='http://www.w3.org/2000/svg'/>"[..],
+            b"GIF89a..........",
+            b"\x89PNG\r\n\x1a\n",
+            b"\xff\xd8\xff",
+            b"",
+        ] {
+            assert_eq!(media_type(other), None);
+        }
+        assert_eq!(sha1(b"abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
+    }
+}
