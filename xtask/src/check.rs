@@ -4,6 +4,7 @@ mod crates;
 mod dependencies;
 mod errors;
 mod links;
+mod proofs;
 mod routes;
 mod words;
 
@@ -18,6 +19,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("every crate takes the workspace's lints and versions", crates::faults),
     ("every error code has its page", errors::faults),
     ("every dependency has its reason", dependencies::faults),
+    ("every failure mode names the tests that prove it", proofs::faults),
     ("every path that is served is told, and no other", routes::faults),
     ("every link inside the repository leads somewhere", links::faults),
     ("no marks of unfinished work, no paths of one machine", words::faults),

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carnet_model::{ConnectorRef, Time};
-use carnet_store::grants::Due;
+use carnet_store::grants::{Due, GrantRow};
 use carnet_store::{DbError, Write, completions, connector_keys, consents, grants, minted};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::broker::Broker;
 use crate::consent::EXCHANGE;
 use crate::directory::Entry;
-use crate::refresh::Urgency;
+use crate::refresh::{Urgency, keep_alive};
 
 impl Broker {
     /// Starts the background work; it ends with [`Broker::shut_down`].
@@ -72,7 +72,8 @@ impl Broker {
         });
     }
 
-    /// Renews what is due and was used within a day, so that callers seldom wait. Each connector is walked through by
+    /// Renews what is due and was used within a day, so that callers seldom wait, and what its provider would otherwise
+    /// forget. Each connector is walked through by
     /// itself and at its own pace: a large one does not keep the small ones waiting.
     async fn refresh_ahead(&self) -> Result<(), String> {
         let inner = &self.inner;
@@ -109,14 +110,21 @@ impl Broker {
         let most = inner.paces.per_second();
         // Some more than are begun, so that those in use do not stand behind many that are put to rest.
         let rows = grants::due_of(&inner.db, due, now, i64::from(most) * 4).await?;
-        let (mut wanted, unused): (Vec<_>, Vec<_>) =
-            rows.into_iter().partition(|row| row.grant.refreshable && row.last_used_at >= now.minus(DAY));
+        let idle = entry.idle();
+        let kept = |row: &GrantRow| idle.map(|idle| keep_alive(&row.grant, idle));
+        let (mut wanted, unused): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| {
+            let is_used = row.last_used_at >= now.minus(DAY);
+            row.grant.refreshable && (is_used || kept(row).is_some_and(|kept| kept <= now))
+        });
         wanted.truncate(most as usize);
         // Out of the way of the next rounds, whatever becomes of them.
         let again = || now.plus(PAUSE + inner.env.jitter(PAUSE));
         let write = Write::new()
             .steps(wanted.iter().map(|row| grants::postpone(due.team, row.grant.id, again())))
-            .steps(unused.iter().map(|row| grants::let_rest(due.team, row.grant.id)));
+            .steps(unused.iter().map(|row| match kept(row).filter(|_| row.grant.refreshable) {
+                Some(kept) => grants::postpone(due.team, row.grant.id, kept),
+                None => grants::let_rest(due.team, row.grant.id),
+            }));
         inner.db.write(write).await?;
         let pace = inner.paces.of(entry.line());
         let until = Instant::now() + WALK;

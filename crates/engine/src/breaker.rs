@@ -1,4 +1,5 @@
-//! Breakers: how long a connector's provider is left alone after it asked to be, or kept failing.
+//! Breakers: how long a connector's provider is left alone after it asked to be, kept failing, or kept refusing the
+//! connector's own credentials.
 //!
 //! A breaker says only when to call again. It never touches a grant, and never keeps a living token from a caller.
 
@@ -7,12 +8,16 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use carnet_model::{Id, Time, kind};
+use carnet_providers::{DriverError, Vendor};
 
 pub(crate) struct Breakers(Mutex<HashMap<(Id<kind::Connector>, i64), State>>);
 
+#[derive(Default)]
 struct State {
     failures: u32,
     closed_until: Time,
+    /// What the latest failure was, if it was a refusal of the client: whoever comes meanwhile is told the same.
+    rejection: Option<Vendor>,
 }
 
 /// The connector and its version: a changed connector starts anew.
@@ -30,18 +35,36 @@ impl Breakers {
         (!left.is_zero()).then_some(left)
     }
 
+    /// What a call would come to while the provider must not be called; `None` if it may be.
+    pub(crate) fn refusal(&self, line: Line, now: Time) -> Option<DriverError> {
+        let wait = self.wait(line, now)?;
+        let states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(match &states.get(&line)?.rejection {
+            Some(vendor) => DriverError::ClientRejected { vendor: vendor.clone() },
+            None => DriverError::Later { retry_after: Some(wait.as_secs().max(1)), in_doubt: false },
+        })
+    }
+
     /// The provider answered.
     pub(crate) fn answered(&self, line: Line) {
-        self.with(line, |state| {
-            state.failures = 0;
-            state.closed_until = Time::default();
-        });
+        self.with(line, |state| *state = State::default());
+    }
+
+    /// The provider refuses the connector's own credentials. One call is as good as a thousand, until they are changed
+    /// here, which starts anew, or there, which is noticed within a minute.
+    pub(crate) fn rejected(&self, line: Line, now: Time, vendor: &Vendor) {
+        self.failed_for(line, now, None, Some(vendor.clone()));
     }
 
     /// The provider failed, and may have said when to come back.
     pub(crate) fn failed(&self, line: Line, now: Time, retry_after: Option<u64>) {
+        self.failed_for(line, now, retry_after, None);
+    }
+
+    fn failed_for(&self, line: Line, now: Time, retry_after: Option<u64>, rejection: Option<Vendor>) {
         self.with(line, |state| {
             state.failures = state.failures.saturating_add(1);
+            state.rejection = rejection;
             let pause = match retry_after {
                 Some(seconds) => Some(Duration::from_secs(seconds).min(LONGEST_NAMED)),
                 None if state.failures >= PATIENCE => {
@@ -60,7 +83,7 @@ impl Breakers {
         if states.len() > MANY && !states.contains_key(&line) {
             states.retain(|_, state| state.failures > 0);
         }
-        change(states.entry(line).or_insert_with(|| State { failures: 0, closed_until: Time::default() }))
+        change(states.entry(line).or_default())
     }
 }
 
@@ -106,5 +129,27 @@ mod tests {
             })
             .collect();
         assert_eq!(pauses, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+
+    #[test]
+    fn whoever_comes_while_the_client_is_refused_is_told_so_and_a_changed_connector_starts_anew() {
+        let breakers = Breakers::new();
+        let now = Time::from_secs(1000);
+        let vendor = Vendor { status: 401, error: "invalid_client".to_owned(), description: None };
+        for _ in 0..PATIENCE {
+            assert!(breakers.refusal(LINE, now).is_none());
+            breakers.rejected(LINE, now, &vendor);
+        }
+        let told = breakers.refusal(LINE, now);
+        assert!(
+            matches!(&told, Some(DriverError::ClientRejected { vendor: same }) if *same == vendor),
+            "{told:?}"
+        );
+        assert!(breakers.refusal((LINE.0, 2), now).is_none());
+        assert!(breakers.refusal(LINE, now.plus(LONGEST)).is_none());
+        breakers.failed(LINE, now, None);
+        assert!(matches!(breakers.refusal(LINE, now), Some(DriverError::Later { in_doubt: false, .. })));
+        breakers.answered(LINE);
+        assert!(breakers.refusal(LINE, now).is_none());
     }
 }

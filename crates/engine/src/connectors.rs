@@ -447,6 +447,9 @@ impl Broker {
             // Made by another configuration.
             write =
                 write.step(carnet_store::minted::delete_of_connector(row.connector.team, row.connector.id));
+            if entry.driver().idle(&row.connector) != entry.idle() {
+                write = write.step(grants::consider(row.connector.team, row.connector.id, now));
+            }
             let change = KeyChange { caller, request, connector: &row.connector };
             let signs = entry.driver().abilities(&row.connector).signs;
             write = self.changed_key(write, &change, &entry, signs, !strangers.is_empty()).await?;

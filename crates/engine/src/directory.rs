@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use carnet_model::connector::Connector;
 use carnet_model::{ConnectorRef, Environment, Id, kind};
@@ -58,6 +59,11 @@ impl Entry {
     /// By what the breaker of its provider is known.
     pub(crate) fn line(&self) -> crate::breaker::Line {
         (self.row.connector.id, self.row.connector.version)
+    }
+
+    /// How long its provider remembers a refresh token that is not used, as far as the connector says.
+    pub(crate) fn idle(&self) -> Option<Duration> {
+        self.driver().idle(&self.row.connector)
     }
 
     pub(crate) fn driver(&self) -> &'static dyn carnet_providers::Driver {

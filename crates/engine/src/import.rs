@@ -178,7 +178,7 @@ impl Broker {
                     ),
                 ));
             }
-            let ready = inner.ready(place, before.as_ref(), &given, now).map_err(faults::internal)?;
+            let ready = inner.ready(entry, place, before.as_ref(), &given, now).map_err(faults::internal)?;
             let id = ready.row.grant.id;
             let mut event = event
                 .clone()

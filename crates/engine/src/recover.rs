@@ -19,7 +19,7 @@ use carnet_store::{DbError, Step, Write, pass};
 
 use crate::broker::Broker;
 use crate::directory::Entry;
-use crate::refresh::{LEASE, Urgency, ahead_of_time};
+use crate::refresh::{LEASE, Urgency, due};
 
 /// What is to be done about an attempt that was left open.
 #[derive(Debug, PartialEq, Eq)]
@@ -179,7 +179,9 @@ impl Broker {
         next.grant.refreshable = secret.held.refresh().is_some();
         next.held =
             inner.seal_grant(&next.grant, &secret).map_err(|error| DbError::Refused(Box::new(error)))?;
-        let due = ahead_of_time(next.grant.id, now, next.grant.access_expires_at);
+        let connector = ConnectorRef::Id(next.grant.place.connector);
+        let entry = inner.entry(orphan.team, &connector).await?;
+        let due = due(&next.grant, entry.and_then(|entry| entry.idle()));
         let event = AuditEvent::of_system(now, Action::GrantOrphanAdopt)
             .in_team(orphan.team)
             .on(orphan.grant)

@@ -13,6 +13,7 @@
 
 mod disbelief;
 mod doubt;
+mod due;
 mod outcome;
 
 use std::collections::HashMap;
@@ -35,6 +36,7 @@ use crate::directory::Entry;
 use crate::pace::{Place, TooLong};
 
 pub(crate) use doubt::Doubt;
+pub(crate) use due::{ahead_of_time, due, keep_alive};
 pub(crate) use outcome::RenewFailure;
 
 type Shared = Option<Result<GrantRow, RenewFailure>>;
@@ -188,9 +190,8 @@ impl Broker {
                 Doubt::Wait => return Err(RenewFailure::InDoubt),
                 doubt => doubt,
             };
-            if let Some(wait) = self.inner.breakers.wait(entry.line(), self.inner.env.now()) {
-                let later = DriverError::Later { retry_after: Some(wait.as_secs().max(1)), in_doubt: false };
-                return Err(RenewFailure::Provider(Arc::new(later)));
+            if let Some(error) = self.inner.breakers.refusal(entry.line(), self.inner.env.now()) {
+                return Err(RenewFailure::Provider(Arc::new(error)));
             }
             if let Some(wait) = self.inner.brakes.wait(entry.line(), id, self.inner.env.now()) {
                 return Err(RenewFailure::ManyRefused { wait });
@@ -253,13 +254,13 @@ impl Broker {
         doubt: Option<Cause>,
     ) -> Result<Presented, RenewFailure> {
         if let Err(error) = pass(&self.inner.env, Point::RefreshIntended).await {
-            self.not_presented(row, operation).await;
+            self.strike_out(row, operation).await;
             return Err(error.into());
         }
         let secret = match self.inner.open_grant(&row.grant, &row.held) {
             Ok(secret) => secret,
             Err(error) => {
-                self.not_presented(row, operation).await;
+                self.strike_out(row, operation).await;
                 return Err(RenewFailure::Store(Arc::new(DbError::Refused(Box::new(error)))));
             }
         };
@@ -308,25 +309,6 @@ enum Presented {
     Again,
 }
 
-/// When a grant is renewed ahead of time, so that callers seldom wait: before its last minute or tenth, and spread out
-/// by the grant's identifier so that grants made together are not renewed together. Tokens that live shorter than two
-/// minutes are renewed when they are asked for.
-pub(crate) fn ahead_of_time(
-    grant: Id<kind::Grant>,
-    now: Time,
-    access_expires_at: Option<Time>,
-) -> Option<Time> {
-    let end = access_expires_at?;
-    let life = now.until(end);
-    if life < Duration::from_mins(2) {
-        return None;
-    }
-    let margin = (life / 10).max(Duration::from_mins(1)).min(life / 2);
-    let spread = u32::from_be_bytes(*grant.bytes().last_chunk()?);
-    let jitter = (life / 5).mul_f64(f64::from(spread) / f64::from(u32::MAX));
-    Some(end.minus(margin + jitter).max(now.plus(life / 4)))
-}
-
 /// How long a lease lasts: longer than a call may, shorter than the smallest grace of a provider with a sweep on top.
 pub(crate) const LEASE: Duration = Duration::from_secs(15);
 /// How long the provider has to answer a refresh.
@@ -335,28 +317,3 @@ const CALL: Duration = Duration::from_secs(8);
 const DEADLINE: Duration = Duration::from_secs(20);
 const POLL_FIRST: Duration = Duration::from_millis(25);
 const POLL_LAST: Duration = Duration::from_millis(200);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn grants_made_together_are_not_renewed_together() {
-        let now = Time::from_secs(1_000_000);
-        let end = now.plus(Duration::from_hours(1));
-        let due: Vec<i64> = (0..=255_u8)
-            .filter_map(|n| ahead_of_time(Id::from_bytes([n; 16]), now, Some(end)))
-            .map(Time::secs)
-            .collect();
-        assert_eq!(due.len(), 256);
-        // Between 28 % and 10 % of the life before its end.
-        assert!(due.iter().all(|at| (end.secs() - 1080..=end.secs() - 360).contains(at)));
-        let distinct: std::collections::BTreeSet<_> = due.iter().collect();
-        assert!(distinct.len() > 200);
-        assert_eq!(
-            ahead_of_time(Id::from_bytes([1; 16]), now, Some(now.plus(Duration::from_secs(119)))),
-            None
-        );
-        assert_eq!(ahead_of_time(Id::from_bytes([1; 16]), now, None), None);
-    }
-}

@@ -14,6 +14,7 @@ pub(crate) mod signer;
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
+use std::time::Duration;
 
 use carnet_egress::Egress;
 use carnet_model::connector::Connector;
@@ -41,6 +42,12 @@ pub trait Driver: Send + Sync {
 
     /// What a connector can do. One whose stored data cannot be read can do nothing.
     fn abilities(&self, connector: &Connector) -> Abilities;
+
+    /// How long the provider remembers a refresh token that nobody uses, where the connector says so: its grants are
+    /// then refreshed before that, whether somebody asks for tokens or not.
+    fn idle(&self, _connector: &Connector) -> Option<Duration> {
+        None
+    }
 
     /// The origins to which the secrets of the connector and of its grants are sent. A change that adds one would hand
     /// over what was given in confidence to another; the engine does not let it.

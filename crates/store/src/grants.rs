@@ -379,6 +379,15 @@ pub fn let_rest(team: Id<kind::Team>, id: Id<kind::Grant>) -> Step {
     Step::any("update grants set refresh_due = null where id = $1 and team = $2", args![id, team])
 }
 
+/// Has every grant of a connector looked at again: when they are due has changed.
+pub fn consider(team: Id<kind::Team>, connector: Id<kind::Connector>, now: Time) -> Step {
+    Step::any(
+        "update grants set refresh_due = $3 where team = $1 and connector = $2 and state = 'active' \
+         and refreshable = 1 and (refresh_due is null or refresh_due > $3)",
+        args![team, connector, now],
+    )
+}
+
 /// Notes that tokens are being asked for, and when to try ahead of time if it was left to rest.
 pub fn used(team: Id<kind::Team>, id: Id<kind::Grant>, now: Time, refresh_due: Option<Time>) -> Step {
     Step::any(

@@ -52,6 +52,14 @@ impl Raw {
         }
     }
 
+    /// A text.
+    pub async fn text(&self, sql: &str) -> String {
+        match self {
+            Self::Sqlite(folder) => open(folder).query_row(sql, [], |row| row.get(0)).unwrap(),
+            Self::Postgres(client, _) => client.query_one(sql, &[]).await.unwrap().get(0),
+        }
+    }
+
     /// The time by which the broker measures leases, as an expression: the server's, or this machine's.
     pub fn clock(&self) -> String {
         match self {

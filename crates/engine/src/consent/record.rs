@@ -24,7 +24,7 @@ use crate::broker::{Broker, Inner};
 use crate::cache::sha256;
 use crate::directory::Entry;
 use crate::faults;
-use crate::refresh::ahead_of_time;
+use crate::refresh::due;
 use crate::sealing::{Facts, GrantSecret, Unsealable};
 
 /// What was given for a place, and has no row yet.
@@ -95,6 +95,7 @@ impl Inner {
     /// The row that puts this at its place, after whatever is there.
     pub(crate) fn ready(
         &self,
+        entry: &Entry,
         place: &Place,
         before: Option<&GrantRow>,
         given: &Given,
@@ -125,7 +126,7 @@ impl Inner {
             updated_at: now,
         };
         let held = self.seal_grant(&grant, &given.secret)?;
-        let due = ahead_of_time(id, now, given.access_expires_at);
+        let due = due(&grant, entry.idle());
         let row = GrantRow { grant, held, fence: 0, lease_until: Time::default(), last_used_at: now };
         Ok(Ready { row, due, replaces })
     }
@@ -205,7 +206,7 @@ impl Broker {
                 return self.park(consent, &given, Some(sha256(code.expose().as_bytes()))).await;
             }
             let ready = inner
-                .ready(&place, before.as_ref(), &given, now)
+                .ready(entry, &place, before.as_ref(), &given, now)
                 .map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
             let mut event = event(consent, now, Action::AuthorizationComplete)
                 .with("status", "success")

@@ -181,8 +181,8 @@ impl Broker {
         ask: MintAsk,
     ) -> Result<Minted, DriverError> {
         let line = entry.line();
-        if let Some(wait) = self.inner.breakers.wait(line, self.inner.env.now()) {
-            return Err(DriverError::Later { retry_after: Some(wait.as_secs().max(1)), in_doubt: false });
+        if let Some(error) = self.inner.breakers.refusal(line, self.inner.env.now()) {
+            return Err(error);
         }
         let pace = self.inner.paces.of(line);
         let place = tokio::time::timeout(QUEUE, pace.call()).await;
@@ -213,6 +213,10 @@ impl Broker {
                 inner.breakers.failed(entry.line(), inner.env.now(), *retry_after);
             }
             Err(DriverError::Garbage { .. }) => inner.breakers.failed(entry.line(), inner.env.now(), None),
+            // A client that may not do this one thing (RFC 6749 §5.2) may do others.
+            Err(DriverError::ClientRejected { vendor }) if vendor.error != "unauthorized_client" => {
+                inner.breakers.rejected(entry.line(), inner.env.now(), vendor);
+            }
             _ => inner.breakers.answered(entry.line()),
         }
         result

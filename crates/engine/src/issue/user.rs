@@ -12,7 +12,7 @@ use super::{Found, Plan, Source, Wanted};
 use crate::broker::Broker;
 use crate::directory::Entry;
 use crate::faults;
-use crate::refresh::{RenewFailure, Urgency, ahead_of_time};
+use crate::refresh::{RenewFailure, Urgency, ahead_of_time, due};
 use crate::sealing::{GrantSecret, MadeToken};
 
 impl Broker {
@@ -35,8 +35,7 @@ impl Broker {
         let now = self.inner.env.now();
         if now.millis() - row.last_used_at.millis() > HOUR_MS {
             // By the row as it was read: a refresh that came in between has set its own time.
-            let ends = row.grant.access_expires_at.filter(|_| row.grant.refreshable);
-            let due = ahead_of_time(row.grant.id, row.grant.updated_at, ends);
+            let due = due(&row.grant, entry.idle());
             found.changes.push(grants::used(wanted.place.team, row.grant.id, now, due));
         }
         Ok(found)

@@ -12,7 +12,7 @@ use carnet_store::grants::{self, GrantRow};
 use carnet_store::refreshes::{self, OpenRefresh, Orphan};
 use carnet_store::{DbError, Write, pass};
 
-use super::{Goal, Presented, Refreshed, ahead_of_time};
+use super::{Goal, Presented, Refreshed, due};
 use crate::brake::Word;
 use crate::broker::Broker;
 use crate::directory::Entry;
@@ -156,7 +156,7 @@ impl Broker {
         };
         let secret = GrantSecret { facts, held };
         next.held = inner.seal_grant(&next.grant, &secret).map_err(sealing)?;
-        let due = ahead_of_time(next.grant.id, now, next.grant.access_expires_at);
+        let due = due(&next.grant, entry.idle());
         let event = AuditEvent::of_system(now, Action::GrantRefresh)
             .in_team(operation.team)
             .on(operation.grant)
@@ -347,6 +347,7 @@ impl Broker {
             return Err(RenewFailure::Consent(None));
         };
         if present.grant.rt_version != row.grant.rt_version {
+            self.strike_out(row, operation).await;
             return Ok(Presented::Again);
         }
         if self.adopt_for(&present).await? {
@@ -378,13 +379,13 @@ impl Broker {
         }
     }
 
-    /// The refresh token was certainly not presented.
-    pub(super) async fn not_presented(&self, row: &GrantRow, operation: &OpenRefresh) {
+    /// Nothing depends on the attempt: the refresh token was certainly not presented, or is not the present one any more.
+    pub(super) async fn strike_out(&self, row: &GrantRow, operation: &OpenRefresh) {
         let write = Write::new()
             .step(grants::release(operation.team, row.grant.id, operation.fence))
             .step(refreshes::cancel(operation.id));
         if let Err(error) = self.inner.db.write(write).await {
-            tracing::warn!(grant = %operation.grant, %error, "an attempt that was not made could not be struck out");
+            tracing::warn!(grant = %operation.grant, %error, "an attempt could not be struck out");
         }
     }
 

@@ -55,6 +55,10 @@ impl Driver for Oauth {
         Settings::of(connector).map_or(Abilities::NONE, |settings| abilities(&settings))
     }
 
+    fn idle(&self, connector: &Connector) -> Option<Duration> {
+        Settings::of(connector).ok()?.options.idle()
+    }
+
     fn recipients(&self, connector: &Connector) -> BTreeSet<String> {
         Settings::of(connector).map_or_else(
             |_| BTreeSet::new(),

@@ -1,5 +1,7 @@
 //! Reading the configuration of an `oauth` connector.
 
+use std::time::Duration;
+
 use carnet_model::connector::ConnectorType::Oauth;
 use carnet_model::grant::Rotation;
 use carnet_model::{Scopes, SubjectKind};
@@ -30,6 +32,9 @@ async fn a_field_that_cannot_work_is_named() {
         (json!({"userAuthorization": {"enabled": false}, "clientCredentials": null}), "userAuthorization"),
         (json!({"clientCredentials": {"enabled": 1}}), "clientCredentials.enabled"),
         (json!({"refreshTokens": {"enable": true}}), "refreshTokens.enable"),
+        (json!({"refreshTokens": {"idleDays": 0}}), "refreshTokens.idleDays"),
+        (json!({"refreshTokens": {"idleDays": 3651}}), "refreshTokens.idleDays"),
+        (json!({"refreshTokens": {"idleDays": "30"}}), "refreshTokens.idleDays"),
         (json!({"forwardedClaims": ["email"]}), "forwardedClaims"),
         (
             json!({"forwardedClaims": {"idToken": ["email"]}, "serverConfig": {"issuer": null}}),
@@ -246,6 +251,18 @@ async fn abilities_follow_from_the_configuration() {
     assert_eq!(abilities.subjects, [SubjectKind::User]);
     assert!(!abilities.revocation && abilities.app.is_none());
     assert_eq!(abilities.rotation, Rotation::Strict, "nothing said means the worst");
+
+    assert_eq!(made.driver.idle(&made.connector), None);
+    for (tokens, days) in [
+        (json!({"idleDays": 30}), Some(30)),
+        (json!({"enabled": true, "idleDays": 7}), Some(7)),
+        (json!({"enabled": false, "idleDays": 7}), None),
+    ] {
+        let made = bench.oauth(json!({"refreshTokens": tokens})).await;
+        let idle = days.map(|days| Duration::from_hours(24 * days));
+        assert_eq!(made.driver.idle(&made.connector), idle, "{tokens}");
+        assert_eq!(made.connector.data["refreshTokens"]["idleDays"], tokens["idleDays"]);
+    }
 
     let mut broken = made.connector.clone();
     broken.data.clear();

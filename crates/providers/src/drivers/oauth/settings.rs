@@ -42,6 +42,8 @@ pub(super) struct Options {
     pub user: GrantType,
     pub app: GrantType,
     pub refresh: bool,
+    /// After how many days the server forgets a refresh token that nobody used.
+    pub idle_days: Option<u16>,
     pub forwarded_claims: Vec<String>,
     pub default_audience: Option<String>,
     pub default_life: Option<Duration>,
@@ -98,6 +100,7 @@ impl Read {
         };
         let (registration, registration_token) = Registration::read(&mut fields, &client_id)?;
         let initial = fields.secret("initialAccessToken")?;
+        let (refresh, idle_days) = refresh_tokens(&mut fields)?;
         let options = Options {
             client_id,
             server_url: fields.text("serverUrl")?,
@@ -105,7 +108,8 @@ impl Read {
             pkce_required: fields.flag("pkceRequired")?.unwrap_or(true),
             user: grant_type(&mut fields, "userAuthorization")?,
             app: grant_type(&mut fields, "clientCredentials")?,
-            refresh: switch(&mut fields, "refreshTokens", true)?,
+            refresh,
+            idle_days,
             forwarded_claims: forwarded_claims(&mut fields)?,
             default_audience: fields.text("defaultAudience")?,
             default_life: default_life(&mut fields)?,
@@ -290,7 +294,13 @@ impl Settings {
         put("pkceRequired", options.pkce_required.into());
         put("userAuthorization", options.user.to_json());
         put("clientCredentials", options.app.to_json());
-        put("refreshTokens", json!({"enabled": options.refresh}));
+        put(
+            "refreshTokens",
+            match options.idle_days {
+                None => json!({"enabled": options.refresh}),
+                Some(days) => json!({"enabled": options.refresh, "idleDays": days}),
+            },
+        );
         if !options.forwarded_claims.is_empty() {
             put("forwardedClaims", json!({"idToken": options.forwarded_claims}));
         }
@@ -339,6 +349,12 @@ impl Options {
     /// The resources that are meant: those that a caller names, else the connector's own.
     pub(super) fn resources<'a>(&'a self, asked: &'a [String]) -> &'a [String] {
         if asked.is_empty() { self.resource.as_slice() } else { asked }
+    }
+
+    /// How long the server remembers a refresh token that nobody uses.
+    pub(super) fn idle(&self) -> Option<Duration> {
+        let days = self.idle_days.filter(|_| self.refresh)?;
+        Some(Duration::from_hours(24) * u32::from(days))
     }
 
     /// Whether people are sent to the provider and come back.
@@ -420,6 +436,18 @@ fn switch(fields: &mut Fields, name: &str, unsaid: bool) -> Result<bool, BadConf
     let enabled = inner.flag("enabled")?.unwrap_or(true);
     inner.finish()?;
     Ok(enabled)
+}
+
+fn refresh_tokens(fields: &mut Fields) -> Result<(bool, Option<u16>), BadConfiguration> {
+    let Some(mut inner) = fields.object("refreshTokens")? else { return Ok((true, None)) };
+    let enabled = inner.flag("enabled")?.unwrap_or(true);
+    let idle_days = match inner.number("idleDays")?.map(u16::try_from) {
+        None => None,
+        Some(Ok(days @ 1..=3650)) => Some(days),
+        Some(_) => return Err(inner.bad("idleDays", "must be 1 to 3650 days")),
+    };
+    inner.finish()?;
+    Ok((enabled, idle_days))
 }
 
 fn forwarded_claims(fields: &mut Fields) -> Result<Vec<String>, BadConfiguration> {

@@ -12,6 +12,7 @@ on_both_engines!(
     tokens_that_come_after_the_grant_was_declared_dead_revive_it,
     tokens_that_come_after_a_new_consent_do_not_replace_it,
     tokens_that_come_after_a_revocation_are_of_no_use,
+    a_refusal_that_comes_after_a_new_consent_is_not_believed_about_it,
 );
 
 async fn tokens_that_come_after_the_lease_was_lost_are_adopted(engine: Engine) {
@@ -86,6 +87,25 @@ async fn tokens_that_come_after_a_revocation_are_of_no_use(engine: Engine) {
     nothing_is_left_open(&kit).await;
     let late = kit.provider.secrets().into_iter().rfind(|(name, _)| *name == "access_token").unwrap().1;
     assert!(kit.provider.me(&late).await.is_none(), "the provider was told");
+}
+
+/// Whoever lost a race is told that the grant is dead, and means the refresh token from before.
+async fn a_refusal_that_comes_after_a_new_consent_is_not_believed_about_it(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    kit.consent("alice").await;
+    kit.clock.pass(Duration::from_hours(2));
+    let gate = Gate::closed();
+    kit.provider.next([Fault::error(400, "invalid_grant").behind(&gate)]);
+    let asking = kit.asking(&of("alice"));
+    kit.provider.until_requests("refresh_token", 1).await;
+    kit.consent("alice").await;
+    let consented = kit.user_token("alice").await.token();
+    gate.open();
+    assert_eq!(asking.await.unwrap().token(), consented);
+    assert_eq!(kit.user_token("alice").await.token(), consented);
+    assert_eq!(kit.grants().await[0]["state"], "active");
+    assert!(kit.events_of("grant.needs-consent").await.is_empty());
+    nothing_is_left_open(&kit).await;
 }
 
 async fn nothing_is_left_open(kit: &Kit) {

@@ -148,3 +148,34 @@ async fn a_lease_of_a_process_that_is_gone_is_not_waited_for() {
     kit.user_token("alice").await.token();
     assert!(begun.elapsed() < Duration::from_secs(3));
 }
+
+/// As a primary is left by a failover: it answers, and takes no writes. Nobody refreshes there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_a_store_that_became_read_only_no_refresh_token_is_spent() {
+    let Some(engine) = Engine::postgres().await else { return };
+    let kit = Kit::start(engine, Plan::default()).await;
+    kit.consent("alice").await;
+    let living = kit.user_token("alice").await.token();
+    kit.clock.pass(Duration::from_hours(2));
+    let raw = kit.raw().await;
+    let database = raw.text("select current_database()::text").await;
+    let cut = "select pg_terminate_backend(pid) from pg_stat_activity \
+               where datname = current_database() and pid <> pg_backend_pid()";
+    raw.run(&format!("alter database \"{database}\" set default_transaction_read_only = on")).await;
+    raw.run(cut).await;
+    for _ in 0..3 {
+        let answer = kit.ask(&anew("alice")).await;
+        assert_eq!(answer.status, 503, "{}", answer.text());
+        assert!(answer.header("retry-after").is_some() && !answer.text().contains(&living));
+    }
+    assert_eq!(kit.provider.requests("refresh_token"), 0);
+
+    raw.run(&format!("alter database \"{database}\" reset default_transaction_read_only")).await;
+    raw.run(cut).await;
+    let token = eventually("it goes on", async || {
+        let answer = kit.user_token("alice").await;
+        (answer.status == 200).then(|| answer.token())
+    });
+    assert!(kit.provider.me(&token.await).await.is_some());
+    assert_eq!(kit.provider.requests("refresh_token"), 1);
+}

@@ -11,6 +11,7 @@ use crate::anew;
 on_both_engines!(
     a_grant_that_the_provider_forgot_asks_for_consent_and_consent_mends_it,
     a_wrong_client_secret_touches_no_grant_and_a_patch_mends_it,
+    a_provider_that_keeps_refusing_the_client_is_left_alone_until_that_is_mended,
 );
 
 async fn a_grant_that_the_provider_forgot_asks_for_consent_and_consent_mends_it(engine: Engine) {
@@ -93,6 +94,41 @@ async fn a_wrong_client_secret_touches_no_grant_and_a_patch_mends_it(engine: Eng
     let shown = patch(&kit.plan.client_secret).await;
     assert!(!shown.text().contains(&kit.plan.client_secret), "the answer does not say it back");
     assert!(kit.provider.me(&kit.user_token("alice").await.token()).await.is_some());
+}
+
+/// Thousands of callers with the same wrong secret are told what it is, and the provider hears of it a few times.
+async fn a_provider_that_keeps_refusing_the_client_is_left_alone_until_that_is_mended(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    for user in ["alice", "bob"] {
+        kit.consent(user).await;
+    }
+    kit.clock.pass(Duration::from_hours(2));
+    let told = (422, "connector_credentials_rejected".to_owned());
+    kit.provider.always(|| Fault::error(401, "invalid_client"));
+    let asked = kit.provider.requests("refresh_token");
+    for user in ["alice", "bob"].repeat(20) {
+        let answer = kit.user_token(user).await;
+        assert_eq!(answer.refusal(), told);
+        assert_eq!(answer.json()["error"]["vendor"]["error"], "invalid_client");
+    }
+    let calls = kit.provider.requests("refresh_token") - asked;
+    assert!((5..30).contains(&calls), "{calls}");
+    assert!(kit.grants().await.iter().all(|grant| grant["state"] == "active"));
+
+    // Mended there: it is found out within a minute. Nothing was spent meanwhile.
+    kit.provider.heal();
+    kit.clock.pass(Duration::from_secs(61));
+    assert!(kit.provider.me(&kit.user_token("alice").await.token()).await.is_some());
+
+    // Mended here: at once.
+    kit.provider.always(|| Fault::error(401, "invalid_client"));
+    for _ in 0..20 {
+        assert_eq!(kit.user_token("bob").await.refusal(), told);
+    }
+    kit.provider.heal();
+    let path = format!("/v1/connect/connectors/{}", kit.connector);
+    kit.manage("PATCH", &path, Some(&json!({"data": {"clientSecret": kit.plan.client_secret}}))).await.ok();
+    assert!(kit.provider.me(&kit.user_token("bob").await.token()).await.is_some());
 }
 
 /// RFC 6749 §6: an answer without a refresh token leaves the old one in use.
