@@ -42,7 +42,7 @@ pub(crate) struct AwsKmsSource {
     key: String,
     region: String,
     endpoint: Option<String>,
-    /// `environment`, `container` or `instance`; what the variables say if left out.
+    /// `environment`, `web-identity`, `container` or `instance`; what the variables say if left out.
     credentials: Option<String>,
 }
 
@@ -120,12 +120,27 @@ impl AwsKmsSource {
         let container = text("AWS_CONTAINER_CREDENTIALS_FULL_URI").or_else(|| {
             text("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").map(|path| format!("http://169.254.170.2{path}"))
         });
-        let how = self.credentials.as_deref().unwrap_or(match (&fixed, &container) {
-            (Some(_), _) => "environment",
-            (None, Some(_)) => "container",
-            (None, None) => "instance",
+        let web_identity = text("AWS_ROLE_ARN").zip(text("AWS_WEB_IDENTITY_TOKEN_FILE"));
+        // The order of AWS's own tools.
+        let how = self.credentials.as_deref().unwrap_or(match (&fixed, &web_identity, &container) {
+            (Some(_), ..) => "environment",
+            (None, Some(_), _) => "web-identity",
+            (None, None, Some(_)) => "container",
+            (None, None, None) => "instance",
         });
         let credentials = match (how, fixed, container) {
+            ("web-identity", ..) => {
+                let (role, token_file) = web_identity.ok_or_else(|| {
+                    wrong("aws_kms: AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are not set.")
+                })?;
+                let endpoint = text("AWS_ENDPOINT_URL_STS");
+                AwsCredentials::WebIdentity {
+                    role,
+                    token_file: token_file.into(),
+                    session_name: text("AWS_ROLE_SESSION_NAME").unwrap_or_else(|| "carnet".to_owned()),
+                    endpoint: endpoint.map(|at| self::url("AWS_ENDPOINT_URL_STS", &at)).transpose()?,
+                }
+            }
             ("environment", Some((key_id, secret)), _) => AwsCredentials::Fixed {
                 key_id,
                 secret: Arc::new(secret.into()),
@@ -144,7 +159,7 @@ impl AwsKmsSource {
             ("instance", ..) => AwsCredentials::instance().map_err(|error| refused(&error))?,
             (other, ..) => {
                 return Err(wrong(format!(
-                    "aws_kms.credentials is environment, container or instance, not {other:?}."
+                    "aws_kms.credentials is environment, web-identity, container or instance, not {other:?}."
                 )));
             }
         };

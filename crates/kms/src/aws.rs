@@ -6,6 +6,7 @@
 
 mod credentials;
 mod sigv4;
+mod sts;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -80,9 +81,9 @@ impl AwsKms {
             )?,
         };
         let mut origins = vec![origin("aws_kms.endpoint", &endpoint)?];
-        origins.extend(config.credentials.origin()?);
+        origins.extend(config.credentials.origin(&config.region)?);
         let service = Service::new(env, origins, config.roots_pem)?;
-        let credentials = Credentials::new(config.credentials);
+        let credentials = Credentials::new(config.credentials, &config.region);
         Ok(Self { service, key: config.key, region: config.region, endpoint, credentials })
     }
 

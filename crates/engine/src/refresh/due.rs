@@ -103,7 +103,7 @@ mod tests {
         let now = Time::from_secs(1_000_000);
         let (day, idle) = (Duration::from_hours(24), Duration::from_hours(24 * 30));
         let (early, late) = (now.plus(day * 15), now.plus(day * 23));
-        let short = Some(now.plus(Duration::from_secs(60)));
+        let short = Some(now.plus(Duration::from_mins(1)));
         let hour = Some(now.plus(Duration::from_hours(1)));
         for n in [0, 1, 128, 255] {
             for access in [None, short] {

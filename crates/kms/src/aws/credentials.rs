@@ -1,9 +1,10 @@
 //! As whom AWS is asked: fixed credentials, or those that the platform gives out and renews.
 //!
 //! AWS SDKs and Tools Reference Guide, "Container credential provider" and "IMDS credential provider" (the second
-//! version, with a session token). What was given out is used until five minutes before it ends.
+//! version, with a session token); [`sts`] for a web identity. What was given out is used until five minutes before it
+//! ends.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use url::Url;
 
+use super::sts;
 use crate::service::{
     ConfigError, Service, ServiceError, get, origin, put, read, secret_header, unusable, url,
 };
@@ -36,6 +38,18 @@ pub enum AwsCredentials {
         /// `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`, read anew each time.
         token_file: Option<PathBuf>,
     },
+    /// From the security token service, in exchange for the identity in a file: EKS roles for service accounts, or any
+    /// OpenID provider that the account knows.
+    WebIdentity {
+        /// `AWS_ROLE_ARN`
+        role: String,
+        /// `AWS_ROLE_SESSION_NAME`: by what the calls are told apart in the account's own log.
+        session_name: String,
+        /// `AWS_WEB_IDENTITY_TOKEN_FILE`, read anew each time.
+        token_file: PathBuf,
+        /// Another address than `https://sts.REGION.amazonaws.com`.
+        endpoint: Option<Url>,
+    },
     /// From the instance's metadata service.
     Instance {
         /// `http://169.254.169.254` unless said otherwise.
@@ -49,9 +63,14 @@ impl AwsCredentials {
         Ok(Self::Instance { url: url("aws_kms.credentials", "http://169.254.169.254/")? })
     }
 
-    pub(super) fn origin(&self) -> Result<Option<Origin>, ConfigError> {
+    pub(super) fn origin(&self, region: &str) -> Result<Option<Origin>, ConfigError> {
         match self {
             Self::Fixed { .. } => Ok(None),
+            Self::WebIdentity { role, session_name, endpoint, .. } => {
+                sts::check(role, session_name)?;
+                let url = sts::endpoint(endpoint.as_ref(), region)?;
+                origin("AWS_ENDPOINT_URL_STS", &url).map(Some)
+            }
             Self::Container { url, .. } | Self::Instance { url } => {
                 origin("aws_kms.credentials", url).map(Some)
             }
@@ -64,6 +83,7 @@ impl std::fmt::Debug for AwsCredentials {
         f.write_str(match self {
             Self::Fixed { .. } => "Fixed",
             Self::Container { .. } => "Container",
+            Self::WebIdentity { .. } => "WebIdentity",
             Self::Instance { .. } => "Instance",
         })
     }
@@ -74,11 +94,12 @@ pub(super) struct Session {
     pub(super) key_id: String,
     pub(super) secret: SecretString,
     pub(super) token: Option<SecretString>,
-    ends: Time,
+    pub(super) ends: Time,
 }
 
 pub(super) struct Credentials {
     source: AwsCredentials,
+    region: String,
     known: Mutex<Option<Arc<Session>>>,
 }
 
@@ -92,8 +113,8 @@ struct Given {
 }
 
 impl Credentials {
-    pub(super) const fn new(source: AwsCredentials) -> Self {
-        Self { source, known: Mutex::new(None) }
+    pub(super) fn new(source: AwsCredentials, region: &str) -> Self {
+        Self { source, region: region.to_owned(), known: Mutex::new(None) }
     }
 
     /// The service no longer takes them.
@@ -117,17 +138,28 @@ impl Credentials {
             AwsCredentials::Container { url, token_file } => {
                 let mut call = get(url.clone());
                 if let Some(path) = token_file {
-                    let token = std::fs::read_to_string(path)
-                        .map_err(|error| ServiceError::Credentials(format!("{}: {error}", path.display())))?;
-                    call = call.header(http::header::AUTHORIZATION, secret_header(token.trim())?);
+                    let token = read_token(path)?;
+                    call = call.header(http::header::AUTHORIZATION, secret_header(token.expose())?);
                 }
                 given(url, &service.ask(call).await?)?
+            }
+            AwsCredentials::WebIdentity { role, session_name, token_file, endpoint } => {
+                let url = sts::endpoint(endpoint.as_ref(), &self.region)
+                    .map_err(|error| ServiceError::Credentials(error.to_string()))?;
+                sts::assume(service, &url, role, session_name, &read_token(token_file)?).await?
             }
             AwsCredentials::Instance { url } => instance(service, url).await?,
         });
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(session.clone());
         Ok(session)
     }
+}
+
+fn read_token(path: &Path) -> Result<SecretString, ServiceError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ServiceError::Credentials(format!("{}: {error}", path.display())))?;
+    let text = SecretString::new(text);
+    Ok(SecretString::new(text.expose().trim().to_owned()))
 }
 
 async fn instance(service: &Service, base: &Url) -> Result<Session, ServiceError> {

@@ -106,7 +106,42 @@ mod tests {
             ("host", "iam.amazonaws.com".to_owned()),
             date,
         ];
+        let header = |name, value: &str| (name, value.to_owned());
+        // `get-header-key-duplicate`, as one header; `get-header-value-trim`.
+        let repeated = [plain[0].clone(), header("my-header1", "value2,value2,value1"), plain[1].clone()];
+        let padded = [
+            plain[0].clone(),
+            header("my-header1", " value1"),
+            header("my-header2", " \"a   b   c\""),
+            plain[1].clone(),
+        ];
         for (service, request, signature) in [
+            (
+                "service",
+                Request { method: "GET", path: "/", query: "", headers: &repeated, body: b"" },
+                "c9d5ea9f3f72853aea855b47ea873832890dbdd183b4468f858259531a5138ea",
+            ),
+            (
+                "service",
+                Request { method: "GET", path: "/", query: "", headers: &padded, body: b"" },
+                "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736",
+            ),
+            (
+                "service",
+                Request {
+                    method: "GET",
+                    path: "/",
+                    query: "Param1=value1&Param2=value2",
+                    headers: &plain,
+                    body: b"",
+                },
+                "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+            ),
+            (
+                "service",
+                Request { method: "GET", path: "/", query: "%E1%88%B4=bar", headers: &plain, body: b"" },
+                "2cdec8eed098649ff3a119c94853b13c643bcf08f8b0a1d91e12c9027818dd04",
+            ),
             (
                 "service",
                 Request { method: "GET", path: "/", query: "", headers: &plain, body: b"" },

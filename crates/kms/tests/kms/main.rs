@@ -108,3 +108,37 @@ async fn credentials_that_the_platform_gives_out_are_used_until_they_end_and_ren
         assert_eq!(standin.given_out(), 3, "{kind:?}");
     }
 }
+
+#[tokio::test]
+async fn a_web_identity_is_exchanged_for_credentials_and_read_anew_when_they_end() {
+    let standin = Standin::start(Kind::Aws).await;
+    let (file, kek) = standin.provider_by_identity();
+    let silent = |result: Result<_, RootKeyError>| match result {
+        Err(error @ RootKeyError::Unavailable(_)) => format!("{error:?}"),
+        other => {
+            panic!("{}", other.map_or_else(|error| format!("{error:?}"), |_: Vec<u8>| "a wrap".to_owned()))
+        }
+    };
+    let missing = silent(kek.wrap(&Env::system(), OF, &key()).await);
+    assert!(missing.contains("identity"), "the file is named: {missing}");
+    std::fs::write(&file, "nobody\n").unwrap();
+    let refused = silent(kek.wrap(&Env::system(), OF, &key()).await);
+    assert!(refused.contains("InvalidIdentityToken") && !refused.contains("secret"), "{refused}");
+
+    std::fs::write(&file, "identity-1\n").unwrap();
+    let wrap = wrapped(&*kek).await;
+    assert_eq!(kek.unwrap(OF, &wrap).await.unwrap().expose(), key().expose());
+    assert_eq!(standin.given_out(), 1, "once for two calls");
+    standin.pass_an_hour();
+    kek.unwrap(OF, &wrap).await.unwrap();
+    assert_eq!(standin.given_out(), 2);
+
+    // The platform writes a new identity into the file before the old one ends.
+    standin.end_credentials();
+    standin.pass_an_hour();
+    let ended = kek.unwrap(OF, &wrap).await.map(|_| Vec::new());
+    assert!(silent(ended).contains("ExpiredTokenException"));
+    std::fs::write(&file, "identity-3").unwrap();
+    kek.unwrap(OF, &wrap).await.unwrap();
+    assert_eq!(standin.given_out(), 3);
+}

@@ -6,6 +6,7 @@ mod gcp;
 mod transit;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -203,6 +204,15 @@ impl Standin {
             Kind::Gcp => gcp::provider(&base, key, self.folder.path(), env),
             Kind::Transit => transit::provider(&base, key, self.folder.path(), env),
         }
+    }
+
+    /// The key of AWS, by a web identity. The file with it, and the provider.
+    pub(crate) fn provider_by_identity(&self) -> (PathBuf, Box<dyn RootKey>) {
+        let env = Env::new(self.clock.clone(), Arc::new(OsRandom));
+        let file = self.folder.path().join("identity");
+        let base = format!("http://{}", self.address);
+        let provider = aws::provider_by_identity(&base, "usual", &file, env);
+        (file, provider)
     }
 
     pub(crate) fn is_in(&self, mood: Mood) {

@@ -1,6 +1,7 @@
 //! AWS KMS and the credentials of a container.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -36,8 +37,72 @@ pub(crate) fn provider(base: &str, key: &str, env: Env) -> Box<dyn RootKey> {
     Box::new(AwsKms::new(config, env).unwrap())
 }
 
+pub(crate) const ROLE: &str = "arn:aws:iam::111122223333:role/carnet";
+
+/// One that proves itself with the identity in this file.
+pub(crate) fn provider_by_identity(base: &str, key: &str, token_file: &Path, env: Env) -> Box<dyn RootKey> {
+    let credentials = AwsCredentials::WebIdentity {
+        role: ROLE.to_owned(),
+        session_name: "carnet".to_owned(),
+        token_file: token_file.to_owned(),
+        endpoint: Some(format!("{base}/sts").parse().unwrap()),
+    };
+    let config = AwsKmsConfig {
+        key: key.to_owned(),
+        region: REGION.to_owned(),
+        endpoint: Some(base.parse().unwrap()),
+        credentials,
+        roots_pem: None,
+    };
+    Box::new(AwsKms::new(config, env).unwrap())
+}
+
 pub(crate) fn routes(world: Arc<World>) -> Router {
-    Router::new().route("/credentials", get(credentials)).route("/", post(ask)).with_state(world)
+    Router::new()
+        .route("/credentials", get(credentials))
+        .route("/sts", post(assume))
+        .route("/", post(ask))
+        .with_state(world)
+}
+
+/// As the reference of the security token service answers: XML, with line ends inside. An identity is good if it is
+/// `identity-N` for an N above those that have ended.
+async fn assume(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Response {
+    assert!(headers.get("authorization").is_none(), "the identity is the proof");
+    let form: Vec<(String, String)> = url::form_urlencoded::parse(&body).into_owned().collect();
+    let field = |name: &str| &form.iter().find(|(key, _)| key == name).unwrap().1;
+    assert_eq!(
+        (field("Action").as_str(), field("Version").as_str()),
+        ("AssumeRoleWithWebIdentity", "2011-06-15")
+    );
+    let refused = |code: &str| {
+        let said = field("WebIdentityToken");
+        let xml = format!(
+            "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>secret {said}</Message></Error></ErrorResponse>"
+        );
+        (StatusCode::BAD_REQUEST, xml).into_response()
+    };
+    if field("RoleArn") != ROLE || field("RoleSessionName") != "carnet" {
+        return refused("AccessDenied");
+    }
+    let identity = field("WebIdentityToken").strip_prefix("identity-").and_then(|n| n.parse::<usize>().ok());
+    match identity {
+        None => return refused("InvalidIdentityToken"),
+        Some(number) if number <= world.ended.load(Ordering::SeqCst) => {
+            return refused("ExpiredTokenException");
+        }
+        Some(_) => {}
+    }
+    let number = world.given_out.fetch_add(1, Ordering::SeqCst) + 1;
+    let ends = jiff::Timestamp::from_millisecond(world.clock.now().millis() + 3_600_000).unwrap();
+    let ns = "https://sts.amazonaws.com/doc/2011-06-15/";
+    let xml = format!(
+        "<AssumeRoleWithWebIdentityResponse xmlns=\"{ns}\">\n <AssumeRoleWithWebIdentityResult>\n  <Credentials>\n   \
+         <SessionToken>\n    session\n    -{number}\n   </SessionToken>\n   <SecretAccessKey>{SECRET}</SecretAccessKey>\n   \
+         <Expiration>{ends}</Expiration>\n   <AccessKeyId>AKID{number}</AccessKeyId>\n  </Credentials>\n \
+         </AssumeRoleWithWebIdentityResult>\n</AssumeRoleWithWebIdentityResponse>"
+    );
+    ([("content-type", "text/xml")], xml).into_response()
 }
 
 /// For an hour.
