@@ -61,3 +61,26 @@ pub(crate) async fn list(
         .collect();
     Ok(Answer(json!({"events": events, "next": page.next})))
 }
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct VerifyParams {
+    after: i64,
+}
+
+pub(crate) async fn verify(
+    State(broker): State<Broker>,
+    call: Call,
+    Query(params): Query<VerifyParams>,
+) -> Result<Answer<Value>, Problem> {
+    let found = broker.verify_audit(&call.caller, params.after).await?;
+    Ok(Answer(json!({
+        "checked": found.checked,
+        "last": found.last,
+        "whole": found.whole,
+        "gaps": found.gaps.iter().map(|(from, to)| json!({"from": from, "to": to})).collect::<Vec<_>>(),
+        "altered": found.altered,
+        "erased": found.erased,
+        "next": found.next,
+    })))
+}

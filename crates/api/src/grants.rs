@@ -11,6 +11,24 @@ use serde_json::{Value, json};
 use crate::call::Call;
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::token;
+
+pub(crate) async fn show(
+    State(broker): State<Broker>,
+    Path(grant): Path<String>,
+    call: Call,
+) -> Result<Answer<Value>, Problem> {
+    Ok(Answer(object(&broker.grant(&call.caller, &grant).await?)))
+}
+
+pub(crate) async fn revoke(
+    State(broker): State<Broker>,
+    Path(grant): Path<String>,
+    call: Call,
+) -> Result<Answer<Value>, Problem> {
+    let done = broker.revoke_grant(&call.caller, &grant, call.request).await?;
+    Ok(Answer(token::revocation(&done)))
+}
 
 fn object(view: &GrantView) -> Value {
     let grant = &view.grant;
@@ -21,6 +39,7 @@ fn object(view: &GrantView) -> Value {
     };
     let mut out = json!({
         "id": grant.id,
+        "connectorId": grant.place.connector,
         "subject": Subject::wire_of_key(&grant.place.subject),
         "environment": grant.place.environment,
         "scopes": grant.scopes,

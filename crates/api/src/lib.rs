@@ -17,6 +17,7 @@ mod connectors;
 mod connectors_v2;
 mod consent_rules;
 mod contacts;
+mod explain;
 mod grants;
 mod health;
 mod import;

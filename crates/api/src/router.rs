@@ -9,8 +9,8 @@ use carnet_model::{Code, Fault};
 use crate::problem::Problem;
 use crate::{
     access_tokens, audit, authorize, connector_keys, connectors, connectors_v2, consent_rules, contacts,
-    grants, health, import, installations, issuers, keys, links, pictures, platform, projects, provisioning,
-    refusals, request_id, servers, services, token, trigger_destinations, well_known,
+    explain, grants, health, import, installations, issuers, keys, links, pictures, platform, projects,
+    provisioning, refusals, request_id, servers, services, token, trigger_destinations, well_known,
 };
 
 /// The routes of the API. A connector is one segment: its identifier, or its UID percent-encoded.
@@ -69,7 +69,9 @@ fn management() -> Router<Broker> {
             delete(installations::remove),
         )
         .route("/v1/connect/connectors/{connector}/server", get(servers::check).post(servers::accept))
+        .route("/v1/connect/connectors/{connector}/explain", get(explain::explain))
         .route("/v1/connect/connectors/{connector}/grants", get(grants::list))
+        .route("/v1/connect/grants/{grant}", get(grants::show).delete(grants::revoke))
         .route(
             "/v1/connect/connectors/{connector}/keys",
             get(connector_keys::list).post(connector_keys::turn),
@@ -119,6 +121,7 @@ fn management() -> Router<Broker> {
         .route("/v1/access-tokens", get(access_tokens::list).post(access_tokens::create))
         .route("/v1/access-tokens/{token}", delete(access_tokens::revoke))
         .route("/v1/audit", get(audit::list))
+        .route("/v1/audit/verify", get(audit::verify))
         .route("/v1/keys", get(keys::status))
         .route("/v1/keys/rotate", post(keys::rotate))
         .route("/v1/keys/verify", post(keys::verify))

@@ -2,7 +2,7 @@
 
 use axum::Json as Answer;
 use axum::extract::{Path, State};
-use carnet_engine::{Broker, Issued, TokenAsk};
+use carnet_engine::{Broker, Issued, Revoked, TokenAsk};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -101,11 +101,16 @@ pub(crate) async fn revoke(
     let installation = body.installation_id.as_deref();
     let revoked =
         broker.revoke(&call.caller, &connector, body.subject.as_ref(), installation, call.request).await?;
-    Ok(Answer(json!({
+    Ok(Answer(revocation(&revoked)))
+}
+
+/// What a revocation did.
+pub(crate) fn revocation(revoked: &Revoked) -> Value {
+    json!({
         "tokensFound": revoked.found,
         "deleted": revoked.deleted,
         "providerRevoked": revoked.provider_revoked,
         "providerSkipped": revoked.provider_skipped,
         "providerFailed": revoked.provider_failed,
-    })))
+    })
 }

@@ -1,5 +1,7 @@
 //! Recording events and reading them back.
 
+mod verify;
+
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
 use carnet_model::{Code, Fault, Id, kind};
@@ -8,6 +10,8 @@ use carnet_store::audit::{self, Filter, Recorded};
 
 use crate::broker::Broker;
 use crate::faults;
+
+pub use verify::AuditChecked;
 
 /// Which events to read.
 #[derive(Clone, Debug, Default)]

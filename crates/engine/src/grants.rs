@@ -1,12 +1,18 @@
 //! What is granted, for those who may see it. Never a secret.
 
+use std::sync::Arc;
+
+use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
 use carnet_model::grant::Grant;
 use carnet_model::{Code, Fault, Id, Subject, kind};
+use carnet_store::Write;
 use carnet_store::grants::{self, GrantRow};
 
 use crate::broker::Broker;
+use crate::directory::Entry;
 use crate::faults;
+use crate::revoke::Revoked;
 
 /// A grant as it may be seen.
 #[derive(Clone, Debug)]
@@ -45,6 +51,46 @@ impl Broker {
         let next = rows.last().filter(|_| more).map(|row| row.grant.id.to_string());
         let view = |row: GrantRow| GrantView { grant: row.grant, last_used_at: row.last_used_at };
         Ok((rows.into_iter().map(view).collect(), next))
+    }
+
+    /// A grant of the caller's team.
+    pub async fn grant(&self, caller: &Caller, grant: &str) -> Result<GrantView, Fault> {
+        let (row, _) = self.managed_grant(caller, grant).await?;
+        Ok(GrantView { grant: row.grant, last_used_at: row.last_used_at })
+    }
+
+    /// Revokes one grant: here at once, then at its provider.
+    pub async fn revoke_grant(
+        &self,
+        caller: &Caller,
+        grant: &str,
+        request: Id<kind::Request>,
+    ) -> Result<Revoked, Fault> {
+        let (row, entry) = self.managed_grant(caller, grant).await?;
+        let inner = &self.inner;
+        let now = inner.env.now();
+        let event = AuditEvent::of(caller, now, Action::TokenRevoke, Some(request))
+            .on(entry.row.connector.id)
+            .with("grant", row.grant.id.to_string())
+            .with("subject", row.grant.place.subject.clone())
+            .with("environment", row.grant.place.environment.to_string());
+        let write = Write::new()
+            .step(grants::withdraw(caller.team(), row.grant.id, now))
+            .event(&inner.env, &event)
+            .revises();
+        inner.db.write(write).await.map_err(faults::store)?;
+        self.tell_of_withdrawn(entry, vec![row]).await
+    }
+
+    /// A grant, for a caller who may manage its connector.
+    async fn managed_grant(&self, caller: &Caller, grant: &str) -> Result<(GrantRow, Arc<Entry>), Fault> {
+        self.member_of(caller)?;
+        let none = || faults::not_found("grant", grant);
+        let id = Id::parse(grant).map_err(|_| none())?;
+        let row = grants::find(&self.inner.db, caller.team(), id).await.map_err(faults::store)?;
+        let row = row.ok_or_else(none)?;
+        let entry = self.managed(caller, &row.grant.place.connector.to_string()).await?;
+        Ok((row, entry))
     }
 
     /// All grants of a connector.

@@ -35,6 +35,7 @@ use crate::sealing::{Facts, MadeToken};
 
 pub use ask::TokenAsk;
 pub(crate) use ask::{Plan, Wanted};
+pub(crate) use user::{GRANT_RULES, Given, Unmet, consent_required, only_as_granted, spent};
 
 /// A token, as it is answered.
 #[derive(Debug)]

@@ -160,7 +160,7 @@ impl Broker {
     }
 
     /// Keys belong to those who set the deployment up: the owners of its first team.
-    async fn operator<'a>(&self, caller: &'a Caller) -> Result<&'a Member, Fault> {
+    pub(crate) async fn operator<'a>(&self, caller: &'a Caller) -> Result<&'a Member, Fault> {
         let member = self.member_of(caller)?;
         self.needs(member, Role::Owner)?;
         if self.is_first_team(member.team).await? {

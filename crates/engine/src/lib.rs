@@ -23,6 +23,7 @@ mod connector_keys;
 mod connectors;
 mod consent;
 mod directory;
+mod explain;
 mod faults;
 mod grants;
 mod import;
@@ -50,7 +51,7 @@ mod spill;
 mod start;
 
 pub use access_tokens::{CreatedToken, NewToken};
-pub use audit::{AuditPage, AuditQuery};
+pub use audit::{AuditChecked, AuditPage, AuditQuery};
 pub use backup::{Held, LookError, sha256_of};
 pub use broker::{Broker, ManagedService, Readiness, Settings};
 pub use callers::{Credential, TeamHint};
@@ -63,6 +64,7 @@ pub use consent::{
     AccountQuestion, After, AuthorizationStarted, AuthorizeAsk, CodeRefused, ConsentEnd, ConsentPage,
     ConsentRulesChange, Decision, Elsewhere, Ending, EndingKind, InstallAsk, PageKind, Progress, ScopeLine,
 };
+pub use explain::{ExplainAsk, Explained, IdentityTold, RuleTold, Ruling, rule_in_words};
 pub use grants::GrantView;
 pub use import::{Imported, ImportedToken, TokenToImport};
 pub use installations::NewInstallation;

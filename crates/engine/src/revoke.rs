@@ -45,6 +45,19 @@ pub(crate) enum AtProvider {
     Failed,
 }
 
+impl Revoked {
+    fn count(&mut self, ends: Vec<AtProvider>) {
+        for end in ends {
+            self.deleted += 1;
+            match end {
+                AtProvider::Revoked => self.provider_revoked += 1,
+                AtProvider::Skipped => self.provider_skipped += 1,
+                AtProvider::Failed => self.provider_failed += 1,
+            }
+        }
+    }
+}
+
 impl AtProvider {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -139,14 +152,20 @@ impl Broker {
             ends
         });
         let ends = work.await.map_err(faults::internal)?;
-        for end in ends {
-            counted.deleted += 1;
-            match end {
-                AtProvider::Revoked => counted.provider_revoked += 1,
-                AtProvider::Skipped => counted.provider_skipped += 1,
-                AtProvider::Failed => counted.provider_failed += 1,
-            }
-        }
+        counted.count(ends);
+        Ok(counted)
+    }
+
+    /// Tells the provider of grants that were withdrawn a moment ago, whatever becomes of the caller, and counts.
+    pub(crate) async fn tell_of_withdrawn(
+        &self,
+        entry: Arc<Entry>,
+        given: Vec<GrantRow>,
+    ) -> Result<Revoked, Fault> {
+        let mut counted = Revoked { found: given.len() as u64, ..Revoked::default() };
+        let broker = self.clone();
+        let work = self.track(async move { broker.tell_provider_of_grants(&entry, given).await });
+        counted.count(work.await.map_err(faults::internal)?);
         Ok(counted)
     }
 

@@ -8,6 +8,10 @@ use crate::environment::Environment;
 use crate::id::{Id, kind};
 use crate::subject::{Subject, SubjectKind};
 
+mod order;
+
+pub use order::rules;
+
 /// What a caller wants of a connector.
 #[derive(Clone, Copy, Debug)]
 pub enum Ask<'a> {
@@ -69,7 +73,7 @@ impl Denied {
     }
 }
 
-/// Decides. The order is fixed and is the order in which `explain` tells the rules:
+/// Decides. The order is fixed and is the order in which `explain` tells the rules, by [`rules`]:
 /// team, link, environment, subject.
 pub fn decide(caller: &Caller, rules: Rules<'_>, ask: Ask<'_>) -> Result<(), Denied> {
     if caller.team() != rules.team {
@@ -225,6 +229,9 @@ mod tests {
             (member(), Id::from_bytes([9; 16]), None, Ask::Manage, Err(Denied::OtherTeam)),
         ] {
             assert_eq!(decide(&caller, Rules { team, linked }, ask), want, "{caller:?} {ask:?}");
+            if let Err(denied) = want {
+                assert!(rules(&caller, &ask).contains(&denied.rule()), "{denied:?} is not told of");
+            }
         }
     }
 }

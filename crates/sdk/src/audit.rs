@@ -58,7 +58,41 @@ pub struct AuditRecord {
     pub detail: Value,
 }
 
+/// What was found in one part of the log.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct AuditCheck {
+    /// How many events were looked at.
+    pub checked: u64,
+    /// The number of the last of them.
+    pub last: i64,
+    /// Whether all events of the deployment were looked at, and not the team's alone.
+    pub whole: bool,
+    /// Numbers that are missing.
+    pub gaps: Vec<AuditGap>,
+    /// Numbers of events that are not what they were.
+    pub altered: Vec<i64>,
+    /// How many particulars were erased.
+    pub erased: u64,
+    /// Where to go on.
+    pub next: Option<i64>,
+}
+
+/// Numbers of the log that no event has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct AuditGap {
+    /// The first.
+    pub from: i64,
+    /// The last.
+    pub to: i64,
+}
+
 impl Client {
+    /// Has the server look at some thousand events after `after`.
+    pub async fn verify_audit(&self, after: i64) -> Result<AuditCheck, Error> {
+        self.fetch(Call::get(&["v1", "audit", "verify"]).query("after", &after)).await
+    }
+
     /// A page of the audit log.
     pub async fn audit(&self, filter: &AuditFilter) -> Result<AuditPage, Error> {
         let call = Call::get(&["v1", "audit"])

@@ -1,6 +1,7 @@
 //! Connectors: making, listing, reading and removing them, and what is known about services.
 
 use carnet_model::{Code, Environment, Id, Time, kind};
+use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -133,6 +134,27 @@ pub struct NewConnector {
     pub data: Option<Map<String, Value>>,
 }
 
+/// A change of a connector. What is left out stays as it is.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectorChange {
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The members of its configuration that change, secrets included; `null` takes one away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Map<String, Value>>,
+    /// SHA-1 of an uploaded picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icon: Option<String>,
+    /// `#RRGGBB`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background_color: Option<String>,
+    /// `#RRGGBB`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accent_color: Option<String>,
+}
+
 /// The signing keys of a connector.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -184,25 +206,6 @@ pub struct ServiceType {
     pub r#type: String,
     /// The JSON Schema of `data`.
     pub create_input_schema: Option<Value>,
-}
-
-/// A grant, without its secrets.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct GrantInfo {
-    /// `grt_…`
-    pub id: String,
-    /// Whose it is, in the form of the wire.
-    pub subject: Value,
-    /// `active` or `needs_consent`.
-    pub state: String,
-    /// Why it needs consent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cause: Option<String>,
-    /// Every other member.
-    #[serde(flatten)]
-    pub rest: Map<String, Value>,
 }
 
 /// What the server of a connector says about itself, beside what is pinned.
@@ -286,6 +289,16 @@ impl Client {
         self.fetch(call.json(new)).await
     }
 
+    /// Changes a connector.
+    pub async fn update_connector(
+        &self,
+        connector: &str,
+        change: &ConnectorChange,
+    ) -> Result<Connector, Error> {
+        let call = Call::new(Method::PATCH, &["v1", "connect", "connectors", connector]);
+        self.fetch(call.json(change)).await
+    }
+
     /// Removes a connector, its links and everything kept for it.
     pub async fn delete_connector(&self, connector: &str) -> Result<(), Error> {
         self.send(Call::delete(&["v1", "connect", "connectors", connector])).await.map(drop)
@@ -300,16 +313,6 @@ impl Client {
     pub async fn turn_connector_key(&self, connector: &str) -> Result<ConnectorKeys, Error> {
         let call = Call::post(&["v1", "connect", "connectors", connector, "keys"]);
         self.fetch(call.json(&Map::new())).await
-    }
-
-    /// The grants kept for a connector.
-    pub async fn grants(&self, connector: &str) -> Result<Vec<GrantInfo>, Error> {
-        #[derive(Deserialize)]
-        struct Grants {
-            grants: Vec<GrantInfo>,
-        }
-        let call = Call::get(&["v1", "connect", "connectors", connector, "grants"]);
-        self.fetch::<Grants>(call).await.map(|answer| answer.grants)
     }
 
     /// What the server knows about a service; `None` if it knows nothing, which is normal for a host of one's own.

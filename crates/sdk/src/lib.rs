@@ -39,31 +39,38 @@ mod connectors;
 mod credential;
 mod environment;
 mod error;
+mod explain;
 mod get_token;
+mod grants;
 mod import;
+mod installations;
 mod issuers;
 mod keys;
 mod links;
 mod operation;
 mod projects;
 mod reason;
+mod rules;
 mod tokens;
 mod transport;
 mod with_token;
 
 pub use account::{AccessTokenInfo, NewAccessToken, Team, User};
-pub use audit::{AuditFilter, AuditPage, AuditRecord};
+pub use audit::{AuditCheck, AuditFilter, AuditGap, AuditPage, AuditRecord};
 pub use authorization::{Authorization, AuthorizationRequest, AuthorizationResult};
 pub use carnet_model::{Code, SecretString, Time};
 pub use client::{Builder, Client, TeamRef, is_loopback};
 pub use connectors::{
-    CheckedConnector, Connector, ConnectorFilter, ConnectorKey, ConnectorKeys, ConnectorPage, GrantInfo,
-    IncludedLink, IncludedProject, IncludedProjects, Includes, NewConnector, ServerCheck, ServerDifference,
-    ServiceDescription, ServiceType,
+    CheckedConnector, Connector, ConnectorChange, ConnectorFilter, ConnectorKey, ConnectorKeys,
+    ConnectorPage, IncludedLink, IncludedProject, IncludedProjects, Includes, NewConnector, ServerCheck,
+    ServerDifference, ServiceDescription, ServiceType,
 };
 pub use credential::{Credential, IdentityFile};
 pub use error::{Error, NextStep, Refusal};
+pub use explain::{ExplainRequest, ExplainedConnector, ExplainedRule, Explanation};
+pub use grants::{GrantInfo, GrantPage};
 pub use import::{ImportAnswer, ImportError, ImportedToken};
+pub use installations::{InstallationInfo, NewInstallation};
 pub use issuers::{
     Compared, IdentityFamily, NewTrustedIssuer, TokenCheck, TrustCheck, TrustRule, TrustedIssuer,
 };
@@ -75,6 +82,7 @@ pub use links::{Link, LinkedProject};
 pub use operation::{Liveness, Readiness};
 pub use projects::{CustomEnvironment, Project};
 pub use reason::Reason;
+pub use rules::ConsentRules;
 pub use tokens::{AskedSubject, ConnectorName, Revocation, RevokeRequest, Token, TokenRequest};
 pub use with_token::{Answered, CallError};
 

@@ -37,6 +37,12 @@ impl Client {
         Ok(Liveness { date })
     }
 
+    /// Whether there is a page for people at this path, for whoever asks: one that only a signed-in person sees counts.
+    pub async fn has_page(&self, path: &[&str]) -> Result<bool, Error> {
+        let (status, _) = self.exchange(Call::get(path)).await?;
+        Ok(status != 404 && status < 500)
+    }
+
     /// Whether it can do its work; `(false, …)` says with the checks what it lacks.
     pub async fn readyz(&self) -> Result<(bool, Readiness), Error> {
         let (status, answer) = self.exchange(Call::get(&["readyz"])).await?;

@@ -177,7 +177,7 @@ fn bearer(secret: &SecretString) -> Result<HeaderValue, Error> {
 }
 
 fn is_route_word(part: &str) -> bool {
-    const WORDS: [&str; 27] = [
+    const WORDS: [&str; 32] = [
         "v1",
         "v2",
         "v3",
@@ -202,6 +202,11 @@ fn is_route_word(part: &str) -> bool {
         "access-tokens",
         "audit",
         "grants",
+        "explain",
+        "keys",
+        "verify",
+        "consent-rules",
+        "return-origins",
         "installations",
         "livez",
         "readyz",

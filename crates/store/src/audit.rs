@@ -1,5 +1,6 @@
 //! Reading the audit log. Events are only ever added, and only by [`crate::Write`].
 
+use aws_lc_rs::digest;
 use carnet_model::{Id, Time, kind};
 
 use crate::db::{Db, DbError};
@@ -116,4 +117,77 @@ pub async fn extent(db: &Db) -> Result<(i64, i64), DbError> {
     }
     let found = db.one::<Extent>("select count(*), coalesce(max(seq), 0) from audit_events", args![]).await?;
     Ok(found.map_or((0, 0), |Extent(count, last)| (count, last)))
+}
+
+/// An event as it is proved: its place, and what it is committed to.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// Its place.
+    pub seq: i64,
+    /// SHA-256 of salt and payload.
+    commitment: [u8; 32],
+    salt: Option<Vec<u8>>,
+    payload: Option<String>,
+}
+
+/// What becomes of a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proved {
+    /// The payload is the one that was committed to.
+    Kept,
+    /// The payload was erased; what it was is still committed to.
+    Erased,
+    /// The payload is another one, or half of it is gone.
+    Altered,
+}
+
+impl Proof {
+    /// Holds the payload against the commitment.
+    pub fn check(&self) -> Proved {
+        match (&self.salt, &self.payload) {
+            (None, None) => Proved::Erased,
+            (Some(salt), Some(payload)) => {
+                let mut hash = digest::Context::new(&digest::SHA256);
+                hash.update(salt);
+                hash.update(payload.as_bytes());
+                if hash.finish().as_ref() == self.commitment { Proved::Kept } else { Proved::Altered }
+            }
+            _ => Proved::Altered,
+        }
+    }
+}
+
+impl FromRow for Proof {
+    const TABLE: &'static str = "audit_events";
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        Ok(Self { seq: row.get(0)?, commitment: row.get(1)?, salt: row.maybe(2)?, payload: row.maybe(3)? })
+    }
+}
+
+/// The events after `after`, in their order: of one team, or of the whole log.
+pub async fn proofs(
+    db: &Db,
+    team: Option<Id<kind::Team>>,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Proof>, DbError> {
+    db.all(
+        "select seq, commitment, salt, payload from audit_events \
+         where seq > $2 and (cast($1 as bytea) is null or team = $1) order by seq limit $3",
+        args![team, after, limit],
+    )
+    .await
+}
+
+/// The number that the next event gets.
+pub async fn next_seq(db: &Db) -> Result<i64, DbError> {
+    struct Head(i64);
+    impl FromRow for Head {
+        const TABLE: &'static str = "audit_head";
+        fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+            Ok(Self(row.get(0)?))
+        }
+    }
+    let found = db.one::<Head>("select next_seq from audit_head where one = 1", args![]).await?;
+    Ok(found.map_or(1, |Head(next)| next))
 }

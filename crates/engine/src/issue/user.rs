@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carnet_model::grant::{Cause, GrantState};
-use carnet_model::{Code, Fault, ScopeRequest, Scopes};
+use carnet_model::{Code, Fault, ScopeRequest, Scopes, Time};
 use carnet_providers::MintAsk;
 use carnet_store::grants::{self, GrantRow};
 
@@ -15,22 +15,30 @@ use crate::faults;
 use crate::refresh::{RenewFailure, Urgency, ahead_of_time, due};
 use crate::sealing::{GrantSecret, MadeToken};
 
+/// A grant that gives what is wanted, as far as can be known without its provider.
+pub(crate) struct Given {
+    pub(crate) row: GrantRow,
+    pub(crate) secret: GrantSecret,
+    /// Another token has to be made, with just these scopes.
+    pub(crate) narrowed: Option<Scopes>,
+}
+
+/// No grant gives what is wanted.
+pub(crate) struct Unmet {
+    /// By which of [`GRANT_RULES`]; none where nothing was decided, because the store does not answer.
+    pub(crate) rule: Option<&'static str>,
+    pub(crate) fault: Fault,
+}
+
+/// What is asked of a grant, in this order. For `explain`.
+pub(crate) const GRANT_RULES: [&str; 3] = ["grant-given", "grant-active", "grant-scopes"];
+
 impl Broker {
     pub(crate) async fn user_token(&self, entry: &Arc<Entry>, wanted: &Wanted) -> Result<Found, Fault> {
-        let row = grants::at(&self.inner.db, &wanted.place).await.map_err(faults::store)?;
-        let row = row.ok_or_else(|| consent_required(entry, wanted, None))?;
-        match row.grant.state {
-            GrantState::Active => {}
-            GrantState::NeedsConsent { cause, .. } => {
-                return Err(consent_required(entry, wanted, Some(cause)));
-            }
-            GrantState::Withdrawn { .. } => return Err(consent_required(entry, wanted, None)),
-        }
-        let secret = self.inner.open_grant(&row.grant, &row.held).map_err(faults::internal)?;
-        let mut found = match wanted.plan(row.grant.scopes.as_ref(), secret.facts.asked.as_ref()) {
-            Plan::Missing(missing) => return Err(more_consent_required(entry, wanted, &missing)),
-            Plan::AsGranted => self.granted_token(entry, wanted, row.clone(), secret).await?,
-            Plan::Narrow(scopes) => self.narrowed_token(entry, wanted, &row, scopes).await?,
+        let Given { row, secret, narrowed } = self.given(entry, wanted).await.map_err(|unmet| unmet.fault)?;
+        let mut found = match narrowed {
+            None => self.granted_token(entry, wanted, row.clone(), secret).await?,
+            Some(scopes) => self.narrowed_token(entry, wanted, &row, scopes).await?,
         };
         let now = self.inner.env.now();
         if now.millis() - row.last_used_at.millis() > HOUR_MS {
@@ -39,6 +47,34 @@ impl Broker {
             found.changes.push(grants::used(wanted.place.team, row.grant.id, now, due));
         }
         Ok(found)
+    }
+
+    /// The grant at the place of the request, if it is there, works, and has what is wanted.
+    pub(crate) async fn given(&self, entry: &Entry, wanted: &Wanted) -> Result<Given, Unmet> {
+        let failed = |fault| Unmet { rule: None, fault };
+        let unmet = |rule, fault| Unmet { rule: Some(rule), fault };
+        let row =
+            grants::at(&self.inner.db, &wanted.place).await.map_err(|error| failed(faults::store(error)))?;
+        let row = row.ok_or_else(|| unmet("grant-given", consent_required(entry, wanted, None)))?;
+        match row.grant.state {
+            GrantState::Active => {}
+            GrantState::NeedsConsent { cause, .. } => {
+                return Err(unmet("grant-active", consent_required(entry, wanted, Some(cause))));
+            }
+            GrantState::Withdrawn { .. } => {
+                return Err(unmet("grant-given", consent_required(entry, wanted, None)));
+            }
+        }
+        let secret =
+            self.inner.open_grant(&row.grant, &row.held).map_err(|error| failed(faults::internal(error)))?;
+        let narrowed = match wanted.plan(row.grant.scopes.as_ref(), secret.facts.asked.as_ref()) {
+            Plan::Missing(missing) => {
+                return Err(unmet("grant-scopes", more_consent_required(entry, wanted, &missing)));
+            }
+            Plan::AsGranted => None,
+            Plan::Narrow(scopes) => Some(scopes),
+        };
+        Ok(Given { row, secret, narrowed })
     }
 
     /// The grant's own token: as held, if it lives long enough; else renewed; else, if renewing fails and says nothing
@@ -54,7 +90,7 @@ impl Broker {
         let ends = row.grant.access_expires_at;
         if let Some(key) = secret.held.key() {
             // A key has no end unless somebody said so when it was imported.
-            if ends.is_some_and(|end| end <= now) {
+            if spent(&row, &secret, now) {
                 self.grant_expired(&row).await?;
                 return Err(consent_required(entry, wanted, Some(Cause::Expired)));
             }
@@ -70,7 +106,7 @@ impl Broker {
             return made_from(secret, &row, Source::Store);
         }
         if !row.grant.refreshable {
-            return if ends.is_some_and(|end| end > now) {
+            return if ends.is_some() && !spent(&row, &secret, now) {
                 made_from(secret, &row, Source::Store)
             } else {
                 self.grant_expired(&row).await?;
@@ -120,15 +156,7 @@ impl Broker {
             return Ok(Found::kept(made, Source::Store));
         }
         if !row.grant.refreshable {
-            return Err(Fault::new(
-                Code::InvalidScope,
-                format!(
-                    "The grant of {} allows more than was asked for, and the provider gave nothing to make a narrower \
-                     token with. Ask for the granted scopes, or for consent to fewer.",
-                    entry.row.connector.uid
-                ),
-            )
-            .with("granted", row.grant.scopes.as_ref().map(ToString::to_string)));
+            return Err(only_as_granted(entry, row));
         }
         let need = MintAsk::Refresh {
             scopes: Some(scopes.clone()).filter(|scopes| !scopes.is_empty()),
@@ -167,6 +195,25 @@ fn made_from(secret: GrantSecret, row: &GrantRow, source: Source) -> Result<Foun
     // The time of renewal as it was set when this token came.
     let until = ahead_of_time(row.grant.id, row.grant.updated_at, row.grant.access_expires_at);
     Ok(Found { until, ..Found::kept(made, source) })
+}
+
+/// Whether what is held has ended, and there is nothing to have another made with.
+pub(crate) fn spent(row: &GrantRow, secret: &GrantSecret, now: Time) -> bool {
+    let renewable = row.grant.refreshable && secret.held.key().is_none();
+    !renewable && row.grant.access_expires_at.is_some_and(|end| end <= now)
+}
+
+/// Less was asked for than was granted, and there is nothing to have less made with.
+pub(crate) fn only_as_granted(entry: &Entry, row: &GrantRow) -> Fault {
+    Fault::new(
+        Code::InvalidScope,
+        format!(
+            "The grant of {} allows more than was asked for, and the provider gave nothing to make a narrower \
+             token with. Ask for the granted scopes, or for consent to fewer.",
+            entry.row.connector.uid
+        ),
+    )
+    .with("granted", row.grant.scopes.as_ref().map(ToString::to_string))
 }
 
 fn stray(entry: &Entry) -> Fault {

@@ -6,6 +6,7 @@ mod access;
 mod audit;
 mod connector_keys;
 mod consent;
+mod explain;
 mod identities;
 mod import;
 mod isolation;
@@ -16,6 +17,7 @@ mod scopes;
 mod servers;
 mod subjects;
 mod tamper;
+mod whole_log;
 
 use serde_json::{Value, json};
 

@@ -1,0 +1,81 @@
+//! What people have granted, without what is held.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::tokens::Revocation;
+use crate::transport::Call;
+
+/// A grant, without its secrets.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct GrantInfo {
+    /// `grt_…`
+    pub id: String,
+    /// Whose it is, in the form of the wire.
+    pub subject: Value,
+    /// `active` or `needs_consent`.
+    pub state: String,
+    /// Why it needs consent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// Every other member.
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// A page of grants.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct GrantPage {
+    /// The grants.
+    pub grants: Vec<GrantInfo>,
+    /// For the next page, if there is one.
+    pub cursor: Option<String>,
+}
+
+impl Client {
+    /// A page of the grants kept for a connector.
+    pub async fn grants_page(
+        &self,
+        connector: &str,
+        cursor: Option<&str>,
+        limit: Option<u32>,
+    ) -> Result<GrantPage, Error> {
+        let call = Call::get(&["v1", "connect", "connectors", connector, "grants"])
+            .query_if("cursor", cursor.as_ref())
+            .query_if("limit", limit.as_ref());
+        self.fetch(call).await
+    }
+
+    /// All grants kept for a connector: as many requests as there are hundreds of them.
+    pub async fn grants(&self, connector: &str) -> Result<Vec<GrantInfo>, Error> {
+        let mut all = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = self.grants_page(connector, cursor.as_deref(), Some(PAGE)).await?;
+            let empty = page.grants.is_empty();
+            all.extend(page.grants);
+            match page.cursor {
+                Some(next) if !empty && cursor.as_ref() != Some(&next) => cursor = Some(next),
+                _ => return Ok(all),
+            }
+        }
+    }
+
+    /// One grant.
+    pub async fn grant(&self, grant: &str) -> Result<GrantInfo, Error> {
+        self.fetch(Call::get(&["v1", "connect", "grants", grant])).await
+    }
+
+    /// Revokes one grant: at the server at once, then at the provider.
+    pub async fn revoke_grant(&self, grant: &str) -> Result<Revocation, Error> {
+        self.fetch(Call::delete(&["v1", "connect", "grants", grant])).await
+    }
+}
+
+/// The most that the server gives at once.
+const PAGE: u32 = 100;
