@@ -1,10 +1,10 @@
 //! The binary itself: its size, and how long it takes to be there.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use crate::Extent;
 use crate::process::{Server, free_port};
@@ -14,12 +14,6 @@ pub(crate) fn measure(carnet: &Path, extent: Extent, table: &mut Table) -> Resul
     say("the binary:");
     let bytes = u32::try_from(std::fs::metadata(carnet)?.len())?;
     table.add("release binary", f64::from(bytes) / 1e6, Unit::Megabytes, [Beside::AtMost(40.0)]);
-    let help = times(extent.starts, || {
-        let status = Command::new(carnet).arg("--help").stdout(Stdio::null()).status()?;
-        ensure!(status.success(), "carnet --help: {status}");
-        Ok(())
-    })?;
-    add(table, "carnet --help", &help, 20.0);
     let start = cold_starts(carnet, extent)?;
     add(table, "carnet serve, an existing store, until /readyz", &start, 150.0);
     Ok(())
@@ -50,7 +44,7 @@ fn cold_starts(carnet: &Path, extent: Extent) -> Result<Vec<f64>> {
 }
 
 /// How long something takes, in milliseconds, the shortest first.
-fn times(count: u32, mut run: impl FnMut() -> Result<()>) -> Result<Vec<f64>> {
+pub(crate) fn times(count: u32, mut run: impl FnMut() -> Result<()>) -> Result<Vec<f64>> {
     let mut millis = Vec::new();
     for _ in 0..count {
         let begun = Instant::now();
@@ -61,7 +55,7 @@ fn times(count: u32, mut run: impl FnMut() -> Result<()>) -> Result<Vec<f64>> {
     Ok(millis)
 }
 
-fn add(table: &mut Table, what: &str, millis: &[f64], aim: f64) {
+pub(crate) fn add(table: &mut Table, what: &str, millis: &[f64], aim: f64) {
     let at =
         |share: usize| millis.get(millis.len().saturating_sub(1) * share / 100).copied().unwrap_or_default();
     table.add(&format!("{what}: median"), at(50), Unit::Millis, [Beside::AtMost(aim)]);

@@ -6,6 +6,7 @@
 
 mod authority;
 mod binary;
+mod cli;
 mod echo;
 mod grants;
 mod load;
@@ -54,9 +55,11 @@ fn main() -> ExitCode {
         [] => measure(WHOLE),
         ["--quick"] => measure(QUICK),
         ["recovery"] => recover(),
+        ["cli"] => command_line(),
         _ => {
             say("carnet-benches [--quick]             what cargo xtask bench starts");
             say("carnet-benches mints                 only tokens made anew, shortly");
+            say("carnet-benches cli                   the command line alone, beside vercel's");
             say("carnet-benches recovery              the part about refreshes in doubt alone");
             say(
                 "carnet-benches load FOLDER SECONDS   asks the carnet dev of this folder for tokens, under a profiler",
@@ -82,6 +85,7 @@ fn measure(extent: Extent) -> Result<()> {
     grants::measure(&carnet, extent, &mut table).context("many grants")?;
     recovery::measure(&carnet, &mut table).context("recovery")?;
     binary::measure(&carnet, extent, &mut table).context("the binary")?;
+    cli::measure(&carnet, extent, &mut table).context("the command line")?;
     store::measure(extent, &mut table).context("the store")?;
     say(&format!("load average at the end: {}\n", process::load_average()?));
     say(&table.to_string());
@@ -92,6 +96,13 @@ fn measure(extent: Extent) -> Result<()> {
 fn mints_alone() -> Result<()> {
     let mut table = Table::new();
     mints::measure(&binary()?, QUICK, &mut table)?;
+    say(&table.to_string());
+    Ok(())
+}
+
+fn command_line() -> Result<()> {
+    let mut table = Table::new();
+    cli::measure(&binary()?, WHOLE, &mut table)?;
     say(&table.to_string());
     Ok(())
 }
