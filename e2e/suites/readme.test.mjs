@@ -42,8 +42,12 @@ test('the first token is printed, and the demo provider takes it', async () => {
   assert.equal(JSON.parse((await shell(curl)).stdout).type, 'app');
 });
 
+test('a command is run with a token of its own', async () => {
+  assert.match((await shell(blocks('sh')[2])).stdout, /^a token of \d{2,} characters\n$/);
+});
+
 test('env print sets what a program needs', async () => {
-  const { stdout } = await shell(`${blocks('sh')[2]}\nenv`);
+  const { stdout } = await shell(`${blocks('sh')[3]}\nenv`);
   variables = Object.fromEntries(stdout.split('\n').filter((line) => /^(CARNET|VERCEL)_/.test(line)).map((line) => line.split(/=(.*)/s)));
   assert.equal(variables.CARNET_URL, broker.url);
   assert.equal(variables.VERCEL_OIDC_TOKEN, variables.CARNET_OIDC_TOKEN);

@@ -9,6 +9,7 @@ mod bench;
 mod check;
 mod fuzz;
 mod needs;
+mod page;
 mod run;
 mod test;
 mod tree;
@@ -26,6 +27,7 @@ cargo xtask bench [--quick]
 cargo xtask fuzz [--long]
                         the fuzz targets, with libFuzzer if cargo-fuzz is there
 cargo xtask check       the repository's own checks
+cargo xtask cli-page    writes docs/cli.md from the commands
 cargo xtask arrows      the crate graph against its allowed arrows";
 
 fn main() -> ExitCode {
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Some((&"fuzz", rest)) => fuzz::run(rest),
         Some((&"check", [])) => check::run(),
         Some((&"arrows", [])) => arrows::run(),
+        Some((&"cli-page", [])) => page::write(),
         Some((&("help" | "--help" | "-h"), _)) => {
             say(USAGE);
             return ExitCode::SUCCESS;

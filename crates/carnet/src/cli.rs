@@ -14,6 +14,7 @@ pub(crate) mod args;
 mod audit;
 pub(crate) mod browser;
 mod check;
+mod complete;
 mod completions;
 mod connector_keys;
 mod consent;
@@ -22,25 +23,36 @@ mod create;
 mod data;
 mod doctor;
 mod envfile;
+mod explain;
 pub(crate) mod failure;
 pub(crate) mod folder;
 mod git;
+mod grants;
 mod identity;
 mod import;
+mod installations;
 mod keys;
 mod link;
 mod list;
+mod man;
+mod open;
+mod page;
 mod projects;
 mod pull;
 mod remove;
 mod revoke;
+mod run;
 mod settings;
 mod show;
+mod status;
 mod surroundings;
 mod table;
 mod talk;
 mod token;
+mod transfer;
+mod tree;
 mod trust;
+mod update;
 mod version;
 mod whoami;
 
@@ -50,11 +62,12 @@ mod tests;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use args::{
-    AuditVerb, BackupArgs, Cli, ClientCommand, Command, ConnectVerb, DevArgs, EnvVerb, Global, KeysVerb,
-    ProjectsVerb, RestoreArgs, ServeArgs, Verb,
+    AuditVerb, BackupArgs, Cli, ClientCommand, Command, ConnectVerb, DevArgs, EnvVerb, Global, GrantsVerb,
+    InstallationsVerb, KeysVerb, ProjectsVerb, RestoreArgs, ServeArgs, Verb,
 };
 use context::Context;
 use failure::{Exit, Failure};
@@ -96,19 +109,24 @@ pub(crate) fn run(
         Command::Restore(args) => (servers.restore)(args.at(&place.folder, json)).map_err(Failure::from),
         Command::Version => version::print(&mut talk).map(|()| ExitCode::SUCCESS),
         Command::Completions(args) => completions::print(&mut talk, &args).map(|()| ExitCode::SUCCESS),
+        Command::Man(args) => man::write(&mut talk, &place.folder, &args).map(|()| ExitCode::SUCCESS),
+        Command::CliPage => talk.raw(&page::render()).map(|()| ExitCode::SUCCESS),
+        Command::Run(args) => {
+            Context::new(&mut talk, &place, &cli.global).and_then(|context| run::run(context, &args))
+        }
         Command::Client(command) => Context::new(&mut talk, &place, &cli.global)
-            .and_then(|context| wait_for(context, command))
+            .and_then(|mut context| wait(Box::pin(dispatch(&mut context, command))))
             .map(ExitCode::from),
     };
     outcome.unwrap_or_else(|failure| talk.fail(&failure))
 }
 
 /// A client command waits for one server: one thread is enough, and starts fastest.
-fn wait_for(mut context: Context<'_>, command: ClientCommand) -> Result<Exit, Failure> {
+fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| Failure::new("internal", "No runtime can be started.").because(&error))?;
-    runtime.block_on(Box::pin(dispatch(&mut context, command)))
+    runtime.block_on(work)
 }
 
 async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, Failure> {
@@ -123,6 +141,8 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
             Verb::Token(args) => token::token(cx, args).await,
             Verb::Attach(args) => access::attach(cx, args).await,
             Verb::Detach(args) => access::detach(cx, args).await,
+            Verb::Update(args) => update::update(cx, args).await,
+            Verb::Open(args) => open::open(cx, args).await,
             Verb::Remove(args) => remove::remove(cx, args).await,
             Verb::RevokeTokens(args) => revoke::revoke(cx, args).await,
             Verb::ImportTokens(args) => import::import(cx, args).await,
@@ -139,7 +159,26 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
             ProjectsVerb::Remove(args) => projects::remove(cx, args).await,
             ProjectsVerb::Trust(args) => trust::run(cx, *args).await,
         },
-        ClientCommand::Audit { verb: AuditVerb::Tail(args) } => audit::tail(cx, args).await,
+        ClientCommand::Complete(args) => complete::complete(cx, args).await,
+        ClientCommand::Explain(args) => return explain::explain(cx, args).await,
+        ClientCommand::Grants { verb } => match verb.unwrap_or_default() {
+            GrantsVerb::List(args) => grants::list(cx, args).await,
+            GrantsVerb::Show(args) => grants::show(cx, args).await,
+            GrantsVerb::Revoke(args) => grants::revoke(cx, args).await,
+        },
+        ClientCommand::Installations { verb } => match verb {
+            InstallationsVerb::List(args) => installations::list(cx, args).await,
+            InstallationsVerb::Add(args) => installations::add(cx, args).await,
+            InstallationsVerb::Remove(args) => installations::remove(cx, args).await,
+        },
+        ClientCommand::Export(args) => transfer::export(cx, args).await,
+        ClientCommand::Import(args) => transfer::import(cx, args).await,
+        ClientCommand::Status => status::status(cx).await,
+        ClientCommand::Audit { verb } => match verb {
+            AuditVerb::Tail(args) => audit::tail(cx, args).await,
+            AuditVerb::Verify => audit::verify(cx).await,
+            AuditVerb::Export(args) => audit::export(cx, args).await,
+        },
         ClientCommand::Keys { verb } => match verb {
             KeysVerb::Status => keys::status(cx).await,
             KeysVerb::Rotate(args) => keys::rotate(cx, args).await,
@@ -154,6 +193,13 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
 fn explain(error: &clap::Error, args: &[OsString], surroundings: Surroundings) -> ExitCode {
     let global = Global { json: args::asks_for_json(args), ..Global::default() };
     let (mut talk, _) = surroundings.part(&global);
+    if error.kind() == ErrorKind::DisplayHelp && talk.wants_json() {
+        let root = tree::root();
+        let words: Vec<_> = args.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+        let (path, command) = tree::named(&root, &words);
+        let told = talk.document(&tree::describe(&path, command));
+        return told.map_or_else(|failure| talk.fail(&failure), |()| ExitCode::SUCCESS);
+    }
     if !error.use_stderr() {
         return match talk.raw(&error.render().to_string()) {
             Ok(()) => ExitCode::SUCCESS,

@@ -1,31 +1,42 @@
 //! Commands and their flags, a file for each family. This one has the tree and what every command takes.
 
+mod ask;
 mod audit;
 mod connect;
 mod keys;
 mod project;
+mod run;
 mod servers;
 mod shell;
+mod transfer;
 mod trust;
+mod who;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use audit::{AuditVerb, TailArgs};
+pub(crate) use ask::{AskArgs, SubjectArg};
+pub(crate) use audit::{AuditVerb, ExportArgs, TailArgs};
 pub(crate) use connect::{
-    AttachArgs, CheckArgs, ConnectVerb, ConnectorKeysArgs, CreateArgs, DetachArgs, ImportArgs, ListArgs,
-    RemoveArgs, RevokeArgs, SubjectArg, TokenArgs, Verb,
+    AttachArgs, CheckArgs, ConnectVerb, ConnectorArgs, ConnectorKeysArgs, CreateArgs, DetachArgs, ImportArgs,
+    ListArgs, OpenArgs, RemoveArgs, RevokeArgs, TokenArgs, UpdateArgs, Verb,
 };
 pub(crate) use keys::{KeyArg, KeysRotateArgs, KeysVerb};
 pub(crate) use project::{
     EnvVerb, LinkArgs, PrintArgs, ProjectArgs, ProjectNameArgs, ProjectRemoveArgs, ProjectsListArgs,
     ProjectsVerb, PullArgs,
 };
+pub(crate) use run::RunArgs;
 pub(crate) use servers::{BackupArgs, DevArgs, RestoreArgs, ServeArgs};
-pub(crate) use shell::CompletionsArgs;
+pub(crate) use shell::{CompleteArgs, CompletionsArgs, ManArgs};
+pub(crate) use transfer::{ExportAllArgs, ImportAllArgs, Source};
 pub(crate) use trust::{NewTrustArgs, TrustArgs, TrustVerb, TrustedRemoveArgs};
+pub(crate) use who::{
+    ExplainArgs, GrantArgs, GrantRevokeArgs, GrantsListArgs, GrantsVerb, InstallationAddArgs,
+    InstallationRemoveArgs, InstallationsVerb,
+};
 
 /// Short-lived tokens for agents and services; the long-lived secrets stay here.
 #[derive(Debug, Parser)]
@@ -77,11 +88,18 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Make of a backup the data of a deployment, or only look through it
     Restore(RestoreArgs),
+    /// Run a command with fresh tokens in its environment, and nowhere else
+    Run(Box<RunArgs>),
     /// Everything that asks a server.
     #[command(flatten)]
     Client(ClientCommand),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+    /// Write a manual page for each command into a folder
+    Man(ManArgs),
+    /// Print docs/cli.md
+    #[command(hide = true)]
+    CliPage,
     /// Print the version
     Version,
 }
@@ -113,6 +131,23 @@ pub(crate) enum ClientCommand {
         #[command(subcommand)]
         verb: Option<ProjectsVerb>,
     },
+    /// Print what could complete a line
+    #[command(hide = true)]
+    Complete(CompleteArgs),
+    /// Say why a caller may or may not get a token, rule by rule
+    Explain(ExplainArgs),
+    /// Who has consented, and where
+    Grants {
+        /// Which.
+        #[command(subcommand)]
+        verb: Option<GrantsVerb>,
+    },
+    /// Where connectors are installed at their providers
+    Installations {
+        /// Which.
+        #[command(subcommand)]
+        verb: InstallationsVerb,
+    },
     /// The audit log
     Audit {
         /// Which.
@@ -125,6 +160,12 @@ pub(crate) enum ClientCommand {
         #[command(subcommand)]
         verb: KeysVerb,
     },
+    /// Write down everything that the team has set up, without secrets
+    Export(ExportAllArgs),
+    /// Take over connectors, and where possible grants, from somewhere else
+    Import(ImportAllArgs),
+    /// How the server and what it keeps for you stand, what needs somebody first
+    Status,
     /// Say as whom, of which team and at which server commands act
     Whoami,
     /// Look for what is wrong, and name what mends it

@@ -1,4 +1,10 @@
-//! `audit tail`: the latest events of the audit log, and those that follow.
+//! `audit`: the latest events of the audit log and those that follow, whether the log is whole, and writing it out.
+
+mod export;
+mod verify;
+
+pub(crate) use export::export;
+pub(crate) use verify::verify;
 
 use carnet_sdk::{AuditFilter, AuditRecord, Client};
 use serde_json::Value;
@@ -85,7 +91,7 @@ fn line(event: &AuditRecord) -> String {
     line
 }
 
-fn actor(actor: &Value) -> String {
+pub(crate) fn actor(actor: &Value) -> String {
     let text = |name| actor.get(name).and_then(Value::as_str);
     match (text("type"), text("id"), text("environment")) {
         (_, Some(id), Some(environment)) => format!("{id} ({environment})"),

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use carnet_sdk::{Authorization, AuthorizationRequest, AuthorizationResult, Client, Code, Error};
 
-use super::args::TokenArgs;
 use super::browser;
 use super::context::Context;
 use super::failure::{Exit, Failure};
-use super::token::request;
+use super::token::{Wish, request};
 
 /// What came of it.
 pub(crate) struct Consent {
@@ -20,29 +19,29 @@ pub(crate) struct Consent {
 pub(crate) async fn obtain(
     cx: &mut Context<'_>,
     client: &Client,
-    args: &TokenArgs,
+    wish: &Wish<'_>,
     refused: Error,
 ) -> Result<Consent, Failure> {
     let failure = Failure::from(refused);
     // The outcome can be watched by people only; a workload asks for its token again.
-    let can_wait = client.is_member() && (args.yes || cx.talk.may_ask());
+    let can_wait = client.is_member() && (wish.yes || cx.talk.may_ask());
     if !can_wait && failure.extra.contains_key("authorizationUrl") {
-        return Err(with_retry(failure, args));
+        return Err(with_retry(failure, wish));
     }
-    let ask = AuthorizationRequest { token: request(args), ..AuthorizationRequest::default() };
-    let Ok(authorization) = client.start_authorization(&args.connector, &ask).await else {
+    let ask = AuthorizationRequest { token: request(wish.ask)?, ..AuthorizationRequest::default() };
+    let Ok(authorization) = client.start_authorization(wish.connector, &ask).await else {
         // Why there is no page matters less than that consent is missing.
-        return Err(with_retry(failure, args));
+        return Err(with_retry(failure, wish));
     };
     let page = browser::page(&authorization.url)?;
     let mut stopped = failure.clone();
     stopped.next.clear();
-    let stopped = with_retry(stopped.next(page.as_str(), "to consent in a browser"), args);
+    let stopped = with_retry(stopped.next(page.as_str(), "to consent in a browser"), wish);
     if !can_wait {
         return Err(stopped);
     }
     cx.talk.say(&failure.message);
-    if !args.yes && cx.talk.confirm(&format!("Open {page} in your browser?"), true) != Some(true) {
+    if !wish.yes && cx.talk.confirm(&format!("Open {page} in your browser?"), true) != Some(true) {
         return Err(stopped);
     }
     if cx.place.agent.is_none() && (cx.place.open)(&page).is_ok() {
@@ -97,12 +96,11 @@ fn undone(code: &str, message: &str) -> Failure {
     Failure::new(code, message).exit(Exit::Person).next("the same command again", "for a new page")
 }
 
-fn with_retry(failure: Failure, args: &TokenArgs) -> Failure {
-    let command = format!("carnet token {} --yes", args.connector);
-    if failure.next.iter().any(|next| next.command == command) {
+fn with_retry(failure: Failure, wish: &Wish<'_>) -> Failure {
+    if failure.next.iter().any(|next| next.command == wish.again) {
         return failure;
     }
-    failure.next(command, "to open the page and wait")
+    failure.next(wish.again, "to open the page and wait")
 }
 
 /// As long as the official command line waits.

@@ -48,6 +48,20 @@ pub(crate) enum Exit {
     Unreachable = 9,
 }
 
+/// The exit codes and what they mean, for docs/cli.md.
+pub(crate) const CODES: &[(Exit, &str)] = &[
+    (Exit::Done, "done"),
+    (Exit::Failed, "failed"),
+    (Exit::Usage, "the command line is wrong or lacks something"),
+    (Exit::NotFound, "there is no such thing"),
+    (Exit::SignIn, "sign in first, or the credential has ended"),
+    (Exit::Person, "a person must act: consent, install, register; `next` names the page"),
+    (Exit::Denied, "a rule says no"),
+    (Exit::Conflict, "it exists already, is in use, or was changed meanwhile"),
+    (Exit::Later, "the provider or the server asks to wait; `retryAfter` says how many seconds"),
+    (Exit::Unreachable, "no server answers"),
+];
+
 impl Failure {
     /// With a code of the command line's own; exits with 1 unless told otherwise.
     pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
@@ -153,19 +167,7 @@ fn exit_of(refusal: &Refusal) -> Exit {
         return Exit::Person;
     }
     match refusal.known_code() {
-        Some(Code::NotFound) => Exit::NotFound,
-        Some(Code::Unauthorized) => Exit::SignIn,
-        Some(Code::UserAuthorizationRequired | Code::InstallationRequired) => Exit::Person,
-        Some(Code::Forbidden | Code::EnvironmentNotLinked) => Exit::Denied,
-        Some(Code::Conflict) => Exit::Conflict,
-        Some(
-            Code::RateLimited
-            | Code::ProviderAnswerInvalid
-            | Code::ProviderUnavailable
-            | Code::StoreUnavailable
-            | Code::Unavailable,
-        ) => Exit::Later,
-        Some(_) => Exit::Failed,
+        Some(code) => exit_of_known(code),
         None if refusal.code == "connector_installation_required" => Exit::Person,
         None => match refusal.status {
             401 => Exit::SignIn,
@@ -175,6 +177,27 @@ fn exit_of(refusal: &Refusal) -> Exit {
             429 | 502..=504 => Exit::Later,
             _ => Exit::Failed,
         },
+    }
+}
+
+/// The exit code of a refusal with this code.
+pub(crate) fn exit_of_code(code: &str) -> Exit {
+    Code::parse(code).map_or(Exit::Failed, exit_of_known)
+}
+
+fn exit_of_known(code: Code) -> Exit {
+    match code {
+        Code::NotFound => Exit::NotFound,
+        Code::Unauthorized => Exit::SignIn,
+        Code::UserAuthorizationRequired | Code::InstallationRequired => Exit::Person,
+        Code::Forbidden | Code::EnvironmentNotLinked => Exit::Denied,
+        Code::Conflict => Exit::Conflict,
+        Code::RateLimited
+        | Code::ProviderAnswerInvalid
+        | Code::ProviderUnavailable
+        | Code::StoreUnavailable
+        | Code::Unavailable => Exit::Later,
+        _ => Exit::Failed,
     }
 }
 

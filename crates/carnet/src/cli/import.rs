@@ -15,10 +15,16 @@ use super::table::table;
 
 /// Imports them, some at a time, and says what became of each.
 pub(crate) async fn import(cx: &mut Context<'_>, args: ImportArgs) -> Result<(), Failure> {
-    let tokens = read(cx, &args.tokens)?;
+    let flag = match (&args.file, &args.tokens) {
+        (Some(file), _) => format!("@{}", file.display()),
+        (None, Some(flag)) => flag.clone(),
+        (None, None) => return Err(Failure::usage("There is no file with the tokens; write --file FILE.")),
+    };
+    let tokens = read(cx, &flag)?;
     let client = cx.client()?;
     let mut outcomes: Vec<ImportedToken> = Vec::with_capacity(tokens.len());
     for some in tokens.chunks(AT_ONCE) {
+        cx.talk.progress(&format!("{} of {} tokens", outcomes.len(), tokens.len()));
         match client.import_tokens(&args.connector, some, args.replace).await {
             Ok(answer) => outcomes.extend(answer.tokens),
             Err(error) if outcomes.is_empty() => return Err(error.into()),
@@ -30,6 +36,7 @@ pub(crate) async fn import(cx: &mut Context<'_>, args: ImportArgs) -> Result<(),
             }
         }
     }
+    cx.talk.progress("");
     let failed = outcomes.iter().filter(|one| !one.succeeded).count();
     let summary = format!("{failed} of {} tokens were not imported.", outcomes.len());
     if failed > 0 && cx.talk.wants_json() {

@@ -1,6 +1,7 @@
 //! `projects`: the team's projects.
 
 use carnet_model::Environment;
+use carnet_sdk::ConnectorFilter;
 use serde_json::json;
 
 use super::args::{ProjectArgs, ProjectNameArgs, ProjectRemoveArgs, ProjectsListArgs};
@@ -86,7 +87,22 @@ pub(crate) async fn remove(cx: &mut Context<'_>, args: ProjectRemoveArgs) -> Res
     let client = cx.settings.client_without_project()?;
     let project = cx.project(&client, Some(&args.project)).await?;
     let question = format!("Remove project {}, its links and every grant given to it?", project.name);
-    cx.talk.insist(args.yes, &question)?;
+    if args.dry_run {
+        let filter =
+            ConnectorFilter { project: Some(project.id), limit: Some(100), ..ConnectorFilter::default() };
+        let linked = client.connectors(&filter).await?.connectors;
+        let uids: Vec<_> = linked.iter().map(|connector| connector.uid.as_str()).collect();
+        if cx.talk.wants_json() {
+            let (id, name) = (project.id, &project.name);
+            return cx.talk.document(&json!({"dryRun": true, "id": id, "name": name, "connectors": uids}));
+        }
+        let linked = if uids.is_empty() { "no connector".to_owned() } else { uids.join(", ") };
+        let name = &project.name;
+        return cx
+            .talk
+            .answer(&format!("Would remove project {name}, attached to {linked}, with what it was given"));
+    }
+    cx.talk.insist_by_name(args.yes, &question, &project.name)?;
     client.delete_project(&project.id.to_string()).await?;
     if cx.talk.wants_json() {
         return cx.talk.document(&json!({ "id": project.id, "name": project.name, "removed": true }));

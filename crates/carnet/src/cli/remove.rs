@@ -12,6 +12,16 @@ pub(crate) async fn remove(cx: &mut Context<'_>, args: RemoveArgs) -> Result<(),
     let connector = client.connector_metadata(&args.connector).await?;
     let id = connector.id.to_string();
     let links = client.links(&id).await?.len();
+    if args.dry_run {
+        let grants = client.grants(&id).await?.len();
+        if cx.talk.wants_json() {
+            return cx.talk.document(&json!({
+                "dryRun": true, "id": connector.id, "uid": connector.uid, "projects": links, "grants": grants,
+            }));
+        }
+        let uid = &connector.uid;
+        return cx.talk.answer(&format!("Would remove {uid}, {} and {grants} grants", projects(links)));
+    }
     if links > 0 && !args.disconnect_all {
         let uid = &connector.uid;
         let message = format!("Cannot delete connector {uid} while it has {}.", projects(links));
@@ -21,7 +31,7 @@ pub(crate) async fn remove(cx: &mut Context<'_>, args: RemoveArgs) -> Result<(),
             .next(format!("carnet show {uid}"), "to see which"));
     }
     let question = format!("Remove {}, {} and every grant kept for it?", connector.uid, projects(links));
-    cx.talk.insist(args.yes, &question)?;
+    cx.talk.insist_by_name(args.yes, &question, &connector.uid)?;
     client.delete_connector(&id).await?;
     if cx.talk.wants_json() {
         return cx.talk.document(&json!({ "id": connector.id, "uid": connector.uid, "removed": true }));

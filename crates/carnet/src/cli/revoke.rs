@@ -12,14 +12,24 @@ pub(crate) async fn revoke(cx: &mut Context<'_>, args: RevokeArgs) -> Result<(),
     let client = cx.client()?;
     let connector = client.connector_metadata(&args.connector).await?;
     let uid = &connector.uid;
-    let whose = if args.all_tokens { "all tokens" } else { "your tokens" };
-    cx.talk.insist(args.yes, &format!("Revoke {whose} of {uid}? What uses them stops working."))?;
-    let subject = if args.all_tokens {
-        None
-    } else {
-        Some(AskedSubject::User { id: Some(client.user().await?.id.to_string()), issuer: None })
+    let whose = match (&args.user, args.all_tokens) {
+        (Some(user), _) => format!("the tokens of {user}"),
+        (None, true) => "all tokens".to_owned(),
+        (None, false) => "your tokens".to_owned(),
     };
-    let which = RevokeRequest { subject, installation_id: None };
+    let question = format!("Revoke {whose} of {uid}? What uses them stops working.");
+    if args.all_tokens {
+        cx.talk.insist_by_name(args.yes, &question, uid)?;
+    } else {
+        cx.talk.insist(args.yes, &question)?;
+    }
+    let one_user = args.user.is_some();
+    let subject = match args.user {
+        Some(user) => Some(AskedSubject::user(user)),
+        None if args.all_tokens => None,
+        None => Some(AskedSubject::user(client.user().await?.id.to_string())),
+    };
+    let which = RevokeRequest { subject, installation_id: args.installation_id };
     let done = client.revoke_token(&connector.id.to_string(), &which).await?;
     let supported = connector.supports_revocation != Some(false);
     if !supported {
@@ -34,7 +44,11 @@ pub(crate) async fn revoke(cx: &mut Context<'_>, args: RevokeArgs) -> Result<(),
         ));
     }
     if cx.talk.wants_json() {
-        let scope = if args.all_tokens { "all" } else { "mine" };
+        let scope = match (one_user, args.all_tokens) {
+            (true, _) => "user",
+            (false, true) => "all",
+            (false, false) => "mine",
+        };
         return cx.talk.document(&json!({
             "id": connector.id,
             "uid": uid,

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use carnet_sdk::{GrantInfo, Link};
+use carnet_sdk::{AuditRecord, GrantInfo, Link};
 use serde_json::json;
 
 use super::context::Context;
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
+use super::grants::state_in_words;
+use super::status::{failures_in_words, last_failures};
 use super::table::{moment, sheet};
 
 /// Shows a connector.
@@ -20,8 +22,11 @@ pub(crate) async fn show(cx: &mut Context<'_>, name: &str) -> Result<(), Failure
     } else {
         (None, None)
     };
+    let failures = if client.is_member() { readable(last_failures(&client, Some(&id)).await)? } else { None };
     if cx.talk.wants_json() {
-        return cx.talk.document(&json!({ "connector": connector, "projects": links, "grants": grants }));
+        return cx.talk.document(&json!({
+            "connector": connector, "projects": links, "grants": grants, "lastErrors": failures,
+        }));
     }
     let now = cx.now();
     let relative = cx.talk.is_read_by_a_person();
@@ -46,6 +51,13 @@ pub(crate) async fn show(cx: &mut Context<'_>, name: &str) -> Result<(), Failure
     for line in sheet(&rows) {
         cx.talk.answer(&line)?;
     }
+    if let Some(failures) = failures.filter(|failures| !failures.is_empty()) {
+        cx.talk.answer("")?;
+        for line in failures_in_words(cx, &failures) {
+            cx.talk.answer(&line)?;
+        }
+        cx.talk.say(&format!("Why a request would be refused now: carnet explain {}", connector.uid));
+    }
     if links.is_some_and(|links| links.is_empty()) {
         cx.talk.say(&format!(
             "No project may ask it. Attach one: carnet attach {} --project PROJECT",
@@ -53,6 +65,15 @@ pub(crate) async fn show(cx: &mut Context<'_>, name: &str) -> Result<(), Failure
         ));
     }
     Ok(())
+}
+
+/// Not everybody who may see a connector may read the log.
+fn readable(read: Result<Vec<AuditRecord>, Failure>) -> Result<Option<Vec<AuditRecord>>, Failure> {
+    match read {
+        Ok(events) => Ok(Some(events)),
+        Err(failure) if failure.exit == Exit::Denied => Ok(None),
+        Err(failure) => Err(failure),
+    }
 }
 
 fn links_in_words(links: &[Link]) -> Vec<String> {
@@ -71,12 +92,7 @@ fn grants_in_words(grants: &[GrantInfo]) -> String {
     }
     let mut counts = BTreeMap::<String, usize>::new();
     for grant in grants {
-        let state = grant.state.replace('_', " ");
-        let state = grant
-            .cause
-            .as_ref()
-            .map_or(state.clone(), |cause| format!("{state} ({})", cause.replace('_', " ")));
-        *counts.entry(state).or_default() += 1;
+        *counts.entry(state_in_words(grant)).or_default() += 1;
     }
     let words: Vec<_> = counts.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
     words.join(", ")

@@ -2,7 +2,9 @@
 //! that everything else can be run by a test in any surroundings.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use carnet_model::{Env, SecretString};
@@ -50,6 +52,8 @@ pub(crate) struct Place {
     pub(crate) env: Env,
     /// Opens a page.
     pub(crate) open: fn(&Url) -> io::Result<()>,
+    /// Becomes another command, or says how it ended.
+    pub(crate) become_command: fn(Command) -> io::Result<ExitCode>,
     /// How long to wait before looking again for something that a person does elsewhere.
     pub(crate) patience: Duration,
 }
@@ -111,6 +115,7 @@ impl Surroundings {
             agent: AGENTS.into_iter().find(|name| variable(name).is_some_and(says_yes)),
             env: Env::system(),
             open: browser::open,
+            become_command: |mut command| Err(command.exec()),
             patience: Duration::from_secs(2),
         };
         Self { terminal, place }
@@ -122,7 +127,7 @@ impl Surroundings {
             self.place.folder = self.place.folder.join(folder);
         }
         let voice = Voice {
-            json: global.json || global.format.is_some(),
+            json: global.json || global.format.as_deref() == Some("json"),
             ask: !global.non_interactive && self.place.agent.is_none(),
             color: !global.no_color,
         };

@@ -17,6 +17,8 @@ pub(crate) struct Talk {
     json: bool,
     ask: bool,
     color: bool,
+    /// How many characters of progress stand on the last line.
+    progress: usize,
 }
 
 /// How to speak, by the flags.
@@ -37,6 +39,7 @@ impl Talk {
             json: voice.json,
             ask: voice.ask && person && !voice.json,
             color: voice.color && terminal.color && terminal.stderr_tty,
+            progress: 0,
             terminal,
         }
     }
@@ -78,6 +81,29 @@ impl Talk {
         self.answer(&text)
     }
 
+    /// What a command that was started prints, byte for byte. That nobody reads its stderr is its own affair.
+    pub(crate) fn hand_on(&mut self, stderr: bool, bytes: &[u8]) -> Result<(), Failure> {
+        if stderr {
+            drop(self.terminal.stderr.write_all(bytes).and_then(|()| self.terminal.stderr.flush()));
+            return Ok(());
+        }
+        self.terminal.stdout.write_all(bytes).and_then(|()| self.terminal.stdout.flush()).map_err(unheard)
+    }
+
+    /// How far long work has come, on one line that is written over; nothing to take it away. On a terminal only.
+    pub(crate) fn progress(&mut self, line: &str) {
+        if !self.terminal.stderr_tty || self.json {
+            return;
+        }
+        let line: String = plain(line).chars().take(70).collect();
+        let length = line.chars().count();
+        let gap = " ".repeat(self.progress.saturating_sub(length));
+        let end = if line.is_empty() { "\r" } else { "" };
+        drop(write!(self.terminal.stderr, "\r{line}{gap}{end}"));
+        drop(self.terminal.stderr.flush());
+        self.progress = length;
+    }
+
     /// A line of talk. That nobody hears it is no failure.
     pub(crate) fn say(&mut self, line: &str) {
         self.label_and_say("", line);
@@ -101,6 +127,9 @@ impl Talk {
     }
 
     fn label_and_say(&mut self, label: &str, line: &str) {
+        if self.progress > 0 {
+            self.progress("");
+        }
         drop(writeln!(self.terminal.stderr, "{label}{}", plain(line).trim_end()));
     }
 
@@ -134,6 +163,26 @@ impl Talk {
             None => Err(Failure::usage(format!("This needs --yes: {question}"))
                 .next("the same command with --yes", "to do it without being asked")),
         }
+    }
+
+    /// Goes on only if `yes` was given or a person types the name of what will be gone.
+    pub(crate) fn insist_by_name(&mut self, yes: bool, question: &str, name: &str) -> Result<(), Failure> {
+        if yes {
+            return Ok(());
+        }
+        if !self.ask {
+            return Err(Failure::usage(format!("This needs --yes: {question}"))
+                .next("the same command with --yes", "to do it without being asked")
+                .next("the same command with --dry-run", "to see what it would do"));
+        }
+        drop(write!(self.terminal.stderr, "? {}\n  Type {} to go on: ", plain(question), plain(name)));
+        drop(self.terminal.stderr.flush());
+        let mut line = String::new();
+        let read = self.terminal.stdin.read_line(&mut line);
+        if read.is_ok() && line.trim() == name {
+            return Ok(());
+        }
+        Err(Failure::new("canceled", "Canceled; nothing was changed."))
     }
 
     /// Reads stdin to its end.

@@ -4,9 +4,12 @@ mod access;
 mod asking;
 mod importing;
 mod keys;
+mod logging;
 mod peer;
+mod running;
 mod setting_up;
 mod trusting;
+mod who;
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -152,6 +155,7 @@ impl Desk {
                 agent: self.agent,
                 env: Env::system(),
                 open: visit,
+                become_command: |mut command| command.status().map(super::run::code_of),
                 patience: Duration::from_millis(5),
             },
         };
@@ -222,7 +226,67 @@ fn servers_are_started_by_main_and_their_failures_look_like_all_others() {
 fn every_shell_has_completions() {
     let desk = Desk::bare();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        assert!(desk.run(&["completions", shell]).exits(0).out.contains("revoke-tokens"), "{shell}");
+        assert!(desk.run(&["completions", shell]).exits(0).out.contains("carnet"), "{shell}");
     }
     assert_eq!(desk.run(&["completions", "bash", "--json"]).exits(0).json()["shell"], "bash");
+}
+
+#[test]
+fn help_is_data_where_json_is_asked_for() {
+    let desk = Desk::bare();
+    let tree = desk.run(&["--help", "--json"]).exits(0).json();
+    let commands = tree["commands"].as_array().unwrap();
+    assert!(commands.iter().any(|command| command["path"] == "carnet token"), "{tree}");
+    let one = desk.run(&["grants", "revoke", "--help", "--json"]).exits(0).json();
+    assert_eq!((&one["path"], &one["args"][0]["id"]), (&json!("carnet grants revoke"), &json!("grant")));
+}
+
+#[test]
+fn names_that_a_server_has_complete_a_line() {
+    let peer = peer::Peer::usual();
+    let desk = Desk::dev(&peer.url);
+    assert_eq!(desk.run(&["complete", "--", "token", "dem"]).exits(0).out, "demo/hello\tHello\n");
+    assert_eq!(desk.run(&["complete", "--", "run", "-c", "X=demo/"]).exits(0).out, "X=demo/hello\tHello\n");
+    assert_eq!(
+        desk.run(&["complete", "--", "attach", "a/b", "-p", ""]).exits(0).out,
+        format!("my-app\t{PROJECT}\n")
+    );
+    let environments = desk.run(&["complete", "--", "attach", "a/b", "-e", ""]).exits(0).out;
+    assert_eq!(environments.lines().next(), Some("production"), "{environments}");
+    assert!(desk.run(&["complete", "--", "tok"]).exits(0).out.starts_with("token\t"));
+    assert!(desk.run(&["complete", "--", "token", "--sub"]).exits(0).out.starts_with("--subject\t"));
+    // Where there is no server, there are no names, and no complaint.
+    let done = Desk::dev("http://127.0.0.1:1").run(&["complete", "--", "token", ""]).exits(0);
+    assert_eq!((done.out.as_str(), done.err.as_str()), ("", ""));
+    let done = Desk::bare().run(&["complete", "--", "token", ""]).exits(0);
+    assert_eq!((done.out.as_str(), done.err.as_str()), ("", ""));
+}
+
+#[test]
+fn bash_completes_by_asking() {
+    let peer = peer::Peer::usual();
+    let desk = Desk::dev(&peer.url);
+    let script = desk.run(&["completions", "bash"]).exits(0).out;
+    let answer = desk.run(&["complete", "--", "token", "dem"]).exits(0).out;
+    fs::write(desk.path("script"), &script).unwrap();
+    fs::write(desk.path("answer"), &answer).unwrap();
+    // The command itself stands in a function here: what is tried is what the script makes of its answer.
+    let run = "carnet() { printf '%s|' \"$@\" > asked; cat answer; }; source ./script; COMP_WORDS=(carnet token dem); \
+               COMP_CWORD=2; _carnet; printf '%s\\n' \"${COMPREPLY[@]}\"";
+    let output =
+        std::process::Command::new("bash").args(["-c", run]).current_dir(desk.root.path()).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "demo/hello\n");
+    assert_eq!(fs::read_to_string(desk.path("asked")).unwrap(), "complete|--|token|dem|");
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let desk = Desk::bare();
+    let done = desk.run(&["man", "pages", "--json"]).exits(0).json();
+    let pages = done["pages"].as_array().unwrap();
+    assert!(pages.contains(&json!("carnet-grants-revoke.1")) && pages.contains(&json!("carnet.1")), "{done}");
+    let page = fs::read_to_string(desk.path("pages/carnet-token.1")).unwrap();
+    assert!(page.contains("no\\-default\\-scopes") && page.contains(".TH"), "{page}");
+    fs::write(desk.path("file"), "").unwrap();
+    assert_eq!(desk.run(&["man", "file", "--json"]).exits(1).json()["error"]["code"], "file_failed");
 }

@@ -1,12 +1,26 @@
 //! `token`: asks for a token and prints it, and nothing else, on stdout.
 
-use carnet_model::Code;
-use carnet_sdk::{AskedSubject, TokenRequest};
+use std::sync::Arc;
 
-use super::args::{SubjectArg, TokenArgs};
+use carnet_model::Code;
+use carnet_sdk::{AskedSubject, Client, Token, TokenRequest};
+
+use super::args::{AskArgs, SubjectArg, TokenArgs};
 use super::consent::{self, Consent};
 use super::context::Context;
 use super::failure::{Exit, Failure};
+
+/// A token that somebody wants.
+pub(crate) struct Wish<'a> {
+    /// Of this connector.
+    pub(crate) connector: &'a str,
+    /// With these flags.
+    pub(crate) ask: &'a AskArgs,
+    /// Whether a browser may be opened without asking.
+    pub(crate) yes: bool,
+    /// The command that opens it.
+    pub(crate) again: &'a str,
+}
 
 /// Asks for a token. When a person has to consent first and one is there, sees to it and asks again.
 pub(crate) async fn token(cx: &mut Context<'_>, args: TokenArgs) -> Result<(), Failure> {
@@ -14,40 +28,67 @@ pub(crate) async fn token(cx: &mut Context<'_>, args: TokenArgs) -> Result<(), F
         return Err(read_along(agent, &args.connector));
     }
     let client = cx.client()?;
-    let mut ask = request(&args);
-    let issued = match client.get_token_response(&args.connector, &ask).await {
-        Ok(issued) => issued,
+    let again = format!("carnet token {} --yes", args.connector);
+    let wish = Wish { connector: &args.connector, ask: &args.ask, yes: args.yes, again: &again };
+    let issued = obtain(cx, &client, &wish).await?;
+    if cx.talk.wants_json() {
+        return cx.talk.answer(issued.body());
+    }
+    if args.header {
+        return cx.talk.answer(&format!("Authorization: Bearer {}", issued.token.expose()));
+    }
+    cx.talk.answer(issued.token.expose())
+}
+
+/// The token, after consent if that is missing and a person is there to give it.
+pub(crate) async fn obtain(
+    cx: &mut Context<'_>,
+    client: &Client,
+    wish: &Wish<'_>,
+) -> Result<Arc<Token>, Failure> {
+    let mut ask = request(wish.ask)?;
+    match client.get_token_response(wish.connector, &ask).await {
+        Ok(issued) => Ok(issued),
         Err(error) if error.is(Code::UserAuthorizationRequired) => {
-            let Consent { installation_id } = consent::obtain(cx, &client, &args, error).await?;
+            let Consent { installation_id } = consent::obtain(cx, client, wish, error).await?;
             if installation_id.is_some() {
                 ask.installation_id = installation_id;
             }
-            client.get_token_response(&args.connector, &ask).await?
+            Ok(client.get_token_response(wish.connector, &ask).await?)
         }
-        Err(error) => return Err(error.into()),
-    };
-    if cx.talk.wants_json() { cx.talk.answer(issued.body()) } else { cx.talk.answer(issued.token.expose()) }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What the flags ask for.
-pub(crate) fn request(args: &TokenArgs) -> TokenRequest {
-    let subject = args.subject.map(|subject| match subject {
-        SubjectArg::App => AskedSubject::App,
+pub(crate) fn request(args: &AskArgs) -> Result<TokenRequest, Failure> {
+    let subject = match (args.subject, &args.user) {
+        (Some(SubjectArg::App), Some(_)) => {
+            return Err(Failure::usage("--user names whom a token acts as, and --subject app says: nobody.")
+                .next("the same command without one of them", "to say which is meant"));
+        }
+        (Some(SubjectArg::App), None) => Some(AskedSubject::App),
+        (_, Some(id)) => Some(AskedSubject::user(id)),
         // The server knows who asks.
-        SubjectArg::User => AskedSubject::User { id: None, issuer: None },
-    });
-    let scopes = match &args.scopes {
+        (Some(SubjectArg::User), None) => Some(AskedSubject::User { id: None, issuer: None }),
+        (None, None) => None,
+    };
+    Ok(TokenRequest {
+        subject,
+        scopes: Some(scopes(args)),
+        installation_id: args.installation_id.clone(),
+        ..TokenRequest::default()
+    })
+}
+
+/// The scopes that the flags ask for; `*` for the connector's own.
+pub(crate) fn scopes(args: &AskArgs) -> Vec<String> {
+    match &args.scopes {
         Some(text) => {
             text.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect::<Vec<_>>()
         }
         None if args.no_default_scopes => Vec::new(),
         None => vec!["*".to_owned()],
-    };
-    TokenRequest {
-        subject,
-        scopes: Some(scopes),
-        installation_id: args.installation_id.clone(),
-        ..TokenRequest::default()
     }
 }
 
@@ -57,8 +98,8 @@ fn read_along(agent: &str, connector: &str) -> Failure {
     );
     Failure::new("agent_reads_along", message)
         .exit(Exit::Denied)
+        .next(format!("carnet run -c {connector} -- CMD"), "to give it to one command, and to nobody else")
         .next(format!("carnet token {connector} --print"), "if it may know the token")
-        .next("carnet env pull", "to let your program ask for its own")
 }
 
 #[cfg(test)]
@@ -73,7 +114,7 @@ mod tests {
         let words = ["carnet", "token", "a/b"].into_iter().chain(line.split('_'));
         let cli = Cli::try_parse_from(words.filter(|word| !word.is_empty())).unwrap();
         let Command::Client(ClientCommand::Verb(Verb::Token(args))) = cli.command else { panic!() };
-        serde_json::to_value(request(&args)).unwrap()
+        serde_json::to_value(request(&args.ask).unwrap()).unwrap()
     }
 
     #[test]
@@ -86,6 +127,7 @@ mod tests {
             ("--scopes_a b, c", json!({"scopes": ["a", "b", "c"]})),
             ("--no-default-scopes", json!({"scopes": []})),
             ("--no-default-scopes_--scopes_a", json!({"scopes": ["a"]})),
+            ("--user_alice", json!({"subject": {"type": "user", "id": "alice"}, "scopes": ["*"]})),
             ("--installation-id_T1", json!({"scopes": ["*"], "installationId": "T1"})),
         ] {
             assert_eq!(wire(line), body, "{line}");

@@ -16,9 +16,11 @@ mod kill;
 #[cfg(debug_assertions)]
 mod points;
 mod release;
+mod run;
 #[cfg(debug_assertions)]
 mod scene;
 mod serve;
+mod transfer;
 mod two;
 #[cfg(debug_assertions)]
 mod window;

@@ -1,5 +1,7 @@
 //! `audit`: the log of the team.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 /// What to do with the audit log.
@@ -7,6 +9,33 @@ use clap::{Args, Subcommand};
 pub(crate) enum AuditVerb {
     /// The latest events, oldest first
     Tail(TailArgs),
+    /// See whether events are missing from it, or are not what they were
+    Verify,
+    /// Write it out, for other programs to read
+    Export(ExportArgs),
+}
+
+/// `carnet audit export`
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// As JSON lines, as a table for spreadsheets, or as OCSF 1.6 (class API Activity), one object a line
+    #[arg(id = "format", long = "format", value_name = "FORMAT", default_value = "jsonl", value_parser = ["jsonl", "csv", "ocsf"])]
+    pub(crate) format: String,
+    /// Into this file, instead of to stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Only since: 2026-11-30, a time in RFC 3339, or so long ago as 12h or 7d
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only this action: token.issue
+    #[arg(long)]
+    pub(crate) action: Option<String>,
+    /// Only about this connector
+    #[arg(long)]
+    pub(crate) connector: Option<String>,
+    /// Only with this outcome
+    #[arg(long, value_parser = ["success", "denied", "failed"])]
+    pub(crate) outcome: Option<String>,
 }
 
 /// `carnet audit tail`

@@ -1,6 +1,10 @@
 //! The connector commands. Their names and flags are those of `vercel connect`.
 
-use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::AskArgs;
 
 /// What to do with connectors.
 #[derive(Debug, Subcommand)]
@@ -18,6 +22,10 @@ pub(crate) enum Verb {
     Attach(AttachArgs),
     /// Stop a project from asking a connector for tokens
     Detach(DetachArgs),
+    /// Change what a connector is called, how it looks, and its configuration
+    Update(UpdateArgs),
+    /// Open a connector's page in the browser
+    Open(OpenArgs),
     /// Compare what a connector's server says about itself with what is pinned
     Check(CheckArgs),
     /// Remove a connector and everything kept for it
@@ -109,33 +117,18 @@ pub(crate) struct ListArgs {
 pub(crate) struct TokenArgs {
     /// Identifier (scl_…) or UID (service/name)
     pub(crate) connector: String,
-    /// Who the token acts as; without it, you
-    #[arg(short, long, value_enum)]
-    pub(crate) subject: Option<SubjectArg>,
-    /// The installation, where the connector has several
-    #[arg(long, value_name = "ID")]
-    pub(crate) installation_id: Option<String>,
-    /// Exactly these scopes, separated by commas or spaces
+    /// What is asked for.
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+    /// Print it as the header that APIs take: Authorization: Bearer …
     #[arg(long)]
-    pub(crate) scopes: Option<String>,
-    /// No scopes, instead of the connector's own
-    #[arg(long)]
-    pub(crate) no_default_scopes: bool,
+    pub(crate) header: bool,
     /// Print it even where a coding agent reads along
     #[arg(long)]
     pub(crate) print: bool,
     /// Open the browser for consent without asking
     #[arg(short, long)]
     pub(crate) yes: bool,
-}
-
-/// Who a token acts as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SubjectArg {
-    /// The application itself
-    App,
-    /// You
-    User,
 }
 
 /// `carnet attach`
@@ -167,6 +160,42 @@ pub(crate) struct DetachArgs {
     pub(crate) yes: bool,
 }
 
+/// `carnet update`
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).multiple(true))]
+pub(crate) struct UpdateArgs {
+    /// Identifier (scl_…) or UID (service/name)
+    pub(crate) connector: String,
+    /// What people will call it
+    #[arg(short, long, group = "what")]
+    pub(crate) name: Option<String>,
+    /// The scopes of users' tokens where none are asked for, separated by commas or spaces
+    #[arg(long, value_name = "SCOPES", group = "what")]
+    pub(crate) default_scopes: Option<String>,
+    /// A new client secret, from @FILE or @- for stdin
+    #[arg(long, value_name = "@FILE", group = "what")]
+    pub(crate) rotate_secret: Option<String>,
+    /// Members of the configuration that change, as JSON, @FILE or @-; null takes one away
+    #[arg(long, value_name = "JSON", group = "what")]
+    pub(crate) data: Option<String>,
+    /// The colour behind its icon: #RRGGBB
+    #[arg(long, value_name = "COLOR", group = "what")]
+    pub(crate) background_color: Option<String>,
+    /// The colour of its buttons: #RRGGBB
+    #[arg(long, value_name = "COLOR", group = "what")]
+    pub(crate) accent_color: Option<String>,
+}
+
+/// `carnet open`
+#[derive(Debug, Args)]
+pub(crate) struct OpenArgs {
+    /// Identifier (scl_…) or UID (service/name)
+    pub(crate) connector: String,
+    /// Only print the address
+    #[arg(long)]
+    pub(crate) print: bool,
+}
+
 /// `carnet check`
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
@@ -188,6 +217,9 @@ pub(crate) struct RemoveArgs {
     /// Even if projects are attached
     #[arg(short = 'a', long)]
     pub(crate) disconnect_all: bool,
+    /// Only say what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Ask nothing
     #[arg(short, long)]
     pub(crate) yes: bool,
@@ -195,7 +227,7 @@ pub(crate) struct RemoveArgs {
 
 /// `carnet revoke-tokens`
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("whose").required(true))]
+#[command(group = ArgGroup::new("whose").required(true))]
 pub(crate) struct RevokeArgs {
     /// Identifier (scl_…) or UID (service/name)
     pub(crate) connector: String,
@@ -205,6 +237,12 @@ pub(crate) struct RevokeArgs {
     /// Everybody's
     #[arg(long, group = "whose")]
     pub(crate) all_tokens: bool,
+    /// This user's
+    #[arg(long, value_name = "ID", group = "whose")]
+    pub(crate) user: Option<String>,
+    /// Only those of this installation
+    #[arg(long, value_name = "ID")]
+    pub(crate) installation_id: Option<String>,
     /// Ask nothing
     #[arg(short, long)]
     pub(crate) yes: bool,
@@ -216,8 +254,11 @@ pub(crate) struct ImportArgs {
     /// Identifier (scl_…) or UID (service/name)
     pub(crate) connector: String,
     /// A JSON list of tokens: @FILE, or - for stdin
-    #[arg(value_name = "@FILE")]
-    pub(crate) tokens: String,
+    #[arg(value_name = "@FILE", required_unless_present = "file")]
+    pub(crate) tokens: Option<String>,
+    /// The file with the list
+    #[arg(long, value_name = "FILE", conflicts_with = "tokens")]
+    pub(crate) file: Option<PathBuf>,
     /// Let them take the place of other accounts' grants that work
     #[arg(long)]
     pub(crate) replace: bool,

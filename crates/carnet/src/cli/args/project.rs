@@ -100,6 +100,9 @@ pub(crate) struct ProjectArgs {
 pub(crate) struct ProjectRemoveArgs {
     /// Identifier or name
     pub(crate) project: String,
+    /// Only say what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Ask nothing
     #[arg(short, long)]
     pub(crate) yes: bool,

@@ -21,7 +21,7 @@ fn connector_commands_stand_with_and_without_the_word_connect() {
             panic!("{line}")
         };
         let Verb::Token(args) = verb else { panic!("{line}") };
-        assert_eq!((args.connector.as_str(), args.subject), ("a/b", Some(SubjectArg::App)));
+        assert_eq!((args.connector.as_str(), args.ask.subject), ("a/b", Some(SubjectArg::App)));
     }
 }
 

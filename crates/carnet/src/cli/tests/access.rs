@@ -95,12 +95,13 @@ fn a_broken_project_file_stops_a_command_instead_of_being_passed_over() {
 
 #[test]
 fn what_destroys_needs_yes_where_nobody_can_be_asked() {
-    for (line, effect) in [
-        (&["detach", "demo/hello"][..], "DELETE"),
-        (&["remove", "demo/hello", "-a"], "DELETE"),
-        (&["revoke-tokens", "demo/hello", "--my-tokens"], "DELETE"),
-        (&["projects", "remove", "my-app"], "DELETE"),
-        (&["attach", "demo/hello", "-e", "preview"], "POST"),
+    for (line, effect, typed) in [
+        (&["detach", "demo/hello"][..], "DELETE", "y\n"),
+        (&["remove", "demo/hello", "-a"], "DELETE", "demo/hello\n"),
+        (&["revoke-tokens", "demo/hello", "--my-tokens"], "DELETE", "y\n"),
+        (&["revoke-tokens", "demo/hello", "--all-tokens"], "DELETE", "demo/hello\n"),
+        (&["projects", "remove", "my-app"], "DELETE", "my-app\n"),
+        (&["attach", "demo/hello", "-e", "preview"], "POST", "y\n"),
     ] {
         let peer = Peer::usual();
         let changes = |peer: &Peer| peer.lines().iter().filter(|line| line.starts_with(effect)).count();
@@ -110,8 +111,11 @@ fn what_destroys_needs_yes_where_nobody_can_be_asked() {
         assert_eq!(desk.run(&[line, &["--json"]].concat()).exits(2).json()["error"]["code"], "usage");
         let desk = desk.at_a_terminal("\n");
         desk.run(line).exits(1);
+        // A yes is not enough where a name is to be typed.
+        let desk = if typed == "y\n" { desk } else { desk.at_a_terminal("y\n") };
+        desk.run(line).exits(1);
         assert_eq!(changes(&peer), 0, "{line:?}");
-        desk.at_a_terminal("y\n").run(line).exits(0);
+        desk.at_a_terminal(typed).run(line).exits(0);
         assert_eq!(changes(&peer), 1, "{line:?}");
     }
 }

@@ -31,6 +31,8 @@ type Answers = Arc<dyn Fn(&str, &Value, &str) -> Option<(u16, Value)> + Send + S
 struct Desk {
     seen: Arc<Mutex<Vec<Seen>>>,
     answers: Answers,
+    /// Whether the query belongs to what is answered.
+    whole: bool,
     url: String,
 }
 
@@ -40,15 +42,26 @@ impl Peer {
         Self::with(|_, _, _| None)
     }
 
+    /// One whose answers depend on the query too: `answers` gets method, path and query, and the body.
+    pub(crate) fn following(
+        answers: impl Fn(&str, &Value) -> Option<(u16, Value)> + Send + Sync + 'static,
+    ) -> Self {
+        Self::start(Arc::new(move |line: &str, body: &Value, _: &str| answers(line, body)), true)
+    }
+
     /// One that answers some requests in its own way. `answers` gets method and path, body and the server's address.
     pub(crate) fn with(
         answers: impl Fn(&str, &Value, &str) -> Option<(u16, Value)> + Send + Sync + 'static,
     ) -> Self {
+        Self::start(Arc::new(answers), false)
+    }
+
+    fn start(answers: Answers, whole: bool) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::default();
-        let desk = Desk { seen: Arc::clone(&seen), answers: Arc::new(answers), url: url.clone() };
+        let desk = Desk { seen: Arc::clone(&seen), answers, whole, url: url.clone() };
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
@@ -92,7 +105,8 @@ async fn answer(
         headers.get("authorization").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
     desk.seen.lock().unwrap().push(Seen { line: line.clone(), bearer, body: body.clone() });
     let route = line.split('?').next().unwrap();
-    let (status, body) = (desk.answers)(route, &body, &desk.url).unwrap_or_else(|| usual(route));
+    let (status, body) = (desk.answers)(if desk.whole { &line } else { route }, &body, &desk.url)
+        .unwrap_or_else(|| usual(route));
     let status = StatusCode::from_u16(status).unwrap();
     if status == StatusCode::NO_CONTENT {
         return status.into_response();
@@ -155,6 +169,7 @@ fn usual(route: &str) -> (u16, Value) {
             json!({"user": {"id": USER, "email": "dev@localhost", "username": "dev", "name": "Dev",
             "defaultTeamId": TEAM, "version": "northstar"}})
         }
+        "GET /v1/audit" => json!({"events": [], "next": null}),
         "GET /livez" => json!("ok"),
         "GET /readyz" => json!({"status": "ok", "checks": {"store": "ok"}, "version": "0.1.0"}),
         _ if route == format!("GET /v9/projects/{PROJECT}") => project(),

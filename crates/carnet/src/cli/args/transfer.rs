@@ -1,0 +1,54 @@
+//! `export` and `import`: everything that a team has set up.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// `carnet export`
+#[derive(Debug, Args)]
+pub(crate) struct ExportAllArgs {
+    /// Into this file, instead of to stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// `carnet import`
+#[derive(Debug, Args)]
+pub(crate) struct ImportAllArgs {
+    /// What the file is from
+    #[arg(long, value_enum)]
+    pub(crate) from: Source,
+    /// The file, or - for stdin
+    pub(crate) file: PathBuf,
+    /// The project that gets the connectors, where the file names none; the linked one if left out
+    #[arg(short, long)]
+    pub(crate) project: Option<String>,
+    /// The environment of grants, where the file names none
+    #[arg(short, long, default_value = "production")]
+    pub(crate) environment: String,
+    /// Of the variables of --from env only these
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Further members of `data` by UID, secrets that the file lacks among them: a JSON object, @FILE or @-
+    #[arg(long, value_name = "@FILE")]
+    pub(crate) with: Option<String>,
+    /// Only say what would be made
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Ask nothing
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+/// Where connectors come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Source {
+    /// `carnet export`
+    Carnet,
+    /// `vercel connect list --all-projects --json`, or an answer of its API: connectors without secrets, no grants
+    VercelConnect,
+    /// Integrations and connections of Nango's API, with their credentials: {"integrations":[…],"connections":[…]}
+    Nango,
+    /// A file of variables: each key or token becomes an api-key connector
+    Env,
+}

@@ -1,0 +1,102 @@
+//! `installations`: the tenants at the provider at which a connector is installed.
+
+use carnet_sdk::{InstallationInfo, NewInstallation};
+use serde_json::{Value, json};
+
+use super::args::{ConnectorArgs, InstallationAddArgs, InstallationRemoveArgs};
+use super::context::Context;
+use super::failure::{Exit, Failure};
+use super::table::{moment, table};
+
+/// Lists them.
+pub(crate) async fn list(cx: &mut Context<'_>, args: ConnectorArgs) -> Result<(), Failure> {
+    let client = cx.client()?;
+    let connector = client.connector_metadata(&args.connector).await?;
+    let found = client.installations(&connector.id.to_string()).await?;
+    let default = connector.rest.get("defaultInstallationId").and_then(Value::as_str);
+    if cx.talk.wants_json() {
+        return cx.talk.document(&json!({
+            "id": connector.id, "uid": connector.uid, "defaultInstallationId": default, "installations": found,
+        }));
+    }
+    if found.is_empty() {
+        cx.talk.say(&format!(
+            "{} is not installed anywhere. Record where it is: carnet installations add {}",
+            connector.uid, connector.uid
+        ));
+        return Ok(());
+    }
+    let (now, relative) = (cx.now(), cx.talk.is_read_by_a_person());
+    let row = |one: &InstallationInfo| {
+        let id = one.id.to_string();
+        let usual = if default == Some(id.as_str()) { "default" } else { "" };
+        vec![
+            id,
+            one.name.clone().unwrap_or_default(),
+            one.external_id.clone().unwrap_or_default(),
+            one.tenant_id.clone().unwrap_or_default(),
+            moment(one.created_at, now, relative),
+            usual.to_owned(),
+        ]
+    };
+    let rows: Vec<_> = found.iter().map(row).collect();
+    for line in table(&["ID", "Name", "There", "Tenant", "Recorded", "Used"], &rows) {
+        cx.talk.answer(&line)?;
+    }
+    Ok(())
+}
+
+/// Records one.
+pub(crate) async fn add(cx: &mut Context<'_>, args: InstallationAddArgs) -> Result<(), Failure> {
+    let client = cx.client()?;
+    let connector = client.connector_metadata(&args.connector).await?;
+    let new = NewInstallation {
+        external_id: args.external_id,
+        tenant_id: args.tenant_id,
+        name: args.name,
+        default: args.default.then_some(true),
+    };
+    let made = client.create_installation(&connector.id.to_string(), &new).await?;
+    if cx.talk.wants_json() {
+        return cx.talk.document(&json!({"uid": connector.uid, "installation": made}));
+    }
+    cx.talk.success(&format!("Installation {} of {} recorded", made.id, connector.uid));
+    Ok(())
+}
+
+/// Removes one, with the grants behind it.
+pub(crate) async fn remove(cx: &mut Context<'_>, args: InstallationRemoveArgs) -> Result<(), Failure> {
+    let client = cx.client()?;
+    let connector = client.connector_metadata(&args.connector).await?;
+    let id = connector.id.to_string();
+    let uid = &connector.uid;
+    let all = client.installations(&id).await?;
+    let named = |one: &&InstallationInfo| {
+        one.id.to_string() == args.installation || one.external_id.as_deref() == Some(&args.installation)
+    };
+    let found = all.iter().find(named).ok_or_else(|| {
+        Failure::new("not_found", format!("{uid} has no installation {}.", args.installation))
+            .exit(Exit::NotFound)
+            .next(format!("carnet installations list {uid}"), "to see those it has")
+    })?;
+    let behind = found.id.to_string();
+    let grants = client.grants(&id).await?;
+    let hit = grants
+        .iter()
+        .filter(|grant| grant.rest.get("installationId").and_then(Value::as_str) == Some(behind.as_str()))
+        .count();
+    if args.dry_run {
+        if cx.talk.wants_json() {
+            return cx.talk.document(&json!({"dryRun": true, "installation": found, "grants": hit}));
+        }
+        return cx.talk.answer(&format!("Would remove {behind} of {uid} and revoke {hit} grants"));
+    }
+    let question = format!("Remove installation {behind} of {uid} and revoke {hit} grants behind it?");
+    cx.talk.insist(args.yes, &question)?;
+    client.delete_installation(&id, &behind).await?;
+    if cx.talk.wants_json() {
+        return cx.talk.document(&json!({"id": found.id, "uid": uid, "removed": true, "grants": hit}));
+    }
+    cx.talk.success(&format!("Installation {behind} of {uid} removed"));
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! What `carnet export` has written.
+
+use carnet_sdk::NewInstallation;
+use serde_json::{Map, Value};
+
+use super::plan::{Plan, PlannedConnector, PlannedProject};
+use super::{json, list_of, text_of, unreadable};
+use crate::cli::failure::Failure;
+
+/// Reads it.
+pub(super) fn read(text: &str) -> Result<Plan, Failure> {
+    const SOURCE: &str = "carnet export";
+    let file = json(text, SOURCE)?;
+    match file.get("carnetExport").and_then(Value::as_u64) {
+        Some(1) => {}
+        Some(later) => {
+            return Err(unreadable(SOURCE, &format!("it is of version {later}, and this reads version 1")));
+        }
+        None => return Err(unreadable(SOURCE, "it has no member carnetExport")),
+    }
+    let texts = |value: &Value, name: &str| {
+        list_of(value, name).filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let projects = list_of(&file, "projects")
+        .filter_map(|project| {
+            Some(PlannedProject {
+                name: text_of(project, "name")?.to_owned(),
+                environments: texts(project, "environments"),
+                return_origins: texts(project, "returnOrigins"),
+            })
+        })
+        .collect();
+    let mut connectors = Vec::new();
+    for one in list_of(&file, "connectors") {
+        let text = |name: &str| text_of(one, name).map(str::to_owned);
+        let (Some(uid), Some(service), Some(name)) = (text("uid"), text("service"), text("name")) else {
+            return Err(unreadable(SOURCE, "a connector has no uid, service or name"));
+        };
+        let installation = |value: &Value| NewInstallation {
+            external_id: text_of(value, "externalId").map(str::to_owned),
+            tenant_id: text_of(value, "tenantId").map(str::to_owned),
+            name: text_of(value, "name").map(str::to_owned),
+            default: value.get("default").and_then(Value::as_bool),
+        };
+        let rules = one.get("consentRules").cloned();
+        connectors.push(PlannedConnector {
+            uid,
+            service,
+            name,
+            r#type: text("type"),
+            data: one.get("data").and_then(Value::as_object).map(settable).unwrap_or_default(),
+            links: list_of(one, "links")
+                .filter_map(|link| Some((text_of(link, "project")?.to_owned(), texts(link, "environments"))))
+                .collect(),
+            installations: list_of(one, "installations").map(installation).collect(),
+            consent_rules: rules.and_then(|rules| serde_json::from_value(rules).ok()),
+            tokens: Vec::new(),
+        });
+    }
+    let issuers = list_of(&file, "trustedIssuers").cloned().collect();
+    let mut notes = Vec::new();
+    if list_of(&file, "connectors").any(|one| list_of(one, "grants").next().is_some()) {
+        notes.push(
+            "an export holds no secrets: client secrets are given with --with, and people consent again"
+                .to_owned(),
+        );
+    }
+    Ok(Plan { projects, connectors, issuers, notes })
+}
+
+/// The members that can be set; those that the server found out by itself it finds out again.
+fn settable(data: &Map<String, Value>) -> Map<String, Value> {
+    let found = ["clientRegistration"];
+    data.iter()
+        .filter(|(name, _)| !found.contains(&name.as_str()))
+        .map(|(n, v)| (n.clone(), v.clone()))
+        .collect()
+}

@@ -1,0 +1,158 @@
+//! `export`: projects, trusted issuers, connectors with links, installations and rules, and whose grants there are. No
+//! secret: the server reads none back to anybody. Safe to keep in a repository.
+
+use std::collections::BTreeMap;
+
+use carnet_model::Environment;
+use carnet_sdk::{Client, Connector, Project};
+use serde_json::{Map, Value, json};
+
+use crate::cli::args::ExportAllArgs;
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::cli::folder::replace;
+use crate::cli::grants::every_connector;
+
+/// What is written by identifier, by its name.
+struct Names {
+    projects: BTreeMap<String, String>,
+    environments: BTreeMap<String, String>,
+}
+
+/// Writes it.
+pub(crate) async fn export(cx: &mut Context<'_>, args: ExportAllArgs) -> Result<(), Failure> {
+    let client = cx.settings.client_without_project()?;
+    let mut names = Names { projects: BTreeMap::new(), environments: BTreeMap::new() };
+    let mut projects = Vec::new();
+    for project in client.projects(None, Some(100)).await? {
+        projects.push(of_project(&client, &project, &mut names).await?);
+    }
+    let issuers: Vec<Value> =
+        client.trusted_issuers().await?.iter().map(|issuer| names.in_issuer(issuer)).collect();
+    let found = every_connector(&client).await?;
+    let mut connectors = Vec::with_capacity(found.len());
+    for (at, connector) in found.iter().enumerate() {
+        cx.talk.progress(&format!("{} of {} connectors", at + 1, found.len()));
+        connectors.push(of_connector(&client, connector, &names).await?);
+    }
+    cx.talk.progress("");
+    let (many_connectors, many_projects) = (connectors.len(), projects.len());
+    let document = json!({
+        "carnetExport": 1,
+        "exportedAt": cx.now(),
+        "server": client.url().origin().ascii_serialization(),
+        "projects": projects,
+        "trustedIssuers": issuers,
+        "connectors": connectors,
+    });
+    let Some(output) = &args.output else { return cx.talk.document(&document) };
+    let path = cx.place.folder.join(output);
+    let mut text = serde_json::to_string_pretty(&document)
+        .map_err(|error| Failure::new("internal", "The export cannot be written as JSON.").because(&error))?;
+    text.push('\n');
+    replace(&path, text.as_bytes(), 0o600).map_err(|error| {
+        Failure::new("file_failed", format!("{} cannot be written.", output.display()))
+            .because(&error)
+            .next("carnet export --output FILE", "to write another file")
+    })?;
+    if cx.talk.wants_json() {
+        return cx.talk.document(&json!({
+            "file": path, "projects": many_projects, "connectors": many_connectors, "trustedIssuers": issuers.len(),
+        }));
+    }
+    cx.talk.success(&format!(
+        "{many_connectors} connectors and {many_projects} projects written to {}",
+        output.display()
+    ));
+    cx.talk.say("  It holds no secret. Take it over elsewhere: carnet import --from carnet FILE");
+    Ok(())
+}
+
+async fn of_project(client: &Client, project: &Project, names: &mut Names) -> Result<Value, Failure> {
+    let id = project.id.to_string();
+    let own = client.custom_environments(&id).await?;
+    let origins = client.return_origins(&id).await?;
+    let slugs: Vec<_> = own.iter().map(|environment| environment.slug.clone()).collect();
+    names.environments.extend(own.into_iter().map(|one| (one.id.to_string(), one.slug)));
+    names.projects.insert(id, project.name.clone());
+    Ok(json!({"name": project.name, "environments": slugs, "returnOrigins": origins}))
+}
+
+async fn of_connector(client: &Client, connector: &Connector, names: &Names) -> Result<Value, Failure> {
+    let id = connector.id.to_string();
+    let links: Vec<Value> = client
+        .links(&id)
+        .await?
+        .iter()
+        .filter_map(|link| {
+            let project = names.projects.get(&link.project_id.to_string())?;
+            let environments: Vec<_> = link.environments.iter().map(|one| names.environment(*one)).collect();
+            Some(json!({"project": project, "environments": environments}))
+        })
+        .collect();
+    let default = connector.rest.get("defaultInstallationId").and_then(Value::as_str);
+    let installations: Vec<Value> = client
+        .installations(&id)
+        .await?
+        .iter()
+        .map(|one| {
+            json!({"externalId": one.external_id, "tenantId": one.tenant_id, "name": one.name,
+                "default": default == Some(one.id.to_string().as_str())})
+        })
+        .collect();
+    let grants: Vec<Value> = client
+        .grants(&id)
+        .await?
+        .iter()
+        .map(|grant| {
+            let text = |name: &str| grant.rest.get(name).and_then(Value::as_str);
+            let environment = text("environment").unwrap_or_default();
+            json!({
+                "subject": grant.subject, "state": grant.state, "cause": grant.cause,
+                "environment": names.environments.get(environment).map_or(environment, String::as_str),
+                "project": text("projectId").and_then(|id| names.projects.get(id)),
+                "scopes": grant.rest.get("scopes"), "externalSubject": text("externalSubject"),
+            })
+        })
+        .collect();
+    let rest = |name: &str| connector.rest.get(name).cloned().unwrap_or(Value::Null);
+    Ok(json!({
+        "uid": connector.uid,
+        "service": connector.service,
+        "name": connector.name,
+        "type": connector.r#type,
+        "data": rest("data"),
+        "backgroundColor": rest("backgroundColor"),
+        "accentColor": rest("accentColor"),
+        "consentRules": client.consent_rules(&id).await?,
+        "links": links,
+        "installations": installations,
+        "grants": grants,
+    }))
+}
+
+impl Names {
+    fn environment(&self, environment: Environment) -> String {
+        let text = environment.to_string();
+        self.environments.get(&text).cloned().unwrap_or(text)
+    }
+
+    /// An issuer whose rules name projects and environments by their names: identifiers mean nothing elsewhere.
+    fn in_issuer(&self, issuer: &carnet_sdk::TrustedIssuer) -> Value {
+        let mut out: Map<String, Value> = issuer.rest.clone();
+        out.insert("issuer".to_owned(), issuer.issuer.clone().into());
+        for name in ["createdAt", "updatedAt"] {
+            out.remove(name);
+        }
+        let rules = out.get_mut("rules").and_then(Value::as_array_mut);
+        for rule in rules.into_iter().flatten().filter_map(Value::as_object_mut) {
+            for (member, names) in [("project", &self.projects), ("environment", &self.environments)] {
+                let name = rule.get(member).and_then(Value::as_str).and_then(|id| names.get(id)).cloned();
+                if let Some(name) = name {
+                    rule.insert(member.to_owned(), name.into());
+                }
+            }
+        }
+        Value::Object(out)
+    }
+}

@@ -1,0 +1,145 @@
+//! What an import would make, whatever file it comes from.
+
+use carnet_sdk::{ConsentRules, NewInstallation};
+use serde_json::{Map, Value, json};
+
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::cli::talk::plain;
+
+/// Where things go whose file names no place of ours.
+pub(super) struct Home {
+    /// The project's name.
+    pub(super) project: String,
+    /// The environment of grants.
+    pub(super) environment: String,
+}
+
+/// Everything to be made.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub(super) projects: Vec<PlannedProject>,
+    pub(super) connectors: Vec<PlannedConnector>,
+    /// Trusted issuers as the API takes them, but for projects and environments, which are named.
+    pub(super) issuers: Vec<Value>,
+    /// What the source does not give.
+    pub(super) notes: Vec<String>,
+}
+
+/// A project, by name, and its own environments.
+#[derive(Default)]
+pub(super) struct PlannedProject {
+    pub(super) name: String,
+    pub(super) environments: Vec<String>,
+    pub(super) return_origins: Vec<String>,
+}
+
+/// A connector with what belongs to it.
+#[derive(Default)]
+pub(super) struct PlannedConnector {
+    pub(super) uid: String,
+    pub(super) service: String,
+    pub(super) name: String,
+    /// None to leave the registration to the server.
+    pub(super) r#type: Option<String>,
+    pub(super) data: Map<String, Value>,
+    /// Projects by name, and in which environments they may ask; none for the three built-in ones.
+    pub(super) links: Vec<(String, Vec<String>)>,
+    pub(super) installations: Vec<NewInstallation>,
+    pub(super) consent_rules: Option<ConsentRules>,
+    /// Tokens as `import-tokens` takes them, but for the project, which is named.
+    pub(super) tokens: Vec<PlannedToken>,
+}
+
+/// A token, and the name of the project whose users gave it.
+pub(super) struct PlannedToken {
+    pub(super) project: String,
+    pub(super) token: Map<String, Value>,
+}
+
+impl Plan {
+    pub(super) fn is_empty(&self) -> bool {
+        self.projects.is_empty() && self.connectors.is_empty() && self.issuers.is_empty()
+    }
+
+    /// Adds members of `data` by UID.
+    pub(super) fn complete(&mut self, with: &Map<String, Value>) -> Result<(), Failure> {
+        for (uid, members) in with {
+            let Some(members) = members.as_object() else {
+                return Err(Failure::usage(format!("--with has no object for {uid}.")));
+            };
+            let known: Vec<_> = self.connectors.iter().map(|connector| connector.uid.clone()).collect();
+            let Some(connector) = self.connectors.iter_mut().find(|connector| connector.uid == *uid) else {
+                return Err(Failure::usage(format!(
+                    "--with names {uid}, which is not in the file: {}.",
+                    known.join(", ")
+                )));
+            };
+            connector.data.extend(members.clone());
+            connector.r#type.get_or_insert_with(|| "oauth".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Says what it is.
+    pub(super) fn show(&self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        if cx.talk.wants_json() {
+            let connectors: Vec<Value> = self
+                .connectors
+                .iter()
+                .map(|one| {
+                    let links: Vec<_> = one
+                        .links
+                        .iter()
+                        .map(|(project, environments)| json!({"project": project, "environments": environments}))
+                        .collect();
+                    json!({
+                        "uid": one.uid, "service": one.service, "name": one.name, "type": one.r#type, "links": links,
+                        // The names alone: the values are secrets, or next to some.
+                        "data": one.data.keys().collect::<Vec<_>>(),
+                        "installations": one.installations.len(), "tokens": one.tokens.len(),
+                    })
+                })
+                .collect();
+            let projects: Vec<_> = self.projects.iter().map(|project| &project.name).collect();
+            return cx.talk.document(&json!({
+                "dryRun": true, "projects": projects, "connectors": connectors,
+                "trustedIssuers": self.issuers.len(), "notes": self.notes,
+            }));
+        }
+        for line in self.in_words() {
+            cx.talk.answer(&plain(&line))?;
+        }
+        Ok(())
+    }
+
+    /// The same for people.
+    pub(super) fn in_words(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for project in &self.projects {
+            lines.push(format!("project {}", project.name));
+        }
+        for one in &self.connectors {
+            let kind = one.r#type.as_deref().unwrap_or("managed by the server");
+            let links: Vec<_> = one.links.iter().map(|(project, _)| project.as_str()).collect();
+            let links = if links.is_empty() { "no project".to_owned() } else { links.join(", ") };
+            let tokens =
+                if one.tokens.is_empty() { String::new() } else { format!(", {} grants", one.tokens.len()) };
+            lines.push(format!("connector {} ({kind}) for {links}{tokens}", one.uid));
+        }
+        for issuer in &self.issuers {
+            let name = issuer.get("issuer").and_then(Value::as_str).unwrap_or_default();
+            lines.push(format!("trusted issuer {name}"));
+        }
+        lines.extend(self.notes.iter().map(|note| format!("note: {note}")));
+        lines
+    }
+}
+
+/// What may follow the `/` of a UID, made of a name.
+pub(super) fn slug(name: &str) -> String {
+    let word = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let slug: String = name.chars().map(word).collect();
+    let slug = slug.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
+    if slug.is_empty() { "imported".to_owned() } else { slug }
+}
