@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { Description } from './described.mjs';
 
 /** The program under test. */
 export const BINARY = process.env.CARNET_BIN ?? fileURLToPath(new URL('../target/debug/carnet', import.meta.url));
@@ -59,7 +60,8 @@ export async function startBroker({ flags = [], env = {}, folderName = 'data' } 
     await rm(folder, { recursive: true, force: true });
     return child.exitCode;
   };
-  return new Broker(dev, { folder, data, pid: child.pid, log: () => log, stop });
+  const description = await Description.of(dev.url);
+  return new Broker(dev, { folder, data, pid: child.pid, description, log: () => log, stop });
 }
 
 async function ready(port, data) {
@@ -104,7 +106,7 @@ class Broker {
     this.url = dev.url;
   }
 
-  /** A request with what holds for all of them checked. `as` is a bearer; `null` sends none. */
+  /** A request with what holds for all of them checked, the description among it. `as` is a bearer; `null` sends none. */
   async api(method, path, { as = this.dev.accessToken, json, raw, headers = {} } = {}) {
     const sent = { ...(as && { authorization: `Bearer ${as}` }), ...headers };
     if (json !== undefined) sent['content-type'] ??= 'application/json';
@@ -120,6 +122,7 @@ class Broker {
       assert.equal(got.headers.get('content-type'), null, `204 with a content type makes the official CLI repeat it: ${told}`);
       assert.equal(answer.text, '', told);
     }
+    this.description.check(method, path, answer);
     if (!path.startsWith('/v1/connect/token/')) {
       for (const secret of this.secrets) assert.ok(!answer.text.includes(secret), `a secret in an answer: ${told}`);
     }

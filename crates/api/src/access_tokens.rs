@@ -7,13 +7,40 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, NewToken};
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
 use crate::problem::Problem;
+use crate::shape::{Shape, id, list_of, object_of, text, time};
 use crate::token::millis;
+
+/// What is shown of a token once it has been handed out.
+pub(crate) fn all_shape() -> Shape {
+    let token = object_of([
+        ("id", id("atk")),
+        ("name", text()),
+        ("last4", text()),
+        ("createdAt", time()),
+        ("expiresAt", time()),
+    ]);
+    object_of([("tokens", list_of(token.named("AccessToken")))])
+}
+
+/// The one answer in which the token stands.
+pub(crate) fn made_shape() -> Shape {
+    object_of([
+        ("id", id("atk")),
+        ("token", text()),
+        ("name", text()),
+        ("last4", text()),
+        ("createdAt", time()),
+        ("expiresAt", time()),
+    ])
+    .named("NewAccessToken")
+}
 
 pub(crate) async fn list(State(broker): State<Broker>, call: Call) -> Result<Answer<Value>, Problem> {
     let found = broker.access_tokens(&call.caller).await?;
@@ -26,7 +53,7 @@ pub(crate) async fn list(State(broker): State<Broker>, call: Call) -> Result<Ans
     Ok(Answer(json!({"tokens": tokens})))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CreateBody {
     name: String,

@@ -3,14 +3,16 @@
 use axum::Json as Answer;
 use axum::extract::State;
 use carnet_engine::{AuditQuery, Broker};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::shape::{Shape, anything, count, either, flag, id, list_of, map, object_of, one_of, text, time};
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct ListParams {
     limit: Option<u32>,
@@ -20,6 +22,30 @@ pub(crate) struct ListParams {
     target: Option<String>,
     connector: Option<String>,
     outcome: Option<String>,
+}
+
+pub(crate) fn shape() -> Shape {
+    let event = object_of([
+        ("seq", count()),
+        ("at", time()),
+        ("actor", principal()),
+        ("action", text()),
+        ("target", text().or_null()),
+        ("outcome", one_of(&["success", "denied", "failed"])),
+        ("requestId", id("req").or_null()),
+        ("detail", map(anything())),
+    ]);
+    object_of([("events", list_of(event.named("AuditEvent"))), ("next", count().or_null())])
+}
+
+/// Who did something.
+pub(crate) fn principal() -> Shape {
+    either([
+        object_of([("type", one_of(&["user"])), ("id", id("usr"))]),
+        object_of([("type", one_of(&["project"])), ("id", id("prj")), ("environment", text())]),
+        object_of([("type", one_of(&["system"]))]),
+    ])
+    .named("Principal")
 }
 
 pub(crate) async fn list(
@@ -62,10 +88,23 @@ pub(crate) async fn list(
     Ok(Answer(json!({"events": events, "next": page.next})))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct VerifyParams {
     after: i64,
+}
+
+pub(crate) fn verified_shape() -> Shape {
+    let gap = object_of([("from", count()), ("to", count())]);
+    object_of([
+        ("checked", count()),
+        ("last", count()),
+        ("whole", flag()),
+        ("gaps", list_of(gap)),
+        ("altered", list_of(count())),
+        ("erased", count()),
+        ("next", count().or_null()),
+    ])
 }
 
 pub(crate) async fn verify(

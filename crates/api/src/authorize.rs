@@ -7,17 +7,20 @@ use axum::Json as Answer;
 use axum::extract::{Path, State};
 use carnet_engine::{AuthorizeAsk, Broker, EndingKind, InstallAsk, Progress};
 use carnet_model::SecretString;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
 use crate::problem::Problem;
+use crate::shape::{Shape, either, id, object_of, one_of, text, time};
 use crate::token::{TokenBody, millis};
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct AuthorizeBody {
+    #[schemars(schema_with = "crate::shape::subject")]
     subject: Option<Value>,
     installation_id: Option<String>,
     audience: Option<Vec<String>>,
@@ -31,6 +34,51 @@ pub(crate) struct AuthorizeBody {
     expires_in_ms: Option<f64>,
     prompt: Option<String>,
     additional_params: Option<BTreeMap<String, String>>,
+}
+
+/// A request for consent or installation, and the link that leads to it.
+pub(crate) fn started_shape() -> Shape {
+    let connector = object_of([
+        ("id", id("scl")),
+        ("uid", text()),
+        ("type", text()),
+        ("name", text()),
+        ("displayName", text()),
+        ("service", text()),
+        ("serviceName", text()),
+    ]);
+    object_of([
+        ("url", text()),
+        ("request", id("car")),
+        ("verifier", text()),
+        ("expiresAt", time()),
+        ("connector", connector),
+        ("deviceCode?", text()),
+    ])
+    .named("ConsentRequest")
+}
+
+/// How a request ended, or stands.
+pub(crate) fn progress_shape() -> Shape {
+    let status = |name: &str| one_of(&[name]);
+    either([
+        object_of([("status", status("pending"))]),
+        object_of([
+            ("status", status("partial")),
+            ("progress", text()),
+            ("data", object_of([("clientId", id("scl"))])),
+        ]),
+        object_of([
+            ("status", status("success")),
+            ("data?", object_of([("clientId", id("scl")), ("installationId?", text())])),
+        ]),
+        object_of([("status", status("canceled"))]),
+        object_of([
+            ("status", status("error")),
+            ("error", object_of([("code", text()), ("message", text())])),
+        ]),
+    ])
+    .named("Progress")
 }
 
 pub(crate) async fn start(
@@ -81,7 +129,7 @@ pub(crate) async fn start(
 }
 
 /// The body of a request for an installation: a consent's, with a tenant and without a subject.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct InstallBody {
     installation_id: Option<String>,
@@ -124,9 +172,10 @@ pub(crate) async fn install(
     match broker.start_installation(&call.caller, &install, call.request).await? {}
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CompleteBody {
+    #[schemars(with = "String")]
     code: SecretString,
 }
 

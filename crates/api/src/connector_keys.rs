@@ -4,12 +4,14 @@ use axum::Json as Answer;
 use axum::extract::{Path, State};
 use carnet_engine::{Broker, ConnectorKeyView, ConnectorKeysView};
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
 use crate::problem::Problem;
+use crate::shape::{Shape, anything, list_of, map, object_of, one_of, text, time};
 
 fn object(key: &ConnectorKeyView) -> Value {
     json!({
@@ -23,12 +25,25 @@ fn object(key: &ConnectorKeyView) -> Value {
     })
 }
 
+pub(crate) fn shape() -> Shape {
+    let key = object_of([
+        ("kid", text()),
+        ("algorithm", one_of(&["RS256", "ES256"])),
+        ("publicJwk", map(anything())),
+        ("state", text()),
+        ("createdAt", time()),
+        ("activatesAt", time()),
+        ("goneAt", time().or_null()),
+    ]);
+    object_of([("jwksUri", text()), ("keys", list_of(key))]).named("ConnectorKeys")
+}
+
 fn answer(view: &ConnectorKeysView) -> Answer<Value> {
     Answer(json!({"jwksUri": view.url, "keys": view.keys.iter().map(object).collect::<Vec<_>>()}))
 }
 
 /// Nothing can be said about a new key.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TurnBody {}
 

@@ -7,18 +7,21 @@ use carnet_engine::{Broker, ConnectorChange, ConnectorView, ListQuery, NewConnec
 use carnet_model::connector::Branding;
 use carnet_model::{Code, Fault, SubjectKind};
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::audit;
 use crate::body::Json;
 use crate::call::Call;
 use crate::problem::Problem;
 use crate::query::{Query, comma_list};
 use crate::servers;
+use crate::shape::{Shape, anything, either, flag, id, list_of, map, object_of, one_of, text, time};
 
 /// The body of a create: what the official CLI sends, and what the documentation says. Members about triggers are read
 /// so that their form is checked; asking for triggers is refused where there are none.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct CreateBody {
     service: Option<String>,
@@ -28,6 +31,7 @@ pub(crate) struct CreateBody {
     data: Option<Map<String, Value>>,
     project_id: Option<String>,
     environments: Option<Vec<String>>,
+    #[schemars(schema_with = "triggers")]
     triggers: Option<Value>,
     events: Option<Vec<String>>,
     trigger_destination: Option<Map<String, Value>>,
@@ -39,6 +43,10 @@ pub(crate) struct CreateBody {
     params: Option<Map<String, Value>>,
     #[serde(rename = "request_code")]
     request_code: Option<String>,
+}
+
+pub(crate) fn triggers(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    either([flag(), object_of([("enabled?", flag())]).open()]).inside()
 }
 
 impl CreateBody {
@@ -127,7 +135,7 @@ pub(crate) async fn show(
     Ok(Answer(connector(&broker.connector(&call.caller, &name, call.request).await?)))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct UpdateBody {
     name: Option<String>,
@@ -165,7 +173,7 @@ pub(crate) fn changed(view: &ConnectorView, sync: Option<&ServiceSync>) -> Value
     out
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct EjectBody {
     data: Option<Map<String, Value>>,
@@ -192,7 +200,7 @@ pub(crate) async fn remove(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ListParams {
     limit: Option<u32>,
@@ -247,6 +255,71 @@ pub(crate) async fn list_v2(
     let (found, next) = broker.connectors(&call.caller, &params.query()?).await?;
     let found: Vec<_> = found.iter().map(connector).collect();
     Ok(Answer(json!({"connectors": found, "pagination": {"next": next}})))
+}
+
+/// The shape of a connector.
+pub(crate) fn shape() -> Shape {
+    described([]).named("Connector")
+}
+
+/// The same after a change that its provider may have to hear of.
+pub(crate) fn changed_shape() -> Shape {
+    described([("serviceSync?", servers::sync_shape())]).named("ChangedConnector")
+}
+
+fn described<const N: usize>(more: [(&str, Shape); N]) -> Shape {
+    let abilities = |more: Vec<(&'static str, Shape)>| {
+        object_of([
+            ("crossInstallation", flag()),
+            ("supportsRefinement", flag()),
+            ("supportsResources", flag()),
+            ("scopes", list_of(text())),
+            ("supportedAuthorizationDetails", list_of(text())),
+        ])
+        .with(more)
+    };
+    let project =
+        object_of([("projectId", id("prj")), ("project", object_of([("id", id("prj")), ("name", text())]))]);
+    let projects = object_of([("items", list_of(project)), ("hasMore", flag()), ("cursor?", text())]);
+    object_of([
+        ("id", id("scl")),
+        ("uid", text()),
+        ("name", text()),
+        ("displayName", text()),
+        ("type", text()),
+        ("typeName", text()),
+        ("service", text()),
+        ("createdAt", time()),
+        ("updatedAt", time()),
+        ("createdBy", audit::principal()),
+        ("updatedBy", audit::principal()),
+        ("creationMode", one_of(&["manual", "managed"])),
+        ("supportedSubjectTypes", list_of(one_of(&["app", "user", "jwt-bearer", "token"]))),
+        ("supportsInstallation", flag()),
+        ("supportsRevocation", flag()),
+        ("supportsTriggers", flag()),
+        ("supportsIcon", text()),
+        ("data", map(anything())),
+        ("redirectUri?", text()),
+        ("managed?", map(anything())),
+        ("defaultInstallationId?", text()),
+        ("icon?", text()),
+        ("backgroundColor?", text()),
+        ("accentColor?", text()),
+        ("appTokens?", abilities(Vec::new())),
+        ("userTokens?", abilities(vec![("manualCredentialInput", flag())])),
+        ("includes?", object_of([("projects", projects)])),
+    ])
+    .with(more)
+}
+
+pub(crate) fn list_v1_shape() -> Shape {
+    object_of([("clients", list_of(shape())), ("cursor?", text())])
+}
+
+pub(crate) fn list_v2_shape() -> Shape {
+    let pagination = object_of([("next", text().or_null())]);
+    object_of([("connectors", list_of(shape())), ("pagination", pagination)])
 }
 
 /// The connector object. Never a secret: there is none in a view.

@@ -3,6 +3,7 @@
 use axum::Json as Answer;
 use axum::extract::{Path, State};
 use carnet_engine::{Broker, ConnectorChange};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -11,18 +12,28 @@ use crate::call::Call;
 use crate::connectors;
 use crate::problem::Problem;
 use crate::servers;
+use crate::shape::{Shape, object_of, text};
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct UpdateBody {
     name: Option<String>,
     uid: Option<String>,
+    #[schemars(schema_with = "connectors::triggers")]
     triggers: Option<Value>,
     events: Option<Vec<String>>,
     data: Option<Map<String, Value>>,
     icon: Option<String>,
     background_color: Option<String>,
     accent_color: Option<String>,
+}
+
+pub(crate) fn shape() -> Shape {
+    object_of([
+        ("connector", connectors::shape()),
+        ("reconsentNeeded?", object_of([("scope", text())])),
+        ("serviceSync?", servers::sync_shape()),
+    ])
 }
 
 pub(crate) async fn update(

@@ -3,18 +3,28 @@
 use axum::Json as Answer;
 use axum::extract::{Path, State};
 use carnet_engine::{Broker, ConsentRules, ConsentRulesChange};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
 use crate::problem::Problem;
+use crate::shape::{Shape, flag, list_of, object_of, text};
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct RulesBody {
     device_codes: Option<bool>,
     require_completion: Option<bool>,
+}
+
+pub(crate) fn shape() -> Shape {
+    object_of([("deviceCodes", flag()), ("requireCompletion", flag())]).named("ConsentRules")
+}
+
+pub(crate) fn origins_shape() -> Shape {
+    object_of([("origins", list_of(text()))])
 }
 
 fn object(rules: ConsentRules) -> Answer<Value> {
@@ -40,7 +50,7 @@ pub(crate) async fn change(
     Ok(object(broker.change_consent_rules(&call.caller, &connector, change, call.request).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OriginsBody {
     origins: Vec<String>,

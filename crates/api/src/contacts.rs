@@ -2,13 +2,14 @@
 
 use axum::extract::{Path, State};
 use carnet_engine::Broker;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::body::Json;
 use crate::call::Call;
 use crate::problem::Problem;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ContactBody {
     phone_number: String,

@@ -4,14 +4,17 @@ use axum::Json as Answer;
 use axum::extract::{Path, State};
 use carnet_engine::{Broker, ExplainAsk, Explained, TokenAsk, rule_in_words};
 use carnet_model::{Code, Fault, Subject};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::audit;
 use crate::call::Call;
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::shape::{Shape, anything, flag, id, list_of, map, object_of, one_of, text};
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ExplainParams {
     project: Option<String>,
@@ -56,6 +59,35 @@ impl ExplainParams {
         };
         Ok(ExplainAsk { token, workload })
     }
+}
+
+pub(crate) fn shape() -> Shape {
+    let step = object_of([("command", text()), ("when", text())]);
+    let rule = object_of([
+        ("rule", text()),
+        ("asks", text()),
+        ("outcome", one_of(&["passed", "denied", "not-reached"])),
+        ("next", list_of(step)),
+    ]);
+    let identity = object_of([
+        ("issuer", text()),
+        ("trustedIssuerId", id("iss").or_null()),
+        ("claims", map(anything()).or_null()),
+        ("subjects", list_of(text())),
+        ("allowed", flag()),
+    ]);
+    let subject = object_of([("type", text()), ("id?", text()), ("issuer?", text())]);
+    object_of([
+        ("connector", object_of([("id", id("scl")), ("uid", text())])),
+        ("caller", audit::principal()),
+        ("subject", subject.or_null()),
+        ("allowed", flag()),
+        ("decidedBy", text().or_null()),
+        ("refusal", object_of([("code", text()), ("message", text())]).open().or_null()),
+        ("rules", list_of(rule)),
+        ("identities", list_of(identity)),
+    ])
+    .named("Explanation")
 }
 
 pub(crate) async fn explain(

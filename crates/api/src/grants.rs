@@ -5,12 +5,14 @@ use axum::extract::{Path, State};
 use carnet_engine::{Broker, GrantView};
 use carnet_model::Subject;
 use carnet_model::grant::GrantState;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::shape::{Shape, flag, id, list_of, object_of, one_of, text, time};
 use crate::token;
 
 pub(crate) async fn show(
@@ -61,7 +63,33 @@ fn object(view: &GrantView) -> Value {
     out
 }
 
-#[derive(Default, Deserialize)]
+pub(crate) fn shape() -> Shape {
+    let subject = object_of([("type", text()), ("id?", text()), ("issuer?", text())]).or_null();
+    object_of([
+        ("id", id("grt")),
+        ("connectorId", id("scl")),
+        ("subject", subject),
+        ("environment", text()),
+        ("scopes", list_of(text()).or_null()),
+        ("state", one_of(&["active", "needs_consent", "withdrawn"])),
+        ("refreshable", flag()),
+        ("lastUsedAt", time().or_null()),
+        ("createdAt", time()),
+        ("updatedAt", time()),
+        ("projectId?", id("prj")),
+        ("installationId?", text()),
+        ("externalSubject?", text()),
+        ("expiresAt?", time()),
+        ("cause?", text()),
+    ])
+    .named("Grant")
+}
+
+pub(crate) fn all_shape() -> Shape {
+    object_of([("grants", list_of(shape())), ("cursor?", text())])
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct ListParams {
     limit: Option<u32>,

@@ -7,8 +7,18 @@ use carnet_engine::{Broker, ProviderState};
 use http::StatusCode;
 use serde_json::json;
 
+use crate::shape::{Shape, object_of, one_of, text};
+
 pub(crate) async fn live() -> &'static str {
     "ok\n"
+}
+
+/// What stands in the way, if anything.
+pub(crate) fn shape(status: &str) -> Shape {
+    object_of([
+        ("status", one_of(&[status])),
+        ("checks", object_of([("store", text()), ("rootKey", text())])),
+    ])
 }
 
 pub(crate) async fn ready(State(broker): State<Broker>) -> Response {

@@ -4,14 +4,16 @@ use axum::Json as Answer;
 use axum::extract::{Path, State};
 use carnet_engine::{Broker, ImportedToken, TokenToImport};
 use carnet_model::{SecretString, Time};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
 use crate::problem::Problem;
+use crate::shape::{Shape, count, flag, id, list_of, map, object_of, text, time as millis};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ImportBody {
     tokens: Vec<TokenBody>,
@@ -20,13 +22,16 @@ pub(crate) struct ImportBody {
     replace: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TokenBody {
+    #[schemars(with = "String")]
     access_token: SecretString,
     expires_at: Option<f64>,
+    #[schemars(with = "Option<String>")]
     refresh_token: Option<SecretString>,
     refresh_token_expires_at: Option<f64>,
+    #[schemars(schema_with = "crate::shape::subject")]
     subject: Value,
     environment: String,
     project_id: Option<String>,
@@ -43,12 +48,35 @@ struct TokenBody {
 }
 
 /// An installation or a tenant, by its identifier. The name is for people.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Named {
     id: String,
     #[serde(rename = "name")]
     _name: Option<String>,
+}
+
+pub(crate) fn shape() -> Shape {
+    let error = object_of([("code", text()), ("message", text())]).open();
+    let token = object_of([
+        ("succeeded", flag()),
+        ("subject", map(text())),
+        ("environment", text()),
+        ("expiresAt?", millis()),
+        ("projectId?", text()),
+        ("installationId?", text()),
+        ("scopes?", list_of(text())),
+        ("name?", text()),
+        ("externalSubject?", text()),
+        ("expiresIn?", count()),
+        ("grantId?", id("grt")),
+        ("error?", error),
+    ]);
+    object_of([
+        ("accepted", count()),
+        ("imported", count()),
+        ("tokens", list_of(token.named("ImportedToken"))),
+    ])
 }
 
 pub(crate) async fn import(

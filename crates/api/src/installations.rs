@@ -5,12 +5,14 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, Installation, NewInstallation};
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
 use crate::problem::Problem;
+use crate::shape::{Shape, id, list_of, object_of, text, time};
 
 fn object(installation: &Installation) -> Value {
     let mut out = json!({
@@ -34,6 +36,23 @@ fn object(installation: &Installation) -> Value {
     out
 }
 
+pub(crate) fn shape() -> Shape {
+    object_of([
+        ("id", id("sci")),
+        ("connectorId", id("scl")),
+        ("createdAt", time()),
+        ("updatedAt", time()),
+        ("externalId?", text()),
+        ("tenantId?", text()),
+        ("name?", text()),
+    ])
+    .named("Installation")
+}
+
+pub(crate) fn all_shape() -> Shape {
+    object_of([("installations", list_of(shape()))])
+}
+
 pub(crate) async fn list(
     State(broker): State<Broker>,
     Path(connector): Path<String>,
@@ -43,7 +62,7 @@ pub(crate) async fn list(
     Ok(Answer(json!({"installations": found.iter().map(object).collect::<Vec<_>>()})))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct CreateBody {
     external_id: Option<String>,

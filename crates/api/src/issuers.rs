@@ -7,12 +7,14 @@ use carnet_engine::{
     Broker, Comparison, Family, IssuerCheck, IssuerRow, SignatureFound, TokenCheck, TrustedIssuerConfig,
 };
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
 use crate::problem::Problem;
+use crate::shape::{Shape, anything, count, flag, id, list_of, map, object_of, one_of, text, time};
 
 /// The configuration as it was given, with its identifier and times.
 fn object(row: &IssuerRow) -> Value {
@@ -23,6 +25,80 @@ fn object(row: &IssuerRow) -> Value {
     Value::Object(out)
 }
 
+/// A configuration; the engine reads it, and says what is wrong with it by name.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct IssuerBody(#[schemars(schema_with = "issuer_schema")] Value);
+
+fn issuer_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    config_shape([]).inside()
+}
+
+/// A configuration as people write it, with some members more.
+fn config_shape<const N: usize>(more: [(&str, Shape); N]) -> Shape {
+    let rule = object_of([
+        ("project", id("prj")),
+        ("environment", text()),
+        ("claims", map(anything())),
+        ("subjects?", list_of(one_of(&["app", "user", "jwt-bearer", "token"]))),
+    ]);
+    object_of([
+        ("issuer?", text()),
+        ("family?", text()),
+        ("account?", text()),
+        ("jwksUri?", text()),
+        ("jwks?", map(anything())),
+        ("audiences", list_of(text())),
+        ("algorithms?", list_of(text())),
+        ("types?", list_of(text())),
+        ("maxLifeSeconds?", count()),
+        ("maxAgeSeconds?", count()),
+        ("rules?", list_of(rule)),
+    ])
+    .with(more)
+}
+
+pub(crate) fn shape() -> Shape {
+    config_shape([("id", id("iss")), ("createdAt", time()), ("updatedAt", time())]).named("TrustedIssuer")
+}
+
+pub(crate) fn all_shape() -> Shape {
+    object_of([("trustedIssuers", list_of(shape()))])
+}
+
+pub(crate) fn report_shape() -> Shape {
+    let compared =
+        object_of([("what", text()), ("wanted", anything()), ("found", anything()), ("fits", flag())])
+            .named("Comparison");
+    let token = object_of([
+        ("claims", map(anything()).or_null()),
+        ("compared", list_of(compared.clone())),
+        ("rules", list_of(list_of(compared))),
+        ("signature", one_of(&["good", "wrong", "no-key", "unchecked"])),
+        ("unchecked", text().or_null()),
+        ("matched", count().or_null()),
+        ("refusal", text().or_null()),
+    ]);
+    object_of([
+        ("trustedIssuer", config_shape([])),
+        ("weaknesses", list_of(text())),
+        ("safeRules", list_of(map(anything()).or_null())),
+        ("token", token.or_null()),
+    ])
+}
+
+pub(crate) fn families_shape() -> Shape {
+    let family = object_of([
+        ("family", text()),
+        ("title", text()),
+        ("issuer", text().or_null()),
+        ("claims", list_of(text())),
+        ("oneOf", list_of(list_of(text()))),
+        ("remedy", text().or_null()),
+    ]);
+    object_of([("families", list_of(family))])
+}
+
 pub(crate) async fn list(State(broker): State<Broker>, call: Call) -> Result<Answer<Value>, Problem> {
     let found = broker.trusted_issuers(&call.caller).await?;
     Ok(Answer(json!({"trustedIssuers": found.iter().map(object).collect::<Vec<_>>()})))
@@ -31,16 +107,17 @@ pub(crate) async fn list(State(broker): State<Broker>, call: Call) -> Result<Ans
 pub(crate) async fn create(
     State(broker): State<Broker>,
     call: Call,
-    Json(body): Json<Value>,
+    Json(IssuerBody(body)): Json<IssuerBody>,
 ) -> Result<(StatusCode, Answer<Value>), Problem> {
     let made = broker.trust_issuer(&call.caller, &body, call.request).await?;
     Ok((StatusCode::CREATED, Answer(object(&made))))
 }
 
 /// The body of a check.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CheckBody {
+    #[schemars(schema_with = "issuer_schema")]
     trusted_issuer: Value,
     token: Option<String>,
 }

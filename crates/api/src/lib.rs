@@ -4,6 +4,9 @@
 //! answer has the request's identifier in `x-request-id`, is never stored by anybody on the way, and says what went
 //! wrong in the envelope `{"error":{"code","message",…}}`.
 //!
+//! [`routes`] is the list of all routes, each with who may call it, what it reads and what it answers. The server is made
+//! of it, and so is the description at `/openapi.json`.
+//!
 //! [`serve`] is the listener: it closes connections that do not finish their headers, bounds how many there are, and
 //! stops gracefully.
 
@@ -26,6 +29,7 @@ mod issuers;
 mod keys;
 mod links;
 mod listener;
+mod openapi;
 mod pictures;
 mod platform;
 mod problem;
@@ -34,14 +38,18 @@ mod provisioning;
 mod query;
 mod refusals;
 mod request_id;
+mod route;
 mod router;
 mod servers;
 mod services;
+mod shape;
 mod token;
 mod trigger_destinations;
 mod well_known;
 
 pub use listener::{Limits, serve};
+pub use openapi::document as openapi;
 pub use problem::Problem;
 pub use request_id::RequestId;
-pub use router::{frame, router};
+pub use route::{Callers, Route};
+pub use router::{frame, router, routes};

@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, Link, LinkedProject, Project};
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,6 +14,7 @@ use crate::call::Call;
 use crate::connectors;
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::shape::{Shape, id, list_of, object_of, text, time};
 
 /// A link with everything that any client reads of it.
 fn object(link: &Link, project: &Project) -> Value {
@@ -44,11 +46,41 @@ async fn with_environments(
     Ok(out)
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct PageParams {
     limit: Option<u32>,
     cursor: Option<String>,
+}
+
+/// A link, as it is listed.
+fn listed<const N: usize>(project: [(&str, Shape); N]) -> Shape {
+    object_of([
+        ("clientId", id("scl")),
+        ("connectorId", id("scl")),
+        ("projectId", id("prj")),
+        ("environments", list_of(text())),
+        ("enabledEnvironments", list_of(text())),
+        ("project", object_of([("id", id("prj")), ("name", text())]).with(project)),
+        ("createdAt", time()),
+        ("updatedAt", time()),
+    ])
+}
+
+pub(crate) fn shape() -> Shape {
+    let custom = object_of([("id", id("env")), ("slug", text())]);
+    listed([("customEnvironments", list_of(custom))]).named("ProjectLink")
+}
+
+pub(crate) fn of_connector_shape() -> Shape {
+    let pagination = object_of([("next", text().or_null())]);
+    object_of([("projects", list_of(listed([]))), ("pagination", pagination)])
+}
+
+pub(crate) fn of_project_shape() -> Shape {
+    let pagination = object_of([("next", text().or_null())]);
+    let link = listed([]).with([("connector", connectors::shape())]);
+    object_of([("connectors", list_of(link)), ("pagination", pagination)])
 }
 
 /// In v1 and v2 alike: what the CLI counts and what the documentation says are one object.
@@ -93,7 +125,7 @@ pub(crate) async fn show(
     Ok(Answer(with_environments(&broker, &call, &link, &project).await?))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct PutBody {
     environments: Option<Vec<String>>,

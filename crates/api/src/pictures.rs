@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use crate::body;
 use crate::call::Call;
 use crate::problem::Problem;
+use crate::route::{Parameter, Told};
+use crate::shape::{Shape, object_of, text};
 
 /// The digest by either name, and the bytes.
 pub(crate) struct Upload {
@@ -25,6 +27,16 @@ impl FromRequest<Broker> for Upload {
         let digest = digest(request.headers());
         Ok(Self { digest, bytes: body::raw(request, broker, LARGEST).await? })
     }
+}
+
+impl Parameter for Upload {
+    fn tell(told: &mut Told) {
+        told.upload = &["image/png", "image/jpeg"];
+    }
+}
+
+pub(crate) fn shape() -> Shape {
+    object_of([("sha1", text())])
 }
 
 fn digest(headers: &HeaderMap) -> Option<String> {

@@ -4,15 +4,46 @@ use axum::Json as Answer;
 use axum::extract::{Path, State};
 use carnet_engine::{Broker, Team};
 use carnet_model::{Code, Environment, Fault};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
 use crate::problem::Problem;
+use crate::shape::{Shape, count, id, list_of, map, object_of, text, time};
 
 fn object(team: &Team) -> Value {
     json!({"id": team.id, "slug": team.slug, "name": team.name, "createdAt": team.created_at})
+}
+
+pub(crate) fn team_shape() -> Shape {
+    object_of([("id", id("team")), ("slug", text()), ("name", text()), ("createdAt", time())]).named("Team")
+}
+
+pub(crate) fn teams_shape() -> Shape {
+    let pagination = object_of([("count", count()), ("next", text().or_null()), ("prev", text().or_null())]);
+    object_of([("teams", list_of(team_shape())), ("pagination", pagination)])
+}
+
+pub(crate) fn user_shape() -> Shape {
+    let user = object_of([
+        ("id", id("usr")),
+        ("email", text()),
+        ("username", text()),
+        ("name", text()),
+        ("defaultTeamId", id("team")),
+        ("version", text()),
+    ]);
+    object_of([("user", user)])
+}
+
+pub(crate) fn token_shape() -> Shape {
+    object_of([("token", text()), ("expiresAt", time())]).named("IdentityToken")
+}
+
+pub(crate) fn env_shape() -> Shape {
+    object_of([("env", map(text())), ("buildEnv", map(text()))])
 }
 
 /// `version: "northstar"` with a default team is what makes the official CLI work in that team without a flag.
@@ -43,7 +74,7 @@ pub(crate) async fn team(
 }
 
 /// What the official CLI and its libraries send besides is read and not used.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct TokenBody {
     environment: Option<String>,

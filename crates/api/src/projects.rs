@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, CustomEnvironment, Project};
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,6 +13,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::shape::{Shape, id, list_of, object_of, text, time};
 
 fn object(project: &Project) -> Value {
     json!({
@@ -23,11 +25,35 @@ fn object(project: &Project) -> Value {
     })
 }
 
+pub(crate) fn shape() -> Shape {
+    object_of([
+        ("id", id("prj")),
+        ("name", text()),
+        ("accountId", id("team")),
+        ("createdAt", time()),
+        ("updatedAt", time()),
+    ])
+    .named("Project")
+}
+
+pub(crate) fn all_shape() -> Shape {
+    let pagination = object_of([("next", text().or_null())]);
+    object_of([("projects", list_of(shape())), ("pagination", pagination)])
+}
+
+pub(crate) fn environment_shape() -> Shape {
+    object_of([("id", id("env")), ("slug", text())]).named("CustomEnvironment")
+}
+
+pub(crate) fn environments_shape() -> Shape {
+    object_of([("environments", list_of(environment_shape()))])
+}
+
 fn environment(environment: &CustomEnvironment) -> Value {
     json!({"id": environment.id, "slug": environment.slug})
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct ListParams {
     limit: Option<u32>,
@@ -48,7 +74,7 @@ pub(crate) async fn list(
     ))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateBody {
     name: String,
@@ -88,7 +114,7 @@ pub(crate) async fn environments(
     Ok(Answer(json!({"environments": found.iter().map(environment).collect::<Vec<_>>()})))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EnvironmentBody {
     slug: String,

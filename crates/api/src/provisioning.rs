@@ -5,6 +5,7 @@ use axum::Json as Answer;
 use axum::extract::{Path, State};
 use carnet_engine::Broker;
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,8 +13,9 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::connectors;
 use crate::problem::Problem;
+use crate::shape::{Shape, list_of, object_of, text};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ProvisionBody {
     server_url: String,
@@ -31,6 +33,10 @@ pub(crate) async fn provision(
     Ok((status, Answer(connectors::connector(&view))))
 }
 
+pub(crate) fn shape() -> Shape {
+    object_of([("environments", list_of(text()))])
+}
+
 pub(crate) async fn show(
     State(broker): State<Broker>,
     Path(project): Path<String>,
@@ -39,7 +45,7 @@ pub(crate) async fn show(
     Ok(Answer(json!({"environments": broker.provisioning(&call.caller, &project).await?})))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SetBody {
     environments: Vec<String>,

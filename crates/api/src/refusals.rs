@@ -1,4 +1,7 @@
-//! What a caller tried to manage and may not is on the record before it is told.
+//! What a caller tried and may not, or named and is not there, is on the record before it is told.
+//!
+//! To a caller, what belongs to another team is not there; so who tries names is seen. A verb that records its own
+//! refusals says so in the fault, and nothing is recorded twice.
 
 use std::sync::{Arc, OnceLock};
 
@@ -29,16 +32,20 @@ pub(crate) async fn record(State(broker): State<Broker>, mut request: Request, n
     let recognised = Recognised::default();
     request.extensions_mut().insert(recognised.clone());
     // The pattern: a path may hold anything.
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let operation = format!("{} {route}", request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let method = request.method().clone();
     let id = request.extensions().get::<RequestId>().map(|id| id.0);
     let response = next.run(request).await;
-    if response.status() != StatusCode::FORBIDDEN {
+    if !matches!(response.status(), StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) {
         return response;
     }
     let (Some(caller), Some(fault)) = (recognised.0.get(), response.extensions().get::<Arc<Fault>>()) else {
         return response;
     };
+    if fault.recorded {
+        return response;
+    }
+    let operation = format!("{method} {}", route.as_ref().map_or("", MatchedPath::as_str));
     let id = id.unwrap_or_else(|| broker.request_id());
     match broker.management_refused(caller, id, operation, fault.code).await {
         Ok(()) => response,

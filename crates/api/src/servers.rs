@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, ServerCheck, ServiceSync};
 use http::{HeaderValue, header};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,6 +13,27 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::connectors::changed;
 use crate::problem::Problem;
+use crate::shape::{Shape, anything, id, list_of, map, object_of, one_of, text};
+
+/// What was read, and how far it differs from what is pinned.
+pub(crate) fn check_shape() -> Shape {
+    let difference = object_of([("member", text()), ("pinned", anything()), ("present", anything())]);
+    object_of([
+        ("connector", object_of([("id", id("scl")), ("uid", text())])),
+        ("differences", list_of(difference)),
+        ("digest", text()),
+    ])
+    .named("ServerCheck")
+}
+
+pub(crate) fn sync_shape() -> Shape {
+    object_of([("status", one_of(&["done", "required"])), ("errors?", list_of(text()))])
+}
+
+/// Client metadata as servers read it.
+pub(crate) fn document_shape() -> Shape {
+    map(anything())
+}
 
 pub(crate) async fn check(
     State(broker): State<Broker>,
@@ -21,7 +43,7 @@ pub(crate) async fn check(
     Ok(Answer(told(&broker.check_server(&call.caller, &name).await?)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AcceptBody {
     digest: String,

@@ -3,17 +3,46 @@
 use axum::Json as Answer;
 use axum::extract::{Path, State};
 use carnet_engine::Broker;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::call::Call;
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::shape::{Shape, anything, flag, list_of, map, object_of, text};
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Params {
+    /// Whether to say what the `data` of each type holds.
     schemas: Option<bool>,
+}
+
+pub(crate) fn shape() -> Shape {
+    let kind = || {
+        object_of([
+            ("type", text()),
+            ("createInputSchema?", map(anything())),
+            ("encryptedFields?", list_of(text())),
+        ])
+    };
+    let method = object_of([
+        ("connectionMethod", text()),
+        ("label", text()),
+        ("description", text().or_null()),
+        ("instructions?", text()),
+        ("create", object_of([("managed", flag()), ("manual", flag())])),
+        ("type", kind()),
+    ]);
+    object_of([
+        ("id", text()),
+        ("name", text()),
+        ("types", list_of(kind())),
+        ("connectionMethods", list_of(method)),
+        ("resolvedConnectionMethod?", text()),
+    ])
+    .named("Service")
 }
 
 pub(crate) async fn show(

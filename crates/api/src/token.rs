@@ -3,17 +3,20 @@
 use axum::Json as Answer;
 use axum::extract::{Path, State};
 use carnet_engine::{Broker, Issued, Revoked, TokenAsk};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
 use crate::problem::Problem;
+use crate::shape::{Shape, anything, count, id, map, object_of, text, time};
 
 /// The body of a token request. A member that is not known is refused: it may be a narrowing that would be lost.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct TokenBody {
+    #[schemars(schema_with = "crate::shape::subject")]
     pub(crate) subject: Option<Value>,
     pub(crate) installation_id: Option<String>,
     pub(crate) audience: Option<Vec<String>>,
@@ -56,11 +59,40 @@ pub(crate) fn millis(number: f64) -> Result<u64, Problem> {
     Ok(number as u64)
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct RevokeBody {
+    #[schemars(schema_with = "crate::shape::subject")]
     subject: Option<Value>,
     installation_id: Option<String>,
+}
+
+/// The one answer in which a provider's token stands.
+pub(crate) fn shape() -> Shape {
+    object_of([
+        ("token", text()),
+        ("tokenId", id("stk")),
+        ("expiresAt", time()),
+        ("connector", object_of([("id", id("scl")), ("uid", text()), ("type", text())])),
+        ("name?", text()),
+        ("installationId?", text()),
+        ("tenantId?", text()),
+        ("externalSubject?", text()),
+        ("metadata?", map(anything())),
+        ("claims?", map(anything())),
+    ])
+    .named("Token")
+}
+
+pub(crate) fn revoked_shape() -> Shape {
+    object_of([
+        ("tokensFound", count()),
+        ("deleted", count()),
+        ("providerRevoked", count()),
+        ("providerSkipped", count()),
+        ("providerFailed", count()),
+    ])
+    .named("Revoked")
 }
 
 pub(crate) async fn issue(

@@ -5,6 +5,7 @@
 use axum::Json as Answer;
 use axum::extract::{Path, State};
 use carnet_engine::Broker;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -13,13 +14,13 @@ use crate::call::Call;
 use crate::connectors::{self, refused};
 use crate::problem::Problem;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReplaceBody {
     destinations: Vec<Destination>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Destination {
     project_id: String,

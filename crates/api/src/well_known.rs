@@ -9,6 +9,24 @@ use http::{HeaderValue, header};
 use serde_json::Value;
 
 use crate::problem::Problem;
+use crate::shape::{Shape, anything, list_of, map, object_of, text};
+
+pub(crate) fn jwks_shape() -> Shape {
+    object_of([("keys", list_of(map(anything())))]).named("JsonWebKeySet")
+}
+
+pub(crate) fn discovery_shape() -> Shape {
+    object_of([
+        ("issuer", text()),
+        ("jwks_uri", text()),
+        ("response_types_supported", list_of(text())),
+        ("subject_types_supported", list_of(text())),
+        ("id_token_signing_alg_values_supported", list_of(text())),
+        ("claims_supported", list_of(text())),
+    ])
+    .open()
+    .named("Discovery")
+}
 
 pub(crate) async fn jwks(State(broker): State<Broker>) -> Response {
     cached(broker.jwks())

@@ -163,7 +163,7 @@ impl Broker {
             Err((outcome, fault, rule)) => {
                 let write = Write::new().event(&self.inner.env, &refusal(event, outcome, &fault, rule));
                 return match self.inner.db.write(write.only_at(revision)).await {
-                    Ok(_) => Err(fault),
+                    Ok(_) => Err(fault.recorded()),
                     Err(DbError::Stale(_)) => Ok(Tried::Stale { made: false }),
                     Err(error) => Err(faults::store(error)),
                 };
@@ -273,7 +273,7 @@ impl Broker {
         rule: Option<&'static str>,
     ) -> Result<Fault, Fault> {
         self.record(refusal(event, outcome, &fault, rule)).await?;
-        Ok(fault)
+        Ok(fault.recorded())
     }
 
     /// Memory first, then whatever the kind of subject needs.

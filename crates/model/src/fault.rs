@@ -22,6 +22,8 @@ pub struct Fault {
     pub retry_after: Option<u64>,
     /// Further members of the error object: `vendor`, `authorizationUrl`, `cause`, `registerUrl`.
     pub extra: Map<String, Value>,
+    /// Whether the audit log has it already.
+    pub recorded: bool,
     /// What happened inside, for the log only.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -125,6 +127,7 @@ impl Fault {
             next: Vec::new(),
             retry_after: None,
             extra: Map::new(),
+            recorded: false,
             source: None,
         }
     }
@@ -147,6 +150,13 @@ impl Fault {
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Says that the audit log has it.
+    #[must_use]
+    pub fn recorded(mut self) -> Self {
+        self.recorded = true;
         self
     }
 

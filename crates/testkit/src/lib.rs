@@ -16,6 +16,7 @@
 mod authority;
 mod browser;
 mod clock;
+mod described;
 mod engine;
 mod forms;
 mod http;
@@ -31,6 +32,7 @@ mod receiver;
 pub use authority::{Asked, Authority};
 pub use browser::{Browser, unescaped};
 pub use clock::Clock;
+pub use described::template_of;
 pub use engine::Engine;
 pub use forms::written_forms;
 pub use http::{Answer, Http};

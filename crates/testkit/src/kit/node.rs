@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::described;
 use crate::http::{Answer, Http};
 
 /// A node that serves.
@@ -48,9 +49,12 @@ impl Node {
         self.broker.as_ref().expect("the node has not been stopped")
     }
 
-    /// A call to the API.
+    /// A call to the API. The answer is what the description of the API says, or the test fails.
     pub async fn call(&self, method: &str, path: &str, bearer: Option<&str>, body: Option<&Value>) -> Answer {
-        self.http.json(method, &format!("http://{}{path}", self.address), bearer, body).await
+        let url = format!("http://{}{path}", self.address);
+        let answer = self.http.json(method, &url, bearer, body).await;
+        described::compare(method, path, &answer);
+        answer
     }
 
     /// A token request.

@@ -217,6 +217,7 @@ fn the_table_has_every_route() {
         "/clients/",
         "/connect/jwks/",
         "/livez",
+        "/openapi.json",
         "/pictures/",
         "/readyz",
         "/teams/{team}",
