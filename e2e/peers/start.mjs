@@ -34,6 +34,20 @@ export async function startMcpServer(issuer) {
   return { address: `${url}/mcp`, log, stop, seen: async () => (await fetch(`${url}/_seen`)).json() };
 }
 
+/** An emulated provider: `github` or `slack`. */
+export async function startEmulator(service) {
+  const { url, log, stop } = await start('emulator.mjs', ['--service', service]);
+  const put = async (path, json) => (await fetch(url + path, { method: 'PUT', body: JSON.stringify(json) })).json();
+  return {
+    url,
+    log,
+    stop,
+    key: async () => (await fetch(`${url}/_key`)).text(),
+    redirect: (uri) => put('/_redirect', { uri }),
+    installer: (login, installation) => put('/_installer', { login, installation }),
+  };
+}
+
 async function start(name, flags, env = {}) {
   const port = await freePort();
   const words = [program(name), '--port', String(port), ...flags];

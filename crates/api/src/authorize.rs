@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use axum::Json as Answer;
 use axum::extract::{Path, State};
-use carnet_engine::{AuthorizeAsk, Broker, EndingKind, InstallAsk, Progress};
+use carnet_engine::{AuthorizationStarted, AuthorizeAsk, Broker, EndingKind, InstallAsk, Progress};
 use carnet_model::SecretString;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -105,7 +105,10 @@ pub(crate) async fn start(
         prompt: body.prompt,
         additional_params: body.additional_params.unwrap_or_default(),
     };
-    let started = broker.start_authorization(&call.caller, &ask, call.request).await?;
+    Ok(Answer(begun(broker.start_authorization(&call.caller, &ask, call.request).await?)))
+}
+
+fn begun(started: AuthorizationStarted) -> Value {
     let connector = &started.connector.connector;
     let mut out = json!({
         "url": started.url.as_str(),
@@ -125,7 +128,7 @@ pub(crate) async fn start(
     if let (Some(code), Some(out)) = (started.device_code, out.as_object_mut()) {
         out.insert("deviceCode".to_owned(), code.into());
     }
-    Ok(Answer(out))
+    out
 }
 
 /// The body of a request for an installation: a consent's, with a tenant and without a subject.
@@ -169,7 +172,7 @@ pub(crate) async fn install(
         ..AuthorizeAsk::default()
     };
     let install = InstallAsk { ask, tenant: body.tenant_id };
-    match broker.start_installation(&call.caller, &install, call.request).await? {}
+    Ok(Answer(begun(broker.start_installation(&call.caller, &install, call.request).await?)))
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -117,6 +117,7 @@ fn answer(issued: &Issued) -> Value {
             |name: &str, value: Option<Value>| value.map(|value| out.insert(name.to_owned(), value));
         put("name", issued.name.clone().map(Value::from));
         put("installationId", issued.installation.map(|id| id.to_string().into()));
+        put("tenantId", issued.tenant.clone().map(Value::from));
         put("externalSubject", issued.external_subject.clone().map(Value::from));
         put("metadata", Some(issued.metadata.clone()).filter(|map| !map.is_empty()).map(Value::from));
         put("claims", Some(issued.claims.clone()).filter(|map| !map.is_empty()).map(Value::from));

@@ -35,6 +35,11 @@ pub enum Outcome {
         /// With which account, in the words of the third party.
         account: Option<Label>,
     },
+    /// The app has access of its own now.
+    Installed {
+        /// At which account, in the words of the third party.
+        account: Option<Label>,
+    },
     /// The app must say one thing more before it can act.
     Completing,
     /// It was connected, and the person took it back.
@@ -80,9 +85,11 @@ impl Done {
     /// The page.
     pub fn render(&self) -> Page {
         let status = match &self.outcome {
-            Outcome::Connected { .. } | Outcome::Completing | Outcome::Undone | Outcome::Cancelled => {
-                StatusCode::OK
-            }
+            Outcome::Connected { .. }
+            | Outcome::Installed { .. }
+            | Outcome::Completing
+            | Outcome::Undone
+            | Outcome::Cancelled => StatusCode::OK,
             Outcome::Failed { why: NotDone::Unavailable, .. } => StatusCode::SERVICE_UNAVAILABLE,
             Outcome::Failed { why: NotDone::Internal, .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Outcome::Failed { .. } => StatusCode::UNPROCESSABLE_ENTITY,

@@ -23,6 +23,7 @@ pub fn router(broker: Broker) -> Router {
     Router::new()
         .route("/", get(home::show))
         .route("/authorize/{request}", get(consent::show).post(consent::decide))
+        .route("/install/{request}", get(consent::show).post(consent::decide))
         .route("/authorize/{request}/undo", post(ending::undo))
         .route("/device", get(device::show).post(device::enter))
         .route("/callback", get(consent::callback))

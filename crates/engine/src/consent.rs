@@ -17,6 +17,7 @@ mod device;
 mod elsewhere;
 mod ending;
 mod install;
+mod installed;
 mod lapse;
 mod page;
 mod record;

@@ -56,6 +56,26 @@ impl Entry {
         self.installations.iter().find(named).map(|installation| installation.id)
     }
 
+    /// The installation at this tenant of the provider, by the tenant's identifier or name.
+    pub(crate) fn installation_at(&self, tenant: &str) -> Option<Id<kind::Installation>> {
+        let named = |i: &&Installation| {
+            i.tenant_id.as_deref() == Some(tenant)
+                || i.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(tenant))
+        };
+        self.installations.iter().find(named).map(|installation| installation.id)
+    }
+
+    /// Whether an installation is asked for by the scopes of the tokens that it leaves. Elsewhere the provider's own page
+    /// says what it allows.
+    pub(crate) fn scopes_of_installation(&self) -> bool {
+        self.abilities.app.as_ref().is_some_and(|app| app.left_by_installation)
+    }
+
+    /// What is known about an installation.
+    pub(crate) fn installed(&self, id: Id<kind::Installation>) -> Option<&Installation> {
+        self.installations.iter().find(|installation| installation.id == id)
+    }
+
     /// By what the breaker of its provider is known.
     pub(crate) fn line(&self) -> crate::breaker::Line {
         (self.row.connector.id, self.row.connector.version)

@@ -151,6 +151,14 @@ pub(crate) fn driver(error: &DriverError, connector: &str) -> Fault {
         )
         .with("endedAt", at.millis())
         .next(format!("carnet check {connector} --accept"), "to ask the provider for a new one"),
+        DriverError::NotInstalled { vendor } => with_vendor(
+            Fault::new(
+                Code::InstallationRequired,
+                format!("The provider of {connector} knows no such installation, or not any more."),
+            ),
+            Some(vendor),
+        )
+        .next(format!("carnet token {connector} --subject app --yes"), "to install it, in a browser"),
         DriverError::Unsupported(what) => Fault::new(Code::UnresolvedToken, format!("{connector}: {what}.")),
         DriverError::Forbidden(why) => {
             Fault::new(Code::Forbidden, format!("{connector} refuses: {why}."))

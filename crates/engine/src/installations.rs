@@ -3,10 +3,12 @@
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
 use carnet_model::{Code, Fault, Id, kind};
+use carnet_providers::{DriverError, Installed};
 use carnet_store::installations::{self, Installation};
 use carnet_store::{DbError, Write, connectors};
 
 use crate::broker::Broker;
+use crate::directory::Entry;
 use crate::faults;
 
 /// A new installation.
@@ -51,12 +53,18 @@ impl Broker {
         }
         let now = self.inner.env.now();
         let id = entry.row.connector.id;
+        let told = self.installation_at_provider(&entry, ask.external_id.as_deref()).await?;
+        let Installed { tenant_id, name, .. } = told.unwrap_or_else(|| Installed {
+            external_id: None,
+            tenant_id: ask.tenant_id.clone(),
+            name: ask.name.clone(),
+        });
         let installation = Installation {
             id: self.inner.env.id(),
             connector: id,
             external_id: ask.external_id.clone(),
-            tenant_id: ask.tenant_id.clone(),
-            name: ask.name.clone(),
+            tenant_id,
+            name,
             created_at: now,
             updated_at: now,
         };
@@ -77,6 +85,36 @@ impl Broker {
                 Err(Fault::new(Code::Conflict, "This installation is recorded already."))
             }
             Err(error) => Err(faults::store(error)),
+        }
+    }
+
+    /// What the provider says about an installation, where there are any: what is recorded is what is there.
+    async fn installation_at_provider(
+        &self,
+        entry: &Entry,
+        external_id: Option<&str>,
+    ) -> Result<Option<Installed>, Fault> {
+        if !entry.abilities.installation {
+            return Ok(None);
+        }
+        let uid = entry.row.connector.uid.as_str();
+        let external_id = external_id.ok_or_else(|| {
+            Fault::new(
+                Code::InvalidRequest,
+                format!("externalId is what the provider of {uid} calls the installation."),
+            )
+            .with("field", "externalId")
+        })?;
+        let secrets = self.inner.secrets(entry).map_err(faults::internal)?;
+        let at = self.inner.at(entry, &secrets);
+        match entry.driver().installation(&at, external_id).await {
+            Ok(found) => Ok(found),
+            Err(DriverError::NotInstalled { .. }) => Err(Fault::new(
+                Code::InvalidRequest,
+                format!("The provider of {uid} knows no installation {external_id:?} of this application."),
+            )
+            .with("field", "externalId")),
+            Err(error) => Err(faults::driver(&error, uid)),
         }
     }
 

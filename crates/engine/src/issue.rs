@@ -34,7 +34,7 @@ use crate::faults;
 use crate::sealing::{Facts, MadeToken};
 
 pub use ask::TokenAsk;
-pub(crate) use ask::{Plan, Wanted};
+pub(crate) use ask::{Plan, Wanted, installation_place};
 pub(crate) use user::{GRANT_RULES, Given, Unmet, consent_required, only_as_granted, spent};
 
 /// A token, as it is answered.
@@ -56,6 +56,8 @@ pub struct Issued {
     pub name: Option<String>,
     /// The installation, where the connector has them.
     pub installation: Option<Id<kind::Installation>>,
+    /// The provider's account at which it is.
+    pub tenant: Option<String>,
     /// The account at the provider.
     pub external_subject: Option<String>,
     /// Further facts of the driver.
@@ -206,6 +208,7 @@ impl Broker {
             r#type: connector.r#type,
             name,
             installation: wanted.installation,
+            tenant: wanted.installation.and_then(|id| entry.installed(id)?.tenant_id.clone()),
             external_subject,
             metadata,
             claims,
@@ -297,6 +300,9 @@ impl Broker {
             return Ok(Found::kept(made, Source::Memory));
         }
         let found = match &wanted.subject {
+            Subject::App if entry.abilities.app.as_ref().is_some_and(|app| app.left_by_installation) => {
+                self.user_token(entry, wanted).await?
+            }
             Subject::App => self.app_token(entry, wanted).await?,
             Subject::User { .. } => self.user_token(entry, wanted).await?,
             Subject::JwtBearer { sub, iss, aud, additional_claims } => {

@@ -16,17 +16,23 @@ pub enum ConnectorType {
     Oauth,
     /// Stored keys, or keys that each person pastes.
     ApiKey,
+    /// A GitHub App.
+    Github,
+    /// A Slack app.
+    Slack,
 }
 
 impl ConnectorType {
     /// All that this build can run.
-    pub const ALL: [Self; 2] = [Self::Oauth, Self::ApiKey];
+    pub const ALL: [Self; 4] = [Self::Oauth, Self::ApiKey, Self::Github, Self::Slack];
 
     /// The wire name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Oauth => "oauth",
             Self::ApiKey => "api-key",
+            Self::Github => "github",
+            Self::Slack => "slack",
         }
     }
 
@@ -35,6 +41,8 @@ impl ConnectorType {
         match self {
             Self::Oauth => "OAuth",
             Self::ApiKey => "API key",
+            Self::Github => "GitHub",
+            Self::Slack => "Slack",
         }
     }
 

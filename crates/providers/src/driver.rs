@@ -8,6 +8,7 @@ pub(crate) mod consent;
 pub(crate) mod failure;
 pub(crate) mod held;
 pub(crate) mod import;
+pub(crate) mod installed;
 pub(crate) mod mint;
 pub(crate) mod secrets;
 pub(crate) mod signer;
@@ -26,6 +27,7 @@ use consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
 use failure::{BadConfiguration, DriverError};
 use held::Held;
 use import::Import;
+use installed::Installed;
 use mint::{MintAsk, Minted, Revocation};
 use secrets::ConnectorSecrets;
 use signer::Signer;
@@ -85,6 +87,20 @@ pub trait Driver: Send + Sync {
 
     /// Tells the provider that what is held is no longer wanted.
     fn revoke<'a>(&'a self, at: &'a At<'_>, held: &'a Held) -> Boxed<'a, Result<Revocation, DriverError>>;
+
+    /// What the provider says about the installation that it knows by this name; `None` where there is nobody to ask.
+    fn installation<'a>(
+        &'a self,
+        _at: &'a At<'_>,
+        _external_id: &'a str,
+    ) -> Boxed<'a, Result<Option<Installed>, DriverError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// The tenant of the provider that authorization details name, where they pick an installation.
+    fn tenant_in<'a>(&self, _details: &'a [Value]) -> Option<&'a str> {
+        None
+    }
 
     /// Brings what the provider has registered about the client in line with the connector as it is now. `renew` does so
     /// even if nothing differs, for what the provider may give anew.

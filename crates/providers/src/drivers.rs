@@ -1,7 +1,9 @@
 //! The drivers, one file each, and the one place that knows them all.
 
 mod api_key;
+mod github;
 mod oauth;
+mod slack;
 
 use carnet_model::connector::ConnectorType;
 
@@ -12,5 +14,7 @@ pub fn driver(r#type: ConnectorType) -> &'static dyn Driver {
     match r#type {
         ConnectorType::Oauth => &oauth::Oauth,
         ConnectorType::ApiKey => &api_key::ApiKey,
+        ConnectorType::Github => &github::Github,
+        ConnectorType::Slack => &slack::Slack,
     }
 }

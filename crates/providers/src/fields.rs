@@ -65,6 +65,23 @@ impl Fields {
         if is_credential(text.expose()) { Ok(Some(text)) } else { Err(self.bad(name, NOT_A_CREDENTIAL)) }
     }
 
+    /// A private key in PEM: text of several lines. Line breaks that were written as `\\n`, as in files of environment
+    /// variables, are read as such.
+    pub(crate) fn pem(&mut self, name: &str) -> Read<SecretString> {
+        let text = match self.any(name) {
+            None => return Ok(None),
+            Some(Value::String(text)) => SecretString::new(text),
+            Some(_) => return Err(self.bad(name, NOT_A_KEY)),
+        };
+        let lines = SecretString::new(text.expose().replace("\\n", "\n").trim().to_owned());
+        let sound = |text: &str| {
+            !text.is_empty()
+                && text.len() <= 16 * 1024
+                && text.bytes().all(|b| matches!(b, 0x20..=0x7e | b'\n' | b'\r'))
+        };
+        if sound(lines.expose()) { Ok(Some(lines)) } else { Err(self.bad(name, NOT_A_KEY)) }
+    }
+
     /// `true` or `false`.
     pub(crate) fn flag(&mut self, name: &str) -> Read<bool> {
         match self.any(name) {
@@ -188,6 +205,7 @@ impl Fields {
     }
 }
 
+const NOT_A_KEY: &str = "must be a private key in PEM, with its first and last line";
 const NOT_A_CREDENTIAL: &str = "must be 1 to 16384 printable ASCII characters";
 
 /// RFC 6749, appendix A: tokens and secrets are VSCHAR. The length is ours; the longest known are near 4 KiB.

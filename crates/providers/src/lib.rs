@@ -24,6 +24,7 @@ mod fields;
 #[doc(hidden)]
 pub mod fuzzing;
 mod oauth;
+mod private_key;
 mod schema;
 
 pub use driver::ability::{Abilities, Inbound, TokenAbilities};
@@ -31,6 +32,7 @@ pub use driver::consent::{Callback, ConsentAsk, DeviceCode, Granted, InvalidKept
 pub use driver::failure::{BadConfiguration, CallbackFault, DriverError, Vendor};
 pub use driver::held::{Access, Held, InvalidHeld};
 pub use driver::import::Import;
+pub use driver::installed::Installed;
 pub use driver::mint::{Asserted, MintAsk, Minted, Revocation};
 pub use driver::secrets::{ConnectorSecrets, InvalidSecrets};
 pub use driver::signer::{CannotSign, Signer, SigningAlgorithm, jwks_url};

@@ -23,7 +23,7 @@ pub(crate) mod failure;
 pub(crate) mod granted;
 pub(crate) mod id_token;
 pub(crate) mod introspection;
-mod json;
+pub(crate) mod json;
 pub(crate) mod metadata;
 pub(crate) mod pushed;
 pub(crate) mod registration;

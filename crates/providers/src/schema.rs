@@ -3,6 +3,8 @@
 //! It says what the readers of `data` take, member by member; what depends on the server, or on another member, is said
 //! by them alone. A test compares the two.
 
+mod apps;
+
 use carnet_model::connector::ConnectorType;
 use serde_json::{Value, json};
 
@@ -20,6 +22,8 @@ pub fn data_schema(r#type: ConnectorType) -> DataSchema {
     match r#type {
         ConnectorType::Oauth => oauth(),
         ConnectorType::ApiKey => api_key(),
+        ConnectorType::Github => apps::github(),
+        ConnectorType::Slack => apps::slack(),
     }
 }
 
@@ -189,7 +193,7 @@ mod tests {
     use super::*;
 
     /// The members that a reader takes: the names that stand in its source behind one of the readers of [`crate::fields`].
-    fn taken(source: &str, by: &str) -> BTreeSet<String> {
+    pub(super) fn taken(source: &str, by: &str) -> BTreeSet<String> {
         let source = source.split("#[cfg(test)]").next().unwrap();
         let mut found = BTreeSet::new();
         for reader in [
@@ -204,6 +208,8 @@ mod tests {
             "objects",
             "pairs",
             "prose",
+            "pem",
+            "any",
         ] {
             for after in source.split(&format!("{by}.{reader}(\"")).skip(1) {
                 found.insert(after.split('"').next().unwrap().to_owned());
@@ -212,7 +218,7 @@ mod tests {
         found
     }
 
-    fn names(value: &Value) -> BTreeSet<String> {
+    pub(super) fn names(value: &Value) -> BTreeSet<String> {
         value["properties"].as_object().unwrap().keys().cloned().collect()
     }
 

@@ -79,6 +79,16 @@ impl Client {
         self.fetch(Call::post(&["v1", "connect", "authorize", connector]).json(ask)).await
     }
 
+    /// Makes a page on which somebody can install the application at the provider, so that it has tokens of its own
+    /// there. How it stands is asked as for a consent.
+    pub async fn start_installation(
+        &self,
+        connector: &str,
+        ask: &AuthorizationRequest,
+    ) -> Result<Authorization, Error> {
+        self.fetch(Call::post(&["v1", "connect", "install", connector]).json(ask)).await
+    }
+
     /// How the authorization with this verifier stands.
     pub async fn result(&self, verifier: &SecretString) -> Result<AuthorizationResult, Error> {
         let wire: Wire =

@@ -72,6 +72,21 @@ pub fn insert(team: Id<kind::Team>, installation: &Installation) -> Step {
     )
 }
 
+/// Says anew what is known about an installation.
+pub fn renew(team: Id<kind::Team>, installation: &Installation) -> Step {
+    Step::one(
+        "update installations set tenant_id = $4, name = $5, updated_at = $6 where team = $1 and connector = $2 and id = $3",
+        args![
+            team,
+            installation.connector,
+            installation.id,
+            installation.tenant_id.clone(),
+            installation.name.clone(),
+            installation.updated_at
+        ],
+    )
+}
+
 /// Removes an installation; the connector's default no longer points to it.
 pub fn delete(team: Id<kind::Team>, connector: Id<kind::Connector>, id: Id<kind::Installation>) -> Vec<Step> {
     vec![

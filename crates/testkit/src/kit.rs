@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use carnet_egress::Origin;
 use carnet_engine::{FirstOwner, Location, Root, Settings, StartError};
 use carnet_model::grant::Rotation;
 use carnet_model::{Clock as _, Env};
@@ -43,6 +44,8 @@ pub struct Plan {
     pub refreshes_per_second: u32,
     /// Within which time every token request is answered.
     pub answer_within: Duration,
+    /// What would go to the first origin goes to the second.
+    pub origins: Vec<(&'static str, String)>,
 }
 
 impl Default for Plan {
@@ -55,6 +58,7 @@ impl Default for Plan {
             client_secret: "provider-client-secret-0123456789".to_owned(),
             refreshes_per_second: Settings::REFRESHES_PER_SECOND,
             answer_within: Settings::ANSWER_WITHIN,
+            origins: Vec::new(),
         }
     }
 }
@@ -99,6 +103,7 @@ pub struct Tenant {
 struct Around {
     env: Env,
     settings: Settings,
+    origins: Vec<(Origin, Origin)>,
     location: Location,
     key: PathBuf,
     next_key: Option<PathBuf>,
@@ -148,8 +153,19 @@ impl Kit {
             device_codes: true,
             managed: BTreeMap::new(),
         };
-        let around =
-            Around { env, settings, location, key, next_key: None, service: None, folder, _engine: engine };
+        let origins =
+            plan.origins.iter().map(|(from, to)| (from.parse().unwrap(), to.parse().unwrap())).collect();
+        let around = Around {
+            env,
+            settings,
+            origins,
+            location,
+            key,
+            next_key: None,
+            service: None,
+            folder,
+            _engine: engine,
+        };
         let node = around.node(socket).await;
         let http = Http::default();
         let tenant = tenant(&node, "acme").await;
@@ -415,7 +431,14 @@ impl Around {
                 Root::Turning { present: Box::new(file(&self.key)), next: Box::new(file(next)) }
             }
         };
-        let opened = Node::open(self.settings.clone(), &self.location, root, self.env.clone(), socket);
+        let opened = Node::open(
+            self.settings.clone(),
+            self.origins.clone(),
+            &self.location,
+            root,
+            self.env.clone(),
+            socket,
+        );
         Box::pin(opened).await
     }
 }

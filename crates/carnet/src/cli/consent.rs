@@ -1,4 +1,4 @@
-//! Seeing to a consent that a token request lacks: the page, the browser, the wait.
+//! Seeing to a consent, or an installation, that a token request lacks: the page, the browser, the wait.
 
 use std::time::Duration;
 
@@ -22,21 +22,29 @@ pub(crate) async fn obtain(
     wish: &Wish<'_>,
     refused: Error,
 ) -> Result<Consent, Failure> {
+    let installs = refused.is(Code::InstallationRequired);
     let failure = Failure::from(refused);
     // The outcome can be watched by people only; a workload asks for its token again.
     let can_wait = client.is_member() && (wish.yes || cx.talk.may_ask());
     if !can_wait && failure.extra.contains_key("authorizationUrl") {
         return Err(with_retry(failure, wish));
     }
-    let ask = AuthorizationRequest { token: request(wish.ask)?, ..AuthorizationRequest::default() };
-    let Ok(authorization) = client.start_authorization(wish.connector, &ask).await else {
+    let started = if installs {
+        // What the application may do there is the connector's to say, and the provider's.
+        client.start_installation(wish.connector, &AuthorizationRequest::default()).await
+    } else {
+        let ask = AuthorizationRequest { token: request(wish.ask)?, ..AuthorizationRequest::default() };
+        client.start_authorization(wish.connector, &ask).await
+    };
+    let Ok(authorization) = started else {
         // Why there is no page matters less than that consent is missing.
         return Err(with_retry(failure, wish));
     };
     let page = browser::page(&authorization.url)?;
     let mut stopped = failure.clone();
     stopped.next.clear();
-    let stopped = with_retry(stopped.next(page.as_str(), "to consent in a browser"), wish);
+    let what = if installs { "to install it, in a browser" } else { "to consent in a browser" };
+    let stopped = with_retry(stopped.next(page.as_str(), what), wish);
     if !can_wait {
         return Err(stopped);
     }
@@ -49,7 +57,7 @@ pub(crate) async fn obtain(
     } else {
         cx.talk.say(&format!("Open {page}"));
     }
-    cx.talk.say("Waiting for consent…");
+    cx.talk.say(if installs { "Waiting for the installation…" } else { "Waiting for consent…" });
     wait(cx, client, &authorization).await
 }
 

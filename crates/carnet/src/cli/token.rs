@@ -22,7 +22,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) again: &'a str,
 }
 
-/// Asks for a token. When a person has to consent first and one is there, sees to it and asks again.
+/// Asks for a token. When a person has to consent, or to install, first and one is there, sees to
+/// it and asks again.
 pub(crate) async fn token(cx: &mut Context<'_>, args: TokenArgs) -> Result<(), Failure> {
     if let (Some(agent), false) = (cx.place.agent, args.print) {
         return Err(read_along(agent, &args.connector));
@@ -49,7 +50,7 @@ pub(crate) async fn obtain(
     let mut ask = request(wish.ask)?;
     match client.get_token_response(wish.connector, &ask).await {
         Ok(issued) => Ok(issued),
-        Err(error) if error.is(Code::UserAuthorizationRequired) => {
+        Err(error) if error.is(Code::UserAuthorizationRequired) || error.is(Code::InstallationRequired) => {
             let Consent { installation_id } = consent::obtain(cx, client, wish, error).await?;
             if installation_id.is_some() {
                 ask.installation_id = installation_id;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use carnet_dashboard::{
-    AnotherAccount, Consent, Device, Done, Elsewhere, Ended, Entry, Failure, Form, Health, Home,
+    AnotherAccount, Consent, Device, Done, Elsewhere, Ended, Entry, Failure, Form, Health, Home, Install,
     Instructions, KeyRefused, Label, Leaving, NoSuchCode, NotDone, Origin, Outcome, Page, PasteKey,
     Permission, Request, Setup, SetupDone, Stage, Whose, Why, Words,
 };
@@ -76,6 +76,10 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
     let mut entered = consent(say, Stage::Production);
     entered.request.by_code = true;
     all.push(("consent-by-code", entered.render()));
+    let Consent { request, asked, .. } = entered;
+    all.push(("install-by-code", Install { request, asked: Vec::new() }.render()));
+    let Consent { request, .. } = consent(say, Stage::Preview);
+    all.push(("install", Install { request, asked }.render()));
 
     let other = AnotherAccount {
         app: Label::name(&say("Support Agent")),
@@ -124,6 +128,8 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
     all.push(("done-close", Done { undo, ..done(connected(), None) }.render()));
     all.push(("done-bare", done(Outcome::Connected { account: None }, None).render()));
     all.push(("completing", done(Outcome::Completing, None).render()));
+    let account = Some(Label::words(&say("acme")));
+    all.push(("installed", done(Outcome::Installed { account }, None).render()));
     all.push(("undone", done(Outcome::Undone, None).render()));
     all.push((
         "cancelled",

@@ -16,6 +16,7 @@ use crate::ended::{Ended, Why};
 use crate::failure::Failure;
 use crate::form::{self, ConsentAnswer, Form};
 use crate::head::SeeOther;
+use crate::install::Install;
 use crate::instructions::Instructions;
 use crate::label::Label;
 use crate::leaving::Leaving;
@@ -163,7 +164,10 @@ fn page_of(broker: &Broker, page: ConsentPage, refused: Option<KeyRefused>) -> R
                 None => failure(broker, StatusCode::INTERNAL_SERVER_ERROR),
             }
         }
-        // The person leaves by a page of its own, so the policy of this one stays at 'self'.
+        // The person leaves by a page of its own, so the policy of these stays at 'self'.
+        PageKind::Provider(_) | PageKind::Code if page.installs => {
+            Install { request, asked }.render().into_response()
+        }
         PageKind::Provider(_) | PageKind::Code => {
             Consent { request, asked, already, token_life: None, provider: None }.render().into_response()
         }

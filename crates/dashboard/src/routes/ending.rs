@@ -82,6 +82,9 @@ pub(super) async fn undo(
 
 pub(super) fn done(broker: &Broker, ending: Ending) -> Response {
     let outcome = match ending.kind {
+        EndingKind::Connected { account } if ending.installs => {
+            Outcome::Installed { account: account.map(|account| Label::words(&account)) }
+        }
         EndingKind::Connected { account } => {
             Outcome::Connected { account: account.map(|account| Label::words(&account)) }
         }

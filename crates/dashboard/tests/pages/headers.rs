@@ -28,6 +28,7 @@ fn every_page_has_every_header_and_exactly_this_policy() {
             "done",
             "elsewhere",
             "failed",
+            "install",
             "leaving",
             "paste",
             "undone",

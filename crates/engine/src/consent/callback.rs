@@ -120,6 +120,9 @@ impl Broker {
         asked: Option<Scopes>,
     ) -> Result<EndingKind, ConsentEnd> {
         match result {
+            Ok(granted) if remembered.installs => {
+                self.record_installation(consent, entry, remembered, granted, asked).await
+            }
             Ok(granted) => self.take_in(consent, entry, remembered, granted, asked).await,
             // A mistyped key can be typed again.
             Err(DriverError::Callback(CallbackFault::InvalidKey)) => Err(ConsentEnd::Fault(

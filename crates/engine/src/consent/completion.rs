@@ -79,7 +79,11 @@ impl Broker {
             if let Stored::Error { code, message, .. } = end {
                 body.insert("error".to_owned(), json!({"code": code, "message": message}));
             }
-            if let Some(installation) = consent.installation {
+            let made = match end {
+                Stored::Success { installation, .. } => *installation,
+                _ => None,
+            };
+            if let Some(installation) = made.or(consent.installation) {
                 body.insert("installationId".to_owned(), installation.to_string().into());
             }
         }

@@ -32,6 +32,8 @@ pub struct Ending {
     pub service: String,
     /// Where the browser goes now, with the outcome in the query.
     pub return_to: Option<Url>,
+    /// Whether an installation was asked for, rather than to act for a person.
+    pub installs: bool,
     /// Proves that the form to undo it came from our page in the browser that consented.
     pub form_token: Option<SecretString>,
 }
@@ -83,7 +85,7 @@ pub enum ConsentEnd {
 impl From<Stored> for EndingKind {
     fn from(stored: Stored) -> Self {
         match stored {
-            Stored::Success { account } => Self::Connected { account },
+            Stored::Success { account, .. } => Self::Connected { account },
             Stored::Canceled => Self::Canceled,
             Stored::Error { code, message, vendor } => Self::Failed {
                 code,
@@ -222,6 +224,7 @@ impl Broker {
             team,
             service: catalog::service(&connector.service)
                 .map_or_else(|| connector.name.clone(), |definition| definition.name.clone()),
+            installs: remembered.installs,
             form_token: None,
         })
     }

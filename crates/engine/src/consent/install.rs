@@ -1,17 +1,20 @@
 //! Asking for an installation: what an administrator at the provider does once, so that the application has tokens of its
 //! own at that tenant.
 //!
-//! Decided and recorded here for every connector. A driver whose [`installation`](carnet_providers::Abilities) is set is
-//! one that installs; the drivers of this build have tokens of the application without it, and say so.
+//! Decided and recorded here for every connector. It goes the way of a consent, from the link over our page to the
+//! provider and back, and [ends](super::installed) in an installation. A connector that has tokens of the application
+//! without it says so.
 
 use carnet_model::access::Ask;
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
-use carnet_model::{Code, Fault, Id, ScopeRequest, kind};
+use carnet_model::grant::Place;
+use carnet_model::{Code, Fault, Id, ScopeRequest, SecretString, Subject, kind};
 
-use super::AuthorizeAsk;
-use super::request::life_of;
+use super::request::{Remembered, life_of, names_of};
+use super::{AuthorizationStarted, AuthorizeAsk, page};
 use crate::broker::Broker;
+use crate::faults;
 
 /// A request for an installation, as it was asked. The subject in it is always the application.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +32,7 @@ impl Broker {
         caller: &Caller,
         install: &InstallAsk,
         request: Id<kind::Request>,
-    ) -> Result<std::convert::Infallible, Fault> {
+    ) -> Result<AuthorizationStarted, Fault> {
         let InstallAsk { ask, tenant } = install;
         let entry = self.find_connector(caller, &ask.token.connector).await?;
         let connector = &entry.row.connector;
@@ -46,7 +49,7 @@ impl Broker {
         if ask.device_code {
             self.new_device_code(&entry)?;
         }
-        ScopeRequest::parse(ask.token.scopes.as_deref())
+        let scopes = ScopeRequest::parse(ask.token.scopes.as_deref())
             .map_err(|error| Fault::new(Code::InvalidRequest, format!("{error}.")).with("field", "scopes"))?;
         let sound =
             |text: &String| !text.is_empty() && text.len() <= 200 && !text.chars().any(char::is_control);
@@ -54,16 +57,45 @@ impl Broker {
             return Err(Fault::new(Code::InvalidRequest, "tenantId has 1 to 200 characters.")
                 .with("field", "tenantId"));
         }
-        let fault = Fault::new(
-            Code::UnresolvedToken,
-            format!(
-                "{} has nothing to install: connectors of type {} give tokens of the application without it.",
-                connector.uid,
-                connector.r#type.as_str()
-            ),
-        )
-        .with("supportsInstallation", false)
-        .next(format!("carnet token {} --subject app", connector.uid), "to ask for a token at once");
-        Err(self.refuse(event, Outcome::Failed, fault, None).await?)
+        if !entry.abilities.installation {
+            let fault = Fault::new(
+                Code::UnresolvedToken,
+                format!(
+                    "{} has nothing to install: connectors of type {} give tokens of the application without it.",
+                    connector.uid,
+                    connector.r#type.as_str()
+                ),
+            )
+            .with("supportsInstallation", false)
+            .next(format!("carnet token {} --subject app", connector.uid), "to ask for a token at once");
+            return Err(self.refuse(event, Outcome::Failed, fault, None).await?);
+        }
+        let remembered = Remembered {
+            scopes: names_of(&scopes),
+            resources: ask.token.resources.clone(),
+            audience: ask.token.audience.clone(),
+            details: ask.token.details.clone(),
+            installs: true,
+            tenant: tenant.clone(),
+            ..Remembered::default()
+        };
+        // What the provider cannot be asked for is said now, and not to whoever opens the link.
+        let secrets = self.inner.secrets(&entry).map_err(faults::internal)?;
+        let state = SecretString::new(String::new());
+        let way =
+            entry.driver().way(&self.inner.at(&entry, &secrets), &page::ask(&entry, &remembered, &state));
+        if let Err(error) = way {
+            let fault = faults::driver(&error, connector.uid.as_str());
+            return Err(self.refuse(event, Outcome::Failed, fault, None).await?);
+        }
+        let place = Place {
+            team: caller.team(),
+            connector: connector.id,
+            project: caller.project(),
+            environment: caller.environment(),
+            subject: Subject::App.key().unwrap_or_default(),
+            installation: None,
+        };
+        self.open_request(caller, &entry, ask, place, remembered, event).await
     }
 }

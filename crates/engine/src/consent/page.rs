@@ -43,6 +43,8 @@ pub struct ConsentPage {
     pub picture: Option<(Id<kind::Connector>, String)>,
     /// Where the person goes next.
     pub kind: PageKind,
+    /// Whether the application is to be installed, rather than the person to be acted for.
+    pub installs: bool,
     /// What is asked for.
     pub scopes: Vec<ScopeLine>,
     /// What was granted before, if anything.
@@ -167,6 +169,7 @@ impl Broker {
             picture: connector.branding.icon.clone().map(|sha1| (connector.id, sha1)),
             service: definition.map_or_else(|| connector.name.clone(), |definition| definition.name.clone()),
             kind,
+            installs: remembered.installs,
             scopes: scopes
                 .iter()
                 .flat_map(Scopes::iter)
@@ -418,7 +421,7 @@ pub(super) fn remembered(consent: &Consent) -> Result<Remembered, ConsentEnd> {
 }
 
 /// What the driver is asked for.
-fn ask<'a>(entry: &Entry, remembered: &Remembered, state: &'a SecretString) -> ConsentAsk<'a> {
+pub(super) fn ask<'a>(entry: &Entry, remembered: &Remembered, state: &'a SecretString) -> ConsentAsk<'a> {
     ConsentAsk {
         scopes: wanted_scopes(remembered, entry),
         resources: remembered.resources.clone(),
@@ -426,6 +429,8 @@ fn ask<'a>(entry: &Entry, remembered: &Remembered, state: &'a SecretString) -> C
         details: remembered.details.clone(),
         prompt: remembered.prompt.clone(),
         additional_params: remembered.additional_params.clone(),
+        installs: remembered.installs,
+        tenant: remembered.tenant.clone(),
         ..ConsentAsk::new(state)
     }
 }
@@ -433,7 +438,12 @@ fn ask<'a>(entry: &Entry, remembered: &Remembered, state: &'a SecretString) -> C
 /// The scopes to ask the provider for; none means no scope parameter.
 fn wanted_scopes(remembered: &Remembered, entry: &Entry) -> Option<Scopes> {
     let scopes = match &remembered.scopes {
-        None => entry.abilities.user.as_ref().map(|user| user.scopes.clone()).unwrap_or_default(),
+        None if remembered.installs && !entry.scopes_of_installation() => Scopes::empty(),
+        None => {
+            let abilities = &entry.abilities;
+            let whose = if remembered.installs { &abilities.app } else { &abilities.user };
+            whose.as_ref().map(|tokens| tokens.scopes.clone()).unwrap_or_default()
+        }
         Some(names) => Scopes::parse(names).unwrap_or_default(),
     };
     Some(scopes).filter(|scopes| !scopes.is_empty())

@@ -52,7 +52,7 @@ pub(crate) struct Ready {
 
 impl Given {
     /// What a driver brought back from a consent.
-    fn of(
+    pub(super) fn of(
         granted: Granted,
         asked: Option<Scopes>,
         request: Id<kind::AuthorizationRequest>,
@@ -78,7 +78,7 @@ impl Given {
     }
 
     /// The account, in the provider's words.
-    fn account(&self) -> Option<String> {
+    pub(super) fn account(&self) -> Option<String> {
         self.secret.facts.name.clone().or_else(|| self.secret.facts.external_subject.clone())
     }
 }
@@ -179,7 +179,7 @@ impl Broker {
     ) -> Result<EndingKind, ConsentEnd> {
         let inner = &self.inner;
         let place = place(consent);
-        let result = Stored::Success { account: given.account() };
+        let result = Stored::Success { account: given.account(), installation: None };
         let result_json = serde_json::to_value(&result).unwrap_or_default();
         let deadline = inner.env.now().plus(TRY_TO_RECORD);
         let mut present = entry.clone();
@@ -306,14 +306,18 @@ impl Broker {
     }
 
     /// The connector as it is now, unless it is gone or sends secrets elsewhere than when the person was sent away.
-    async fn unmoved(&self, consent: &Consent, entry: &Arc<Entry>) -> Result<Option<Arc<Entry>>, DbError> {
+    pub(super) async fn unmoved(
+        &self,
+        consent: &Consent,
+        entry: &Arc<Entry>,
+    ) -> Result<Option<Arc<Entry>>, DbError> {
         self.inner.db.refresh_revision().await?;
         let present = self.inner.entry(consent.team, &ConnectorRef::Id(consent.connector)).await?;
         Ok(present.filter(|present| self.new_recipients(entry, &present.row.connector).is_empty()))
     }
 
     /// The connector was pointed at another server, or removed, while a code was being exchanged.
-    async fn another_server(
+    pub(super) async fn another_server(
         &self,
         consent: &Consent,
         entry: &Arc<Entry>,
@@ -331,7 +335,7 @@ impl Broker {
 }
 
 /// The code is spent: the store gets this long to take what it brought.
-const TRY_TO_RECORD: Duration = Duration::from_mins(1);
-const RETRY: Duration = Duration::from_millis(250);
+pub(super) const TRY_TO_RECORD: Duration = Duration::from_mins(1);
+pub(super) const RETRY: Duration = Duration::from_millis(250);
 /// How long what was given waits to be confirmed.
 pub(super) const CONFIRM_WITHIN: Duration = Duration::from_mins(10);

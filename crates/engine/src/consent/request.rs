@@ -1,6 +1,7 @@
 //! Asking for consent, and asking what came of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -8,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carnet_model::access::Ask;
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
+use carnet_model::grant::Place;
 use carnet_model::{Code, Fault, Id, ScopeRequest, SecretString, Subject, Time, kind};
 use carnet_store::Write;
 use carnet_store::consents::{self, Consent, ConsentState};
@@ -18,8 +20,9 @@ use url::{Host, Url};
 use crate::broker::Broker;
 use crate::cache::sha256;
 use crate::connectors::ConnectorView;
+use crate::directory::Entry;
 use crate::faults;
-use crate::issue::{TokenAsk, Wanted};
+use crate::issue::TokenAsk;
 
 /// A request for consent, as it was asked.
 #[derive(Clone, Debug, Default)]
@@ -102,6 +105,10 @@ pub(super) struct Remembered {
     pub(super) device_code: Option<String>,
     /// Whether the page opens only where the code was entered.
     pub(super) by_code: bool,
+    /// Whether the application is to be installed, rather than a person to be acted for.
+    pub(super) installs: bool,
+    /// At which tenant of the provider.
+    pub(super) tenant: Option<String>,
 }
 
 /// How a request ended, as stored.
@@ -112,6 +119,9 @@ pub(super) enum Stored {
         /// The account at the provider, in its words.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         account: Option<String>,
+        /// What was made, if it was an installation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        installation: Option<Id<kind::Installation>>,
     },
     Canceled,
     Error {
@@ -148,10 +158,36 @@ impl Broker {
             ));
         }
         let wanted = ask.token.wanted(caller, &entry, &subject, self.subject_key(&subject))?;
+        let remembered = Remembered {
+            scopes: names_of(&wanted.scopes),
+            resources: wanted.resources.clone(),
+            audience: wanted.audience.clone(),
+            details: wanted.details.clone(),
+            ..Remembered::default()
+        };
+        let event = wanted.describe(event, caller);
+        self.open_request(caller, &entry, ask, wanted.place, remembered, event).await
+    }
+
+    /// Writes a request down that may be made, and says what its maker needs to know.
+    pub(super) async fn open_request(
+        &self,
+        caller: &Caller,
+        entry: &Arc<Entry>,
+        ask: &AuthorizeAsk,
+        place: Place,
+        remembered: Remembered,
+        event: AuditEvent,
+    ) -> Result<AuthorizationStarted, Fault> {
+        let inner = &self.inner;
+        let now = inner.env.now();
+        let connector = &entry.row.connector;
+        let installs = remembered.installs;
         let return_url = self.return_url_for(caller, ask.return_url.as_deref()).await?;
         let webhook = ask.webhook.as_deref().map(|text| self.completion_url(caller, text)).transpose()?;
         check_parameters(ask)?;
-        if entry.consent_rules.require_completion && return_url.is_none() {
+        // Who installs is known to the provider, and acts for nobody here.
+        if entry.consent_rules.require_completion && !installs && return_url.is_none() {
             return Err(Fault::new(
                 Code::InvalidRequest,
                 format!(
@@ -162,33 +198,25 @@ impl Broker {
             )
             .with("field", "returnUrl"));
         }
-        let code = if ask.device_code { Some(self.new_device_code(&entry)?) } else { None };
+        let code = if ask.device_code { Some(self.new_device_code(entry)?) } else { None };
         let by_code = code.is_some() && return_url.is_none();
         let life = life_of(ask.expires_in, code.is_some())?;
         let remembered = Remembered {
-            scopes: match &wanted.scopes {
-                ScopeRequest::Defaults => None,
-                ScopeRequest::Unscoped => Some(Vec::new()),
-                ScopeRequest::Exactly(scopes) => Some(scopes.iter().map(str::to_owned).collect()),
-            },
-            resources: wanted.resources.clone(),
-            audience: wanted.audience.clone(),
-            details: wanted.details.clone(),
             prompt: ask.prompt.clone(),
             additional_params: ask.additional_params.clone(),
             return_url: return_url.map(String::from),
             webhook: webhook.map(String::from),
             device_code: code.as_ref().filter(|_| !by_code).map(ToString::to_string),
             by_code,
+            ..remembered
         };
-        let Wanted { place, .. } = &wanted;
         let consent = Consent {
             id: inner.env.id(),
             team: place.team,
             connector: place.connector,
             project: place.project,
             environment: place.environment,
-            subject: place.subject.clone(),
+            subject: place.subject,
             installation: place.installation,
             requested_by: caller.principal(),
             ask: serde_json::to_value(&remembered).map_err(faults::internal)?,
@@ -203,7 +231,7 @@ impl Broker {
         };
         let digests = code.as_ref().filter(|_| by_code).map(|code| self.digests_of(code));
         let verifier = URL_SAFE_NO_PAD.encode(inner.env.bytes::<37>());
-        let event = wanted.describe(event, caller).with("request", consent.id.to_string());
+        let event = event.with("request", consent.id.to_string());
         let write = Write::new()
             .step(consents::insert(&consent, sha256(verifier.as_bytes()), digests))
             .event(&inner.env, &event);
@@ -212,7 +240,8 @@ impl Broker {
         let url = if by_code {
             format!("{}/device", inner.settings.base())
         } else {
-            format!("{}/authorize/{}", inner.settings.base(), consent.id)
+            let page = if installs { "install" } else { "authorize" };
+            format!("{}/{page}/{}", inner.settings.base(), consent.id)
         };
         Ok(AuthorizationStarted {
             url: Url::parse(&url).map_err(faults::internal)?,
@@ -238,9 +267,10 @@ impl Broker {
             };
         };
         Ok(match result_of(&consent) {
-            Some(Stored::Success { .. }) => {
-                Progress::Success { connector: consent.connector, installation: consent.installation }
-            }
+            Some(Stored::Success { installation, .. }) => Progress::Success {
+                connector: consent.connector,
+                installation: installation.or(consent.installation),
+            },
             Some(Stored::Canceled) => Progress::Canceled,
             Some(Stored::Error { code, message, .. }) => Progress::Error { code, message },
             // Recorded with the next round; until then it is told as it will be.
@@ -254,6 +284,15 @@ impl Broker {
             }
             None => Progress::Pending,
         })
+    }
+}
+
+/// The scopes as they are remembered.
+pub(super) fn names_of(scopes: &ScopeRequest) -> Option<Vec<String>> {
+    match scopes {
+        ScopeRequest::Defaults => None,
+        ScopeRequest::Unscoped => Some(Vec::new()),
+        ScopeRequest::Exactly(scopes) => Some(scopes.iter().map(str::to_owned).collect()),
     }
 }
 

@@ -121,13 +121,17 @@ impl TokenAsk {
         }
         self.check_targets(connector.uid.as_str(), abilities)?;
         let installation = self.installation(entry, abilities)?;
-        let place = Place {
-            team: caller.team(),
-            connector: connector.id,
-            project: caller.project(),
-            environment: caller.environment(),
-            subject: subject_key,
-            installation,
+        let place = if abilities.left_by_installation {
+            installation_place(caller.team(), connector.id, installation)
+        } else {
+            Place {
+                team: caller.team(),
+                connector: connector.id,
+                project: caller.project(),
+                environment: caller.environment(),
+                subject: subject_key,
+                installation,
+            }
         };
         let sorted = |list: &[String]| {
             let mut list = list.to_vec();
@@ -214,12 +218,46 @@ impl TokenAsk {
         abilities: &TokenAbilities,
     ) -> Result<Option<Id<kind::Installation>>, Fault> {
         let connector = &entry.row.connector;
+        let install = |fault: Fault| {
+            fault.next(
+                format!("carnet token {} --subject app --yes", connector.uid),
+                "to install it, in a browser",
+            )
+        };
+        if entry.abilities.installation && !abilities.per_installation {
+            return match self.installation.as_deref() {
+                None => Ok(None),
+                Some("*") if abilities.cross_installation => Ok(None),
+                Some(_) => Err(Fault::new(
+                    Code::InvalidRequest,
+                    format!(
+                        "A token of {} for this kind of subject is not bound to an installation; ask without one.",
+                        connector.uid
+                    ),
+                )
+                .with("field", "installationId")),
+            };
+        }
+        // A detail that names a tenant is about the installation there, and says so even where none is named.
+        let tenant = entry.driver().tenant_in(&self.details);
         let Some(name) = self.installation.as_deref() else {
+            if let Some(tenant) = tenant {
+                return entry.installation_at(tenant).map(Some).ok_or_else(|| {
+                    install(Fault::new(
+                        Code::InstallationRequired,
+                        format!(
+                            "{} is not installed at {:?}.",
+                            connector.uid,
+                            tenant.chars().take(64).collect::<String>()
+                        ),
+                    ))
+                });
+            }
             if entry.abilities.installation && connector.default_installation.is_none() {
-                return Err(Fault::new(
+                return Err(install(Fault::new(
                     Code::InstallationRequired,
                     format!("{} is not installed at any tenant of the provider yet.", connector.uid),
-                ));
+                )));
             }
             return Ok(connector.default_installation);
         };
@@ -354,6 +392,22 @@ impl Wanted {
             event = event.with("audience", self.audience.clone());
         }
         event
+    }
+}
+
+/// Where the grant of an installation is kept: the installation has one, for every project and environment that may ask.
+pub(crate) fn installation_place(
+    team: Id<kind::Team>,
+    connector: Id<kind::Connector>,
+    installation: Option<Id<kind::Installation>>,
+) -> Place {
+    Place {
+        team,
+        connector,
+        project: None,
+        environment: Environment::Production,
+        subject: Subject::App.key().unwrap_or_default(),
+        installation,
     }
 }
 

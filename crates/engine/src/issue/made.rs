@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use carnet_model::failpoint::Point;
 use carnet_model::{Code, Fault, Id, ScopeRequest, Scopes, Subject, kind};
-use carnet_providers::{Asserted, DriverError, Held, MintAsk, Minted};
+use carnet_providers::{Asserted, DriverError, Held, Installed, MintAsk, Minted};
+use carnet_store::installations::Installation;
 use carnet_store::minted::{self, MintedRow};
 use carnet_store::pass;
 use carnet_vault::Purpose;
@@ -26,6 +27,7 @@ impl Broker {
             resources: wanted.resources.clone(),
             audience: wanted.audience.clone(),
             details: wanted.details.clone(),
+            installation: wanted.installation.and_then(|id| entry.installed(id)).map(described),
         };
         self.made_token(entry, wanted, ask).await
     }
@@ -237,6 +239,15 @@ pub(crate) fn check_target(entry: &Entry, minted: &Minted) -> Result<(), Fault> 
     match &minted.stray {
         None => Ok(()),
         Some(why) => Err(faults::driver(&DriverError::Stray(why.clone()), entry.row.connector.uid.as_str())),
+    }
+}
+
+/// An installation, as a driver knows it.
+fn described(installation: &Installation) -> Installed {
+    Installed {
+        external_id: installation.external_id.clone(),
+        tenant_id: installation.tenant_id.clone(),
+        name: installation.name.clone(),
     }
 }
 

@@ -1,10 +1,10 @@
-//! Tokens of people: from the grant at the place of the request.
+//! Tokens of people, and those of the application that an installation left: from the grant at the place of the request.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use carnet_model::grant::{Cause, GrantState};
-use carnet_model::{Code, Fault, ScopeRequest, Scopes, Time};
+use carnet_model::{Code, Fault, ScopeRequest, Scopes, Subject, Time};
 use carnet_providers::MintAsk;
 use carnet_store::grants::{self, GrantRow};
 
@@ -230,6 +230,9 @@ struct NoToken;
 pub(crate) fn consent_required(entry: &Entry, wanted: &Wanted, cause: Option<Cause>) -> Fault {
     let uid = &entry.row.connector.uid;
     let subject = &wanted.place.subject;
+    if matches!(wanted.subject, Subject::App) {
+        return installation_required(entry, cause);
+    }
     let fault = match cause {
         None => Fault::new(
             Code::UserAuthorizationRequired,
@@ -248,8 +251,38 @@ pub(crate) fn consent_required(entry: &Entry, wanted: &Wanted, cause: Option<Cau
     fault.next(format!("carnet token {uid} --subject user --yes"), "to consent yourself, in a browser")
 }
 
+/// The installation has left nothing, or nothing that still works.
+fn installation_required(entry: &Entry, cause: Option<Cause>) -> Fault {
+    let uid = &entry.row.connector.uid;
+    let fault = match cause {
+        None => Fault::new(
+            Code::InstallationRequired,
+            format!("{uid} has no grant of this installation; install it once more."),
+        ),
+        Some(cause) => Fault::new(
+            Code::InstallationRequired,
+            format!("{uid} has to be installed once more: {}.", cause.sentence()),
+        )
+        .with("reason", "reinstallation_required")
+        .with("cause", cause.as_str()),
+    };
+    fault.next(format!("carnet token {uid} --subject app --yes"), "to install it, in a browser")
+}
+
 fn more_consent_required(entry: &Entry, wanted: &Wanted, missing: &Scopes) -> Fault {
     let missing: Vec<String> = missing.iter().map(str::to_owned).collect();
+    if matches!(wanted.subject, Subject::App) {
+        return Fault::new(
+            Code::InstallationRequired,
+            format!(
+                "{} was installed with fewer scopes; missing: {}.",
+                entry.row.connector.uid,
+                missing.join(" ")
+            ),
+        )
+        .with("reason", "insufficient_scope")
+        .with("missing", missing);
+    }
     Fault::new(
         Code::UserAuthorizationRequired,
         format!(

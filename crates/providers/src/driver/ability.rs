@@ -79,4 +79,9 @@ pub struct TokenAbilities {
     pub manual_credential: bool,
     /// Whether one token can reach every installation.
     pub cross_installation: bool,
+    /// Whether each installation has tokens of its own. Where a connector installs and this is not so, an installation
+    /// cannot be asked for.
+    pub per_installation: bool,
+    /// Whether the tokens are those of a grant that an installation left, and are kept and renewed like a person's.
+    pub left_by_installation: bool,
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::held::Held;
+use super::installed::Installed;
 
 /// What a person is asked to consent to.
 #[derive(Clone, Debug)]
@@ -28,6 +29,10 @@ pub struct ConsentAsk<'a> {
     pub additional_params: BTreeMap<String, String>,
     /// Who is expected to sign in.
     pub login_hint: Option<String>,
+    /// Whether the application is to be installed, rather than a person to be acted for.
+    pub installs: bool,
+    /// At which tenant of the provider.
+    pub tenant: Option<String>,
 }
 
 impl<'a> ConsentAsk<'a> {
@@ -42,6 +47,8 @@ impl<'a> ConsentAsk<'a> {
             prompt: None,
             additional_params: BTreeMap::new(),
             login_hint: None,
+            installs: false,
+            tenant: None,
         }
     }
 }
@@ -124,6 +131,8 @@ pub struct Kept {
     pub details: Vec<Value>,
     /// The code that the person was given for a page of the provider's.
     pub device: Option<DeviceCode>,
+    /// Whether the application is being installed.
+    pub installs: bool,
 }
 
 /// Bytes that are not a stored [`Kept`].
@@ -143,15 +152,16 @@ impl Kept {
             audience: &self.audience,
             details: &self.details,
             device: self.device.as_ref().map(PlainDevice::of),
+            installs: self.installs,
         };
         super::held::write_json(&plain, 1024)
     }
 
     /// From what was sealed.
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidKept> {
-        let Read { verifier, nonce, issuer, scopes, resources, audience, details, device } =
+        let Read { verifier, nonce, issuer, scopes, resources, audience, details, device, installs } =
             serde_json::from_slice(json).map_err(|_| InvalidKept)?;
-        Ok(Self { verifier, nonce, issuer, scopes, resources, audience, details, device })
+        Ok(Self { verifier, nonce, issuer, scopes, resources, audience, details, device, installs })
     }
 }
 
@@ -165,6 +175,7 @@ struct Plain<'a> {
     audience: &'a [String],
     details: &'a [Value],
     device: Option<PlainDevice<'a>>,
+    installs: bool,
 }
 
 #[derive(Serialize)]
@@ -214,6 +225,8 @@ struct Read {
     details: Vec<Value>,
     #[serde(default)]
     device: Option<DeviceCode>,
+    #[serde(default)]
+    installs: bool,
 }
 
 /// What came back from the person.
@@ -250,6 +263,8 @@ pub struct Granted {
     pub name: Option<String>,
     /// Further facts for callers.
     pub metadata: Map<String, Value>,
+    /// Where the application is installed now, if that is what was asked for.
+    pub installation: Option<Installed>,
 }
 
 #[cfg(test)]
@@ -274,6 +289,7 @@ mod tests {
                 interval: 5,
                 expires_at: Time::from_secs(7),
             }),
+            installs: true,
         };
         let again = Kept::from_json(kept.to_json().expose()).unwrap();
         assert_eq!(again.verifier.map(|v| v.expose().clone()).as_deref(), Some("v"));
@@ -282,6 +298,7 @@ mod tests {
         assert_eq!(device.page.as_str(), "https://a.example/device");
         assert_eq!((again.issuer, again.scopes, again.resources), (kept.issuer, kept.scopes, kept.resources));
         assert_eq!((again.audience, again.details), (kept.audience, kept.details));
+        assert!(again.installs);
         assert_eq!(Kept::from_json(b"{}").unwrap_err(), InvalidKept);
     }
 }

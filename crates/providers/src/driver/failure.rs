@@ -71,6 +71,12 @@ pub enum DriverError {
         /// When.
         at: Time,
     },
+    /// The provider knows no such installation, or not any more.
+    #[error("the application is not installed there")]
+    NotInstalled {
+        /// What the provider said.
+        vendor: Vendor,
+    },
     /// What the browser brought back does not complete the consent.
     #[error(transparent)]
     Callback(#[from] CallbackFault),
@@ -129,6 +135,17 @@ pub enum CallbackFault {
     /// A pasted key that cannot be one.
     #[error("a key has 1 to 16384 printable ASCII characters")]
     InvalidKey,
+    /// Somebody asked for the installation, and somebody else has to approve it at the provider.
+    #[error(
+        "the installation was asked for at the provider, and an administrator there has yet to approve it"
+    )]
+    AwaitsApproval,
+    /// The provider sent the person back without saying who that is, so that the installation cannot be believed.
+    #[error("the provider did not say who installed: {0}")]
+    InstallerUnknown(&'static str),
+    /// The installation in the answer is none that the provider knows this person to have.
+    #[error("the provider does not confirm that this person has to do with the installation")]
+    InstallationNotConfirmed,
     /// A callback of the wrong kind, or one that does not belong to what was kept.
     #[error("the answer does not belong to this kind of connector")]
     Unexpected,

@@ -82,6 +82,16 @@ impl Held {
         self.tokens().map(|tokens| tokens.claims.clone()).unwrap_or_default()
     }
 
+    /// Nothing: what an installation leaves where tokens are made by a key.
+    pub fn nothing() -> Self {
+        Self(Content::Tokens(Tokens::default()))
+    }
+
+    /// Whether there is nothing that a token could come of.
+    pub fn is_nothing(&self) -> bool {
+        self.key().is_none() && self.access().is_none() && self.refresh().is_none()
+    }
+
     /// An access token alone: an application's own, to be revoked.
     pub fn of_access(token: SecretString) -> Self {
         let access = Access { token, expires_at: None, scopes: None };

@@ -4,6 +4,7 @@ use carnet_model::{Scopes, SecretString, Time};
 use serde_json::{Map, Value};
 
 use super::held::Held;
+use super::installed::Installed;
 
 /// What kind of token is wanted.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub enum MintAsk {
         audience: Vec<String>,
         /// With these (RFC 9396).
         details: Vec<Value>,
+        /// At this installation, where the connector has them.
+        installation: Option<Installed>,
     },
     /// One for an identity that the caller asserts (RFC 7523 §2.1).
     Asserted {

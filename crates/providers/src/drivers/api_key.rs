@@ -96,6 +96,7 @@ impl Driver for ApiKey {
                 refresh_expires_at: None,
                 name: None,
                 metadata: Map::new(),
+                installation: None,
             })
         })
     }
@@ -121,6 +122,7 @@ impl Driver for ApiKey {
             refresh_expires_at: None,
             name,
             metadata,
+            installation: None,
         })
     }
 
@@ -265,7 +267,7 @@ impl Described {
 /// The one label in what is asked. What a key cannot be bound to is refused rather than dropped.
 fn asked_label(ask: &MintAsk) -> Result<Option<&str>, DriverError> {
     let (MintAsk::Refresh { scopes, resources, audience, details }
-    | MintAsk::App { scopes, resources, audience, details }) = ask
+    | MintAsk::App { scopes, resources, audience, details, .. }) = ask
     else {
         return Err(DriverError::Unsupported(
             "a stored key is the application's or a person's, and nobody else's".to_owned(),

@@ -115,7 +115,7 @@ impl Driver for Oauth {
                     )
                     .await
                 }
-                MintAsk::App { scopes, resources, audience, details } => {
+                MintAsk::App { scopes, resources, audience, details, .. } => {
                     if !settings.options.app.is_on() {
                         return Err(unsupported(
                             "this connector has no tokens of the application: clientCredentials is not enabled",
@@ -229,6 +229,8 @@ fn abilities(settings: &Settings) -> Abilities {
         details: settings.server.document.detail_types.clone().unwrap_or_default(),
         manual_credential: false,
         cross_installation: false,
+        per_installation: false,
+        left_by_installation: false,
     };
     let options = &settings.options;
     let app = options.app.is_on().then(|| of(&options.app.scopes));

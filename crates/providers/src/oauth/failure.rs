@@ -6,7 +6,7 @@
 use carnet_egress::EgressError;
 use carnet_model::grant::Cause;
 use carnet_model::{SecretString, Time};
-use http::header::RETRY_AFTER;
+use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use jiff::fmt::rfc2822::DateTimeParser;
 
@@ -130,6 +130,13 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: Time) -> Option<u64> {
         u64::try_from(until.as_second() - now.secs()).unwrap_or(0)
     };
     Some(seconds.min(3600))
+}
+
+/// What time it is at the server (RFC 9110 §6.6.1).
+pub(crate) fn date(headers: &HeaderMap) -> Option<Time> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    let at = DateTimeParser::new().parse_timestamp(text.trim()).ok()?;
+    Some(Time::from_secs(at.as_second()))
 }
 
 fn asks_to_wait(status: StatusCode) -> bool {

@@ -58,6 +58,11 @@ impl<'a> Target<'a> {
         Ok(Self { resources, audience, wanted, details })
     }
 
+    /// Nothing in particular.
+    pub(crate) const fn none() -> Self {
+        Self { resources: &[], audience: Vec::new(), wanted: &[], details: None }
+    }
+
     /// The parameters, in order.
     pub(crate) fn params(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let resources = self.resources.iter().map(|text| ("resource", text.as_str()));

@@ -123,6 +123,7 @@ async fn a_key_cannot_be_bound_to_anything() {
         resources: resources.iter().map(ToString::to_string).collect(),
         audience: audience.iter().map(ToString::to_string).collect(),
         details: details.to_vec(),
+        installation: None,
     };
     for ask in
         [bound(&["https://a.example"], &[], &[]), bound(&[], &["a"], &[]), bound(&[], &[], &[json!({})])]

@@ -48,6 +48,15 @@ impl Bench {
         }
     }
 
+    /// The same server in the place of these origins.
+    pub(crate) fn instead_of(origins: &[&str]) -> Self {
+        let bench = Self::new();
+        let here: carnet_egress::Origin = bench.server.origin.parse().unwrap();
+        let origins = origins.iter().map(|origin| (origin.parse().unwrap(), here.clone())).collect();
+        let http = Egress::new(Policy { loopback: true, origins, ..Policy::default() }).unwrap();
+        Self { http, ..bench }
+    }
+
     pub(crate) async fn accept(
         &self,
         kind: ConnectorType,
@@ -192,7 +201,8 @@ impl<'b> Made<'b> {
 
     pub(crate) async fn app(&self, scopes: &str) -> Result<Minted, DriverError> {
         let (resources, audience, details) = Default::default();
-        let ask = MintAsk::App { scopes: scopes_of(scopes), resources, audience, details };
+        let ask =
+            MintAsk::App { scopes: scopes_of(scopes), resources, audience, details, installation: None };
         self.driver.mint(&self.at(), None, &ask).await
     }
 
@@ -259,6 +269,7 @@ pub(crate) fn outcome<T>(result: &Result<T, DriverError>) -> String {
         Err(DriverError::Pending { slower }) => format!("pending{}", if *slower { " slower" } else { "" }),
         Err(DriverError::Stray(why)) => format!("stray {why}"),
         Err(DriverError::SecretEnded { .. }) => "secret ended".to_owned(),
+        Err(DriverError::NotInstalled { .. }) => "not installed".to_owned(),
         Err(DriverError::Callback(fault)) => {
             format!("callback {fault:?}").split(" {").next().unwrap().to_owned()
         }

@@ -1,14 +1,48 @@
 //! A connector's key in a test: it signs as the engine's would, and tells what it signed.
 
+use std::sync::LazyLock;
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
+    RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
 };
 use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD as BASE64};
 use carnet_model::SecretString;
 use carnet_providers::{CannotSign, Signer, SigningAlgorithm};
 use serde_json::{Map, Value, json};
+
+/// A private RSA key as a provider gives it, and what its public half says of a JWT.
+pub(crate) struct Pem {
+    pair: RsaKeyPair,
+    pub text: String,
+}
+
+/// The one of all tests: making one takes a while.
+pub(crate) static PEM: LazyLock<Pem> = LazyLock::new(|| {
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
+    let body = BASE64_STANDARD.encode(der.as_ref());
+    let text = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+    Pem { pair, text }
+});
+
+impl Pem {
+    /// Header and claims of a JWT that this key signed.
+    #[track_caller]
+    pub(crate) fn read(&self, jwt: &str) -> (Value, Value) {
+        let (signed, signature) = jwt.rsplit_once('.').unwrap();
+        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, self.pair.public_key().as_ref())
+            .verify(signed.as_bytes(), &BASE64.decode(signature).unwrap())
+            .expect("this key signed it");
+        let (head, payload) = signed.split_once('.').unwrap();
+        let part = |text: &str| serde_json::from_slice(&BASE64.decode(text).unwrap()).unwrap();
+        (part(head), part(payload))
+    }
+}
 
 pub(crate) struct Key(EcdsaKeyPair);
 

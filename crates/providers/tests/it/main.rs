@@ -5,6 +5,8 @@ mod api_key;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod github;
+#[cfg(test)]
 mod key;
 #[cfg(test)]
 mod oauth_accept;
@@ -34,3 +36,5 @@ mod oauth_table;
 mod oauth_target;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod slack;

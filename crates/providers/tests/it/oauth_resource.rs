@@ -223,6 +223,7 @@ async fn the_resource_is_named_in_every_request_unless_the_caller_names_another(
         resources: other,
         audience: Vec::new(),
         details: Vec::new(),
+        installation: None,
     };
     made.driver.mint(&made.at(), None, &ask).await.unwrap();
     assert_eq!(bench.server.only().field("resource").as_deref(), Some("https://other.example"));

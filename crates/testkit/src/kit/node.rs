@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use carnet_api::Limits;
-use carnet_egress::Policy;
+use carnet_egress::{Origin, Policy};
 use carnet_engine::{Broker, Location, Root, Settings, StartError};
 use carnet_model::Env;
 use serde_json::Value;
@@ -28,13 +28,14 @@ pub struct Node {
 impl Node {
     pub(super) async fn open(
         settings: Settings,
+        origins: Vec<(Origin, Origin)>,
         location: &Location,
         root: Root,
         env: Env,
         socket: TcpListener,
     ) -> Result<Self, StartError> {
         let address = socket.local_addr().unwrap();
-        let policy = Policy { loopback: true, ..Policy::default() };
+        let policy = Policy { loopback: true, origins, ..Policy::default() };
         let broker = Broker::open(settings, location, root, policy, env).await?;
         let routes = carnet_api::router(broker.clone()).merge(carnet_dashboard::router(broker.clone()));
         let routes = carnet_api::frame(routes, broker.clone());

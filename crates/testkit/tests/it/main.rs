@@ -9,6 +9,7 @@ mod consent;
 mod explain;
 mod identities;
 mod import;
+mod installations;
 mod isolation;
 mod keys;
 mod refresh;

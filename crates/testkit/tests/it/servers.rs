@@ -1,6 +1,6 @@
 //! Servers that are found, clients that are registered, people who enter a code elsewhere: what the engine makes of it.
 
-mod peer;
+pub(crate) mod peer;
 
 use carnet_testkit::{Answer, Browser, Engine, Kit, Plan, eventually, on_both_engines};
 use serde_json::{Value, json};

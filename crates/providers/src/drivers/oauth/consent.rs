@@ -187,6 +187,7 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
         refresh_expires_at,
         name,
         metadata: Map::new(),
+        installation: None,
     })
 }
 
@@ -234,6 +235,7 @@ pub(super) fn import(at: &At<'_>, import: Import) -> Result<Granted, DriverError
         refresh_expires_at,
         name,
         metadata,
+        installation: None,
     })
 }
 

@@ -1,0 +1,92 @@
+//! The renewal of a token and its end.
+
+use std::time::Duration;
+
+use carnet_model::grant::Cause;
+use carnet_model::{SecretString, Time};
+use serde_json::Map;
+
+use super::answer::{self, Token};
+use super::settings::Settings;
+use crate::driver::At;
+use crate::driver::failure::DriverError;
+use crate::driver::held::{Access, Held, Tokens};
+use crate::driver::mint::{Minted, Revocation};
+use crate::oauth::client::Form;
+use crate::oauth::failure::Phase;
+
+/// A new token. Slack answers with the token at the top, whosever it is; it must be of the same kind as the one before.
+pub(super) async fn refresh(
+    at: &At<'_>,
+    settings: &Settings,
+    held: Option<&Held>,
+) -> Result<Minted, DriverError> {
+    let gone = || DriverError::Gone { cause: Cause::Expired, vendor: None };
+    let before = held.and_then(Held::tokens).ok_or_else(gone)?;
+    let old = before.refresh.as_ref().ok_or_else(gone)?;
+    let mut form = Form::of("refresh_token");
+    form.push_secret("refresh_token", old);
+    let said = answer::access(at.env, &settings.client(at)?, form, Phase::Refresh).await?;
+    let garbage = || DriverError::Garbage { in_doubt: true };
+    let token = Token::read(&said.members)?.ok_or_else(garbage)?;
+    let was_bot = before.access.as_ref().map(|access| is_bot(&access.token));
+    if was_bot.is_some_and(|was| was != token.is_bot) {
+        return Err(garbage());
+    }
+    let expires_at = token.expires_in.map(|seconds| end_of(said.at, seconds));
+    let scopes = token.scopes.or_else(|| before.scopes.clone());
+    let access = Access { token: token.access.duplicate(), expires_at, scopes: scopes.clone() };
+    Ok(Minted {
+        token: token.access,
+        expires_at,
+        scopes: scopes.clone(),
+        held: Some(Held::of_tokens(Tokens {
+            access: Some(access),
+            // The one before is revoked by being used; without another, this token is the last.
+            refresh: token.refresh,
+            refresh_expires_at: None,
+            scopes,
+            external_subject: before.external_subject.clone(),
+            claims: Map::new(),
+        })),
+        refresh_expires_at: None,
+        metadata: Map::new(),
+        claims: Map::new(),
+        external_subject: before.external_subject.clone(),
+        stray: None,
+    })
+}
+
+/// Ends what is held, while there is a token to end it with.
+pub(super) async fn revoke(at: &At<'_>, held: &Held) -> Result<Revocation, DriverError> {
+    let now = at.env.now();
+    match held.access().filter(|access| access.expires_at.is_none_or(|end| end > now)) {
+        Some(access) => end(at, &access.token).await,
+        None => Ok(Revocation::NotSupported),
+    }
+}
+
+/// Ends one token ("auth.revoke").
+pub(super) async fn end(at: &At<'_>, token: &SecretString) -> Result<Revocation, DriverError> {
+    match answer::with_token(at, "auth.revoke", token).await {
+        Ok(_) => Ok(Revocation::Revoked),
+        // It was ended before.
+        Err(DriverError::Refused { vendor }) if ENDED.contains(&vendor.error.as_str()) => {
+            Ok(Revocation::Revoked)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a token is a bot's ("Token types": `xoxb-`, and `xoxe.xoxb-` where rotation is on).
+pub(super) fn is_bot(token: &SecretString) -> bool {
+    let text = token.expose();
+    text.strip_prefix("xoxe.").unwrap_or(text).starts_with("xoxb-")
+}
+
+/// When a life of this many seconds ends that began at `at`.
+pub(super) fn end_of(at: Time, seconds: u64) -> Time {
+    at.plus(Duration::from_secs(seconds.min(10 * 365 * 24 * 3600)))
+}
+
+const ENDED: [&str; 5] = ["token_revoked", "token_expired", "invalid_auth", "account_inactive", "not_authed"];

@@ -1,0 +1,358 @@
+//! A Slack app: installed in a workspace or a whole organization, acting for people, with token rotation or without.
+
+use carnet_model::connector::ConnectorType::Slack;
+use carnet_model::{Scopes, SecretString, SubjectKind, Time};
+use carnet_providers::{Granted, Held, Import, Installed, Kept, MintAsk, Revocation};
+use serde_json::{Map, Value, json};
+
+use crate::bench::{Bench, Made, NOW, STATE, object, outcome, param, scopes_of};
+use crate::server::Reply;
+
+const ACCESS: &str = "/api/oauth.v2.access";
+const REVOKE: &str = "/api/auth.revoke";
+
+fn bench() -> Bench {
+    let bench = Bench::instead_of(&["https://slack.com"]);
+    bench.server.on(ACCESS, error("invalid_code"));
+    bench
+}
+
+fn error(code: &str) -> Reply {
+    Reply::json(200, json!({"ok": false, "error": code}))
+}
+
+fn data(more: Value) -> Value {
+    let mut data = json!({"clientId": "1.2", "clientSecret": "s3cret", "signingSecret": "sign",
+        "botScopes": ["chat:write", "channels:read"], "userScopes": ["users:read"]});
+    data.as_object_mut().unwrap().extend(object(more));
+    data
+}
+
+async fn made(bench: &Bench, more: Value) -> Made<'_> {
+    let made = bench.connector(Slack, data(more)).await;
+    bench.server.seen();
+    made
+}
+
+fn answers(bench: &Bench, path: &str, reply: Reply) {
+    bench.server.forget(path);
+    bench.server.on(path, reply);
+}
+
+/// What Slack says after an installation, as in its reference of `oauth.v2.access`.
+fn installed(more: Value) -> Reply {
+    let mut body = json!({"ok": true, "access_token": "xoxb-1", "token_type": "bot", "scope": "chat:write,channels:read",
+        "bot_user_id": "U0BOT", "app_id": "A0APP", "team": {"name": "Acme", "id": "T1"}, "enterprise": null,
+        "is_enterprise_install": false, "authed_user": {"id": "U1"}});
+    body.as_object_mut().unwrap().extend(object(more));
+    Reply::json(200, body)
+}
+
+fn person(more: Value) -> Reply {
+    let mut user = json!({"id": "U1", "scope": "users:read", "access_token": "xoxp-1", "token_type": "user"});
+    user.as_object_mut().unwrap().extend(object(more));
+    Reply::json(
+        200,
+        json!({"ok": true, "app_id": "A0APP", "team": {"name": "Acme", "id": "T1"}, "enterprise": null,
+        "is_enterprise_install": false, "authed_user": user}),
+    )
+}
+
+async fn install(made: &Made<'_>, reply: Reply) -> Result<Granted, carnet_providers::DriverError> {
+    let (_, kept) = made
+        .begin(|ask| {
+            ask.installs = true;
+            ask.scopes = scopes_of("chat:write channels:read");
+        })
+        .await
+        .unwrap();
+    answers(made.bench, ACCESS, reply);
+    made.finish("code=c", &kept).await
+}
+
+async fn consent(made: &Made<'_>, reply: Reply) -> Result<Granted, carnet_providers::DriverError> {
+    let (_, kept) = made.begin(|ask| ask.scopes = scopes_of("users:read")).await.unwrap();
+    answers(made.bench, ACCESS, reply);
+    made.finish("code=c", &kept).await
+}
+
+fn texts(held: &Held) -> (Option<&str>, Option<&str>) {
+    (
+        held.access().map(|access| access.token.expose().as_str()),
+        held.refresh().map(|refresh| refresh.expose().as_str()),
+    )
+}
+
+#[tokio::test]
+async fn slack_is_asked_whether_it_knows_the_client() {
+    let bench = bench();
+    let accepted =
+        bench.accept(Slack, data(json!({"appId": "A0APP", "slackTeam": {"id": "T1"}}))).await.unwrap();
+    let seen = bench.server.only();
+    assert_eq!(seen.header("authorization"), Some("Basic MS4yOnMzY3JldA=="));
+    assert_eq!(seen.names(), ["code"]);
+    assert_eq!(
+        Value::Object(accepted.data.clone()),
+        json!({"clientId": "1.2", "botScopes": ["channels:read", "chat:write"], "userScopes": ["users:read"],
+            "appId": "A0APP", "slackTeam": {"id": "T1"}})
+    );
+    for (pointer, secret) in [("/clientSecret", "s3cret"), ("/signingSecret", "sign")] {
+        assert_eq!(accepted.secrets.at(pointer).map(|secret| secret.expose().as_str()), Some(secret));
+    }
+    let mut again = accepted.data.clone();
+    again.insert("clientSecret".to_owned(), "s3cret".into());
+    assert_eq!(bench.accept(Slack, again.into()).await.unwrap().data, accepted.data);
+    for (more, field) in [
+        (json!({"clientId": null}), "clientId"),
+        (json!({"clientSecret": null}), "clientSecret"),
+        (json!({"botScopes": null, "userScopes": []}), "botScopes"),
+        (json!({"appId": "T1"}), "appId"),
+        (json!({"slackTeam": {"name": "Acme"}}), "slackTeam.id"),
+        (json!({"privateKeyPem": "x"}), "privateKeyPem"),
+    ] {
+        assert_eq!(bench.accept(Slack, data(more.clone())).await.unwrap_err().field, field, "{more}");
+    }
+    for (reply, field) in [
+        (error("bad_client_secret"), "clientSecret"),
+        (error("invalid_client_id"), "clientId"),
+        (Reply::json(200, json!({"ok": true})), "clientId"),
+        (Reply::text(503, "text/html", "<html>"), "clientId"),
+    ] {
+        answers(&bench, ACCESS, reply.clone());
+        assert_eq!(bench.accept(Slack, data(json!({}))).await.unwrap_err().field, field, "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_scopes_of_one_kind_are_asked_for_at_a_time() {
+    let bench = bench();
+    let both = made(&bench, json!({})).await;
+    let abilities = both.driver.abilities(&both.connector);
+    assert_eq!(abilities.subjects, [SubjectKind::App, SubjectKind::User]);
+    assert!(abilities.installation && abilities.app.as_ref().unwrap().left_by_installation);
+    let people = made(&bench, json!({"botScopes": null})).await;
+    let abilities = people.driver.abilities(&people.connector);
+    assert_eq!((abilities.subjects, abilities.installation), (vec![SubjectKind::User], false));
+
+    for (installs, bot, user) in
+        [(true, "channels:read,chat:write", ""), (false, "", "channels:read,chat:write")]
+    {
+        let (url, kept) = both
+            .begin(|ask| {
+                ask.installs = installs;
+                ask.scopes = scopes_of("chat:write channels:read");
+                ask.tenant = installs.then(|| "T1".to_owned());
+            })
+            .await
+            .unwrap();
+        assert_eq!(url.path(), "/oauth/v2/authorize");
+        for (name, value) in [("scope", bot), ("user_scope", user), ("client_id", "1.2"), ("state", STATE)] {
+            assert_eq!(param(&url, name).as_deref(), Some(value), "{name}");
+        }
+        assert_eq!(param(&url, "team").as_deref(), installs.then_some("T1"));
+        assert_eq!((kept.installs, kept.verifier.is_none()), (installs, true));
+    }
+    assert_eq!(outcome(&both.begin(|_| ()).await), "unsupported", "no scopes are no token");
+    let own = |name: &str| [(name.to_owned(), "x".to_owned())].into();
+    for name in ["user_scope", "team", "state"] {
+        let refused = both
+            .begin(|ask| {
+                ask.scopes = scopes_of("users:read");
+                ask.additional_params = own(name);
+            })
+            .await;
+        assert_eq!(outcome(&refused), "unsupported", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_installation_leaves_the_bots_token() {
+    let bench = bench();
+    let made = made(&bench, json!({})).await;
+    let granted = install(&made, installed(json!({}))).await.unwrap();
+    let seen = bench.server.only();
+    assert_eq!(seen.names(), ["code", "redirect_uri"]);
+    let place =
+        Installed { external_id: Some("T1".into()), tenant_id: Some("T1".into()), name: Some("Acme".into()) };
+    assert_eq!(granted.installation, Some(place));
+    assert_eq!(texts(&granted.held), (Some("xoxb-1"), None));
+    assert_eq!(granted.access_expires_at, None, "without rotation it ends when it is revoked");
+    assert_eq!(granted.scopes, scopes_of("chat:write channels:read"));
+    assert_eq!(
+        Value::Object(granted.metadata),
+        json!({"teamId": "T1", "appId": "A0APP", "botUserId": "U0BOT"})
+    );
+
+    // With rotation, and for a whole organization.
+    let whole = json!({"team": null, "enterprise": {"id": "E1", "name": "Acme Group"}, "is_enterprise_install": true,
+        "access_token": "xoxe.xoxb-1", "refresh_token": "xoxe-1", "expires_in": 43200});
+    let granted = install(&made, installed(whole)).await.unwrap();
+    let place = granted.installation.unwrap();
+    assert_eq!((place.external_id.as_deref(), place.name.as_deref()), (Some("E1"), Some("Acme Group")));
+    assert_eq!(texts(&granted.held), (Some("xoxe.xoxb-1"), Some("xoxe-1")));
+    assert_eq!(granted.access_expires_at, Some(Time::from_secs(NOW + 43_200)));
+    assert_eq!(granted.metadata["enterpriseId"], "E1");
+
+    bench.server.on(REVOKE, Reply::json(200, json!({"ok": true, "revoked": true})));
+    // A person's token that nobody asked for is given back.
+    bench.server.seen();
+    let more = json!({"authed_user": {"id": "U1", "access_token": "xoxp-9", "token_type": "user", "scope": "users:read"}});
+    install(&made, installed(more)).await.unwrap();
+    let back = bench.server.seen().pop().unwrap();
+    assert_eq!(
+        (back.line().as_str(), back.header("authorization")),
+        ("POST /api/auth.revoke", Some("Bearer xoxp-9"))
+    );
+    for (reply, want) in [
+        (installed(json!({"access_token": null})), "garbage in doubt"),
+        (installed(json!({"token_type": "user"})), "garbage in doubt"),
+        (installed(json!({"team": null})), "garbage in doubt"),
+        (installed(json!({"scope": "é"})), "garbage in doubt"),
+        (installed(json!({"expires_in": "soon"})), "garbage in doubt"),
+        (Reply::json(200, json!({"ok": "true"})), "garbage in doubt"),
+        (Reply::json(200, json!({"ok": true, "error": "x"})), "garbage in doubt"),
+        (error("invalid_code"), "callback CodeRefused"),
+        (error("code_already_used"), "callback CodeRefused"),
+        (error("bad_client_secret"), "client rejected bad_client_secret"),
+        (error("something_new"), "refused something_new"),
+        (error("internal_error"), "later in doubt"),
+        (Reply::json(429, json!({})).with("retry-after", "30"), "later 30s"),
+        (Reply::text(200, "text/html", "<html>"), "garbage in doubt"),
+        (Reply::HangUp, "later in doubt"),
+    ] {
+        assert_eq!(outcome(&install(&made, reply.clone()).await), want, "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_app_for_one_workspace_is_installed_in_no_other() {
+    let bench = bench();
+    let made = made(&bench, json!({"slackTeam": {"id": "T2"}})).await;
+    bench.server.on(REVOKE, Reply::json(200, json!({"ok": true})));
+    let (url, _) = made.begin(|ask| ask.scopes = scopes_of("users:read")).await.unwrap();
+    assert_eq!(param(&url, "team").as_deref(), Some("T2"));
+    let refused = install(&made, installed(json!({}))).await;
+    assert!(outcome(&refused).starts_with("stray"), "{refused:?}");
+    assert_eq!(bench.server.seen().pop().unwrap().header("authorization"), Some("Bearer xoxb-1"));
+    assert!(outcome(&consent(&made, person(json!({}))).await).starts_with("stray"));
+    assert!(install(&made, installed(json!({"team": {"id": "T2"}}))).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_persons_token_is_the_persons_and_not_the_bots() {
+    let bench = bench();
+    let made = made(&bench, json!({})).await;
+    let granted =
+        consent(&made, person(json!({"refresh_token": "xoxe-u1", "expires_in": 43200}))).await.unwrap();
+    assert_eq!(texts(&granted.held), (Some("xoxp-1"), Some("xoxe-u1")));
+    assert_eq!((granted.external_subject.as_deref(), granted.installation), (Some("U1"), None));
+    // Some servers give a bot's token besides, whether or not one was asked for; it is not taken for the person's.
+    let beside = installed(
+        json!({"authed_user": {"id": "U1", "access_token": "xoxp-2", "token_type": "user", "scope": "users:read"}}),
+    );
+    assert_eq!(texts(&consent(&made, beside).await.unwrap().held), (Some("xoxp-2"), None));
+    for reply in
+        [person(json!({"access_token": null})), person(json!({"token_type": "bot"})), installed(json!({}))]
+    {
+        assert_eq!(outcome(&consent(&made, reply.clone()).await), "garbage in doubt", "{reply:?}");
+    }
+}
+
+fn held(access: &str, refresh: Option<&str>) -> Held {
+    let refresh = refresh.map(|text| format!(r#","refresh_token":"{text}""#)).unwrap_or_default();
+    let json = format!(
+        r#"{{"kind":"tokens","access_token":"{access}"{refresh},"scopes":["chat:write"],"external_subject":"U0BOT"}}"#
+    );
+    Held::from_json(json.as_bytes()).unwrap()
+}
+
+#[tokio::test]
+async fn each_token_is_renewed_by_its_own_refresh_token() {
+    let bench = bench();
+    let made = made(&bench, json!({})).await;
+    for (access, kind) in [("xoxe.xoxb-1", "bot"), ("xoxe.xoxp-1", "user")] {
+        let held = held(access, Some("xoxe-1"));
+        let answer = |kind: &str| {
+            Reply::json(
+                200,
+                json!({"ok": true, "access_token": "xoxe.new", "refresh_token": "xoxe-2", "expires_in": 43200,
+                "token_type": kind, "scope": "chat:write"}),
+            )
+        };
+        answers(&bench, ACCESS, answer(kind));
+        let minted = made.refresh(&held, "").await.unwrap();
+        let seen = bench.server.only();
+        assert_eq!(seen.names(), ["grant_type", "refresh_token"]);
+        assert_eq!(seen.field("refresh_token").as_deref(), Some("xoxe-1"));
+        assert_eq!(minted.expires_at, Some(Time::from_secs(NOW + 43_200)));
+        let new = minted.held.unwrap();
+        assert_eq!(texts(&new), (Some("xoxe.new"), Some("xoxe-2")));
+        assert_eq!(new.external_subject(), Some("U0BOT"));
+        // The other one's token would act as somebody else.
+        answers(&bench, ACCESS, answer(if kind == "bot" { "user" } else { "bot" }));
+        assert_eq!(outcome(&made.refresh(&held, "").await), "garbage in doubt");
+        bench.server.seen();
+    }
+    let held = held("xoxe.xoxb-1", Some("xoxe-1"));
+    for (reply, want) in [
+        (error("invalid_refresh_token"), "gone revoked_at_provider"),
+        (error("token_revoked"), "gone revoked_at_provider"),
+        (error("account_inactive"), "gone revoked_at_provider"),
+        (error("bad_client_secret"), "client rejected bad_client_secret"),
+        (error("ratelimited"), "later"),
+        (error("fatal_error"), "later in doubt"),
+        (error("unknown"), "refused unknown"),
+        (Reply::text(200, "text/html", "<html>"), "garbage in doubt"),
+        (Reply::Truncated, "later in doubt"),
+    ] {
+        answers(&bench, ACCESS, reply.clone());
+        assert_eq!(outcome(&made.refresh(&held, "").await), want, "{reply:?}");
+    }
+    bench.server.seen();
+    assert_eq!(outcome(&made.refresh(&held, "chat:write").await), "unsupported");
+    assert_eq!(outcome(&made.refresh(&self::held("xoxb-1", None), "").await), "gone expired");
+    let ask = MintAsk::App {
+        scopes: None,
+        resources: vec![],
+        audience: vec![],
+        details: vec![],
+        installation: None,
+    };
+    assert_eq!(outcome(&made.driver.mint(&made.at(), None, &ask).await), "unsupported");
+    assert_eq!(bench.server.seen(), [], "nothing of this spends a token");
+}
+
+#[tokio::test]
+async fn a_token_is_ended_with_itself() {
+    let bench = bench();
+    let made = made(&bench, json!({})).await;
+    let held = held("xoxb-1", None);
+    for (reply, want) in [
+        (Reply::json(200, json!({"ok": true, "revoked": true})), "ok"),
+        (error("token_revoked"), "ok"),
+        (error("account_inactive"), "ok"),
+        (error("missing_scope"), "refused missing_scope"),
+        (Reply::json(500, json!({})), "later in doubt"),
+    ] {
+        answers(&bench, REVOKE, reply.clone());
+        assert_eq!(outcome(&made.driver.revoke(&made.at(), &held).await), want, "{reply:?}");
+        assert_eq!(bench.server.only().header("authorization"), Some("Bearer xoxb-1"));
+    }
+    assert_eq!(made.driver.revoke(&made.at(), &Held::nothing()).await.unwrap(), Revocation::NotSupported);
+    let import = |access: &str| Import {
+        access: SecretString::new(access.to_owned()),
+        access_expires_at: None,
+        refresh: None,
+        refresh_expires_at: None,
+        scopes: Scopes::parse(["users:read"]).ok(),
+        external_subject: Some("U1".to_owned()),
+        name: None,
+        metadata: Map::new(),
+    };
+    assert_eq!(
+        texts(&made.driver.import(&made.at(), import("xoxp-1")).unwrap().held),
+        (Some("xoxp-1"), None)
+    );
+    assert_eq!(outcome(&made.driver.import(&made.at(), import("xoxe.xoxb-1"))), "unsupported");
+    assert_eq!(outcome(&made.finish("code=c&code=d", &Kept::default()).await), "callback Repeated(\"code\")");
+}

@@ -1,0 +1,275 @@
+//! Installations: asked for, given by somebody at the provider, believed only if the provider confirms them, and what
+//! tokens they have.
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use carnet_testkit::{Answer, Browser, Engine, Kit, Plan, on_both_engines};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::servers::peer::Peer;
+
+on_both_engines!(
+    an_application_is_installed_and_has_tokens_there_and_nowhere_else,
+    an_installation_that_the_provider_does_not_confirm_is_not_recorded,
+    an_installation_that_is_recorded_by_hand_is_looked_up,
+    a_person_is_acted_for_beside_the_installations,
+);
+
+const REDEEM: &str = "/login/oauth/access_token";
+const LISTED: &str = "/user/installations";
+
+/// A broker, GitHub as far as it is scripted, and a connector to it.
+struct Scene {
+    kit: Kit,
+    github: Peer,
+    connector: String,
+}
+
+impl Scene {
+    async fn start(engine: Engine) -> Self {
+        let github = Peer::start();
+        let origins = ["https://github.com", "https://api.github.com"];
+        let origins = origins.map(|origin| (origin, github.url.clone())).to_vec();
+        let kit = Kit::start(engine, Plan { origins, ..Plan::default() }).await;
+        github.now(
+            "/app",
+            200,
+            json!({"id": 4242, "slug": "broker", "client_id": "Iv1.broker", "name": "Broker"}),
+        );
+        github.now(
+            REDEEM,
+            200,
+            json!({"access_token": "ghu_installer", "token_type": "bearer", "scope": ""}),
+        );
+        github.now("/applications/Iv1.broker/token", 204, json!({}));
+        let data = json!({"appId": 4242, "privateKeyPem": pem(), "clientSecret": "client-s3cret"});
+        let body = json!({"service": "github", "name": "app", "uid": "github/app", "type": "github", "data": data,
+            "projectId": kit.tenant.project});
+        let made = kit.manage("POST", "/v1/connect/connectors", Some(&body)).await.ok();
+        assert!(!made.to_string().contains("PRIVATE KEY") && !made.to_string().contains("client-s3cret"));
+        assert_eq!(made["supportsInstallation"], true);
+        let connector = made["id"].as_str().unwrap().to_owned();
+        Self { kit, github, connector }
+    }
+
+    /// What GitHub lists for whoever comes back.
+    fn lists(&self, all: &[(u64, u64, &str)]) {
+        let one = |(id, account, login): &(u64, u64, &str)| json!({"id": id, "app_id": 4242, "account": {"id": account, "login": login}});
+        let all: Vec<Value> = all.iter().map(one).collect();
+        self.github.now(LISTED, 200, json!({"total_count": all.len(), "installations": all}));
+    }
+
+    fn gives(&self, installation: u64, token: &str, more: Value) {
+        let ends = "2200-01-01T00:00:00Z";
+        let mut body = json!({"token": token, "expires_at": ends, "permissions": {"contents": "write"},
+            "repository_selection": "all"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.github.now(&format!("/app/installations/{installation}/access_tokens"), 201, body);
+    }
+
+    async fn ask(&self, body: &Value) -> Answer {
+        self.kit.node.token(&self.kit.workload("production"), &self.connector, body).await
+    }
+
+    async fn install(&self, more: Value) -> Value {
+        let path = format!("/v1/connect/install/{}", self.connector);
+        self.kit.manage("POST", &path, Some(&more)).await.ok()
+    }
+
+    /// Walks to GitHub and comes back with this query; the page in the end.
+    async fn walk(&self, started: &Value, query: &str) -> Answer {
+        let mut browser = Browser::default();
+        let away = Url::parse(&browser.leave(started["url"].as_str().unwrap()).await).unwrap();
+        assert_eq!(away.path(), "/apps/broker/installations/new");
+        let state = away.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+        let back = format!("{}/callback/{}?state={state}&{query}", self.kit.url(), self.connector);
+        browser.come_back(&back).await
+    }
+
+    async fn installs(&self, query: &str) -> Value {
+        let started = self.install(json!({})).await;
+        let page = self.walk(&started, query).await;
+        assert!(page.text().contains("is installed in"), "{}", page.text());
+        self.result(&started).await
+    }
+
+    async fn result(&self, started: &Value) -> Value {
+        let path = format!("/v1/connect/result/{}", started["verifier"].as_str().unwrap());
+        self.kit.manage("GET", &path, None).await.ok()
+    }
+
+    async fn recorded(&self) -> Vec<Value> {
+        let path = format!("/v1/connect/connectors/{}/installations", self.connector);
+        self.kit.manage("GET", &path, None).await.ok()["installations"].as_array().unwrap().clone()
+    }
+}
+
+/// A key as GitHub gives it.
+fn pem() -> String {
+    let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
+    format!(
+        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+        BASE64_STANDARD.encode(der.as_ref())
+    )
+}
+
+fn app() -> Value {
+    json!({"subject": {"type": "app"}})
+}
+
+async fn an_application_is_installed_and_has_tokens_there_and_nowhere_else(engine: Engine) {
+    let scene = Scene::start(engine).await;
+    let missing = scene.ask(&app()).await;
+    assert_eq!(missing.refusal(), (422, "client_installation_required".to_owned()));
+
+    scene.lists(&[(100, 7, "acme"), (200, 8, "globex")]);
+    let started = scene.install(json!({})).await;
+    assert!(started["url"].as_str().unwrap().contains("/install/car_"), "{started}");
+    let page = Browser::default().get(started["url"].as_str().unwrap()).await;
+    assert!(page.text().contains("wants to be installed in"), "{}", page.text());
+    assert!(!page.text().contains("act as you"), "{}", page.text());
+    let page = scene.walk(&started, "code=c1&installation_id=100&setup_action=install").await;
+    assert!(page.text().contains("acme"), "{}", page.text());
+    let result = scene.result(&started).await;
+    let first = result["data"]["installationId"].as_str().unwrap().to_owned();
+    assert_eq!((&result["status"], &first[..4]), (&json!("success"), "sci_"));
+
+    scene.gives(100, "ghs_acme", json!({}));
+    let token = scene.ask(&app()).await.ok();
+    assert_eq!((token["token"].as_str(), token["tenantId"].as_str()), (Some("ghs_acme"), Some("7")));
+    assert_eq!(token["installationId"], first);
+    assert_eq!(token["metadata"]["permissions"], json!({"contents": "write"}));
+
+    // A second organization: named by its installation, by the provider's number, or by the detail.
+    let second = scene.installs("code=c2&installation_id=200&setup_action=install").await;
+    let second = second["data"]["installationId"].as_str().unwrap();
+    scene.gives(200, "ghs_globex", json!({}));
+    let detail = json!([{"type": "github_app_installation", "org": "Globex"}]);
+    for more in [
+        json!({"installationId": second}),
+        json!({"installationId": "200"}),
+        json!({"authorizationDetails": detail}),
+    ] {
+        let mut body = app();
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        assert_eq!(scene.ask(&body).await.token(), "ghs_globex", "{more}");
+    }
+    assert_eq!(scene.ask(&app()).await.token(), "ghs_acme", "the first one stays the default");
+    let other = json!([{"type": "github_app_installation", "org": "initech"}]);
+    let refused = scene.ask(&json!({"subject": {"type": "app"}, "authorizationDetails": other})).await;
+    assert_eq!(refused.refusal(), (422, "client_installation_required".to_owned()));
+
+    // Installed once more it is the same installation.
+    let again = scene.installs("code=c3&installation_id=100&setup_action=update").await;
+    assert_eq!(again["data"]["installationId"], first);
+    let recorded = scene.recorded().await;
+    assert_eq!(recorded.len(), 2);
+    assert!(recorded.iter().any(|one| one["tenantId"] == "7" && one["name"] == "acme" && one["id"] == first));
+    let put = scene.kit.events_of("installation.put").await;
+    assert_eq!(put.len(), 3);
+    assert!(scene.kit.events().await.iter().all(|event| !event.to_string().contains("ghs_")));
+
+    // Narrowing that GitHub does not keep to is refused, and what it gave is given back.
+    scene.github.seen("/installation/token");
+    let narrow = json!({"subject": {"type": "app"}, "scopes": ["contents:read"]});
+    assert_eq!(scene.ask(&narrow).await.refusal(), (422, "invalid_target".to_owned()));
+    assert_eq!(scene.github.lines("/installation/token"), ["DELETE /installation/token"]);
+    scene.gives(100, "ghs_narrow", json!({"permissions": {"contents": "read", "metadata": "read"}}));
+    assert_eq!(scene.ask(&narrow).await.token(), "ghs_narrow");
+
+    // GitHub has lost the installation: the caller is told what to do.
+    scene.github.now("/app/installations/200/access_tokens", 404, json!({"message": "Not Found"}));
+    let gone = json!({"subject": {"type": "app"}, "installationId": second, "validityBufferMs": 86_400_000, "scopes": ["issues:read"]});
+    let refused = scene.ask(&gone).await;
+    assert_eq!(refused.refusal(), (422, "client_installation_required".to_owned()));
+    assert_eq!(refused.json()["error"]["vendor"]["description"], "Not Found");
+}
+
+async fn an_installation_that_the_provider_does_not_confirm_is_not_recorded(engine: Engine) {
+    let scene = Scene::start(engine).await;
+    scene.lists(&[(100, 7, "acme")]);
+    for (query, code) in [
+        ("code=c&installation_id=666&setup_action=install", "authorization_failed"),
+        ("installation_id=100&setup_action=install", "authorization_failed"),
+        ("setup_action=request", "authorization_failed"),
+    ] {
+        let started = scene.install(json!({})).await;
+        let page = scene.walk(&started, query).await;
+        assert!(page.text().contains("was not connected"), "{query}: {}", page.text());
+        let result = scene.result(&started).await;
+        assert_eq!((&result["status"], &result["error"]["code"]), (&json!("error"), &json!(code)), "{query}");
+    }
+    assert_eq!(scene.recorded().await, [json!(null); 0]);
+    assert_eq!(scene.kit.events_of("installation.put").await.len(), 0);
+    // Neither does a workload that is not linked begin one, nor anybody at a connector that has nothing to install.
+    let path = format!("/v1/connect/install/{}", scene.kit.connector);
+    let refused = scene.kit.manage("POST", &path, Some(&json!({}))).await;
+    assert_eq!(refused.refusal(), (422, "unresolved_token".to_owned()));
+    let refused = scene
+        .kit
+        .manage(
+            "POST",
+            &format!("/v1/connect/install/{}", scene.connector),
+            Some(&json!({"tenantId": "acme"})),
+        )
+        .await;
+    assert_eq!(refused.refusal(), (422, "unresolved_token".to_owned()), "{}", refused.text());
+}
+
+async fn an_installation_that_is_recorded_by_hand_is_looked_up(engine: Engine) {
+    let scene = Scene::start(engine).await;
+    let path = format!("/v1/connect/connectors/{}/installations", scene.connector);
+    let put = async |body: Value| scene.kit.manage("POST", &path, Some(&body)).await;
+    scene.github.now(
+        "/app/installations/100",
+        200,
+        json!({"id": 100, "account": {"id": 7, "login": "acme"}}),
+    );
+    for body in [json!({"externalId": "101"}), json!({"name": "acme"})] {
+        let refused = put(body.clone()).await;
+        assert_eq!(refused.refusal(), (400, "invalid_request".to_owned()), "{body}");
+        assert_eq!(refused.json()["error"]["field"], "externalId");
+    }
+    let made = put(json!({"externalId": "100", "tenantId": "666", "name": "somebody else"})).await.ok();
+    assert_eq!(
+        (&made["tenantId"], &made["name"]),
+        (&json!("7"), &json!("acme")),
+        "what GitHub says, not what was sent"
+    );
+    scene.gives(100, "ghs_acme", json!({}));
+    assert_eq!(scene.ask(&app()).await.token(), "ghs_acme");
+}
+
+async fn a_person_is_acted_for_beside_the_installations(engine: Engine) {
+    let scene = Scene::start(engine).await;
+    let alice = json!({"subject": {"type": "user", "id": "alice"}});
+    assert_eq!(scene.ask(&alice).await.refusal(), (422, "user_authorization_required".to_owned()));
+    scene.github.now("/user", 200, json!({"id": 583_231, "login": "octocat"}));
+    let tokens = |number: u8| {
+        json!({"access_token": format!("ghu_{number}"), "expires_in": 28800, "refresh_token": format!("ghr_{number}"),
+            "refresh_token_expires_in": 15_811_200, "scope": "", "token_type": "bearer"})
+    };
+    scene.github.now(REDEEM, 200, tokens(1));
+    let path = format!("/v1/connect/authorize/{}", scene.connector);
+    let bearer = scene.kit.workload("production");
+    let started = scene.kit.node.call("POST", &path, Some(&bearer), Some(&alice)).await.ok();
+    let mut browser = Browser::default();
+    let away = Url::parse(&browser.leave(started["url"].as_str().unwrap()).await).unwrap();
+    assert_eq!(away.path(), "/login/oauth/authorize");
+    let state = away.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let back = format!("{}/callback/{}?state={state}&code=c", scene.kit.url(), scene.connector);
+    assert!(browser.come_back(&back).await.text().contains("octocat"));
+    let token = scene.ask(&alice).await.ok();
+    assert_eq!((&token["token"], &token["name"]), (&json!("ghu_1"), &json!("octocat")));
+    assert_eq!(token.get("installationId"), None);
+    scene.github.now(REDEEM, 200, tokens(2));
+    let anew = json!({"subject": {"type": "user", "id": "alice"}, "validityBufferMs": 86_400_000});
+    assert_eq!(scene.ask(&anew).await.token(), "ghu_2");
+    assert_eq!(scene.ask(&alice).await.token(), "ghu_2", "the one before is dead");
+    let bound = json!({"subject": {"type": "user", "id": "alice"}, "installationId": "100"});
+    assert_eq!(scene.ask(&bound).await.refusal(), (400, "invalid_request".to_owned()));
+}

@@ -1,0 +1,121 @@
+// A provider's API, emulated by somebody else's code whose answers the vendor's own SDK accepts; and before it, the pages
+// that the emulator lacks.
+//
+//   node emulator.mjs --port N --service github|slack|linear
+//
+// GET /_key is the key of the GitHub App. PUT /_redirect {uri} registers a redirect URI. PUT /_installer {login,
+// installation} says who installs the app next, and where.
+import { createServer, request as send } from 'node:http';
+import { parseArgs } from 'node:util';
+import { createEmulator } from 'emulate';
+import { freePort } from '../broker.mjs';
+
+const { values: options } = parseArgs({ options: { port: { type: 'string' }, service: { type: 'string' } } });
+const base = `http://127.0.0.1:${options.port}`;
+const inner = new URL(`http://127.0.0.1:${await freePort()}`);
+const redirects = [];
+
+const SEEDS = {
+  github: {
+    users: [{ login: 'octocat', email: 'octocat@example.test' }, { login: 'hubot' }],
+    orgs: [{ login: 'acme', members: [{ login: 'octocat', role: 'admin' }] }],
+    repos: [
+      { owner: 'acme', name: 'api', auto_init: true },
+      { owner: 'acme', name: 'web', auto_init: true },
+      { owner: 'octocat', name: 'dot', auto_init: true },
+    ],
+    oauth_apps: [{ client_id: 'Iv1.broker', client_secret: 'github-client-secret', name: 'Broker', redirect_uris: redirects }],
+    apps: [
+      {
+        app_id: 4242,
+        slug: 'broker',
+        name: 'Broker',
+        permissions: { contents: 'read', issues: 'write', metadata: 'read' },
+        events: [],
+        installations: [
+          { installation_id: 100, account: 'acme', repository_selection: 'all' },
+          { installation_id: 101, account: 'octocat', repository_selection: 'selected', repositories: ['octocat/dot'] },
+        ],
+      },
+    ],
+  },
+  slack: {
+    team: { name: 'Acme', domain: 'acme' },
+    users: [{ name: 'dev', real_name: 'Dev', email: 'dev@example.test' }],
+    channels: [{ name: 'general' }],
+    strict_scopes: true,
+    oauth_apps: [
+      {
+        client_id: '12345.67890',
+        client_secret: 'slack-client-secret',
+        app_id: 'A0BROKER1',
+        name: 'Broker',
+        redirect_uris: redirects,
+        scopes: ['chat:write', 'channels:read'],
+        user_scopes: ['users:read'],
+        bot_name: 'broker',
+      },
+    ],
+  },
+};
+
+const emulator = await createEmulator({
+  service: options.service,
+  port: Number(inner.port),
+  baseUrl: base,
+  seed: { [options.service]: SEEDS[options.service] },
+});
+let installer = { login: 'octocat', installation: 100 };
+
+const json = (answer, status, body) => {
+  answer.writeHead(status, { 'content-type': 'application/json' });
+  answer.end(JSON.stringify(body));
+};
+const read = async (question) => JSON.parse((await question.toArray()).join('') || '{}');
+const ask = (path, init) => fetch(new URL(path, inner), { redirect: 'manual', ...init });
+
+const PAGES = {
+  'GET /_key': (_, answer) => answer.end(emulator.generatedSecrets.find(({ kind }) => kind === 'github.app_private_key').value),
+  'PUT /_redirect': async (question, answer) => {
+    redirects.push((await read(question)).uri);
+    json(answer, 200, redirects);
+  },
+  'PUT /_installer': async (question, answer) => json(answer, 200, (installer = await read(question))),
+  // Where an owner chooses an account: as if that had been done, and the person asked for in the same step.
+  'GET /apps/broker/installations/new': async (question, answer) => {
+    const state = new URL(question.url, base).searchParams.get('state');
+    const form = { login: installer.login, redirect_uri: redirects.at(-1), scope: '', state, client_id: 'Iv1.broker' };
+    const back = await ask('/login/oauth/callback', { method: 'POST', body: new URLSearchParams(form) });
+    const location = new URL(back.headers.get('location'));
+    location.searchParams.set('installation_id', installer.installation);
+    location.searchParams.set('setup_action', 'install');
+    answer.writeHead(302, { location: location.href }).end();
+  },
+  // Of the two installations the first person has to do with both, the second with none.
+  'GET /user/installations': async (question, answer) => {
+    const who = await ask('/user', { headers: { authorization: question.headers.authorization } });
+    if (!who.ok) return json(answer, who.status, await who.json());
+    const all = (await who.json()).login === 'octocat' ? [[100, 'acme'], [101, 'octocat']] : [];
+    const installations = all.map(([id, login]) => ({ id, app_id: 4242, account: { id: id * 10, login } }));
+    return json(answer, 200, { total_count: installations.length, installations });
+  },
+};
+
+const front = createServer((question, answer) => {
+  const page = PAGES[`${question.method} ${question.url.split('?')[0]}`];
+  if (page) return page(question, answer);
+  const { method, url: path, headers } = question;
+  const onward = send(new URL(path, inner), { method, headers }, (got) => {
+    answer.writeHead(got.statusCode, got.headers);
+    got.pipe(answer);
+  });
+  onward.on('error', () => answer.destroy());
+  return question.pipe(onward);
+});
+front.listen(Number(options.port), '127.0.0.1', () => console.log('ready'));
+process.on('SIGTERM', async () => {
+  front.close();
+  front.closeAllConnections();
+  await emulator.close();
+  process.exit(0);
+});
