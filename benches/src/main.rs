@@ -7,8 +7,10 @@
 mod authority;
 mod binary;
 mod cli;
+mod client;
 mod echo;
 mod grants;
+mod lists;
 mod load;
 mod mints;
 mod neighbour;
@@ -37,11 +39,15 @@ pub(crate) struct Extent {
     pub(crate) starts: u32,
     /// How often each store of grants is opened anew and asked for each of a thousand people.
     pub(crate) rounds: u32,
+    /// The team whose lists are asked for.
+    pub(crate) lists: lists::Size,
 }
 
-const WHOLE: Extent = Extent { load: Duration::from_secs(20), grants: 1_000_000, starts: 50, rounds: 10 };
+const WHOLE: Extent =
+    Extent { load: Duration::from_secs(20), grants: 1_000_000, starts: 50, rounds: 10, lists: lists::WHOLE };
 /// To see that everything runs; its numbers are not worth keeping.
-const QUICK: Extent = Extent { load: Duration::from_secs(3), grants: 20_000, starts: 10, rounds: 3 };
+const QUICK: Extent =
+    Extent { load: Duration::from_secs(3), grants: 20_000, starts: 10, rounds: 3, lists: lists::QUICK };
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -56,11 +62,14 @@ fn main() -> ExitCode {
         ["--quick"] => measure(QUICK),
         ["recovery"] => recover(),
         ["cli"] => command_line(),
+        ["lists"] => lists_alone(lists::WHOLE),
+        ["lists", "--quick"] => lists_alone(lists::QUICK),
         _ => {
             say("carnet-benches [--quick]             what cargo xtask bench starts");
             say("carnet-benches mints                 only tokens made anew, shortly");
             say("carnet-benches cli                   the command line alone, beside vercel's");
             say("carnet-benches recovery              the part about refreshes in doubt alone");
+            say("carnet-benches lists [--quick]       the lists of a large team alone");
             say(
                 "carnet-benches load FOLDER SECONDS   asks the carnet dev of this folder for tokens, under a profiler",
             );
@@ -84,6 +93,7 @@ fn measure(extent: Extent) -> Result<()> {
     mints::measure(&carnet, extent, &mut table).context("tokens made anew")?;
     grants::measure(&carnet, extent, &mut table).context("many grants")?;
     recovery::measure(&carnet, &mut table).context("recovery")?;
+    lists::measure(&carnet, extent.lists, &mut table).context("lists")?;
     binary::measure(&carnet, extent, &mut table).context("the binary")?;
     cli::measure(&carnet, extent, &mut table).context("the command line")?;
     store::measure(extent, &mut table).context("the store")?;
@@ -103,6 +113,14 @@ fn mints_alone() -> Result<()> {
 fn command_line() -> Result<()> {
     let mut table = Table::new();
     cli::measure(&binary()?, WHOLE, &mut table)?;
+    say(&table.to_string());
+    Ok(())
+}
+
+fn lists_alone(size: lists::Size) -> Result<()> {
+    let mut table = Table::new();
+    say(&format!("load average at the start: {}", process::load_average()?));
+    lists::measure(&binary()?, size, &mut table)?;
     say(&table.to_string());
     Ok(())
 }

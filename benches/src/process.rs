@@ -30,10 +30,23 @@ impl Server {
 
     /// `carnet dev` on this folder, ready to be asked.
     pub(crate) fn carnet_dev(carnet: &Path, data: &Path, port: u16) -> Result<Self> {
+        Self::carnet_dev_on(carnet, data, port, None)
+    }
+
+    /// The same with its data in this database, if one is named.
+    pub(crate) fn carnet_dev_on(
+        carnet: &Path,
+        data: &Path,
+        port: u16,
+        database: Option<&str>,
+    ) -> Result<Self> {
         let written = data.join("dev.json");
         let before = fs::metadata(&written).and_then(|file| file.modified()).ok();
         let mut command = Command::new(carnet);
         command.args(["dev", "--no-open", "--json", "--port", &port.to_string(), "--data"]).arg(data);
+        if let Some(database) = database {
+            command.args(["--database-url", database]);
+        }
         let mut server = Self::start(command.current_dir(data.parent().unwrap_or(data)), port)?;
         server.wait(|_| fs::metadata(&written).and_then(|file| file.modified()).ok() != before)?;
         Ok(server)

@@ -21,6 +21,8 @@ pub(crate) enum Need {
     Postgres,
     /// Node and the pinned packages of `e2e/`.
     Node,
+    /// The official CLI, which is large and has a folder of its own.
+    VercelCli,
     /// Python and the pinned packages of `e2e/python/`.
     Python,
     /// A browser for the pages.
@@ -38,6 +40,7 @@ impl Need {
             Self::Deny => cargo_tool("cargo-deny", "deny"),
             Self::Postgres => postgres(),
             Self::Node => node(),
+            Self::VercelCli => packages("e2e/vercel-cli", OFFICIAL_CLI),
             Self::Python => python().map(drop),
             Self::Chromium => chromium().map(drop),
         }
@@ -82,10 +85,22 @@ fn node() -> Result<()> {
     if major.is_none_or(|major| major < 20) {
         bail!("Node {version} is too old; 20 or newer is needed");
     }
-    let folder = root().join("e2e");
+    packages("e2e", &["ci"])
+}
+
+/// Its binaries for other platforms are optional, larger than the rest, and not used; no registry has all of them, which
+/// `npm ci` demands.
+const OFFICIAL_CLI: &[&str] = &["install", "--no-save", "--omit=optional"];
+
+/// The packages of this folder, as its lock file pins them.
+fn packages(folder: &str, how: &[&str]) -> Result<()> {
+    let folder = root().join(folder);
     unless_stamped(&folder.join("package-lock.json"), &folder.join("node_modules/.installed-lock"), || {
         succeed(
-            command("npm").args(["ci", "--ignore-scripts", "--no-fund", "--no-audit"]).current_dir(&folder),
+            command("npm")
+                .args(how)
+                .args(["--ignore-scripts", "--no-fund", "--no-audit"])
+                .current_dir(&folder),
         )
     })
 }

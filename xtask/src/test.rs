@@ -45,7 +45,7 @@ const STEPS: &[Step] = &[
     Step { name: "build", what: "the debug binary that the next steps drive", needs: &[], run: build },
     Step {
         name: "e2e-node",
-        what: "official TypeScript client, browser, peers, wire",
+        what: "official TypeScript client and CLI, browser, peers, wire",
         needs: NODE,
         run: e2e_node,
     },
@@ -53,7 +53,7 @@ const STEPS: &[Step] = &[
 ];
 
 /// The quickstart of the README is run too, and part of it is Python; the wire cases are run on both databases.
-const NODE: &[Need] = &[Need::Node, Need::Chromium, Need::Python, Need::Postgres];
+const NODE: &[Need] = &[Need::Node, Need::VercelCli, Need::Chromium, Need::Python, Need::Postgres];
 
 enum Ending {
     Passed(Duration),

@@ -131,7 +131,7 @@ fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure>
 
 async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, Failure> {
     match command {
-        ClientCommand::Doctor => return doctor::examine(cx).await,
+        ClientCommand::Doctor(args) => return doctor::examine(cx, args).await,
         ClientCommand::Connect { verb: ConnectVerb::Keys(args) } => connector_keys::keys(cx, args).await,
         ClientCommand::Verb(verb) | ClientCommand::Connect { verb: ConnectVerb::Verb(verb) } => match verb {
             Verb::Check(args) => return check::check(cx, args).await,

@@ -31,10 +31,14 @@ fn rust(files: &[File]) -> Vec<String> {
 }
 
 fn node(files: &[File]) -> Vec<String> {
-    let manifest = at(files, "e2e/package.json");
-    let manifest = manifest.and_then(|file| serde_json::from_str::<serde_json::Value>(&file.text).ok());
-    let table = manifest.as_ref().and_then(|manifest| manifest.get("dependencies")?.as_object());
-    table.into_iter().flatten().map(|(name, _)| name.clone()).collect()
+    let manifests = ["e2e/package.json", "e2e/vercel-cli/package.json"].into_iter();
+    let read = |file: &File| serde_json::from_str::<serde_json::Value>(&file.text).ok();
+    let manifests = manifests.filter_map(|path| at(files, path).and_then(read));
+    let names = |manifest: serde_json::Value| -> Vec<String> {
+        let table = manifest.get("dependencies").and_then(serde_json::Value::as_object);
+        table.into_iter().flatten().map(|(name, _)| name.clone()).collect()
+    };
+    manifests.flat_map(names).collect()
 }
 
 /// What was asked for; what that brings along is in `requirements.txt`.
@@ -54,12 +58,13 @@ mod tests {
         let files = [
             file("Cargo.toml", "[workspace.dependencies]\na = \"1\"\nours = { path = \"x\" }"),
             file("e2e/package.json", r#"{"dependencies": {"@v/b": "1"}}"#),
+            file("e2e/vercel-cli/package.json", r#"{"dependencies": {"v": "1"}}"#),
             file("e2e/python/requirements.in", "c==1\n"),
             file(PAGE, "| crate | why |\n|---|---|\n| `a` | x |\n| `z` | y |\n"),
         ];
         let told = faults(&files);
-        let want =
-            ["no row for `@v/b`", "no row for `c`", "`z` is not used"].map(|end| format!("{PAGE}: {end}"));
+        let want = ["no row for `@v/b`", "no row for `c`", "no row for `v`", "`z` is not used"]
+            .map(|end| format!("{PAGE}: {end}"));
         assert_eq!(told, want);
     }
 }

@@ -3,6 +3,7 @@
 mod ask;
 mod audit;
 mod connect;
+mod doctor;
 mod keys;
 mod project;
 mod run;
@@ -23,6 +24,7 @@ pub(crate) use connect::{
     AttachArgs, CheckArgs, ConnectVerb, ConnectorArgs, ConnectorKeysArgs, CreateArgs, DetachArgs, ImportArgs,
     ListArgs, OpenArgs, RemoveArgs, RevokeArgs, TokenArgs, UpdateArgs, Verb,
 };
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use keys::{KeyArg, KeysRotateArgs, KeysVerb};
 pub(crate) use project::{
     EnvVerb, LinkArgs, PrintArgs, ProjectArgs, ProjectNameArgs, ProjectRemoveArgs, ProjectsListArgs,
@@ -169,7 +171,7 @@ pub(crate) enum ClientCommand {
     /// Say as whom, of which team and at which server commands act
     Whoami,
     /// Look for what is wrong, and name what mends it
-    Doctor,
+    Doctor(DoctorArgs),
 }
 
 /// Whether a command line that could not be read asks for JSON: its failure has to be JSON too.

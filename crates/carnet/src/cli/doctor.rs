@@ -1,12 +1,15 @@
 //! `doctor`: looks at everything between this folder and a token, in the order in which it is needed, and names the
 //! command that mends what it finds. Exits with 1 if a check fails. Nothing is changed.
 
+mod vercel_cli;
+
 use carnet_model::{Next, Time};
 use carnet_sdk::{Client, ConnectorFilter, is_loopback};
 use jiff::fmt::rfc2822::DateTimeParser;
 use serde::Serialize;
 use serde_json::json;
 
+use super::args::DoctorArgs;
 use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::folder::FOLDER;
@@ -35,8 +38,11 @@ struct Check {
     next: Vec<Next>,
 }
 
-/// Examines everything.
-pub(crate) async fn examine(cx: &mut Context<'_>) -> Result<Exit, Failure> {
+/// Examines everything, or only does what was asked for.
+pub(crate) async fn examine(cx: &mut Context<'_>, args: DoctorArgs) -> Result<Exit, Failure> {
+    if let Some(folder) = args.vercel_cli {
+        return vercel_cli::configure(cx, &folder).await;
+    }
     let mut checks = vec![address(cx)];
     let anonymous = cx.settings.url.as_ref().and_then(|url| Client::builder(url.value.clone()).build().ok());
     match &anonymous {

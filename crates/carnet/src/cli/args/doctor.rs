@@ -1,0 +1,19 @@
+//! What is asked about this machine.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// `carnet doctor`
+#[derive(Debug, Default, Args)]
+pub(crate) struct DoctorArgs {
+    /// Examine nothing; write the configuration with which the official Vercel CLI talks to this server
+    #[arg(
+        long,
+        value_name = "DIR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = ".carnet/vercel-cli"
+    )]
+    pub(crate) vercel_cli: Option<PathBuf>,
+}
