@@ -5,7 +5,7 @@ use carnet_model::grant::{Cause, Grant, GrantState, Place};
 use carnet_model::{Id, Scopes, Time, kind};
 
 use crate::db::{Db, DbError};
-use crate::row::{FromRow, Row, args};
+use crate::row::{FromRow, Row, Sql, args};
 use crate::write::Step;
 
 /// A grant, its envelope and its lease.
@@ -140,10 +140,7 @@ pub async fn page_of_subject(
     limit: i64,
 ) -> Result<Vec<GrantRow>, DbError> {
     db.all(
-        select!(
-            "where team = $1 and connector = $2 and subject = $3 and id > $4 and state <> 'withdrawn' \
-             order by id limit $5"
-        ),
+        PAGE_OF_SUBJECT,
         args![team, connector, subject, after.map_or_else(Vec::new, |id| id.bytes().to_vec()), limit],
     )
     .await
@@ -156,11 +153,7 @@ pub async fn of_subject(
     connector: Id<kind::Connector>,
     subject: &str,
 ) -> Result<Vec<GrantRow>, DbError> {
-    db.all(
-        select!("where team = $1 and connector = $2 and subject = $3 and state <> 'withdrawn' order by id"),
-        args![team, connector, subject],
-    )
-    .await
+    db.all(OF_SUBJECT, args![team, connector, subject]).await
 }
 
 /// The grants that people gave a project.
@@ -464,3 +457,21 @@ pub async fn withdrawn(db: &Db, before: Time, limit: i64) -> Result<Vec<GrantRow
     )
     .await
 }
+
+// SQLite would rather walk through every grant of the connector in the order of identifiers than sort the few of a
+// subject: 100 ms at a connector with 50,000. The + hides the order from it, and the index of subjects is taken.
+const OF_SUBJECT: Sql = Sql {
+    lite: select!(
+        "where team = $1 and connector = $2 and subject = $3 and state <> 'withdrawn' order by +id"
+    ),
+    pg: select!("where team = $1 and connector = $2 and subject = $3 and state <> 'withdrawn' order by id"),
+};
+
+const PAGE_OF_SUBJECT: Sql = Sql {
+    lite: select!(
+        "where team = $1 and connector = $2 and subject = $3 and +id > $4 and state <> 'withdrawn' order by +id limit $5"
+    ),
+    pg: select!(
+        "where team = $1 and connector = $2 and subject = $3 and id > $4 and state <> 'withdrawn' order by id limit $5"
+    ),
+};
