@@ -20,6 +20,7 @@ mod connectors;
 mod connectors_v2;
 mod consent_rules;
 mod contacts;
+mod device_login;
 mod explain;
 mod grants;
 mod health;

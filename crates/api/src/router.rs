@@ -8,6 +8,7 @@ use axum::middleware;
 use carnet_engine::Broker;
 use carnet_model::{Code, Fault};
 
+use crate::device_login;
 use crate::problem::Problem;
 use crate::route::Callers::{Anybody, Both, Person, Workload};
 use crate::route::{Content, Route, delete, get, patch, post, put};
@@ -125,6 +126,37 @@ fn plain() -> Vec<Route> {
             pictures::show,
         )
         .gives(200, Content::Other("image/*")),
+        post(
+            "/login/oauth/device",
+            Anybody,
+            "Begins to sign in a command line (RFC 8628).",
+            device_login::start,
+        )
+        .gives(200, device_login::started_shape())
+        .or(400, device_login::error_shape())
+        .or(401, device_login::error_shape())
+        .or(429, device_login::error_shape()),
+        post(
+            "/login/oauth/token",
+            Anybody,
+            "Gives a command line that is signed in its tokens, or the next ones.",
+            device_login::token,
+        )
+        .gives(200, device_login::tokens_shape())
+        .or(400, device_login::error_shape())
+        .or(401, device_login::error_shape()),
+        post("/login/oauth/revoke", Anybody, "Signs a command line out (RFC 7009).", device_login::revoke)
+            .gives(200, device_login::revoked_shape())
+            .or(400, device_login::error_shape())
+            .or(401, device_login::error_shape()),
+        post(
+            "/login/oauth/introspect",
+            Anybody,
+            "Says what a token of a command line is (RFC 7662), to whoever holds it.",
+            device_login::introspect,
+        )
+        .gives(200, device_login::introspected_shape())
+        .or(400, device_login::error_shape()),
         get("/openapi.json", Anybody, "Describes this API.", openapi::show).gives(200, openapi::shape()),
         get("/livez", Anybody, "Answers as long as the process does.", health::live)
             .gives(200, Content::Other("text/plain")),

@@ -34,6 +34,8 @@ mod installations;
 mod keys;
 mod link;
 mod list;
+mod login;
+mod logins;
 mod man;
 mod open;
 mod page;
@@ -130,7 +132,12 @@ fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure>
 }
 
 async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, Failure> {
+    if !matches!(command, ClientCommand::Login(_) | ClientCommand::Logout(_)) {
+        login::renew(cx).await?;
+    }
     match command {
+        ClientCommand::Login(args) => login::login(cx, args).await,
+        ClientCommand::Logout(args) => login::logout(cx, args).await,
         ClientCommand::Doctor(args) => return doctor::examine(cx, args).await,
         ClientCommand::Connect { verb: ConnectVerb::Keys(args) } => connector_keys::keys(cx, args).await,
         ClientCommand::Verb(verb) | ClientCommand::Connect { verb: ConnectVerb::Verb(verb) } => match verb {

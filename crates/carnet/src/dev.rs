@@ -77,13 +77,16 @@ struct DevFile {
     user_id: String,
     access_token: String,
     oidc_token: String,
+    /// With which the person signs in to the pages, as `dev@localhost`.
+    #[serde(default)]
+    passphrase: String,
 }
 
 /// Makes what is missing, writes `dev.json` and says what to do next. The listener serves already: the demo connector
 /// is registered by asking the demo server who it is.
 async fn prepare(broker: Broker, args: DevArgs, url: Url, client: DemoClient) -> anyhow::Result<()> {
     let file = args.data.join("dev.json");
-    let (team, user, token) = team_and_token(&broker, &file).await?;
+    let Developer { team, user, token, passphrase } = developer(&broker, &file).await?;
     let caller = broker.recognise(&Credential::of(Some(&token), TeamHint::default())?).await?;
     let name = project_name(&args.folder);
     let project = broker.ensure_project(team.id, caller.principal(), &name).await?;
@@ -99,6 +102,7 @@ async fn prepare(broker: Broker, args: DevArgs, url: Url, client: DemoClient) ->
         user_id: user.id.to_string(),
         access_token: token,
         oidc_token: identity.token.expose().clone(),
+        passphrase,
     };
     folder::replace(&file, serde_json::to_string_pretty(&dev)?.as_bytes(), 0o600)
         .with_context(|| format!("cannot write {}", file.display()))?;
@@ -110,24 +114,48 @@ async fn prepare(broker: Broker, args: DevArgs, url: Url, client: DemoClient) ->
     Ok(())
 }
 
-/// The team `dev` with its one person, and an access token: the one of last time if it still works.
-async fn team_and_token(broker: &Broker, file: &Path) -> anyhow::Result<(Team, User, String)> {
+/// The one person of a development server, with the team and what proves who it is.
+struct Developer {
+    team: Team,
+    user: User,
+    token: String,
+    passphrase: String,
+}
+
+/// The team `dev` with its one person: with access token and passphrase of last time, if they still work.
+async fn developer(broker: &Broker, file: &Path) -> anyhow::Result<Developer> {
+    let before =
+        std::fs::read_to_string(file).ok().and_then(|text| serde_json::from_str::<DevFile>(&text).ok());
+    let (team, user, token, is_new) = team_and_token(broker, before.as_ref()).await?;
+    let kept = before.map(|before| before.passphrase).filter(|kept| !is_new && !kept.is_empty());
+    let passphrase = if let Some(kept) = kept {
+        kept
+    } else {
+        let drawn = AccessToken::generate(broker.env()).expose().replacen("crn_", "", 1);
+        broker.development_passphrase(user.id, &SecretString::new(drawn.clone())).await?;
+        drawn
+    };
+    Ok(Developer { team, user, token, passphrase })
+}
+
+async fn team_and_token(
+    broker: &Broker,
+    before: Option<&DevFile>,
+) -> anyhow::Result<(Team, User, String, bool)> {
     let slug = Slug::parse("dev").context("dev is a slug")?;
     let Some((team, user)) = broker.development_team(&slug, EMAIL).await? else {
         let owner =
             FirstOwner { team: "dev".to_owned(), name: "Developer".to_owned(), email: EMAIL.to_owned() };
         let made = broker.first_team(&owner, Vec::new(), TOKEN_LIFE).await?;
-        return Ok((made.team, made.user, made.token.expose().to_owned()));
+        return Ok((made.team, made.user, made.token.expose().to_owned(), true));
     };
-    let before =
-        std::fs::read_to_string(file).ok().and_then(|text| serde_json::from_str::<DevFile>(&text).ok());
     if let Some(before) = before
         && knows(broker, &before.access_token).await
     {
-        return Ok((team, user, before.access_token));
+        return Ok((team, user, before.access_token.clone(), false));
     }
     let token: AccessToken = broker.development_access_token(team.id, user.id, TOKEN_LIFE).await?;
-    Ok((team, user, token.expose().to_owned()))
+    Ok((team, user, token.expose().to_owned(), false))
 }
 
 /// Whether this access token is still good here.

@@ -49,6 +49,57 @@ pub struct UndoAnswer {
     pub form_token: SecretString,
 }
 
+/// What the page to sign in posts.
+#[derive(Debug, Deserialize)]
+pub struct SignInAnswer {
+    /// The token of the form, to be checked before anything else.
+    pub form_token: SecretString,
+    /// The e-mail address; nothing where somebody signs in again.
+    #[serde(default)]
+    pub email: String,
+    /// The passphrase.
+    pub passphrase: SecretString,
+    /// Where to go afterwards: a path of ours.
+    #[serde(default)]
+    pub to: String,
+}
+
+/// What the form for another passphrase posts.
+#[derive(Debug, Deserialize)]
+pub struct PassphraseAnswer {
+    /// The token of the form, to be checked before anything else.
+    pub form_token: SecretString,
+    /// The passphrase up to now; nothing if there is none.
+    #[serde(default = "nothing")]
+    pub present: SecretString,
+    /// The passphrase from now on.
+    pub passphrase: SecretString,
+}
+
+/// What the page posts on which a command line is signed in.
+#[derive(Debug, Deserialize)]
+pub struct LoginAnswer {
+    /// The token of the form, to be checked before anything else.
+    pub form_token: SecretString,
+    /// Which command line: the code that it shows.
+    pub code: String,
+    /// Which button it was.
+    pub decision: Decision,
+    /// The team in which it acts, if it may.
+    pub team: Option<String>,
+}
+
+/// What a form without fields posts.
+#[derive(Debug, Deserialize)]
+pub struct BareAnswer {
+    /// The token of the form, to be checked before anything else.
+    pub form_token: SecretString,
+}
+
+fn nothing() -> SecretString {
+    SecretString::new(String::new())
+}
+
 /// What the set-up page posts.
 #[derive(Debug, Deserialize)]
 pub struct SetupAnswer {
@@ -60,4 +111,6 @@ pub struct SetupAnswer {
     pub name: String,
     /// The first owner's email address.
     pub email: String,
+    /// The first owner's passphrase.
+    pub passphrase: SecretString,
 }

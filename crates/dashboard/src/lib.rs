@@ -12,6 +12,7 @@ mod account;
 mod assets;
 mod consent;
 mod device;
+mod device_login;
 mod done;
 mod elsewhere;
 mod ended;
@@ -23,29 +24,39 @@ mod install;
 mod instructions;
 mod label;
 mod leaving;
+mod my_account;
 mod paste_key;
 mod permission;
+mod refused;
 mod request;
 mod routes;
 mod setup;
+mod sign_in;
 
 pub use account::AnotherAccount;
 pub use assets::{Asset, asset};
 pub use consent::Consent;
 pub use device::{Device, NoSuchCode};
+pub use device_login::{ConfirmLogin, EnterLoginCode, LoginDecided};
 pub use done::{Done, NotDone, Outcome};
 pub use elsewhere::Elsewhere;
 pub use ended::{Ended, Why};
 pub use failure::Failure;
-pub use form::{ConsentAnswer, Decision, DeviceAnswer, Form, SetupAnswer, UndoAnswer};
+pub use form::{
+    BareAnswer, ConsentAnswer, Decision, DeviceAnswer, Form, LoginAnswer, PassphraseAnswer, SetupAnswer,
+    SignInAnswer, UndoAnswer,
+};
 pub use head::{Origin, Page, SeeOther};
 pub use home::{Health, Home};
 pub use install::Install;
 pub use instructions::Instructions;
 pub use label::Label;
 pub use leaving::Leaving;
+pub use my_account::{CommandLineLine, Done as AccountDone, MyAccount, SessionLine};
 pub use paste_key::{KeyRefused, PasteKey};
 pub use permission::{Permission, Words};
+pub use refused::Refused;
 pub use request::{Request, Stage, Whose};
 pub use routes::router;
 pub use setup::{Entry, Setup, SetupDone};
+pub use sign_in::{NotSignedIn, SignIn, SignOut};

@@ -108,11 +108,13 @@ impl Stage {
 }
 
 /// How long ago, in words, rounded down.
-fn ago(age: Duration) -> String {
+pub(crate) fn ago(age: Duration) -> String {
     match age.as_secs() {
         0..60 => "less than a minute ago".to_owned(),
         60..120 => "a minute ago".to_owned(),
-        seconds => format!("{} minutes ago", seconds / 60),
+        seconds @ 120..7_200 => format!("{} minutes ago", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} hours ago", seconds / 3_600),
+        seconds => format!("{} days ago", seconds / 86_400),
     }
 }
 
@@ -140,6 +142,10 @@ mod tests {
             (119, "a minute ago"),
             (120, "2 minutes ago"),
             (3_599, "59 minutes ago"),
+            (7_199, "119 minutes ago"),
+            (7_200, "2 hours ago"),
+            (172_799, "47 hours ago"),
+            (172_800, "2 days ago"),
         ] {
             assert_eq!(ago(Duration::from_secs(seconds)), want, "{seconds}");
         }

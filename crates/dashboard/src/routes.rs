@@ -1,13 +1,18 @@
-//! The routes for people: consent, device codes, callback, set-up, home, assets.
+//! The routes for people: consent, device codes, callback, set-up, signing in, the own account, home, assets.
 //!
 //! A handler reads the cookie and the form, calls one verb of the engine and renders a page.
 
 mod browser;
 mod consent;
 mod device;
+mod device_login;
 mod ending;
 mod home;
+mod link;
+mod my_account;
+mod session;
 mod setup;
+mod sign_in;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path};
@@ -25,10 +30,21 @@ pub fn router(broker: Broker) -> Router {
         .route("/authorize/{request}", get(consent::show).post(consent::decide))
         .route("/install/{request}", get(consent::show).post(consent::decide))
         .route("/authorize/{request}/undo", post(ending::undo))
+        .route("/api/v1/connect/authorize/{connector}", get(link::authorize))
+        .route("/api/v1/connect/install/{connector}", get(link::install))
         .route("/device", get(device::show).post(device::enter))
         .route("/callback", get(consent::callback))
         .route("/callback/{connector}", get(consent::callback_of))
         .route("/setup/{secret}", get(setup::show).post(setup::save))
+        .route("/login", get(sign_in::show).post(sign_in::enter))
+        .route("/login/again", get(sign_in::show_again).post(sign_in::enter_again))
+        .route("/login/device", get(device_login::show).post(device_login::decide))
+        .route("/account/command-lines/{line}/end", post(device_login::end))
+        .route("/logout", get(sign_in::show_out).post(sign_in::leave))
+        .route("/account", get(my_account::show))
+        .route("/account/passphrase", post(my_account::change_passphrase))
+        .route("/account/sessions/end", post(my_account::end_others))
+        .route("/account/sessions/{session}/end", post(my_account::end_one))
         .route("/assets/{name}", get(one_asset))
         .layer(DefaultBodyLimit::max(64 * 1024))
         .with_state(broker)

@@ -18,6 +18,8 @@ pub struct Setup {
     pub name: Entry,
     /// The owner's email address.
     pub email: Entry,
+    /// The owner's passphrase. What was typed is never shown again.
+    pub passphrase: Entry,
     /// Host name of this server.
     pub host: Label,
     /// Where the form goes.
@@ -62,7 +64,8 @@ struct SetupDoneView<'a> {
 impl Setup {
     /// The page.
     pub fn render(&self) -> Page {
-        let wrong = [&self.team, &self.name, &self.email].iter().any(|entry| entry.error.is_some());
+        let wrong =
+            [&self.team, &self.name, &self.email, &self.passphrase].iter().any(|entry| entry.error.is_some());
         let status = if wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
         Page::of(&SetupView { page: self, wrong }).with_status(status)
     }

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use carnet_model::audit::{Action, AuditEvent};
-use carnet_model::caller::Caller;
+use carnet_model::caller::{Caller, Login, Member};
 use carnet_model::{AccessToken, Code, Fault, Id, Time, kind};
 use carnet_store::access_tokens::{self, AccessTokenRow};
-use carnet_store::{DbError, Write};
+use carnet_store::{DbError, Step, Write, sessions};
 use carnet_vault::Purpose;
 
 use crate::broker::Broker;
 use crate::faults;
+use crate::sessions::IDLE;
 use crate::setup::YEAR;
 
 /// What a new access token is asked to be.
@@ -71,7 +72,7 @@ impl Broker {
             .with("name", name)
             .with("expiresAt", row.expires_at.millis());
         let write = Write::new()
-            .step(access_tokens::still_good(member.token, now))
+            .step(still_good(member, now))
             .step(access_tokens::insert(&row, hash.digest, hash.version))
             .event(&inner.env, &event);
         match inner.db.write(write).await {
@@ -128,7 +129,15 @@ impl Broker {
     }
 }
 
-/// The token that the caller came with was withdrawn after the caller was recognised: nothing may outlive it.
+/// Goes through only while what the person proved itself with is good: for what outlives it.
+pub(crate) fn still_good(member: &Member, now: Time) -> Step {
+    match member.login {
+        Login::AccessToken(id) => access_tokens::still_good(id, now),
+        Login::Session { id, .. } => sessions::still_good(id, now, now.minus(IDLE)),
+    }
+}
+
+/// What the caller came with was withdrawn after the caller was recognised: nothing may outlive it.
 pub(crate) fn withdrawn() -> Fault {
     Fault::new(Code::Unauthorized, "The access token has expired or was revoked.")
 }

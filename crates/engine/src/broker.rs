@@ -30,6 +30,7 @@ use crate::pace::Paces;
 use crate::refresh::Flights;
 use crate::rejections::Rejections;
 use crate::seat::Seat;
+use crate::sign_in::{Stretching, Tries};
 use crate::spill::Spill;
 
 /// A running deployment. Cheap to clone.
@@ -60,6 +61,9 @@ pub(crate) struct Inner {
     pub(crate) brakes: Brakes,
     pub(crate) paces: Paces,
     pub(crate) codes: Brake,
+    pub(crate) tries: Tries,
+    pub(crate) device_asks: Tries,
+    pub(crate) stretching: Stretching,
     pub(crate) issuer: OwnIssuer,
     pub(crate) spill: Spill,
     pub(crate) tasks: TaskTracker,

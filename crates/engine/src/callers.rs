@@ -7,7 +7,7 @@ use carnet_identity::{
     Algorithm, BearerKey, Expectation, Freshness, IdentityClaims, JwtError, Presented, TrustedIssuer,
     VerifiedClaims,
 };
-use carnet_model::caller::{Caller, Member, Proof, Workload};
+use carnet_model::caller::{Caller, Login, Member, Proof, Workload};
 use carnet_model::{AccessToken, Code, Environment, Fault, Id, SecretString, Slug, SubjectKind, Time, kind};
 use carnet_store::{access_tokens, issuers, people, projects};
 use carnet_vault::Purpose;
@@ -134,7 +134,8 @@ impl Broker {
             let role =
                 bearer.role.ok_or_else(|| unauthorized("The access token's person has left the team."))?;
             self.rehash(token, row.id, hash);
-            let caller = Caller::Member(Member { team: row.team, user: row.user, role, token: row.id });
+            let login = Login::AccessToken(row.id);
+            let caller = Caller::Member(Member { team: row.team, user: row.user, role, login });
             return Ok(Recognised { caller, issuer: None, expires_at: row.expires_at });
         }
         Err(unauthorized("The access token is not known here."))

@@ -10,10 +10,10 @@ use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::{Caller, Role};
 use carnet_model::{Code, Environment, Fault, Id, kind};
 use carnet_store::issuers::{self, IssuerRow};
-use carnet_store::{DbError, Write, access_tokens, projects};
+use carnet_store::{DbError, Write, projects};
 use serde_json::Value;
 
-use crate::access_tokens::withdrawn;
+use crate::access_tokens::{still_good, withdrawn};
 use crate::broker::Broker;
 use crate::faults;
 
@@ -85,7 +85,7 @@ impl Broker {
             .with("issuer", row.issuer.clone())
             .with("rules", issuer.rules.len());
         let write = Write::new()
-            .step(access_tokens::still_good(member.token, now))
+            .step(still_good(member, now))
             .step(issuers::insert(&row))
             .event(&self.inner.env, &event)
             .revises();

@@ -22,6 +22,7 @@ mod callers;
 mod connector_keys;
 mod connectors;
 mod consent;
+mod device_login;
 mod directory;
 mod explain;
 mod faults;
@@ -46,7 +47,9 @@ mod sealed;
 mod sealing;
 mod seat;
 mod services;
+mod sessions;
 mod setup;
+mod sign_in;
 mod spill;
 mod start;
 
@@ -62,7 +65,12 @@ pub use connectors::{
 };
 pub use consent::{
     AccountQuestion, After, AuthorizationStarted, AuthorizeAsk, CodeRefused, ConsentEnd, ConsentPage,
-    ConsentRulesChange, Decision, Elsewhere, Ending, EndingKind, InstallAsk, PageKind, Progress, ScopeLine,
+    ConsentRulesChange, Decision, Elsewhere, Ending, EndingKind, InstallAsk, LinkAsk, PageKind, Progress,
+    ScopeLine,
+};
+pub use device_login::{
+    CommandLine, CommandLineTokens, DeviceCodeRefused, DeviceLogin, DeviceLoginStarted, Introspected,
+    OauthRefused,
 };
 pub use explain::{ExplainAsk, Explained, IdentityTold, RuleTold, Ruling, rule_in_words};
 pub use grants::GrantView;
@@ -78,7 +86,9 @@ pub use keys::{
 pub use own_issuer::IdentityToken;
 pub use revoke::Revoked;
 pub use sealing::whose;
+pub use sessions::{Session, Visitor};
 pub use setup::{FirstOwner, SetUp};
+pub use sign_in::SignInRefused;
 pub use start::StartError;
 
 pub use carnet_identity::{ClaimMap, Comparison, Family, TrustedIssuerConfig};
@@ -90,5 +100,6 @@ pub use carnet_store::links::{Link, LinkedProject};
 pub use carnet_store::people::{Membership, Team, User};
 pub use carnet_store::pictures::Picture;
 pub use carnet_store::projects::{CustomEnvironment, Project};
+pub use carnet_store::sessions::SessionRow;
 pub use carnet_store::{Location, OpenError, Shared};
 pub use carnet_vault::UnlockError;

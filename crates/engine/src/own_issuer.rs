@@ -177,7 +177,22 @@ impl Broker {
         let settings = &self.inner.settings;
         let issuer = team.map_or_else(|| settings.base().to_owned(), |slug| settings.issuer_of(slug));
         let jwks_uri = format!("{}/.well-known/jwks", settings.base());
-        discovery_document(&issuer, &jwks_uri, &[Algorithm::Rs256])
+        let mut document = discovery_document(&issuer, &jwks_uri, &[Algorithm::Rs256]);
+        if let (None, Some(members)) = (team, document.as_object_mut()) {
+            // By these the official command line, and ours, sign people in.
+            for (name, path) in [
+                ("device_authorization_endpoint", "device"),
+                ("token_endpoint", "token"),
+                ("revocation_endpoint", "revoke"),
+                ("introspection_endpoint", "introspect"),
+            ] {
+                members.insert(name.to_owned(), format!("{}/login/oauth/{path}", settings.base()).into());
+            }
+            let grants = ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"];
+            members.insert("grant_types_supported".to_owned(), grants.to_vec().into());
+            members.insert("token_endpoint_auth_methods_supported".to_owned(), vec!["none"].into());
+        }
+        document
     }
 
     /// Whether there is a team of this name: its issuer exists then, too.

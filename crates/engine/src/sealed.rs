@@ -5,7 +5,9 @@
 
 use carnet_model::{Environment, Id, kind};
 use carnet_store::sealed::{COLUMNS, SealedColumn};
-use carnet_store::{DbError, Value, connector_keys, connectors, consents, grants, keys, minted, refreshes};
+use carnet_store::{
+    DbError, Value, connector_keys, connectors, consents, grants, keys, minted, passphrases, refreshes,
+};
 use carnet_vault::Aad;
 
 use crate::broker::Inner;
@@ -143,6 +145,11 @@ pub(crate) async fn rows(
                 let sealed = std::mem::take(&mut found.sealed);
                 row(found.place.into(), sealed, &inner.minted_aad(&found))
             })
+            .collect(),
+        ("passphrases", "sealed") => passphrases::sealed(db, by, after, limit)
+            .await?
+            .into_iter()
+            .map(|found| row(found.user.into(), found.sealed, &inner.passphrase_aad(found.user.bytes())))
             .collect(),
         ("refresh_orphans", "held") => orphans(inner, of, by, after, limit).await?,
         ("signing_keys", "sealed") => {

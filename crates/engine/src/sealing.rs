@@ -10,7 +10,7 @@ use carnet_providers::{ConnectorSecrets, Held, Kept};
 use carnet_store::connector_keys::ConnectorKeyRow;
 use carnet_store::consents::Consent;
 use carnet_store::minted::MintedRow;
-use carnet_vault::Aad;
+use carnet_vault::{Aad, StretchedPassphrase};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -140,6 +140,25 @@ impl Inner {
         GrantSecret::unpack(plain.expose()).ok_or(Unsealable("consents"))
     }
 
+    pub(crate) fn seal_passphrase(
+        &self,
+        user: Id<kind::User>,
+        passphrase: &StretchedPassphrase,
+    ) -> Result<Vec<u8>, Unsealable> {
+        let plain = Secret::new(passphrase.expose().as_bytes().to_vec());
+        self.seal(&self.passphrase_aad(user.bytes()), plain)
+    }
+
+    pub(crate) fn open_passphrase(
+        &self,
+        user: Id<kind::User>,
+        sealed: &[u8],
+    ) -> Result<StretchedPassphrase, Unsealable> {
+        let plain = self.open(&self.passphrase_aad(user.bytes()), sealed)?;
+        let text = str::from_utf8(plain.expose()).map_err(|_| Unsealable("passphrases"))?;
+        Ok(StretchedPassphrase::read(text.to_owned().into()))
+    }
+
     pub(crate) fn seal_signing_key(&self, kid: &str, pkcs8: SecretBytes) -> Result<Vec<u8>, Unsealable> {
         self.seal(&self.signing_aad(kid), pkcs8)
     }
@@ -174,6 +193,7 @@ impl Inner {
             "minted_tokens" => Unsealable("minted_tokens"),
             "consents" => Unsealable("consents"),
             "connector_keys" => Unsealable("connector_keys"),
+            "passphrases" => Unsealable("passphrases"),
             _ => Unsealable("signing_keys"),
         })
     }
@@ -259,6 +279,10 @@ impl Inner {
             subject: Some(&row.algorithm),
             version: row.version.unsigned_abs(),
         }
+    }
+
+    pub(crate) fn passphrase_aad<'a>(&self, user: &'a [u8; 16]) -> Aad<'a> {
+        Aad { table: "passphrases", row: user, ..self.signing_aad("") }
     }
 
     pub(crate) fn signing_aad<'a>(&self, kid: &'a str) -> Aad<'a> {

@@ -13,6 +13,8 @@ use carnet_vault::Purpose;
 use crate::broker::Broker;
 use crate::cache::sha256;
 use crate::faults;
+use crate::sessions::Visitor;
+use crate::sign_in::PASSPHRASE;
 
 /// Who sets up a deployment.
 #[derive(Clone, Debug)]
@@ -65,14 +67,24 @@ impl Broker {
             .map_err(faults::store)
     }
 
-    /// Makes the first team and owner.
-    pub async fn set_up(&self, secret: &str, owner: &FirstOwner) -> Result<SetUp, Fault> {
+    /// Makes the first team and its owner, who signs in with this passphrase from now on, and is signed in: the second
+    /// is what goes into the cookie of the session.
+    pub async fn set_up(
+        &self,
+        secret: &str,
+        owner: &FirstOwner,
+        passphrase: &SecretString,
+        visitor: &Visitor,
+    ) -> Result<(SetUp, SecretString), Fault> {
         if !self.setup_is_open(secret).await? {
             return Err(Fault::new(Code::Gone, "The set-up link has expired or was used.")
                 .next("carnet serve", "a restart prints a new link while nobody has been set up"));
         }
         let now = self.inner.env.now();
-        self.first_team(owner, vec![setup::take(sha256(secret.as_bytes()), now)], YEAR / 4).await
+        let take = vec![setup::take(sha256(secret.as_bytes()), now)];
+        let done = self.found_team(owner, take, Some(passphrase), YEAR / 4).await?;
+        let cookie = self.begin_session(done.user.id, PASSPHRASE, visitor, Vec::new()).await?;
+        Ok((done, cookie))
     }
 
     /// Makes a team, its owner, its key and an access token. For set-up and for development.
@@ -80,6 +92,16 @@ impl Broker {
         &self,
         owner: &FirstOwner,
         before: Vec<carnet_store::Step>,
+        token_life: Duration,
+    ) -> Result<SetUp, Fault> {
+        self.found_team(owner, before, None, token_life).await
+    }
+
+    async fn found_team(
+        &self,
+        owner: &FirstOwner,
+        before: Vec<carnet_store::Step>,
+        passphrase: Option<&SecretString>,
         token_life: Duration,
     ) -> Result<SetUp, Fault> {
         let inner = &self.inner;
@@ -104,16 +126,27 @@ impl Broker {
             name: owner.name.trim().to_owned(),
             created_at: now,
         };
+        let passphrase = match passphrase {
+            Some(passphrase) => {
+                self.new_passphrase(user.id, &[&user.email, &user.name, &team.name], passphrase).await?
+            }
+            None => Vec::new(),
+        };
         let key = self.team_key(team.id).map_err(faults::internal)?;
         let (token, row) = self.new_token(team.id, user.id, "first", now.plus(token_life), now);
         let hash = inner.keyring.hash(Purpose::TokenPepper, token.expose().as_bytes());
         let by = Principal::User { id: user.id };
         let event = |action| AuditEvent { actor: by, ..AuditEvent::of_system(now, action).in_team(team.id) };
-        let write = Write::new()
+        let mut write = Write::new();
+        if !passphrase.is_empty() {
+            write = write.event(&inner.env, &event(Action::PassphraseSet).on(user.id));
+        }
+        let write = write
             .steps(before)
             .step(people::insert_team(&team))
             .step(people::insert_user(&user))
             .step(people::insert_member(team.id, user.id, Role::Owner, now))
+            .steps(passphrase)
             .step(keys::insert(&crate::start::stored(&key)))
             .step(access_tokens::insert(&row, hash.digest, hash.version))
             .event(&inner.env, &event(Action::TeamCreate).on(team.id).with("slug", team.slug.as_str()))

@@ -27,6 +27,7 @@ use crate::pace::Paces;
 use crate::refresh::Flights;
 use crate::rejections::Rejections;
 use crate::seat::Seat;
+use crate::sign_in::{Stretching, Tries};
 use crate::spill::Spill;
 
 /// Why a deployment does not start.
@@ -119,6 +120,9 @@ impl Broker {
             brakes: Brakes::default(),
             paces: Paces::new(settings.refreshes_per_second),
             codes: Brake::default(),
+            tries: Tries::default(),
+            device_asks: Tries::default(),
+            stretching: Stretching::default(),
             issuer: OwnIssuer::empty(),
             spill: Spill::new(settings.spill.clone()),
             tasks: TaskTracker::new(),

@@ -115,7 +115,7 @@ fn subject_trusted(trusted: &[SubjectKind], kind: SubjectKind) -> Result<(), Den
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::caller::{Member, Proof, Workload};
+    use crate::caller::{Login, Member, Proof, Workload};
 
     const TEAM: Id<kind::Team> = Id::from_bytes([1; 16]);
     const USER: Id<kind::User> = Id::from_bytes([3; 16]);
@@ -139,7 +139,12 @@ mod tests {
     }
 
     fn member() -> Caller {
-        Caller::Member(Member { team: TEAM, user: USER, role: Role::Owner, token: Id::from_bytes([4; 16]) })
+        Caller::Member(Member {
+            team: TEAM,
+            user: USER,
+            role: Role::Owner,
+            login: Login::AccessToken(Id::from_bytes([4; 16])),
+        })
     }
 
     fn user(id: &str) -> Subject {

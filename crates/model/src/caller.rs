@@ -1,18 +1,21 @@
 //! Who calls.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::environment::Environment;
 use crate::id::{Id, kind};
 use crate::subject::SubjectKind;
+use crate::time::Time;
 
 /// A caller whose credential was verified. The team in it is the only source of tenancy for everything that follows.
 #[derive(Clone, Debug)]
 pub enum Caller {
     /// A workload that proved project and environment.
     Workload(Workload),
-    /// A person, by an access token.
+    /// A person, by an access token or a session.
     Member(Member),
 }
 
@@ -47,7 +50,7 @@ pub struct Proof {
     pub claims: Map<String, Value>,
 }
 
-/// A person calling with an access token of Carnet's own API.
+/// A person, calling with an access token or from a browser in which the person has signed in.
 #[derive(Clone, Debug)]
 pub struct Member {
     /// The team that this call is about.
@@ -56,8 +59,36 @@ pub struct Member {
     pub user: Id<kind::User>,
     /// What the person may do in the team.
     pub role: Role,
-    /// The access token used.
-    pub token: Id<kind::AccessToken>,
+    /// How the person proved who they are.
+    pub login: Login,
+}
+
+/// How a person proved who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// By an access token of Carnet's own API.
+    AccessToken(Id<kind::AccessToken>),
+    /// By the session of a browser.
+    Session {
+        /// Which.
+        id: Id<kind::Session>,
+        /// When the person last proved it: by signing in, or by doing so again.
+        proved_at: Time,
+    },
+}
+
+impl Login {
+    /// For this long after a proof a browser may do what is dangerous.
+    pub const FRESH_FOR: Duration = Duration::from_mins(10);
+
+    /// Whether what is dangerous may be done now. A browser may have been left open, so its person must have proved a
+    /// moment ago who it is; an access token was made for a purpose, and what it may do was decided then.
+    pub fn is_fresh(&self, now: Time) -> bool {
+        match self {
+            Self::AccessToken(_) => true,
+            Self::Session { proved_at, .. } => now < proved_at.plus(Self::FRESH_FOR),
+        }
+    }
 }
 
 /// What a person may do in a team.
@@ -146,4 +177,20 @@ pub enum Principal {
     },
     /// Carnet itself: set-up, housekeeping, ahead-of-time refresh.
     System,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_is_fresh_for_ten_minutes_and_a_token_always() {
+        let now = Time::from_secs(1_000_000);
+        let session = Login::Session { id: Id::from_bytes([1; 16]), proved_at: now };
+        let token = Login::AccessToken(Id::from_bytes([1; 16]));
+        for (seconds, fresh) in [(0, true), (599, true), (600, false), (86_400, false)] {
+            let at = now.plus(Duration::from_secs(seconds));
+            assert_eq!((session.is_fresh(at), token.is_fresh(at)), (fresh, true), "{seconds}");
+        }
+    }
 }

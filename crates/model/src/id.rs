@@ -46,6 +46,12 @@ pub mod kind {
         AuthorizationRequest = "car",
         /// An access token of Carnet's own API.
         AccessToken = "atk",
+        /// A person signed in, in one browser.
+        Session = "ses",
+        /// A key with which a person signs in.
+        Passkey = "pky",
+        /// A command line that a person signed in.
+        CommandLine = "cli",
         /// A trusted issuer of workload identities.
         TrustedIssuer = "iss",
         /// One attempt to refresh a grant.

@@ -47,6 +47,7 @@ mod installations;
 mod issuers;
 mod keys;
 mod links;
+mod login;
 mod operation;
 mod projects;
 mod reason;
@@ -79,6 +80,7 @@ pub use keys::{
     SigningKey, UnseenToken,
 };
 pub use links::{Link, LinkedProject};
+pub use login::{DeviceLogin, LoginProgress, LoginTokens};
 pub use operation::{Liveness, Readiness};
 pub use projects::{CustomEnvironment, Project};
 pub use reason::Reason;

@@ -18,6 +18,7 @@ pub(crate) struct Call<'a> {
     path: Vec<&'a str>,
     query: Vec<(&'static str, String)>,
     body: Option<Result<Vec<u8>, serde_json::Error>>,
+    media: &'static str,
 }
 
 /// An answer with a status below 300.
@@ -29,7 +30,7 @@ pub(crate) struct Answer {
 
 impl<'a> Call<'a> {
     pub(crate) fn new(method: Method, path: &[&'a str]) -> Self {
-        Self { method, path: path.to_vec(), query: Vec::new(), body: None }
+        Self { method, path: path.to_vec(), query: Vec::new(), body: None, media: "application/json" }
     }
 
     pub(crate) fn get(path: &[&'a str]) -> Self {
@@ -61,6 +62,13 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// With a form in place of JSON, as OAuth endpoints read.
+    pub(crate) fn form(mut self, fields: &[(&str, &str)]) -> Self {
+        self.body = Some(Ok(crate::login::encode(fields)));
+        self.media = "application/x-www-form-urlencoded";
+        self
+    }
+
     /// For messages: the route, without what the caller filled in.
     fn what(&self) -> String {
         let route: Vec<_> =
@@ -81,11 +89,7 @@ impl Client {
         if (200..300).contains(&status) {
             return Ok(answer);
         }
-        let header =
-            |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let retry_after = header(RETRY_AFTER.as_str()).and_then(|value| value.parse().ok());
-        let refusal = Refusal::read(status, answer.body.expose(), retry_after, header("x-request-id"));
-        Err(Error::Refused(Box::new(refusal)))
+        Err(answer.refused(status))
     }
 
     /// Sends a call and returns whatever was answered, with its status.
@@ -98,7 +102,7 @@ impl Client {
         }
         if let Some(body) = call.body {
             let body = body.map_err(|_| Error::InvalidArgument("the request cannot be written as JSON"))?;
-            request = request.header(CONTENT_TYPE, "application/json").body(body);
+            request = request.header(CONTENT_TYPE, call.media).body(body);
         }
         let mut response = request.send().await.map_err(|error| self.unreachable(error))?;
         let status = response.status().as_u16();
@@ -154,6 +158,15 @@ impl Client {
 }
 
 impl Answer {
+    /// What a status of 300 or above says.
+    pub(crate) fn refused(&self, status: u16) -> Error {
+        let header =
+            |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let retry_after = header(RETRY_AFTER.as_str()).and_then(|value| value.parse().ok());
+        let refusal = Refusal::read(status, self.body.expose(), retry_after, header("x-request-id"));
+        Error::Refused(Box::new(refusal))
+    }
+
     /// The body, read as JSON. A failure says where and of what kind, and never quotes the body.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(self.body.expose()).map_err(|error| {
@@ -177,7 +190,11 @@ fn bearer(secret: &SecretString) -> Result<HeaderValue, Error> {
 }
 
 fn is_route_word(part: &str) -> bool {
-    const WORDS: [&str; 32] = [
+    const WORDS: [&str; 36] = [
+        "login",
+        "oauth",
+        "device",
+        "revoke",
         "v1",
         "v2",
         "v3",

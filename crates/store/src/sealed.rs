@@ -63,6 +63,7 @@ pub const COLUMNS: &[SealedColumn] = &[
     column!("consents", "parked", by "id", of_team: true),
     column!("grants", "held", by "id", of_team: true),
     column!("minted_tokens", "sealed", by "place", of_team: true),
+    column!("passphrases", "sealed", by "user_id", of_team: false),
     column!("refresh_orphans", "held", by "id", of_team: true),
     column!("signing_keys", "sealed", by "kid", of_team: false),
 ];

@@ -80,6 +80,7 @@ mod envelope;
 mod hash;
 mod key;
 mod keyring;
+mod passphrase;
 mod root_key;
 mod wrapped;
 
@@ -87,6 +88,7 @@ pub use envelope::{Aad, OpenError, SealError, Suite, open, seal, sealed_by};
 pub use hash::{KeyedHash, equal};
 pub use key::{InvalidKeyId, Key, KeyBytes, KeyId};
 pub use keyring::{AdmitError, CreateError, Keyring, NewRoot, ResealError, RewrapError, UnlockError};
+pub use passphrase::StretchedPassphrase;
 pub use root_key::{
     Boxed, Cost, CostError, FileKey, FileKeyError, Location, PassphraseError, PassphraseKey, RootKey,
     RootKeyError, RootVersion,

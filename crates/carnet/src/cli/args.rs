@@ -5,6 +5,7 @@ mod audit;
 mod connect;
 mod doctor;
 mod keys;
+mod login;
 mod project;
 mod run;
 mod servers;
@@ -26,6 +27,7 @@ pub(crate) use connect::{
 };
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use keys::{KeyArg, KeysRotateArgs, KeysVerb};
+pub(crate) use login::{LoginArgs, LogoutArgs};
 pub(crate) use project::{
     EnvVerb, LinkArgs, PrintArgs, ProjectArgs, ProjectNameArgs, ProjectRemoveArgs, ProjectsListArgs,
     ProjectsVerb, PullArgs,
@@ -168,6 +170,10 @@ pub(crate) enum ClientCommand {
     Import(ImportAllArgs),
     /// How the server and what it keeps for you stand, what needs somebody first
     Status,
+    /// Sign in to a server
+    Login(LoginArgs),
+    /// Sign out of a server
+    Logout(LogoutArgs),
     /// Say as whom, of which team and at which server commands act
     Whoami,
     /// Look for what is wrong, and name what mends it

@@ -85,30 +85,40 @@ impl DevFile {
 
     /// Reads it, if it belongs to the person and nobody else can read it.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let unusable = |why: &str| {
-            let message = format!("{} cannot be used: {why}.", path.display());
-            Failure::new("credential_file_unusable", message).exit(Exit::SignIn)
-        };
-        let anew = |why: &str| unusable(why).next("carnet dev", "to write it anew");
-        // The file that was looked at is the file that is read: one descriptor, and no symbolic link.
-        let descriptor =
-            rustix::fs::open(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-                .map_err(|error| anew(&io::Error::from(error).to_string()))?;
-        let mut file = File::from(descriptor);
-        let metadata = file.metadata().map_err(|error| anew(&error.to_string()))?;
-        if metadata.permissions().mode() & 0o077 != 0 {
-            return Err(unusable("others can read it")
-                .next(format!("chmod 600 '{}'", path.display()), "so that only you can"));
-        }
-        let me = rustix::process::geteuid();
-        if metadata.uid() != me.as_raw() && !me.is_root() {
-            return Err(anew("it belongs to somebody else"));
-        }
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(|error| anew(&error.to_string()))?;
+        let text = read_private(path, "carnet dev")?;
         // The reader's own message could quote a credential.
-        serde_json::from_str(&text).map_err(|_| anew("it is not the file that `dev` writes"))
+        serde_json::from_str(&text).map_err(|_| {
+            unusable(path, "it is not the file that `dev` writes").next("carnet dev", "to write it anew")
+        })
     }
+}
+
+fn unusable(path: &Path, why: &str) -> Failure {
+    let message = format!("{} cannot be used: {why}.", path.display());
+    Failure::new("credential_file_unusable", message).exit(Exit::SignIn)
+}
+
+/// The text of a file with credentials, if it belongs to the person and nobody else can read it. `writer` is the command
+/// that writes it.
+pub(crate) fn read_private(path: &Path, writer: &str) -> Result<String, Failure> {
+    let anew = |why: &str| unusable(path, why).next(writer, "to write it anew");
+    // The file that was looked at is the file that is read: one descriptor, and no symbolic link.
+    let descriptor =
+        rustix::fs::open(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|error| anew(&io::Error::from(error).to_string()))?;
+    let mut file = File::from(descriptor);
+    let metadata = file.metadata().map_err(|error| anew(&error.to_string()))?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err(unusable(path, "others can read it")
+            .next(format!("chmod 600 '{}'", path.display()), "so that only you can"));
+    }
+    let me = rustix::process::geteuid();
+    if metadata.uid() != me.as_raw() && !me.is_root() {
+        return Err(anew("it belongs to somebody else"));
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(|error| anew(&error.to_string()))?;
+    Ok(text)
 }
 
 /// Puts a file in place in one step: whoever looks sees the old one or the new one, after a crash too.

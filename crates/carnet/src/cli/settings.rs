@@ -15,6 +15,7 @@ use url::{Origin, Url};
 use super::args::Global;
 use super::failure::{Exit, Failure};
 use super::folder::{DevFile, ProjectFile, nearest};
+use super::logins::{self, Logins};
 use super::surroundings::{Place, Variables};
 
 /// A value and where it came from, for people to read.
@@ -42,10 +43,14 @@ pub(crate) struct Settings {
     pub(crate) project_file: Option<PathBuf>,
     /// The nearest file of a development server.
     pub(crate) dev_file: Option<PathBuf>,
+    /// The sign-in that the credential is of, if it is of one.
+    pub(crate) kept_login: Option<logins::Login>,
     /// Why the project file cannot be used.
     pub(crate) project_problem: Option<Failure>,
     /// Why the development server's file cannot be used.
     pub(crate) dev_problem: Option<Failure>,
+    /// Why the file of sign-ins cannot be used.
+    pub(crate) login_problem: Option<Failure>,
 }
 
 /// What proves who calls.
@@ -81,12 +86,29 @@ impl Settings {
             keep(settings.project_file.as_deref(), ProjectFile::read, &mut settings.project_problem);
         let dev_file = keep(settings.dev_file.as_deref(), DevFile::read, &mut settings.dev_problem);
 
+        let logins = match &place.config {
+            Some(folder) => match Logins::read(folder) {
+                Ok(logins) => logins,
+                Err(problem) => {
+                    settings.login_problem = Some(problem);
+                    Logins::default()
+                }
+            },
+            None => Logins::default(),
+        };
+
         settings.url = match (&global.url, &variables.url, &project_file, &dev_file) {
             (Some(url), ..) => Some(told(address(url, "--url")?, "--url")),
             (None, Some(url), ..) => Some(told(address(url, "CARNET_URL")?, "CARNET_URL")),
             (None, None, Some((file, path)), _) => Some(read(address(&file.url, path)?, path)),
             (None, None, None, Some((file, path))) => Some(read(address(&file.url, path)?, path)),
-            (None, None, None, None) => None,
+            (None, None, None, None) => match logins.current() {
+                Some(url) => {
+                    let path = logins.path().display().to_string();
+                    Some(read(address(url, &path)?, &path))
+                }
+                None => None,
+            },
         };
         let same_server = |url: &str| {
             let here = settings.url.as_ref().map(|url| url.value.origin());
@@ -115,6 +137,13 @@ impl Settings {
             Some(login) => Some(login),
             None => dev_file.map(|(file, path)| read(Login::AccessToken(file.access_token), &path)),
         };
+        if settings.credential.is_none()
+            && let Some(found) = settings.url.as_ref().and_then(|url| logins.at(&url.value))
+        {
+            let path = logins.path().display().to_string();
+            settings.credential = Some(read(Login::AccessToken(found.access.duplicate()), &path));
+            settings.kept_login = Some(found);
+        }
         Ok(settings)
     }
 
@@ -161,15 +190,17 @@ impl Settings {
             )
             .exit(Exit::SignIn)
             .next("carnet dev", "to start a development server here")
-            .next("export CARNET_URL=https://… CARNET_TOKEN=crn_…", "to use a server that runs elsewhere")
+            .next("carnet login https://…", "to use a server that runs elsewhere")
         })
     }
 
     fn no_credential(&self, url: &Url) -> Failure {
-        self.dev_problem.clone().unwrap_or_else(|| {
+        self.dev_problem.clone().or_else(|| self.login_problem.clone()).unwrap_or_else(|| {
+            let server = url.origin().ascii_serialization();
             let message = format!("There is no credential for {}.", url.origin().ascii_serialization());
             Failure::new("no_credential", message)
                 .exit(Exit::SignIn)
+                .next(format!("carnet login {server}"), "to sign in")
                 .next("export CARNET_TOKEN=crn_…", "with an access token of that server")
                 .next("carnet dev", "to start a development server here instead")
         })
@@ -211,7 +242,7 @@ fn keep<T>(
     }
 }
 
-fn address(text: &str, source: &str) -> Result<Url, Failure> {
+pub(crate) fn address(text: &str, source: &str) -> Result<Url, Failure> {
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
         _ => Err(Failure::usage(format!("The address of the server in {source} is not a URL."))

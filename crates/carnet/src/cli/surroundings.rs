@@ -44,6 +44,8 @@ pub(crate) struct Terminal {
 pub(crate) struct Place {
     /// Where the command was started.
     pub(crate) folder: PathBuf,
+    /// The person's folder for settings, if there is one.
+    pub(crate) config: Option<PathBuf>,
     /// Carnet's own variables.
     pub(crate) variables: Variables,
     /// The variable by which a coding agent says that it reads along.
@@ -111,6 +113,12 @@ impl Surroundings {
         let says_yes = |value: String| !matches!(value.as_str(), "0" | "false" | "no");
         let place = Place {
             folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            // XDG Base Directory Specification: a relative path in the variable is to be ignored.
+            config: variable("XDG_CONFIG_HOME")
+                .map(PathBuf::from)
+                .filter(|folder| folder.is_absolute())
+                .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".config")))
+                .map(|folder| folder.join("carnet")),
             variables,
             agent: AGENTS.into_iter().find(|name| variable(name).is_some_and(says_yes)),
             env: Env::system(),

@@ -156,6 +156,7 @@ impl Desk {
                 env: Env::system(),
                 open: visit,
                 become_command: |mut command| command.status().map(super::run::code_of),
+                config: Some(self.path("config")),
                 patience: Duration::from_millis(5),
             },
         };

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::broker::{client, free_port};
 
 const PASSPHRASE: &str = "canary passphrase 9f2e 77c1 b0aa";
+const OWNERS: &str = "canary-owners-passphrase-c5d1";
 const KEY: &str = "canary-stored-key-41d0";
 const CLIENT_SECRET: &str = "canary-client-secret-8be3";
 const BEARER: &str = "canary-bearer-that-is-nobodys-5a";
@@ -42,9 +43,11 @@ async fn nothing_that_was_entrusted_stands_in_a_file_or_in_the_log() {
     let link = said["setupUrl"].as_str().unwrap();
     let setup = link.rsplit('/').next().unwrap();
     let http = client();
-    let form = format!("form_token={setup}&team=Acme&name=Ada&email=ada%40acme.test");
+    let form = format!("form_token={setup}&team=Acme&name=Ada&email=ada%40acme.test&passphrase={OWNERS}");
     let post = http.post(link).header("content-type", "application/x-www-form-urlencoded").body(form);
-    let page = post.send().await.unwrap().text().await.unwrap();
+    let done = post.send().await.unwrap();
+    let cookie = done.headers()["set-cookie"].to_str().unwrap().split(['=', ';']).nth(1).unwrap().to_owned();
+    let page = done.text().await.unwrap();
     let at = page.find("crn_").unwrap();
     let token = &page[at..at + 40];
 
@@ -116,6 +119,8 @@ async fn nothing_that_was_entrusted_stands_in_a_file_or_in_the_log() {
     assert!(logged, "the log was kept");
     for (what, secret) in [
         ("passphrase", PASSPHRASE),
+        ("owner's passphrase", OWNERS),
+        ("owner's session", &cookie),
         ("set-up link", setup),
         ("owner's access token", token),
         ("stored key", KEY),

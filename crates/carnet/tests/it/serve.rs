@@ -76,8 +76,13 @@ async fn the_first_owner_comes_by_a_link_that_works_once() {
     assert_eq!(page.status(), 200);
     assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
     let secret = link.rsplit('/').next().unwrap().to_owned();
-    let form =
-        [("form_token", secret.as_str()), ("team", "Acme Inc"), ("name", "Ada"), ("email", "ada@acme.test")];
+    let form = [
+        ("form_token", secret.as_str()),
+        ("team", "Acme Inc"),
+        ("name", "Ada"),
+        ("email", "ada@acme.test"),
+        ("passphrase", "correct horse battery"),
+    ];
     let body = form
         .iter()
         .map(|(name, value)| format!("{name}={}", value.replace(' ', "+").replace('@', "%40")))

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use carnet_dashboard::{
-    AnotherAccount, Consent, Device, Done, Elsewhere, Ended, Entry, Failure, Form, Health, Home, Install,
-    Instructions, KeyRefused, Label, Leaving, NoSuchCode, NotDone, Origin, Outcome, Page, PasteKey,
-    Permission, Request, Setup, SetupDone, Stage, Whose, Why, Words,
+    AccountDone, AnotherAccount, CommandLineLine, ConfirmLogin, Consent, Device, Done, Elsewhere, Ended,
+    EnterLoginCode, Entry, Failure, Form, Health, Home, Install, Instructions, KeyRefused, Label, Leaving,
+    LoginDecided, MyAccount, NoSuchCode, NotDone, NotSignedIn, Origin, Outcome, Page, PasteKey, Permission,
+    Refused, Request, SessionLine, Setup, SetupDone, SignIn, SignOut, Stage, Whose, Why, Words,
 };
 use carnet_model::{Secret, Slug};
 use http::StatusCode;
@@ -163,6 +164,7 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
         team: Entry::default(),
         name: Entry::default(),
         email: Entry::default(),
+        passphrase: Entry::default(),
         host: host(),
         form: form("/setup/k3Jd"),
     };
@@ -174,10 +176,13 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
             value: say("olga@"),
             error: Some("An email address has a name, an @ and a domain.".to_owned()),
         },
+        passphrase: Entry::default(),
         host: host(),
         form: form("/setup/k3Jd"),
     };
     all.push(("setup-wrong", wrong.render()));
+
+    sign_in(say, &mut all);
 
     if let Ok(url) = Url::parse("https://connect.acme.dev/") {
         let access_token = Secret::new("crn_0000000000000000000000000000000example".to_owned());
@@ -203,6 +208,109 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
         all.push((name, Failure { status, request_id, host: host() }.render()));
     }
     all
+}
+
+/// Signing in, and the own account.
+fn sign_in(say: &dyn Fn(&str) -> String, all: &mut Vec<(&'static str, Page)>) {
+    let host = || Label::name("connect.acme.dev");
+    for (name, again, refused, development) in [
+        ("sign-in", false, None, false),
+        ("sign-in-dev", false, None, true),
+        ("sign-in-wrong", false, Some(NotSignedIn::Wrong), false),
+        ("sign-in-wait", false, Some(NotSignedIn::Wait(14)), false),
+        ("sign-in-busy", false, Some(NotSignedIn::Busy), false),
+        ("sign-in-again", true, None, false),
+        ("sign-in-again-wrong", true, Some(NotSignedIn::Wrong), false),
+    ] {
+        let page = SignIn {
+            again: again.then(|| Label::words(&say("olga@acme.dev"))),
+            email: say("olga@acme.dev"),
+            to: "/account".to_owned(),
+            refused,
+            development,
+            host: host(),
+            form: form("/login"),
+        };
+        all.push((name, page.render()));
+    }
+    let out = SignOut { email: Label::words(&say("olga@acme.dev")), host: host(), form: form("/logout") };
+    all.push(("sign-out", out.render()));
+    let refused = Refused {
+        status: StatusCode::UNPROCESSABLE_ENTITY,
+        message: Label::words(&say("keys/bot has nothing to install.")),
+        next: vec![(
+            Label::words(&say("carnet token keys/bot --subject app")),
+            Label::words(&say("to ask for a token at once")),
+        )],
+        code: "unresolved_token",
+        host: host(),
+    };
+    all.push(("refused", refused.render()));
+    for (name, refused) in [
+        ("login-code", None),
+        ("login-code-unknown", Some(NoSuchCode::Unknown)),
+        ("login-code-wait", Some(NoSuchCode::Wait(9))),
+    ] {
+        all.push((name, EnterLoginCode { refused, host: host() }.render()));
+    }
+    for (name, teams) in [("login-confirm", 1), ("login-confirm-teams", 3)] {
+        let team = |n: usize| (format!("team_4Kd0aTwXyZ3kLmN8bVc2D{n}"), Label::name(&say("Acme")));
+        let page = ConfirmLogin {
+            program: Label::name("Vercel command line"),
+            asked_from: Label::words(&say("203.0.113.7, vercel 60.1.3 node-v22 linux (x64)")),
+            age: Duration::from_secs(40),
+            code: Label::name("WDJB-MJHT"),
+            email: Label::words(&say("olga@acme.dev")),
+            teams: (0..teams).map(team).collect(),
+            host: host(),
+            form: form("/login/device"),
+        };
+        all.push((name, page.render()));
+    }
+    for (name, allowed) in [("login-allowed", true), ("login-denied", false)] {
+        let page = LoginDecided { program: Label::name("Vercel command line"), allowed, host: host() };
+        all.push((name, page.render()));
+    }
+    for (name, done, error, has_passphrase) in [
+        ("account", None, None, true),
+        ("account-changed", Some(AccountDone::Passphrase), None, true),
+        ("account-ended", Some(AccountDone::Ended), None, false),
+        ("account-wrong", None, Some("A passphrase has at least 15 characters.".to_owned()), true),
+    ] {
+        let line = |n: u8, browser: &str, this| SessionLine {
+            id: format!("ses_4Kd0aTwXyZ3kLmN8bVc2D{n}"),
+            browser: Label::words(&say(browser)),
+            means: Label::words(&say("passphrase")),
+            used: "7 minutes ago".to_owned(),
+            this,
+        };
+        let page = MyAccount {
+            name: Label::name(&say("Olga Petrova")),
+            email: Label::words(&say("olga@acme.dev")),
+            teams: vec![(Label::name(&say("Acme")), "owner")],
+            has_passphrase,
+            present: Entry::default(),
+            passphrase: Entry { value: String::new(), error },
+            done,
+            sessions: vec![
+                line(1, "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0", true),
+                line(2, "Mozilla/5.0 (iPhone; CPU iPhone OS 26_0 like Mac OS X)", false),
+            ],
+            command_lines: if has_passphrase {
+                vec![CommandLineLine {
+                    id: "cli_4Kd0aTwXyZ3kLmN8bVc2D7".to_owned(),
+                    program: Label::name(&say("Vercel command line")),
+                    asked_from: Label::words(&say("203.0.113.7, vercel 60.1.3 node-v22 linux (x64)")),
+                    used: "2 hours ago".to_owned(),
+                }]
+            } else {
+                Vec::new()
+            },
+            host: host(),
+            token: Secret::new("form-token-of-this-browser".to_owned()),
+        };
+        all.push((name, page.render()));
+    }
 }
 
 /// The first sample, to be changed.

@@ -25,7 +25,7 @@ fn name(broker: &Broker) -> &'static str {
     if broker.settings().url.scheme() == "https" { SECURE } else { PLAIN }
 }
 
-fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let sound = |value: &str| value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit());

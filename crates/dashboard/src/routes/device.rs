@@ -1,13 +1,13 @@
 //! `/device`: takes a device code and leads to the page of its request.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use axum::Extension;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{ConnectInfo, Form as Posted, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use carnet_engine::{Broker, CodeRefused, ConsentEnd};
+use carnet_engine::{Broker, CodeRefused, ConsentEnd, Visitor};
 use carnet_model::SecretString;
 
 use super::browser::{self, Browser};
@@ -33,7 +33,7 @@ pub(super) async fn enter(
     if !browser::from_our_page(&headers) {
         return ended(&broker, ConsentEnd::OtherBrowser);
     }
-    let address = address(&headers, peer.map(|Extension(ConnectInfo(peer))| peer.ip()));
+    let address = Visitor::seen_by(&headers, peer.map(|Extension(ConnectInfo(peer))| peer.ip()));
     let entered = broker.enter_device_code(&answer.code, &secret, answer.form_token.expose(), address).await;
     match entered {
         Ok(request) => match SeeOther::ours(&format!("/authorize/{request}")) {
@@ -58,36 +58,5 @@ fn page(broker: &Broker, secret: &SecretString, refused: Option<NoSuchCode>) -> 
             browser::remember(page.render().into_response(), broker, secret)
         }
         Err(_) => failure(broker, StatusCode::NOT_FOUND),
-    }
-}
-
-/// The visitor's address: what the proxy before this server saw, which it writes last; else the peer's own. A proxy that
-/// lets the visitor write it only loosens the brake on guessing; that of all visitors together holds all the same.
-fn address(headers: &HeaderMap, peer: Option<IpAddr>) -> Option<IpAddr> {
-    let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
-    let last = forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
-    last.or(peer)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_address_is_what_the_nearest_proxy_saw() {
-        let peer: IpAddr = "127.0.0.1".parse().unwrap();
-        for (given, want) in [
-            (&[][..], "127.0.0.1"),
-            (&["203.0.113.9"], "203.0.113.9"),
-            (&["198.51.100.1, 203.0.113.9"], "203.0.113.9"),
-            (&["198.51.100.1", "2001:db8::7"], "2001:db8::7"),
-            (&["203.0.113.9", "nonsense"], "127.0.0.1"),
-        ] {
-            let mut headers = HeaderMap::new();
-            for value in given {
-                headers.append("x-forwarded-for", value.parse().unwrap());
-            }
-            assert_eq!(address(&headers, Some(peer)), Some(want.parse().unwrap()), "{given:?}");
-        }
     }
 }

@@ -9,6 +9,7 @@ use carnet_model::{Code, Fault, SecretString};
 
 use super::browser;
 use super::consent::{failure, fault_page, host};
+use super::session::{self, Visiting};
 use crate::ended::{Ended, Why};
 use crate::form::{Form, SetupAnswer};
 use crate::label::Label;
@@ -25,6 +26,7 @@ pub(super) async fn show(State(broker): State<Broker>, Path(secret): Path<String
 pub(super) async fn save(
     State(broker): State<Broker>,
     Path(secret): Path<String>,
+    visitor: Visiting,
     headers: HeaderMap,
     answer: Result<Posted<SetupAnswer>, FormRejection>,
 ) -> Response {
@@ -34,14 +36,15 @@ pub(super) async fn save(
         return failure(&broker, StatusCode::FORBIDDEN);
     }
     let owner = FirstOwner { team: answer.team, name: answer.name, email: answer.email };
-    match broker.set_up(&secret, &owner).await {
-        Ok(done) => SetupDone {
-            team: Label::name(&done.team.name),
-            access_token: SecretString::new(done.token.expose().to_owned()),
-            url: broker.settings().url.clone(),
+    match broker.set_up(&secret, &owner, &answer.passphrase, &visitor.0).await {
+        Ok((done, cookie)) => {
+            let page = SetupDone {
+                team: Label::name(&done.team.name),
+                access_token: SecretString::new(done.token.expose().to_owned()),
+                url: broker.settings().url.clone(),
+            };
+            session::keep(page.render().into_response(), &broker, &cookie)
         }
-        .render()
-        .into_response(),
         Err(fault) if fault.code == Code::Gone => closed(&broker).await,
         Err(fault) if fault.code == Code::InvalidRequest => page(&broker, secret, Some((owner, fault))),
         Err(fault) => fault_page(&broker, fault),
@@ -66,6 +69,7 @@ fn page(broker: &Broker, secret: String, wrong: Option<(FirstOwner, Fault)>) -> 
         team: entry("team", owner.team),
         name: entry("name", owner.name),
         email: entry("email", owner.email),
+        passphrase: entry("passphrase", String::new()),
         host: host(broker),
         form: Form { action: format!("/setup/{secret}"), token: SecretString::new(secret) },
     };

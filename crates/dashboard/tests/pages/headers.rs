@@ -56,10 +56,22 @@ fn every_page_has_every_header_and_exactly_this_policy() {
 #[test]
 fn statuses_tell_programs_what_the_words_tell_people() {
     let want = |name: &str| match name {
-        "paste-refused" | "paste-empty" | "paste-malformed" | "setup-wrong" | "failed-refused"
-        | "failed-unusable" | "failed-too-little" | "failed-connector" | "device-unknown" => 422,
-        "device-wait" => 429,
-        "failed-unavailable" => 503,
+        "paste-refused"
+        | "paste-empty"
+        | "paste-malformed"
+        | "setup-wrong"
+        | "failed-refused"
+        | "failed-unusable"
+        | "failed-too-little"
+        | "failed-connector"
+        | "device-unknown"
+        | "login-code-unknown"
+        | "refused"
+        | "sign-in-wrong"
+        | "sign-in-again-wrong"
+        | "account-wrong" => 422,
+        "device-wait" | "sign-in-wait" | "login-code-wait" => 429,
+        "sign-in-busy" | "failed-unavailable" => 503,
         "failed-internal" => 500,
         "ended-unknown" => 404,
         "ended-other-browser" => 403,

@@ -118,8 +118,10 @@ fn no_text_reaches_an_address_or_another_field() {
                         }
                         "value" => {
                             let typed = tag.get("type") != Some("hidden") && tag.name == "input";
-                            let fixed = ["form-token-of-this-browser", "deny", "allow"];
-                            assert!(typed || fixed.contains(&value.as_str()), "{place}");
+                            let fixed =
+                                ["form-token-of-this-browser", "deny", "allow", "/account", "WDJB-MJHT"];
+                            let team = value.starts_with("team_4Kd0aTwXyZ3kLmN8bVc2D");
+                            assert!(typed || team || fixed.contains(&value.as_str()), "{place}");
                         }
                         _ => assert!(hostile.len() < 3 || !value.contains(hostile), "{place}"),
                     }

@@ -1,6 +1,9 @@
 //! What the pages say, and what they ask.
 
-use carnet_dashboard::{Consent, ConsentAnswer, Decision, Label, SetupAnswer, Stage, Whose};
+use carnet_dashboard::{
+    BareAnswer, Consent, ConsentAnswer, Decision, Label, LoginAnswer, PassphraseAnswer, SetupAnswer,
+    SignInAnswer, Stage, Whose,
+};
 use http::Uri;
 use serde::de::DeserializeOwned;
 
@@ -131,7 +134,29 @@ fn the_forms_post_what_the_handlers_read() {
         (setup.team.as_str(), setup.name.as_str(), setup.email.as_str()),
         ("Ölga & Co", "Ölga & Co", "Ölga & Co")
     );
+    assert_eq!(setup.passphrase.expose(), "Ölga & Co");
     assert_eq!(setup.form_token.expose(), "form-token-of-this-browser");
+
+    let sign_in: SignInAnswer = posted(&tags(&page("sign-in")), 0, None, "typed");
+    assert_eq!((sign_in.email.as_str(), sign_in.passphrase.expose().as_str()), ("olga@acme.dev", "typed"));
+    assert_eq!(sign_in.to, "/account");
+    let again: SignInAnswer = posted(&tags(&page("sign-in-again")), 0, None, "typed");
+    assert_eq!((again.email.as_str(), again.passphrase.expose().as_str()), ("", "typed"));
+    let _: BareAnswer = posted(&tags(&page("sign-out")), 0, None, "");
+    let account = tags(&page("account"));
+    let _: BareAnswer = posted(&account, 0, None, "");
+    let _: BareAnswer = posted(&account, 2, None, "");
+    let changed: PassphraseAnswer = posted(&account, 3, None, "typed");
+    assert_eq!((changed.present.expose().as_str(), changed.passphrase.expose().as_str()), ("typed", "typed"));
+    let first: PassphraseAnswer = posted(&tags(&page("account-ended")), 2, None, "typed");
+    assert_eq!(first.present.expose(), "");
+
+    let login = tags(&page("login-confirm"));
+    let allowed: LoginAnswer = posted(&login, 0, Some(("decision", "allow")), "");
+    assert_eq!((allowed.code.as_str(), allowed.decision), ("WDJB-MJHT", Decision::Allow));
+    assert_eq!(allowed.team.as_deref(), Some("team_4Kd0aTwXyZ3kLmN8bVc2D0"));
+    let denied: LoginAnswer = posted(&login, 1, Some(("decision", "deny")), "");
+    assert_eq!((denied.code.as_str(), denied.decision), ("WDJB-MJHT", Decision::Deny));
 }
 
 #[test]

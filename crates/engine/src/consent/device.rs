@@ -22,7 +22,7 @@ use crate::directory::Entry;
 use crate::faults;
 
 /// Eight letters of twenty that are hard to confuse and spell nothing (RFC 8628 §6.1).
-pub(super) struct DeviceCode([u8; 8]);
+pub(crate) struct DeviceCode([u8; 8]);
 
 /// Why a device code does not lead on.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub enum CodeRefused {
 }
 
 impl DeviceCode {
-    fn generate(env: &Env) -> Self {
+    pub(crate) fn generate(env: &Env) -> Self {
         let mut out = [b'B'; 8];
         let mut rest = out.iter_mut();
         'all: loop {
@@ -57,7 +57,7 @@ impl DeviceCode {
     }
 
     /// As people type it: any case, with or without dash and spaces.
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let letters: Vec<u8> = text
             .bytes()
             .filter(|byte| !matches!(byte, b' ' | b'-' | b'\t'))
@@ -66,6 +66,10 @@ impl DeviceCode {
             .collect();
         let code: [u8; 8] = letters.try_into().ok()?;
         code.iter().all(|letter| LETTERS.contains(letter)).then_some(Self(code))
+    }
+
+    pub(crate) const fn letters(&self) -> &[u8; 8] {
+        &self.0
     }
 
     /// By which wrong tries are counted.

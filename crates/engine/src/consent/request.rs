@@ -140,6 +140,17 @@ impl Broker {
         ask: &AuthorizeAsk,
         request: Id<kind::Request>,
     ) -> Result<AuthorizationStarted, Fault> {
+        self.start_authorization_under(caller, ask, None, request).await
+    }
+
+    /// The same under a code whose verifier somebody else has drawn.
+    pub(super) async fn start_authorization_under(
+        &self,
+        caller: &Caller,
+        ask: &AuthorizeAsk,
+        code_digest: Option<[u8; 32]>,
+        request: Id<kind::Request>,
+    ) -> Result<AuthorizationStarted, Fault> {
         let inner = &self.inner;
         let now = inner.env.now();
         let entry = self.find_connector(caller, &ask.token.connector).await?;
@@ -233,7 +244,11 @@ impl Broker {
         let verifier = URL_SAFE_NO_PAD.encode(inner.env.bytes::<37>());
         let event = event.with("request", consent.id.to_string());
         let write = Write::new()
-            .step(consents::insert(&consent, sha256(verifier.as_bytes()), digests))
+            .step(consents::insert(
+                &consent,
+                code_digest.unwrap_or_else(|| sha256(verifier.as_bytes())),
+                digests,
+            ))
             .event(&inner.env, &event);
         inner.db.write(write).await.map_err(faults::store)?;
         // A link that held the code could be sent to somebody who would see only a question (RFC 8628 §5.4).

@@ -20,6 +20,8 @@ const NO_SECRET: &[&str] = &[
     "lease_owner",
     "key_id",
     "consent",
+    "command_line",
+    "token_id",
     // digests of what is drawn at random or stands in other columns
     "digest",
     "place",
@@ -29,6 +31,7 @@ const NO_SECRET: &[&str] = &[
     "completion_digest",
     "device_digest",
     "device_half",
+    "digest_before",
     "commitment",
     // drawn for a commitment, to be erased with what it commits to
     "salt",

@@ -216,6 +216,7 @@ fn the_table_has_every_route() {
         "/{team}/.well-known/",
         "/clients/",
         "/connect/jwks/",
+        "/login/oauth/",
         "/livez",
         "/openapi.json",
         "/pictures/",

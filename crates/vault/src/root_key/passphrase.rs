@@ -72,6 +72,9 @@ impl Cost {
     /// 256 MiB, 3 passes, 1 lane: about a second.
     pub const DEFAULT: Self = Self { memory_kib: 256 * 1024, passes: 3, lanes: 1 };
 
+    /// The least: 64 MiB, 3 passes, 1 lane, a quarter of a second.
+    pub const FLOOR: Self = Self { memory_kib: 64 * 1024, passes: 3, lanes: 1 };
+
     /// With a memory in KiB, a number of passes over it, and a number of lanes, within the bounds.
     pub fn new(memory_kib: u32, passes: u32, lanes: u32) -> Result<Self, CostError> {
         let within = (64 * 1024..=4 * 1024 * 1024).contains(&memory_kib)
@@ -104,6 +107,16 @@ impl PassphraseKey {
     /// The parameters that it was stretched with.
     pub fn made_with(&self) -> &str {
         &self.parameters
+    }
+
+    /// What the passphrase was stretched to.
+    pub(crate) const fn stretched(&self) -> &[u8; 32] {
+        self.key.bytes().expose()
+    }
+
+    /// The parameters of a passphrase of this cost and salt.
+    pub(crate) fn parameters_of(cost: Cost, salt: &Salt) -> String {
+        write_parameters(cost, salt)
     }
 
     /// The parameters that a wrapped root key carries.

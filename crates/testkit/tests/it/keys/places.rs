@@ -131,6 +131,7 @@ const TABLES: &[Table] = &[
             "updated_at",
         ],
     },
+    Table { name: "passphrases", sealed: "sealed", bound: &[("user_id", ANOTHER)], free: &["changed_at"] },
     Table {
         name: "signing_keys",
         sealed: "sealed",
@@ -146,6 +147,9 @@ async fn a_secret_opens_nowhere_but_at_its_place() {
     kit.consent("alice").await;
     kit.user_token("alice").await.token();
     kit.ask(&json!({"subject": {"type": "app"}})).await.token();
+    let owner = kit.tenant.user.parse().unwrap();
+    let passphrase = "correct horse battery".to_owned().into();
+    kit.node.broker().development_passphrase(owner, &passphrase).await.unwrap();
     // A ceremony that is under way keeps its verifier.
     let started = kit.authorize("bob", Value::Null).await;
     Browser::default().leave(started["url"].as_str().unwrap()).await;

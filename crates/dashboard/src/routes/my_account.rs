@@ -1,0 +1,153 @@
+//! `/account`: the own account.
+
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form as Posted, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use carnet_engine::{Broker, Session, SessionRow, SignInRefused};
+use carnet_model::{Code, Fault, SecretString, Time};
+
+use super::consent::{failure, fault_page, host};
+use super::session::{self, SignedIn, Visiting, from_our_page};
+use super::sign_in::elsewhere;
+use crate::form::{BareAnswer, PassphraseAnswer};
+use crate::label::Label;
+use crate::my_account::{CommandLineLine, Done, MyAccount, SessionLine};
+use crate::request::ago;
+use crate::setup::Entry;
+
+pub(super) async fn show(State(broker): State<Broker>, SignedIn(session): SignedIn) -> Response {
+    page(&broker, &session, None, Wrong::default()).await
+}
+
+pub(super) async fn change_passphrase(
+    State(broker): State<Broker>,
+    SignedIn(session): SignedIn,
+    visitor: Visiting,
+    headers: HeaderMap,
+    answer: Result<Posted<PassphraseAnswer>, FormRejection>,
+) -> Response {
+    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
+    if !is_ours(&broker, &session, &headers, &answer.form_token) {
+        return failure(&broker, StatusCode::FORBIDDEN);
+    }
+    match broker.change_passphrase(&session, &answer.present, &answer.passphrase, &visitor.0).await {
+        Ok(fresh) => {
+            // Shown with the session as it is now, so that the page's forms are good.
+            let now = match broker.session(&fresh).await {
+                Ok(Some(now)) => now,
+                Ok(None) => return failure(&broker, StatusCode::INTERNAL_SERVER_ERROR),
+                Err(fault) => return fault_page(&broker, fault),
+            };
+            let done = page(&broker, &now, Some(Done::Passphrase), Wrong::default()).await;
+            session::keep(done, &broker, &fresh)
+        }
+        Err(SignInRefused::Fault(fault)) if fault.code == Code::InvalidRequest => {
+            page(&broker, &session, None, Wrong { new: Some(fault), present: None }).await
+        }
+        Err(SignInRefused::Wrong) => {
+            let present = Some("This is not your passphrase.");
+            page(&broker, &session, None, Wrong { present, new: None }).await
+        }
+        Err(SignInRefused::Wait(_)) => {
+            let present = Some("There were too many wrong tries. Try again in a quarter of an hour.");
+            page(&broker, &session, None, Wrong { present, new: None }).await
+        }
+        Err(refused) => elsewhere(&broker, refused),
+    }
+}
+
+pub(super) async fn end_one(
+    State(broker): State<Broker>,
+    Path(id): Path<String>,
+    SignedIn(session): SignedIn,
+    headers: HeaderMap,
+    answer: Result<Posted<BareAnswer>, FormRejection>,
+) -> Response {
+    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
+    if !is_ours(&broker, &session, &headers, &answer.form_token) {
+        return failure(&broker, StatusCode::FORBIDDEN);
+    }
+    match broker.end_session(&session, &id).await {
+        Ok(()) => page(&broker, &session, Some(Done::Ended), Wrong::default()).await,
+        Err(fault) => fault_page(&broker, fault),
+    }
+}
+
+pub(super) async fn end_others(
+    State(broker): State<Broker>,
+    SignedIn(session): SignedIn,
+    headers: HeaderMap,
+    answer: Result<Posted<BareAnswer>, FormRejection>,
+) -> Response {
+    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
+    if !is_ours(&broker, &session, &headers, &answer.form_token) {
+        return failure(&broker, StatusCode::FORBIDDEN);
+    }
+    match broker.end_other_sessions(&session).await {
+        Ok(()) => page(&broker, &session, Some(Done::Ended), Wrong::default()).await,
+        Err(fault) => fault_page(&broker, fault),
+    }
+}
+
+fn is_ours(broker: &Broker, session: &Session, headers: &HeaderMap, token: &SecretString) -> bool {
+    from_our_page(broker, headers) && broker.is_session_form(session, token)
+}
+
+/// What is wrong with the passphrases that were typed.
+#[derive(Default)]
+struct Wrong {
+    present: Option<&'static str>,
+    new: Option<Fault>,
+}
+
+async fn page(broker: &Broker, session: &Session, done: Option<Done>, wrong: Wrong) -> Response {
+    match account(broker, session, done, wrong).await {
+        Ok(account) => account.render().into_response(),
+        Err(fault) => fault_page(broker, fault),
+    }
+}
+
+async fn account(
+    broker: &Broker,
+    session: &Session,
+    done: Option<Done>,
+    wrong: Wrong,
+) -> Result<MyAccount, Fault> {
+    let now = broker.env().now();
+    let sessions = broker.sessions(session).await?;
+    let teams = broker.teams_of_session(session).await?;
+    let lines = broker.command_lines(session).await?;
+    Ok(MyAccount {
+        name: Label::name(&session.user.name),
+        email: Label::words(&session.user.email),
+        teams: teams.iter().map(|found| (Label::name(&found.team.name), found.role.as_str())).collect(),
+        has_passphrase: broker.has_passphrase(session).await?,
+        present: Entry { value: String::new(), error: wrong.present.map(str::to_owned) },
+        passphrase: Entry { value: String::new(), error: wrong.new.map(|fault| fault.message) },
+        done,
+        sessions: sessions.iter().map(|row| line(row, session, now)).collect(),
+        command_lines: lines
+            .iter()
+            .map(|found| CommandLineLine {
+                id: found.row.id.to_string(),
+                program: Label::name(found.program),
+                asked_from: Label::words(&found.row.asked_from),
+                used: ago(found.row.turned_at.until(now)),
+            })
+            .collect(),
+        host: host(broker),
+        token: broker.session_form(session),
+    })
+}
+
+fn line(row: &SessionRow, of: &Session, now: Time) -> SessionLine {
+    let browser = if row.browser.is_empty() { "An unnamed browser" } else { &row.browser };
+    SessionLine {
+        id: row.id.to_string(),
+        browser: Label::words(browser),
+        means: Label::words(&row.means),
+        used: ago(row.seen_at.until(now)),
+        this: row.id == of.row.id,
+    }
+}

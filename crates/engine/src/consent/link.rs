@@ -1,0 +1,161 @@
+//! The link that a command line opens in a browser: a person who is signed in there asks for their own consent, or for
+//! an installation.
+//!
+//! The command line draws a verifier, puts its digest into the link as `request_code`, and asks with the verifier what
+//! came of it. So the outcome is kept under that code: the request for consent, or why there is none. A link that is
+//! opened again leads to the same request.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use carnet_model::caller::Caller;
+use carnet_model::{Code, Fault, Id, Time, kind};
+use carnet_store::Write;
+use carnet_store::consents::{self, Consent, ConsentState};
+
+use super::AuthorizeAsk;
+use super::install::InstallAsk;
+use super::request::{Remembered, Stored};
+use crate::broker::Broker;
+use crate::faults;
+use crate::issue::TokenAsk;
+
+/// What stands in the link.
+#[derive(Clone, Debug, Default)]
+pub struct LinkAsk {
+    /// Identifier or UID of the connector.
+    pub connector: String,
+    /// The digest of the verifier that the command line has, in base64url.
+    pub request_code: Option<String>,
+    /// Which installation.
+    pub installation: Option<String>,
+    /// Scopes with commas between them; `*` or nothing for the connector's own.
+    pub scopes: Option<String>,
+}
+
+impl Broker {
+    /// Makes the request for the person's own consent, or finds the one of this link.
+    pub async fn consent_by_link(
+        &self,
+        caller: &Caller,
+        link: &LinkAsk,
+        request: Id<kind::Request>,
+    ) -> Result<Id<kind::AuthorizationRequest>, Fault> {
+        let member = self.member_of(caller)?;
+        let digest = link.digest()?;
+        if let Some(digest) = digest {
+            let found =
+                consents::by_code(&self.inner.db, caller.team(), digest).await.map_err(faults::store)?;
+            if let Some(found) = found {
+                return if found.requested_by == caller.principal() {
+                    Ok(found.id)
+                } else {
+                    Err(Fault::new(Code::Conflict, "This link was opened by somebody else already."))
+                };
+            }
+        }
+        let subject = serde_json::json!({"type": "user", "id": member.user});
+        let ask = AuthorizeAsk { token: link.ask(Some(subject)), ..AuthorizeAsk::default() };
+        let started = self.start_authorization_under(caller, &ask, digest, request).await;
+        match started {
+            Ok(started) => Ok(started.request),
+            Err(fault) => Err(self.told_to_who_polls(caller, link, digest, fault).await),
+        }
+    }
+
+    /// Makes the request for an installation, or says why there is none.
+    pub async fn installation_by_link(
+        &self,
+        caller: &Caller,
+        link: &LinkAsk,
+        request: Id<kind::Request>,
+    ) -> Result<std::convert::Infallible, Fault> {
+        let digest = link.digest()?;
+        let ask = AuthorizeAsk { token: link.ask(None), ..AuthorizeAsk::default() };
+        match self.start_installation(caller, &InstallAsk { ask, tenant: None }, request).await {
+            Ok(started) => Ok(started),
+            Err(fault) => Err(self.told_to_who_polls(caller, link, digest, fault).await),
+        }
+    }
+
+    /// Keeps why there is no request under the code, so that whoever polls does not wait for nothing.
+    async fn told_to_who_polls(
+        &self,
+        caller: &Caller,
+        link: &LinkAsk,
+        digest: Option<[u8; 32]>,
+        fault: Fault,
+    ) -> Fault {
+        let Some(digest) = digest else { return fault };
+        // What is not the team's has no place in a table of the team's connectors.
+        let Ok(entry) = self.find_connector(caller, &link.connector).await else { return fault };
+        let now = self.inner.env.now();
+        let result = Stored::Error {
+            code: fault.code.as_str().to_owned(),
+            message: fault.message.clone(),
+            vendor: None,
+        };
+        let (Ok(ask), Ok(result)) =
+            (serde_json::to_value(Remembered::default()), serde_json::to_value(result))
+        else {
+            return fault;
+        };
+        let consent = Consent {
+            id: self.inner.env.id(),
+            team: caller.team(),
+            connector: entry.row.connector.id,
+            project: None,
+            environment: caller.environment(),
+            subject: String::new(),
+            installation: None,
+            requested_by: caller.principal(),
+            ask,
+            state: ConsentState::Pending,
+            browser_digest: None,
+            kept: None,
+            parked: None,
+            completion_digest: None,
+            result: None,
+            created_at: now,
+            expires_at: Time::from_millis(now.millis() + 1),
+        };
+        // The refusal itself is in the audit log already.
+        let write = Write::new()
+            .step(consents::insert(&consent, digest, None))
+            .step(consents::finish_pending(consent.id, &result, now));
+        match self.inner.db.write(write).await {
+            Ok(_) => fault,
+            Err(error) => {
+                tracing::warn!(%error, "whoever polls for this link waits until its own end");
+                fault
+            }
+        }
+    }
+}
+
+impl LinkAsk {
+    fn digest(&self) -> Result<Option<[u8; 32]>, Fault> {
+        let Some(code) = self.request_code.as_deref().filter(|code| !code.is_empty()) else {
+            return Ok(None);
+        };
+        let bytes = URL_SAFE_NO_PAD.decode(code).ok().and_then(|bytes| bytes.try_into().ok());
+        let wrong = || {
+            Fault::new(
+                Code::InvalidRequest,
+                "request_code is a SHA-256 digest in base64url, as the command line makes it.",
+            )
+            .with("field", "request_code")
+        };
+        bytes.map(Some).ok_or_else(wrong)
+    }
+
+    fn ask(&self, subject: Option<serde_json::Value>) -> TokenAsk {
+        let scopes = self.scopes.as_deref().filter(|text| !text.is_empty());
+        TokenAsk {
+            connector: self.connector.clone(),
+            subject,
+            installation: self.installation.clone().filter(|text| !text.is_empty()),
+            scopes: scopes.map(|text| text.split(',').map(str::to_owned).collect()),
+            ..TokenAsk::default()
+        }
+    }
+}
