@@ -122,7 +122,7 @@ fn begun(started: AuthorizationStarted) -> Value {
             "name": connector.name,
             "displayName": connector.name,
             "service": connector.service,
-            "serviceName": started.connector.service_name(),
+            "serviceName": broker.service_name(&started.connector),
         },
     });
     if let (Some(code), Some(out)) = (started.device_code, out.as_object_mut()) {

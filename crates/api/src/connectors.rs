@@ -52,12 +52,15 @@ pub(crate) fn triggers(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 impl CreateBody {
     fn ask(self, managed: bool) -> Result<NewConnectorAsk, Problem> {
         no_triggers(self.triggers.as_ref(), self.events.as_deref())?;
-        if self.params.as_ref().is_some_and(|params| !params.is_empty()) {
-            return Err(refused(
-                "params",
-                "This service has no template fields; put its configuration into data.",
-            ));
-        }
+        let params = self
+            .params
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(name, value)| match value {
+                Value::String(text) => Ok((name, text)),
+                _ => Err(refused("params", "params is an object of texts.")),
+            })
+            .collect::<Result<_, _>>()?;
         let service = self.service.filter(|text| !text.trim().is_empty());
         let service = service.or_else(|| self.r#type.clone().filter(|_| self.data.is_some()));
         let Some(service) = service else {
@@ -69,14 +72,17 @@ impl CreateBody {
                 .with("field", "service"),
             ));
         };
-        // Read so that they are known; these services have one method and one target each.
-        let (_, _, _) = (self.connection_method, self.target, self.trigger_destination);
+        // Read so that it is known.
+        let _ = self.trigger_destination;
         Ok(NewConnectorAsk {
             service,
             name: self.name,
             uid: self.uid,
             r#type: self.r#type,
             data: self.data.unwrap_or_default(),
+            method: self.connection_method,
+            target: self.target,
+            params,
             managed,
             project: self.project_id,
             environments: self.environments,
@@ -302,6 +308,9 @@ fn described<const N: usize>(more: [(&str, Shape); N]) -> Shape {
         ("data", map(anything())),
         ("redirectUri?", text()),
         ("managed?", map(anything())),
+        ("connectionMethod?", text()),
+        ("target?", text()),
+        ("tokenVariable?", text()),
         ("defaultInstallationId?", text()),
         ("icon?", text()),
         ("backgroundColor?", text()),
@@ -324,7 +333,7 @@ pub(crate) fn list_v2_shape() -> Shape {
 
 /// The connector object. Never a secret: there is none in a view.
 pub(crate) fn connector(view: &ConnectorView) -> Value {
-    let ConnectorView { connector: c, abilities, projects } = view;
+    let ConnectorView { connector: c, abilities, projects, way, variable } = view;
     let subjects: Vec<&str> = abilities.subjects.iter().map(|kind| kind.as_str()).collect();
     let mut out = json!({
         "id": c.id,
@@ -348,6 +357,11 @@ pub(crate) fn connector(view: &ConnectorView) -> Value {
     });
     let Some(object) = out.as_object_mut() else { return out };
     let mut put = |name: &str, value: Option<Value>| value.map(|value| object.insert(name.to_owned(), value));
+    if let Some((method, target)) = way {
+        put("connectionMethod", Some(method.clone().into()));
+        put("target", target.clone().map(Value::from));
+    }
+    put("tokenVariable", variable.clone().map(Value::from));
     put("redirectUri", c.redirect_uri.clone().map(Value::from));
     put("defaultInstallationId", c.default_installation.map(|id| id.to_string().into()));
     put("managed", c.managed.then(|| json!({})));

@@ -293,6 +293,8 @@ fn connecting() -> Vec<Route> {
         )
         .gives(200, import::shape())
         .refuses(PROVIDER),
+        get("/v1/connect/services", Person, "Finds services of the catalog.", services::list)
+            .gives(200, services::list_shape()),
         get("/v1/connect/services/{service}", Person, "Says how a service can be connected.", services::show)
             .gives(200, services::shape()),
         get("/v2/connect/connectors", Person, "Lists the connectors of the team.", connectors::list_v2)

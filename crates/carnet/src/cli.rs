@@ -13,6 +13,7 @@ mod access;
 pub(crate) mod args;
 mod audit;
 pub(crate) mod browser;
+mod catalog;
 mod check;
 mod complete;
 mod completions;
@@ -68,8 +69,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use args::{
-    AuditVerb, BackupArgs, Cli, ClientCommand, Command, ConnectVerb, DevArgs, EnvVerb, Global, GrantsVerb,
-    InstallationsVerb, KeysVerb, ProjectsVerb, RestoreArgs, ServeArgs, Verb,
+    AuditVerb, BackupArgs, CatalogVerb, Cli, ClientCommand, Command, ConnectVerb, DevArgs, EnvVerb, Global,
+    GrantsVerb, InstallationsVerb, KeysVerb, ProjectsVerb, RestoreArgs, ServeArgs, Verb,
 };
 use context::Context;
 use failure::{Exit, Failure};
@@ -166,6 +167,8 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
             ProjectsVerb::Remove(args) => projects::remove(cx, args).await,
             ProjectsVerb::Trust(args) => trust::run(cx, *args).await,
         },
+        ClientCommand::Catalog { verb: CatalogVerb::Search(args) } => catalog::search(cx, args).await,
+        ClientCommand::Catalog { verb: CatalogVerb::Show(args) } => catalog::show(cx, args).await,
         ClientCommand::Complete(args) => complete::complete(cx, args).await,
         ClientCommand::Explain(args) => return explain::explain(cx, args).await,
         ClientCommand::Grants { verb } => match verb.unwrap_or_default() {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use carnet_egress::{Allowance, Network, Policy, Purpose};
-use carnet_engine::{Location, Settings};
+use carnet_engine::{Catalog, Location, Settings};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
@@ -47,6 +47,8 @@ pub(crate) struct ConfigFile {
     pub(crate) refreshes_per_second: Option<u32>,
     /// Whether people may enter device codes at `/device`; `true`. Connectors can be taken out of it one by one.
     pub(crate) device_codes: Option<bool>,
+    /// A folder of descriptions of services, which take the place of those that are built in or stand beside them.
+    pub(crate) catalog_dir: Option<PathBuf>,
     /// What may be connected to besides the public Internet.
     pub(crate) egress: Egress,
 }
@@ -76,6 +78,7 @@ pub(crate) struct Config {
     pub(crate) spill: PathBuf,
     pub(crate) refreshes_per_second: u32,
     pub(crate) device_codes: bool,
+    pub(crate) catalog: Catalog,
     /// As it is in force, to be printed. Holds no secret.
     pub(crate) shown: ConfigFile,
 }
@@ -132,6 +135,7 @@ impl Config {
         }
         file.refreshes_per_second = Some(refreshes_per_second);
         let device_codes = *file.device_codes.get_or_insert(true);
+        let catalog = catalog(file.catalog_dir.as_deref())?;
         let mut shown = file;
         shown.url = Some(url.to_string());
         shown.listen = Some(listen.to_string());
@@ -146,6 +150,7 @@ impl Config {
             spill,
             refreshes_per_second,
             device_codes,
+            catalog,
             shown,
         })
     }
@@ -261,6 +266,11 @@ impl ConfigFile {
             vault_transit: self.vault_transit.clone(),
         }
     }
+}
+
+fn catalog(folder: Option<&Path>) -> Result<Catalog, Failure> {
+    let Some(folder) = folder else { return Ok(Catalog::default()) };
+    Catalog::overlaid(folder).map_err(|error| wrong(format!("catalog_dir: {error}.")))
 }
 
 fn policy(egress: &Egress) -> Result<Policy, Failure> {

@@ -50,6 +50,7 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
         answer_within: Settings::ANSWER_WITHIN,
         device_codes: true,
         managed: BTreeMap::from([("demo".to_owned(), ManagedService { data: demo_data(&url, &client) })]),
+        catalog: carnet_engine::Catalog::default(),
     };
     let policy = Policy { loopback: true, origins: origins(&args.provider_origin)?, ..Policy::default() };
     let location = match &args.database_url {

@@ -39,6 +39,7 @@ async fn start(config: Config, json: bool) -> anyhow::Result<()> {
         answer_within: Settings::ANSWER_WITHIN,
         device_codes: config.device_codes,
         managed: BTreeMap::new(),
+        catalog: config.catalog,
     };
     let listener = server::listen(config.listen, "carnet serve --listen 127.0.0.1:PORT").await?;
     let broker = Broker::open(settings, &config.location, root, config.policy, env).await?;

@@ -20,6 +20,8 @@ pub struct Words {
     pub deletes: bool,
     /// Whether members or settings can be changed with it.
     pub manages: bool,
+    /// Whether it was read at the service itself. What follows from a guess is not promised to anybody.
+    pub sure: bool,
 }
 
 impl Permission {
@@ -28,14 +30,14 @@ impl Permission {
     }
 }
 
-/// What follows from all scopes together. `None` as soon as one of them is unknown, or there is none at all: then
-/// nothing can be ruled out.
+/// What follows from all scopes together. `None` as soon as one of them is unknown or nobody is sure of its words, or
+/// there is none at all: then nothing can be ruled out.
 pub(crate) fn ruled_out<'a>(
     scopes: impl Iterator<Item = &'a Permission>,
     service: &Label,
 ) -> Option<Vec<String>> {
     let known = scopes.map(|permission| permission.words.as_ref()).collect::<Option<Vec<_>>>()?;
-    if known.is_empty() {
+    if known.is_empty() || !known.iter().all(|words| words.sure) {
         return None;
     }
     let deletes = known.iter().any(|words| words.deletes);
@@ -56,17 +58,20 @@ mod tests {
     use super::*;
 
     fn known(deletes: bool, manages: bool) -> Permission {
-        let words = Words { can: Label::words("Read"), deletes, manages };
+        let words = Words { can: Label::words("Read"), deletes, manages, sure: true };
         Permission { scope: Label::name("read"), words: Some(words) }
     }
 
     #[test]
     fn only_known_scopes_rule_anything_out() {
         let unknown = Permission { scope: Label::name("x"), words: None };
+        let mut guessed = known(false, false);
+        guessed.words.as_mut().unwrap().sure = false;
         let demo = Label::name("Demo");
         let says = |scopes: &[Permission]| ruled_out(scopes.iter(), &demo);
         assert_eq!(says(&[]), None);
         assert_eq!(says(&[known(false, false), unknown]), None);
+        assert_eq!(says(&[known(false, false), guessed]), None);
         let both = "Delete anything, or manage members and settings";
         let password = "See your Demo password";
         assert_eq!(says(&[known(false, false)]).unwrap(), [both, password]);

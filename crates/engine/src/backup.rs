@@ -68,6 +68,7 @@ impl Held {
             refreshes_per_second: Settings::REFRESHES_PER_SECOND,
             answer_within: Settings::ANSWER_WITHIN,
             managed: std::collections::BTreeMap::new(),
+            catalog: carnet_catalog::Catalog::default(),
         };
         // An empty store would be made a deployment of its own.
         let db = carnet_store::Db::open(&location, &env)

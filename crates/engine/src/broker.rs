@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use carnet_catalog::Catalog;
 use carnet_egress::Egress;
 use carnet_identity::{KeyDirectory, Remembered};
 use carnet_model::caller::Caller;
@@ -87,6 +88,8 @@ pub struct Settings {
     pub device_codes: bool,
     /// Services for which the operator has registered a client: teams make connectors from them without seeing it.
     pub managed: BTreeMap<String, ManagedService>,
+    /// What is known about services.
+    pub catalog: Catalog,
 }
 
 /// A client that the operator registered at a provider.

@@ -11,6 +11,8 @@ mod provision;
 mod server;
 mod upkeep;
 
+use std::collections::BTreeMap;
+
 use carnet_model::access::Ask;
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
@@ -44,6 +46,12 @@ pub struct NewConnectorAsk {
     pub r#type: Option<String>,
     /// Its configuration, secrets included.
     pub data: Map<String, Value>,
+    /// The way of the catalog by which it is connected.
+    pub method: Option<String>,
+    /// What of the service.
+    pub target: Option<String>,
+    /// What was filled into the addresses of that way.
+    pub params: BTreeMap<String, String>,
     /// Taken from the operator's registration instead of from `data`.
     pub managed: bool,
     /// A project to link it to at once.
@@ -96,6 +104,10 @@ pub struct ConnectorView {
     pub abilities: Abilities,
     /// The projects it is linked to, where that was asked for.
     pub projects: Option<LinkedProjects>,
+    /// The way of the catalog by which it was connected and what of the service, where it was made just now.
+    pub way: Option<(String, Option<String>)>,
+    /// The variable in which the service's own tools look for a token, where one connector was asked about.
+    pub variable: Option<String>,
 }
 
 impl Broker {
@@ -157,18 +169,18 @@ impl Broker {
         if let Some(made) = self.made_before(team, ask.code.as_deref(), &uid).await? {
             return Ok(made);
         }
-        let Configuration { kind, data, managed } = self.configuration(&ask, &service)?;
+        let Configuration { kind, data, managed, address, way } = self.configuration(&ask, &service)?;
         // Before a server is asked to register anything: who tries again has a connector already.
         let reference = ConnectorRef::Uid(uid.clone());
         if connectors::find(&inner.db, team, &reference).await.map_err(faults::store)?.is_some() {
             return Err(taken(&uid));
         }
         let id = inner.env.id();
-        let address = ask.service.trim();
+        let named = Some(ask.service.trim()).filter(|name| name.contains("://"));
         let accepted = carnet_providers::driver(kind)
             .accept(NewConnector {
                 service: &service,
-                address: address.contains("://").then_some(address),
+                address: address.as_deref().or(named),
                 name: &name,
                 data,
                 http: &inner.egress,
@@ -225,7 +237,9 @@ impl Broker {
         if let Some(icon) = &row.connector.branding.icon {
             write = write.step(pictures::still_there(team, icon));
         }
-        let Err(error) = inner.db.write(write).await else { return Ok(view(row.connector)) };
+        let Err(error) = inner.db.write(write).await else {
+            return Ok(ConnectorView { way, ..view(row.connector) });
+        };
         self.retire_client(&row.connector, &accepted.secrets).await;
         match error {
             // The same create came twice at the same moment, and the other was faster.
@@ -237,36 +251,38 @@ impl Broker {
         }
     }
 
-    /// The driver and the configuration: the operator's where it is managed, else the team's own.
+    /// The driver and the configuration: the operator's where it is managed, else what the catalog makes of the request,
+    /// else the team's own.
     fn configuration(&self, ask: &NewConnectorAsk, service: &str) -> Result<Configuration, Fault> {
         let managed = self.inner.settings.managed.get(service);
         // The address of a server that registers clients by itself needs nobody to have done so before.
         let by_itself = managed.is_none() && ask.r#type.is_none() && service.contains(['.', ':']);
-        if ask.managed && !by_itself {
-            let managed = managed.ok_or_else(|| {
-                Fault::new(
-                    Code::InvalidConnector,
-                    format!(
-                        "The operator of this server has registered no client at {service}; bring your own."
-                    ),
-                )
-                .next(
-                    format!("carnet create {service} --name NAME --data @file.json"),
-                    "with the client you registered",
-                )
-            })?;
-            let data = managed.data.clone();
-            return Ok(Configuration { kind: ConnectorType::Oauth, data, managed: true });
+        if let Some(managed) = managed.filter(|_| ask.managed) {
+            let configuration = Configuration::of(ConnectorType::Oauth, managed.data.clone());
+            return Ok(Configuration { managed: true, ..configuration });
         }
         let kind = match &ask.r#type {
-            None => ConnectorType::Oauth,
-            Some(text) => ConnectorType::parse(text).ok_or_else(|| {
+            None => None,
+            Some(text) => Some(ConnectorType::parse(text).ok_or_else(|| {
                 let known: Vec<&str> = ConnectorType::ALL.iter().map(|t| t.as_str()).collect();
                 Fault::new(Code::InvalidRequest, format!("type is one of: {}.", known.join(", ")))
                     .with("field", "type")
-            })?,
+            })?),
         };
-        Ok(Configuration { kind, data: ask.data.clone(), managed: false })
+        if let Some(planned) = self.planned(ask, service, kind)? {
+            return Ok(planned);
+        }
+        if ask.managed && !by_itself {
+            return Err(Fault::new(
+                Code::InvalidConnector,
+                format!("The operator of this server has registered no client at {service}; bring your own."),
+            )
+            .next(
+                format!("carnet create {service} --name NAME --data @file.json"),
+                "with the client you registered",
+            ));
+        }
+        Ok(Configuration::of(kind.unwrap_or(ConnectorType::Oauth), ask.data.clone()))
     }
 
     /// A connector, for a linked workload or a member of the team.
@@ -282,7 +298,9 @@ impl Broker {
                 .on(entry.row.connector.id);
             return Err(self.refuse(event, Outcome::Denied, fault, Some(rule)).await?);
         }
-        Ok(view(entry.row.connector.clone()))
+        let variable = self.inner.entry_of(&entry.row.connector).and_then(|known| known.env.as_ref());
+        let variable = variable.map(ToString::to_string);
+        Ok(ConnectorView { variable, ..view(entry.row.connector.clone()) })
     }
 
     /// A connector, for a caller who may manage it.
@@ -560,11 +578,22 @@ impl Broker {
     }
 }
 
-/// What a new connector is made from.
-struct Configuration {
-    kind: ConnectorType,
-    data: Map<String, Value>,
-    managed: bool,
+/// How a new connector is configured.
+pub(crate) struct Configuration {
+    pub(crate) kind: ConnectorType,
+    pub(crate) data: Map<String, Value>,
+    /// With the operator's client.
+    pub(crate) managed: bool,
+    /// Where its server is found out about, if not at the service's own address.
+    pub(crate) address: Option<String>,
+    /// The way of the catalog, and what of the service.
+    pub(crate) way: Option<(String, Option<String>)>,
+}
+
+impl Configuration {
+    fn of(kind: ConnectorType, data: Map<String, Value>) -> Self {
+        Self { kind, data, managed: false, address: None, way: None }
+    }
 }
 
 /// How a change is told in the audit log, and whether the provider is told even if nothing differs.
@@ -586,15 +615,7 @@ fn view(connector: Connector) -> ConnectorView {
 impl From<Connector> for ConnectorView {
     fn from(connector: Connector) -> Self {
         let abilities = carnet_providers::driver(connector.r#type).abilities(&connector);
-        Self { connector, abilities, projects: None }
-    }
-}
-
-impl ConnectorView {
-    /// The service in words, as far as it is known.
-    pub fn service_name(&self) -> &str {
-        let definition = carnet_providers::catalog::service(&self.connector.service);
-        definition.map_or(&self.connector.name, |definition| &definition.name)
+        Self { connector, abilities, projects: None, way: None, variable: None }
     }
 }
 
@@ -605,6 +626,8 @@ impl Entry {
             connector: self.row.connector.clone(),
             abilities: self.abilities.clone(),
             projects: None,
+            way: None,
+            variable: None,
         }
     }
 }

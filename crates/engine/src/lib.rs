@@ -86,11 +86,13 @@ pub use keys::{
 pub use own_issuer::IdentityToken;
 pub use revoke::Revoked;
 pub use sealing::whose;
+pub use services::ServicesQuery;
 pub use sessions::{Session, Visitor};
 pub use setup::{FirstOwner, SetUp};
 pub use sign_in::SignInRefused;
 pub use start::StartError;
 
+pub use carnet_catalog::{Catalog, Unreadable as UnreadableCatalog};
 pub use carnet_identity::{ClaimMap, Comparison, Family, TrustedIssuerConfig};
 pub use carnet_store::consent_rules::ConsentRules;
 pub use carnet_store::copy;

@@ -1,16 +1,30 @@
-//! How a service can be connected.
+//! Services: what the catalog knows of them, how they can be connected, and what comes of it for a new connector.
 
+use carnet_catalog::{Ask, Entry, Method, Unfit, Verified};
 use carnet_model::caller::Caller;
-use carnet_model::connector::ConnectorType;
+use carnet_model::connector::{Connector, ConnectorType};
 use carnet_model::{Code, Fault};
-use carnet_providers::catalog;
+use carnet_providers::{DataSchema, data_schema};
 use serde_json::{Map, Value, json};
+use url::Url;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, Inner};
+use crate::connectors::{Configuration, ConnectorView, NewConnectorAsk};
+
+/// Which services to list.
+#[derive(Clone, Debug, Default)]
+pub struct ServicesQuery {
+    /// Those in which all of these words stand.
+    pub search: Option<String>,
+    /// Those of this category.
+    pub category: Option<String>,
+    /// At most so many, 1 to 500; all if left out.
+    pub limit: Option<usize>,
+}
 
 impl Broker {
-    /// What is known of a service. An unknown one is no mistake: it is connected by its address.
-    /// With `schemas` it says of each type what its `data` holds.
+    /// What is known of a service, with the schemas of `data` if they are asked for. An unknown one is no mistake: it is
+    /// connected by its address.
     pub fn service(&self, caller: &Caller, name: &str, schemas: bool) -> Result<Value, Fault> {
         self.member_of(caller)?;
         let unknown = || {
@@ -19,51 +33,246 @@ impl Broker {
                 Code::NotFound,
                 format!("The catalog has no service {name:?}; it can be connected by its address."),
             )
+            .next("carnet catalog search", "to see what there is")
         };
-        let definition = catalog::service(&name.to_lowercase()).ok_or_else(unknown)?;
-        let managed = self.inner.settings.managed.contains_key(&definition.service);
-        let describe = |driver: ConnectorType| {
-            let mut about = Map::new();
-            about.insert("type".to_owned(), driver.as_str().into());
-            if schemas {
-                let carnet_providers::DataSchema { schema, secrets } = carnet_providers::data_schema(driver);
-                about.insert("createInputSchema".to_owned(), schema);
-                about.insert("encryptedFields".to_owned(), secrets.into());
+        let entry = self.inner.settings.catalog.get(&name.to_lowercase()).ok_or_else(unknown)?;
+        let methods: Vec<Value> =
+            entry.methods.iter().map(|method| self.described(entry, method, schemas)).collect();
+        let mut types: Vec<Value> = Vec::new();
+        for method in &entry.methods {
+            let r#type = method.driver.as_str();
+            if types.iter().all(|known| known.get("type").and_then(Value::as_str) != Some(r#type)) {
+                let known = schemas.then(|| data_schema(method.driver));
+                let (schema, secrets) = known.map(|DataSchema { schema, secrets }| (schema, secrets)).unzip();
+                types.push(object([
+                    ("type", Some(r#type.into())),
+                    ("createInputSchema", schema),
+                    ("encryptedFields", secrets.map(Value::from)),
+                ]));
             }
-            Value::Object(about)
-        };
-        let methods: Vec<Value> = definition
-            .methods
+        }
+        let mut out = outline(entry);
+        let scopes: Vec<Value> =
+            entry.scopes.iter().map(|(scope, words)| json!({"scope": scope, "description": words})).collect();
+        let targets: Vec<Value> = entry
+            .targets
             .iter()
-            .map(|method| {
-                let mut about = json!({
-                    "connectionMethod": method.method,
-                    "label": method.label,
-                    "description": method.description,
-                    "create": {"managed": managed, "manual": true},
-                    "type": describe(method.driver),
-                });
-                if let (Some(text), Some(about)) = (&method.instructions, about.as_object_mut()) {
-                    about.insert("instructions".to_owned(), text.clone().into());
-                }
-                about
+            .map(|target| {
+                object([
+                    ("target", Some(json!(target.target))),
+                    ("label", Some(json!(target.label))),
+                    ("description", target.description.as_ref().map(|text| json!(text))),
+                    ("docsUrl", target.docs.as_ref().map(|page| json!(page))),
+                ])
             })
             .collect();
-        let mut types: Vec<ConnectorType> = Vec::new();
-        for method in &definition.methods {
-            if !types.contains(&method.driver) {
-                types.push(method.driver);
-            }
-        }
-        let mut about = json!({
-            "id": definition.service,
-            "name": definition.name,
-            "types": types.into_iter().map(describe).collect::<Vec<_>>(),
-            "connectionMethods": methods,
-        });
-        if let ([only], Some(about)) = (definition.methods.as_slice(), about.as_object_mut()) {
-            about.insert("resolvedConnectionMethod".to_owned(), only.method.clone().into());
-        }
-        Ok(about)
+        let only = match entry.methods.as_slice() {
+            [only] => Some(json!(only.method)),
+            _ => None,
+        };
+        let own = self.inner.settings.catalog.is_own(entry.slug.as_str());
+        let more = [
+            ("types", Some(types.into())),
+            ("connectionMethods", Some(methods.into())),
+            ("resolvedConnectionMethod", only),
+            ("targets", Some(targets).filter(|targets| !targets.is_empty()).map(Value::from)),
+            ("docs", Some(json!(entry.docs))),
+            ("scopes", Some(scopes.into())),
+            ("hosts", Some(entry.hosts.iter().map(ToString::to_string).collect())),
+            ("env", entry.env.as_ref().map(|name| json!(name))),
+            ("source", Some(json!(entry.source))),
+            ("ownFile", own.then(|| true.into())),
+        ];
+        out.extend(more.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        Ok(out.into())
     }
+
+    /// The services in which some words stand, the ones with the words in their names first.
+    pub fn services(&self, caller: &Caller, query: &ServicesQuery) -> Result<Vec<Value>, Fault> {
+        self.member_of(caller)?;
+        let bad = |field: &str, why: &str| Err(Fault::new(Code::InvalidRequest, why).with("field", field));
+        let search = query.search.as_deref().unwrap_or_default();
+        if search.chars().count() > 100 {
+            return bad("search", "search has at most 100 characters.");
+        }
+        if !query.limit.is_none_or(|limit| (1..=500).contains(&limit)) {
+            return bad("limit", "limit is 1 to 500.");
+        }
+        let found = self.inner.settings.catalog.search(search, query.category.as_deref());
+        let limit = query.limit.unwrap_or(usize::MAX);
+        Ok(found.into_iter().take(limit).map(|entry| outline(entry).into()).collect())
+    }
+
+    /// The service of a connector in words, as far as it is known.
+    pub fn service_name(&self, view: &ConnectorView) -> String {
+        self.inner.service_name(&view.connector)
+    }
+
+    /// What the catalog makes of a request for a new connector; `None` if it has nothing to say about it.
+    pub(crate) fn planned(
+        &self,
+        ask: &NewConnectorAsk,
+        service: &str,
+        kind: Option<ConnectorType>,
+    ) -> Result<Option<Configuration>, Fault> {
+        let Some(entry) = self.inner.settings.catalog.get(service) else {
+            let foreign = [
+                ("connectionMethod", ask.method.is_some()),
+                ("target", ask.target.is_some()),
+                ("params", !ask.params.is_empty()),
+            ];
+            return match foreign.into_iter().find(|(_, given)| *given) {
+                Some((field, _)) => Err(Fault::new(
+                    Code::InvalidRequest,
+                    format!("The catalog does not know {service}, so {field} means nothing; put its configuration into data."),
+                )
+                .with("field", field)
+                .next("carnet catalog search", "to see what there is")),
+                None => Ok(None),
+            };
+        };
+        let by_itself = entry.methods.iter().find(|method| method.registers_itself());
+        let method =
+            ask.method.clone().or_else(|| by_itself.filter(|_| ask.managed).map(|m| m.method.to_string()));
+        let wanted = Ask {
+            method,
+            target: ask.target.clone(),
+            params: ask.params.clone(),
+            driver: kind,
+            data: ask.data.clone(),
+        };
+        let plan = entry.plan(&wanted).map_err(|unfit| self.refused(service, unfit))?;
+        Ok(plan.map(|plan| Configuration {
+            kind: plan.driver,
+            data: plan.data,
+            managed: false,
+            address: plan.address,
+            way: Some((plan.method, plan.target)),
+        }))
+    }
+
+    fn refused(&self, service: &str, unfit: Unfit) -> Fault {
+        let Unfit { field, why, page } = unfit;
+        let (code, why) = if field.starts_with("data.client") {
+            let base = self.inner.settings.base();
+            let redirect = format!(
+                "{why} The redirect URI to enter there begins with {base}/callback; the whole of it is shown when the \
+                 connector is made."
+            );
+            (Code::InvalidConnector, redirect)
+        } else if field.starts_with("data.") {
+            (Code::InvalidConnector, why)
+        } else {
+            (Code::InvalidRequest, why)
+        };
+        let mut fault = Fault::new(code, why).with("field", field);
+        if let Some((page, when)) = page {
+            fault = fault.next(page, when);
+        }
+        fault.next(format!("carnet catalog show {service}"), "to see how it is connected")
+    }
+
+    fn described(&self, entry: &Entry, method: &Method, schemas: bool) -> Value {
+        let managed =
+            self.inner.settings.managed.contains_key(entry.slug.as_str()) || method.registers_itself();
+        let known = data_schema(method.driver);
+        let defaults = method.oauth.as_ref().map(|oauth| {
+            json!({"userAuthorization": {"enabled": oauth.authorization.is_some() || oauth.server.is_some(), "scopes": oauth.scopes}})
+        });
+        let fields: Vec<Value> = method
+            .fields()
+            .map(|field| {
+                object([
+                    ("key", Some(json!(field.key))),
+                    ("label", Some(json!(field.label))),
+                    ("placeholder", Some(json!(field.example))),
+                    ("help", field.help.as_ref().map(|text| json!(text))),
+                    ("default", field.default.as_ref().map(|text| json!(text))),
+                    ("choices", Some(&field.choices).filter(|all| !all.is_empty()).map(|all| json!(all))),
+                ])
+            })
+            .collect();
+        let refresh = method.oauth.as_ref().map(|oauth| {
+            let refresh = &oauth.refresh;
+            object([
+                ("class", Some(json!(refresh.class))),
+                ("seconds", refresh.seconds.map(Value::from)),
+                ("idleDays", refresh.idle_days.map(Value::from)),
+                ("lifeDays", refresh.life_days.map(Value::from)),
+                ("note", refresh.note.as_ref().map(|text| json!(text))),
+            ])
+        });
+        object([
+            ("connectionMethod", Some(json!(method.method))),
+            ("label", Some(json!(method.label))),
+            ("description", Some(json!(method.description))),
+            ("docUrl", method.docs.as_ref().map(|page| json!(page))),
+            ("settingsUrl", method.console.as_ref().map(|page| json!(page))),
+            ("instructions", method.instructions.as_ref().map(|text| json!(text))),
+            ("verified", Some(json!(method.verified.unwrap_or(entry.verified)))),
+            ("targets", Some(&method.targets).filter(|all| !all.is_empty()).map(|all| json!(all))),
+            ("create", Some(json!({"managed": managed, "manual": true}))),
+            (
+                "type",
+                Some(object([
+                    ("type", Some(json!(method.driver))),
+                    ("encryptedFields", Some(json!(known.secrets))),
+                    ("createInputDefaults", defaults),
+                    ("createInputSchema", schemas.then(|| method.narrow(known.schema))),
+                ])),
+            ),
+            ("templateFields", Some(fields).filter(|all| !all.is_empty()).map(Value::from)),
+            ("refresh", refresh),
+            ("accessTokenLife", method.oauth.as_ref().and_then(|oauth| oauth.life).map(Value::from)),
+        ])
+    }
+}
+
+impl Inner {
+    /// What is known of the service of a connector, if the connector speaks to that service's hosts: words about the
+    /// scopes of one server say nothing about those of another.
+    pub(crate) fn entry_of(&self, connector: &Connector) -> Option<&Entry> {
+        let entry = self.settings.catalog.get(&connector.service)?;
+        let recipients = carnet_providers::driver(connector.r#type).recipients(connector);
+        let at_home = |origin: &String| {
+            Url::parse(origin).ok().is_some_and(|url| url.host_str().is_some_and(|host| entry.has_host(host)))
+        };
+        recipients.iter().all(at_home).then_some(entry)
+    }
+
+    /// The service in words, or the connector's own name.
+    pub(crate) fn service_name(&self, connector: &Connector) -> String {
+        self.entry_of(connector).map_or_else(|| connector.name.clone(), |entry| entry.name.to_string())
+    }
+}
+
+/// What stands in a list.
+fn outline(entry: &Entry) -> Map<String, Value> {
+    let methods: Vec<&str> = entry.methods.iter().map(|method| method.method.as_str()).collect();
+    let badge = (entry.verified == Verified::Unverified).then(|| "Unverified".into());
+    [
+        ("id", Some(json!(entry.slug))),
+        ("name", Some(json!(entry.name))),
+        ("description", Some(json!(entry.description))),
+        ("categories", Some(json!(entry.categories))),
+        ("methods", Some(json!(methods))),
+        ("website", entry.homepage.as_ref().map(|page| json!(page))),
+        ("monogram", Some(entry.monogram().into())),
+        ("backgroundColor", entry.color.as_ref().map(|color| json!(color))),
+        ("verified", Some(json!(entry.verified))),
+        ("checked", Some(json!(entry.checked))),
+        ("badge", badge),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    .collect()
+}
+
+/// The members that are there.
+fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
+    members
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect::<Map<_, _>>()
+        .into()
 }

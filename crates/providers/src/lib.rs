@@ -11,12 +11,10 @@
 //!   [`Abilities::rotation`];
 //! - whether the granted scopes are those that were asked for is compared outside, with [`Minted::scopes`].
 //!
-//! [`catalog`] holds what is data about a service: its name, its pages, and what each scope allows in plain words. A
-//! service that speaks plain OAuth 2.0 or takes a key needs nothing but such a file. `oauth` is the protocol, from
-//! discovery to revocation, in pieces that every driver with an OAuth server behind it puts together; `drivers` holds
-//! the drivers, one file each.
+//! What is data about a service is none of this: `carnet-catalog` has it, and a service that speaks plain OAuth 2.0 or
+//! takes a key needs nothing else. `oauth` is the protocol, from discovery to revocation, in pieces that every driver with
+//! an OAuth server behind it puts together; `drivers` holds the drivers, one file each.
 
-pub mod catalog;
 mod driver;
 mod drivers;
 mod fields;

@@ -1,6 +1,8 @@
-//! Connectors: making, listing, reading and removing them, and what is known about services.
+//! Connectors: making, listing, reading and removing them.
 
-use carnet_model::{Code, Environment, Id, Time, kind};
+use std::collections::BTreeMap;
+
+use carnet_model::{Environment, Id, Time, kind};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -132,6 +134,15 @@ pub struct NewConnector {
     /// What the driver needs, secrets included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Map<String, Value>>,
+    /// The way to connect the service, by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_method: Option<String>,
+    /// What of the service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// What is filled into the addresses of that way.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, String>,
 }
 
 /// A change of a connector. What is left out stays as it is.
@@ -185,27 +196,6 @@ pub struct ConnectorKey {
     pub activates_at: Time,
     /// From when it is no longer published, once that is known.
     pub gone_at: Option<Time>,
-}
-
-/// What the server knows about a service.
-#[derive(Clone, Debug, Deserialize)]
-#[non_exhaustive]
-pub struct ServiceDescription {
-    /// What people call it.
-    pub name: Option<String>,
-    /// The drivers it can be connected with, the usual one first.
-    #[serde(default)]
-    pub types: Vec<ServiceType>,
-}
-
-/// One driver for a service.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ServiceType {
-    /// Its wire name.
-    pub r#type: String,
-    /// The JSON Schema of `data`.
-    pub create_input_schema: Option<Value>,
 }
 
 /// What the server of a connector says about itself, beside what is pinned.
@@ -313,15 +303,5 @@ impl Client {
     pub async fn turn_connector_key(&self, connector: &str) -> Result<ConnectorKeys, Error> {
         let call = Call::post(&["v1", "connect", "connectors", connector, "keys"]);
         self.fetch(call.json(&Map::new())).await
-    }
-
-    /// What the server knows about a service; `None` if it knows nothing, which is normal for a host of one's own.
-    pub async fn service(&self, service: &str) -> Result<Option<ServiceDescription>, Error> {
-        let call = Call::get(&["v1", "connect", "services", service]).query("schemas", &true);
-        match self.fetch(call).await {
-            Ok(description) => Ok(Some(description)),
-            Err(error) if error.is(Code::NotFound) => Ok(None),
-            Err(error) => Err(error),
-        }
     }
 }

@@ -52,6 +52,7 @@ mod operation;
 mod projects;
 mod reason;
 mod rules;
+mod services;
 mod tokens;
 mod transport;
 mod with_token;
@@ -64,7 +65,7 @@ pub use client::{Builder, Client, TeamRef, is_loopback};
 pub use connectors::{
     CheckedConnector, Connector, ConnectorChange, ConnectorFilter, ConnectorKey, ConnectorKeys,
     ConnectorPage, IncludedLink, IncludedProject, IncludedProjects, Includes, NewConnector, ServerCheck,
-    ServerDifference, ServiceDescription, ServiceType,
+    ServerDifference,
 };
 pub use credential::{Credential, IdentityFile};
 pub use error::{Error, NextStep, Refusal};
@@ -85,6 +86,10 @@ pub use operation::{Liveness, Readiness};
 pub use projects::{CustomEnvironment, Project};
 pub use reason::Reason;
 pub use rules::ConsentRules;
+pub use services::{
+    ConnectionMethod, CreationModes, MethodType, ServiceDescription, ServiceOutline, ServiceScope,
+    ServiceTarget, ServiceType, TemplateField,
+};
 pub use tokens::{AskedSubject, ConnectorName, Revocation, RevokeRequest, Token, TokenRequest};
 pub use with_token::{Answered, CallError};
 

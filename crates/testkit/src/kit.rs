@@ -152,6 +152,7 @@ impl Kit {
             answer_within: plan.answer_within,
             device_codes: true,
             managed: BTreeMap::new(),
+            catalog: carnet_engine::Catalog::default(),
         };
         let origins =
             plan.origins.iter().map(|(from, to)| (from.parse().unwrap(), to.parse().unwrap())).collect();

@@ -37,13 +37,21 @@ pub(super) fn faults(files: &[File]) -> Vec<String> {
         for (number, line) in file.lines() {
             for (word, endings) in &unwanted {
                 let applies = endings.is_empty() || endings.contains(&file.extension());
-                if applies && line.contains(word.as_str()) && !line.contains(STARTED_BY_ANOTHER) {
+                if applies && stands_in(line, word) && !line.contains(STARTED_BY_ANOTHER) {
                     wrong.push(format!("{}:{number}: “{}”", file.path, word.trim()));
                 }
             }
         }
     }
     wrong
+}
+
+/// A mark that is the beginning of a longer name in capitals is none.
+fn stands_in(line: &str, word: &str) -> bool {
+    let goes_on = |rest: &str| {
+        word.chars().all(|c| c.is_ascii_uppercase()) && rest.starts_with(|c: char| c.is_ascii_uppercase())
+    };
+    line.match_indices(word).any(|(at, _)| !goes_on(line.get(at + word.len()..).unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -55,8 +63,12 @@ mod tests {
     fn marks_and_machine_paths_are_told_where_they_stand() {
         let mark = ["// TO", "DO later"].concat();
         let path = ["cp /ho", "me/me/x ."].concat();
-        let files =
-            [file("a.rs", &format!("fn a() {{}}\n{mark}\n")), file("b.md", &path), file("c.rs", "x.skip(1)")];
+        let files = [
+            file("a.rs", &format!("fn a() {{}}\n{mark}\n")),
+            file("b.md", &path),
+            file("c.rs", "x.skip(1)"),
+            file("d.toml", &["TO", "DOIST_TOKEN"].concat()),
+        ];
         let told = faults(&files);
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[0].starts_with("a.rs:2") && told[1].starts_with("b.md:1"));

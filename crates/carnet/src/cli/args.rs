@@ -2,6 +2,7 @@
 
 mod ask;
 mod audit;
+mod catalog;
 mod connect;
 mod doctor;
 mod keys;
@@ -21,6 +22,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use ask::{AskArgs, SubjectArg};
 pub(crate) use audit::{AuditVerb, ExportArgs, TailArgs};
+pub(crate) use catalog::{CatalogSearchArgs, CatalogShowArgs, CatalogVerb};
 pub(crate) use connect::{
     AttachArgs, CheckArgs, ConnectVerb, ConnectorArgs, ConnectorKeysArgs, CreateArgs, DetachArgs, ImportArgs,
     ListArgs, OpenArgs, RemoveArgs, RevokeArgs, TokenArgs, UpdateArgs, Verb,
@@ -134,6 +136,12 @@ pub(crate) enum ClientCommand {
         /// Which.
         #[command(subcommand)]
         verb: Option<ProjectsVerb>,
+    },
+    /// The services that are known, and how each is connected
+    Catalog {
+        /// Which.
+        #[command(subcommand)]
+        verb: CatalogVerb,
     },
     /// Print what could complete a line
     #[command(hide = true)]

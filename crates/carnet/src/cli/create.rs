@@ -1,16 +1,19 @@
 //! `create`: registers a connector.
 //!
-//! Without `--data` the server is asked to take care of the registration itself, which it can for the services it
-//! manages. With `--data` the connector is made from what is given there.
+//! For a service that the server knows, it says which ways there are and what each needs. Without `--data` the server is
+//! asked to take care of the registration itself, where it can. With `--data` the connector is made from what is given
+//! there.
 
 use carnet_model::Code;
-use carnet_sdk::{Client, Connector, NewConnector};
+use carnet_sdk::{Client, ConnectionMethod, Connector, NewConnector, ServiceDescription};
 use serde_json::{Value, json};
 
 use super::args::CreateArgs;
+use super::catalog::example;
 use super::context::Context;
 use super::data::{self, Data};
 use super::failure::Failure;
+use super::talk::plain;
 
 /// Registers a connector, attached to the linked project.
 pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(), Failure> {
@@ -29,36 +32,118 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
         return Err(Failure::usage("A connector needs a --name where no project is linked.")
             .next(format!("carnet create {} --name NAME", args.service), "to name it"));
     }
-    let r#type = match (&data, &args.connector_type) {
-        (None, _) => None,
-        (Some(_), Some(given)) => Some(given.clone()),
-        (Some(_), None) => Some(usual_type(&client, &args.service).await?),
+    // A type says that everything about the server is in the data.
+    let known = match &args.connector_type {
+        Some(_) => None,
+        None => client.service(&args.service).await?,
+    };
+    let method = match &known {
+        Some(known) => way(&args, known, data.is_some())?,
+        None => None,
+    };
+    let r#type = match (&data, &args.connector_type, &known) {
+        (Some(_), Some(given), _) => Some(given.clone()),
+        (Some(_), None, None) => Some("oauth".to_owned()),
+        (Some(_), None, Some(known)) if known.connection_methods.is_empty() => {
+            known.types.first().map(|usual| usual.r#type.clone())
+        }
+        _ => None,
     };
     let new = NewConnector {
         service: args.service.clone(),
-        name: args.name,
-        uid: args.uid,
+        name: args.name.clone(),
+        uid: args.uid.clone(),
         project_id,
         environments: None,
         r#type,
         data,
+        connection_method: method.map(|method| method.connection_method.clone()),
+        target: args.target.clone(),
+        params: args.params.iter().cloned().collect(),
     };
-    let made = if new.data.is_some() {
-        client.create_connector(&new).await?
-    } else {
-        client.create_managed_connector(&new).await.map_err(|error| unmanaged(error, &args.service))?
-    };
+    let made = make(&client, new, method).await?;
     if cx.talk.wants_json() {
         return cx.talk.document(&outline(&made));
     }
     let (service, id, uid) = (&made.service, made.id, &made.uid);
     cx.talk.success(&format!("{service} connector created: {id} (UID {uid})"));
+    if let Some(method) = method {
+        tell_what_is_left(cx, &made, method);
+    }
     if project_id.is_some() {
         cx.talk.say(&format!("  Attached to the linked project. Try: carnet token {uid}"));
     } else {
         cx.talk.say(&format!("  Attach it to a project: carnet attach {uid} --project PROJECT"));
     }
     Ok(())
+}
+
+/// What is not managed and comes without data is asked for all the same: the server says what is missing and where it
+/// is had.
+async fn make(
+    client: &Client,
+    new: NewConnector,
+    method: Option<&ConnectionMethod>,
+) -> Result<Connector, Failure> {
+    let managed = new.data.is_none() && method.is_none_or(|method| method.create.managed);
+    if managed {
+        let service = new.service.clone();
+        client.create_managed_connector(&new).await.map_err(|error| unmanaged(error, &service))
+    } else {
+        let new = NewConnector { data: Some(new.data.unwrap_or_default()), ..new };
+        Ok(client.create_connector(&new).await?)
+    }
+}
+
+/// The way that is meant: the one that was named, or the only one. `None` leaves it to the server.
+fn way<'a>(
+    args: &CreateArgs,
+    known: &'a ServiceDescription,
+    has_data: bool,
+) -> Result<Option<&'a ConnectionMethod>, Failure> {
+    let ways = &known.connection_methods;
+    let failure = |sentence: String| {
+        ways.iter().fold(Failure::usage(sentence), |failure, way| {
+            let params: String = way
+                .template_fields
+                .iter()
+                .filter(|field| !field.rest.contains_key("default"))
+                .map(|field| format!(" --param {}={}", field.key, example(field)))
+                .collect();
+            let name = &way.connection_method;
+            failure.next(
+                plain(&format!("carnet create {} --connection-method {name}{params}", args.service)),
+                plain(&way.label),
+            )
+        })
+    };
+    let service = plain(&args.service);
+    match (&args.connection_method, ways.as_slice()) {
+        (Some(name), _) => ways
+            .iter()
+            .find(|way| way.connection_method == *name)
+            .map(Some)
+            .ok_or_else(|| failure(format!("{service} has no connection method {}.", plain(name)))),
+        (None, [only]) => Ok(Some(only)),
+        (None, []) => Ok(None),
+        (None, _) if has_data => Ok(None),
+        (None, _) => Err(failure(format!("{service} can be connected in several ways; name one."))),
+    }
+}
+
+fn tell_what_is_left(cx: &mut Context<'_>, made: &Connector, method: &ConnectionMethod) {
+    if let (Some(redirect), false) =
+        (made.rest.get("redirectUri").and_then(Value::as_str), method.create.managed)
+    {
+        let at = method.settings_url.as_ref().map(|page| format!(" at {page}")).unwrap_or_default();
+        cx.talk.say(&format!("  Redirect URI to enter{at}: {redirect}"));
+    }
+    if method.rest.get("verified").and_then(Value::as_str) == Some("unverified") {
+        cx.talk.warn(&format!(
+            "Nobody has tried what the catalog says of {}. See where it comes from: carnet catalog show {}",
+            made.service, made.service
+        ));
+    }
 }
 
 /// The members that `vercel connect create --json` prints, `null` where there is nothing.
@@ -79,23 +164,22 @@ fn outline(made: &Connector) -> Value {
     })
 }
 
-/// The first type that the server knows for a service; OAuth for one it knows nothing about.
-async fn usual_type(client: &Client, service: &str) -> Result<String, Failure> {
-    let known = client.service(service).await?;
-    let first = known.and_then(|service| service.types.into_iter().next());
-    Ok(first.map_or_else(|| "oauth".to_owned(), |first| first.r#type))
-}
-
 /// What `--data` may hold, as the server says.
 async fn schema(cx: &mut Context<'_>, client: &Client, args: &CreateArgs) -> Result<(), Failure> {
-    let types = client.service(&args.service).await?.map(|service| service.types).unwrap_or_default();
+    let known = client.service(&args.service).await?;
+    let known = known.as_ref();
+    let method = match known {
+        Some(known) => way(args, known, true)?,
+        None => None,
+    };
     let wanted = args.connector_type.as_deref();
-    let schema = types
-        .into_iter()
-        .find(|known| wanted.is_none_or(|wanted| wanted == known.r#type))
-        .and_then(|known| known.create_input_schema);
-    match schema {
-        Some(schema) => cx.talk.document(&schema),
+    let of_method = method.and_then(|method| method.r#type.create_input_schema.as_ref());
+    let of_type = || {
+        let mut types = known?.types.iter();
+        types.find(|known| wanted.is_none_or(|wanted| wanted == known.r#type))?.create_input_schema.as_ref()
+    };
+    match of_method.or_else(of_type) {
+        Some(schema) => cx.talk.document(schema),
         None => Err(Failure::usage(format!("The server has no schema of --data for {}.", args.service))
             .next(
                 format!("carnet create {} --connector-type oauth --data @FILE", args.service),

@@ -2,6 +2,7 @@
 
 mod access;
 mod asking;
+mod catalog;
 mod importing;
 mod keys;
 mod logging;

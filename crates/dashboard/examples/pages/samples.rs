@@ -31,6 +31,7 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
                 can: Label::words(&say("Change and delete issues")),
                 deletes: true,
                 manages: false,
+                sure: true,
             }),
         },
     ];
@@ -348,7 +349,7 @@ fn request(say: &dyn Fn(&str) -> String, stage: Stage) -> Request {
 }
 
 fn known(say: &dyn Fn(&str) -> String, scope: &str, can: &str) -> Permission {
-    let words = Words { can: Label::words(&say(can)), deletes: false, manages: false };
+    let words = Words { can: Label::words(&say(can)), deletes: false, manages: false, sure: true };
     Permission { scope: Label::name(&say(scope)), words: Some(words) }
 }
 

@@ -204,6 +204,7 @@ fn permission(line: &ScopeLine) -> Permission {
                 can: Label::words(words),
                 deletes: lower.contains("delete"),
                 manages: lower.contains("manage"),
+                sure: line.sure,
             }
         }),
     }

@@ -4,7 +4,6 @@
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
 use carnet_model::{Code, Fault, Id, SecretString, kind};
-use carnet_providers::catalog;
 use carnet_store::consents::{self, Consent, ConsentState};
 use carnet_store::{DbError, Write, grants};
 use carnet_vault::Purpose;
@@ -58,8 +57,7 @@ impl Broker {
             request: consent.id,
             project: ending.project,
             team: ending.team,
-            service: catalog::service(&entry.row.connector.service)
-                .map_or_else(|| entry.row.connector.name.clone(), |definition| definition.name.clone()),
+            service: self.inner.service_name(&entry.row.connector),
             before: known.unwrap_or_default(),
             now: facts.name.or(facts.external_subject).unwrap_or_default(),
             form_token: self.form_token(consent.id, browser),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use carnet_model::audit::{Action, Outcome};
 use carnet_model::{Fault, Id, SecretString, Slug, kind};
 use carnet_providers::CallbackFault;
-use carnet_providers::{DriverError, Vendor, catalog};
+use carnet_providers::{DriverError, Vendor};
 use carnet_store::consents::{self, Consent, ConsentState};
 use carnet_store::{DbError, Write, grants, people, projects};
 use url::Url;
@@ -222,8 +222,7 @@ impl Broker {
             kind,
             project,
             team,
-            service: catalog::service(&connector.service)
-                .map_or_else(|| connector.name.clone(), |definition| definition.name.clone()),
+            service: self.inner.service_name(connector),
             installs: remembered.installs,
             form_token: None,
         })

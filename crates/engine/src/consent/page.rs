@@ -1,9 +1,10 @@
 //! What the person sees, and what the person decides.
 
+use carnet_catalog::{Entry as KnownService, Verified, describe_standard_scope};
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Principal;
 use carnet_model::{ConnectorRef, Environment, Fault, Id, Scopes, SecretString, Slug, Time, kind};
-use carnet_providers::{Callback, ConnectorSecrets, ConsentAsk, DriverError, Step, Way, catalog};
+use carnet_providers::{Callback, ConnectorSecrets, ConsentAsk, DriverError, Step, Way};
 use carnet_store::consents::{self, Consent, ConsentState};
 use carnet_store::{DbError, Write, grants, people, projects};
 use carnet_vault::Purpose;
@@ -84,6 +85,8 @@ pub struct ScopeLine {
     pub scope: String,
     /// In words, if they are known.
     pub words: Option<String>,
+    /// Whether the words were read at the service itself, or mean the same everywhere.
+    pub sure: bool,
 }
 
 /// What the person decided.
@@ -152,7 +155,7 @@ impl Broker {
             }
             _ => None,
         };
-        let definition = catalog::service(&connector.service);
+        let known = inner.entry_of(connector);
         let before = grants::at(&inner.db, &place(consent)).await?;
         Ok(ConsentPage {
             request: consent.id,
@@ -167,13 +170,17 @@ impl Broker {
             member,
             connector: connector.name.clone(),
             picture: connector.branding.icon.clone().map(|sha1| (connector.id, sha1)),
-            service: definition.map_or_else(|| connector.name.clone(), |definition| definition.name.clone()),
+            service: inner.service_name(connector),
             kind,
             installs: remembered.installs,
             scopes: scopes
                 .iter()
                 .flat_map(Scopes::iter)
-                .map(|scope| ScopeLine { scope: scope.to_owned(), words: describe(definition, scope) })
+                .map(|scope| ScopeLine {
+                    scope: scope.to_owned(),
+                    words: describe(known, scope),
+                    sure: known.is_none_or(|entry| entry.verified != Verified::Unverified),
+                })
                 .collect(),
             already: before.and_then(|row| row.grant.scopes),
             device_code: remembered.device_code.clone(),
@@ -449,10 +456,10 @@ fn wanted_scopes(remembered: &Remembered, entry: &Entry) -> Option<Scopes> {
     Some(scopes).filter(|scopes| !scopes.is_empty())
 }
 
-fn describe(definition: Option<&catalog::Definition>, scope: &str) -> Option<String> {
-    match definition {
-        Some(definition) => definition.describe_scope(scope).map(str::to_owned),
-        None => catalog::describe_standard_scope(scope).map(str::to_owned),
+fn describe(known: Option<&KnownService>, scope: &str) -> Option<String> {
+    match known {
+        Some(entry) => entry.describe_scope(scope).map(str::to_owned),
+        None => describe_standard_scope(scope).map(str::to_owned),
     }
 }
 

@@ -5,6 +5,8 @@ mod api_key;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod catalog;
+#[cfg(test)]
 mod github;
 #[cfg(test)]
 mod key;

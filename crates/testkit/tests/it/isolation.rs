@@ -39,6 +39,7 @@ fn routes(names: &Names) -> Vec<(&'static str, String, Value, bool)> {
         ("GET", "/v1/keys".to_owned(), none.clone(), false),
         ("POST", "/v1/keys/rotate".to_owned(), json!({}), false),
         ("POST", "/v1/keys/verify".to_owned(), json!({}), false),
+        ("GET", "/v1/connect/services?search=slack".to_owned(), none.clone(), false),
         ("GET", "/v1/connect/services/slack".to_owned(), none.clone(), false),
         ("POST", "/v1/connect/connectors".to_owned(), json!({}), false),
         ("POST", "/v1/connect/connectors/managed".to_owned(), json!({}), false),

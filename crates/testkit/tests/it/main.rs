@@ -4,6 +4,7 @@
 
 mod access;
 mod audit;
+mod catalog;
 mod connector_keys;
 mod consent;
 mod device_login;

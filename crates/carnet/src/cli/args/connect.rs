@@ -82,11 +82,25 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "JSON")]
     pub(crate) data: Option<String>,
     /// The type, when the service does not decide it: oauth, api-key
-    #[arg(long, value_name = "TYPE", requires = "data")]
+    #[arg(long, value_name = "TYPE", requires = "data", conflicts_with = "connection_method")]
     pub(crate) connector_type: Option<String>,
+    /// The way to connect it, where there are several
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) connection_method: Option<String>,
+    /// What of the service, where it is more than one thing
+    #[arg(long)]
+    pub(crate) target: Option<String>,
+    /// What the service's address needs, such as subdomain=acme
+    #[arg(long = "param", value_name = "KEY=VALUE", value_parser = parameter)]
+    pub(crate) params: Vec<(String, String)>,
     /// Ask nothing
     #[arg(short, long)]
     pub(crate) yes: bool,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("is KEY=VALUE, such as subdomain=acme")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 /// `carnet list`

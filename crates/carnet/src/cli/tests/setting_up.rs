@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::peer::{Peer, connector, project, refusal};
 use super::{CONNECTOR, Desk, PROJECT, TEAM, TOKEN, USER};
@@ -83,11 +83,13 @@ fn a_connector_without_project_needs_a_name() {
 
 #[test]
 fn a_service_that_is_not_managed_says_how_it_can_be_made() {
-    let peer = Peer::with(|_, _, _| Some(refusal(422, "invalid_connector", json!({}))));
+    let refuse = |code: &'static str, more: Value| {
+        Peer::with(move |route, _, _| route.starts_with("POST").then(|| refusal(422, code, more.clone())))
+    };
+    let peer = refuse("invalid_connector", json!({}));
     let done = Desk::dev(&peer.url).run(&["create", "slack"]).exits(1);
     assert!(done.err.contains("fix: carnet create slack --data @FILE"), "{done:?}");
-    let page = json!({"registerUrl": "https://carnet.example/register"});
-    let peer = Peer::with(move |_, _, _| Some(refusal(422, "registration_required", page.clone())));
+    let peer = refuse("registration_required", json!({"registerUrl": "https://carnet.example/register"}));
     let error = Desk::dev(&peer.url).run(&["create", "slack", "--json"]).exits(5).json()["error"].clone();
     assert_eq!(error["next"][0]["command"], "https://carnet.example/register");
 }

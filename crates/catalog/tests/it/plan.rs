@@ -1,0 +1,195 @@
+//! What comes of a file for a connector.
+
+use std::collections::BTreeMap;
+
+use carnet_catalog::{Ask, Catalog, Plan, Unfit};
+use carnet_model::connector::ConnectorType;
+use serde_json::{Map, Value, json};
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+fn ask(method: &str, params: &[(&str, &str)], data: Value) -> Ask {
+    Ask {
+        method: Some(method).filter(|method| !method.is_empty()).map(str::to_owned),
+        params: params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        data: object(data),
+        ..Ask::default()
+    }
+}
+
+fn plan(service: &str, ask: &Ask) -> Result<Option<Plan>, Unfit> {
+    Catalog::default().get(service).unwrap().plan(ask)
+}
+
+fn field(service: &str, ask: &Ask) -> String {
+    plan(service, ask).unwrap_err().field
+}
+
+fn client() -> Value {
+    json!({"clientId": "id", "clientSecret": "secret"})
+}
+
+#[test]
+fn the_file_and_what_was_brought_make_a_whole_configuration() {
+    let plan = plan("linear", &ask("oauth", &[], client())).unwrap().unwrap();
+    assert_eq!((plan.driver, plan.method.as_str(), plan.address), (ConnectorType::Oauth, "oauth", None));
+    assert_eq!(
+        Value::from(plan.data),
+        json!({
+            "clientId": "id", "clientSecret": "secret", "tokenEndpointAuthMethod": "client_secret_post",
+            "serverConfig": {
+                "authorization_endpoint": "https://linear.app/oauth/authorize",
+                "token_endpoint": "https://api.linear.app/oauth/token",
+                "revocation_endpoint": "https://api.linear.app/oauth/revoke",
+                "code_challenge_methods_supported": ["S256"],
+            },
+            "userAuthorization": {"enabled": true, "scopes": ["read", "write"]},
+            "authorizationUrlParams": {"prompt": "consent"}, "scopeSeparator": ",", "defaultTokenExpiresIn": 86400,
+            "rotation": {"class": "strict"},
+        })
+    );
+}
+
+#[test]
+fn a_refresh_token_that_ends_unused_is_kept_alive() {
+    let data = plan("google", &ask("oauth", &[], client())).unwrap().unwrap().data;
+    assert_eq!(data["refreshTokens"], json!({"enabled": true, "idleDays": 180}));
+    assert!(
+        !plan("linear", &ask("oauth", &[], client())).unwrap().unwrap().data.contains_key("refreshTokens")
+    );
+}
+
+#[test]
+fn what_is_brought_goes_before_what_the_file_says_but_for_where_the_server_is() {
+    let own = json!({"clientId": "id", "clientSecret": "s", "userAuthorization": {"scopes": ["read"]},
+        "authorizationUrlParams": {"actor": "app"}, "rotation": {"class": "none"}});
+    let plan = plan("linear", &ask("oauth", &[], own)).unwrap().unwrap();
+    assert_eq!(plan.data["userAuthorization"], json!({"enabled": true, "scopes": ["read"]}));
+    assert_eq!(plan.data["authorizationUrlParams"], json!({"prompt": "consent", "actor": "app"}));
+    assert_eq!(plan.data["rotation"], json!({"class": "none"}));
+    for server in ["serverConfig", "serverUrl", "discoveryServerUrl"] {
+        let mut data = object(client());
+        data.insert(server.to_owned(), "https://evil.example".into());
+        assert_eq!(field("linear", &ask("oauth", &[], data.clone().into())), format!("data.{server}"));
+        assert_eq!(self::plan("linear", &ask("", &[], data.into())), Ok(None), "it stands on its own");
+    }
+}
+
+#[test]
+fn what_is_filled_in_stays_within_the_hosts_of_the_service() {
+    let made = |value: &str| plan("zendesk", &ask("oauth", &[("subdomain", value)], client()));
+    let plan = made("Acme").unwrap().unwrap();
+    assert_eq!(plan.data["serverConfig"]["token_endpoint"], "https://acme.zendesk.com/oauth/tokens");
+    for value in
+        ["", " ", "acme.evil.example/", "acme/", "evil.example#", "a@evil.example", "a:443", "a?b", "a%2eb"]
+    {
+        let unfit = made(value).unwrap_err();
+        assert_eq!(unfit.field, "params.subdomain", "{value}");
+        assert!(unfit.why.contains("acme"), "{unfit:?}");
+    }
+    let okta = |domain: &str| field("okta", &ask("org-server", &[("domain", domain)], client()));
+    for domain in
+        ["evil.example", "okta.com", "acme.okta.com.evil.example", "https://acme.okta.com", "127.0.0.1"]
+    {
+        assert_eq!(okta(domain), "params.domain", "{domain}");
+    }
+    let custom = ask("custom-server", &[("domain", "acme.okta.com")], client());
+    let data = self::plan("okta", &custom).unwrap().unwrap().data;
+    assert_eq!(data["serverConfig"]["issuer"], "https://acme.okta.com/oauth2/default");
+    assert_eq!(data["serverConfig"]["token_endpoint"], "https://acme.okta.com/oauth2/default/v1/token");
+    assert_eq!(field("zendesk", &ask("oauth", &[("subdomain", "a"), ("port", "1")], client())), "params");
+    assert_eq!(field("linear", &ask("oauth", &[("x", "y")], client())), "params");
+}
+
+#[test]
+fn what_is_missing_is_named_with_the_page_where_it_is_had() {
+    let unfit = plan("linear", &ask("oauth", &[], json!({"clientId": "id"}))).unwrap_err();
+    assert_eq!(unfit.field, "data.clientSecret");
+    assert_eq!(unfit.page.unwrap().0, "https://linear.app/settings/api/applications/new");
+    let unfit = plan("openai", &ask("api-key", &[], json!({}))).unwrap_err();
+    assert_eq!(unfit.field, "data.values");
+    assert_eq!(unfit.page.unwrap().0, "https://platform.openai.com/api-keys");
+    let unfit = plan("datadog", &ask("api-key", &[], json!({}))).unwrap_err();
+    assert!(unfit.why.contains("application-key"), "{unfit:?}");
+    let unfit = plan("figma", &ask("oauth", &[], client())).unwrap_err();
+    assert!(unfit.why.contains("another address"), "{unfit:?}");
+}
+
+#[test]
+fn a_server_that_registers_clients_needs_nothing() {
+    let plan = plan("linear", &ask("mcp", &[], json!({}))).unwrap().unwrap();
+    assert_eq!(plan.address.as_deref(), Some("https://mcp.linear.app/mcp"));
+    assert!(!plan.data.contains_key("serverConfig"));
+    let catalog = Catalog::default();
+    let linear = catalog.get("linear").unwrap();
+    let alone: Vec<bool> = linear.methods.iter().map(carnet_catalog::Method::registers_itself).collect();
+    assert_eq!(alone, [false, false, true, false]);
+}
+
+#[test]
+fn the_way_is_the_one_that_fits_where_none_is_named() {
+    let method = |service: &str, data: Value| plan(service, &ask("", &[], data)).unwrap().unwrap().method;
+    assert_eq!(method("linear", client()), "oauth");
+    assert_eq!(method("linear", json!({"values": [{"value": "k"}]})), "api-key");
+    assert_eq!(method("openai", json!({"values": [{"value": "k"}]})), "api-key");
+    assert_eq!(method("api-key", json!({"values": [{"value": "k"}]})), "api-key");
+    let unknown = plan("linear", &ask("smoke-signals", &[], client())).unwrap_err();
+    assert!(unknown.why.contains("oauth, agent, mcp, api-key"), "{unknown:?}");
+    let wrong = Ask { driver: Some(ConnectorType::ApiKey), ..ask("oauth", &[], client()) };
+    assert_eq!(field("linear", &wrong), "type");
+}
+
+#[test]
+fn a_target_has_scopes_of_its_own() {
+    let gmail = Ask { target: Some("gmail".to_owned()), ..ask("oauth", &[], client()) };
+    let plan = plan("google", &gmail).unwrap().unwrap();
+    assert_eq!(plan.target.as_deref(), Some("gmail"));
+    let scopes = plan.data["userAuthorization"]["scopes"].as_array().unwrap();
+    assert!(scopes.contains(&json!("https://www.googleapis.com/auth/gmail.send")));
+    let other = Ask { target: Some("mail".to_owned()), ..ask("oauth", &[], client()) };
+    assert_eq!(field("google", &other), "target");
+    let served = Ask { target: Some("api".to_owned()), ..ask("mcp", &[], json!({})) };
+    assert_eq!(field("notion", &served), "target");
+}
+
+#[test]
+fn keys_that_people_paste_come_with_words_about_where_they_are_made() {
+    let plan = plan("openai", &ask("api-key", &[], json!({"subjectType": "user"}))).unwrap().unwrap();
+    assert!(plan.data["instructions"].as_str().unwrap().contains("https://platform.openai.com/api-keys"));
+    assert_eq!(plan.data["serviceUrls"], json!(["https://api.openai.com/v1"]));
+}
+
+#[test]
+fn every_way_comes_to_a_configuration_or_says_why_not() {
+    for entry in Catalog::default().all() {
+        for method in &entry.methods {
+            let params: BTreeMap<String, String> =
+                method.fields().map(|field| (field.key.to_string(), field.example.clone())).collect();
+            let keys = method.driver == ConnectorType::ApiKey;
+            let data = if keys { json!({"values": [{"value": "k"}]}) } else { client() };
+            let ask = Ask { params, ..ask(method.method.as_str(), &[], data) };
+            let at = format!("{} {}", entry.slug, method.method);
+            match entry.plan(&ask) {
+                Ok(plan) => {
+                    let data = plan.unwrap().data;
+                    let config = data.get("serverConfig").and_then(Value::as_object);
+                    for address in config.into_iter().flatten().filter_map(|(_, value)| value.as_str()) {
+                        let url = url::Url::parse(address).unwrap();
+                        assert!(
+                            url.scheme() == "https" && entry.has_host(url.host_str().unwrap()),
+                            "{at}: {address}"
+                        );
+                    }
+                }
+                Err(unfit) => {
+                    assert!(
+                        method.oauth.as_ref().is_some_and(|oauth| oauth.beyond.is_some()),
+                        "{at}: {unfit:?}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What a person reads before consenting: in plain words, and *delete* where things can be deleted.
+
+use carnet_catalog::{Catalog, describe_standard_scope};
+
+#[test]
+fn what_deletes_is_said_to_delete() {
+    let catalog = Catalog::default();
+    for (service, scope) in [
+        ("github", "delete_repo"),
+        ("github", "delete:packages"),
+        ("github", "admin:repo_hook"),
+        ("google", "https://mail.google.com/"),
+        ("google", "https://www.googleapis.com/auth/calendar"),
+        ("google", "https://www.googleapis.com/auth/drive"),
+        ("google", "https://www.googleapis.com/auth/gmail.modify"),
+        ("microsoft", "Mail.ReadWrite"),
+        ("microsoft", "Files.ReadWrite.All"),
+        ("slack", "chat:write"),
+        ("slack", "files:write"),
+        ("linear", "write"),
+        ("gitlab", "api"),
+        ("asana", "tasks:delete"),
+        ("hubspot", "crm.objects.contacts.write"),
+        ("zendesk", "write"),
+        ("salesforce", "full"),
+        ("stripe", "read_write"),
+        ("sentry", "project:admin"),
+    ] {
+        let words = catalog.get(service).unwrap().describe_scope(scope);
+        let told = words.is_some_and(|words| words.to_lowercase().contains("delete"));
+        assert!(told, "{service} {scope}: {words:?}");
+    }
+}
+
+#[test]
+fn what_manages_people_and_settings_is_said_to() {
+    let catalog = Catalog::default();
+    for (service, scope) in [
+        ("github", "admin:org"),
+        ("linear", "admin"),
+        ("okta", "okta.users.manage"),
+        ("microsoft", "Group.ReadWrite.All"),
+        ("sentry", "org:admin"),
+    ] {
+        let words = catalog.get(service).unwrap().describe_scope(scope);
+        assert!(
+            words.is_some_and(|words| words.to_lowercase().contains("manage")),
+            "{service} {scope}: {words:?}"
+        );
+    }
+}
+
+#[test]
+fn a_scope_named_after_deleting_or_reading_means_that() {
+    let reads = ["readonly", ":read", ".read", "_read", "read:", "read_"];
+    let more = ["write", "manage", "admin", "delete", "all", "edit", "modify", "create"];
+    for entry in Catalog::default().all() {
+        for (scope, words) in &entry.scopes {
+            let name = scope.as_str().to_lowercase();
+            let (words, at) = (words.as_str(), format!("{}: {scope}", entry.slug));
+            if name.contains("delete") || name.contains("destroy") {
+                assert!(words.to_lowercase().contains("delete"), "{at} says {words:?}");
+            }
+            let only_reads =
+                reads.iter().any(|part| name.contains(part)) && !more.iter().any(|part| name.contains(part));
+            if only_reads {
+                assert!(!words.contains("delete") && !words.contains("hange"), "{at} says {words:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_demo_provider_and_its_file_tell_the_same_about_its_scopes() {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../demo/src/scope.rs");
+    let source = std::fs::read_to_string(source).unwrap();
+    let catalog = Catalog::default();
+    let demo = catalog.get("demo").unwrap();
+    assert_eq!(source.matches(": &str = \"").count(), demo.scopes.len() + 1, "all but offline_access");
+    for (scope, words) in &demo.scopes {
+        let told = [scope.as_str(), words.as_str()].map(|text| source.contains(&format!("{text:?}")));
+        assert_eq!(told, [true, true], "{scope}");
+    }
+}
+
+#[test]
+fn the_scopes_of_openid_connect_mean_the_same_everywhere() {
+    let catalog = Catalog::default();
+    let github = catalog.get("github").unwrap();
+    assert_eq!(github.describe_scope("email"), Some("See your e-mail address"));
+    assert_eq!(github.describe_scope("made:up"), None);
+    assert_eq!(describe_standard_scope("repo"), None);
+}
