@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use carnet_egress::Origin;
 use carnet_engine::{FirstOwner, Location, Root, Settings, StartError};
+use carnet_kms::TransitConfig;
 use carnet_model::grant::Rotation;
 use carnet_model::{Clock as _, Env};
 use carnet_vault::{FileKey, Location as KeyPlace};
@@ -27,6 +28,7 @@ use crate::key_service::KeyService;
 use crate::listener::Listener;
 use crate::provider::{Behaviour, Provider};
 use crate::raw::Raw;
+use crate::vault::{self, VaultServer};
 pub use node::Node;
 
 /// How the world around the broker is to be.
@@ -105,12 +107,19 @@ struct Around {
     settings: Settings,
     origins: Vec<(Origin, Origin)>,
     location: Location,
-    key: PathBuf,
-    next_key: Option<PathBuf>,
-    service: Option<KeyService>,
+    key: Place,
+    next_key: Option<Place>,
     // Held so that folder and database outlive the nodes.
     folder: TempDir,
     _engine: Engine,
+}
+
+/// What holds the root key.
+#[derive(Clone)]
+enum Place {
+    File(PathBuf),
+    Vault(Box<TransitConfig>),
+    Service(KeyService),
 }
 
 impl Kit {
@@ -161,9 +170,8 @@ impl Kit {
             settings,
             origins,
             location,
-            key,
+            key: Place::File(key),
             next_key: None,
-            service: None,
             folder,
             _engine: engine,
         };
@@ -350,24 +358,30 @@ impl Kit {
 
     /// Gives nodes that are opened from now on the key file behind a service that can fall silent or say no.
     pub fn keep_root_key_at_a_service(&mut self) -> KeyService {
-        let service = KeyService::new(FileKey::open(&self.around.key, KeyPlace::Anywhere).unwrap());
-        self.around.service = Some(service.clone());
+        let Place::File(key) = &self.around.key else { panic!("it is kept at one") };
+        let service = KeyService::new(FileKey::open(key, KeyPlace::Anywhere).unwrap());
+        self.around.key = Place::Service(service.clone());
         service
     }
 
-    /// Gives nodes that are opened from now on a second key file, which is to take over from the first.
+    /// Gives nodes that are opened from now on a second key file, which is to take over from what holds the root key.
     pub fn add_next_key(&mut self) {
         let next = self.around.folder.path().join("next.key");
         FileKey::create(&self.around.env, &next, KeyPlace::Anywhere).unwrap();
-        self.around.next_key = Some(next);
+        self.around.next_key = Some(Place::File(next));
     }
 
-    /// Gives nodes that are opened from now on the second key file alone.
+    /// The same with a key of a transit engine.
+    pub fn add_next_vault(&mut self, vault: &VaultServer) {
+        self.around.next_key = Some(Place::Vault(Box::new(vault.config())));
+    }
+
+    /// Gives nodes that are opened from now on the second one alone.
     pub fn drop_first_key(&mut self) {
-        self.around.key = self.around.next_key.take().expect("there is a second key file");
+        self.around.key = self.around.next_key.take().expect("there is a second one");
     }
 
-    /// Another node on the same store that was not told of the second key file.
+    /// Another node on the same store that was not told of the second one.
     pub async fn second_node_without_next_key(&mut self) -> Node {
         let next = self.around.next_key.take();
         let node = self.second_node().await;
@@ -401,7 +415,8 @@ impl Kit {
         let folder = self.around.folder.path().join("data");
         let connection = rusqlite::Connection::open(folder.join("carnet.db")).unwrap();
         connection.execute("vacuum into ?1", [store.to_str().unwrap()]).unwrap();
-        std::fs::copy(&self.around.key, key).unwrap();
+        let Place::File(own) = &self.around.key else { panic!("its key is in no file") };
+        std::fs::copy(own, key).unwrap();
     }
 
     /// The store from behind.
@@ -424,13 +439,15 @@ impl Around {
     }
 
     async fn try_node(&self, socket: TcpListener) -> Result<Node, StartError> {
-        let file = |path| Root::Key(Box::new(FileKey::open(path, KeyPlace::Anywhere).unwrap()));
-        let root = match (&self.service, &self.next_key) {
-            (Some(service), _) => Root::Key(Box::new(service.clone())),
-            (None, None) => file(&self.key),
-            (None, Some(next)) => {
-                Root::Turning { present: Box::new(file(&self.key)), next: Box::new(file(next)) }
-            }
+        let root = |place: &Place| match place {
+            Place::File(path) => Root::Key(Box::new(FileKey::open(path, KeyPlace::Anywhere).unwrap())),
+            Place::Vault(config) => Root::Key(Box::new(vault::provider(config, self.env.clone()))),
+            Place::Service(service) => Root::Key(Box::new(service.clone())),
+        };
+        let present = root(&self.key);
+        let root = match &self.next_key {
+            None => present,
+            Some(next) => Root::Turning { present: Box::new(present), next: Box::new(root(next)) },
         };
         let opened = Node::open(
             self.settings.clone(),

@@ -28,6 +28,7 @@ mod logs;
 mod provider;
 mod raw;
 mod receiver;
+mod vault;
 
 pub use authority::{Asked, Authority};
 pub use browser::{Browser, unescaped};
@@ -44,3 +45,4 @@ pub use logs::Logs;
 pub use provider::{Behaviour, Fault, Gate, Provider, id_token};
 pub use raw::{Held, Raw};
 pub use receiver::{Received, Receiver};
+pub use vault::VaultServer;

@@ -6,11 +6,12 @@ mod nodes;
 mod places;
 mod provider;
 mod shut;
+mod takeover;
 mod turning;
 
 use std::time::Duration;
 
-use carnet_testkit::{Kit, eventually};
+use carnet_testkit::{Authority, Browser, Fault, Gate, Kit, Raw, eventually};
 use serde_json::{Value, json};
 
 /// Longer than from the commit of a version to the first sealing anew.
@@ -58,6 +59,63 @@ async fn everything_opens(kit: &Kit) -> u64 {
     }
     assert_eq!(found["events"], found["lastEvent"]);
     columns.iter().map(|column| column["opened"].as_u64().unwrap()).sum()
+}
+
+/// Something in every sealed column but that of orphans.
+async fn one_of_everything(kit: &Kit) {
+    kit.consent("alice").await;
+    kit.user_token("alice").await.token();
+    kit.ask(&json!({"subject": {"type": "app"}})).await.token();
+    let owner = kit.tenant.user.parse().unwrap();
+    let passphrase = "correct horse battery".to_owned().into();
+    kit.node.broker().development_passphrase(owner, &passphrase).await.unwrap();
+    // A ceremony that is under way keeps its verifier.
+    let started = kit.authorize("bob", Value::Null).await;
+    Browser::default().leave(started["url"].as_str().unwrap()).await;
+    // What a person gave, and the application has not confirmed.
+    let rules = format!("/v1/connect/connectors/{}/consent-rules", kit.connector);
+    let complete = async |yes: bool| {
+        kit.manage("PATCH", &rules, Some(&json!({"requireCompletion": yes}))).await.ok();
+    };
+    complete(true).await;
+    let started = kit.authorize("carol", json!({"returnUrl": "https://app.example/back"})).await;
+    Browser::default().consent(started["url"].as_str().unwrap(), "ada").await;
+    complete(false).await;
+    // A key with which a connector signs.
+    let authority = Authority::start().await;
+    let signing = json!({
+        "serverUrl": null, "clientSecret": null, "rotation": null, "serverConfig": authority.config(),
+        "tokenEndpointAuthMethod": "private_key_jwt", "signingAlgorithm": "ES256",
+        "userAuthorization": {"enabled": false},
+    });
+    kit.connect("signing", signing).await;
+}
+
+/// Refreshed tokens that came too late for their grant, and stay where they are kept.
+async fn leave_an_orphan(kit: &Kit) {
+    let raw = kit.raw().await;
+    // Whoever takes it away finds it again.
+    let again = "insert into refresh_orphans values (old.id, old.team, old.grant_id, old.rt_version, old.held, old.created_at);";
+    if matches!(raw, Raw::Sqlite(_)) {
+        raw.run(&format!("create trigger kept after delete on refresh_orphans begin {again} end")).await;
+    } else {
+        let body = format!("begin {again} return null; end");
+        raw.run(&format!("create function keep() returns trigger language plpgsql as $$ {body} $$")).await;
+        let trigger =
+            "create trigger kept after delete on refresh_orphans for each row execute function keep()";
+        raw.run(trigger).await;
+    }
+    kit.consent("dave").await;
+    kit.clock.pass(Duration::from_hours(2));
+    let gate = Gate::closed();
+    kit.provider.next([Fault::none().behind(&gate)]);
+    let before = kit.provider.requests("refresh_token");
+    let asking = kit.asking(&crate::of("dave"));
+    kit.provider.until_requests("refresh_token", before + 1).await;
+    raw.run("update grants set fence = fence + 1 where subject = 'user:dave'").await;
+    gate.open();
+    asking.await.unwrap().token();
+    assert_eq!(raw.number("select count(*) from refresh_orphans").await, 1);
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long a test may take is said from outside")]

@@ -8,12 +8,15 @@ use carnet_testkit::{Engine, Http, Kit, Plan, on_both_engines};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::{IN_USE, everything_opens, rotate, state, status, until, versions};
+use super::{
+    IN_USE, everything_opens, leave_an_orphan, one_of_everything, rotate, state, status, until, versions,
+};
 use crate::{anew, of};
 
 on_both_engines!(
     keys_turn_under_load_and_no_request_fails,
     what_was_sealed_anew_survives_its_old_key,
+    every_sealed_column_is_sealed_anew,
     a_token_that_nobody_uses_is_listed_and_still_works,
     a_signing_key_is_published_before_it_signs,
     only_owners_turn_keys,
@@ -142,6 +145,32 @@ async fn what_was_sealed_anew_survives_its_old_key(engine: Engine) {
     let told: Vec<String> =
         kit.events_of("key.drop").await.iter().map(|event| event["detail"]["role"].to_string()).collect();
     assert_eq!(told, [format!("\"{team}\"")], "the team's log tells of the team's key");
+}
+
+async fn every_sealed_column_is_sealed_anew(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    leave_an_orphan(&kit).await;
+    one_of_everything(&kit).await;
+    let opened = async || {
+        let found = kit.manage("POST", "/v1/keys/verify", None).await.ok();
+        let columns = found["columns"].as_array().unwrap().clone();
+        columns
+            .into_iter()
+            .map(|column| (column["name"].to_string(), column["opened"].as_u64().unwrap()))
+            .collect::<Vec<_>>()
+    };
+    let before = opened().await;
+    assert!(before.len() >= 8 && before.iter().all(|(_, opened)| *opened > 0), "{before:?}");
+    let team = format!("team:{}", kit.tenant.team);
+    for kind in ["root", "team"] {
+        rotate(&kit, kind).await;
+    }
+    kit.clock.pass(IN_USE);
+    // Nothing refers to the old keys any more, and all of it opens.
+    until(&kit, &team, 1, "empty").await;
+    until(&kit, "root", 1, "empty").await;
+    everything_opens(&kit).await;
+    assert_eq!(opened().await, before);
 }
 
 async fn a_token_that_nobody_uses_is_listed_and_still_works(engine: Engine) {
