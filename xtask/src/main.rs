@@ -24,8 +24,8 @@ cargo xtask test [--only STEP]... [--keep-going] [--long]
 cargo xtask test --list the steps
 cargo xtask bench [--quick]
                         speed and size, as one table
-cargo xtask fuzz [--long]
-                        the fuzz targets, with libFuzzer if cargo-fuzz is there
+cargo xtask fuzz [--long] [TARGET]...
+                        the fuzz targets, with libFuzzer
 cargo xtask check       the repository's own checks
 cargo xtask cli-page    writes docs/cli.md from the commands
 cargo xtask arrows      the crate graph against its allowed arrows";
