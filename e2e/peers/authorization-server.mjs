@@ -4,7 +4,7 @@
 //
 //   node authorization-server.mjs --port N --redirect URI [--redirect URI]...      ACCESS_TTL, REFRESH_TTL in seconds
 //
-// With --full it also registers clients and lets them look after that, takes pushed requests (and with --pushed no
+// With --full it also registers clients and lets them look after that, reads clients that are the address of a document, takes pushed requests (and with --pushed no
 // others), gives codes for other devices, answers about tokens, and knows resources and authorization details.
 //
 // Who comes and what they say is in `login_hint`, or in what was last put to /_person: `alice`, `alice refuses`,
@@ -14,6 +14,7 @@
 //   PUT    /_ttl     {"access":3}               life of the access tokens made from now on
 //   PUT    /_fault   {"path","mode",…,"times"}  misbehave on a path: see FAULTS
 //   PUT    /_client  {"id":"…","jwksUri":"…"}   a client that has a key instead of a secret
+//   PUT    /_host    {"origin","at"}            where it finds what is said to be at an origin, which must be https
 //   GET    /_events  what came in; DELETE       forget it, and the faults
 //   DELETE /_grants  withdraw every grant, as a person does in the settings of a service
 import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto';
@@ -36,6 +37,14 @@ let person = 'alice';
 let events = [];
 let faults = [];
 const grants = new Set();
+const hosts = new Map();
+
+/** Where an address is looked for. */
+function found(url) {
+  const at = hosts.get(url.origin);
+  if (at) events.push({ path: url.pathname, read: url.href });
+  return at ? new URL(url.pathname, at) : url;
+}
 
 const client = (client_id, token_endpoint_auth_method) => ({
   client_id,
@@ -56,6 +65,7 @@ const resourceServer = (_, resource) => {
 const detailsOf = (context) => JSON.parse(context.oidc.params.authorization_details ?? '[]');
 const full = {
   registration: { enabled: true },
+  clientIdMetadataDocument: { enabled: true, ack: 'draft-02' },
   registrationManagement: { enabled: true, rotateRegistrationAccessToken: true },
   pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: options.pushed },
   deviceFlow: { enabled: true },
@@ -95,7 +105,7 @@ const provider = new Provider(issuer, {
     Session: 86_400,
   },
   // Its own dispatcher connects to no private address, and here everything is on this machine.
-  fetch: (url, { dispatcher, ...more }) => fetch(url, more),
+  fetch: (url, { dispatcher, ...more }) => fetch(found(new URL(url)), more),
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   features: {
     devInteractions: { enabled: false },
@@ -232,6 +242,7 @@ const CONTROL = {
       response_types: [],
       redirect_uris: [],
     }),
+  'PUT /_host': ({ origin, at }) => void hosts.set(origin, at),
   'GET /_events': () => events,
   'DELETE /_events': () => {
     events = [];

@@ -20,6 +20,7 @@ export async function startAuthorizationServer(redirects, env = {}, flags = []) 
     person: (hint) => control('PUT', '/_person', { hint }),
     ttl: (access) => control('PUT', '/_ttl', { access }),
     fault: (path, mode, more = {}) => control('PUT', '/_fault', { path, mode, ...more }),
+    host: (origin, at) => control('PUT', '/_host', { origin, at }),
     client: (id, jwksUri) => control('PUT', '/_client', { id, jwksUri }),
     events: () => control('GET', '/_events'),
     forget: () => control('DELETE', '/_events'),

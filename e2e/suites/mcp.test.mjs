@@ -206,3 +206,68 @@ describe('a person without a way back', () => {
     }
   }
 });
+
+describe('a client that is the address of a document of ours', () => {
+  // The address must be https, which a development server is not; the peer is told where to find it.
+  const ORIGIN = 'https://carnet.example.test';
+  let made, own;
+
+  before(async () => {
+    made = await broker.connector({
+      type: 'oauth',
+      service: 'peer.example.test',
+      name: 'document',
+      data: {
+        clientId: 'brought',
+        serverUrl: peer.issuer,
+        tokenEndpointAuthMethod: 'none',
+        userAuthorization: { enabled: true, scopes: ['openid', 'offline_access', 'read'] },
+        authorizationUrlParams: { prompt: 'consent' },
+      },
+    });
+    own = `${ORIGIN}/clients/${broker.dev.teamId}/${made.id}`;
+    const data = { clientId: own, clientRegistration: { method: 'document', clientId: own } };
+    (await broker.api('PATCH', `/v1/connect/connectors/${made.id}`, { json: { data } })).is(200);
+    await peer.host(ORIGIN, broker.url);
+  });
+
+  test('the server reads it, and nobody registers anything', async () => {
+    const alice = somebody();
+    await peer.ttl(2);
+    await consent(made.uid, alice);
+    const events = await peer.events();
+    assert.deepEqual(events.filter((event) => event.read).map((event) => event.read), [own]);
+    assert.deepEqual(events.filter((event) => event.path.startsWith('/reg')), []);
+    assert.ok(events.some((event) => event.path === '/token' && event.client === own && event.status === 200));
+    const first = (await broker.token(made.uid, alice, { validityBufferMs: 0 })).is(200).body;
+    await sleep(first.expiresAt - Date.now() + 200);
+    await peer.ttl(60);
+    const second = (await broker.token(made.uid, alice, { validityBufferMs: 0 })).is(200).body;
+    assert.notEqual(second.token, first.token);
+    const me = await fetch(`${peer.issuer}/me`, { headers: { authorization: `Bearer ${second.token}` } });
+    assert.equal((await me.json()).sub, 'alice');
+  });
+
+  test('what it reads says no secret, and names nobody but itself', async () => {
+    const answer = await fetch(own.replace(ORIGIN, broker.url));
+    assert.equal(answer.status, 200);
+    const document = await answer.json();
+    assert.equal(document.client_id, own);
+    assert.deepEqual(document.redirect_uris, [`${broker.url}/callback`]);
+    assert.equal(document.token_endpoint_auth_method, 'none');
+    assert.ok(!Object.keys(document).some((name) => name.includes('secret')));
+  });
+
+  test('an address at which there is no such document is no client', async () => {
+    const other = await broker.connector({
+      type: 'oauth',
+      service: 'peer.example.test',
+      name: 'strange',
+      data: { clientId: `${own}x`, serverUrl: peer.issuer, tokenEndpointAuthMethod: 'none', userAuthorization: { scopes: ['read'] } },
+    });
+    const { url } = (await broker.authorize(other.uid, somebody(), { returnUrl: RETURN })).is(200).body;
+    const end = await new Visitor().consent(url, RETURN).catch((error) => ({ url: '', text: String(error) }));
+    assert.doesNotMatch(end.url, /status=success/);
+    assert.ok((await peer.events()).some((event) => event.path === '/request' && event.error === 'invalid_client'));
+  });
+});
