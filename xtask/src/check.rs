@@ -5,6 +5,7 @@ mod dependencies;
 mod errors;
 mod links;
 mod proofs;
+mod rights;
 mod routes;
 mod words;
 
@@ -21,6 +22,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("every dependency has its reason", dependencies::faults),
     ("every failure mode names the tests that prove it", proofs::faults),
     ("every path that is served is told, and no other", routes::faults),
+    ("roles are looked at in one place, and every right decides something", rights::faults),
     ("every link inside the repository leads somewhere", links::faults),
     ("no marks of unfinished work, no paths of one machine", words::faults),
 ];

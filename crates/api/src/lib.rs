@@ -11,6 +11,7 @@
 //! stops gracefully.
 
 mod access_tokens;
+mod accounts;
 mod audit;
 mod authorize;
 mod body;
@@ -26,10 +27,12 @@ mod grants;
 mod health;
 mod import;
 mod installations;
+mod invitations;
 mod issuers;
 mod keys;
 mod links;
 mod listener;
+mod members;
 mod openapi;
 mod pictures;
 mod platform;
@@ -44,6 +47,7 @@ mod router;
 mod servers;
 mod services;
 mod shape;
+mod teams;
 mod token;
 mod trigger_destinations;
 mod well_known;

@@ -268,6 +268,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("environment", "A custom environment, by its identifier or short name."),
     ("grant", "A grant, by its identifier."),
     ("installation", "An installation of the connector, by its identifier."),
+    ("invitation", "An invitation, by its identifier."),
     ("issuer", "A trusted issuer, by its identifier."),
     ("project", "A project, by its identifier or name."),
     ("service", "A service of the catalog, by its short name."),
@@ -275,6 +276,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("target", "An environment of the project, by its name."),
     ("team", "A team, by its short name; where a person asks, by its identifier too."),
     ("token", "An access token, by its identifier."),
+    ("user", "A person, by the identifier of the account; a member also by e-mail address."),
     ("verifier", "The verifier that came with a consent request."),
 ];
 

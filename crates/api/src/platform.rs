@@ -2,7 +2,7 @@
 
 use axum::Json as Answer;
 use axum::extract::{Path, State};
-use carnet_engine::{Broker, Team};
+use carnet_engine::{Broker, Membership, Team};
 use carnet_model::{Code, Environment, Fault};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -11,19 +11,48 @@ use serde_json::{Value, json};
 use crate::body::Json;
 use crate::call::Call;
 use crate::problem::Problem;
-use crate::shape::{Shape, count, id, list_of, map, object_of, text, time};
+use crate::shape::{Shape, count, flag, id, list_of, map, object_of, role, text, time};
 
-fn object(team: &Team) -> Value {
-    json!({"id": team.id, "slug": team.slug, "name": team.name, "createdAt": team.created_at})
+/// A team on the wire.
+pub(crate) fn team_object(team: &Team) -> Value {
+    json!({
+        "id": team.id,
+        "slug": team.slug,
+        "name": team.name,
+        "createdAt": team.created_at,
+        "strictConnectors": team.strict_connectors,
+    })
+}
+
+/// A team on the wire, with the caller's role in it.
+fn mine(found: &Membership) -> Value {
+    let mut object = team_object(&found.team);
+    if let Some(members) = object.as_object_mut() {
+        members.insert("role".to_owned(), found.role.as_str().into());
+    }
+    object
 }
 
 pub(crate) fn team_shape() -> Shape {
-    object_of([("id", id("team")), ("slug", text()), ("name", text()), ("createdAt", time())]).named("Team")
+    bare_team().named("Team")
+}
+
+fn bare_team() -> Shape {
+    object_of([
+        ("id", id("team")),
+        ("slug", text()),
+        ("name", text()),
+        ("createdAt", time()),
+        ("strictConnectors", flag()),
+    ])
 }
 
 pub(crate) fn teams_shape() -> Shape {
     let pagination = object_of([("count", count()), ("next", text().or_null()), ("prev", text().or_null())]);
-    object_of([("teams", list_of(team_shape())), ("pagination", pagination)])
+    object_of([
+        ("teams", list_of(bare_team().with([("role", role())]).named("OwnTeam"))),
+        ("pagination", pagination),
+    ])
 }
 
 pub(crate) fn user_shape() -> Shape {
@@ -60,8 +89,7 @@ pub(crate) async fn user(State(broker): State<Broker>, call: Call) -> Result<Ans
 }
 
 pub(crate) async fn teams(State(broker): State<Broker>, call: Call) -> Result<Answer<Value>, Problem> {
-    let teams: Vec<Value> =
-        broker.my_teams(&call.caller).await?.iter().map(|found| object(&found.team)).collect();
+    let teams: Vec<Value> = broker.my_teams(&call.caller).await?.iter().map(mine).collect();
     Ok(Answer(json!({"teams": teams, "pagination": {"count": teams.len(), "next": null, "prev": null}})))
 }
 
@@ -70,7 +98,7 @@ pub(crate) async fn team(
     Path(name): Path<String>,
     call: Call,
 ) -> Result<Answer<Value>, Problem> {
-    Ok(Answer(object(&broker.my_team(&call.caller, &name).await?)))
+    Ok(Answer(team_object(&broker.my_team(&call.caller, &name).await?)))
 }
 
 /// What the official CLI and its libraries send besides is read and not used.
@@ -113,7 +141,7 @@ pub(crate) async fn env_pull(
 
 /// A person gets an identity for development only: production identities come from where production runs.
 async fn only_development(broker: &Broker, call: &Call, project: &str, name: &str) -> Result<(), Problem> {
-    let project = broker.project(&call.caller, project).await?;
+    let project = broker.project_to_develop(&call.caller, project).await?;
     match broker.known_environment(&call.caller, &project, name).await? {
         Environment::Development => Ok(()),
         _ => Err(Problem(

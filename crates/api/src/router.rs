@@ -13,9 +13,10 @@ use crate::problem::Problem;
 use crate::route::Callers::{Anybody, Both, Person, Workload};
 use crate::route::{Content, Route, delete, get, patch, post, put};
 use crate::{
-    access_tokens, audit, authorize, connector_keys, connectors, connectors_v2, consent_rules, contacts,
-    explain, grants, health, import, installations, issuers, keys, links, openapi, pictures, platform,
-    projects, provisioning, refusals, request_id, servers, services, token, trigger_destinations, well_known,
+    access_tokens, accounts, audit, authorize, connector_keys, connectors, connectors_v2, consent_rules,
+    contacts, explain, grants, health, import, installations, invitations, issuers, keys, links, members,
+    openapi, pictures, platform, projects, provisioning, refusals, request_id, servers, services, teams,
+    token, trigger_destinations, well_known,
 };
 
 /// The routes of the API. A connector is one segment: its identifier, or its UID percent-encoded.
@@ -351,6 +352,36 @@ fn projects_and_people() -> Vec<Route> {
             .gives(200, platform::team_shape()),
         get("/v9/projects", Person, "Lists the projects of the team.", projects::list)
             .gives(200, projects::all_shape()),
+        post("/v1/teams", Person, "Makes a team, whose owner the caller is.", teams::create)
+            .gives(201, teams::made_shape()),
+        get(TEAM, Person, "Shows a team of the caller.", platform::team).gives(200, platform::team_shape()),
+        patch(TEAM, Person, "Changes the name or the settings of a team.", teams::update)
+            .gives(200, platform::team_shape()),
+        get("/v1/teams/{team}/members", Person, "Lists the people in a team.", members::list)
+            .gives(200, members::all_shape()),
+        patch(MEMBER, Person, "Gives a member another role.", members::update).gives(200, members::shape()),
+        delete(MEMBER, Person, "Takes a member out of a team.", members::remove).gives(204, Content::None),
+        get(INVITATIONS, Person, "Lists the invitations that can be used.", invitations::list)
+            .gives(200, invitations::all_shape()),
+        post(INVITATIONS, Person, "Invites somebody; what to show is told once.", invitations::create)
+            .gives(201, invitations::made_shape()),
+        delete(
+            "/v1/teams/{team}/invitations/{invitation}",
+            Person,
+            "Withdraws an invitation.",
+            invitations::withdraw,
+        )
+        .gives(204, Content::None),
+        post("/v1/invitations/show", Person, "Says what an invitation is for.", invitations::show)
+            .gives(200, invitations::shown_shape())
+            .refuses(&[Code::Gone]),
+        post("/v1/invitations/accept", Person, "Joins the team of an invitation.", invitations::accept)
+            .gives(201, invitations::joined_shape())
+            .refuses(&[Code::Gone]),
+        get("/v1/accounts", Person, "Lists everybody who has an account.", accounts::list)
+            .gives(200, accounts::all_shape()),
+        patch("/v1/accounts/{user}", Person, "Disables an account, or enables it again.", accounts::update)
+            .gives(200, accounts::shape()),
         post("/v9/projects", Person, "Makes a project.", projects::create).gives(200, projects::shape()),
         get("/v9/projects/{project}", Person, "Shows a project.", projects::show)
             .gives(200, projects::shape()),
@@ -444,8 +475,13 @@ fn projects_and_people() -> Vec<Route> {
             .gives(200, issuers::shape()),
         delete("/v1/trusted-issuers/{issuer}", Person, "Stops trusting an issuer.", issuers::remove)
             .gives(204, Content::None),
-        get("/v1/access-tokens", Person, "Lists the caller's access tokens.", access_tokens::list)
-            .gives(200, access_tokens::all_shape()),
+        get(
+            "/v1/access-tokens",
+            Person,
+            "Lists the caller's access tokens, or everybody's in the team.",
+            access_tokens::list,
+        )
+        .gives(200, access_tokens::all_shape()),
         post("/v1/access-tokens", Person, "Makes an access token, shown once.", access_tokens::create)
             .gives(201, access_tokens::made_shape()),
         delete("/v1/access-tokens/{token}", Person, "Revokes an access token.", access_tokens::revoke)
@@ -475,11 +511,14 @@ const CONNECTOR_KEYS: &str = "/v1/connect/connectors/{connector}/keys";
 const CONSENT_RULES: &str = "/v1/connect/connectors/{connector}/consent-rules";
 const ENVIRONMENTS: &str = "/projects/{project}/custom-environments";
 const ENVIRONMENTS_V9: &str = "/v9/projects/{project}/custom-environments";
+const INVITATIONS: &str = "/v1/teams/{team}/invitations";
 const INSTALLATIONS: &str = "/v1/connect/connectors/{connector}/installations";
 const ISSUERS: &str = "/v1/trusted-issuers";
 const LINK: &str = "/v1/connect/connectors/{connector}/projects/{project}";
+const MEMBER: &str = "/v1/teams/{team}/members/{user}";
 const ORIGINS: &str = "/v1/projects/{project}/return-origins";
 const PROVISIONING: &str = "/v1/projects/{project}/provisioning";
+const TEAM: &str = "/v1/teams/{team}";
 const SERVER: &str = "/v1/connect/connectors/{connector}/server";
 
 /// What comes of asking a provider, or of what a connector is.

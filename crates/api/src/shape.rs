@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use carnet_model::caller::Role;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -153,6 +154,16 @@ pub(crate) fn either<const N: usize>(shapes: [Shape; N]) -> Shape {
 pub(crate) fn object_of<const N: usize>(members: [(&str, Shape); N]) -> Shape {
     let empty = json!({"type": "object", "properties": {}, "required": [], "additionalProperties": false});
     Shape::bare(empty).with(members)
+}
+
+/// A role in a team.
+pub(crate) fn role() -> Shape {
+    one_of(&Role::ALL.map(Role::as_str))
+}
+
+/// For `#[schemars(schema_with = "…")]`: a role.
+pub(crate) fn role_schema(_: &mut SchemaGenerator) -> Schema {
+    role().inside()
 }
 
 /// For `#[schemars(schema_with = "…")]`: the subject of a token, as the wire has it.

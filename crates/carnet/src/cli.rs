@@ -38,6 +38,7 @@ mod list;
 mod login;
 mod logins;
 mod man;
+mod members;
 mod open;
 mod page;
 mod projects;
@@ -51,7 +52,9 @@ mod status;
 mod surroundings;
 mod table;
 mod talk;
+mod teams;
 mod token;
+mod tokens;
 mod transfer;
 mod tree;
 mod trust;
@@ -70,7 +73,8 @@ use clap::{CommandFactory, FromArgMatches};
 
 use args::{
     AuditVerb, BackupArgs, CatalogVerb, Cli, ClientCommand, Command, ConnectVerb, DevArgs, EnvVerb, Global,
-    GrantsVerb, InstallationsVerb, KeysVerb, ProjectsVerb, RestoreArgs, ServeArgs, Verb,
+    GrantsVerb, InstallationsVerb, KeysVerb, MembersVerb, ProjectsVerb, RestoreArgs, ServeArgs, TeamsVerb,
+    TokensListArgs, TokensVerb, Verb,
 };
 use context::Context;
 use failure::{Exit, Failure};
@@ -169,6 +173,25 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
         },
         ClientCommand::Catalog { verb: CatalogVerb::Search(args) } => catalog::search(cx, args).await,
         ClientCommand::Catalog { verb: CatalogVerb::Show(args) } => catalog::show(cx, args).await,
+        ClientCommand::Teams { verb } => match verb.unwrap_or(TeamsVerb::List) {
+            TeamsVerb::List => teams::list(cx).await,
+            TeamsVerb::Create(args) => teams::create(cx, args).await,
+            TeamsVerb::Show => teams::show(cx).await,
+            TeamsVerb::Update(args) => teams::update(cx, args).await,
+            TeamsVerb::Join(args) => teams::join(cx, args).await,
+        },
+        ClientCommand::Members { verb } => match verb.unwrap_or(MembersVerb::List) {
+            MembersVerb::List => members::list(cx).await,
+            MembersVerb::Invite(args) => members::invite(cx, args).await,
+            MembersVerb::Withdraw(args) => members::withdraw(cx, args).await,
+            MembersVerb::Update(args) => members::update(cx, args).await,
+            MembersVerb::Remove(args) => members::remove(cx, args).await,
+        },
+        ClientCommand::Tokens { verb } => match verb.unwrap_or(TokensVerb::List(TokensListArgs::default())) {
+            TokensVerb::List(args) => tokens::list(cx, args).await,
+            TokensVerb::Create(args) => tokens::create(cx, args).await,
+            TokensVerb::Revoke(args) => tokens::revoke(cx, args).await,
+        },
         ClientCommand::Complete(args) => complete::complete(cx, args).await,
         ClientCommand::Explain(args) => return explain::explain(cx, args).await,
         ClientCommand::Grants { verb } => match verb.unwrap_or_default() {

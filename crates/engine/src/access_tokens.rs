@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::{Caller, Login, Member};
+use carnet_model::rights::{Access, Breadth, Right};
 use carnet_model::{AccessToken, Code, Fault, Id, Time, kind};
 use carnet_store::access_tokens::{self, AccessTokenRow};
-use carnet_store::{DbError, Step, Write, sessions};
+use carnet_store::{DbError, Step, Write, people, sessions};
 use carnet_vault::Purpose;
 
 use crate::broker::Broker;
@@ -21,6 +22,19 @@ pub struct NewToken {
     pub name: String,
     /// How long it lives; 90 days if left out, a year at most.
     pub life: Option<Duration>,
+    /// Which rights of the person it carries; those of the token that it is made with, if left out.
+    pub breadth: Option<Breadth>,
+    /// The project that it is limited to, by identifier or name.
+    pub project: Option<String>,
+}
+
+/// Whose access tokens to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The caller's own.
+    Own,
+    /// Those of everybody in the team.
+    Everybodys,
 }
 
 /// A new access token.
@@ -33,20 +47,30 @@ pub struct CreatedToken {
 }
 
 impl Broker {
-    /// The caller's own access tokens.
-    pub async fn access_tokens(&self, caller: &Caller) -> Result<Vec<AccessTokenRow>, Fault> {
-        let member = self.member_of(caller)?;
-        access_tokens::of_user(&self.inner.db, member.team, member.user).await.map_err(faults::store)
+    /// Access tokens of the caller's team that were not withdrawn.
+    pub async fn access_tokens(&self, caller: &Caller, whose: Whose) -> Result<Vec<AccessTokenRow>, Fault> {
+        let db = &self.inner.db;
+        match whose {
+            Whose::Own => {
+                let member = self.may(caller, Right::AccessTokenRead)?;
+                access_tokens::of_user(db, member.team, member.user).await
+            }
+            Whose::Everybodys => {
+                let member = self.may(caller, Right::AccessTokenReadAll)?;
+                access_tokens::of_team(db, member.team).await
+            }
+        }
+        .map_err(faults::store)
     }
 
-    /// Makes one.
+    /// Makes one for the caller. It can do nothing that the one it is made with cannot do.
     pub async fn create_access_token(
         &self,
         caller: &Caller,
         ask: &NewToken,
         request: Id<kind::Request>,
     ) -> Result<CreatedToken, Fault> {
-        let member = self.member_of(caller)?;
+        let member = self.may(caller, Right::AccessTokenCreate)?;
         let inner = &self.inner;
         let now = inner.env.now();
         let name = ask.name.trim();
@@ -65,37 +89,87 @@ impl Broker {
             )
             .with("field", "expiresInMs"));
         }
-        let (token, row) = self.new_token(member.team, member.user, name, now.plus(life), now);
+        let access = self.access_asked(caller, member, ask).await?;
+        let (token, row) = self.new_token(member.team, member.user, name, access, now.plus(life), now);
         let hash = inner.keyring.hash(Purpose::TokenPepper, token.expose().as_bytes());
-        let event = AuditEvent::of(caller, now, Action::AccessTokenCreate, Some(request))
+        let mut event = AuditEvent::of(caller, now, Action::AccessTokenCreate, Some(request))
             .on(row.id)
             .with("name", name)
+            .with("access", row.access.breadth.to_text())
             .with("expiresAt", row.expires_at.millis());
+        if let Some(project) = row.access.project {
+            event = event.with("project", project.to_string());
+        }
         let write = Write::new()
-            .step(still_good(member, now))
+            .steps(standing(member, now))
             .step(access_tokens::insert(&row, hash.digest, hash.version))
             .event(&inner.env, &event);
-        match inner.db.write(write).await {
-            Ok(_) => Ok(CreatedToken { token, row }),
-            Err(DbError::Unmet(0)) => Err(withdrawn()),
-            Err(error) => Err(faults::store(error)),
-        }
+        inner.db.write(write).await.map_err(refused)?;
+        Ok(CreatedToken { token, row })
     }
 
-    /// Withdraws one of the caller's own. It is refused from then on.
+    /// What a new token is to carry: within what the caller's own carries, and rights that the person has.
+    async fn access_asked(&self, caller: &Caller, member: &Member, ask: &NewToken) -> Result<Access, Fault> {
+        let project = match &ask.project {
+            Some(project) => Some(self.find_project(caller, project).await?.id),
+            None => member.access.project,
+        };
+        let breadth = ask.breadth.clone().unwrap_or_else(|| member.access.breadth.clone());
+        if let Breadth::Only(rights) = &breadth {
+            for right in rights {
+                self.may(caller, *right)?;
+                if project.is_some() && !right.reaches_one_project() {
+                    return Err(Fault::new(
+                        Code::InvalidRequest,
+                        format!(
+                            "{} is about the whole team, and the token is to be limited to a project.",
+                            right.as_str()
+                        ),
+                    )
+                    .with("field", "access"));
+                }
+            }
+        }
+        let access = Access { breadth, project };
+        if access.is_within(&member.access) {
+            return Ok(access);
+        }
+        Err(Fault::new(
+            Code::Forbidden,
+            "An access token is made with no more rights than the one it is made with.",
+        )
+        .with("field", "access")
+        .next("carnet whoami", "to see with what you ask"))
+    }
+
+    /// Withdraws one of the caller's own, or of somebody in the team. It is refused from then on.
     pub async fn revoke_access_token(
         &self,
         caller: &Caller,
         id: &str,
         request: Id<kind::Request>,
     ) -> Result<(), Fault> {
-        let member = self.member_of(caller)?;
-        let missing = || faults::not_found("access token", id);
-        let parsed = Id::parse(id).map_err(|_| missing())?;
+        let missing =
+            || faults::not_found("access token", id).next("carnet tokens list", "to see those that work");
+        let parsed = Id::parse(id);
+        let itself = matches!((caller, &parsed), (Caller::Member(member), Ok(id)) if member.login == Login::AccessToken(*id));
+        // Whatever a token carries, it can end itself: who finds one can make it worthless.
+        let member = match caller {
+            Caller::Member(member) if itself => member,
+            _ => self.may(caller, Right::AccessTokenRevoke)?,
+        };
+        let parsed = parsed.map_err(|_| missing())?;
+        let found = access_tokens::find(&self.inner.db, member.team, parsed).await.map_err(faults::store)?;
+        let found = found.ok_or_else(missing)?;
+        if found.user != member.user {
+            self.may(caller, Right::AccessTokenRevokeAll)?;
+        }
         let now = self.inner.env.now();
-        let event = AuditEvent::of(caller, now, Action::AccessTokenRevoke, Some(request)).on(parsed);
+        let event = AuditEvent::of(caller, now, Action::AccessTokenRevoke, Some(request))
+            .on(parsed)
+            .with("user", found.user.to_string());
         let write = Write::new()
-            .step(access_tokens::revoke(member.team, member.user, parsed, now))
+            .step(access_tokens::revoke(member.team, found.user, parsed, now))
             .event(&self.inner.env, &event)
             .revises();
         match self.inner.db.write(write).await {
@@ -111,6 +185,7 @@ impl Broker {
         team: Id<kind::Team>,
         user: Id<kind::User>,
         name: &str,
+        access: Access,
         expires_at: Time,
         now: Time,
     ) -> (AccessToken, AccessTokenRow) {
@@ -124,6 +199,8 @@ impl Broker {
             created_at: now,
             expires_at,
             revoked_at: None,
+            access,
+            last_used_at: None,
         };
         (token, row)
     }
@@ -137,7 +214,25 @@ pub(crate) fn still_good(member: &Member, now: Time) -> Step {
     }
 }
 
-/// What the caller came with was withdrawn after the caller was recognised: nothing may outlive it.
+/// What must still hold when something is committed that outlives what it is asked with: the proof, and the role. Two
+/// steps; they come first, or after a hold ([`refused`] reads their numbers).
+pub(crate) fn standing(member: &Member, now: Time) -> [Step; 2] {
+    [still_good(member, now), people::still_is(member.team, member.user, member.role)]
+}
+
+/// What the caller came with was taken away after the caller was recognised, if one of the first steps of the write says
+/// so: nothing may outlive it.
+pub(crate) fn refused(error: DbError) -> Fault {
+    match error {
+        DbError::Unmet(0..=2) => withdrawn(),
+        error => faults::store(error),
+    }
+}
+
+/// Nothing may outlive what it is asked with.
 pub(crate) fn withdrawn() -> Fault {
-    Fault::new(Code::Unauthorized, "The access token has expired or was revoked.")
+    Fault::new(
+        Code::Unauthorized,
+        "The access token or session has expired or was revoked, or its person's role has changed.",
+    )
 }

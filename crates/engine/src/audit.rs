@@ -4,6 +4,7 @@ mod verify;
 
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
+use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, kind};
 use carnet_store::Write;
 use carnet_store::audit::{self, Filter, Recorded};
@@ -64,13 +65,7 @@ impl Broker {
 
     /// The caller's team's events.
     pub async fn audit_events(&self, caller: &Caller, query: &AuditQuery) -> Result<AuditPage, Fault> {
-        let Caller::Member(member) = caller else {
-            return Err(faults::denied(
-                carnet_model::access::Denied::WorkloadCannotManage,
-                "the audit log",
-                caller,
-            ));
-        };
+        let member = self.may(caller, Right::AuditRead)?;
         let limit = query.limit.unwrap_or(100).clamp(1, 1000);
         let filter = Filter {
             action: query.action.clone(),

@@ -9,7 +9,6 @@ use std::time::Duration;
 use carnet_catalog::Catalog;
 use carnet_egress::Egress;
 use carnet_identity::{KeyDirectory, Remembered};
-use carnet_model::caller::Caller;
 use carnet_model::{Env, Id, kind};
 use carnet_store::Db;
 use carnet_vault::Keyring;
@@ -21,6 +20,7 @@ use url::Url;
 use crate::brake::Brakes;
 use crate::breaker::Breakers;
 use crate::cache::TokenCache;
+use crate::callers::Known;
 use crate::connector_keys::OpenKeys;
 use crate::consent::Brake;
 use crate::directory::Directory;
@@ -51,7 +51,7 @@ pub(crate) struct Inner {
     pub(crate) turning: Turning,
     pub(crate) egress: Egress,
     pub(crate) keys: KeyDirectory,
-    pub(crate) callers: Remembered<(Arc<Caller>, Option<Id<kind::TrustedIssuer>>)>,
+    pub(crate) callers: Remembered<Known>,
     pub(crate) rejections: Rejections,
     pub(crate) directory: Directory,
     pub(crate) connector_keys: OpenKeys,

@@ -1,6 +1,7 @@
 //! Who calls: from a bearer credential to a [`Caller`]. Nothing else makes one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use carnet_identity::{
@@ -8,8 +9,9 @@ use carnet_identity::{
     VerifiedClaims,
 };
 use carnet_model::caller::{Caller, Login, Member, Proof, Workload};
+use carnet_model::rights::Right;
 use carnet_model::{AccessToken, Code, Environment, Fault, Id, SecretString, Slug, SubjectKind, Time, kind};
-use carnet_store::{access_tokens, issuers, people, projects};
+use carnet_store::{Write, access_tokens, issuers, people, projects};
 use carnet_vault::Purpose;
 use serde_json::{Map, Value};
 
@@ -57,11 +59,21 @@ impl Credential {
     }
 }
 
+/// A caller as it is remembered.
+pub(crate) struct Known {
+    caller: Arc<Caller>,
+    issuer: Option<Id<kind::TrustedIssuer>>,
+    /// For an access token: when its use was last noted, in milliseconds since 1970.
+    noted: AtomicI64,
+}
+
 /// A caller with what is needed to know how long it may be remembered.
 struct Recognised {
     caller: Caller,
     issuer: Option<Id<kind::TrustedIssuer>>,
     expires_at: Time,
+    /// For an access token: when its use was last noted.
+    used: Option<Time>,
 }
 
 /// Why one team does not recognise a token: what the caller is told, and what the team's log is.
@@ -85,8 +97,9 @@ impl Broker {
         self.is_open()?;
         inner.fresh_keys().await.map_err(faults::store)?;
         let now = inner.env.now();
-        if let Some(known) = inner.callers.recall(key, now, |(_, issuer)| self.freshness(*issuer)) {
-            return Ok(known.0.clone());
+        if let Some(known) = inner.callers.recall(key, now, |known| self.freshness(known.issuer)) {
+            self.note_use(&known, now);
+            return Ok(known.caller.clone());
         }
         // Taken before anything is read: a change in between makes the memory stale instead of wrong.
         let revision = inner.db.revision();
@@ -99,10 +112,36 @@ impl Broker {
         };
         self.same_team(&recognised.caller, hint).await?;
         let seen = Freshness { revision: revision.unsigned_abs(), ..self.freshness(recognised.issuer) };
-        let caller = Arc::new(recognised.caller);
-        let value = Arc::new((caller.clone(), recognised.issuer));
-        inner.callers.remember(key, value, seen, recognised.expires_at, now);
-        Ok(caller)
+        let known = Arc::new(Known {
+            caller: Arc::new(recognised.caller),
+            issuer: recognised.issuer,
+            noted: AtomicI64::new(recognised.used.map_or(i64::MIN, Time::millis)),
+        });
+        inner.callers.remember(key, known.clone(), seen, recognised.expires_at, now);
+        self.note_use(&known, now);
+        Ok(known.caller.clone())
+    }
+
+    /// Notes that an access token was used: at most once a minute, and beside the request, which does not wait for it.
+    fn note_use(&self, known: &Known, now: Time) {
+        let Caller::Member(Member { login: Login::AccessToken(token), .. }) = &*known.caller else { return };
+        let noted = known.noted.load(Ordering::Relaxed);
+        if noted > now.minus(USE_NOTED).millis()
+            || known
+                .noted
+                .compare_exchange(noted, now.millis(), Ordering::Relaxed, Ordering::Relaxed)
+                .is_err()
+        {
+            return;
+        }
+        let step = access_tokens::used(*token, now, now.minus(USE_NOTED));
+        let broker = self.clone();
+        self.track(async move {
+            // It is a convenience for people: what is missed now is noted with a later use.
+            if let Err(error) = broker.inner.db.write(Write::new().step(step)).await {
+                tracing::debug!(%error, "the use of an access token is not noted");
+            }
+        });
     }
 
     fn freshness(&self, issuer: Option<Id<kind::TrustedIssuer>>) -> Freshness {
@@ -133,10 +172,24 @@ impl Broker {
             }
             let role =
                 bearer.role.ok_or_else(|| unauthorized("The access token's person has left the team."))?;
+            if bearer.disabled {
+                return Err(unauthorized("The account of the access token's person is disabled."));
+            }
             self.rehash(token, row.id, hash);
-            let login = Login::AccessToken(row.id);
-            let caller = Caller::Member(Member { team: row.team, user: row.user, role, login });
-            return Ok(Recognised { caller, issuer: None, expires_at: row.expires_at });
+            let member = Member {
+                team: row.team,
+                user: row.user,
+                role,
+                strict: bearer.strict,
+                access: row.access,
+                login: Login::AccessToken(row.id),
+            };
+            return Ok(Recognised {
+                caller: Caller::Member(member),
+                issuer: None,
+                expires_at: row.expires_at,
+                used: row.last_used_at,
+            });
         }
         Err(unauthorized("The access token is not known here."))
     }
@@ -190,6 +243,9 @@ impl Broker {
             .ok_or_else(|| unauthorized("The token's team is gone."))?;
         let environment = claims.runtime.environment();
         self.exists(team.id, claims.project.id, environment).await?;
+        if let Some(user) = claims.runtime.user() {
+            self.may_still_develop(&team, user).await?;
+        }
         let caller = Caller::Workload(Workload {
             team: team.id,
             project: claims.project.id,
@@ -198,7 +254,7 @@ impl Broker {
             user: claims.runtime.user(),
             proof: Proof { issuer, subject: claims.subject(), trusted_issuer: None, claims: Map::new() },
         });
-        Ok(Recognised { caller, issuer: None, expires_at })
+        Ok(Recognised { caller, issuer: None, expires_at, used: None })
     }
 
     /// A token of an issuer that a team trusts. Several teams may trust the same issuer with audiences of their own;
@@ -302,7 +358,16 @@ impl Broker {
                 claims: recorded(issuer, &verified),
             },
         });
-        Ok(Recognised { caller, issuer: Some(issuer.id), expires_at: verified.expires_at() })
+        Ok(Recognised { caller, issuer: Some(issuer.id), expires_at: verified.expires_at(), used: None })
+    }
+
+    /// An identity for development was given to a person. It holds as long as it would be given again.
+    async fn may_still_develop(&self, team: &people::Team, user: Id<kind::User>) -> Result<(), Fault> {
+        let gone =
+            || unauthorized("The person to whom the development token was given may no longer have it.");
+        let found = people::member(&self.inner.db, team.id, user).await.map_err(faults::store)?;
+        let member = found.filter(|member| member.user.disabled_at.is_none()).ok_or_else(gone)?;
+        if Right::IdentityIssue.held_by(member.role, team.strict_connectors) { Ok(()) } else { Err(gone()) }
     }
 
     /// A credential may outlive the project or the environment it speaks for.
@@ -409,5 +474,7 @@ fn refused(error: JwtError, times: Option<Times>, now: Time) -> Fault {
 
 /// A claim in the audit log is cut to this many characters.
 const LONGEST_CLAIM: usize = 200;
+/// How often the use of an access token is noted.
+const USE_NOTED: Duration = Duration::from_mins(1);
 /// Development tokens live twelve hours.
 const LONGEST_OWN_LIFE: Duration = Duration::from_hours(12);

@@ -15,6 +15,7 @@ use carnet_identity::{Algorithm, SigningKey};
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
 use carnet_model::connector::Connector;
+use carnet_model::rights::Right;
 use carnet_model::{Code, ConnectorRef, Fault, Id, Secret, SecretString, Time, kind};
 use carnet_providers::{CannotSign, Signer, SigningAlgorithm, jwks_url};
 use carnet_store::connector_keys::{self, ConnectorKeyRow};
@@ -289,7 +290,7 @@ impl Broker {
 
     /// The signing keys of a connector, without what is secret.
     pub async fn connector_keys(&self, caller: &Caller, connector: &str) -> Result<ConnectorKeysView, Fault> {
-        let entry = self.managed(caller, connector).await?;
+        let entry = self.managed(caller, connector, Right::ConnectorRead).await?;
         entry.abilities.signs.ok_or_else(|| signs_nothing(&entry))?;
         Ok(self.view_of_keys(&entry))
     }
@@ -301,7 +302,7 @@ impl Broker {
         connector: &str,
         request: Id<kind::Request>,
     ) -> Result<ConnectorKeysView, Fault> {
-        let entry = self.managed(caller, connector).await?;
+        let entry = self.managed(caller, connector, Right::ConnectorKeyRotate).await?;
         let algorithm = entry.abilities.signs.ok_or_else(|| signs_nothing(&entry))?;
         let now = self.inner.env.now();
         let uid = &entry.row.connector.uid;

@@ -17,6 +17,7 @@ use carnet_model::access::Ask;
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
 use carnet_model::connector::{Branding, Connector, ConnectorType};
+use carnet_model::rights::Right;
 use carnet_model::{Code, ConnectorRef, Fault, Id, Slug, Uid, kind};
 use carnet_providers::{Abilities, NewConnector};
 use carnet_store::connectors::{self, ConnectorRow};
@@ -119,7 +120,10 @@ impl Broker {
         ask: NewConnectorAsk,
         request: Id<kind::Request>,
     ) -> Result<ConnectorView, Fault> {
-        self.member_of(caller)?;
+        self.may(caller, Right::ConnectorCreate)?;
+        if ask.project.is_some() {
+            self.may(caller, Right::LinkUpdate)?;
+        }
         let (broker, caller) = (self.clone(), caller.clone());
         let work = self.track(async move { broker.make_connector(&caller, ask, request).await });
         work.await.map_err(faults::internal)?
@@ -137,7 +141,7 @@ impl Broker {
             .ok_or_else(|| invalid("service", "service is a name, or the host of an address.".to_owned()))?;
         let name = ask.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
         let project = match &ask.project {
-            Some(project) => Some(self.project(caller, project).await?),
+            Some(project) => Some(self.find_project(caller, project).await?),
             None if ask.environments.is_some() => {
                 return Err(invalid(
                     "environments",
@@ -303,9 +307,9 @@ impl Broker {
         Ok(ConnectorView { variable, ..view(entry.row.connector.clone()) })
     }
 
-    /// A connector, for a caller who may manage it.
+    /// A connector, for a person who may say to whom its events are forwarded.
     pub async fn manageable_connector(&self, caller: &Caller, name: &str) -> Result<ConnectorView, Fault> {
-        Ok(self.managed(caller, name).await?.view())
+        Ok(self.managed(caller, name, Right::TriggerUpdate).await?.view())
     }
 
     /// Changes a connector, and tells the provider what it has to know.
@@ -349,7 +353,7 @@ impl Broker {
         request: Id<kind::Request>,
         told: Told,
     ) -> Result<(Connector, ConnectorRow), Fault> {
-        let entry = self.managed(caller, name).await?;
+        let entry = self.managed(caller, name, Right::ConnectorUpdate).await?;
         let inner = &self.inner;
         let mut row = entry.row.clone();
         let secrets = inner.secrets(&entry).map_err(faults::internal)?;
@@ -532,7 +536,7 @@ impl Broker {
         name: &str,
         request: Id<kind::Request>,
     ) -> Result<(), Fault> {
-        let entry = self.managed(caller, name).await?;
+        let entry = self.managed(caller, name, Right::ConnectorDelete).await?;
         let inner = &self.inner;
         let connector = &entry.row.connector;
         let given = self.every_grant(connector.team, connector.id).await?;

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::{Caller, Login, Member, Principal};
+use carnet_model::rights::Access;
 use carnet_model::{AccessToken, Fault, Id, SecretString, Time, kind};
 use carnet_store::command_lines::{self, CommandLineRow};
 use carnet_store::device_logins::{self, Decided, DeviceLoginRow};
@@ -401,11 +402,21 @@ impl Broker {
         let Some(found) = teams.into_iter().find(|found| found.team.id == line.team) else {
             return Err(OauthRefused::InvalidGrant);
         };
+        if people::user(&inner.db, line.user).await?.is_none_or(|user| user.disabled_at.is_some()) {
+            return Err(OauthRefused::InvalidGrant);
+        }
         let name = program(&line.client).unwrap_or("Command line");
-        let (token, row) = self.new_token(line.team, line.user, name, now.plus(ACCESS), now);
+        let (token, row) = self.new_token(line.team, line.user, name, Access::FULL, now.plus(ACCESS), now);
         let hash = inner.keyring.hash(Purpose::TokenPepper, token.expose().as_bytes());
         let login = Login::AccessToken(row.id);
-        let caller = Caller::Member(Member { team: line.team, user: line.user, role: found.role, login });
+        let caller = Caller::Member(Member {
+            team: line.team,
+            user: line.user,
+            role: found.role,
+            strict: found.team.strict_connectors,
+            access: Access::FULL,
+            login,
+        });
         let event = |action| AuditEvent::of(&caller, now, action, None);
         let write = Write::new()
             .steps(steps)

@@ -11,6 +11,7 @@ use carnet_identity::TrustRule;
 use carnet_model::access::{self, Ask};
 use carnet_model::caller::{Caller, Principal, Proof, Workload};
 use carnet_model::grant::Cause;
+use carnet_model::rights::Right;
 use carnet_model::{Code, Environment, Fault, Id, Next, Subject, SubjectKind, Uid, kind};
 use carnet_store::issuers;
 use serde_json::{Map, Value};
@@ -110,14 +111,17 @@ impl Broker {
         let place = match &ask.workload {
             None => None,
             Some((project, environment)) => {
-                self.member_of(caller)?;
-                let project = self.project(caller, project).await?;
+                self.may(caller, Right::IssuerRead)?;
+                let project = self.find_project(caller, project).await?;
                 let environment =
                     self.environments_of(caller, project.id, std::slice::from_ref(environment)).await?;
                 environment.first().map(|environment| (project.id, *environment))
             }
         };
-        let entry = self.find_connector(caller, &ask.token.connector).await?;
+        let entry = match caller {
+            Caller::Workload(_) => self.find_connector(caller, &ask.token.connector).await?,
+            Caller::Member(_) => self.managed(caller, &ask.token.connector, Right::ConnectorRead).await?,
+        };
         let Some((project, environment)) = place else {
             let trial = self.trial(caller, &entry, &ask.token).await?;
             return Ok(told(&entry, caller, trial, Vec::new()));
@@ -323,6 +327,10 @@ fn change(rule: &str, connector: &str, caller: &Caller) -> Vec<Next> {
         "own-user-only" | "subject-for-workloads" => {
             ("carnet env pull".to_owned(), "to ask as a workload, which may ask for any user of its project")
         }
+        "role" => ("carnet members list".to_owned(), "to see who can change the role"),
+        "access-token-rights" | "access-token-project" => {
+            ("carnet tokens create NAME".to_owned(), "to make an access token that carries it")
+        }
         "subject-kind" | "connector-scopes" => {
             (format!("carnet update {connector}"), "to change what the connector gives")
         }
@@ -360,6 +368,15 @@ pub fn rule_in_words(rule: &str) -> &str {
         "trust-rule-subjects" => "the trust rule lets the workload ask for this kind of subject",
         "subject-for-workloads" => "this kind of subject may be asked for with an access token",
         "own-user-only" => "an access token acts for its own user only",
+        "role" => "the person's role has the right to it",
+        "strict-connectors" => "the team does not keep it to those who manage connectors",
+        "access-token-project" => {
+            "the connector is attached to the project that the access token is limited to"
+        }
+        "access-token-rights" => "the access token carries the right to it",
+        "access-token-reach" => {
+            "it is nothing about the whole team, which an access token of one project has no right to"
+        }
         "subject-kind" => "the connector makes tokens for this kind of subject",
         "connector-scopes" => "the scopes are among those of the connector",
         "installation" => "the connector is installed where the token is wanted",
@@ -401,6 +418,11 @@ mod tests {
             Denied::SubjectKindNotTrusted(SubjectKind::App),
             Denied::ForeignUser,
             Denied::SubjectKindNotForPeople(SubjectKind::Token),
+            Denied::RoleTooLow(carnet_model::caller::Role::parse("viewer").unwrap(), Right::TokenApp),
+            Denied::ConnectorsAreStrict(Right::ConnectorUpdate),
+            Denied::TokenTooNarrow(Right::TokenApp),
+            Denied::TokenOfOneProject(Right::TokenRevokeAll),
+            Denied::OtherProject,
         ] {
             assert_ne!(rule_in_words(denied.rule()), denied.rule());
         }

@@ -2,6 +2,7 @@
 
 use carnet_model::access::Denied;
 use carnet_model::caller::Caller;
+use carnet_model::rights::Right;
 use carnet_model::{Code, Fault};
 use carnet_providers::DriverError;
 use carnet_store::DbError;
@@ -91,10 +92,52 @@ pub(crate) fn denied(denied: Denied, connector: &str, caller: &Caller) -> Fault 
             "A workload may ask for tokens and give back its own; managing needs a person's access token.",
         )
         .next("carnet whoami", "to see who you are to the server"),
-        Denied::RoleTooLow(role) => {
-            Fault::new(Code::Forbidden, format!("The role {} is not enough for this.", role.as_str()))
-        }
+        Denied::RoleTooLow(role, right) => Fault::new(
+            Code::Forbidden,
+            format!(
+                "A {} of this team does not have the right {}: {}",
+                role.as_str(),
+                right.as_str(),
+                in_words(right)
+            ),
+        )
+        .with("right", right.as_str())
+        .next("carnet members list", "to see who owns the team, and can do it or change a role"),
+        Denied::ConnectorsAreStrict(right) => Fault::new(
+            Code::Forbidden,
+            format!(
+                "This team keeps connectors to its owners and connector managers, so a member does not have the right {}: {}",
+                right.as_str(),
+                in_words(right)
+            ),
+        )
+        .with("right", right.as_str())
+        .next("carnet members list", "to see who manages connectors here"),
+        Denied::TokenTooNarrow(right) => Fault::new(
+            Code::Forbidden,
+            format!("The access token does not carry the right {}: {}", right.as_str(), in_words(right)),
+        )
+        .with("right", right.as_str())
+        .next("carnet tokens create --help", "to make one that does"),
+        Denied::TokenOfOneProject(right) => Fault::new(
+            Code::Forbidden,
+            format!(
+                "The access token is limited to one project, and the right {} is about the whole team: {}",
+                right.as_str(),
+                in_words(right)
+            ),
+        )
+        .with("right", right.as_str())
+        .next("carnet tokens create --help", "to make one that is not limited"),
+        Denied::OtherProject => no_connector(connector),
     }
+}
+
+/// What a right lets people do, as the end of a sentence.
+fn in_words(right: Right) -> String {
+    let what = right.what();
+    let mut letters = what.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// The provider or the driver said no, or nothing.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
 use carnet_model::grant::Grant;
+use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, Subject, kind};
 use carnet_store::Write;
 use carnet_store::grants::{self, GrantRow};
@@ -33,7 +34,7 @@ impl Broker {
         after: Option<&str>,
         limit: u32,
     ) -> Result<(Vec<GrantView>, Option<String>), Fault> {
-        let entry = self.managed(caller, connector).await?;
+        let entry = self.managed(caller, connector, Right::GrantRead).await?;
         let after = after.map(Id::parse).transpose().map_err(|_| {
             Fault::new(Code::InvalidRequest, "cursor is not one that this list gave.").with("field", "cursor")
         })?;
@@ -55,7 +56,7 @@ impl Broker {
 
     /// A grant of the caller's team.
     pub async fn grant(&self, caller: &Caller, grant: &str) -> Result<GrantView, Fault> {
-        let (row, _) = self.managed_grant(caller, grant).await?;
+        let (row, _) = self.managed_grant(caller, grant, Right::GrantRead).await?;
         Ok(GrantView { grant: row.grant, last_used_at: row.last_used_at })
     }
 
@@ -66,7 +67,7 @@ impl Broker {
         grant: &str,
         request: Id<kind::Request>,
     ) -> Result<Revoked, Fault> {
-        let (row, entry) = self.managed_grant(caller, grant).await?;
+        let (row, entry) = self.managed_grant(caller, grant, Right::TokenRevokeAll).await?;
         let inner = &self.inner;
         let now = inner.env.now();
         let event = AuditEvent::of(caller, now, Action::TokenRevoke, Some(request))
@@ -82,14 +83,19 @@ impl Broker {
         self.tell_of_withdrawn(entry, vec![row]).await
     }
 
-    /// A grant, for a caller who may manage its connector.
-    async fn managed_grant(&self, caller: &Caller, grant: &str) -> Result<(GrantRow, Arc<Entry>), Fault> {
-        self.member_of(caller)?;
+    /// A grant, for a person who may use this right about its connector.
+    async fn managed_grant(
+        &self,
+        caller: &Caller,
+        grant: &str,
+        right: Right,
+    ) -> Result<(GrantRow, Arc<Entry>), Fault> {
+        self.may(caller, right)?;
         let none = || faults::not_found("grant", grant);
         let id = Id::parse(grant).map_err(|_| none())?;
         let row = grants::find(&self.inner.db, caller.team(), id).await.map_err(faults::store)?;
         let row = row.ok_or_else(none)?;
-        let entry = self.managed(caller, &row.grant.place.connector.to_string()).await?;
+        let entry = self.managed(caller, &row.grant.place.connector.to_string(), right).await?;
         Ok((row, entry))
     }
 

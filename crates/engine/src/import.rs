@@ -11,6 +11,7 @@ use std::sync::Arc;
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
 use carnet_model::grant::{GrantState, Place};
+use carnet_model::rights::Right;
 use carnet_model::{Code, Environment, Fault, Id, Scopes, SecretString, Subject, SubjectKind, Time, kind};
 use carnet_providers::Import;
 use carnet_store::grants::{self, GrantRow};
@@ -82,7 +83,7 @@ impl Broker {
         replace: bool,
         request: Id<kind::Request>,
     ) -> Result<Imported, Fault> {
-        let entry = self.managed(caller, connector).await?;
+        let entry = self.managed(caller, connector, Right::GrantImport).await?;
         if tokens.is_empty() || tokens.len() > MOST {
             return Err(Fault::new(Code::InvalidRequest, format!("tokens holds 1 to {MOST} tokens."))
                 .with("field", "tokens"));
@@ -281,7 +282,7 @@ impl Broker {
         environment: Environment,
     ) -> Result<Id<kind::Project>, Fault> {
         let named = match named {
-            Some(name) => Some(self.project(caller, name).await?.id),
+            Some(name) => Some(self.find_project(caller, name).await?.id),
             None => None,
         };
         if let Environment::Custom(id) = environment {

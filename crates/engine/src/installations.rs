@@ -2,6 +2,7 @@
 
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
+use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, kind};
 use carnet_providers::{DriverError, Installed};
 use carnet_store::installations::{self, Installation};
@@ -27,7 +28,7 @@ pub struct NewInstallation {
 impl Broker {
     /// The installations of a connector.
     pub async fn installations(&self, caller: &Caller, connector: &str) -> Result<Vec<Installation>, Fault> {
-        let entry = self.managed(caller, connector).await?;
+        let entry = self.managed(caller, connector, Right::ConnectorRead).await?;
         installations::list(&self.inner.db, caller.team(), entry.row.connector.id)
             .await
             .map_err(faults::store)
@@ -41,7 +42,7 @@ impl Broker {
         ask: &NewInstallation,
         request: Id<kind::Request>,
     ) -> Result<Installation, Fault> {
-        let entry = self.managed(caller, connector).await?;
+        let entry = self.managed(caller, connector, Right::InstallationUpdate).await?;
         let texts = [("externalId", &ask.external_id), ("tenantId", &ask.tenant_id), ("name", &ask.name)];
         for (field, text) in texts {
             let sound =
@@ -126,7 +127,7 @@ impl Broker {
         installation: &str,
         request: Id<kind::Request>,
     ) -> Result<(), Fault> {
-        let entry = self.managed(caller, connector).await?;
+        let entry = self.managed(caller, connector, Right::InstallationUpdate).await?;
         let found = entry
             .installation(installation)
             .ok_or_else(|| faults::not_found("installation", installation))?;

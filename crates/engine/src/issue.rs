@@ -262,7 +262,7 @@ impl Broker {
         ask: Ask<'_>,
     ) -> Result<(), (Fault, &'static str)> {
         let connector = &entry.row.connector;
-        let rules = Rules { team: connector.team, linked: entry.linked(caller.project()) };
+        let rules = Rules { team: connector.team, linked: entry.linked(caller.kept_to()) };
         access::decide(caller, rules, ask)
             .map_err(|denied| (faults::denied(denied, connector.uid.as_str(), caller), denied.rule()))
     }

@@ -7,13 +7,14 @@ use carnet_identity::{
     safe_rule,
 };
 use carnet_model::audit::{Action, AuditEvent};
-use carnet_model::caller::{Caller, Role};
+use carnet_model::caller::Caller;
+use carnet_model::rights::Right;
 use carnet_model::{Code, Environment, Fault, Id, kind};
 use carnet_store::issuers::{self, IssuerRow};
-use carnet_store::{DbError, Write, projects};
+use carnet_store::{Write, projects};
 use serde_json::Value;
 
-use crate::access_tokens::{still_good, withdrawn};
+use crate::access_tokens::{refused, standing};
 use crate::broker::Broker;
 use crate::faults;
 
@@ -33,13 +34,13 @@ pub(crate) fn trusted_issuer(row: &IssuerRow) -> Result<TrustedIssuer, Unreadabl
 impl Broker {
     /// The trusted issuers of the caller's team.
     pub async fn trusted_issuers(&self, caller: &Caller) -> Result<Vec<IssuerRow>, Fault> {
-        let member = self.member_of(caller)?;
+        let member = self.may(caller, Right::IssuerRead)?;
         issuers::list(&self.inner.db, member.team).await.map_err(faults::store)
     }
 
     /// One of them.
     pub async fn trusted_issuer(&self, caller: &Caller, id: &str) -> Result<IssuerRow, Fault> {
-        let member = self.member_of(caller)?;
+        let member = self.may(caller, Right::IssuerRead)?;
         let parsed = Id::parse(id).map_err(|_| faults::not_found("trusted issuer", id))?;
         let found = issuers::find(&self.inner.db, member.team, parsed).await.map_err(faults::store)?;
         found.ok_or_else(|| faults::not_found("trusted issuer", id))
@@ -47,7 +48,7 @@ impl Broker {
 
     /// The platforms that are known.
     pub fn identity_families(&self, caller: &Caller) -> Result<[Family; 12], Fault> {
-        self.member_of(caller).map(|_| Family::ALL)
+        self.may(caller, Right::IssuerRead).map(|_| Family::ALL)
     }
 
     /// Trusts an issuer, unless its rules would let strangers in.
@@ -57,8 +58,7 @@ impl Broker {
         config: &Value,
         request: Id<kind::Request>,
     ) -> Result<IssuerRow, Fault> {
-        let member = self.member_of(caller)?;
-        self.needs(member, Role::Owner)?;
+        let member = self.may(caller, Right::IssuerUpdate)?;
         let issuer = self.read_issuer(member.team, config)?;
         let weaknesses = self.weaknesses(&issuer);
         if !weaknesses.is_empty() {
@@ -85,15 +85,12 @@ impl Broker {
             .with("issuer", row.issuer.clone())
             .with("rules", issuer.rules.len());
         let write = Write::new()
-            .step(still_good(member, now))
+            .steps(standing(member, now))
             .step(issuers::insert(&row))
             .event(&self.inner.env, &event)
             .revises();
-        match self.inner.db.write(write).await {
-            Ok(_) => Ok(row),
-            Err(DbError::Unmet(0)) => Err(withdrawn()),
-            Err(error) => Err(faults::store(error)),
-        }
+        self.inner.db.write(write).await.map_err(refused)?;
+        Ok(row)
     }
 
     /// Trusts it no longer.
@@ -103,8 +100,7 @@ impl Broker {
         id: &str,
         request: Id<kind::Request>,
     ) -> Result<(), Fault> {
-        let member = self.member_of(caller)?;
-        self.needs(member, Role::Owner)?;
+        let member = self.may(caller, Right::IssuerUpdate)?;
         let row = self.trusted_issuer(caller, id).await?;
         let event =
             AuditEvent::of(caller, self.inner.env.now(), Action::IssuerDelete, Some(request)).on(row.id);

@@ -19,7 +19,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use carnet_model::caller::{Caller, Member, Role};
+use carnet_model::caller::{Caller, Member};
+use carnet_model::rights::Right;
 use carnet_model::{AccessToken, Code, Fault, Id, Time, kind};
 use carnet_store::keys::{self, KeyRow, WrapRow};
 use carnet_store::{DbError, Write, access_tokens, people};
@@ -159,21 +160,28 @@ impl Broker {
         Ok(())
     }
 
-    /// Keys belong to those who set the deployment up: the owners of its first team.
-    pub(crate) async fn operator<'a>(&self, caller: &'a Caller) -> Result<&'a Member, Fault> {
-        let member = self.member_of(caller)?;
-        self.needs(member, Role::Owner)?;
+    /// What belongs to all teams is in the hands of those who set the deployment up: people of its first team who have
+    /// the right there.
+    pub(crate) async fn operator<'a>(&self, caller: &'a Caller, right: Right) -> Result<&'a Member, Fault> {
+        let member = self.may(caller, right)?;
         if self.is_first_team(member.team).await? {
             return Ok(member);
         }
-        Err(Fault::new(
+        let fault = Fault::new(
             Code::Forbidden,
-            "Only an owner of the team that set this deployment up may turn keys that belong to all teams.",
+            format!(
+                "{} is for owners of the team that set this deployment up: it is about all teams.",
+                right.as_str()
+            ),
         )
-        .next("carnet keys rotate team", "to turn your own team's key"))
+        .with("right", right.as_str());
+        Err(match right {
+            Right::KeyRotate => fault.next("carnet keys rotate team", "to turn your own team's key"),
+            _ => fault.next("carnet whoami", "to see which team you ask for"),
+        })
     }
 
-    async fn is_first_team(&self, team: Id<kind::Team>) -> Result<bool, Fault> {
+    pub(crate) async fn is_first_team(&self, team: Id<kind::Team>) -> Result<bool, Fault> {
         let first = people::first_team(&self.inner.db).await.map_err(faults::store)?;
         Ok(first.is_some_and(|first| first.id == team))
     }

@@ -5,12 +5,14 @@
 //! [`carnet_model::Fault`]. The rules of every verb:
 //!
 //! - the team comes from the caller and from nowhere else;
-//! - the decision is [`carnet_model::access::decide`]'s, made against the present rules, and recorded before the answer;
+//! - the decision is [`carnet_model::access::decide`]'s or [`carnet_model::rights::decide`]'s, made against the present
+//!   rules, and recorded before the answer;
 //! - no secret is answered before its audit event is durable;
 //! - what a provider returned is durable before it is used;
 //! - what must finish runs as a tracked task, so that a caller who hangs up cannot stop it.
 
 mod access_tokens;
+mod accounts;
 mod ahead;
 mod audit;
 mod backup;
@@ -29,11 +31,13 @@ mod faults;
 mod grants;
 mod import;
 mod installations;
+mod invitations;
 mod issue;
 mod issuers;
 mod keks;
 mod keys;
 mod links;
+mod members;
 mod own_issuer;
 mod pace;
 mod people;
@@ -52,8 +56,9 @@ mod setup;
 mod sign_in;
 mod spill;
 mod start;
+mod teams;
 
-pub use access_tokens::{CreatedToken, NewToken};
+pub use access_tokens::{CreatedToken, NewToken, Whose};
 pub use audit::{AuditChecked, AuditPage, AuditQuery};
 pub use backup::{Held, LookError, sha256_of};
 pub use broker::{Broker, ManagedService, Readiness, Settings};
@@ -76,6 +81,7 @@ pub use explain::{ExplainAsk, Explained, IdentityTold, RuleTold, Ruling, rule_in
 pub use grants::GrantView;
 pub use import::{Imported, ImportedToken, TokenToImport};
 pub use installations::NewInstallation;
+pub use invitations::{InvitationView, Invited, Joined, NewInvitation};
 pub use issue::{Issued, TokenAsk};
 pub use issuers::{IssuerCheck, SignatureFound, TokenCheck};
 pub use keks::Root;
@@ -91,15 +97,18 @@ pub use sessions::{Session, Visitor};
 pub use setup::{FirstOwner, SetUp};
 pub use sign_in::SignInRefused;
 pub use start::StartError;
+pub use teams::{CreatedTeam, TeamChange};
 
 pub use carnet_catalog::{Catalog, Unreadable as UnreadableCatalog};
 pub use carnet_identity::{ClaimMap, Comparison, Family, TrustedIssuerConfig};
+pub use carnet_store::access_tokens::AccessTokenRow;
 pub use carnet_store::consent_rules::ConsentRules;
 pub use carnet_store::copy;
 pub use carnet_store::installations::Installation;
+pub use carnet_store::invitations::Invitation;
 pub use carnet_store::issuers::IssuerRow;
 pub use carnet_store::links::{Link, LinkedProject};
-pub use carnet_store::people::{Membership, Team, User};
+pub use carnet_store::people::{Membership, Team, TeamMember, User};
 pub use carnet_store::pictures::Picture;
 pub use carnet_store::projects::{CustomEnvironment, Project};
 pub use carnet_store::sessions::SessionRow;

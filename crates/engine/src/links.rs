@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use carnet_model::access::Ask;
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
+use carnet_model::rights::Right;
 use carnet_model::{Code, Environment, Fault, Id, kind};
 use carnet_store::links::{self, Link, LinkedProject};
 use carnet_store::projects::Project;
@@ -23,7 +24,14 @@ impl Broker {
         cursor: Option<&str>,
         limit: Option<u32>,
     ) -> Result<(Vec<LinkedProject>, Option<String>), Fault> {
-        let entry = self.managed(caller, connector).await?;
+        let entry = self.managed(caller, connector, Right::ConnectorRead).await?;
+        if let Some(only) = caller.kept_to() {
+            let (db, team) = (&self.inner.db, caller.team());
+            let link = links::find(db, team, entry.row.connector.id, only).await.map_err(faults::store)?;
+            let project = projects::find(db, team, only).await.map_err(faults::store)?;
+            let found = link.zip(project).map(|(link, project)| LinkedProject { link, project });
+            return Ok((found.into_iter().collect(), None));
+        }
         let after = cursor.map(read_time_cursor).transpose()?;
         let limit = page(limit);
         let id = entry.row.connector.id;
@@ -44,7 +52,7 @@ impl Broker {
         cursor: Option<&str>,
         limit: Option<u32>,
     ) -> Result<(Vec<(Link, ConnectorView)>, Option<String>), Fault> {
-        let (member, db) = (self.member_of(caller)?, &self.inner.db);
+        let (member, db) = (self.may(caller, Right::ConnectorRead)?, &self.inner.db);
         let after = cursor.map(read_time_cursor).transpose()?;
         let limit = page(limit);
         let found = links::page_of_project(db, member.team, project.id, after, one_more(limit)).await;
@@ -65,8 +73,8 @@ impl Broker {
 
     /// One link.
     pub async fn link(&self, caller: &Caller, connector: &str, project: &str) -> Result<Link, Fault> {
-        let project = self.project(caller, project).await?;
-        let entry = self.managed(caller, connector).await?;
+        let entry = self.managed(caller, connector, Right::ConnectorRead).await?;
+        let project = self.find_project(caller, project).await?;
         let found = links::find(&self.inner.db, caller.team(), entry.row.connector.id, project.id).await;
         found.map_err(faults::store)?.ok_or_else(|| {
             Fault::new(
@@ -86,8 +94,11 @@ impl Broker {
         environments: &[String],
         request: Id<kind::Request>,
     ) -> Result<Link, Fault> {
-        let entry = self.managed(caller, connector).await?;
-        let project = self.project(caller, project).await?;
+        let entry = self.managed(caller, connector, Right::LinkUpdate).await?;
+        // The answer tells about both.
+        self.may(caller, Right::ProjectRead)?;
+        self.may(caller, Right::ConnectorRead)?;
+        let project = self.find_project(caller, project).await?;
         let environments = self.environments_of(caller, project.id, environments).await?;
         let now = self.inner.env.now();
         let id = entry.row.connector.id;
@@ -111,8 +122,8 @@ impl Broker {
         project: &str,
         request: Id<kind::Request>,
     ) -> Result<(), Fault> {
-        let entry = self.managed(caller, connector).await?;
-        let project = self.project(caller, project).await?;
+        let entry = self.managed(caller, connector, Right::LinkUpdate).await?;
+        let project = self.find_project(caller, project).await?;
         let id = entry.row.connector.id;
         let event = AuditEvent::of(caller, self.inner.env.now(), Action::LinkDelete, Some(request))
             .on(id)
@@ -131,15 +142,17 @@ impl Broker {
         }
     }
 
-    /// The connector, for a caller who may manage it.
+    /// The connector, for a person who may use this right about it. Who may not use it learns that before anything about
+    /// the connector.
     pub(crate) async fn managed(
         &self,
         caller: &Caller,
         connector: &str,
+        right: Right,
     ) -> Result<std::sync::Arc<crate::directory::Entry>, Fault> {
-        self.member_of(caller)?;
+        self.may(caller, right)?;
         let entry = self.find_connector(caller, connector).await?;
-        self.permit(caller, &entry, Ask::Manage).map_err(|(fault, _)| fault)?;
+        self.permit(caller, &entry, Ask::Manage(right)).map_err(|(fault, _)| fault)?;
         Ok(entry)
     }
 

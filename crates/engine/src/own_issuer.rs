@@ -10,6 +10,7 @@ use carnet_identity::{
 };
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
+use carnet_model::rights::Right;
 use carnet_model::{Code, Environment, Fault, Id, Slug, Time, kind};
 use carnet_store::keys::{self, SigningKeyRow};
 use carnet_store::people::Team;
@@ -201,6 +202,12 @@ impl Broker {
         Ok(team.is_some())
     }
 
+    /// The project for whose development the caller may be given an identity.
+    pub async fn project_to_develop(&self, caller: &Caller, name: &str) -> Result<Project, Fault> {
+        self.may(caller, Right::IdentityIssue)?;
+        self.find_project(caller, name).await
+    }
+
     /// An identity token for a project in development, for the person who asks.
     pub async fn development_token(
         &self,
@@ -209,8 +216,8 @@ impl Broker {
         audience: Option<&str>,
         request: Id<kind::Request>,
     ) -> Result<IdentityToken, Fault> {
-        let member = self.member_of(caller)?;
-        let project = self.project(caller, project).await?;
+        let member = self.may(caller, Right::IdentityIssue)?;
+        let project = self.find_project(caller, project).await?;
         let runtime = Runtime::Development { user: Some(member.user) };
         self.identity_token(caller, &project, runtime, audience, request).await
     }

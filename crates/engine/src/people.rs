@@ -1,35 +1,43 @@
 //! People: who is asking, and which teams they have.
 
 use carnet_model::access::Denied;
-use carnet_model::caller::{Caller, Member, Role};
-use carnet_model::{Fault, Id, kind};
+use carnet_model::caller::{Caller, Member};
+use carnet_model::rights::{self, Right};
+use carnet_model::{Code, Fault, Id, kind};
 use carnet_store::people::{self, Membership, Team, User};
 
 use crate::broker::Broker;
 use crate::faults;
 
 impl Broker {
-    /// The person behind the caller; workloads have none here.
-    pub(crate) fn member_of<'a>(&self, caller: &'a Caller) -> Result<&'a Member, Fault> {
+    /// The person behind the caller, who may use this right. Every verb for people begins with it; a workload has no
+    /// rights of this kind.
+    pub(crate) fn may<'a>(&self, caller: &'a Caller, right: Right) -> Result<&'a Member, Fault> {
+        let denied = |denied| faults::denied(denied, "", caller);
         match caller {
-            Caller::Member(member) => Ok(member),
-            Caller::Workload(_) => Err(faults::denied(Denied::WorkloadCannotManage, "", caller)),
-        }
-    }
-
-    /// The person's role must be at least this.
-    pub(crate) fn needs(&self, member: &Member, role: Role) -> Result<(), Fault> {
-        // Owner comes first in the order of roles.
-        if member.role <= role {
-            Ok(())
-        } else {
-            Err(faults::denied(Denied::RoleTooLow(member.role), "", &Caller::Member(member.clone())))
+            Caller::Member(member) => {
+                rights::decide(member, right).map_err(denied)?;
+                // A browser may have been left open.
+                if right.needs_fresh_sign_in() && !member.login.is_fresh(self.inner.env.now()) {
+                    return Err(Fault::new(
+                        Code::Forbidden,
+                        format!(
+                            "Sign in again to use the right {}: it is a while since you did.",
+                            right.as_str()
+                        ),
+                    )
+                    .with("right", right.as_str())
+                    .with("signInAgain", true));
+                }
+                Ok(member)
+            }
+            Caller::Workload(_) => Err(denied(Denied::WorkloadCannotManage)),
         }
     }
 
     /// The caller's own account.
     pub async fn me(&self, caller: &Caller) -> Result<(User, Team), Fault> {
-        let member = self.member_of(caller)?;
+        let member = self.may(caller, Right::AccessTokenRead)?;
         let user = people::user(&self.inner.db, member.user).await.map_err(faults::store)?;
         let team = self.team(member.team).await?;
         Ok((user.ok_or_else(|| faults::not_found("person", &member.user.to_string()))?, team))
@@ -37,14 +45,20 @@ impl Broker {
 
     /// The teams that the caller's credential is good for.
     pub async fn my_teams(&self, caller: &Caller) -> Result<Vec<Membership>, Fault> {
-        let member = self.member_of(caller)?;
+        let member = self.may(caller, Right::TeamRead)?;
         let teams = people::teams_of(&self.inner.db, member.user).await.map_err(faults::store)?;
         Ok(teams.into_iter().filter(|membership| membership.team.id == member.team).collect())
     }
 
     /// The caller's team, if that is what it is called.
     pub async fn my_team(&self, caller: &Caller, name: &str) -> Result<Team, Fault> {
-        let team = self.team(caller.team()).await?;
+        let member = self.may(caller, Right::TeamRead)?;
+        self.named_team(member, name).await
+    }
+
+    /// The member's team, if `name` is its identifier or short name. There is no other to a caller.
+    pub(crate) async fn named_team(&self, member: &Member, name: &str) -> Result<Team, Fault> {
+        let team = self.team(member.team).await?;
         if team.id.to_string() == name || team.slug.as_str() == name {
             Ok(team)
         } else {

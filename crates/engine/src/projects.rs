@@ -2,6 +2,7 @@
 
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
+use carnet_model::rights::Right;
 use carnet_model::{Code, Environment, Fault, Id, Slug, kind};
 use carnet_store::projects::{self, CustomEnvironment, Project};
 use carnet_store::{DbError, Write};
@@ -17,15 +18,25 @@ impl Broker {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Project>, Fault> {
-        let member = self.member_of(caller)?;
+        let member = self.may(caller, Right::ProjectRead)?;
+        let after = after.unwrap_or_default();
+        if let Some(only) = member.access.project {
+            let found = projects::find(&self.inner.db, member.team, only).await.map_err(faults::store)?;
+            return Ok(found.into_iter().filter(|project| project.name.as_str() > after).collect());
+        }
         let limit = i64::from(limit.clamp(1, 100));
-        projects::list(&self.inner.db, member.team, after.unwrap_or_default(), limit)
-            .await
-            .map_err(faults::store)
+        projects::list(&self.inner.db, member.team, after, limit).await.map_err(faults::store)
     }
 
     /// A project by identifier or name.
     pub async fn project(&self, caller: &Caller, name: &str) -> Result<Project, Fault> {
+        self.may(caller, Right::ProjectRead)?;
+        self.find_project(caller, name).await
+    }
+
+    /// A project of the caller's team, for a verb that has decided already. To a caller that is kept to one project
+    /// there is no other.
+    pub(crate) async fn find_project(&self, caller: &Caller, name: &str) -> Result<Project, Fault> {
         let db = &self.inner.db;
         let team = caller.team();
         let found = match (Id::parse(name), Slug::parse(name)) {
@@ -34,6 +45,7 @@ impl Broker {
             _ => Ok(None),
         }
         .map_err(faults::store)?;
+        let found = found.filter(|found| caller.kept_to().is_none_or(|only| only == found.id));
         found.ok_or_else(|| {
             faults::not_found("project", name).next("carnet projects list", "to see the projects of the team")
         })
@@ -46,7 +58,7 @@ impl Broker {
         name: &str,
         request: Id<kind::Request>,
     ) -> Result<Project, Fault> {
-        let member = self.member_of(caller)?;
+        let member = self.may(caller, Right::ProjectCreate)?;
         let name = Slug::parse(name)
             .map_err(|error| Fault::new(Code::InvalidRequest, format!("{error}.")).with("field", "name"))?;
         let now = self.inner.env.now();
@@ -73,8 +85,8 @@ impl Broker {
         name: &str,
         request: Id<kind::Request>,
     ) -> Result<(), Fault> {
-        let member = self.member_of(caller)?;
-        let project = self.project(caller, name).await?;
+        let member = self.may(caller, Right::ProjectDelete)?;
+        let project = self.find_project(caller, name).await?;
         let inner = &self.inner;
         let given = carnet_store::grants::of_project(&inner.db, member.team, project.id)
             .await
@@ -87,6 +99,7 @@ impl Broker {
         let write = Write::new()
             .step(carnet_store::grants::withdraw_of_project(member.team, project.id, now))
             .step(carnet_store::minted::delete_of_project(member.team, project.id))
+            .step(carnet_store::access_tokens::revoke_of_project(member.team, project.id, now))
             .steps(projects::delete(member.team, project.id))
             .event(&inner.env, &event)
             .revises();
@@ -101,8 +114,8 @@ impl Broker {
         caller: &Caller,
         project: &str,
     ) -> Result<Vec<CustomEnvironment>, Fault> {
-        let member = self.member_of(caller)?;
-        let project = self.project(caller, project).await?;
+        let member = self.may(caller, Right::ProjectRead)?;
+        let project = self.find_project(caller, project).await?;
         projects::environments(&self.inner.db, member.team, project.id).await.map_err(faults::store)
     }
 
@@ -114,8 +127,8 @@ impl Broker {
         slug: &str,
         request: Id<kind::Request>,
     ) -> Result<CustomEnvironment, Fault> {
-        let member = self.member_of(caller)?;
-        let project = self.project(caller, project).await?;
+        let member = self.may(caller, Right::EnvironmentUpdate)?;
+        let project = self.find_project(caller, project).await?;
         let slug = Slug::parse(slug)
             .map_err(|error| Fault::new(Code::InvalidRequest, format!("{error}.")).with("field", "slug"))?;
         if Environment::parse(slug.as_str()).is_ok() {
@@ -151,8 +164,10 @@ impl Broker {
         name: &str,
         request: Id<kind::Request>,
     ) -> Result<(), Fault> {
-        let member = self.member_of(caller)?;
-        let found = self.custom_environments(caller, project).await?;
+        let member = self.may(caller, Right::EnvironmentUpdate)?;
+        let project = self.find_project(caller, project).await?;
+        let found = projects::environments(&self.inner.db, member.team, project.id).await;
+        let found = found.map_err(faults::store)?;
         let found = found.into_iter().find(|e| e.id.to_string() == name || e.slug.as_str() == name);
         let environment = found.ok_or_else(|| faults::not_found("environment", name))?;
         let inner = &self.inner;

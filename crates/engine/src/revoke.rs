@@ -103,8 +103,11 @@ impl Broker {
             Caller::Workload(w) => {
                 row.grant.place.project == Some(w.project) && row.grant.place.environment == w.environment
             }
-            // A person naming a subject reaches that subject wherever it consented; `app` and no subject reach all.
-            Caller::Member(_) => true,
+            // A person naming a subject reaches that subject wherever it consented, `app` and no subject reach all; an
+            // access token that is limited to a project reaches that project and what is of none.
+            Caller::Member(m) => {
+                m.access.project.is_none_or(|only| row.grant.place.project.is_none_or(|p| p == only))
+            }
         };
         let all = match &key {
             Some(key) => {

@@ -3,6 +3,7 @@
 use carnet_catalog::{Ask, Entry, Method, Unfit, Verified};
 use carnet_model::caller::Caller;
 use carnet_model::connector::{Connector, ConnectorType};
+use carnet_model::rights::Right;
 use carnet_model::{Code, Fault};
 use carnet_providers::{DataSchema, data_schema};
 use serde_json::{Map, Value, json};
@@ -26,7 +27,7 @@ impl Broker {
     /// What is known of a service, with the schemas of `data` if they are asked for. An unknown one is no mistake: it is
     /// connected by its address.
     pub fn service(&self, caller: &Caller, name: &str, schemas: bool) -> Result<Value, Fault> {
-        self.member_of(caller)?;
+        self.may(caller, Right::ConnectorRead)?;
         let unknown = || {
             let name: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
             Fault::new(

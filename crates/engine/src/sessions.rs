@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::{Caller, Login, Member, Principal};
+use carnet_model::rights::Access;
 use carnet_model::{Code, Fault, Id, SecretString, Time, kind};
 use carnet_store::people::{self, Membership, User};
 use carnet_store::sessions::{self, SessionRow};
@@ -72,7 +73,7 @@ impl Broker {
             let found = sessions::by_digest(&inner.db, hash.digest, now, now.minus(IDLE)).await;
             let Some(row) = found.map_err(faults::store)? else { continue };
             let user = people::user(&inner.db, row.user).await.map_err(faults::store)?;
-            let Some(user) = user else { return Ok(None) };
+            let Some(user) = user.filter(|user| user.disabled_at.is_none()) else { return Ok(None) };
             self.seen(&row, now);
             return Ok(Some(Session { row, user, secret: cookie.duplicate() }));
         }
@@ -92,8 +93,14 @@ impl Broker {
                 None => Fault::new(Code::Forbidden, "You are in no team on this server."),
             });
         };
-        let (team, role) = (found.team.id, found.role);
-        Ok(Caller::Member(Member { team, user: session.user.id, role, login: session.login() }))
+        Ok(Caller::Member(Member {
+            team: found.team.id,
+            user: session.user.id,
+            role: found.role,
+            strict: found.team.strict_connectors,
+            access: Access::FULL,
+            login: session.login(),
+        }))
     }
 
     /// The person's teams, with the role in each.

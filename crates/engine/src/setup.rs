@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::{Principal, Role};
+use carnet_model::rights::Access;
 use carnet_model::{AccessToken, Code, Fault, Id, SecretString, Slug, kind};
 use carnet_store::people::{self, Team, User};
 use carnet_store::projects::{self, Project};
@@ -119,12 +120,14 @@ impl Broker {
             slug: Slug::near(&owner.team, "team"),
             name: owner.team.trim().to_owned(),
             created_at: now,
+            strict_connectors: false,
         };
         let user = User {
             id: inner.env.id(),
             email: owner.email.trim().to_owned(),
             name: owner.name.trim().to_owned(),
             created_at: now,
+            disabled_at: None,
         };
         let passphrase = match passphrase {
             Some(passphrase) => {
@@ -133,7 +136,7 @@ impl Broker {
             None => Vec::new(),
         };
         let key = self.team_key(team.id).map_err(faults::internal)?;
-        let (token, row) = self.new_token(team.id, user.id, "first", now.plus(token_life), now);
+        let (token, row) = self.new_token(team.id, user.id, "first", Access::FULL, now.plus(token_life), now);
         let hash = inner.keyring.hash(Purpose::TokenPepper, token.expose().as_bytes());
         let by = Principal::User { id: user.id };
         let event = |action| AuditEvent { actor: by, ..AuditEvent::of_system(now, action).in_team(team.id) };
@@ -176,7 +179,7 @@ impl Broker {
     ) -> Result<AccessToken, Fault> {
         let inner = &self.inner;
         let now = inner.env.now();
-        let (token, row) = self.new_token(team, user, "carnet dev", now.plus(life), now);
+        let (token, row) = self.new_token(team, user, "carnet dev", Access::FULL, now.plus(life), now);
         let hash = inner.keyring.hash(Purpose::TokenPepper, token.expose().as_bytes());
         let event = AuditEvent::of_system(now, Action::AccessTokenCreate).in_team(team).on(row.id);
         let write = Write::new()
@@ -210,7 +213,7 @@ impl Broker {
     }
 }
 
-fn check(field: &'static str, text: &str) -> Result<(), Fault> {
+pub(crate) fn check(field: &'static str, text: &str) -> Result<(), Fault> {
     let text = text.trim();
     if text.is_empty() || text.len() > 200 || text.chars().any(char::is_control) {
         return Err(Fault::new(

@@ -183,7 +183,7 @@ impl Broker {
             return Err(SignInRefused::Wait(BUSY));
         };
         match user {
-            Some(user) if fits && row.is_some() => {
+            Some(user) if fits && row.is_some() && user.disabled_at.is_none() => {
                 inner.tries.take_back(account, visitor.address);
                 Ok(user)
             }

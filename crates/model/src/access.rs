@@ -6,6 +6,7 @@
 use crate::caller::{Caller, Role};
 use crate::environment::Environment;
 use crate::id::{Id, kind};
+use crate::rights::{self, Right};
 use crate::subject::{Subject, SubjectKind};
 
 mod order;
@@ -23,8 +24,8 @@ pub enum Ask<'a> {
     Metadata,
     /// To delete what is kept: for this subject, or (`None`) for everybody.
     Revoke(Option<&'a Subject>),
-    /// To create, change, link or delete it.
-    Manage,
+    /// To look at it or manage it otherwise, by this right.
+    Manage(Right),
 }
 
 /// The rules that bear on one connector.
@@ -32,7 +33,7 @@ pub enum Ask<'a> {
 pub struct Rules<'a> {
     /// The team that owns the connector.
     pub team: Id<kind::Team>,
-    /// The environments in which the caller's project may ask, if a link exists.
+    /// The environments in which the project that the caller is kept to may ask, if a link exists.
     pub linked: Option<&'a [Environment]>,
 }
 
@@ -53,8 +54,16 @@ pub enum Denied {
     SubjectKindNotForPeople(SubjectKind),
     /// A workload may not manage, nor delete what is kept for everybody.
     WorkloadCannotManage,
-    /// The person's role is too low.
-    RoleTooLow(Role),
+    /// The person's role does not have the right.
+    RoleTooLow(Role, Right),
+    /// The person's role would have the right if the team did not keep connectors to those who manage them.
+    ConnectorsAreStrict(Right),
+    /// The person has the right, and the access token does not carry it.
+    TokenTooNarrow(Right),
+    /// The access token is limited to one project, and the right is about the whole team.
+    TokenOfOneProject(Right),
+    /// The access token is limited to one project, and the connector is not linked to it: to this token it does not exist.
+    OtherProject,
 }
 
 impl Denied {
@@ -68,7 +77,11 @@ impl Denied {
             Self::ForeignUser => "own-user-only",
             Self::SubjectKindNotForPeople(_) => "subject-for-workloads",
             Self::WorkloadCannotManage => "people-manage",
-            Self::RoleTooLow(_) => "role",
+            Self::RoleTooLow(..) => "role",
+            Self::ConnectorsAreStrict(_) => "strict-connectors",
+            Self::TokenTooNarrow(_) => "access-token-rights",
+            Self::TokenOfOneProject(_) => "access-token-reach",
+            Self::OtherProject => "access-token-project",
         }
     }
 }
@@ -91,20 +104,38 @@ pub fn decide(caller: &Caller, rules: Rules<'_>, ask: Ask<'_>) -> Result<(), Den
                 Ask::Token(subject) | Ask::Revoke(Some(subject)) => {
                     subject_trusted(&workload.subjects, subject.kind())
                 }
-                Ask::Revoke(None) | Ask::Manage => Err(Denied::WorkloadCannotManage),
+                Ask::Revoke(None) | Ask::Manage(_) => Err(Denied::WorkloadCannotManage),
             }
         }
-        Caller::Member(member) => match ask {
-            Ask::Metadata | Ask::Install | Ask::Manage | Ask::Revoke(None) => Ok(()),
-            Ask::Token(subject) | Ask::Revoke(Some(subject)) => match subject {
-                Subject::App => Ok(()),
-                Subject::User { id, issuer: None } if *id == member.user.to_string() => Ok(()),
-                Subject::User { .. } => Err(Denied::ForeignUser),
-                Subject::JwtBearer { .. } | Subject::Token { .. } => {
-                    Err(Denied::SubjectKindNotForPeople(subject.kind()))
-                }
-            },
-        },
+        Caller::Member(member) => {
+            if member.access.project.is_some() && rules.linked.is_none() {
+                return Err(Denied::OtherProject);
+            }
+            rights::decide(member, right(member.user, ask)?)
+        }
+    }
+}
+
+/// The right that a person needs for what is asked, or why no person may ask for it.
+fn right(user: Id<kind::User>, ask: Ask<'_>) -> Result<Right, Denied> {
+    let (subject, revokes) = match ask {
+        Ask::Manage(right) => return Ok(right),
+        Ask::Metadata => return Ok(Right::ConnectorRead),
+        Ask::Install => return Ok(Right::InstallationUpdate),
+        Ask::Revoke(None) => return Ok(Right::TokenRevokeAll),
+        Ask::Revoke(Some(subject)) => (subject, true),
+        Ask::Token(subject) => (subject, false),
+    };
+    match subject {
+        // The application's tokens are everybody's.
+        Subject::App => Ok(if revokes { Right::TokenRevokeAll } else { Right::TokenApp }),
+        Subject::User { id, issuer: None } if *id == user.to_string() => {
+            Ok(if revokes { Right::TokenRevokeOwn } else { Right::TokenOwn })
+        }
+        Subject::User { .. } => Err(Denied::ForeignUser),
+        Subject::JwtBearer { .. } | Subject::Token { .. } => {
+            Err(Denied::SubjectKindNotForPeople(subject.kind()))
+        }
     }
 }
 
@@ -116,6 +147,7 @@ fn subject_trusted(trusted: &[SubjectKind], kind: SubjectKind) -> Result<(), Den
 mod tests {
     use super::*;
     use crate::caller::{Login, Member, Proof, Workload};
+    use crate::rights::{Access, Breadth};
 
     const TEAM: Id<kind::Team> = Id::from_bytes([1; 16]);
     const USER: Id<kind::User> = Id::from_bytes([3; 16]);
@@ -139,12 +171,12 @@ mod tests {
     }
 
     fn member() -> Caller {
-        Caller::Member(Member {
-            team: TEAM,
-            user: USER,
-            role: Role::Owner,
-            login: Login::AccessToken(Id::from_bytes([4; 16])),
-        })
+        person(Role::Owner, Access::FULL)
+    }
+
+    fn person(role: Role, access: Access) -> Caller {
+        let login = Login::AccessToken(Id::from_bytes([4; 16]));
+        Caller::Member(Member { team: TEAM, user: USER, role, strict: false, access, login })
     }
 
     fn user(id: &str) -> Subject {
@@ -216,7 +248,7 @@ mod tests {
                 workload(Production, both),
                 TEAM,
                 Some(&production[..]),
-                Ask::Manage,
+                Ask::Manage(Right::ConnectorRead),
                 Err(Denied::WorkloadCannotManage),
             ),
             (member(), TEAM, None, Ask::Token(&Subject::App), Ok(())),
@@ -231,9 +263,60 @@ mod tests {
                 Err(Denied::SubjectKindNotForPeople(SubjectKind::JwtBearer)),
             ),
             (member(), TEAM, None, Ask::Revoke(None), Ok(())),
-            (member(), Id::from_bytes([9; 16]), None, Ask::Manage, Err(Denied::OtherTeam)),
+            (
+                member(),
+                Id::from_bytes([9; 16]),
+                None,
+                Ask::Manage(Right::ConnectorRead),
+                Err(Denied::OtherTeam),
+            ),
         ] {
             assert_eq!(decide(&caller, Rules { team, linked }, ask), want, "{caller:?} {ask:?}");
+            if let Err(denied) = want {
+                assert!(rules(&caller, &ask).contains(&denied.rule()), "{denied:?} is not told of");
+            }
+        }
+    }
+
+    #[test]
+    fn a_person_needs_the_right_that_belongs_to_the_request() {
+        let own = user(&USER.to_string());
+        let viewer = || person(Role::Viewer, Access::FULL);
+        let reads = || person(Role::Owner, Access { breadth: Breadth::Read, project: None });
+        let one =
+            || person(Role::Owner, Access { breadth: Breadth::Full, project: Some(Id::from_bytes([2; 16])) });
+        let linked = [Environment::Production];
+        for (caller, linked, ask, want) in [
+            (viewer(), None, Ask::Metadata, Ok(())),
+            (
+                viewer(),
+                None,
+                Ask::Token(&Subject::App),
+                Err(Denied::RoleTooLow(Role::Viewer, Right::TokenApp)),
+            ),
+            (viewer(), None, Ask::Token(&own), Err(Denied::RoleTooLow(Role::Viewer, Right::TokenOwn))),
+            (viewer(), None, Ask::Revoke(Some(&own)), Ok(())),
+            (
+                viewer(),
+                None,
+                Ask::Revoke(Some(&Subject::App)),
+                Err(Denied::RoleTooLow(Role::Viewer, Right::TokenRevokeAll)),
+            ),
+            (viewer(), None, Ask::Revoke(None), Err(Denied::RoleTooLow(Role::Viewer, Right::TokenRevokeAll))),
+            (viewer(), None, Ask::Install, Err(Denied::RoleTooLow(Role::Viewer, Right::InstallationUpdate))),
+            (reads(), None, Ask::Metadata, Ok(())),
+            (reads(), None, Ask::Token(&Subject::App), Err(Denied::TokenTooNarrow(Right::TokenApp))),
+            (one(), None, Ask::Metadata, Err(Denied::OtherProject)),
+            (one(), Some(&linked[..]), Ask::Metadata, Ok(())),
+            (one(), Some(&linked[..]), Ask::Token(&Subject::App), Ok(())),
+            (
+                one(),
+                Some(&linked[..]),
+                Ask::Revoke(None),
+                Err(Denied::TokenOfOneProject(Right::TokenRevokeAll)),
+            ),
+        ] {
+            assert_eq!(decide(&caller, Rules { team: TEAM, linked }, ask), want, "{caller:?} {ask:?}");
             if let Err(denied) = want {
                 assert!(rules(&caller, &ask).contains(&denied.rule()), "{denied:?} is not told of");
             }

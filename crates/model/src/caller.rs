@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::environment::Environment;
 use crate::id::{Id, kind};
+use crate::rights::Access;
 use crate::subject::SubjectKind;
 use crate::time::Time;
 
@@ -57,8 +58,12 @@ pub struct Member {
     pub team: Id<kind::Team>,
     /// The person.
     pub user: Id<kind::User>,
-    /// What the person may do in the team.
+    /// As what the person is in the team. [`crate::rights`] says what that allows.
     pub role: Role,
+    /// Whether the team keeps connectors to those who manage them (`strictConnectors`).
+    pub strict: bool,
+    /// How much of that the access token carries.
+    pub access: Access,
     /// How the person proved who they are.
     pub login: Login,
 }
@@ -91,28 +96,37 @@ impl Login {
     }
 }
 
-/// What a person may do in a team.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// As what a person is in a team. What each may do is said in one place: [`crate::rights`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Everything.
     Owner,
-    /// Connectors, projects and links; not people, issuers or keys.
+    /// Projects, links and, unless the team is strict, connectors; not people, issuers or keys.
     Member,
+    /// A member who manages connectors in a strict team too.
+    ConnectorManager,
+    /// Looks, and changes nothing.
+    Viewer,
 }
 
 impl Role {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Owner, Self::Member, Self::ConnectorManager, Self::Viewer];
+
     /// The stored name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Owner => "owner",
             Self::Member => "member",
+            Self::ConnectorManager => "connector-manager",
+            Self::Viewer => "viewer",
         }
     }
 
     /// Reads the stored name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Owner, Self::Member].into_iter().find(|role| role.as_str() == text)
+        Self::ALL.into_iter().find(|role| role.as_str() == text)
     }
 }
 
@@ -130,6 +144,14 @@ impl Caller {
         match self {
             Self::Workload(workload) => Some(workload.project),
             Self::Member(_) => None,
+        }
+    }
+
+    /// The one project that this caller is kept to: a workload's own, or that of an access token limited to one.
+    pub const fn kept_to(&self) -> Option<Id<kind::Project>> {
+        match self {
+            Self::Workload(workload) => Some(workload.project),
+            Self::Member(member) => member.access.project,
         }
     }
 

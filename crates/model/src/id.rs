@@ -52,6 +52,8 @@ pub mod kind {
         Passkey = "pky",
         /// A command line that a person signed in.
         CommandLine = "cli",
+        /// A link by which one person may join a team.
+        Invitation = "inv",
         /// A trusted issuer of workload identities.
         TrustedIssuer = "iss",
         /// One attempt to refresh a grant.

@@ -1,8 +1,9 @@
 //! The nouns of Carnet.
 //!
 //! Everything above this crate speaks in these types: typed identifiers, names that were parsed once and never
-//! checked again, subjects, scopes, the faults a caller can see, and [`access::decide`], the one function that says
-//! who may ask for what. Nothing here does I/O: the clock and the random source are handed in through [`Env`].
+//! checked again, subjects, scopes, the faults a caller can see, and the two functions that decide: [`rights::decide`],
+//! what a person may do in a team, and [`access::decide`], who may ask a connector for what. Nothing here does I/O: the
+//! clock and the random source are handed in through [`Env`].
 //!
 //! What is promised: a value of one of these types is well-formed. What is not: that it exists in any store.
 
@@ -16,6 +17,7 @@ pub mod failpoint;
 mod fault;
 pub mod grant;
 mod id;
+pub mod rights;
 mod scope;
 mod secret;
 mod subject;

@@ -2,7 +2,7 @@
 
 use carnet_model::{Id, SecretString, Time, kind};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::Value;
 
 use crate::client::Client;
 use crate::error::Error;
@@ -31,6 +31,7 @@ pub struct User {
 
 /// A team.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Team {
     /// `team_…`
@@ -39,6 +40,12 @@ pub struct Team {
     pub slug: String,
     /// What people call it.
     pub name: String,
+    /// Whether only owners and connector managers may create and change connectors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strict_connectors: Option<bool>,
+    /// As what the calling person is in it, where that is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
 }
 
 /// An access token, without the token.
@@ -52,8 +59,46 @@ pub struct AccessTokenInfo {
     pub name: String,
     /// Its last four characters.
     pub last4: String,
+    /// Whose it is.
+    pub user_id: Option<Id<kind::User>>,
+    /// What it carries: `"full"`, `"read"`, or a list of rights.
+    #[serde(default)]
+    pub access: Value,
+    /// The project that it is limited to.
+    pub project_id: Option<Id<kind::Project>>,
+    /// When it was made.
+    pub created_at: Option<Time>,
     /// When it ends.
     pub expires_at: Option<Time>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Time>,
+}
+
+/// What a new access token is to be.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessTokenRequest {
+    /// What it is for.
+    pub name: String,
+    /// How long it lives, in milliseconds; 90 days if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_in_ms: Option<u64>,
+    /// What it carries; what the calling token carries, if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access: Option<AskedAccess>,
+    /// The one project, by identifier or name, that it is limited to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<String>,
+}
+
+/// What an access token is to carry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum AskedAccess {
+    /// `full` or `read`.
+    Word(String),
+    /// Rights by name.
+    Rights(Vec<String>),
 }
 
 /// An access token, shown this once.
@@ -91,21 +136,22 @@ impl Client {
     }
 
     /// Makes an access token.
-    pub async fn create_access_token(
-        &self,
-        name: &str,
-        expires_in_ms: Option<u64>,
-    ) -> Result<NewAccessToken, Error> {
-        let body = match expires_in_ms {
-            Some(millis) => json!({ "name": name, "expiresInMs": millis }),
-            None => json!({ "name": name }),
-        };
-        self.fetch(Call::post(&["v1", "access-tokens"]).json(&body)).await
+    pub async fn create_access_token(&self, ask: &AccessTokenRequest) -> Result<NewAccessToken, Error> {
+        self.fetch(Call::post(&["v1", "access-tokens"]).json(ask)).await
+    }
+
+    /// Access tokens that work: the calling person's, or everybody's in the team.
+    pub async fn access_tokens(&self, everybody: bool) -> Result<Vec<AccessTokenInfo>, Error> {
+        #[derive(Deserialize)]
+        struct Tokens {
+            tokens: Vec<AccessTokenInfo>,
+        }
+        let call = Call::get(&["v1", "access-tokens"]).query_if("everybody", everybody.then_some(&true));
+        self.fetch::<Tokens>(call).await.map(|answer| answer.tokens)
     }
 
     /// Ends an access token.
-    pub async fn delete_access_token(&self, id: Id<kind::AccessToken>) -> Result<(), Error> {
-        let id = id.to_string();
-        self.send(Call::delete(&["v1", "access-tokens", &id])).await.map(drop)
+    pub async fn delete_access_token(&self, id: &str) -> Result<(), Error> {
+        self.send(Call::delete(&["v1", "access-tokens", id])).await.map(drop)
     }
 }

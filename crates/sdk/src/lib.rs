@@ -49,6 +49,7 @@ mod keys;
 mod links;
 mod login;
 mod operation;
+mod people;
 mod projects;
 mod reason;
 mod rules;
@@ -57,7 +58,7 @@ mod tokens;
 mod transport;
 mod with_token;
 
-pub use account::{AccessTokenInfo, NewAccessToken, Team, User};
+pub use account::{AccessTokenInfo, AccessTokenRequest, AskedAccess, NewAccessToken, Team, User};
 pub use audit::{AuditCheck, AuditFilter, AuditGap, AuditPage, AuditRecord};
 pub use authorization::{Authorization, AuthorizationRequest, AuthorizationResult};
 pub use carnet_model::{Code, SecretString, Time};
@@ -83,6 +84,7 @@ pub use keys::{
 pub use links::{Link, LinkedProject};
 pub use login::{DeviceLogin, LoginProgress, LoginTokens};
 pub use operation::{Liveness, Readiness};
+pub use people::{InvitationInfo, InvitedTo, NewInvitation, TeamAndToken, TeamMember};
 pub use projects::{CustomEnvironment, Project};
 pub use reason::Reason;
 pub use rules::ConsentRules;

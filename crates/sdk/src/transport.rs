@@ -190,7 +190,7 @@ fn bearer(secret: &SecretString) -> Result<HeaderValue, Error> {
 }
 
 fn is_route_word(part: &str) -> bool {
-    const WORDS: [&str; 36] = [
+    const WORDS: [&str; 40] = [
         "login",
         "oauth",
         "device",
@@ -217,6 +217,10 @@ fn is_route_word(part: &str) -> bool {
         "check",
         "families",
         "access-tokens",
+        "members",
+        "invitations",
+        "show",
+        "accept",
         "audit",
         "grants",
         "explain",

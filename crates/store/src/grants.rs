@@ -156,6 +156,23 @@ pub async fn of_subject(
     db.all(OF_SUBJECT, args![team, connector, subject]).await
 }
 
+/// The grants of a subject at every connector of a team.
+pub async fn of_subject_everywhere(
+    db: &Db,
+    team: Id<kind::Team>,
+    subject: &str,
+) -> Result<Vec<GrantRow>, DbError> {
+    // The index is by connector and subject.
+    db.all(
+        select!(
+            "where team = $1 and connector in (select id from connectors where team = $1) and subject = $2 \
+             and state <> 'withdrawn' order by id"
+        ),
+        args![team, subject],
+    )
+    .await
+}
+
 /// The grants that people gave a project.
 pub async fn of_project(
     db: &Db,

@@ -40,6 +40,7 @@ pub mod deployment;
 pub mod device_logins;
 pub mod grants;
 pub mod installations;
+pub mod invitations;
 pub mod issuers;
 pub mod keys;
 pub mod links;

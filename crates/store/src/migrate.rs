@@ -48,6 +48,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(9, "0009_key_turning"),
     migration!(10, "0010_awaited_consents"),
     migration!(12, "0012_due"),
+    migration!(13, "0013_rights"),
     migration!(14, "0014_sign_in"),
     migration!(15, "0015_contract"),
 ];

@@ -7,6 +7,7 @@ mod connect;
 mod doctor;
 mod keys;
 mod login;
+mod people;
 mod project;
 mod run;
 mod servers;
@@ -30,6 +31,11 @@ pub(crate) use connect::{
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use keys::{KeyArg, KeysRotateArgs, KeysVerb};
 pub(crate) use login::{LoginArgs, LogoutArgs};
+pub(crate) use people::{
+    InviteArgs, MemberRemoveArgs, MemberUpdateArgs, MembersVerb, RoleArg, Switch, TeamCreateArgs,
+    TeamJoinArgs, TeamUpdateArgs, TeamsVerb, TokenCreateArgs, TokenRevokeArgs, TokensListArgs, TokensVerb,
+    WithdrawArgs,
+};
 pub(crate) use project::{
     EnvVerb, LinkArgs, PrintArgs, ProjectArgs, ProjectNameArgs, ProjectRemoveArgs, ProjectsListArgs,
     ProjectsVerb, PullArgs,
@@ -159,6 +165,24 @@ pub(crate) enum ClientCommand {
         /// Which.
         #[command(subcommand)]
         verb: InstallationsVerb,
+    },
+    /// The team: its settings, making another, joining one
+    Teams {
+        /// Which.
+        #[command(subcommand)]
+        verb: Option<TeamsVerb>,
+    },
+    /// Who is in the team, and as what
+    Members {
+        /// Which.
+        #[command(subcommand)]
+        verb: Option<MembersVerb>,
+    },
+    /// Access tokens of Carnet itself; `token` is for those of connectors
+    Tokens {
+        /// Which.
+        #[command(subcommand)]
+        verb: Option<TokensVerb>,
     },
     /// The audit log
     Audit {

@@ -4,7 +4,7 @@ use carnet_model::{Id, Time, kind};
 use carnet_sdk::{Client, Project};
 
 use super::args::Global;
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
 use super::settings::Settings;
 use super::surroundings::Place;
 use super::talk::Talk;
@@ -33,6 +33,17 @@ impl<'a> Context<'a> {
     /// The client.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         self.settings.client()
+    }
+
+    /// Goes on only where a token may be printed: not where a coding agent reads along, unless that was asked for.
+    pub(crate) fn may_print_token(&self, print: bool, command: &str) -> Result<(), Failure> {
+        let (Some(agent), false) = (self.place.agent, print) else { return Ok(()) };
+        let message = format!(
+            "A coding agent reads along ({agent} is set), and would put the token into its model's context."
+        );
+        Err(Failure::new("agent_reads_along", message)
+            .exit(Exit::Denied)
+            .next(format!("{command} --print"), "if it may know the token"))
     }
 
     /// The project named by a flag or, without one, the linked one.

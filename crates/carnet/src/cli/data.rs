@@ -24,20 +24,11 @@ pub(crate) fn read(
     folder: &Path,
     talk: &mut Talk,
 ) -> Result<Data, Failure> {
-    let (text, on_the_line) = match flag.strip_prefix('@') {
-        Some("-") => {
-            let text =
-                talk.listen().map_err(|error| Failure::usage("stdin cannot be read.").because(&error))?;
-            (text, false)
-        }
-        Some(file) => {
-            let text = fs::read_to_string(folder.join(file))
-                .map_err(|error| Failure::usage(format!("{file} cannot be read.")).because(&error))?;
-            (text, false)
-        }
-        None if flag.trim().is_empty() => return Ok(Data::Question),
-        None => (flag.to_owned(), true),
-    };
+    let on_the_line = !flag.starts_with('@');
+    let text = text(flag, folder, talk)?;
+    if on_the_line && text.trim().is_empty() {
+        return Ok(Data::Question);
+    }
     let Ok(Value::Object(object)) = serde_json::from_str(&text) else {
         // Not even the place of the mistake: it could be next to a secret.
         return Err(Failure::usage("--data is not a JSON object.")
@@ -51,6 +42,16 @@ pub(crate) fn read(
         }
     }
     Ok(Data::Object(object))
+}
+
+/// What stands on the line, or in the file of `@FILE`, or comes by stdin for `@-`.
+pub(crate) fn text(flag: &str, folder: &Path, talk: &mut Talk) -> Result<String, Failure> {
+    match flag.strip_prefix('@') {
+        Some("-") => talk.listen().map_err(|error| Failure::usage("stdin cannot be read.").because(&error)),
+        Some(file) => fs::read_to_string(folder.join(file))
+            .map_err(|error| Failure::usage(format!("{file} cannot be read.")).because(&error)),
+        None => Ok(flag.to_owned()),
+    }
 }
 
 /// The names of members that look like secrets, wherever they stand.

@@ -7,6 +7,7 @@ mod importing;
 mod keys;
 mod logging;
 mod peer;
+mod people;
 mod running;
 mod setting_up;
 mod trusting;

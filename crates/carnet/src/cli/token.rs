@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use carnet_model::Code;
+use carnet_model::{Code, Next};
 use carnet_sdk::{AskedSubject, Client, Token, TokenRequest};
 
 use super::args::{AskArgs, SubjectArg, TokenArgs};
 use super::consent::{self, Consent};
 use super::context::Context;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 
 /// A token that somebody wants.
 pub(crate) struct Wish<'a> {
@@ -25,8 +25,14 @@ pub(crate) struct Wish<'a> {
 /// Asks for a token. When a person has to consent, or to install, first and one is there, sees to
 /// it and asks again.
 pub(crate) async fn token(cx: &mut Context<'_>, args: TokenArgs) -> Result<(), Failure> {
-    if let (Some(agent), false) = (cx.place.agent, args.print) {
-        return Err(read_along(agent, &args.connector));
+    if !args.print && cx.place.agent.is_some() {
+        // There is something better than to print it.
+        let instead = format!("carnet run -c {} -- CMD", args.connector);
+        cx.may_print_token(false, &format!("carnet token {}", args.connector)).map_err(|mut failure| {
+            let when = "to give it to one command, and to nobody else".to_owned();
+            failure.next.insert(0, Next { command: instead, when });
+            failure
+        })?;
     }
     let client = cx.client()?;
     let again = format!("carnet token {} --yes", args.connector);
@@ -91,16 +97,6 @@ pub(crate) fn scopes(args: &AskArgs) -> Vec<String> {
         None if args.no_default_scopes => Vec::new(),
         None => vec!["*".to_owned()],
     }
-}
-
-fn read_along(agent: &str, connector: &str) -> Failure {
-    let message = format!(
-        "A coding agent reads along ({agent} is set), and would put the token into its model's context."
-    );
-    Failure::new("agent_reads_along", message)
-        .exit(Exit::Denied)
-        .next(format!("carnet run -c {connector} -- CMD"), "to give it to one command, and to nobody else")
-        .next(format!("carnet token {connector} --print"), "if it may know the token")
 }
 
 #[cfg(test)]

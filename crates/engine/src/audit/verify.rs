@@ -5,8 +5,8 @@
 //! written anew from some point on, numbers and digests included.
 
 use carnet_model::Fault;
-use carnet_model::access::Denied;
 use carnet_model::caller::Caller;
+use carnet_model::rights::Right;
 use carnet_store::audit::{self, Proved};
 
 use crate::broker::Broker;
@@ -35,10 +35,8 @@ impl Broker {
     /// Looks at the events after `after`. Owners of the deployment's first team have the whole log looked at; others
     /// their own team's events.
     pub async fn verify_audit(&self, caller: &Caller, after: i64) -> Result<AuditChecked, Fault> {
-        let Caller::Member(member) = caller else {
-            return Err(faults::denied(Denied::WorkloadCannotManage, "the audit log", caller));
-        };
-        let whole = self.operator(caller).await.is_ok();
+        let member = self.may(caller, Right::AuditRead)?;
+        let whole = self.operator(caller, Right::KeyVerify).await.is_ok();
         let team = (!whole).then_some(member.team);
         let db = &self.inner.db;
         // Before the events: one that is added meanwhile is not missing.

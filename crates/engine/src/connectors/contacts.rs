@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 
 use carnet_model::caller::Caller;
+use carnet_model::rights::Right;
 use carnet_model::{Code, Fault};
 
 use crate::broker::Broker;
@@ -16,7 +17,7 @@ impl Broker {
         connector: &str,
         phone_number: &str,
     ) -> Result<Infallible, Fault> {
-        let entry = self.managed(caller, connector).await?;
+        let entry = self.managed(caller, connector, Right::ConnectorUpdate).await?;
         if !is_e164(phone_number) {
             let why = "phoneNumber is + and 2 to 15 digits, the first of which is not 0 (E.164).";
             return Err(Fault::new(Code::InvalidRequest, why).with("field", "phoneNumber"));

@@ -2,6 +2,7 @@
 
 use carnet_model::audit::Action;
 use carnet_model::caller::Caller;
+use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, kind};
 use serde_json::{Map, Value};
 
@@ -18,7 +19,7 @@ impl Broker {
         data: Option<Map<String, Value>>,
         request: Id<kind::Request>,
     ) -> Result<ConnectorUpdated, Fault> {
-        let entry = self.managed(caller, name).await?;
+        let entry = self.managed(caller, name, Right::ConnectorUpdate).await?;
         if !entry.row.connector.managed {
             return Err(Fault::new(
                 Code::Conflict,

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carnet_model::caller::Caller;
+use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, Time, kind};
 use carnet_store::connectors::{self, Filter, Place};
 use carnet_store::links;
-use carnet_store::projects::Project;
+use carnet_store::projects::{self, Project};
 
 use super::{ConnectorView, view};
 use crate::broker::Broker;
@@ -53,7 +54,7 @@ impl Broker {
         caller: &Caller,
         query: &ListQuery,
     ) -> Result<(Vec<ConnectorView>, Option<String>), Fault> {
-        let member = self.member_of(caller)?;
+        let member = self.may(caller, Right::ConnectorRead)?;
         let db = &self.inner.db;
         let search = query.search.as_ref().filter(|text| !text.is_empty());
         if search.is_some_and(|text| text.chars().count() > 100) {
@@ -61,8 +62,8 @@ impl Broker {
                 .with("field", "search"));
         }
         let project = match &query.project {
-            Some(project) => Some(self.project(caller, project).await?.id),
-            None => None,
+            Some(project) => Some(self.find_project(caller, project).await?.id),
+            None => member.access.project,
         };
         let filter = Filter {
             project,
@@ -80,7 +81,14 @@ impl Broker {
         let next =
             rows.last().filter(|_| more).map(|row| write_place(&Place::of(&row.connector, query.sort)));
         let mut views: Vec<_> = rows.into_iter().map(|row| view(row.connector)).collect();
-        if query.with_projects {
+        if let (true, Some(only)) = (query.with_projects, member.access.project) {
+            // Each is linked to it, or would not be in the list.
+            let project = projects::find(db, member.team, only).await.map_err(faults::store)?;
+            for view in &mut views {
+                let items = project.iter().cloned().collect();
+                view.projects = Some(LinkedProjects { items, ..LinkedProjects::default() });
+            }
+        } else if query.with_projects {
             let ids: Vec<_> = views.iter().map(|view| view.connector.id).collect();
             let mut linked = self.projects_of(member.team, &ids).await?;
             for view in &mut views {

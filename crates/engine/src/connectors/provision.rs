@@ -9,6 +9,7 @@ use carnet_model::access::Denied;
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::{Caller, Principal, Workload};
 use carnet_model::connector::ConnectorType;
+use carnet_model::rights::Right;
 use carnet_model::{Code, ConnectorRef, Environment, Fault, Id, Uid, kind};
 use carnet_store::{Write, connectors, links, provisioning};
 use serde_json::Value;
@@ -63,7 +64,12 @@ impl Broker {
 
     async fn may_provision(&self, workload: &Workload) -> Result<(), Fault> {
         let said = provisioning::of_project(&self.inner.db, workload.team, workload.project).await;
-        let allowed = said.map_err(faults::store)?.unwrap_or_else(unsaid);
+        let allowed = match said.map_err(faults::store)? {
+            Some(said) => said,
+            // Members make none there, so neither does what a member runs.
+            None if self.team(workload.team).await?.strict_connectors => Vec::new(),
+            None => unsaid(),
+        };
         if allowed.contains(&workload.environment) {
             return Ok(());
         }
@@ -122,8 +128,8 @@ impl Broker {
 
     /// In which environments the workloads of a project may make connectors.
     pub async fn provisioning(&self, caller: &Caller, project: &str) -> Result<Vec<Environment>, Fault> {
-        let member = self.member_of(caller)?;
-        let project = self.project(caller, project).await?;
+        let member = self.may(caller, Right::ProjectRead)?;
+        let project = self.find_project(caller, project).await?;
         let said = provisioning::of_project(&self.inner.db, member.team, project.id).await;
         Ok(said.map_err(faults::store)?.unwrap_or_else(unsaid))
     }
@@ -136,8 +142,8 @@ impl Broker {
         names: &[String],
         request: Id<kind::Request>,
     ) -> Result<Vec<Environment>, Fault> {
-        let member = self.member_of(caller)?;
-        let project = self.project(caller, project).await?;
+        let member = self.may(caller, Right::ProvisioningUpdate)?;
+        let project = self.find_project(caller, project).await?;
         let environments = match names {
             [] => Vec::new(),
             names => self.environments_of(caller, project.id, names).await?,

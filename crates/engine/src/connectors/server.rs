@@ -6,6 +6,7 @@
 
 use carnet_model::audit::Action;
 use carnet_model::caller::Caller;
+use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, kind};
 use carnet_providers::Inspection;
 use serde_json::{Map, Value};
@@ -42,7 +43,7 @@ pub struct Difference {
 impl Broker {
     /// Asks the server of a connector what it says about itself now. Nothing is changed.
     pub async fn check_server(&self, caller: &Caller, name: &str) -> Result<ServerCheck, Fault> {
-        let entry = self.managed(caller, name).await?;
+        let entry = self.managed(caller, name, Right::ConnectorCheck).await?;
         let found = self.inspect(&entry).await?;
         Ok(ServerCheck {
             connector: entry.view(),
@@ -60,7 +61,7 @@ impl Broker {
         shown: &str,
         request: Id<kind::Request>,
     ) -> Result<(ConnectorView, Option<ServiceSync>), Fault> {
-        let entry = self.managed(caller, name).await?;
+        let entry = self.managed(caller, name, Right::ConnectorUpdate).await?;
         let found = self.inspect(&entry).await?;
         if digest(&found.present) != shown {
             return Err(Fault::new(

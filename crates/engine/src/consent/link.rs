@@ -8,6 +8,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carnet_model::caller::Caller;
+use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, Time, kind};
 use carnet_store::Write;
 use carnet_store::consents::{self, Consent, ConsentState};
@@ -40,7 +41,7 @@ impl Broker {
         link: &LinkAsk,
         request: Id<kind::Request>,
     ) -> Result<Id<kind::AuthorizationRequest>, Fault> {
-        let member = self.member_of(caller)?;
+        let member = self.may(caller, Right::TokenOwn)?;
         let digest = link.digest()?;
         if let Some(digest) = digest {
             let found =

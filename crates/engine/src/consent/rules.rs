@@ -3,6 +3,7 @@
 
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
+use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, kind};
 use carnet_store::consent_rules::{self, ConsentRules};
 use carnet_store::{Write, return_origins};
@@ -24,7 +25,7 @@ pub struct ConsentRulesChange {
 impl Broker {
     /// How consent is asked for at a connector.
     pub async fn consent_rules(&self, caller: &Caller, connector: &str) -> Result<ConsentRules, Fault> {
-        Ok(self.managed(caller, connector).await?.consent_rules)
+        Ok(self.managed(caller, connector, Right::ConnectorRead).await?.consent_rules)
     }
 
     /// Changes how consent is asked for at a connector.
@@ -35,7 +36,7 @@ impl Broker {
         change: ConsentRulesChange,
         request: Id<kind::Request>,
     ) -> Result<ConsentRules, Fault> {
-        let entry = self.managed(caller, connector).await?;
+        let entry = self.managed(caller, connector, Right::ConsentRulesUpdate).await?;
         let before = entry.consent_rules;
         let rules = ConsentRules {
             device_codes: change.device_codes.unwrap_or(before.device_codes),
@@ -58,8 +59,8 @@ impl Broker {
 
     /// The origins to which browsers may be sent for a project; none where it has not said.
     pub async fn return_origins(&self, caller: &Caller, project: &str) -> Result<Vec<String>, Fault> {
-        let member = self.member_of(caller)?;
-        let project = self.project(caller, project).await?;
+        let member = self.may(caller, Right::ProjectRead)?;
+        let project = self.find_project(caller, project).await?;
         return_origins::of_project(&self.inner.db, member.team, project.id).await.map_err(faults::store)
     }
 
@@ -71,8 +72,8 @@ impl Broker {
         origins: &[String],
         request: Id<kind::Request>,
     ) -> Result<Vec<String>, Fault> {
-        let member = self.member_of(caller)?;
-        let project = self.project(caller, project).await?;
+        let member = self.may(caller, Right::ReturnOriginsUpdate)?;
+        let project = self.find_project(caller, project).await?;
         let mut exact = origins.iter().map(|text| origin(text)).collect::<Result<Vec<_>, _>>()?;
         exact.sort();
         exact.dedup();

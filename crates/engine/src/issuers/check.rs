@@ -4,7 +4,8 @@
 use carnet_identity::{
     ClaimMap, Comparison, JwtError, Presented, TrustedIssuer, TrustedIssuerConfig, fetch_keys,
 };
-use carnet_model::caller::{Caller, Role};
+use carnet_model::caller::Caller;
+use carnet_model::rights::Right;
 use carnet_model::{Code, Fault};
 use serde_json::{Map, Value};
 
@@ -63,9 +64,8 @@ impl Broker {
         config: &Value,
         token: Option<&str>,
     ) -> Result<IssuerCheck, Fault> {
-        let member = self.member_of(caller)?;
         // It may make this server fetch keys from where the configuration says, as trusting does.
-        self.needs(member, Role::Owner)?;
+        let member = self.may(caller, Right::IssuerUpdate)?;
         let token = token.map(str::trim);
         let presented = token.map(Presented::parse).transpose().map_err(|error| {
             Fault::new(Code::InvalidRequest, format!("The example token cannot be read: {error}."))

@@ -4,6 +4,7 @@
 
 use carnet_model::Fault;
 use carnet_model::caller::Caller;
+use carnet_model::rights::Right;
 use carnet_store::{DbError, audit};
 use serde::Serialize;
 
@@ -49,7 +50,7 @@ impl Examined {
 impl Broker {
     /// Opens everything that is sealed, and counts.
     pub async fn verify_keys(&self, caller: &Caller) -> Result<Examined, Fault> {
-        self.operator(caller).await?;
+        self.operator(caller, Right::KeyVerify).await?;
         self.examine().await.map_err(faults::store)
     }
 

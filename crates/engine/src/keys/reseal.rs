@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use carnet_model::Time;
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_store::keys::{self, KeyRow};
-use carnet_store::{DbError, Write, access_tokens, nodes};
+use carnet_store::{DbError, Write, access_tokens, invitations, nodes};
 use carnet_vault::{KeyId, KeyRole, Purpose};
 
 use super::{KEEP, lock};
@@ -170,7 +170,9 @@ impl Inner {
         if let KeyRole::Purpose(purpose) = role {
             return match purpose {
                 Purpose::TokenPepper => {
-                    access_tokens::count_of_pepper(&self.db, key.version, self.env.now()).await
+                    let now = self.env.now();
+                    let tokens = access_tokens::count_of_pepper(&self.db, key.version, now).await?;
+                    Ok(tokens + invitations::count_of_pepper(&self.db, key.version, now).await?)
                 }
                 // Hashes of the others live for minutes.
                 _ => Ok(0),
@@ -192,9 +194,9 @@ impl Inner {
         let write = write.steps(columns.map(|column| column.has_none_of(key.id)));
         match role {
             KeyRole::Root => write.step(keys::wraps_nothing(&KeyId::from_bytes(key.id).to_string())),
-            KeyRole::Purpose(Purpose::TokenPepper) => {
-                write.step(access_tokens::none_of_pepper(key.version, now))
-            }
+            KeyRole::Purpose(Purpose::TokenPepper) => write
+                .step(access_tokens::none_of_pepper(key.version, now))
+                .step(invitations::none_of_pepper(key.version, now)),
             KeyRole::Team(_) | KeyRole::Purpose(_) => write,
         }
     }

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use carnet_identity::rotation::Schedule;
 use carnet_model::audit::{Action, AuditEvent};
-use carnet_model::caller::{Caller, Role};
+use carnet_model::caller::Caller;
+use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, Time, kind};
 use carnet_store::keys::{self, WrapRow};
 use carnet_store::{DbError, Step, Write, nodes};
@@ -86,11 +87,10 @@ impl Broker {
         request: Id<kind::Request>,
     ) -> Result<Rotated, Fault> {
         if ask.kind == KeyKind::Team {
-            let member = self.member_of(caller)?;
-            self.needs(member, Role::Owner)?;
+            let member = self.may(caller, Right::KeyRotate)?;
             return self.turn_roles(caller, ask.kind, vec![KeyRole::Team(member.team)], request).await;
         }
-        self.operator(caller).await?;
+        self.operator(caller, Right::KeyRotate).await?;
         match ask.kind {
             KeyKind::Kek => match ask.step {
                 KekStep::Begin => self.begin_kek(caller, request).await,

@@ -6,7 +6,13 @@ use carnet_store::{Db, DbError, Step, Write, audit};
 use crate::stores;
 
 fn team(env: &Env, slug: &str) -> Team {
-    Team { id: env.id(), slug: Slug::parse(slug).unwrap(), name: slug.to_owned(), created_at: env.now() }
+    Team {
+        id: env.id(),
+        slug: Slug::parse(slug).unwrap(),
+        name: slug.to_owned(),
+        created_at: env.now(),
+        strict_connectors: false,
+    }
 }
 
 fn event(env: &Env, team: &Team) -> AuditEvent {

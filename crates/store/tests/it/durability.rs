@@ -15,6 +15,7 @@ async fn what_was_acknowledged_is_there_after_reopening() {
             slug: Slug::parse(&format!("t{round}")).unwrap(),
             name: String::new(),
             created_at: env.now(),
+            strict_connectors: false,
         };
         let event = AuditEvent::of_system(env.now(), Action::TeamCreate);
         db.write(Write::new().step(people::insert_team(&team)).event(&env, &event)).await.unwrap();

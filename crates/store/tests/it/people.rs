@@ -1,6 +1,7 @@
 //! People, their access tokens, and the link that makes the first of them.
 
 use carnet_model::caller::Role;
+use carnet_model::rights::{Access, Breadth};
 use carnet_model::{Env, Time};
 use carnet_store::{Write, access_tokens, people, setup};
 
@@ -23,10 +24,17 @@ async fn an_access_token_is_good_until_it_ends_or_is_revoked() {
             created_at: now,
             expires_at: now,
             revoked_at: None,
+            access: Access { breadth: Breadth::Read, project: Some(s.project.id) },
+            last_used_at: None,
         };
         write(access_tokens::insert(&token, [5; 32], 1)).await.unwrap();
         let bearer = access_tokens::by_digest(&db, [5; 32]).await.unwrap().unwrap();
         assert_eq!((bearer.token.id, bearer.role), (token.id, Some(Role::Owner)), "{name}");
+        assert_eq!(
+            (bearer.token.access, bearer.strict, bearer.disabled),
+            (token.access.clone(), false, false),
+            "{name}"
+        );
         assert!(write(access_tokens::revoke(s.other.id, s.user.id, token.id, now)).await.is_err(), "{name}");
         let before = Time::from_millis(now.millis() - 1);
         assert!(write(access_tokens::still_good(token.id, now)).await.is_err(), "{name}: it has expired");

@@ -26,9 +26,11 @@ pub(crate) async fn scene(db: &Db, env: &Env) -> Scene {
         slug: Slug::parse(slug).unwrap(),
         name: slug.into(),
         created_at: now,
+        strict_connectors: false,
     };
     let (team, other) = (team("acme"), team("evil"));
-    let user = User { id: env.id(), email: "a@b.test".into(), name: "A".into(), created_at: now };
+    let user =
+        User { id: env.id(), email: "a@b.test".into(), name: "A".into(), created_at: now, disabled_at: None };
     let project = Project {
         id: env.id(),
         team: team.id,

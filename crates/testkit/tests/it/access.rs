@@ -203,6 +203,11 @@ async fn a_workload_asks_for_tokens_and_manages_nothing() {
         ("POST", "/v1/access-tokens".to_owned(), json!({"name": "mine"})),
         ("GET", "/v1/audit".to_owned(), Value::Null),
         ("GET", "/v2/user".to_owned(), Value::Null),
+        ("GET", format!("/v9/projects/{p}"), Value::Null),
+        ("GET", format!("/teams/{}", kit.tenant.team), Value::Null),
+        ("GET", format!("/v1/teams/{}/members", kit.tenant.team), Value::Null),
+        ("POST", format!("/v1/teams/{}/invitations", kit.tenant.team), json!({"role": "owner"})),
+        ("POST", "/v1/invitations/accept".to_owned(), json!({"invitation": "x"})),
         ("GET", "/v2/teams".to_owned(), Value::Null),
     ] {
         let bearer = kit.workload("production");

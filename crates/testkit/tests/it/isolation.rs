@@ -16,11 +16,26 @@ struct Names {
     issuer: String,
     token: String,
     verifier: String,
+    team: String,
+    user: String,
+    invitation: String,
 }
 
 /// Method, path, body; and whether the path names a thing of a team.
 fn routes(names: &Names) -> Vec<(&'static str, String, Value, bool)> {
-    let Names { connector, project, environment, installation, issuer, token, verifier } = names;
+    let Names {
+        connector,
+        project,
+        environment,
+        installation,
+        issuer,
+        token,
+        verifier,
+        team,
+        user,
+        invitation,
+    } = names;
+    let t = format!("/v1/teams/{team}");
     let c = format!("/v1/connect/connectors/{connector}");
     let p = format!("/v9/projects/{project}");
     let none = Value::Null;
@@ -55,6 +70,20 @@ fn routes(names: &Names) -> Vec<(&'static str, String, Value, bool)> {
         ("POST", "/v1/trusted-issuers/check".to_owned(), json!({"trustedIssuer": {}}), false),
         ("GET", "/v1/trusted-issuers/families".to_owned(), none.clone(), false),
         ("POST", "/v1/access-tokens".to_owned(), json!({"name": ""}), false),
+        ("GET", "/v1/access-tokens?everybody=true".to_owned(), none.clone(), false),
+        ("POST", "/v1/teams".to_owned(), json!({"name": ""}), false),
+        ("POST", "/v1/invitations/show".to_owned(), json!({"invitation": "none"}), false),
+        ("POST", "/v1/invitations/accept".to_owned(), json!({"invitation": "none"}), false),
+        ("GET", "/v1/accounts".to_owned(), none.clone(), false),
+        ("PATCH", format!("/v1/accounts/{user}"), json!({"disabled": true}), true),
+        ("GET", t.clone(), none.clone(), true),
+        ("PATCH", t.clone(), json!({"name": "theirs", "strictConnectors": true}), true),
+        ("GET", format!("{t}/members"), none.clone(), true),
+        ("PATCH", format!("{t}/members/{user}"), json!({"role": "viewer"}), true),
+        ("DELETE", format!("{t}/members/{user}"), none.clone(), true),
+        ("GET", format!("{t}/invitations"), none.clone(), true),
+        ("POST", format!("{t}/invitations"), json!({"role": "owner"}), true),
+        ("DELETE", format!("{t}/invitations/{invitation}"), none.clone(), true),
         ("POST", "/v1/connect/authorize/complete".to_owned(), json!({"code": "0"}), false),
         ("POST", format!("/v1/connect/token/{connector}"), json!({"subject": {"type": "app"}}), true),
         ("POST", format!("/v1/connect/authorize/{connector}"), of("alice"), true),
@@ -127,6 +156,9 @@ async fn no_stranger_gets_through_any_route(engine: Engine) {
         issuer: "iss_0000000000000000000000".to_owned(),
         token: "atk_0000000000000000000000".to_owned(),
         verifier: "0".repeat(50),
+        team: "team_0000000000000000000000".to_owned(),
+        user: "usr_0000000000000000000000".to_owned(),
+        invitation: "inv_0000000000000000000000".to_owned(),
     };
     let second = kit.manage("POST", "/v9/projects", Some(&json!({"name": "second"}))).await.ok();
     let second = Tenant { project: second["id"].as_str().unwrap().to_owned(), ..kit.tenant.clone() };
@@ -171,7 +203,7 @@ async fn no_stranger_gets_through_any_route(engine: Engine) {
         }
         // A workload of another project of the same team.
         let answer = call(Some(&kit.workload_of(&second, "production")), path).await;
-        let may_read = method == &"GET" && (path.contains("/result/") || path.starts_with("/v9/projects/"));
+        let may_read = method == &"GET" && path.contains("/result/");
         assert!(may_read || answer.status >= 400, "another project: {method} {path}: {}", answer.text());
     }
     // Nothing was changed by all of it.
@@ -187,6 +219,7 @@ async fn furnish(kit: &Kit) -> Names {
     let id = |answer: Value| answer["id"].as_str().unwrap().to_owned();
     let environments = format!("/v9/projects/{}/custom-environments", kit.tenant.project);
     let installations = format!("/v1/connect/connectors/{}/installations", kit.connector);
+    let invitations = format!("/v1/teams/{}/invitations", kit.tenant.team);
     let installation = json!({"externalId": "T1", "default": false});
     let issuers = kit.manage("GET", "/v1/trusted-issuers", None).await.ok();
     let started = kit.authorize("bob", Value::Null).await;
@@ -198,13 +231,28 @@ async fn furnish(kit: &Kit) -> Names {
         issuer: issuers["trustedIssuers"][0]["id"].as_str().unwrap().to_owned(),
         token: id(kit.manage("POST", "/v1/access-tokens", Some(&json!({"name": "kept"}))).await.ok()),
         verifier: started["verifier"].as_str().unwrap().to_owned(),
+        team: kit.tenant.team.clone(),
+        user: kit.tenant.user.clone(),
+        invitation: id(kit.manage("POST", &invitations, Some(&json!({"role": "viewer"}))).await.ok()),
     }
 }
 
 /// The answer without the names that the caller brought along.
 fn unnamed(answer: &Answer, names: &Names) -> String {
-    let Names { connector, project, environment, installation, issuer, token, verifier } = names;
-    let all = [connector, project, environment, installation, issuer, token, verifier];
+    let Names {
+        connector,
+        project,
+        environment,
+        installation,
+        issuer,
+        token,
+        verifier,
+        team,
+        user,
+        invitation,
+    } = names;
+    let all =
+        [connector, project, environment, installation, issuer, token, verifier, team, user, invitation];
     all.iter().fold(answer.text(), |text, name| text.replace(name.as_str(), "NAME"))
 }
 
@@ -224,10 +272,19 @@ fn the_table_has_every_route() {
         "/readyz",
         "/teams/{team}",
     ];
-    let names = ["connector", "project", "environment", "installation", "issuer", "token", "verifier"];
-    let [connector, project, environment, installation, issuer, token, verifier] =
-        names.map(|n| format!("{{{n}}}"));
-    let table = routes(&Names { connector, project, environment, installation, issuer, token, verifier });
+    let name = |n: &str| format!("{{{n}}}");
+    let table = routes(&Names {
+        connector: name("connector"),
+        project: name("project"),
+        environment: name("environment"),
+        installation: name("installation"),
+        issuer: name("issuer"),
+        token: name("token"),
+        verifier: name("verifier"),
+        team: name("team"),
+        user: name("user"),
+        invitation: name("invitation"),
+    });
     let served = source.split('"').skip(1).step_by(2).filter(|text| text.starts_with('/'));
     for path in served.filter(|path| !open.iter().any(|open| path.starts_with(open))) {
         let known = path.replace("{service}", "slack").replace("{target}", "development");

@@ -14,6 +14,7 @@ mod import;
 mod installations;
 mod isolation;
 mod keys;
+mod people;
 mod refresh;
 mod revoke;
 mod scopes;

@@ -64,6 +64,12 @@ fn what_could_be_misread_is_refused() {
         "carnet projects trust p --family x --jwks-uri https://i --jwks-file f -e production",
         "carnet projects trust p --algorithm HS256",
         "carnet projects trust list --family x",
+        "carnet teams update",
+        "carnet teams update --strict-connectors perhaps",
+        "carnet members invite",
+        "carnet members update a@b --role king",
+        "carnet tokens create",
+        "carnet tokens create x --expires 5",
     ] {
         assert!(parse(line).is_err(), "{line}");
     }
