@@ -105,10 +105,11 @@ pub(crate) async fn start(
         prompt: body.prompt,
         additional_params: body.additional_params.unwrap_or_default(),
     };
-    Ok(Answer(begun(broker.start_authorization(&call.caller, &ask, call.request).await?)))
+    let started = broker.start_authorization(&call.caller, &ask, call.request).await?;
+    Ok(Answer(begun(&broker, started)))
 }
 
-fn begun(started: AuthorizationStarted) -> Value {
+fn begun(broker: &Broker, started: AuthorizationStarted) -> Value {
     let connector = &started.connector.connector;
     let mut out = json!({
         "url": started.url.as_str(),
@@ -172,7 +173,8 @@ pub(crate) async fn install(
         ..AuthorizeAsk::default()
     };
     let install = InstallAsk { ask, tenant: body.tenant_id };
-    Ok(Answer(begun(broker.start_installation(&call.caller, &install, call.request).await?)))
+    let started = broker.start_installation(&call.caller, &install, call.request).await?;
+    Ok(Answer(begun(&broker, started)))
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -66,14 +66,14 @@ pub(super) async fn install(
 ) -> Response {
     let Ok(Query(asked)) = asked else { return failure(&broker, StatusCode::BAD_REQUEST) };
     let (team, link) = asked.link(connector);
-    let fault = match broker.caller_of(&session, team.as_deref()).await {
-        Ok(caller) => match broker.installation_by_link(&caller, &link, broker.request_id()).await {
-            Ok(started) => match started {},
-            Err(fault) => fault,
-        },
-        Err(fault) => fault,
+    let begun = match broker.caller_of(&session, team.as_deref()).await {
+        Ok(caller) => broker.installation_by_link(&caller, &link, broker.request_id()).await,
+        Err(fault) => Err(fault),
     };
-    refused(&broker, fault)
+    match begun {
+        Ok(request) => on(&broker, &format!("/install/{request}")),
+        Err(fault) => refused(&broker, fault),
+    }
 }
 
 /// The person asked for it, and is told why there is nothing.

@@ -11,7 +11,7 @@ use carnet_model::caller::Caller;
 use carnet_model::grant::Place;
 use carnet_model::{Code, Fault, Id, ScopeRequest, SecretString, Subject, kind};
 
-use super::request::{Remembered, life_of, names_of};
+use super::request::{Opening, Remembered, life_of, names_of};
 use super::{AuthorizationStarted, AuthorizeAsk, page};
 use crate::broker::Broker;
 use crate::faults;
@@ -31,6 +31,17 @@ impl Broker {
         &self,
         caller: &Caller,
         install: &InstallAsk,
+        request: Id<kind::Request>,
+    ) -> Result<AuthorizationStarted, Fault> {
+        self.start_installation_under(caller, install, None, request).await
+    }
+
+    /// The same under a code whose verifier somebody else has drawn.
+    pub(super) async fn start_installation_under(
+        &self,
+        caller: &Caller,
+        install: &InstallAsk,
+        code_digest: Option<[u8; 32]>,
         request: Id<kind::Request>,
     ) -> Result<AuthorizationStarted, Fault> {
         let InstallAsk { ask, tenant } = install;
@@ -96,6 +107,6 @@ impl Broker {
             subject: Subject::App.key().unwrap_or_default(),
             installation: None,
         };
-        self.open_request(caller, &entry, ask, place, remembered, event).await
+        self.open_request(caller, &entry, ask, Opening { place, remembered, code_digest, event }).await
     }
 }

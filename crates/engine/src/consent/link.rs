@@ -43,38 +43,47 @@ impl Broker {
     ) -> Result<Id<kind::AuthorizationRequest>, Fault> {
         let member = self.may(caller, Right::TokenOwn)?;
         let digest = link.digest()?;
-        if let Some(digest) = digest {
-            let found =
-                consents::by_code(&self.inner.db, caller.team(), digest).await.map_err(faults::store)?;
-            if let Some(found) = found {
-                return if found.requested_by == caller.principal() {
-                    Ok(found.id)
-                } else {
-                    Err(Fault::new(Code::Conflict, "This link was opened by somebody else already."))
-                };
-            }
+        if let Some(found) = self.opened_before(caller, digest).await? {
+            return Ok(found);
         }
         let subject = serde_json::json!({"type": "user", "id": member.user});
         let ask = AuthorizeAsk { token: link.ask(Some(subject)), ..AuthorizeAsk::default() };
-        let started = self.start_authorization_under(caller, &ask, digest, request).await;
-        match started {
+        match self.start_authorization_under(caller, &ask, digest, request).await {
             Ok(started) => Ok(started.request),
             Err(fault) => Err(self.told_to_who_polls(caller, link, digest, fault).await),
         }
     }
 
-    /// Makes the request for an installation, or says why there is none.
+    /// Makes the request for an installation, or finds the one of this link.
     pub async fn installation_by_link(
         &self,
         caller: &Caller,
         link: &LinkAsk,
         request: Id<kind::Request>,
-    ) -> Result<std::convert::Infallible, Fault> {
+    ) -> Result<Id<kind::AuthorizationRequest>, Fault> {
         let digest = link.digest()?;
+        if let Some(found) = self.opened_before(caller, digest).await? {
+            return Ok(found);
+        }
         let ask = AuthorizeAsk { token: link.ask(None), ..AuthorizeAsk::default() };
-        match self.start_installation(caller, &InstallAsk { ask, tenant: None }, request).await {
-            Ok(started) => Ok(started),
+        let install = InstallAsk { ask, tenant: None };
+        match self.start_installation_under(caller, &install, digest, request).await {
+            Ok(started) => Ok(started.request),
             Err(fault) => Err(self.told_to_who_polls(caller, link, digest, fault).await),
+        }
+    }
+
+    /// The request that this link made when it was opened before.
+    async fn opened_before(
+        &self,
+        caller: &Caller,
+        digest: Option<[u8; 32]>,
+    ) -> Result<Option<Id<kind::AuthorizationRequest>>, Fault> {
+        let Some(digest) = digest else { return Ok(None) };
+        match consents::by_code(&self.inner.db, caller.team(), digest).await.map_err(faults::store)? {
+            None => Ok(None),
+            Some(found) if found.requested_by == caller.principal() => Ok(Some(found.id)),
+            Some(_) => Err(Fault::new(Code::Conflict, "This link was opened by somebody else already.")),
         }
     }
 

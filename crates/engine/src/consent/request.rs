@@ -111,6 +111,18 @@ pub(super) struct Remembered {
     pub(super) tenant: Option<String>,
 }
 
+/// What a request that may be made is written down from.
+pub(super) struct Opening {
+    /// For whom.
+    pub(super) place: Place,
+    /// What was asked for.
+    pub(super) remembered: Remembered,
+    /// Of the verifier, where somebody else has drawn it.
+    pub(super) code_digest: Option<[u8; 32]>,
+    /// What is recorded of it.
+    pub(super) event: AuditEvent,
+}
+
 /// How a request ended, as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "status")]
@@ -177,7 +189,8 @@ impl Broker {
             ..Remembered::default()
         };
         let event = wanted.describe(event, caller);
-        self.open_request(caller, &entry, ask, wanted.place, remembered, event).await
+        let opening = Opening { place: wanted.place, remembered, code_digest, event };
+        self.open_request(caller, &entry, ask, opening).await
     }
 
     /// Writes a request down that may be made, and says what its maker needs to know.
@@ -186,10 +199,9 @@ impl Broker {
         caller: &Caller,
         entry: &Arc<Entry>,
         ask: &AuthorizeAsk,
-        place: Place,
-        remembered: Remembered,
-        event: AuditEvent,
+        opening: Opening,
     ) -> Result<AuthorizationStarted, Fault> {
+        let Opening { place, remembered, code_digest, event } = opening;
         let inner = &self.inner;
         let now = inner.env.now();
         let connector = &entry.row.connector;

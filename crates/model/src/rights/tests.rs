@@ -116,7 +116,7 @@ fn member(role: Role, strict: bool, access: Access) -> Member {
         role,
         strict,
         access,
-        token: Id::from_bytes([4; 16]),
+        login: crate::caller::Login::AccessToken(Id::from_bytes([4; 16])),
     }
 }
 
