@@ -156,7 +156,8 @@ mod tests {
 
     #[test]
     fn what_a_text_must_be_is_held() {
-        let table: &[(fn(&str) -> bool, &[&str], &[&str])] = &[
+        type Row = (fn(&str) -> bool, &'static [&'static str], &'static [&'static str]);
+        let table: &[Row] = &[
             (is_slug, &["github", "api-key", "v0", "cal.com"], &["", "GitHub", "-x", "a/b", "a b", "é"]),
             (is_line, &["One"], &["", " ", "a\nb", "\u{7}"]),
             (

@@ -53,7 +53,7 @@ pub(crate) fn denied(denied: Denied, connector: &str, caller: &Caller) -> Fault 
     };
     let attach = format!("carnet attach {connector} {place}");
     match denied {
-        Denied::OtherTeam => no_connector(connector),
+        Denied::OtherTeam | Denied::OtherProject => no_connector(connector),
         // The words "connector is not linked to this project" are read by an official client.
         Denied::NotLinked => Fault::new(
             Code::Forbidden,
@@ -129,7 +129,6 @@ pub(crate) fn denied(denied: Denied, connector: &str, caller: &Caller) -> Fault 
         )
         .with("right", right.as_str())
         .next("carnet tokens create --help", "to make one that is not limited"),
-        Denied::OtherProject => no_connector(connector),
     }
 }
 

@@ -93,12 +93,11 @@ impl Broker {
         let db = &self.inner.db;
         let missing =
             || faults::not_found("member", name).next("carnet members list", "to see who is in the team");
-        let user = match Id::parse(name) {
-            Ok(id) => id,
-            Err(_) => {
-                let found = people::user_by_email(db, name).await.map_err(faults::store)?;
-                found.ok_or_else(missing)?.id
-            }
+        let user = if let Ok(id) = Id::parse(name) {
+            id
+        } else {
+            let found = people::user_by_email(db, name).await.map_err(faults::store)?;
+            found.ok_or_else(missing)?.id
         };
         people::member(db, team, user).await.map_err(faults::store)?.ok_or_else(missing)
     }

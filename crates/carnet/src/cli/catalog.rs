@@ -106,14 +106,15 @@ fn about(service: &ServiceDescription) -> Vec<(&'static str, String)> {
     .collect()
 }
 
+/// The parameters that a person must give, as flags with an example each.
+pub(super) fn parameters(method: &ConnectionMethod) -> String {
+    let asked = method.template_fields.iter().filter(|field| !field.rest.contains_key("default"));
+    asked.fold(String::new(), |flags, field| flags + " --param " + &field.key + "=" + &example(field))
+}
+
 fn way(service: &str, method: &ConnectionMethod) -> Vec<(&'static str, String)> {
     let name = &method.connection_method;
-    let params: String = method
-        .template_fields
-        .iter()
-        .filter(|field| !field.rest.contains_key("default"))
-        .map(|field| format!(" --param {}={}", field.key, example(field)))
-        .collect();
+    let params = parameters(method);
     let data = match method.r#type.r#type.as_str() {
         _ if method.create.managed => "",
         "api-key" => r#" --data '{"values":[{"value":…}]}'"#,
@@ -143,6 +144,6 @@ fn way(service: &str, method: &ConnectionMethod) -> Vec<(&'static str, String)> 
 }
 
 /// What stands in the place of what a person has to fill in.
-pub(crate) fn example(field: &TemplateField) -> String {
+fn example(field: &TemplateField) -> String {
     field.rest.get("placeholder").and_then(Value::as_str).map_or_else(|| "VALUE".to_owned(), str::to_owned)
 }

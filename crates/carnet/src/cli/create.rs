@@ -9,7 +9,7 @@ use carnet_sdk::{Client, ConnectionMethod, Connector, NewConnector, ServiceDescr
 use serde_json::{Value, json};
 
 use super::args::CreateArgs;
-use super::catalog::example;
+use super::catalog::parameters;
 use super::context::Context;
 use super::data::{self, Data};
 use super::failure::Failure;
@@ -104,12 +104,7 @@ fn way<'a>(
     let ways = &known.connection_methods;
     let failure = |sentence: String| {
         ways.iter().fold(Failure::usage(sentence), |failure, way| {
-            let params: String = way
-                .template_fields
-                .iter()
-                .filter(|field| !field.rest.contains_key("default"))
-                .map(|field| format!(" --param {}={}", field.key, example(field)))
-                .collect();
+            let params = parameters(way);
             let name = &way.connection_method;
             failure.next(
                 plain(&format!("carnet create {} --connection-method {name}{params}", args.service)),

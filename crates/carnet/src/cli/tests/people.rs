@@ -31,7 +31,7 @@ fn peer() -> Peer {
             ("GET", "/v2/teams") => (200, json!({"teams": [team()]})),
             ("GET", path) if path.starts_with("/teams/") => (200, team()),
             ("PATCH", "") => (200, team()),
-            ("POST", "/v1/teams") | ("POST", "/v1/invitations/accept") => (
+            ("POST", "/v1/teams" | "/v1/invitations/accept") => (
                 201,
                 json!({"team": team(), "role": "viewer", "accessToken": token(json!({"token": TOKEN}))}),
             ),
