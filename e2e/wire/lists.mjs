@@ -1,6 +1,6 @@
 // What a connector says of itself, and lists of connectors.
 import assert from 'node:assert/strict';
-import { HELLO, apiKey, broker, connectorPath, dev, encoded, hello, linkPath, oauth, other, otherToken } from './world.mjs';
+import { HELLO, apiKey, broker, connectorPath, consented, dev, encoded, hello, linkPath, oauth, other, otherToken } from './world.mjs';
 
 export default {
   async '35 metadata-data-field'() {
@@ -39,6 +39,12 @@ export default {
     assert.deepEqual(await list('service=filter.example.test,demo&type=oauth'), [made[0].id, hello.id].sort());
     assert.deepEqual(await list('service=filter.example.test&type=oauth,api-key&search=needle'), [made[0].id]);
     assert.deepEqual(await list(`service=filter.example.test&projectId=${other.id}`), []);
+    // Grants by whose they are.
+    const subject = await consented();
+    const grants = async (query) => (await broker.api('GET', connectorPath(HELLO, `/grants?${query}`))).is(200).body.grants;
+    assert.deepEqual((await grants(`user=${subject.id}`)).map((grant) => grant.subject), [subject]);
+    assert.deepEqual(await grants(`user=${subject.id}&issuer=${encoded('https://idp.example.test')}`), []);
+    (await broker.api('GET', connectorPath(HELLO, '/grants?issuer=x'))).is(400, 'invalid_request');
   },
 
   async '41 list-paging'() {

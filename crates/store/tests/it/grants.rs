@@ -198,3 +198,32 @@ async fn a_made_token_takes_the_place_of_the_one_before_and_goes_when_it_ends() 
         assert!(minted::at(&db, s.team.id, [1; 32]).await.unwrap().is_none(), "{name}");
     }
 }
+
+#[tokio::test]
+async fn the_grants_of_one_subject_are_found_wherever_it_consented_and_a_page_at_a_time() {
+    let env = Env::system();
+    for (name, db, _keep) in stores().await.0 {
+        let s = scene(&db, &env).await;
+        let (team, connector) = (s.team.id, s.connector.connector.id);
+        let mut own = Vec::new();
+        for environment in [Environment::Production, Environment::Preview, Environment::Development] {
+            for subject in ["user:a", "user:b"] {
+                let mut row = grant(&env, &s, subject);
+                row.grant.place.environment = environment;
+                if subject == "user:a" {
+                    own.push(row.grant.id);
+                }
+                db.write(Write::new().step(grants::put(&row, None, None))).await.unwrap();
+            }
+        }
+        own.sort();
+        let ids = |rows: Vec<grants::GrantRow>| rows.into_iter().map(|row| row.grant.id).collect::<Vec<_>>();
+        assert_eq!(ids(grants::of_subject(&db, team, connector, "user:a").await.unwrap()), own, "{name}");
+        let page = async |after| {
+            ids(grants::page_of_subject(&db, team, connector, "user:a", after, 2).await.unwrap())
+        };
+        assert_eq!(page(None).await, own[..2], "{name}");
+        assert_eq!(page(Some(own[1])).await, own[2..], "{name}");
+        assert!(grants::of_subject(&db, s.other.id, connector, "user:a").await.unwrap().is_empty(), "{name}");
+    }
+}
