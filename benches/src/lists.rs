@@ -26,7 +26,7 @@ pub(crate) struct Size {
 /// What is promised of.
 pub(crate) const WHOLE: Size = Size { connectors: 1_000, grants: 100_000, asked: 300 };
 /// To see that everything runs.
-pub(crate) const QUICK: Size = Size { connectors: 60, grants: 2_000, asked: 20 };
+pub(crate) const QUICK: Size = Size { connectors: 240, grants: 2_000, asked: 20 };
 
 pub(crate) fn measure(carnet: &Path, size: Size, table: &mut Table) -> Result<()> {
     on(carnet, size, "SQLite", None, table)?;
