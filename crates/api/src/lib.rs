@@ -23,6 +23,7 @@ mod consent_rules;
 mod contacts;
 mod device_login;
 mod explain;
+mod export;
 mod grants;
 mod health;
 mod import;

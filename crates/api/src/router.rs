@@ -14,9 +14,9 @@ use crate::route::Callers::{Anybody, Both, Person, Workload};
 use crate::route::{Content, Route, delete, get, patch, post, put};
 use crate::{
     access_tokens, accounts, audit, authorize, connector_keys, connectors, connectors_v2, consent_rules,
-    contacts, explain, grants, health, import, installations, invitations, issuers, keys, links, members,
-    openapi, pictures, platform, projects, provisioning, refusals, request_id, servers, services, teams,
-    token, trigger_destinations, well_known,
+    contacts, explain, export, grants, health, import, installations, invitations, issuers, keys, links,
+    members, openapi, pictures, platform, projects, provisioning, refusals, request_id, servers, services,
+    teams, token, trigger_destinations, well_known,
 };
 
 /// The routes of the API. A connector is one segment: its identifier, or its UID percent-encoded.
@@ -333,6 +333,13 @@ fn looking() -> Vec<Route> {
         get("/v1/audit", Person, "Reads the audit log of the team.", audit::list).gives(200, audit::shape()),
         get("/v1/audit/verify", Person, "Looks whether events are all there, as they were.", audit::verify)
             .gives(200, audit::verified_shape()),
+        post(
+            "/v1/export/secrets",
+            Person,
+            "Gives the secrets of the team, encrypted to the operator's recovery key.",
+            export::secrets,
+        )
+        .gives(200, export::shape()),
         get("/v1/keys", Person, "Shows how the keys stand.", keys::status).gives(200, keys::status_shape()),
         post("/v1/keys/rotate", Person, "Turns a key.", keys::rotate).gives(200, keys::rotated_shape()),
         post("/v1/keys/verify", Person, "Opens everything that is sealed, and counts.", keys::verify)

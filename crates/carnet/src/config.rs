@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use carnet_egress::{Allowance, Network, Policy, Purpose};
-use carnet_engine::{Catalog, Location, Settings};
+use carnet_engine::{Catalog, Location, Recipient, Settings};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
@@ -49,6 +49,8 @@ pub(crate) struct ConfigFile {
     pub(crate) device_codes: Option<bool>,
     /// A folder of descriptions of services, which take the place of those that are built in or stand beside them.
     pub(crate) catalog_dir: Option<PathBuf>,
+    /// The public half of the operator's recovery key, `age1…`: secrets leave this server encrypted to it, or not at all.
+    pub(crate) recovery_key: Option<String>,
     /// What may be connected to besides the public Internet.
     pub(crate) egress: Egress,
 }
@@ -79,6 +81,7 @@ pub(crate) struct Config {
     pub(crate) refreshes_per_second: u32,
     pub(crate) device_codes: bool,
     pub(crate) catalog: Catalog,
+    pub(crate) recovery_key: Option<Recipient>,
     /// As it is in force, to be printed. Holds no secret.
     pub(crate) shown: ConfigFile,
 }
@@ -136,6 +139,7 @@ impl Config {
         file.refreshes_per_second = Some(refreshes_per_second);
         let device_codes = *file.device_codes.get_or_insert(true);
         let catalog = catalog(file.catalog_dir.as_deref())?;
+        let recovery_key = recovery_key(file.recovery_key.as_deref())?;
         let mut shown = file;
         shown.url = Some(url.to_string());
         shown.listen = Some(listen.to_string());
@@ -151,9 +155,18 @@ impl Config {
             refreshes_per_second,
             device_codes,
             catalog,
+            recovery_key,
             shown,
         })
     }
+}
+
+/// The recovery key, if one is named.
+pub(crate) fn recovery_key(text: Option<&str>) -> Result<Option<Recipient>, Failure> {
+    text.map(Recipient::parse).transpose().map_err(|error| {
+        wrong(format!("recovery_key cannot be used: {error}."))
+            .next("age-keygen -o recovery.key", "to make one; keep the file away from the server")
+    })
 }
 
 fn read_file(path: &Path) -> Result<ConfigFile, Failure> {
@@ -242,6 +255,8 @@ impl ConfigFile {
         };
         file.url = args.url.clone().or_else(|| variable("CARNET_URL")).or(file.url);
         file.listen = args.listen.clone().or_else(|| variable("CARNET_LISTEN")).or(file.listen);
+        file.recovery_key =
+            args.recovery_key.clone().or_else(|| variable("CARNET_RECOVERY_KEY")).or(file.recovery_key);
         file.database_url =
             args.database_url.clone().or_else(|| variable("CARNET_DATABASE_URL")).or(file.database_url);
         file.data = args

@@ -42,7 +42,9 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
     let url = Url::parse(&format!("http://127.0.0.1:{}", listener.local_addr()?.port()))?;
     let client = demo_client(&args, &env)?;
     let demo = demo_server(&args, &url, &client, &env)?;
+    let recovery_key = crate::config::recovery_key(args.recovery_key.as_deref())?;
     let settings = Settings {
+        recovery_key,
         url: url.clone(),
         development: true,
         spill: (!args.memory).then(|| args.data.join("spill")),

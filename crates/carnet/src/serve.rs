@@ -40,6 +40,7 @@ async fn start(config: Config, json: bool) -> anyhow::Result<()> {
         device_codes: config.device_codes,
         managed: BTreeMap::new(),
         catalog: config.catalog,
+        recovery_key: config.recovery_key,
     };
     let listener = server::listen(config.listen, "carnet serve --listen 127.0.0.1:PORT").await?;
     let broker = Broker::open(settings, &config.location, root, config.policy, env).await?;

@@ -69,6 +69,7 @@ impl Held {
             answer_within: Settings::ANSWER_WITHIN,
             managed: std::collections::BTreeMap::new(),
             catalog: carnet_catalog::Catalog::default(),
+            recovery_key: None,
         };
         // An empty store would be made a deployment of its own.
         let db = carnet_store::Db::open(&location, &env)

@@ -90,6 +90,8 @@ pub struct Settings {
     pub managed: BTreeMap<String, ManagedService>,
     /// What is known about services.
     pub catalog: Catalog,
+    /// The only one for whom secrets leave this server, encrypted.
+    pub recovery_key: Option<carnet_vault::Recipient>,
 }
 
 /// A client that the operator registered at a provider.

@@ -27,6 +27,7 @@ mod consent;
 mod device_login;
 mod directory;
 mod explain;
+mod export;
 mod faults;
 mod grants;
 mod import;
@@ -78,6 +79,7 @@ pub use device_login::{
     OauthRefused,
 };
 pub use explain::{ExplainAsk, Explained, IdentityTold, RuleTold, Ruling, rule_in_words};
+pub use export::ExportedSecrets;
 pub use grants::GrantView;
 pub use import::{Imported, ImportedToken, TokenToImport};
 pub use installations::NewInstallation;
@@ -113,4 +115,4 @@ pub use carnet_store::pictures::Picture;
 pub use carnet_store::projects::{CustomEnvironment, Project};
 pub use carnet_store::sessions::SessionRow;
 pub use carnet_store::{Location, OpenError, Shared};
-pub use carnet_vault::UnlockError;
+pub use carnet_vault::{InvalidRecipient, Recipient, UnlockError};

@@ -127,6 +127,7 @@ actions! {
     CommandLineRenew = "command-line.renew",
     CommandLineEnd = "command-line.end",
     PassphraseSet = "passphrase.set",
+    SecretsExport = "secrets.export",
     TeamCreate = "team.create",
     TeamUpdate = "team.update",
     MemberUpdate = "member.update",

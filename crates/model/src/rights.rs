@@ -181,6 +181,8 @@ rights! {
 
     /// Read the audit log.
     AuditRead = "audit.read" [Yes Yes Yes Yes] Looks Team Any;
+    /// Have the secrets of the team exported, encrypted to the operator's recovery key.
+    SecretsExport = "secrets.export" [Yes No No No] Changes Team Fresh;
     /// See how keys stand.
     KeyRead = "key.read" [Yes No No No] Looks Team Any;
     /// Make a new version of a key.

@@ -40,6 +40,7 @@ mod credential;
 mod environment;
 mod error;
 mod explain;
+mod export;
 mod get_token;
 mod grants;
 mod import;
@@ -71,6 +72,7 @@ pub use connectors::{
 pub use credential::{Credential, IdentityFile};
 pub use error::{Error, NextStep, Refusal};
 pub use explain::{ExplainRequest, ExplainedConnector, ExplainedRule, Explanation};
+pub use export::ExportedSecrets;
 pub use grants::{GrantInfo, GrantPage};
 pub use import::{ImportAnswer, ImportError, ImportedToken};
 pub use installations::{InstallationInfo, NewInstallation};

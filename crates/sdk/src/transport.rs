@@ -190,7 +190,7 @@ fn bearer(secret: &SecretString) -> Result<HeaderValue, Error> {
 }
 
 fn is_route_word(part: &str) -> bool {
-    const WORDS: [&str; 40] = [
+    const WORDS: [&str; 42] = [
         "login",
         "oauth",
         "device",
@@ -226,6 +226,8 @@ fn is_route_word(part: &str) -> bool {
         "explain",
         "keys",
         "verify",
+        "export",
+        "secrets",
         "consent-rules",
         "return-origins",
         "installations",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carnet_egress::Origin;
-use carnet_engine::{FirstOwner, Location, Root, Settings, StartError};
+use carnet_engine::{FirstOwner, Location, Recipient, Root, Settings, StartError};
 use carnet_kms::TransitConfig;
 use carnet_model::grant::Rotation;
 use carnet_model::{Clock as _, Env};
@@ -48,6 +48,8 @@ pub struct Plan {
     pub answer_within: Duration,
     /// What would go to the first origin goes to the second.
     pub origins: Vec<(&'static str, String)>,
+    /// The operator's recovery key.
+    pub recovery_key: Option<String>,
 }
 
 impl Default for Plan {
@@ -61,6 +63,7 @@ impl Default for Plan {
             refreshes_per_second: Settings::REFRESHES_PER_SECOND,
             answer_within: Settings::ANSWER_WITHIN,
             origins: Vec::new(),
+            recovery_key: None,
         }
     }
 }
@@ -162,6 +165,7 @@ impl Kit {
             device_codes: true,
             managed: BTreeMap::new(),
             catalog: carnet_engine::Catalog::default(),
+            recovery_key: plan.recovery_key.as_deref().map(|key| Recipient::parse(key).unwrap()),
         };
         let origins =
             plan.origins.iter().map(|(from, to)| (from.parse().unwrap(), to.parse().unwrap())).collect();

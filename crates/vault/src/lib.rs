@@ -76,6 +76,7 @@
 //! sealed by the provider's key, whose id is 16 zero bytes because it has no row; a passphrase adds a frame around it
 //! ([`PassphraseKey`]), and a cloud KMS stores what its service answered.
 
+mod age;
 mod envelope;
 mod hash;
 mod key;
@@ -84,6 +85,7 @@ mod passphrase;
 mod root_key;
 mod wrapped;
 
+pub use age::{CannotEncrypt, InvalidRecipient, Recipient};
 pub use envelope::{Aad, OpenError, SealError, Suite, open, seal, sealed_by};
 pub use hash::{KeyedHash, equal};
 pub use key::{InvalidKeyId, Key, KeyBytes, KeyId};

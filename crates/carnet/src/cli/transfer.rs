@@ -13,6 +13,7 @@ mod plan;
 mod vercel_connect;
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
@@ -25,7 +26,7 @@ pub(crate) use export::export;
 
 /// Takes over what a file holds.
 pub(crate) async fn import(cx: &mut Context<'_>, args: ImportAllArgs) -> Result<(), Failure> {
-    let text = read(cx, &args)?;
+    let text = read(cx, &args.file)?;
     let with = match &args.with {
         None => Map::new(),
         Some(flag) => match data::read(flag, None, &cx.place.folder, cx.talk)? {
@@ -35,7 +36,13 @@ pub(crate) async fn import(cx: &mut Context<'_>, args: ImportAllArgs) -> Result<
     };
     let client = cx.client()?;
     let mut plan = match args.from {
-        Source::Carnet => carnet::read(&text)?,
+        Source::Carnet => {
+            let mut plan = carnet::read(&text)?;
+            if let Some(file) = &args.secrets {
+                carnet::add_secrets(&mut plan, &read(cx, file)?)?;
+            }
+            plan
+        }
         source => {
             let project = match &args.project {
                 Some(name) => name.clone(),
@@ -68,12 +75,12 @@ pub(crate) async fn import(cx: &mut Context<'_>, args: ImportAllArgs) -> Result<
 }
 
 /// The file; what is wrong with it is said without quoting it, because it may hold secrets.
-fn read(cx: &mut Context<'_>, args: &ImportAllArgs) -> Result<String, Failure> {
-    if args.file.as_os_str() == "-" {
+fn read(cx: &mut Context<'_>, file: &Path) -> Result<String, Failure> {
+    if file.as_os_str() == "-" {
         return cx.talk.listen().map_err(|error| Failure::usage("stdin cannot be read.").because(&error));
     }
-    fs::read_to_string(cx.place.folder.join(&args.file)).map_err(|error| {
-        Failure::usage(format!("{} cannot be read.", args.file.display()))
+    fs::read_to_string(cx.place.folder.join(file)).map_err(|error| {
+        Failure::usage(format!("{} cannot be read.", file.display()))
             .because(&error)
             .next("carnet import --from SOURCE -", "to give it on stdin")
     })

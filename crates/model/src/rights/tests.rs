@@ -18,7 +18,7 @@ viewer may not
     project.create project.delete environment.update return-origins.update identity.issue
     trusted-issuer.update
     access-token.read-all access-token.revoke-all
-    key.read key.rotate key.verify
+    key.read key.rotate key.verify secrets.export
 member may
     team.read member.read invitation.accept
     connector.read connector.check grant.read trigger.update link.update
@@ -33,7 +33,7 @@ member may not
     team.update team.create member.invite member.update member.remove account.read account.disable
     trusted-issuer.update
     access-token.read-all access-token.revoke-all
-    key.read key.rotate key.verify
+    key.read key.rotate key.verify secrets.export
 connector-manager may
     team.read member.read invitation.accept
     connector.read connector.check grant.read trigger.update link.update
@@ -47,7 +47,7 @@ connector-manager may not
     team.update team.create member.invite member.update member.remove account.read account.disable
     trusted-issuer.update
     access-token.read-all access-token.revoke-all
-    key.read key.rotate key.verify
+    key.read key.rotate key.verify secrets.export
 owner may
     team.read team.update team.create
     member.read member.invite member.update member.remove invitation.accept account.read account.disable
@@ -57,7 +57,7 @@ owner may
     project.read project.create project.delete environment.update return-origins.update identity.issue
     trusted-issuer.read trusted-issuer.update
     access-token.read access-token.create access-token.revoke access-token.read-all access-token.revoke-all
-    audit.read key.read key.rotate key.verify
+    audit.read key.read key.rotate key.verify secrets.export
 ";
 
 /// What does no more than look.
@@ -71,7 +71,7 @@ const OF_A_PROJECT: &str = "team.read connector.read token.app token.own token.r
 /// What is not to be done from a session that somebody left open.
 const FRESH: &str = "team.update team.create member.invite member.update member.remove invitation.accept \
     account.disable connector.delete connector-key.rotate project.delete trusted-issuer.update access-token.create \
-    key.rotate";
+    key.rotate secrets.export";
 
 const ROLES: [Role; 4] = [Role::Owner, Role::Member, Role::ConnectorManager, Role::Viewer];
 

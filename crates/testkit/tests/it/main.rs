@@ -18,6 +18,7 @@ mod people;
 mod refresh;
 mod revoke;
 mod scopes;
+mod secrets_export;
 mod servers;
 mod sign_in;
 mod subjects;

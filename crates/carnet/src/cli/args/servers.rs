@@ -22,6 +22,9 @@ pub(crate) struct DevArgs {
     /// Keep everything in this PostgreSQL database instead: postgres://…
     #[arg(long, value_name = "URL", conflicts_with = "memory")]
     pub(crate) database_url: Option<String>,
+    /// The public half of the operator's recovery key: age1…
+    #[arg(long, value_name = "AGE1")]
+    pub(crate) recovery_key: Option<String>,
     /// Send what would go to one origin to another: `https://slack.com=http://127.0.0.1:9411`
     #[arg(long, value_name = "A=B")]
     pub(crate) provider_origin: Vec<String>,
@@ -58,6 +61,9 @@ pub(crate) struct ServeArgs {
     /// A configuration file
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// The public half of the operator's recovery key: age1…
+    #[arg(long, value_name = "AGE1")]
+    pub(crate) recovery_key: Option<String>,
     /// Print the configuration in force, without its secrets, and stop
     #[arg(long)]
     pub(crate) print_config: bool,

@@ -10,6 +10,9 @@ pub(crate) struct ExportAllArgs {
     /// Into this file, instead of to stdout
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// The secrets too, encrypted to the recovery key that the operator of the server has named: age1…
+    #[arg(long, value_name = "AGE1")]
+    pub(crate) recovery_key: Option<String>,
 }
 
 /// `carnet import`
@@ -32,6 +35,9 @@ pub(crate) struct ImportAllArgs {
     /// Further members of `data` by UID, secrets that the file lacks among them: a JSON object, @FILE or @-
     #[arg(long, value_name = "@FILE")]
     pub(crate) with: Option<String>,
+    /// The secrets of --from carnet, opened: what age --decrypt made of `secrets` of the export
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secrets: Option<PathBuf>,
     /// Only say what would be made
     #[arg(long)]
     pub(crate) dry_run: bool,

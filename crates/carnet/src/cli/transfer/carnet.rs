@@ -3,7 +3,7 @@
 use carnet_sdk::NewInstallation;
 use serde_json::{Map, Value};
 
-use super::plan::{Plan, PlannedConnector, PlannedProject};
+use super::plan::{Plan, PlannedConnector, PlannedProject, PlannedToken};
 use super::{json, list_of, text_of, unreadable};
 use crate::cli::failure::Failure;
 
@@ -66,6 +66,37 @@ pub(super) fn read(text: &str) -> Result<Plan, Failure> {
         );
     }
     Ok(Plan { projects, connectors, issuers, notes })
+}
+
+/// Adds what was encrypted to the recovery key, opened by its holder.
+pub(super) fn add_secrets(plan: &mut Plan, text: &str) -> Result<(), Failure> {
+    const SOURCE: &str = "the opened secrets of carnet export";
+    let file = json(text, SOURCE)?;
+    if file.get("carnetSecrets").and_then(Value::as_u64) != Some(1) {
+        return Err(unreadable(SOURCE, "it has no member carnetSecrets, or is of a later version"));
+    }
+    plan.notes.clear();
+    let data = file.get("connectors").and_then(Value::as_object).into_iter().flatten();
+    for (uid, members) in data {
+        let connector = plan.connectors.iter_mut().find(|connector| connector.uid == *uid);
+        if let (Some(connector), Some(members)) = (connector, members.as_object()) {
+            connector.data = settable(members);
+        }
+    }
+    for grant in list_of(&file, "grants") {
+        let uid = text_of(grant, "uid").unwrap_or_default();
+        let connector = plan.connectors.iter_mut().find(|connector| connector.uid == uid);
+        let (Some(connector), Some(mut token)) = (connector, grant.as_object().cloned()) else { continue };
+        token.remove("uid");
+        match token.remove("project") {
+            Some(Value::String(project)) => connector.tokens.push(PlannedToken { project, token }),
+            // A person's own grant, at a terminal, is of no project, and cannot be given to one.
+            _ => plan
+                .notes
+                .push(format!("somebody's own grant of {uid} is left out: that person consents again")),
+        }
+    }
+    Ok(())
 }
 
 /// The members that can be set; those that the server found out by itself it finds out again.

@@ -1,5 +1,6 @@
 //! `export`: projects, trusted issuers, connectors with links, installations and rules, and whose grants there are. No
-//! secret: the server reads none back to anybody. Safe to keep in a repository.
+//! secret in the clear: the server reads none back to anybody, and with `--recovery-key` encrypts them to the operator's
+//! recovery key. Without it, safe to keep in a repository.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +38,11 @@ pub(crate) async fn export(cx: &mut Context<'_>, args: ExportAllArgs) -> Result<
     }
     cx.talk.progress("");
     let (many_connectors, many_projects) = (connectors.len(), projects.len());
-    let document = json!({
+    let secrets = match &args.recovery_key {
+        Some(key) => Some(client.export_secrets(key).await?),
+        None => None,
+    };
+    let mut document = json!({
         "carnetExport": 1,
         "exportedAt": cx.now(),
         "server": client.url().origin().ascii_serialization(),
@@ -45,6 +50,10 @@ pub(crate) async fn export(cx: &mut Context<'_>, args: ExportAllArgs) -> Result<
         "trustedIssuers": issuers,
         "connectors": connectors,
     });
+    if let (Some(secrets), Some(document)) = (&secrets, document.as_object_mut()) {
+        document.insert("recoveryKey".to_owned(), secrets.recovery_key.clone().into());
+        document.insert("secrets".to_owned(), secrets.file.clone().into());
+    }
     let Some(output) = &args.output else { return cx.talk.document(&document) };
     let path = cx.place.folder.join(output);
     let mut text = serde_json::to_string_pretty(&document)
@@ -64,7 +73,12 @@ pub(crate) async fn export(cx: &mut Context<'_>, args: ExportAllArgs) -> Result<
         "{many_connectors} connectors and {many_projects} projects written to {}",
         output.display()
     ));
-    cx.talk.say("  It holds no secret. Take it over elsewhere: carnet import --from carnet FILE");
+    cx.talk.say(match secrets {
+        None => "  It holds no secret. Take it over elsewhere: carnet import --from carnet FILE",
+        Some(_) => {
+            "  Its secrets are for the recovery key: jq -r .secrets FILE | age --decrypt -i KEY > SECRETS"
+        }
+    });
     Ok(())
 }
 
