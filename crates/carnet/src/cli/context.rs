@@ -17,12 +17,19 @@ pub(crate) struct Context<'a> {
     pub(crate) place: &'a Place,
     /// With which settings.
     pub(crate) settings: Settings,
+    global: &'a Global,
 }
 
 impl<'a> Context<'a> {
     /// With what flags, variables and files say.
-    pub(crate) fn new(talk: &'a mut Talk, place: &'a Place, global: &Global) -> Result<Self, Failure> {
-        Ok(Self { talk, place, settings: Settings::find(global, place)? })
+    pub(crate) fn new(talk: &'a mut Talk, place: &'a Place, global: &'a Global) -> Result<Self, Failure> {
+        Ok(Self { talk, place, settings: Settings::find(global, place)?, global })
+    }
+
+    /// Looks at flags, variables and files again, after one of them was changed.
+    pub(crate) fn reread(&mut self) -> Result<(), Failure> {
+        self.settings = Settings::find(self.global, self.place)?;
+        Ok(())
     }
 
     /// Now.

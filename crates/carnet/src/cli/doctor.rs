@@ -1,6 +1,8 @@
 //! `doctor`: looks at everything between this folder and a token, in the order in which it is needed, and names the
-//! command that mends what it finds. Exits with 1 if a check fails. Nothing is changed.
+//! command that mends what it finds. Exits with 1 if a check fails. Nothing is changed,
+//! unless `--fix` asks for it.
 
+mod fix;
 mod vercel_cli;
 
 use carnet_model::{Next, Time};
@@ -43,6 +45,7 @@ pub(crate) async fn examine(cx: &mut Context<'_>, args: DoctorArgs) -> Result<Ex
     if let Some(folder) = args.vercel_cli {
         return vercel_cli::configure(cx, &folder).await;
     }
+    let mended = if args.fix { fix::mend(cx).await? } else { Vec::new() };
     let mut checks = vec![address(cx)];
     let anonymous = cx.settings.url.as_ref().and_then(|url| Client::builder(url.value.clone()).build().ok());
     match &anonymous {
@@ -73,7 +76,7 @@ pub(crate) async fn examine(cx: &mut Context<'_>, args: DoctorArgs) -> Result<Ex
             checks.push(Check::skipped("team and project", "this needs an access token that is accepted"));
         }
     }
-    report(cx, &checks)
+    report(cx, &checks, &mended)
 }
 
 fn address(cx: &Context<'_>) -> Check {
@@ -231,11 +234,11 @@ async fn belongings(cx: &Context<'_>, client: &Client) -> Vec<Check> {
     checks
 }
 
-fn report(cx: &mut Context<'_>, checks: &[Check]) -> Result<Exit, Failure> {
+fn report(cx: &mut Context<'_>, checks: &[Check], mended: &[String]) -> Result<Exit, Failure> {
     let failed: Vec<_> = checks.iter().filter(|check| check.outcome == Outcome::Failed).collect();
     let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
     if cx.talk.wants_json() {
-        let mut document = json!({ "ok": failed.is_empty(), "checks": checks });
+        let mut document = json!({ "ok": failed.is_empty(), "checks": checks, "mended": mended });
         if let (false, Some(object)) = (failed.is_empty(), document.as_object_mut()) {
             let next: Vec<_> = failed.iter().flat_map(|check| &check.next).collect();
             let message = format!("{} of {} checks failed.", failed.len(), checks.len());
@@ -246,6 +249,9 @@ fn report(cx: &mut Context<'_>, checks: &[Check]) -> Result<Exit, Failure> {
         }
         cx.talk.document(&document)?;
         return Ok(exit);
+    }
+    for what in mended {
+        cx.talk.answer(&format!("mended: {}", plain(what)))?;
     }
     for (at, check) in checks.iter().enumerate() {
         let word = match check.outcome {

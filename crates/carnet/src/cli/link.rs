@@ -1,5 +1,7 @@
 //! `link`: makes a folder a project's, in `.carnet/project.json`, and keeps that out of the repository.
 
+use std::path::PathBuf;
+
 use carnet_sdk::{Client, Project};
 
 use super::args::LinkArgs;
@@ -24,6 +26,21 @@ pub(crate) async fn link(cx: &mut Context<'_>, args: LinkArgs) -> Result<(), Fai
         }
         (None, None) => only(&client).await?,
     };
+    let (file, path) = write(cx, &client, &project)?;
+    if cx.talk.wants_json() {
+        return cx.talk.document(&file);
+    }
+    cx.talk.success(&format!("Linked to {} at {} ({})", file.project_name, file.url, path.display()));
+    cx.talk.say("  Next: carnet create SERVICE, or carnet env pull");
+    Ok(())
+}
+
+/// Writes the file, and has git ignore it.
+pub(crate) fn write(
+    cx: &mut Context<'_>,
+    client: &Client,
+    project: &Project,
+) -> Result<(ProjectFile, PathBuf), Failure> {
     let file = ProjectFile {
         project_id: project.id,
         team_id: project.account_id,
@@ -40,12 +57,7 @@ pub(crate) async fn link(cx: &mut Context<'_>, args: LinkArgs) -> Result<(), Fai
         git::ignore(folder, FOLDER).map_err(|error| cannot(".gitignore", &error))?;
         cx.talk.say(&format!("Added {FOLDER} to .gitignore"));
     }
-    if cx.talk.wants_json() {
-        return cx.talk.document(&file);
-    }
-    cx.talk.success(&format!("Linked to {} at {} ({})", file.project_name, file.url, path.display()));
-    cx.talk.say("  Next: carnet create SERVICE, or carnet env pull");
-    Ok(())
+    Ok((file, path))
 }
 
 async fn only(client: &Client) -> Result<Project, Failure> {

@@ -6,6 +6,7 @@ mod catalog;
 mod importing;
 mod keys;
 mod logging;
+mod mending;
 mod peer;
 mod people;
 mod running;

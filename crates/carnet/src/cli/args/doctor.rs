@@ -7,6 +7,9 @@ use clap::Args;
 /// `carnet doctor`
 #[derive(Debug, Default, Args)]
 pub(crate) struct DoctorArgs {
+    /// Mend first what can be mended without a choice to make
+    #[arg(long)]
+    pub(crate) fix: bool,
     /// Examine nothing; write the configuration with which the official Vercel CLI talks to this server
     #[arg(
         long,
