@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{AccessTokenRow, Broker, NewToken, Whose};
 use carnet_model::rights::{Breadth, Right};
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::shape::{Shape, either, id, list_of, object_of, one_of, text, time};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use carnet_engine::{AuthorizationStarted, AuthorizeAsk, Broker, EndingKind, InstallAsk, Progress};
 use carnet_model::SecretString;
 use schemars::JsonSchema;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::shape::{Shape, either, id, object_of, one_of, text, time};
 use crate::token::{TokenBody, millis};

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
-use carnet_engine::{Broker, Credential, TeamHint};
+use carnet_engine::{Broker, Credential, Pace, TeamHint};
 use carnet_model::caller::Caller;
 use carnet_model::{Code, Fault, Id, kind};
+use http::Method;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use serde::Deserialize;
@@ -49,6 +50,9 @@ where
             recognised.tell(&caller);
         }
         let request = parts.extensions.get::<RequestId>().map_or_else(|| broker.request_id(), |id| id.0);
+        let usual = if parts.method == Method::GET { Pace::Read } else { Pace::Write };
+        let pace = parts.extensions.get::<Pace>().copied().unwrap_or(usual);
+        broker.keep_pace(&caller, pace, request).await?;
         Ok(Self { caller, credential, request })
     }
 }

@@ -1,7 +1,7 @@
 //! The signing keys of a connector: their public halves, and turning them.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use carnet_engine::{Broker, ConnectorKeyView, ConnectorKeysView};
 use http::StatusCode;
 use schemars::JsonSchema;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::shape::{Shape, anything, list_of, map, object_of, one_of, text, time};
 

@@ -1,7 +1,7 @@
 //! Connectors: `/v1/connect/connectors…` and the v2 list.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk, ServiceSync, Sort};
 use carnet_model::connector::Branding;
@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::audit;
 use crate::body::Json;
 use crate::call::Call;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::query::{Query, comma_list};
 use crate::servers;

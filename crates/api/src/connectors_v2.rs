@@ -1,7 +1,7 @@
 //! `PATCH /v2/connect/connectors/{connector}`: the later shape, which says besides the connector what has to follow.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use carnet_engine::{Broker, ConnectorChange};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::body::Json;
 use crate::call::Call;
 use crate::connectors;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::servers;
 use crate::shape::{Shape, object_of, text};

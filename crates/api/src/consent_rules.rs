@@ -1,7 +1,7 @@
 //! How consent is asked for: a connector's rules, and where a project's people may be sent back to.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use carnet_engine::{Broker, ConsentRules, ConsentRulesChange};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::shape::{Shape, flag, list_of, object_of, text};
 

@@ -1,12 +1,13 @@
 //! `POST /v1/connect/connectors/{connector}/contacts`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use carnet_engine::Broker;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::body::Json;
 use crate::call::Call;
+use crate::path::Path;
 use crate::problem::Problem;
 
 #[derive(Deserialize, JsonSchema)]

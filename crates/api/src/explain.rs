@@ -1,7 +1,7 @@
 //! `GET /v1/connect/connectors/{connector}/explain`: why a caller may or may not get a token.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use carnet_engine::{Broker, ExplainAsk, Explained, TokenAsk, rule_in_words};
 use carnet_model::{Code, Fault, Subject};
 use schemars::JsonSchema;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::audit;
 use crate::call::Call;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::shape::{Shape, anything, flag, id, list_of, map, object_of, one_of, text};

@@ -1,7 +1,7 @@
 //! What is granted at a connector, for its team. Never what is held.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use carnet_engine::{Broker, GrantView};
 use carnet_model::Subject;
 use carnet_model::grant::GrantState;
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::call::Call;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::shape::{Shape, flag, id, list_of, object_of, one_of, text, time};

@@ -1,7 +1,7 @@
 //! `POST /v1/connect/token/{connector}/import`: tokens that were obtained elsewhere.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use carnet_engine::{Broker, ImportedToken, TokenToImport};
 use carnet_model::{SecretString, Time};
 use schemars::JsonSchema;
@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::shape::{Shape, count, flag, id, list_of, map, object_of, text, time as millis};
 

@@ -1,7 +1,7 @@
 //! Trusted issuers of workload identities.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{
     Broker, Comparison, Family, IssuerCheck, IssuerRow, SignatureFound, TokenCheck, TrustedIssuerConfig,
@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::shape::{Shape, anything, count, flag, id, list_of, map, object_of, one_of, text, time};
 

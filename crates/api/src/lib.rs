@@ -35,6 +35,7 @@ mod links;
 mod listener;
 mod members;
 mod openapi;
+mod path;
 mod pictures;
 mod platform;
 mod problem;
@@ -51,6 +52,7 @@ mod shape;
 mod teams;
 mod token;
 mod trigger_destinations;
+mod usage;
 mod well_known;
 
 pub use listener::{Limits, serve};

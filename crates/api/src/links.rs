@@ -1,7 +1,7 @@
 //! Project links. Both shapes that clients read, in one object.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, Link, LinkedProject, Project};
 use http::StatusCode;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::body::Json;
 use crate::call::Call;
 use crate::connectors;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::shape::{Shape, id, list_of, object_of, text, time};

@@ -1,7 +1,7 @@
 //! `POST /v2/files`, where the official CLI uploads pictures, and `GET /pictures/{connector}/{sha1}`, where pages show them.
 
 use axum::Json as Answer;
-use axum::extract::{FromRequest, Path, Request, State};
+use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use carnet_engine::Broker;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::body;
 use crate::call::Call;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::route::{Parameter, Told};
 use crate::shape::{Shape, object_of, text};

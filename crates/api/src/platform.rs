@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::shape::{Shape, count, flag, id, list_of, map, object_of, role, text, time};
 

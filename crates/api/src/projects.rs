@@ -1,7 +1,7 @@
 //! Projects and their custom environments.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, CustomEnvironment, Project};
 use http::StatusCode;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::shape::{Shape, id, list_of, object_of, text, time};

@@ -2,7 +2,7 @@
 //! `/v1/projects/{project}/provisioning`, by which its team says whether it may.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use carnet_engine::Broker;
 use http::StatusCode;
 use schemars::JsonSchema;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::body::Json;
 use crate::call::Call;
 use crate::connectors;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::shape::{Shape, list_of, object_of, text};
 

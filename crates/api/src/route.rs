@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, State};
+use axum::Extension;
+use axum::extract::State;
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
-use carnet_engine::Broker;
+use carnet_engine::{Broker, Pace};
 use carnet_model::Code;
 use http::Method;
 use schemars::JsonSchema;
@@ -81,6 +82,12 @@ impl Route {
     /// What it may answer too.
     pub(crate) fn or(mut self, status: u16, content: impl Into<Content>) -> Self {
         self.answers.insert(status, content.into());
+        self
+    }
+
+    /// Counts among what is read, whatever its method.
+    pub(crate) fn reads(mut self) -> Self {
+        self.handler = self.handler.layer(Extension(Pace::Read));
         self
     }
 

@@ -16,7 +16,7 @@ use crate::{
     access_tokens, accounts, audit, authorize, connector_keys, connectors, connectors_v2, consent_rules,
     contacts, explain, export, grants, health, import, installations, invitations, issuers, keys, links,
     members, openapi, pictures, platform, projects, provisioning, refusals, request_id, servers, services,
-    teams, token, trigger_destinations, well_known,
+    teams, token, trigger_destinations, usage, well_known,
 };
 
 /// The routes of the API. A connector is one segment: its identifier, or its UID percent-encoded.
@@ -80,6 +80,7 @@ fn plain() -> Vec<Route> {
     vec![
         post("/v1/connect/token/{connector}", Both, "Gives a token for a subject.", token::issue)
             .gives(200, token::shape())
+            .reads()
             .refuses(PROVIDER),
         get(
             "/.well-known/openid-configuration",
@@ -340,6 +341,17 @@ fn looking() -> Vec<Route> {
             export::secrets,
         )
         .gives(200, export::shape()),
+        get("/v1/usage", Person, "Says how many token requests the team has had.", usage::show)
+            .gives(200, usage::shape()),
+        put(
+            "/v1/usage/budget",
+            Person,
+            "Sets at how many token requests somebody is told.",
+            usage::set_budget,
+        )
+        .gives(200, usage::budget_shape()),
+        delete("/v1/usage/budget", Person, "Forgets the team's budget.", usage::remove_budget)
+            .gives(204, Content::None),
         get("/v1/keys", Person, "Shows how the keys stand.", keys::status).gives(200, keys::status_shape()),
         post("/v1/keys/rotate", Person, "Turns a key.", keys::rotate).gives(200, keys::rotated_shape()),
         post("/v1/keys/verify", Person, "Opens everything that is sealed, and counts.", keys::verify)
@@ -445,14 +457,16 @@ fn projects_and_people() -> Vec<Route> {
             "Gives an identity token for development.",
             platform::development_token,
         )
-        .gives(200, platform::token_shape()),
+        .gives(200, platform::token_shape())
+        .reads(),
         post(
             "/v1/projects/{project}/token",
             Person,
             "Gives an identity token for development.",
             platform::development_token,
         )
-        .gives(200, platform::token_shape()),
+        .gives(200, platform::token_shape())
+        .reads(),
         get(
             "/v3/env/pull/{project}/{target}",
             Person,

@@ -1,7 +1,7 @@
 //! What the server behind a connector says about itself, and the documents by which our clients describe themselves.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, ServerCheck, ServiceSync};
 use http::{HeaderValue, header};
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::body::Json;
 use crate::call::Call;
 use crate::connectors::changed;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::shape::{Shape, anything, id, list_of, map, object_of, one_of, text};
 

@@ -1,7 +1,7 @@
 //! `POST /v1/connect/token/{connector}` and `DELETE /v1/connect/connectors/{connector}/tokens`.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use carnet_engine::{Broker, Issued, Revoked, TokenAsk};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::shape::{Shape, anything, count, id, map, object_of, text, time};
 

@@ -3,7 +3,7 @@
 //! It is read first, so that what could never be a list of destinations is told as such.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use carnet_engine::Broker;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::body::Json;
 use crate::call::Call;
 use crate::connectors::{self, refused};
+use crate::path::Path;
 use crate::problem::Problem;
 
 #[derive(Deserialize, JsonSchema)]

@@ -1,13 +1,14 @@
 //! Carnet as an issuer: discovery and keys. Answered from memory, whatever the store does.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use carnet_engine::Broker;
 use carnet_model::{Code, Fault, Slug};
 use http::{HeaderValue, header};
 use serde_json::Value;
 
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::shape::{Shape, anything, list_of, map, object_of, text};
 

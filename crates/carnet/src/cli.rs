@@ -59,6 +59,7 @@ mod transfer;
 mod tree;
 mod trust;
 mod update;
+mod usage;
 mod version;
 mod whoami;
 
@@ -212,6 +213,7 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
             AuditVerb::Verify => audit::verify(cx).await,
             AuditVerb::Export(args) => audit::export(cx, args).await,
         },
+        ClientCommand::Usage(args) => usage::usage(cx, args).await,
         ClientCommand::Keys { verb } => match verb {
             KeysVerb::Status => keys::status(cx).await,
             KeysVerb::Rotate(args) => keys::rotate(cx, args).await,

@@ -1,10 +1,11 @@
 //! The configuration of `carnet serve`: flags, then variables, then the file. Read once.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use carnet_egress::{Allowance, Network, Policy, Purpose};
-use carnet_engine::{Catalog, Location, Recipient, Settings};
+use carnet_engine::{Catalog, Location, Plan, Plans, Recipient, Settings};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
@@ -51,8 +52,22 @@ pub(crate) struct ConfigFile {
     pub(crate) catalog_dir: Option<PathBuf>,
     /// The public half of the operator's recovery key, `age1…`: secrets leave this server encrypted to it, or not at all.
     pub(crate) recovery_key: Option<String>,
+    /// Which plan the teams have.
+    pub(crate) usage: UsageTable,
+    /// Plans besides the built-in ones, or in their place.
+    pub(crate) plans: BTreeMap<String, Plan>,
     /// What may be connected to besides the public Internet.
     pub(crate) egress: Egress,
+}
+
+/// Which plan the teams have.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct UsageTable {
+    /// Every team that is not named; `unlimited`.
+    pub(crate) plan: Option<String>,
+    /// Some of them, by their identifier.
+    pub(crate) teams: BTreeMap<String, String>,
 }
 
 /// What may be connected to besides the public Internet.
@@ -82,6 +97,7 @@ pub(crate) struct Config {
     pub(crate) device_codes: bool,
     pub(crate) catalog: Catalog,
     pub(crate) recovery_key: Option<Recipient>,
+    pub(crate) plans: Plans,
     /// As it is in force, to be printed. Holds no secret.
     pub(crate) shown: ConfigFile,
 }
@@ -140,6 +156,8 @@ impl Config {
         let device_codes = *file.device_codes.get_or_insert(true);
         let catalog = catalog(file.catalog_dir.as_deref())?;
         let recovery_key = recovery_key(file.recovery_key.as_deref())?;
+        let plans = Plans::new(file.plans.clone(), file.usage.plan.clone(), &file.usage.teams)
+            .map_err(|error| wrong(format!("[usage]: {error}.")))?;
         let mut shown = file;
         shown.url = Some(url.to_string());
         shown.listen = Some(listen.to_string());
@@ -155,6 +173,7 @@ impl Config {
             refreshes_per_second,
             device_codes,
             catalog,
+            plans,
             recovery_key,
             shown,
         })

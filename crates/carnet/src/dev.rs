@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use carnet_demo::{ClientRegistration, Demo, Options};
 use carnet_egress::{Origin, Policy};
 use carnet_engine::{
-    Broker, ConnectorChange, Credential, FirstOwner, Location, ManagedService, NewConnectorAsk, Project,
-    Root, Settings, Team, TeamHint, User,
+    Broker, ConnectorChange, Credential, FirstOwner, Location, ManagedService, NewConnectorAsk, Plans,
+    Project, Root, Settings, Team, TeamHint, User,
 };
 use carnet_model::caller::Caller;
 use carnet_model::{AccessToken, Code, Env, SecretString, Slug};
@@ -51,6 +51,7 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
         refreshes_per_second: Settings::REFRESHES_PER_SECOND,
         answer_within: Settings::ANSWER_WITHIN,
         device_codes: true,
+        plans: Plans::default(),
         managed: BTreeMap::from([("demo".to_owned(), ManagedService { data: demo_data(&url, &client) })]),
         catalog: carnet_engine::Catalog::default(),
     };

@@ -38,6 +38,7 @@ async fn start(config: Config, json: bool) -> anyhow::Result<()> {
         refreshes_per_second: config.refreshes_per_second,
         answer_within: Settings::ANSWER_WITHIN,
         device_codes: config.device_codes,
+        plans: config.plans,
         managed: BTreeMap::new(),
         catalog: config.catalog,
         recovery_key: config.recovery_key,

@@ -32,6 +32,9 @@ impl Broker {
             broker.deliver_completions().await.map_err(|error| error.to_string())
         });
         self.every(Duration::from_secs(2), |broker| async move {
+            broker.tell_of_budgets().await.map_err(|error| error.to_string())
+        });
+        self.every(Duration::from_secs(2), |broker| async move {
             broker.finish_withdrawals().await.map_err(|error| error.to_string())
         });
         self.every(crate::recover::STALE, |broker| async move {

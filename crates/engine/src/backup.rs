@@ -67,6 +67,7 @@ impl Held {
             device_codes: false,
             refreshes_per_second: Settings::REFRESHES_PER_SECOND,
             answer_within: Settings::ANSWER_WITHIN,
+            plans: crate::usage::Plans::default(),
             managed: std::collections::BTreeMap::new(),
             catalog: carnet_catalog::Catalog::default(),
             recovery_key: None,

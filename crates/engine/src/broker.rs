@@ -28,11 +28,13 @@ use crate::issue::Mints;
 use crate::keys::{ProviderState, Turning};
 use crate::own_issuer::OwnIssuer;
 use crate::pace::Paces;
+use crate::rates::Rates;
 use crate::refresh::Flights;
 use crate::rejections::Rejections;
 use crate::seat::Seat;
 use crate::sign_in::{Stretching, Tries};
 use crate::spill::Spill;
+use crate::usage::Plans;
 
 /// A running deployment. Cheap to clone.
 #[derive(Clone)]
@@ -61,6 +63,7 @@ pub(crate) struct Inner {
     pub(crate) breakers: Breakers,
     pub(crate) brakes: Brakes,
     pub(crate) paces: Paces,
+    pub(crate) rates: Rates,
     pub(crate) codes: Brake,
     pub(crate) tries: Tries,
     pub(crate) device_asks: Tries,
@@ -86,6 +89,8 @@ pub struct Settings {
     pub answer_within: Duration,
     /// Whether people may enter device codes. Connectors can be taken out of it one by one.
     pub device_codes: bool,
+    /// What token requests cost, where they end and how fast they may come.
+    pub plans: Plans,
     /// Services for which the operator has registered a client: teams make connectors from them without seeing it.
     pub managed: BTreeMap<String, ManagedService>,
     /// What is known about services.

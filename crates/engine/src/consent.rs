@@ -26,6 +26,7 @@ mod request;
 mod rules;
 
 pub(crate) use brake::{Brake, network};
+pub(crate) use completion::{CLAIM, Delivery, PAUSES, Untaken};
 pub use confirm::AccountQuestion;
 pub use device::CodeRefused;
 pub(crate) use device::DeviceCode;

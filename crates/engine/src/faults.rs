@@ -21,7 +21,8 @@ pub(crate) fn store(error: DbError) -> Fault {
             "It was changed by somebody else at the same moment. Read it again, then try again.",
         )
         .because(error),
-        DbError::Corrupt { .. } | DbError::Refused(_) => internal(error),
+        // A quota that a verb does not tell of itself is a mistake of ours.
+        DbError::Spent(_) | DbError::Corrupt { .. } | DbError::Refused(_) => internal(error),
     }
 }
 

@@ -172,6 +172,10 @@ impl Broker {
             }
         };
         let event = wanted.describe(event, caller);
+        let tally = self.tally(caller, connector.id, event.at);
+        if let Err(fault) = self.has_requests_left(&tally).await? {
+            return Err(self.refuse(event, Outcome::Denied, fault, Some(QUOTA)).await?);
+        }
         let found = match self.find_token(&entry, &wanted, revision, made_at).await {
             Ok(found) => found,
             // A store that did not answer takes no event either; asking again would only keep the caller waiting.
@@ -186,7 +190,7 @@ impl Broker {
             .with("expiresAt", expires_at.millis())
             .with("source", source.as_str());
         pass(&self.inner.env, Point::TokenRecord).await.map_err(faults::store)?;
-        let write = Write::new().steps(changes).event(&self.inner.env, &event).only_at(revision);
+        let write = Write::new().steps(changes).event(&self.inner.env, &event).only_at(revision).count(tally);
         let written = self.inner.db.write(write).await;
         let _ = pass(&self.inner.env, Point::TokenRecorded).await;
         drop(turn);
@@ -194,6 +198,10 @@ impl Broker {
             Ok(_) => {}
             Err(DbError::Stale(_)) => {
                 return Ok(Tried::Stale { made: matches!(source, Source::Provider) });
+            }
+            // Others had the last ones meanwhile. What was made for it stays in memory, for the month to come.
+            Err(DbError::Spent(_)) => {
+                return Err(self.refuse(event, Outcome::Denied, self.used_up(&tally), Some(QUOTA)).await?);
             }
             Err(error) => return Err(faults::store(error)),
         }
@@ -361,6 +369,8 @@ impl Source {
 
 /// How long the record of a refusal may take: as long as the store has for any write.
 const RECORD: Duration = Duration::from_secs(2);
+/// The rule that ends a month's requests, for the log.
+const QUOTA: &str = "quota";
 /// How often a request begins again because the rules changed under it.
 const TRIES: usize = 8;
 /// A token that ends sooner than this is renewed before it is handed out, unless the caller says otherwise. The same

@@ -44,6 +44,7 @@ mod pace;
 mod people;
 mod pictures;
 mod projects;
+mod rates;
 mod recover;
 mod refresh;
 mod rejections;
@@ -58,6 +59,7 @@ mod sign_in;
 mod spill;
 mod start;
 mod teams;
+mod usage;
 
 pub use access_tokens::{CreatedToken, NewToken, Whose};
 pub use audit::{AuditChecked, AuditPage, AuditQuery};
@@ -92,6 +94,7 @@ pub use keys::{
     Rotated, RunbookEntry, RunbookStep, SigningView, UnseenToken, WrapView,
 };
 pub use own_issuer::IdentityToken;
+pub use rates::Pace;
 pub use revoke::Revoked;
 pub use sealing::whose;
 pub use services::ServicesQuery;
@@ -100,9 +103,11 @@ pub use setup::{FirstOwner, SetUp};
 pub use sign_in::SignInRefused;
 pub use start::StartError;
 pub use teams::{CreatedTeam, TeamChange};
+pub use usage::{BadPlans, NewBudget, NewWebhook, Plan, Plans, Price, Usage, UsageQuery};
 
 pub use carnet_catalog::{Catalog, Unreadable as UnreadableCatalog};
 pub use carnet_identity::{ClaimMap, Comparison, Family, TrustedIssuerConfig};
+pub use carnet_model::Month;
 pub use carnet_store::access_tokens::AccessTokenRow;
 pub use carnet_store::consent_rules::ConsentRules;
 pub use carnet_store::copy;
@@ -114,5 +119,6 @@ pub use carnet_store::people::{Membership, Team, TeamMember, User};
 pub use carnet_store::pictures::Picture;
 pub use carnet_store::projects::{CustomEnvironment, Project};
 pub use carnet_store::sessions::SessionRow;
+pub use carnet_store::usage::{Budget, By, Share};
 pub use carnet_store::{Location, OpenError, Shared};
 pub use carnet_vault::{InvalidRecipient, Recipient, UnlockError};

@@ -24,6 +24,7 @@ use crate::keks::{Keks, Root};
 use crate::keys::{Turning, wrapped_keys};
 use crate::own_issuer::OwnIssuer;
 use crate::pace::Paces;
+use crate::rates::Rates;
 use crate::refresh::Flights;
 use crate::rejections::Rejections;
 use crate::seat::Seat;
@@ -119,6 +120,7 @@ impl Broker {
             breakers: Breakers::new(),
             brakes: Brakes::default(),
             paces: Paces::new(settings.refreshes_per_second),
+            rates: Rates::default(),
             codes: Brake::default(),
             tries: Tries::default(),
             device_asks: Tries::default(),

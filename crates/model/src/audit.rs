@@ -150,6 +150,11 @@ actions! {
     SigningKeyRotate = "signing-key.rotate",
     CallerReject = "caller.reject",
     ManagementReject = "management.reject",
+    LimitReach = "limit.reach",
+    BudgetSet = "budget.set",
+    BudgetRemove = "budget.remove",
+    BudgetReach = "budget.reach",
+    BudgetDeliver = "budget.deliver",
 }
 
 impl AuditEvent {

@@ -106,6 +106,8 @@ codes! {
     ProviderRefused = "provider_refused", 422;
     /// Too many requests; wait as `Retry-After` says.
     RateLimited = "rate_limited", 429;
+    /// The plan's token requests of this month are used up.
+    QuotaExceeded = "quota_exceeded", 429;
     /// Something inside went wrong; the log has it under the request's identifier.
     Internal = "internal", 500;
     /// The provider answered with something that is not an answer. No grant was harmed.

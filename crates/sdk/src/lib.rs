@@ -57,6 +57,7 @@ mod rules;
 mod services;
 mod tokens;
 mod transport;
+mod usage;
 mod with_token;
 
 pub use account::{AccessTokenInfo, AccessTokenRequest, AskedAccess, NewAccessToken, Team, User};
@@ -95,6 +96,7 @@ pub use services::{
     ServiceTarget, ServiceType, TemplateField,
 };
 pub use tokens::{AskedSubject, ConnectorName, Revocation, RevokeRequest, Token, TokenRequest};
+pub use usage::{Usage, UsageBudget, UsageFilter, UsageMonth, UsagePlan, UsageShare};
 pub use with_token::{Answered, CallError};
 
 #[cfg(doctest)]

@@ -73,6 +73,8 @@ pub enum Reason<'a> {
         /// When to try again.
         retry_after: Option<Duration>,
     },
+    /// The team's token requests of this month are used up; trying again helps when it is over.
+    QuotaExceeded,
     /// The server, or the provider behind it, does not answer now. The same request may succeed later.
     Unavailable {
         /// When to try again.
@@ -151,6 +153,7 @@ impl Refusal {
             Code::EnvironmentNotLinked => Reason::EnvironmentNotLinked,
             Code::Unauthorized => Reason::Unauthorized,
             Code::RateLimited => Reason::RateLimited { retry_after },
+            Code::QuotaExceeded => Reason::QuotaExceeded,
             Code::ProviderUnavailable
             | Code::ProviderAnswerInvalid
             | Code::StoreUnavailable
@@ -210,6 +213,7 @@ mod tests {
             (json!({"code": "forbidden"}), Reason::Forbidden),
             (json!({"code": "environment_not_linked"}), Reason::EnvironmentNotLinked),
             (json!({"code": "unauthorized"}), Reason::Unauthorized),
+            (json!({"code": "quota_exceeded"}), Reason::QuotaExceeded),
             (json!({"code": "rate_limited", "retryAfter": 7}), Reason::RateLimited { retry_after: wait }),
             (
                 json!({"code": "provider_unavailable", "retryAfter": 7}),

@@ -67,6 +67,9 @@ pub enum DbError {
     /// The rules have changed since the revision the write was made for; nothing was changed.
     #[error("the rules have changed; the present revision is {0}")]
     Stale(Revision),
+    /// The team has had this many token requests in the month, and may have no more; nothing was changed.
+    #[error("the team has had {0} token requests in this month, as many as it may have")]
+    Spent(i64),
     /// The store cannot be reached, has no room, or is stopping.
     #[error("the store is not available: {0}")]
     Unavailable(String),

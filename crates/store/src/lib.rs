@@ -56,6 +56,7 @@ pub mod return_origins;
 pub mod sealed;
 pub mod sessions;
 pub mod setup;
+pub mod usage;
 
 pub use db::{Db, DbError, Location, OpenError, Shared};
 pub use failing::pass;

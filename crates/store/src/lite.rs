@@ -15,15 +15,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use carnet_model::Env;
 use carnet_model::failpoint::Point;
-use rusqlite::{Connection, OpenFlags, ffi};
+use carnet_model::{Env, Id, kind};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, ffi};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::db::{DbError, OpenError};
 use crate::failing::pass_here;
 use crate::migrate;
 use crate::row::{Cells, FromRow, Row, Sql, Value};
+use crate::usage::{self, Counts};
 use crate::write::{Expect, HEAD, INSERT_EVENT, MOVE_HEAD, Write, Written};
 
 pub(crate) struct Lite {
@@ -315,8 +316,9 @@ fn together(
         .map_err(failed)?;
     let mut head = before;
     let mut results = Vec::with_capacity(jobs.len());
+    let mut counts = Counts::default();
     for job in jobs {
-        let result = run(connection, texts, &mut job.write, head);
+        let result = run(connection, texts, &mut job.write, head, &mut counts);
         // A full disk or a failed read can end the transaction and not the statement alone; nothing may follow it then.
         if result.is_err() && connection.is_autocommit() {
             return result.map(|_| (results, head));
@@ -325,6 +327,10 @@ fn together(
             head = after;
             written
         }));
+    }
+    for (sql, args) in counts.statements() {
+        let mut add = connection.prepare_cached(texts.of(sql)).map_err(failed)?;
+        add.execute(rusqlite::params_from_iter(args)).map_err(failed)?;
     }
     if head != before {
         let mut moved = connection.prepare_cached(texts.of(MOVE_HEAD)).map_err(failed)?;
@@ -335,9 +341,42 @@ fn together(
     Ok((results, head))
 }
 
-/// One write inside the open transaction, and the head after it. A single event undoes itself if it fails; anything
-/// else has a savepoint to go back to.
+/// One write inside the open transaction, and the head after it; and its count, if it has one and is done.
 fn run(
+    connection: &Connection,
+    texts: &mut Texts,
+    write: &mut Write,
+    head: Head,
+    counts: &mut Counts,
+) -> Result<(Written, Head), DbError> {
+    if let Some(tally) = &write.tally {
+        if let Some(month) = tally.limited().filter(|month| counts.lacks(month)) {
+            counts.learn(month, stored(connection, texts, month)?);
+        }
+        counts.admit(tally)?;
+    }
+    let done = undoing(connection, texts, write, head)?;
+    if let Some(tally) = &write.tally {
+        counts.add(tally);
+    }
+    Ok(done)
+}
+
+/// How many requests the team had in the month before this transaction.
+fn stored(
+    connection: &Connection,
+    texts: &mut Texts,
+    (team, month): (Id<kind::Team>, i64),
+) -> Result<i64, DbError> {
+    let mut sum = connection.prepare_cached(texts.of(usage::SUM)).map_err(failed)?;
+    let args: [Value; 2] = [team.into(), month.into()];
+    let found =
+        sum.query_row(rusqlite::params_from_iter(args), |row| row.get(0)).optional().map_err(failed)?;
+    Ok(found.unwrap_or_default())
+}
+
+/// The statements of one write. A single event undoes itself if it fails; anything else has a savepoint to go back to.
+fn undoing(
     connection: &Connection,
     texts: &mut Texts,
     write: &mut Write,

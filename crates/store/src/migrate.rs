@@ -51,6 +51,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(13, "0013_rights"),
     migration!(14, "0014_sign_in"),
     migration!(15, "0015_contract"),
+    migration!(17, "0017_usage"),
 ];
 
 const LEDGER: &str = "create table if not exists schema_migrations \

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use carnet_model::Env;
 use carnet_model::failpoint::Point;
+use carnet_model::{Env, Id, kind};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Timeouts};
 use futures_util::future::try_join_all;
 use tokio::sync::{mpsc, oneshot};
@@ -22,6 +22,7 @@ use crate::db::{DbError, OpenError};
 use crate::failing::pass;
 use crate::migrate;
 use crate::row::{Cells, FromRow, Row, Sql, Value};
+use crate::usage::{self, Counts};
 use crate::write::{Expect, HEAD, INSERT_EVENT, MOVE_HEAD, Write, Written};
 
 pub(crate) struct Pg {
@@ -188,10 +189,21 @@ async fn record(
     let (mut next, mut revision) = (first, before);
     let mut answers = Vec::with_capacity(writes.len());
     let mut rows = Vec::new();
+    let mut counts = Counts::default();
     for write in writes {
         if write.only_at.is_some_and(|at| at != revision) {
             answers.push(Err(DbError::Stale(revision)));
             continue;
+        }
+        if let Some(tally) = &write.tally {
+            if let Some(month) = tally.limited().filter(|month| counts.lacks(month)) {
+                counts.learn(month, stored(transaction, month).await?);
+            }
+            if let Err(spent) = counts.admit(tally) {
+                answers.push(Err(spent));
+                continue;
+            }
+            counts.add(tally);
         }
         revision += i64::from(write.revises);
         let first_seq = (!write.events.is_empty()).then_some(next);
@@ -208,11 +220,27 @@ async fn record(
         // Sent one behind the other without waiting in between; the server answers them in order.
         try_join_all(parameters.iter().map(|row| transaction.execute(&insert, row))).await.map_err(failed)?;
     }
+    for (sql, args) in counts.statements() {
+        let add = transaction.prepare_cached(sql).await.map_err(failed)?;
+        transaction.execute(&add, &borrowed(&args)).await.map_err(failed)?;
+    }
     if next != first || revision != before {
         let statement = transaction.prepare_cached(MOVE_HEAD).await.map_err(failed)?;
         transaction.execute(&statement, &[&next, &revision]).await.map_err(failed)?;
     }
     Ok(answers)
+}
+
+/// How many requests the team had in the month before this transaction. Whoever counts holds the head of the log, so
+/// nobody counts meanwhile.
+async fn stored(
+    transaction: &deadpool_postgres::Transaction<'_>,
+    (team, month): (Id<kind::Team>, i64),
+) -> Result<i64, DbError> {
+    let statement = transaction.prepare_cached(usage::SUM).await.map_err(failed)?;
+    let args: [Value; 2] = [team.into(), month.into()];
+    let row = transaction.query_opt(&statement, &borrowed(&args)).await.map_err(failed)?;
+    row.map_or(Ok(0), |row| row.try_get(0).map_err(failed))
 }
 
 /// Runs `work` on a connection; getting one and the work have one deadline together. After a missed deadline the

@@ -5,6 +5,7 @@ use carnet_model::Env;
 use carnet_model::audit::AuditEvent;
 
 use crate::row::{Sql, Value, json};
+use crate::usage::Tally;
 
 /// Counts changes of the rules (connectors, links, issuers, tokens, grants withdrawn). Grows by one per such change.
 pub type Revision = i64;
@@ -50,6 +51,7 @@ pub struct Write {
     pub(crate) events: Vec<EventRow>,
     pub(crate) revises: bool,
     pub(crate) only_at: Option<Revision>,
+    pub(crate) tally: Option<Tally>,
 }
 
 impl Write {
@@ -83,6 +85,13 @@ impl Write {
     #[must_use]
     pub fn revises(mut self) -> Self {
         self.revises = true;
+        self
+    }
+
+    /// Counts a token request, if this is committed. Refused with [`crate::DbError::Spent`] if the team may have no more.
+    #[must_use]
+    pub fn count(mut self, tally: Tally) -> Self {
+        self.tally = Some(tally);
         self
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carnet_egress::Origin;
-use carnet_engine::{FirstOwner, Location, Recipient, Root, Settings, StartError};
+use carnet_engine::{FirstOwner, Location, Plans, Recipient, Root, Settings, StartError};
 use carnet_kms::TransitConfig;
 use carnet_model::grant::Rotation;
 use carnet_model::{Clock as _, Env};
@@ -50,6 +50,8 @@ pub struct Plan {
     pub origins: Vec<(&'static str, String)>,
     /// The operator's recovery key.
     pub recovery_key: Option<String>,
+    /// What token requests cost, where they end and how fast they may come.
+    pub plans: Plans,
 }
 
 impl Default for Plan {
@@ -64,6 +66,7 @@ impl Default for Plan {
             answer_within: Settings::ANSWER_WITHIN,
             origins: Vec::new(),
             recovery_key: None,
+            plans: Plans::default(),
         }
     }
 }
@@ -163,6 +166,7 @@ impl Kit {
             refreshes_per_second: plan.refreshes_per_second,
             answer_within: plan.answer_within,
             device_codes: true,
+            plans: plan.plans.clone(),
             managed: BTreeMap::new(),
             catalog: carnet_engine::Catalog::default(),
             recovery_key: plan.recovery_key.as_deref().map(|key| Recipient::parse(key).unwrap()),

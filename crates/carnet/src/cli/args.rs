@@ -14,6 +14,7 @@ mod servers;
 mod shell;
 mod transfer;
 mod trust;
+mod usage;
 mod who;
 
 use std::ffi::OsString;
@@ -45,6 +46,7 @@ pub(crate) use servers::{BackupArgs, DevArgs, RestoreArgs, ServeArgs};
 pub(crate) use shell::{CompleteArgs, CompletionsArgs, ManArgs};
 pub(crate) use transfer::{ExportAllArgs, ImportAllArgs, Source};
 pub(crate) use trust::{NewTrustArgs, TrustArgs, TrustVerb, TrustedRemoveArgs};
+pub(crate) use usage::UsageArgs;
 pub(crate) use who::{
     ExplainArgs, GrantArgs, GrantRevokeArgs, GrantsListArgs, GrantsVerb, InstallationAddArgs,
     InstallationRemoveArgs, InstallationsVerb,
@@ -190,6 +192,8 @@ pub(crate) enum ClientCommand {
         #[command(subcommand)]
         verb: AuditVerb,
     },
+    /// How many token requests the team has had, and what they cost by its plan
+    Usage(UsageArgs),
     /// The keys of the deployment: how they stand, and turning them
     Keys {
         /// Which.

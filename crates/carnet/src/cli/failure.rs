@@ -193,6 +193,7 @@ fn exit_of_known(code: Code) -> Exit {
         Code::Forbidden | Code::EnvironmentNotLinked => Exit::Denied,
         Code::Conflict => Exit::Conflict,
         Code::RateLimited
+        | Code::QuotaExceeded
         | Code::ProviderAnswerInvalid
         | Code::ProviderUnavailable
         | Code::StoreUnavailable

@@ -12,6 +12,7 @@ mod people;
 mod running;
 mod setting_up;
 mod trusting;
+mod usage;
 mod who;
 
 use std::fs;

@@ -128,6 +128,11 @@ async fn check(url: &str, dev: &Value, acknowledged: &Acknowledged) {
             break;
         }
     }
+    // Counted in the write that records it: neither more nor less than the log has.
+    let usage = get("/v1/usage?since=1970-01".to_owned()).await;
+    let counted: u64 =
+        usage["months"].as_array().unwrap().iter().map(|month| month["requests"].as_u64().unwrap()).sum();
+    assert_eq!(counted, issued.len() as u64, "the count and the log are one");
     let lost: Vec<_> = acknowledged.tokens.difference(&issued).collect();
     assert!(
         lost.is_empty(),

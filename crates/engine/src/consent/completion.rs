@@ -16,7 +16,7 @@ use carnet_egress::{Call, Purpose};
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
 use carnet_model::connector::Connector;
-use carnet_model::{Code, Fault, SecretString, Time};
+use carnet_model::{Code, Environment, Fault, Id, SecretString, Time, kind};
 use carnet_store::completions::{self, Completion};
 use carnet_store::consents::{self, Consent};
 use carnet_store::{DbError, Step, Write, people, projects};
@@ -33,25 +33,30 @@ use crate::faults;
 impl Broker {
     /// A completion webhook is an https address, of a workload: only for one can it be signed.
     pub(super) fn completion_url(&self, caller: &Caller, text: &str) -> Result<Url, Fault> {
-        let refused = |why: String| Fault::new(Code::InvalidRequest, why).with("field", "webhook");
+        let url = self.receiver(text)?;
+        match caller {
+            Caller::Workload(_) => Ok(url),
+            Caller::Member(_) => {
+                Err(unsent("webhook needs a workload identity: it is signed for its project."))
+            }
+        }
+    }
+
+    /// An address to which something signed can be sent.
+    pub(crate) fn receiver(&self, text: &str) -> Result<Url, Fault> {
         let url = self
             .inner
             .egress
             .check(text, Purpose::Completion)
-            .map_err(|error| refused(format!("webhook cannot be called: {error}.")))?;
+            .map_err(|error| unsent(format!("webhook cannot be called: {error}.")))?;
         if url.scheme() != "https" && !self.inner.settings.development {
-            return Err(refused("webhook is an https address.".to_owned()));
+            return Err(unsent("webhook is an https address."));
         }
         if url.origin() == self.inner.settings.url.origin() {
             // The token in it has this address as audience; an address of ours would make it a credential here.
-            return Err(refused("webhook is an address of the application, not of this server.".to_owned()));
+            return Err(unsent("webhook is an address of the application, not of this server."));
         }
-        match caller {
-            Caller::Workload(_) => Ok(url),
-            Caller::Member(_) => {
-                Err(refused("webhook needs a workload identity: it is signed for its project.".to_owned()))
-            }
-        }
+        Ok(url)
     }
 
     /// What must be written together with the end of a request that named a webhook.
@@ -155,7 +160,16 @@ impl Broker {
     /// One attempt, and what is recorded of it.
     async fn deliver(&self, completion: &Completion) -> Result<(), DbError> {
         let inner = &self.inner;
-        let end = self.send(completion).await;
+        let end = self
+            .send(&Delivery {
+                id: completion.id,
+                team: completion.team,
+                project: completion.project,
+                environment: completion.environment,
+                url: &completion.url,
+                body: &completion.body,
+            })
+            .await;
         let now = inner.env.now();
         let event = AuditEvent::of_system(now, Action::CompletionDeliver)
             .in_team(completion.team)
@@ -187,14 +201,15 @@ impl Broker {
         inner.db.write(write).await.map(drop)
     }
 
-    async fn send(&self, completion: &Completion) -> Result<(), Untaken> {
+    /// One `POST` of something signed. That it is sent again if it is not taken is the caller's to see to.
+    pub(crate) async fn send(&self, delivery: &Delivery<'_>) -> Result<(), Untaken> {
         let inner = &self.inner;
         // Judged again: what may be connected to can have changed since it was asked for.
-        let url = inner.egress.check(&completion.url, Purpose::Completion).map_err(Untaken::now)?;
-        let bearer = self.proof_of(completion, &url).await?;
+        let url = inner.egress.check(delivery.url, Purpose::Completion).map_err(Untaken::now)?;
+        let bearer = self.proof_of(delivery, &url).await?;
         let bearer = HeaderValue::from_str(&format!("Bearer {}", bearer.expose())).map_err(Untaken::now)?;
-        let id = HeaderValue::from_str(&completion.id.to_string()).map_err(Untaken::now)?;
-        let call = Call::post_json(url, completion.body.clone(), Purpose::Completion, completion.team)
+        let id = HeaderValue::from_str(&delivery.id.to_string()).map_err(Untaken::now)?;
+        let call = Call::post_json(url, delivery.body.to_owned(), Purpose::Completion, delivery.team)
             .header(AUTHORIZATION, bearer)
             .header(WEBHOOK_ID, id);
         let answer = inner.egress.send(call).await.map_err(Untaken::now)?;
@@ -207,27 +222,44 @@ impl Broker {
     }
 
     /// The token by which the receiver knows where the webhook comes from, fresh for each attempt.
-    async fn proof_of(&self, completion: &Completion, url: &Url) -> Result<SecretString, Untaken> {
+    async fn proof_of(&self, delivery: &Delivery<'_>, url: &Url) -> Result<SecretString, Untaken> {
         let db = &self.inner.db;
         let gone = |what: &str| Untaken { why: format!("the {what} is gone"), for_good: true };
-        let team = people::team(db, completion.team).await.map_err(Untaken::now)?;
-        let project = projects::find(db, completion.team, completion.project).await.map_err(Untaken::now)?;
-        let runtime = self.runtime_of(completion.team, completion.environment).await;
+        let team = people::team(db, delivery.team).await.map_err(Untaken::now)?;
+        let project = projects::find(db, delivery.team, delivery.project).await.map_err(Untaken::now)?;
+        let runtime = self.runtime_of(delivery.team, delivery.environment).await;
         let runtime = match runtime {
             Err(fault) if fault.code == Code::NotFound => return Err(gone("environment")),
             other => other.map_err(Untaken::now)?,
         };
         let (team, project) = (team.ok_or_else(|| gone("team"))?, project.ok_or_else(|| gone("project"))?);
-        let (id, body) = (completion.id, completion.body.as_bytes());
+        let (id, body) = (delivery.id, delivery.body.as_bytes());
         let proof = self.sign_delivery(&team, &project, runtime, url.as_str(), id, body);
         proof.map(|proof| proof.token).map_err(Untaken::now)
     }
 }
 
+/// A webhook that cannot be one.
+fn unsent(why: impl Into<String>) -> Fault {
+    Fault::new(Code::InvalidRequest, why).with("field", "webhook")
+}
+
+/// Something that is sent to an application, signed for one of its projects.
+pub(crate) struct Delivery<'a> {
+    /// The same for every attempt.
+    pub(crate) id: Id<kind::Delivery>,
+    pub(crate) team: Id<kind::Team>,
+    pub(crate) project: Id<kind::Project>,
+    pub(crate) environment: Environment,
+    pub(crate) url: &'a str,
+    pub(crate) body: &'a str,
+}
+
 /// Why an attempt did not end with a 2xx.
-struct Untaken {
-    why: String,
-    for_good: bool,
+pub(crate) struct Untaken {
+    pub(crate) why: String,
+    /// Whether trying again is of no use.
+    pub(crate) for_good: bool,
 }
 
 impl Untaken {
@@ -237,7 +269,7 @@ impl Untaken {
 }
 
 /// Between attempts; after the last there is none. Half a day in all: an agent that waits for longer has given up.
-const PAUSES: [Duration; 9] = [
+pub(crate) const PAUSES: [Duration; 9] = [
     Duration::from_secs(2),
     Duration::from_secs(15),
     Duration::from_mins(1),
@@ -249,7 +281,7 @@ const PAUSES: [Duration; 9] = [
     Duration::from_hours(5),
 ];
 /// Longer than a call may take.
-const CLAIM: Duration = Duration::from_secs(30);
+pub(crate) const CLAIM: Duration = Duration::from_secs(30);
 /// Begun in one round.
 const BATCH: i64 = 16;
 /// As Standard Webhooks names it.

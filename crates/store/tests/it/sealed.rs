@@ -22,6 +22,7 @@ const NO_SECRET: &[&str] = &[
     "consent",
     "command_line",
     "token_id",
+    "alert_id",
     // digests of what is drawn at random or stands in other columns
     "digest",
     "place",

@@ -11,6 +11,7 @@ mod protection;
 mod walk;
 
 use carnet_testkit::{Answer, Browser, Kit};
+pub(crate) use completion::verified;
 use serde_json::{Value, json};
 
 /// Where the application wants its people back.

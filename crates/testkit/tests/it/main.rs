@@ -23,6 +23,7 @@ mod servers;
 mod sign_in;
 mod subjects;
 mod tamper;
+mod usage;
 mod whole_log;
 
 use serde_json::{Value, json};

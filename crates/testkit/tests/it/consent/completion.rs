@@ -140,7 +140,7 @@ async fn a_webhook_that_nobody_takes_has_an_end() {
 }
 
 /// As the receiver would: with the keys that the deployment publishes. What comes back is the token.
-async fn verified(kit: &Kit, audience: &str, told: &Received) -> String {
+pub(crate) async fn verified(kit: &Kit, audience: &str, told: &Received) -> String {
     let bearer = told.headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap().to_owned();
     let jwks = kit.node.call("GET", "/.well-known/jwks", None, None).await;
     let keys = KeySet::parse(&jwks.body).unwrap();
