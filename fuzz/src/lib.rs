@@ -23,7 +23,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use mutate::Mutator;
-pub use targets::{callback, envelope, jwks, jwt, metadata, token_answer, url};
+pub use targets::{account, callback, envelope, jwks, jwt, metadata, reach, token_answer, url};
 
 /// A parser, and what must hold of it.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "url", run: url::run, words: url::WORDS, made: Vec::new },
     Target { name: "token_answer", run: token_answer::run, words: token_answer::WORDS, made: Vec::new },
     Target { name: "callback", run: callback::run, words: callback::WORDS, made: Vec::new },
+    Target { name: "reach", run: reach::run, words: reach::WORDS, made: Vec::new },
+    Target { name: "account", run: account::run, words: account::WORDS, made: Vec::new },
     Target { name: "envelope", run: envelope::run, words: envelope::WORDS, made: envelope::made },
 ];
 

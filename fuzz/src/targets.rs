@@ -1,10 +1,12 @@
 //! The targets, one file each.
 
+pub mod account;
 pub mod callback;
 pub mod envelope;
 pub mod jwks;
 pub mod jwt;
 pub mod metadata;
+pub mod reach;
 pub mod token_answer;
 pub mod url;
 

@@ -115,6 +115,13 @@ fn plain() -> Vec<Route> {
         )
         .gives(200, well_known::jwks_shape()),
         get(
+            "/connect/jwks/{connector}/.well-known/openid-configuration",
+            Anybody,
+            "Describes a connector as an issuer of its own.",
+            well_known::connector_discovery,
+        )
+        .gives(200, well_known::discovery_shape()),
+        get(
             "/clients/{team}/{connector}",
             Anybody,
             "Describes a connector's client to servers that read such documents.",

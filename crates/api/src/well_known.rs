@@ -58,6 +58,16 @@ pub(crate) async fn connector_jwks(
     keys.map(cached).ok_or_else(|| Problem(Fault::new(Code::NotFound, "There are no keys at this address.")))
 }
 
+/// A connector as an issuer of its own, for providers that find its keys by discovery.
+pub(crate) async fn connector_discovery(
+    State(broker): State<Broker>,
+    Path(connector): Path<String>,
+) -> Result<Response, Problem> {
+    let document = broker.connector_discovery(&connector).await?;
+    let missing = || Problem(Fault::new(Code::NotFound, "There is no issuer at this address."));
+    document.map(cached).ok_or_else(missing)
+}
+
 /// Verifiers may keep it for five minutes; a new key is published for longer than that before it signs.
 fn cached(value: Value) -> Response {
     let mut response = Answer(value).into_response();

@@ -288,6 +288,26 @@ impl Broker {
         Ok((!keys.is_empty()).then(|| json!({ "keys": keys })))
     }
 
+    /// A connector as an issuer (OpenID Connect Discovery §4.2): its name is the address of its keys. `None` for one that
+    /// does not exist or has none.
+    pub async fn connector_discovery(&self, connector: &str) -> Result<Option<Value>, Fault> {
+        let Ok(id) = Id::parse(connector) else { return Ok(None) };
+        let Some(team) = self.inner.team_of(id).await.map_err(faults::store)? else { return Ok(None) };
+        let entry = self.inner.entry(team, &ConnectorRef::Id(id)).await.map_err(faults::store)?;
+        let algorithm = entry.and_then(|entry| entry.abilities.signs);
+        let issuer = carnet_providers::jwks_url(self.inner.settings.base(), id);
+        Ok(algorithm.map(|algorithm| {
+            json!({
+                "issuer": issuer,
+                "jwks_uri": issuer,
+                "response_types_supported": ["id_token"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": [algorithm],
+                "claims_supported": ["iss", "sub", "aud", "iat", "exp", "jti"],
+            })
+        }))
+    }
+
     /// The signing keys of a connector, without what is secret.
     pub async fn connector_keys(&self, caller: &Caller, connector: &str) -> Result<ConnectorKeysView, Fault> {
         let entry = self.managed(caller, connector, Right::ConnectorRead).await?;

@@ -20,11 +20,28 @@ pub enum ConnectorType {
     Github,
     /// A Slack app.
     Slack,
+    /// A connected app of Salesforce.
+    Salesforce,
+    /// A Snowflake account.
+    Snowflake,
+    /// A service account of Google.
+    GoogleServiceAccount,
+    /// An application in one directory of Microsoft Entra.
+    MicrosoftEntra,
 }
 
 impl ConnectorType {
     /// All that this build can run.
-    pub const ALL: [Self; 4] = [Self::Oauth, Self::ApiKey, Self::Github, Self::Slack];
+    pub const ALL: [Self; 8] = [
+        Self::Oauth,
+        Self::ApiKey,
+        Self::Github,
+        Self::Slack,
+        Self::Salesforce,
+        Self::Snowflake,
+        Self::GoogleServiceAccount,
+        Self::MicrosoftEntra,
+    ];
 
     /// The wire name.
     pub const fn as_str(self) -> &'static str {
@@ -33,6 +50,10 @@ impl ConnectorType {
             Self::ApiKey => "api-key",
             Self::Github => "github",
             Self::Slack => "slack",
+            Self::Salesforce => "salesforce",
+            Self::Snowflake => "snowflake",
+            Self::GoogleServiceAccount => "google-service-account",
+            Self::MicrosoftEntra => "microsoft-entra",
         }
     }
 
@@ -43,6 +64,10 @@ impl ConnectorType {
             Self::ApiKey => "API key",
             Self::Github => "GitHub",
             Self::Slack => "Slack",
+            Self::Salesforce => "Salesforce",
+            Self::Snowflake => "Snowflake",
+            Self::GoogleServiceAccount => "Google service account",
+            Self::MicrosoftEntra => "Microsoft Entra",
         }
     }
 

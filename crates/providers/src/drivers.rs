@@ -2,12 +2,21 @@
 
 mod api_key;
 mod github;
+mod google_service_account;
+mod microsoft_entra;
 mod oauth;
+mod salesforce;
 mod slack;
+mod snowflake;
 
 use carnet_model::connector::ConnectorType;
 
 use crate::driver::Driver;
+
+#[cfg(feature = "fuzzing")]
+pub(crate) use github::reach as github_reach;
+#[cfg(feature = "fuzzing")]
+pub(crate) use snowflake::origin as snowflake_origin;
 
 /// The driver for connectors of this type.
 pub fn driver(r#type: ConnectorType) -> &'static dyn Driver {
@@ -16,5 +25,9 @@ pub fn driver(r#type: ConnectorType) -> &'static dyn Driver {
         ConnectorType::ApiKey => &api_key::ApiKey,
         ConnectorType::Github => &github::Github,
         ConnectorType::Slack => &slack::Slack,
+        ConnectorType::Salesforce => &salesforce::Salesforce,
+        ConnectorType::Snowflake => &snowflake::Snowflake,
+        ConnectorType::GoogleServiceAccount => &google_service_account::Google,
+        ConnectorType::MicrosoftEntra => &microsoft_entra::Entra,
     }
 }

@@ -62,3 +62,13 @@ pub fn metadata(issuer: &str, body: &[u8], check: impl Fn(&str) -> Result<Url, S
     let others = [server.authorization, server.revocation];
     Some([Some(server.token)].into_iter().chain(others).flatten().collect())
 }
+
+/// Whether what GitHub says of a token is what was asked: `contents:read` at the repository `api`.
+pub fn github_reach(body: &[u8]) -> bool {
+    crate::drivers::github_reach(body)
+}
+
+/// The origin that a name of a Snowflake account leads to, if it is one.
+pub fn snowflake_origin(text: &str) -> Option<String> {
+    crate::drivers::snowflake_origin(text)
+}

@@ -68,7 +68,6 @@ impl PrivateKey {
     }
 
     /// The public half, as a `SubjectPublicKeyInfo` (RFC 5280 §4.1).
-    #[expect(dead_code, reason = "fingerprints of it come with the drivers that send one")]
     pub(crate) fn public_der(&self) -> Result<Vec<u8>, CannotSign> {
         let der: PublicKeyX509Der<'_> = self.0.public_key().as_der().map_err(|_| CannotSign)?;
         Ok(der.as_ref().to_vec())

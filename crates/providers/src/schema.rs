@@ -4,6 +4,7 @@
 //! by them alone. A test compares the two.
 
 mod apps;
+mod keyed;
 
 use carnet_model::connector::ConnectorType;
 use serde_json::{Value, json};
@@ -24,6 +25,10 @@ pub fn data_schema(r#type: ConnectorType) -> DataSchema {
         ConnectorType::ApiKey => api_key(),
         ConnectorType::Github => apps::github(),
         ConnectorType::Slack => apps::slack(),
+        ConnectorType::Salesforce => keyed::salesforce(),
+        ConnectorType::Snowflake => keyed::snowflake(),
+        ConnectorType::GoogleServiceAccount => keyed::google_service_account(),
+        ConnectorType::MicrosoftEntra => keyed::microsoft_entra(),
     }
 }
 
@@ -93,7 +98,10 @@ fn oauth() -> DataSchema {
             "description": "Further parameters of the authorization request.",
         },
         "scopeSeparator": {"type": "string", "enum": [" ", ","], "description": "What stands between two scopes."},
-        "forwardedClaims": object("Claims of the ID token that are told beside a token.", json!({"idToken": texts("Their names.")})),
+        "forwardedClaims": object("Claims of the ID token that are told beside a token.", json!({
+            "idToken": texts("Names of claims of the ID token."),
+            "tokenResponse": texts("Names of members of the token endpoint's answer, which become metadata."),
+        })),
         "defaultAudience": text("The audience where a caller names none."),
         "defaultTokenExpiresIn": {
             "type": "integer", "minimum": 60, "maximum": 315_360_000,
@@ -108,6 +116,10 @@ fn oauth() -> DataSchema {
             "type": {"type": "string"},
             "ttl": ttl,
             "claims": {"type": "object", "additionalProperties": true},
+            "federated": object("An issuer of the connector's own that the server trusts, and as whom it signs.", json!({
+                "issuer": text("The address of the connector's keys."),
+                "subject": text("As whom."),
+            })),
         })),
         "jwtBearer": object("Tokens of identities that a caller asserts (RFC 7523).", json!({
             "enabled": {"type": "boolean"},

@@ -113,6 +113,13 @@ impl Held {
         }
     }
 
+    pub(crate) const fn tokens_mut(&mut self) -> Option<&mut Tokens> {
+        match &mut self.0 {
+            Content::Tokens(tokens) => Some(tokens),
+            Content::Key(_) => None,
+        }
+    }
+
     /// To be sealed.
     pub fn to_json(&self) -> SecretBytes {
         let stored = match &self.0 {

@@ -174,3 +174,14 @@ impl Driver for Github {
 fn unsupported(why: &str) -> DriverError {
     DriverError::Unsupported(why.to_owned())
 }
+
+/// For the fuzz target alone.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn reach(body: &[u8]) -> bool {
+    use carnet_model::Scopes;
+    let detail =
+        serde_json::json!({"type": narrowing::DETAIL, "permissions": "contents:read", "repositories": "api"});
+    let asked = narrowing::Narrowing::read(&Scopes::empty(), None, &[detail], &Installed::default());
+    let answer = crate::oauth::json::object(body);
+    asked.ok().zip(answer).is_some_and(|(asked, answer)| asked.judge(&answer).is_none())
+}

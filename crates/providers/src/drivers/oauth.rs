@@ -290,6 +290,8 @@ fn client<'a>(at: &At<'a>, settings: &'a Settings) -> Result<Client<'a>, DriverE
             Proof::Assertion(ClientAssertion {
                 signer: signer(at)?,
                 audience: assertion.audience.as_deref().unwrap_or_else(|| settings.server.audience()),
+                issuer: assertion.issuer.as_deref(),
+                subject: assertion.subject.as_deref(),
                 life: assertion.life,
                 claims: &assertion.claims,
             })
@@ -358,6 +360,19 @@ fn facts(settings: &Settings, person: Option<Person>) -> (Option<String>, Map<St
     let Some(person) = person else { return (None, Map::new()) };
     let claims = person.only(&settings.options.forwarded_claims);
     (Some(person.subject), claims)
+}
+
+/// What callers are told of the server's answer besides: texts, numbers and flags that the connector names.
+fn told(settings: &Settings, received: &mut Received) -> Map<String, Value> {
+    let said = &mut received.issued.more;
+    let names = settings.options.forwarded_members.iter();
+    let each = names.filter_map(|name| Some((name.clone(), said.remove(name)?)));
+    each.filter(|(_, value)| match value {
+        Value::String(text) => text.len() <= 2048 && !text.chars().any(char::is_control),
+        Value::Number(_) | Value::Bool(_) => true,
+        _ => false,
+    })
+    .collect()
 }
 
 /// When an access token ends: as the server says, else as configured. If nobody says, a token that can be had anew is

@@ -65,6 +65,9 @@ pub(crate) enum Proof<'a> {
 pub(crate) struct ClientAssertion<'a> {
     pub signer: &'a dyn Signer,
     pub audience: &'a str,
+    /// By whom and about whom, if not by the client about itself.
+    pub issuer: Option<&'a str>,
+    pub subject: Option<&'a str>,
     pub life: Duration,
     pub claims: &'a Map<String, Value>,
 }
@@ -88,10 +91,15 @@ impl Proof<'_> {
                 form.push("client_id", id);
                 form.push_secret("client_secret", secret);
             }
-            Self::Assertion(ClientAssertion { signer, audience, life, claims }) => {
+            Self::Assertion(ClientAssertion { signer, audience, issuer, subject, life, claims }) => {
                 // RFC 7523 §3: the client is issuer and subject of what it says about itself.
-                let assertion =
-                    Assertion { issuer: id, subject: id, audience, life: *life, claims: (*claims).clone() };
+                let assertion = Assertion {
+                    issuer: issuer.unwrap_or(id),
+                    subject: subject.unwrap_or(id),
+                    audience,
+                    life: *life,
+                    claims: (*claims).clone(),
+                };
                 form.push("client_id", id);
                 form.push("client_assertion_type", ASSERTION_TYPE);
                 form.push_secret("client_assertion", &assertion.sign(*signer, env)?);

@@ -157,8 +157,9 @@ const DEAD: &[&str] = &["invalid_grant", "bad_refresh_token", "bad_verification_
 const INTERACTION: &[&str] =
     &["interaction_required", "consent_required", "login_required", "account_selection_required"];
 
-/// `incorrect_client_credentials` is GitHub's word for `invalid_client`.
-const CLIENT: &[&str] = &["invalid_client", "unauthorized_client", "incorrect_client_credentials"];
+/// `incorrect_client_credentials` is GitHub's word for `invalid_client`, `invalid_client_id` one of Salesforce's.
+const CLIENT: &[&str] =
+    &["invalid_client", "invalid_client_id", "unauthorized_client", "incorrect_client_credentials"];
 
 #[cfg(test)]
 mod tests {

@@ -39,6 +39,8 @@ pub(crate) struct Issued {
     pub is_other: bool,
     /// What was granted of RFC 9396, if the server says.
     pub details: Option<Vec<Value>>,
+    /// What else was said. No token is among it.
+    pub more: Map<String, Value>,
 }
 
 /// An error in a server's words, which are not fit to be shown as they are.
@@ -135,6 +137,7 @@ fn issued(mut members: Map<String, Value>) -> Option<Issued> {
         kind: issued_kind,
         is_other,
         details,
+        more: members,
     })
 }
 

@@ -49,7 +49,7 @@ pub(super) fn slack() -> DataSchema {
     }
 }
 
-fn pem(description: &str) -> serde_json::Value {
+pub(super) fn pem(description: &str) -> serde_json::Value {
     json!({"type": "string", "minLength": 1, "maxLength": 16384, "writeOnly": true, "contentMediaType": "application/x-pem-file",
         "description": description})
 }

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
@@ -41,6 +41,12 @@ impl Pem {
         let (head, payload) = signed.split_once('.').unwrap();
         let part = |text: &str| serde_json::from_slice(&BASE64.decode(text).unwrap()).unwrap();
         (part(head), part(payload))
+    }
+
+    /// The public half in DER.
+    pub(crate) fn public_der(&self) -> Vec<u8> {
+        let der: PublicKeyX509Der<'_> = self.pair.public_key().as_der().unwrap();
+        der.as_ref().to_vec()
     }
 }
 

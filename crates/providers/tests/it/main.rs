@@ -9,7 +9,11 @@ mod catalog;
 #[cfg(test)]
 mod github;
 #[cfg(test)]
+mod google_service_account;
+#[cfg(test)]
 mod key;
+#[cfg(test)]
+mod microsoft_entra;
 #[cfg(test)]
 mod oauth_accept;
 #[cfg(test)]
@@ -37,6 +41,10 @@ mod oauth_table;
 #[cfg(test)]
 mod oauth_target;
 #[cfg(test)]
+mod salesforce;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod slack;
+#[cfg(test)]
+mod snowflake;

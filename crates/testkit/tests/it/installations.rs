@@ -1,6 +1,8 @@
 //! Installations: asked for, given by somebody at the provider, believed only if the provider confirms them, and what
 //! tokens they have.
 
+use std::time::Duration;
+
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::Engine as _;
@@ -267,8 +269,15 @@ async fn a_person_is_acted_for_beside_the_installations(engine: Engine) {
     assert_eq!((&token["token"], &token["name"]), (&json!("ghu_1"), &json!("octocat")));
     assert_eq!(token.get("installationId"), None);
     scene.github.now(REDEEM, 200, tokens(2));
+    scene.github.seen(REDEEM);
+    scene.kit.clock.pass(Duration::from_hours(1));
     let anew = json!({"subject": {"type": "user", "id": "alice"}, "validityBufferMs": 86_400_000});
     assert_eq!(scene.ask(&anew).await.token(), "ghu_2");
+    assert_eq!(
+        scene.github.lines(REDEEM),
+        [format!("POST {REDEEM}")],
+        "one refresh, however long a life is wanted"
+    );
     assert_eq!(scene.ask(&alice).await.token(), "ghu_2", "the one before is dead");
     let bound = json!({"subject": {"type": "user", "id": "alice"}, "installationId": "100"});
     assert_eq!(scene.ask(&bound).await.refusal(), (400, "invalid_request".to_owned()));

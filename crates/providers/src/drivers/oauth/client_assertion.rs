@@ -15,13 +15,16 @@ pub(super) struct ClientAssertion {
     pub life: Duration,
     /// `None` for what the standards say: the issuer, or the token endpoint of a server whose issuer is not known.
     pub audience: Option<String>,
+    /// By whom and about whom, if not by the client about itself: a federated credential.
+    pub issuer: Option<String>,
+    pub subject: Option<String>,
     pub claims: Map<String, Value>,
 }
 
 impl ClientAssertion {
     /// Reads it, if it is there.
     pub(super) fn read(fields: &mut Fields) -> Result<Self, BadConfiguration> {
-        let mut read = Self { life: LIFE, audience: None, claims: Map::new() };
+        let mut read = Self { life: LIFE, audience: None, issuer: None, subject: None, claims: Map::new() };
         let Some(mut inner) = fields.object("clientAssertion")? else { return Ok(read) };
         if inner.text("type")?.is_some_and(|kind| kind != ASSERTION_TYPE) {
             return Err(inner.bad("type", format!("must be {ASSERTION_TYPE}")));
@@ -31,6 +34,11 @@ impl ClientAssertion {
             // Some servers take nothing but the address of their token endpoint.
             read.audience = claims.text("aud")?;
             read.claims = further_claims(claims)?;
+        }
+        if let Some(mut federated) = inner.object("federated")? {
+            read.issuer = federated.text("issuer")?;
+            read.subject = federated.text("subject")?;
+            federated.finish()?;
         }
         inner.finish()?;
         Ok(read)
@@ -48,6 +56,10 @@ impl ClientAssertion {
         }
         if !claims.is_empty() {
             out.insert("claims".to_owned(), claims.into());
+        }
+        if self.issuer.is_some() || self.subject.is_some() {
+            let federated = json!({"issuer": self.issuer, "subject": self.subject});
+            out.insert("federated".to_owned(), federated);
         }
         (!out.is_empty()).then(|| json!(out))
     }

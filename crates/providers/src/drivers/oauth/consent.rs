@@ -8,7 +8,7 @@ use carnet_model::{Scopes, SecretString};
 use serde_json::Map;
 
 use super::settings::{Options, Settings};
-use super::{client, end_of_access, facts, no_people, person, settle};
+use super::{client, end_of_access, facts, no_people, person, settle, told};
 use crate::driver::At;
 use crate::driver::consent::{Callback, ConsentAsk, DeviceCode, Granted, Kept, Step, Way};
 use crate::driver::failure::{CallbackFault, DriverError};
@@ -162,6 +162,7 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
         return Err(DriverError::Stray(why));
     }
 
+    let metadata = told(&settings, &mut received);
     let person = person(&settings, &mut received, kept.nonce.as_ref(), true)?;
     let scopes = received.issued.scopes.take().or_else(|| kept.scopes.clone());
     let refresh = received.issued.refresh.take().filter(|_| settings.options.refresh);
@@ -186,7 +187,7 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
         access_expires_at,
         refresh_expires_at,
         name,
-        metadata: Map::new(),
+        metadata,
         installation: None,
     })
 }

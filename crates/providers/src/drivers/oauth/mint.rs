@@ -8,7 +8,7 @@ use carnet_model::grant::Cause;
 use serde_json::{Map, Value};
 
 use super::settings::Settings;
-use super::{end_of_access, facts, person, settle};
+use super::{end_of_access, facts, person, settle, told};
 use crate::driver::failure::DriverError;
 use crate::driver::held::{Access, Held, Tokens};
 use crate::driver::mint::Minted;
@@ -37,6 +37,7 @@ pub(super) async fn refresh(
     let mut received = client.token(&settings.server.token, form, Phase::Refresh).await?;
     let stray = settle(settings, client, target, &mut received).await;
 
+    let metadata = told(settings, &mut received);
     let person = person(settings, &mut received, None, false)?;
     let (subject, claims) = facts(settings, person);
     if let (Some(before), Some(now)) = (&held.external_subject, &subject)
@@ -87,7 +88,7 @@ pub(super) async fn refresh(
         scopes,
         held: Some(new),
         refresh_expires_at,
-        metadata: Map::new(),
+        metadata,
         claims,
         external_subject,
         stray,
@@ -118,10 +119,11 @@ pub(super) async fn app(
 /// needed: the same can always be asked again.
 pub(super) fn without_grant(
     settings: &Settings,
-    received: Received,
+    mut received: Received,
     asked: Option<&Scopes>,
-    metadata: Map<String, Value>,
+    mut metadata: Map<String, Value>,
 ) -> Minted {
+    metadata.extend(told(settings, &mut received));
     let expires_at = end_of_access(settings, &received, true);
     Minted {
         token: received.issued.access,

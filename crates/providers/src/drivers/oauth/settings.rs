@@ -45,6 +45,8 @@ pub(super) struct Options {
     /// After how many days the server forgets a refresh token that nobody used.
     pub idle_days: Option<u16>,
     pub forwarded_claims: Vec<String>,
+    /// Members of the token endpoint's answer that callers are told beside the token.
+    pub forwarded_members: Vec<String>,
     pub default_audience: Option<String>,
     pub default_life: Option<Duration>,
     pub authorization_params: Vec<(String, String)>,
@@ -101,6 +103,7 @@ impl Read {
         let (registration, registration_token) = Registration::read(&mut fields, &client_id)?;
         let initial = fields.secret("initialAccessToken")?;
         let (refresh, idle_days) = refresh_tokens(&mut fields)?;
+        let (forwarded_claims, forwarded_members) = forwarded(&mut fields)?;
         let options = Options {
             client_id,
             server_url: fields.text("serverUrl")?,
@@ -110,7 +113,8 @@ impl Read {
             app: grant_type(&mut fields, "clientCredentials")?,
             refresh,
             idle_days,
-            forwarded_claims: forwarded_claims(&mut fields)?,
+            forwarded_claims,
+            forwarded_members,
             default_audience: fields.text("defaultAudience")?,
             default_life: default_life(&mut fields)?,
             authorization_params: authorization_params(&mut fields)?,
@@ -301,8 +305,15 @@ impl Settings {
                 Some(days) => json!({"enabled": options.refresh, "idleDays": days}),
             },
         );
-        if !options.forwarded_claims.is_empty() {
-            put("forwardedClaims", json!({"idToken": options.forwarded_claims}));
+        let forwarded =
+            [("idToken", &options.forwarded_claims), ("tokenResponse", &options.forwarded_members)];
+        let forwarded: Map<_, _> = forwarded
+            .into_iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(from, names)| (from.to_owned(), names.clone().into()))
+            .collect();
+        if !forwarded.is_empty() {
+            put("forwardedClaims", forwarded.into());
         }
         if let Some(audience) = &options.default_audience {
             put("defaultAudience", audience.clone().into());
@@ -450,11 +461,13 @@ fn refresh_tokens(fields: &mut Fields) -> Result<(bool, Option<u16>), BadConfigu
     Ok((enabled, idle_days))
 }
 
-fn forwarded_claims(fields: &mut Fields) -> Result<Vec<String>, BadConfiguration> {
-    let Some(mut inner) = fields.object("forwardedClaims")? else { return Ok(Vec::new()) };
-    let names = inner.texts("idToken")?.unwrap_or_default();
+/// What callers are told: claims of the ID token, members of the token endpoint's answer.
+fn forwarded(fields: &mut Fields) -> Result<(Vec<String>, Vec<String>), BadConfiguration> {
+    let Some(mut inner) = fields.object("forwardedClaims")? else { return Ok((Vec::new(), Vec::new())) };
+    let claims = inner.texts("idToken")?.unwrap_or_default();
+    let members = inner.texts("tokenResponse")?.unwrap_or_default();
     inner.finish()?;
-    Ok(names)
+    Ok((claims, members))
 }
 
 fn default_life(fields: &mut Fields) -> Result<Option<Duration>, BadConfiguration> {

@@ -1,0 +1,182 @@
+//! Snowflake: people by a security integration of the account (`TYPE = OAUTH`), the application by the key pair of a
+//! service user.
+//!
+//! The first is [`Oauth`]'s protocol at addresses that follow from the account. The second asks nobody: the token is a JWT
+//! that the user's key signs, which Snowflake's SQL API takes as `KEYPAIR_JWT`. Facts are from docs.snowflake.com
+//! ("CREATE SECURITY INTEGRATION (Snowflake OAuth)", "Configure Snowflake OAuth for custom clients", "Authenticating to the
+//! server" of the SQL API). Snowflake has no address to end a token at: `ALTER USER … REMOVE DELEGATED AUTHORIZATIONS`
+//! does it.
+
+mod account;
+mod key_pair;
+mod settings;
+
+use std::collections::BTreeSet;
+
+use carnet_model::SubjectKind;
+use carnet_model::connector::Connector;
+use serde_json::{Map, Value};
+
+use super::oauth::Oauth;
+use crate::driver::ability::{Abilities, TokenAbilities};
+use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
+use crate::driver::failure::{BadConfiguration, DriverError};
+use crate::driver::held::Held;
+use crate::driver::import::Import;
+use crate::driver::mint::{MintAsk, Minted, Revocation};
+use crate::driver::{Accepted, At, Boxed, Driver, NewConnector};
+use settings::Settings;
+
+/// The driver of `snowflake` connectors.
+pub(super) struct Snowflake;
+
+impl Driver for Snowflake {
+    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>> {
+        Box::pin(settings::accept(ask))
+    }
+
+    fn abilities(&self, connector: &Connector) -> Abilities {
+        let Ok(settings) = Settings::of(connector) else { return Abilities::NONE };
+        let mut abilities = match settings.as_oauth(connector) {
+            Some(people) => Oauth.abilities(&people),
+            None => Abilities::NONE,
+        };
+        if let Some(user) = &mut abilities.user {
+            user.refinement = false;
+            user.resources = false;
+        }
+        abilities.app = settings.username.is_some().then(TokenAbilities::default);
+        let subjects =
+            [(SubjectKind::App, abilities.app.is_some()), (SubjectKind::User, abilities.user.is_some())];
+        abilities.subjects = subjects.into_iter().filter(|(_, on)| *on).map(|(kind, _)| kind).collect();
+        abilities
+    }
+
+    fn recipients(&self, connector: &Connector) -> BTreeSet<String> {
+        Settings::of(connector)
+            .map_or_else(|_| BTreeSet::new(), |settings| [settings.account.origin()].into())
+    }
+
+    fn way(&self, at: &At<'_>, ask: &ConsentAsk<'_>) -> Result<Way, DriverError> {
+        let (_, people) = people(at)?;
+        refuse_targets(&ask.resources, &ask.audience, &ask.details)?;
+        Oauth.way(&At { connector: &people, ..*at }, ask)
+    }
+
+    fn begin<'a>(&'a self, at: &'a At<'_>, ask: &'a ConsentAsk<'_>) -> Boxed<'a, Result<Step, DriverError>> {
+        Box::pin(async move {
+            let (_, people) = people(at)?;
+            refuse_targets(&ask.resources, &ask.audience, &ask.details)?;
+            Oauth.begin(&At { connector: &people, ..*at }, ask).await
+        })
+    }
+
+    fn finish<'a>(
+        &'a self,
+        at: &'a At<'_>,
+        back: &'a Callback,
+        kept: &'a Kept,
+    ) -> Boxed<'a, Result<Granted, DriverError>> {
+        Box::pin(async move {
+            let (settings, people) = people(at)?;
+            let mut granted = Oauth.finish(&At { connector: &people, ..*at }, back, kept).await?;
+            // Names of users are what Snowflake knows them by ("username" in the answer).
+            let user = granted.metadata.get("username").and_then(Value::as_str).map(str::to_owned);
+            if let Some(tokens) = granted.held.tokens_mut() {
+                tokens.external_subject.clone_from(&user);
+            }
+            granted.name.clone_from(&user);
+            granted.external_subject = user;
+            granted.metadata = settings.told("OAUTH");
+            Ok(granted)
+        })
+    }
+
+    fn import(&self, at: &At<'_>, import: Import) -> Result<Granted, DriverError> {
+        let (settings, people) = people(at)?;
+        let mut granted = Oauth.import(&At { connector: &people, ..*at }, import)?;
+        granted.metadata.extend(settings.told("OAUTH"));
+        Ok(granted)
+    }
+
+    fn mint<'a>(
+        &'a self,
+        at: &'a At<'_>,
+        held: Option<&'a Held>,
+        ask: &'a MintAsk,
+    ) -> Boxed<'a, Result<Minted, DriverError>> {
+        Box::pin(async move {
+            match ask {
+                MintAsk::App { scopes, resources, audience, details, .. } => {
+                    refuse_targets(resources, audience, details)?;
+                    if scopes.as_ref().is_some_and(|scopes| !scopes.is_empty()) {
+                        return Err(unsupported(
+                            "a key pair gives the user's default role and cannot be narrowed; choose the role in the \
+                             session",
+                        ));
+                    }
+                    key_pair::mint(at, &Settings::of(at.connector)?)
+                }
+                MintAsk::Refresh { scopes, resources, audience, details } => {
+                    let (settings, people) = people(at)?;
+                    refuse_targets(resources, audience, details)?;
+                    if scopes.as_ref().is_some_and(|scopes| !scopes.is_empty()) {
+                        return Err(unsupported(
+                            "a token of Snowflake has the role that was consented to and cannot be narrowed",
+                        ));
+                    }
+                    let mut minted = Oauth.mint(&At { connector: &people, ..*at }, held, ask).await?;
+                    minted.metadata = settings.told("OAUTH");
+                    Ok(minted)
+                }
+                MintAsk::Asserted { .. } | MintAsk::Exchanged { .. } => {
+                    Err(unsupported("Snowflake gives tokens to people, and to the user of a key pair"))
+                }
+            }
+        })
+    }
+
+    fn revoke<'a>(&'a self, _at: &'a At<'_>, _held: &'a Held) -> Boxed<'a, Result<Revocation, DriverError>> {
+        Box::pin(std::future::ready(Ok(Revocation::NotSupported)))
+    }
+}
+
+/// The connector, and as [`Oauth`] reads it.
+fn people(at: &At<'_>) -> Result<(Settings, Connector), DriverError> {
+    let settings = Settings::of(at.connector)?;
+    let people = settings.as_oauth(at.connector);
+    let people =
+        people.ok_or_else(|| unsupported("this connector has no tokens of people: clientId is not set"))?;
+    Ok((settings, people))
+}
+
+fn refuse_targets(resources: &[String], audience: &[String], details: &[Value]) -> Result<(), DriverError> {
+    if resources.is_empty() && audience.is_empty() && details.is_empty() {
+        return Ok(());
+    }
+    Err(unsupported("a token of Snowflake cannot be bound to resources, audiences or authorization details"))
+}
+
+fn unsupported(why: &str) -> DriverError {
+    DriverError::Unsupported(why.to_owned())
+}
+
+impl Settings {
+    /// What a caller needs to use a token: where, and as what.
+    fn told(&self, kind: &str) -> Map<String, Value> {
+        [
+            ("accountIdentifier", self.account.identifier()),
+            ("accountUrl", &self.account.origin()),
+            ("tokenType", kind),
+        ]
+        .into_iter()
+        .map(|(name, text)| (name.to_owned(), Value::from(text)))
+        .collect()
+    }
+}
+
+/// For the fuzz target alone.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn origin(text: &str) -> Option<String> {
+    account::Account::parse(text).ok().map(|account| account.origin())
+}

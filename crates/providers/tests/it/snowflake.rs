@@ -1,0 +1,166 @@
+//! A Snowflake account: people by its integration, the application by the key pair of a user.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use carnet_model::connector::ConnectorType::Snowflake;
+use carnet_model::grant::Rotation;
+use carnet_model::{SubjectKind, Time};
+use carnet_providers::Revocation;
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, NOW, object, outcome, param, scopes_of};
+use crate::key::PEM;
+use crate::server::Reply;
+
+const TOKEN: &str = "/oauth/token-request";
+const STATEMENTS: &str = "/api/v2/statements";
+
+fn bench() -> Bench {
+    let bench = Bench::instead_of(&["https://acme-prod.snowflakecomputing.com"]);
+    bench.server.on(
+        TOKEN,
+        Reply::json(400, json!({"error": "invalid_grant", "message": "This is an invalid grant."})),
+    );
+    bench.server.on(
+        STATEMENTS,
+        Reply::json(200, json!({"code": "090001", "message": "Statement executed successfully."})),
+    );
+    bench
+}
+
+fn answers(bench: &Bench, path: &str, reply: Reply) {
+    bench.server.forget(path);
+    bench.server.on(path, reply);
+}
+
+fn people(more: Value) -> Value {
+    let mut data = json!({"accountIdentifier": "acme-prod", "clientId": "cid=", "clientSecret": "s3cret"});
+    data.as_object_mut().unwrap().extend(object(more));
+    data
+}
+
+fn by_key(more: Value) -> Value {
+    let mut data =
+        json!({"accountIdentifier": "ACME-PROD", "username": "svc_bot", "privateKeyPem": PEM.text});
+    data.as_object_mut().unwrap().extend(object(more));
+    data
+}
+
+#[tokio::test]
+async fn what_cannot_work_is_refused_with_the_field_that_is_wrong() {
+    let bench = bench();
+    for (data, field) in [
+        (people(json!({"accountIdentifier": null})), "accountIdentifier"),
+        (
+            people(json!({"accountIdentifier": "https://acme-prod.snowflakecomputing.com"})),
+            "accountIdentifier",
+        ),
+        (people(json!({"accountIdentifier": "evil.example/"})), "accountIdentifier"),
+        (people(json!({"clientId": null})), "clientId"),
+        (people(json!({"clientSecret": null})), "clientSecret"),
+        (people(json!({"defaultSessionRole": "ANALYST; drop"})), "defaultSessionRole"),
+        (by_key(json!({"privateKeyPem": null})), "privateKeyPem"),
+        (by_key(json!({"privateKeyPem": "x"})), "privateKeyPem"),
+        (by_key(json!({"username": "a b"})), "username"),
+        (by_key(json!({"user": "x"})), "user"),
+    ] {
+        let refused = bench.accept(Snowflake, data.clone()).await.unwrap_err();
+        assert_eq!(refused.field, field, "{data}: {refused}");
+    }
+    for (reply, field, why) in [
+        (
+            Reply::json(401, json!({"code": "390144", "message": "JWT token is invalid."})),
+            "privateKeyPem",
+            "for the user SVC_BOT: “JWT token is invalid.”",
+        ),
+        (Reply::text(404, "text/html", "<html>"), "accountIdentifier", "is no account"),
+        (Reply::text(403, "text/html", "<html>"), "accountIdentifier", "is no account"),
+        (Reply::text(200, "text/html", "<html>"), "accountIdentifier", "could not be asked"),
+        (Reply::json(503, json!({})), "accountIdentifier", "could not be asked"),
+        (Reply::HangUp, "accountIdentifier", "could not be asked"),
+    ] {
+        answers(&bench, STATEMENTS, reply.clone());
+        let refused = bench.accept(Snowflake, by_key(json!({}))).await.unwrap_err();
+        assert_eq!(refused.field, field, "{reply:?}");
+        assert!(refused.why.contains(why), "{reply:?}: {}", refused.why);
+    }
+    // A statement that fails was let in.
+    answers(
+        &bench,
+        STATEMENTS,
+        Reply::json(422, json!({"code": "000606", "message": "No active warehouse"})),
+    );
+    assert!(bench.accept(Snowflake, by_key(json!({}))).await.is_ok());
+    for (reply, field) in [
+        (Reply::json(401, json!({"error": "invalid_client", "message": "x"})), "clientSecret"),
+        (Reply::text(404, "text/html", "<html>"), "accountIdentifier"),
+        (Reply::json(200, json!({"access_token": "at"})), "accountIdentifier"),
+    ] {
+        answers(&bench, TOKEN, reply.clone());
+        assert_eq!(bench.accept(Snowflake, people(json!({}))).await.unwrap_err().field, field, "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_application_has_a_jwt_that_the_users_key_signs() {
+    let bench = bench();
+    let made = bench.connector(Snowflake, by_key(json!({}))).await;
+    let asked = bench.server.only();
+    assert_eq!(asked.header("x-snowflake-authorization-token-type"), Some("KEYPAIR_JWT"));
+    assert_eq!(made.driver.abilities(&made.connector).subjects, [SubjectKind::App]);
+    let minted = made.app("").await.unwrap();
+    assert_eq!(bench.server.seen(), [], "nobody is asked");
+    let (head, claims) = PEM.read(minted.token.expose());
+    assert_eq!(head, json!({"alg": "RS256", "typ": "JWT"}));
+    let fingerprint = BASE64_STANDARD.encode(digest(&SHA256, &PEM.public_der()));
+    assert_eq!(
+        claims,
+        json!({"iss": format!("ACME-PROD.SVC_BOT.SHA256:{fingerprint}"), "sub": "ACME-PROD.SVC_BOT", "iat": NOW, "exp": NOW + 3540})
+    );
+    assert_eq!(minted.expires_at, Some(Time::from_secs(NOW + 3540)));
+    assert_eq!(
+        Value::Object(minted.metadata),
+        json!({"accountIdentifier": "ACME-PROD", "accountUrl": "https://acme-prod.snowflakecomputing.com",
+            "tokenType": "KEYPAIR_JWT", "username": "svc_bot"})
+    );
+    assert_eq!(outcome(&made.app("session:role:X").await), "unsupported");
+    assert_eq!(outcome(&made.begin(|_| ()).await), "unsupported");
+}
+
+#[tokio::test]
+async fn people_consent_at_the_account_and_are_known_by_their_user() {
+    let bench = bench();
+    let made = bench.connector(Snowflake, people(json!({"defaultSessionRole": "ANALYST"}))).await;
+    bench.server.seen();
+    let abilities = made.driver.abilities(&made.connector);
+    assert_eq!((abilities.subjects, abilities.rotation), (vec![SubjectKind::User], Rotation::None));
+    let scopes = abilities.user.unwrap().scopes;
+    assert_eq!(Some(scopes.clone()), scopes_of("refresh_token session:role:ANALYST"));
+    let (url, kept) = made.begin(|ask| ask.scopes = Some(scopes)).await.unwrap();
+    assert_eq!((url.path(), param(&url, "client_id").as_deref()), ("/oauth/authorize", Some("cid=")));
+    let answer = json!({"access_token": "at", "refresh_token": "rt", "expires_in": 600, "refresh_token_expires_in": 7_776_000,
+        "scope": "refresh_token session:role:ANALYST", "token_type": "Bearer", "username": "ADA", "idpInitiated": false});
+    answers(&bench, TOKEN, Reply::json(200, answer));
+    let granted = made.finish("code=c", &kept).await.unwrap();
+    let seen = bench.server.only();
+    assert!(seen.header("authorization").unwrap().starts_with("Basic "));
+    assert_eq!((granted.external_subject.as_deref(), granted.name.as_deref()), (Some("ADA"), Some("ADA")));
+    assert_eq!(granted.metadata["tokenType"], "OAUTH");
+    answers(
+        &bench,
+        TOKEN,
+        Reply::json(200, json!({"access_token": "at2", "expires_in": 600, "token_type": "Bearer"})),
+    );
+    let minted = made.refresh(&granted.held, "").await.unwrap();
+    assert_eq!(minted.metadata["accountUrl"], "https://acme-prod.snowflakecomputing.com");
+    assert_eq!(
+        minted.held.unwrap().refresh().map(|rt| rt.expose().as_str()),
+        Some("rt"),
+        "it works more than once"
+    );
+    assert_eq!(outcome(&made.refresh(&granted.held, "session:role:ANALYST").await), "unsupported");
+    assert_eq!(made.driver.revoke(&made.at(), &granted.held).await.unwrap(), Revocation::NotSupported);
+    let strict = bench.connector(Snowflake, by_key(json!({}))).await;
+    assert_eq!(outcome(&strict.app("").await), "ok");
+}
