@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, Invitation, NewInvitation};
 use carnet_model::SecretString;
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::access_tokens;
 use crate::body::Json;
 use crate::call::Call;
+use crate::path::Path;
 use crate::platform::{team_object, team_shape};
 use crate::problem::Problem;
 use crate::shape::{Shape, id, list_of, object_of, role, text, time};

@@ -1,7 +1,7 @@
 //! Who is in a team, and as what.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, TeamMember};
 use carnet_model::caller::Role;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::shape::{Shape, flag, id, list_of, object_of, role, text, time};
 

@@ -1,7 +1,7 @@
 //! What the clients ask of the platform around: who am I, which team, a development identity.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use carnet_engine::{Broker, Membership, Team};
 use carnet_model::{Code, Environment, Fault};
 use schemars::JsonSchema;

@@ -17,6 +17,7 @@ use schemars::JsonSchema;
 
 use crate::body::Json;
 use crate::call::Call;
+use crate::path::Path;
 use crate::query::Query;
 use crate::shape::Shape;
 

@@ -1,7 +1,7 @@
 //! `GET /v1/connect/services…`: the services of the catalog, and how each can be connected.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use carnet_engine::{Broker, ServicesQuery};
 use schemars::JsonSchema;
 use serde::Deserialize;

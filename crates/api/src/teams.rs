@@ -1,7 +1,7 @@
 //! Teams: making and changing them.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use carnet_engine::{Broker, TeamChange};
 use http::StatusCode;
 use schemars::JsonSchema;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::access_tokens;
 use crate::body::Json;
 use crate::call::Call;
+use crate::path::Path;
 use crate::platform::{team_object, team_shape};
 use crate::problem::Problem;
 use crate::shape::{Shape, object_of};

@@ -173,8 +173,8 @@ impl Config {
             refreshes_per_second,
             device_codes,
             catalog,
-            plans,
             recovery_key,
+            plans,
             shown,
         })
     }

@@ -8,7 +8,8 @@ mod alert;
 mod plans;
 
 use carnet_model::audit::{Action, AuditEvent, Outcome};
-use carnet_model::caller::{Caller, Role};
+use carnet_model::caller::Caller;
+use carnet_model::rights::Right;
 use carnet_model::{Code, Environment, Fault, Id, Month, Time, kind};
 use carnet_store::Write;
 use carnet_store::usage::{self, Budget, By, Share, Tally, Webhook};
@@ -71,7 +72,7 @@ pub struct NewWebhook {
 impl Broker {
     /// The caller's team's usage.
     pub async fn usage(&self, caller: &Caller, query: UsageQuery) -> Result<Usage, Fault> {
-        let team = self.member_of(caller)?.team;
+        let team = self.may(caller, Right::UsageRead)?.team;
         let db = &self.inner.db;
         let (plan, terms) = self.inner.settings.plans.of(team);
         let month = Month::of(self.inner.env.now());
@@ -96,8 +97,7 @@ impl Broker {
         ask: NewBudget,
         request: Id<kind::Request>,
     ) -> Result<Budget, Fault> {
-        let member = self.member_of(caller)?;
-        self.needs(member, Role::Owner)?;
+        let member = self.may(caller, Right::BudgetUpdate)?;
         if ask.requests == 0 {
             return Err(Fault::new(Code::InvalidRequest, "requests is at least 1.").with("field", "requests"));
         }
@@ -120,8 +120,7 @@ impl Broker {
 
     /// Forgets the budget of the caller's team.
     pub async fn remove_budget(&self, caller: &Caller, request: Id<kind::Request>) -> Result<(), Fault> {
-        let member = self.member_of(caller)?;
-        self.needs(member, Role::Owner)?;
+        let member = self.may(caller, Right::BudgetUpdate)?;
         let missing = || Fault::new(Code::NotFound, "The team has no budget.");
         let found = usage::budget(&self.inner.db, member.team).await.map_err(faults::store)?;
         found.ok_or_else(missing)?;

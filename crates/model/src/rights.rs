@@ -181,6 +181,10 @@ rights! {
 
     /// Read the audit log.
     AuditRead = "audit.read" [Yes Yes Yes Yes] Looks Team Any;
+    /// See how many token requests the team has had, and its budget.
+    UsageRead = "usage.read" [Yes Yes Yes Yes] Looks Team Any;
+    /// Set a budget, at which somebody is told, and forget it.
+    BudgetUpdate = "budget.update" [Yes No No No] Changes Team Any;
     /// Have the secrets of the team exported, encrypted to the operator's recovery key.
     SecretsExport = "secrets.export" [Yes No No No] Changes Team Fresh;
     /// See how keys stand.

@@ -58,11 +58,11 @@ async fn a_command_runs_in_the_place_of_carnet_with_a_real_token() {
 
     // A service of the catalog has a variable of its own.
     let data = r#"{"values":[{"value":"ghp_of_a_test"}]}"#;
-    let line = ["create", "github", "-n", "mine", "--connector-type", "api-key", "--data", data];
-    let made = carnet(home.path(), &line).output().unwrap();
+    let create = ["create", "github", "-n", "mine", "--connector-type", "api-key", "--data", data];
+    let made = carnet(home.path(), &create).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let line = ["run", "-c", "github/mine", "-s", "app", "--", "sh", "-c", "printf %s $GITHUB_TOKEN"];
-    assert_eq!(carnet(home.path(), &line).output().unwrap().stdout, b"ghp_of_a_test");
+    let own = ["run", "-c", "github/mine", "-s", "app", "--", "sh", "-c", "printf %s $GITHUB_TOKEN"];
+    assert_eq!(carnet(home.path(), &own).output().unwrap().stdout, b"ghp_of_a_test");
 
     // The process that was started is the command: a signal to it is a signal to the command, and so is its end.
     let mut child = carnet(home.path(), &line(&["sh", "-c", "echo $$; exec sleep 600"]))

@@ -7,7 +7,7 @@ use super::*;
 const BY_ROLE: &str = "
 viewer may
     team.read member.read invitation.accept
-    connector.read grant.read project.read trusted-issuer.read audit.read
+    connector.read grant.read project.read trusted-issuer.read audit.read usage.read
     token.revoke-own
     access-token.read access-token.create access-token.revoke
 viewer may not
@@ -18,13 +18,13 @@ viewer may not
     project.create project.delete environment.update return-origins.update identity.issue
     trusted-issuer.update
     access-token.read-all access-token.revoke-all
-    key.read key.rotate key.verify secrets.export
+    key.read key.rotate key.verify secrets.export budget.update
 member may
     team.read member.read invitation.accept
     connector.read connector.check grant.read trigger.update link.update
     token.app token.own token.revoke-own token.revoke-all
     project.read project.create project.delete environment.update return-origins.update identity.issue
-    trusted-issuer.read audit.read
+    trusted-issuer.read audit.read usage.read
     access-token.read access-token.create access-token.revoke
 member may unless strict
     connector.create connector.update connector.delete connector-key.rotate
@@ -33,7 +33,7 @@ member may not
     team.update team.create member.invite member.update member.remove account.read account.disable
     trusted-issuer.update
     access-token.read-all access-token.revoke-all
-    key.read key.rotate key.verify secrets.export
+    key.read key.rotate key.verify secrets.export budget.update
 connector-manager may
     team.read member.read invitation.accept
     connector.read connector.check grant.read trigger.update link.update
@@ -41,13 +41,13 @@ connector-manager may
     consent-rules.update installation.update grant.import provisioning.update
     token.app token.own token.revoke-own token.revoke-all
     project.read project.create project.delete environment.update return-origins.update identity.issue
-    trusted-issuer.read audit.read
+    trusted-issuer.read audit.read usage.read
     access-token.read access-token.create access-token.revoke
 connector-manager may not
     team.update team.create member.invite member.update member.remove account.read account.disable
     trusted-issuer.update
     access-token.read-all access-token.revoke-all
-    key.read key.rotate key.verify secrets.export
+    key.read key.rotate key.verify secrets.export budget.update
 owner may
     team.read team.update team.create
     member.read member.invite member.update member.remove invitation.accept account.read account.disable
@@ -57,12 +57,12 @@ owner may
     project.read project.create project.delete environment.update return-origins.update identity.issue
     trusted-issuer.read trusted-issuer.update
     access-token.read access-token.create access-token.revoke access-token.read-all access-token.revoke-all
-    audit.read key.read key.rotate key.verify secrets.export
+    audit.read key.read key.rotate key.verify secrets.export usage.read budget.update
 ";
 
 /// What does no more than look.
 const LOOKS: &str = "team.read member.read account.read connector.read grant.read project.read trusted-issuer.read \
-    access-token.read access-token.read-all audit.read key.read";
+    access-token.read access-token.read-all audit.read usage.read key.read";
 
 /// What is about one project.
 const OF_A_PROJECT: &str = "team.read connector.read token.app token.own token.revoke-own project.read environment.update \

@@ -68,8 +68,12 @@ impl Operation {
     }
 }
 
+fn plan() -> Plan {
+    Plan { recovery_key: Some(examples::RECOVERY_KEY.to_owned()), ..Plan::default() }
+}
+
 async fn no_stranger_gets_through_any_route(engine: Engine) {
-    let mut kit = Kit::start(engine, Plan::default()).await;
+    let mut kit = Kit::start(engine, plan()).await;
     let names = furnish(&kit).await;
     strangers::without_a_credential_that_holds(&kit, &names).await;
     let other = kit.another_tenant("other").await;
@@ -86,7 +90,7 @@ async fn no_stranger_gets_through_any_route(engine: Engine) {
 }
 
 async fn no_trick_with_a_path_gets_through_any_route(engine: Engine) {
-    let kit = Kit::start(engine, Plan::default()).await;
+    let kit = Kit::start(engine, plan()).await;
     let names = furnish(&kit).await;
     let other = kit.another_tenant("other").await;
     tricks::by(&kit, &names, "another team's owner", &other.token).await;
@@ -95,7 +99,7 @@ async fn no_trick_with_a_path_gets_through_any_route(engine: Engine) {
 }
 
 async fn every_route_does_what_it_says_for_who_may_call_it(engine: Engine) {
-    let kit = Kit::start(engine, Plan::default()).await;
+    let kit = Kit::start(engine, plan()).await;
     let names = furnish(&kit).await;
     let mut calls = Vec::new();
     for operation in operations() {

@@ -12,6 +12,9 @@ use super::{Operation, of};
 #[derive(Clone)]
 pub(crate) struct Names(Vec<(&'static str, String)>);
 
+/// The operator's recovery key; of the documentation of the format.
+pub(crate) const RECOVERY_KEY: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+
 /// Routes that a person may call, with an example that is for workloads.
 pub(crate) const IS_FOR_WORKLOADS: &[&str] = &[
     "POST /v1/connect/token/{connector}",
@@ -34,6 +37,8 @@ pub(crate) const REFUSED_ALL_THE_SAME: &[&str] = &[
     "POST /v1/connect/connectors/{connector}/contacts",
     // It takes a picture, and the calls here are JSON.
     "POST /v2/files",
+    // Who invites is in the team already: people/members.
+    "POST /v1/invitations/accept",
     // The digest is of what a server said at this moment: servers.
     "POST /v1/connect/connectors/{connector}/server",
 ];
@@ -113,8 +118,17 @@ pub(crate) fn body(operation: &Operation, names: &Names) -> Value {
         "POST /v9/projects/{project}/custom-environments" => json!({"slug": "made-by-another"}),
         "POST /v1/trusted-issuers" => issuer(&project(), "made-by-an-example"),
         "POST /v1/trusted-issuers/check" => json!({"trustedIssuer": issuer(&project(), "checked")}),
-        "POST /v1/access-tokens" => json!({"name": "made by an example"}),
         "PUT /v1/usage/budget" => json!({"requests": 1_000_000}),
+        "POST /v1/export/secrets" => json!({"recoveryKey": RECOVERY_KEY}),
+        "POST /v1/access-tokens" | "POST /v1/teams" => json!({"name": "Made by an example"}),
+        "PATCH /v1/teams/{team}" => json!({"name": "Acme again"}),
+        "PATCH /v1/teams/{team}/members/{user}" | "POST /v1/teams/{team}/invitations" => {
+            json!({"role": "viewer"})
+        }
+        "POST /v1/invitations/show" | "POST /v1/invitations/accept" => {
+            json!({"invitation": names.of("invited")})
+        }
+        "PATCH /v1/accounts/{user}" => json!({"disabled": true}),
         "POST /v1/keys/rotate" => json!({"kind": "team"}),
         "POST /v1/connect/connectors/{connector}/projects/{project}" => {
             json!({"environments": ["production"]})
@@ -177,17 +191,26 @@ pub(crate) async fn furnish(kit: &Kit) -> Names {
     let installation = json!({"externalId": "T1", "default": false});
     let issuers = Some(issuer(&project, "apart"));
     let started = kit.authorize("bob", Value::Null).await;
+    let invitations = format!("/v1/teams/{}/invitations", kit.tenant.team);
+    let invite = async || kit.manage("POST", &invitations, Some(&json!({"role": "viewer"}))).await.ok();
+    let colleague = kit.another_tenant("colleague").await;
+    let accept = Some(json!({"invitation": invite().await["invitation"]}));
+    kit.node.call("POST", "/v1/invitations/accept", Some(&colleague.token), accept.as_ref()).await.ok();
+    let open = invite().await;
     Names(vec![
         ("connector", connector),
         ("environment", id(kit.manage("POST", &environments, Some(&json!({"slug": "qa"}))).await.ok())),
         ("grant", kit.grants().await[0]["id"].as_str().unwrap().to_owned()),
         ("installation", id(kit.manage("POST", &installations, Some(&installation)).await.ok())),
         ("issuer", id(kit.manage("POST", "/v1/trusted-issuers", issuers.as_ref()).await.ok())),
+        ("invitation", open["id"].as_str().unwrap().to_owned()),
+        ("invited", open["invitation"].as_str().unwrap().to_owned()),
         ("project", project),
         ("service", "slack".to_owned()),
         ("target", "development".to_owned()),
         ("team", kit.tenant.team.clone()),
         ("token", id(kit.manage("POST", "/v1/access-tokens", Some(&json!({"name": "apart"}))).await.ok())),
+        ("user", colleague.user),
         ("verifier", started["verifier"].as_str().unwrap().to_owned()),
     ])
 }

@@ -10,6 +10,7 @@ use super::Operation;
 /// What is asked with a method that could change something, and changes nothing.
 const CHANGES_NOTHING: &[&str] = &[
     "POST /v1/trusted-issuers/check",
+    "POST /v1/invitations/show",
     "POST /v1/keys/verify",
     // There are no destinations to set.
     "PATCH /v1/connect/connectors/{connector}/trigger-destinations",

@@ -99,6 +99,7 @@ fn routes(kit: &Kit) -> Vec<Route> {
             none.clone(),
         ),
         route("connector.read", "OMCV", "GET", "/v1/connect/services/slack", none.clone()),
+        route("connector.read", "OMCV", "GET", "/v1/connect/services", none.clone()),
         route("connector.create", "OmC", "POST", "/v1/connect/connectors", new.clone()),
         route("connector.create", "OmC", "POST", "/v1/connect/connectors/managed", new),
         route("connector.update", "OmC", "PATCH", gone, json!({})),
@@ -255,6 +256,9 @@ fn routes(kit: &Kit) -> Vec<Route> {
             none.clone(),
         ),
         route("connector.read", "OMCV", "GET", &format!("{c}/explain?subject=app"), none.clone()),
+        route("usage.read", "OMCV", "GET", "/v1/usage", none.clone()),
+        route("budget.update", "O", "PUT", "/v1/usage/budget", json!({"requests": 0})),
+        route("budget.update", "O", "DELETE", "/v1/usage/budget", none.clone()),
         // No recovery key is named here, which is found out after the right.
         route("secrets.export", "O", "POST", "/v1/export/secrets", json!({"recoveryKey": "age1x"})),
         route("key.read", "O", "GET", "/v1/keys", none.clone()),
