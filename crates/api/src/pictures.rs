@@ -67,7 +67,8 @@ pub(crate) async fn show(
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         // Its address changes with its content.
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400, immutable")),
-        (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+        // Providers show it on their own pages (`logo_uri` of RFC 7591 §2). Who knows both names may see it anyway.
+        (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
     ];
     Ok((headers, picture.bytes).into_response())
 }

@@ -192,6 +192,7 @@ impl Broker {
                 tenant: team,
                 callback_base: inner.settings.base(),
                 connector: id,
+                icon: branding.icon.as_deref(),
                 client_document: &self.client_document_url(team, id),
             })
             .await
@@ -424,6 +425,7 @@ impl Broker {
                         tenant: row.connector.team,
                         callback_base: inner.settings.base(),
                         connector: row.connector.id,
+                        icon: row.connector.branding.icon.as_deref(),
                         client_document: &self.client_document_url(row.connector.team, row.connector.id),
                     })
                     .await

@@ -188,6 +188,8 @@ pub struct NewConnector<'a> {
     pub callback_base: &'a str,
     /// Its identifier.
     pub connector: Id<kind::Connector>,
+    /// The SHA-1 of its picture, if it has one.
+    pub icon: Option<&'a str>,
     /// Where the document about its client will be, for servers that read one.
     pub client_document: &'a str,
 }

@@ -26,6 +26,8 @@ pub(crate) struct Wish {
     pub detail_types: Vec<String>,
     /// Where its public keys are, if it proves itself with one of them.
     pub jwks_uri: Option<String>,
+    /// Where its picture is, for the page on which the server asks people.
+    pub logo_uri: Option<String>,
 }
 
 /// A client as the server registered it.
@@ -83,8 +85,10 @@ impl Wish {
         if !self.detail_types.is_empty() {
             put("authorization_details_types", json!(self.detail_types));
         }
-        if let Some(uri) = &self.jwks_uri {
-            put("jwks_uri", uri.clone().into());
+        for (name, uri) in [("jwks_uri", &self.jwks_uri), ("logo_uri", &self.logo_uri)] {
+            if let Some(uri) = uri {
+                put(name, uri.clone().into());
+            }
         }
         metadata
     }
@@ -254,6 +258,7 @@ mod tests {
             auth: "none",
             detail_types: Vec::new(),
             jwks_uri: None,
+            logo_uri: None,
         }
     }
 

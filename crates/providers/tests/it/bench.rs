@@ -22,6 +22,8 @@ use crate::server::{Reply, Server};
 pub(crate) const NOW: i64 = 1_800_000_000;
 pub(crate) const CONNECTOR: Id<kind::Connector> = Id::from_bytes([7; 16]);
 pub(crate) const BASE: &str = "https://carnet.example";
+/// Its picture.
+pub(crate) const ICON: &str = "2fd4e1c67a2d28fced849ee1bb76e7391b93eb12";
 pub(crate) const DOCUMENT: &str = "https://carnet.example/clients/team/connector";
 pub(crate) const STATE: &str = "state-of-the-engine";
 
@@ -83,6 +85,7 @@ impl Bench {
                 tenant: Id::from_bytes([1; 16]),
                 callback_base: BASE,
                 connector: CONNECTOR,
+                icon: Some(ICON),
                 client_document: DOCUMENT,
             })
             .await
@@ -149,7 +152,7 @@ impl<'b> Made<'b> {
             r#type: kind,
             name: "Acme".to_owned(),
             data: accepted.data,
-            branding: Branding::default(),
+            branding: Branding { icon: Some(ICON.to_owned()), ..Branding::default() },
             default_installation: None,
             redirect_uri: accepted.redirect_uri.clone(),
             created_at: now,

@@ -5,7 +5,7 @@ use carnet_model::connector::ConnectorType::Oauth;
 use carnet_providers::{Accepted, BadConfiguration, Synced};
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, CONNECTOR, DOCUMENT, Made, NOW, outcome};
+use crate::bench::{BASE, Bench, CONNECTOR, DOCUMENT, ICON, Made, NOW, outcome};
 use crate::server::Reply;
 
 /// A described server that registers clients; `more` goes into its description, `data` on top.
@@ -67,6 +67,7 @@ async fn a_client_is_registered_once_and_kept_with_its_secrets_apart() {
             "client_name": "Acme", "redirect_uris": [redirect()], "response_types": ["code"],
             "grant_types": ["authorization_code", "refresh_token"], "application_type": "web",
             "token_endpoint_auth_method": "client_secret_basic",
+            "logo_uri": format!("{BASE}/pictures/{CONNECTOR}/{ICON}"),
         })
     );
     assert_eq!(accepted.data["clientId"], json!("given"));
@@ -126,6 +127,7 @@ async fn an_address_of_ours_comes_before_a_registration() {
             "client_id": DOCUMENT, "client_name": "Acme", "redirect_uris": [redirect()],
             "response_types": ["code"], "grant_types": ["authorization_code", "refresh_token"],
             "application_type": "web", "token_endpoint_auth_method": "none",
+            "logo_uri": format!("{BASE}/pictures/{CONNECTOR}/{ICON}"),
         }))
     );
     assert!(
@@ -277,6 +279,7 @@ async fn a_change_is_told_and_what_the_server_gives_anew_is_kept() {
     assert_eq!(bench.server.seen(), [], "nothing changed");
 
     made.connector.name = "Renamed".to_owned();
+    made.connector.branding.icon = None;
     let fresh = json!({"client_id": "given", "client_secret": "second", "client_secret_expires_at": NOW + 60,
         "registration_access_token": "care2", "registration_client_uri": format!("{}/register/given", bench.server.origin)});
     bench.server.on("/register/given", Reply::json(200, fresh));
@@ -288,6 +291,7 @@ async fn a_change_is_told_and_what_the_server_gives_anew_is_kept() {
     );
     let body: Value = serde_json::from_str(&seen.body).unwrap();
     assert_eq!((&body["client_id"], &body["client_name"]), (&json!("given"), &json!("Renamed")));
+    assert_eq!(body.get("logo_uri"), None, "it has no picture any more");
     for never in ["client_secret", "registration_access_token", "registration_client_uri"] {
         assert_eq!(body.get(never), None, "RFC 7592 §2.2");
     }

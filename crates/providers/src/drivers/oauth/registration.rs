@@ -5,7 +5,7 @@
 //! remembered in `data`, so that a change of the connector can be told to the server; the secrets of it are secrets of
 //! the connector.
 
-use carnet_model::{SecretString, Time};
+use carnet_model::{Id, SecretString, Time, kind};
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -124,6 +124,7 @@ pub(super) async fn obtain(
             why: "the server lists no method of client authentication that is supported here".to_owned(),
         })?;
     let mut wish = wish(ask.name, &read.options, server, redirect_uri, auth);
+    wish.logo_uri = ask.icon.zip(redirect_uri).and_then(|(icon, ours)| logo(ours, ask.connector, icon));
     wish.jwks_uri = (auth == ClientAuth::PrivateKeyJwt).then(|| jwks_url(ask.callback_base, ask.connector));
     let registrar = Registrar { http: ask.http, tenant: ask.tenant };
     let registered = registrar
@@ -258,7 +259,15 @@ pub(super) fn wish(
         auth: auth.as_str(),
         detail_types: server.document.detail_types.clone().unwrap_or_default(),
         jwks_uri: None,
+        logo_uri: None,
     }
+}
+
+/// Where the picture of a connector is, beside another address of ours. Servers show it to people on pages that are
+/// https, and some refuse a client whose picture is not.
+pub(super) fn logo(address: &str, connector: Id<kind::Connector>, icon: &str) -> Option<String> {
+    let ours = Url::parse(address).ok().filter(|url| url.scheme() == "https")?;
+    ours.join(&format!("/pictures/{connector}/{icon}")).ok().map(String::from)
 }
 
 /// The strongest method that both know. A server that lists none takes a secret in the header (RFC 8414 §2).

@@ -6,7 +6,7 @@
 use carnet_model::connector::Connector;
 use serde_json::{Map, Value, json};
 
-use super::registration::{Registration, Way, home, judge, takes_secret, wish};
+use super::registration::{Registration, Way, home, judge, logo, takes_secret, wish};
 use super::settings::Settings;
 use super::{CLIENT_SECRET, REGISTRATION_TOKEN};
 use crate::driver::{At, Synced};
@@ -20,6 +20,8 @@ pub(super) async fn sync(at: &At<'_>, renew: bool) -> Synced {
     let redirect_uri = at.connector.redirect_uri.as_deref();
     let mut wish = wish(&at.connector.name, &settings.options, &settings.server, redirect_uri, settings.auth);
     wish.jwks_uri = sent.get("jwks_uri").and_then(Value::as_str).map(str::to_owned);
+    let icon = at.connector.branding.icon.as_deref();
+    wish.logo_uri = icon.zip(redirect_uri).and_then(|(icon, ours)| logo(ours, at.connector.id, icon));
     if wish.to_json() == sent && !renew {
         return Synced::Nothing;
     }
@@ -84,7 +86,9 @@ pub(super) fn document(connector: &Connector) -> Option<Map<String, Value>> {
         return None;
     }
     let redirect_uri = connector.redirect_uri.as_deref();
-    let wish = wish(&connector.name, &settings.options, &settings.server, redirect_uri, settings.auth);
+    let mut wish = wish(&connector.name, &settings.options, &settings.server, redirect_uri, settings.auth);
+    let icon = connector.branding.icon.as_deref();
+    wish.logo_uri = icon.and_then(|icon| logo(&registration.client_id, connector.id, icon));
     let mut document = wish.to_json();
     document.insert("client_id".to_owned(), json!(registration.client_id));
     Some(document)
