@@ -84,6 +84,9 @@ fn anything_else_is_nothing() {
     let long_refresh = format!(r#"{{"access_token":"a","refresh_token":"{}"}}"#, "r".repeat(16 * 1024 + 1));
     let deep = format!(r#"{{"access_token":"a","x":{}{}}}"#, "[".repeat(20), "]".repeat(20));
     for body in [
+        // A token that is said again where it would be shown.
+        r#"{"access_token":"0123456789abcdef","scope":"read x0123456789abcdef"}"#,
+        r#"{"access_token":"a","refresh_token":"0123456789abcdef","authorization_details":[{"t":"0123456789abcdef"}]}"#,
         "",
         " ",
         "null",
