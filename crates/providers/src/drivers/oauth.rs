@@ -362,17 +362,26 @@ fn facts(settings: &Settings, person: Option<Person>) -> (Option<String>, Map<St
     (Some(person.subject), claims)
 }
 
-/// What callers are told of the server's answer besides: texts, numbers and flags that the connector names.
+/// What callers are told of the server's answer besides: texts, numbers and flags that the connector names, and no token
+/// under another name.
 fn told(settings: &Settings, received: &mut Received) -> Map<String, Value> {
-    let said = &mut received.issued.more;
+    let issued = &mut received.issued;
     let names = settings.options.forwarded_members.iter();
-    let each = names.filter_map(|name| Some((name.clone(), said.remove(name)?)));
-    each.filter(|(_, value)| match value {
-        Value::String(text) => text.len() <= 2048 && !text.chars().any(char::is_control),
-        Value::Number(_) | Value::Bool(_) => true,
-        _ => false,
-    })
-    .collect()
+    let said = &mut issued.more.0;
+    let each: Vec<_> = names.filter_map(|name| Some((name.clone(), said.remove(name)?))).collect();
+    let holds_token = |text: &str| {
+        let tokens = [Some(&issued.access), issued.refresh.as_ref(), issued.id_token.as_ref()];
+        tokens.into_iter().flatten().any(|token| text.contains(token.expose().as_str()))
+    };
+    each.into_iter()
+        .filter(|(_, value)| match value {
+            Value::String(text) => {
+                text.len() <= 2048 && !text.chars().any(char::is_control) && !holds_token(text)
+            }
+            Value::Number(_) | Value::Bool(_) => true,
+            _ => false,
+        })
+        .collect()
 }
 
 /// When an access token ends: as the server says, else as configured. If nobody says, a token that can be had anew is

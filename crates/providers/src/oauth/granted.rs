@@ -104,7 +104,7 @@ mod tests {
             kind: None,
             is_other: false,
             details: details.and_then(|details| details.as_array().cloned()),
-            more: Map::new(),
+            more: crate::oauth::token_answer::More::default(),
         }
     }
 

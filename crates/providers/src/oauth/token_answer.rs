@@ -5,6 +5,8 @@
 //! empty text for a member that is not there; `token_type` missing. Anything else is [`Spoken::Nothing`]: no token is made
 //! up from half an answer.
 
+use std::fmt;
+
 use carnet_model::{Scopes, SecretString};
 use http::StatusCode;
 use serde_json::{Map, Value};
@@ -39,8 +41,18 @@ pub(crate) struct Issued {
     pub is_other: bool,
     /// What was granted of RFC 9396, if the server says.
     pub details: Option<Vec<Value>>,
-    /// What else was said. No token is among it.
-    pub more: Map<String, Value>,
+    /// What else was said.
+    pub more: More,
+}
+
+/// Members that nobody has read. A server may repeat a token among them, so they are not printed.
+#[derive(Default)]
+pub(crate) struct More(pub Map<String, Value>);
+
+impl fmt::Debug for More {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} members", self.0.len())
+    }
 }
 
 /// An error in a server's words, which are not fit to be shown as they are.
@@ -150,7 +162,7 @@ fn issued(mut members: Map<String, Value>) -> Option<Issued> {
         kind: issued_kind,
         is_other,
         details,
-        more: members,
+        more: More(members),
     })
 }
 

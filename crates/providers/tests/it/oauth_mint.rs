@@ -190,3 +190,19 @@ async fn the_application_gets_tokens_by_client_credentials() {
     assert_eq!(outcome(&made.app("read").await), "unsupported");
     assert_eq!(bench.server.seen(), []);
 }
+
+#[tokio::test]
+async fn members_of_an_answer_are_told_where_the_connector_names_them_and_never_a_token_by_another_name() {
+    let bench = Bench::new();
+    let names = json!(["workspace", "seats", "again", "deep", "access_token", "refresh_token"]);
+    let made = bench.oauth(json!({"forwardedClaims": {"tokenResponse": names}})).await;
+    let answer = json!({"access_token": "at-1", "refresh_token": "rt-1", "workspace": "acme", "seats": 7,
+        "again": "the token is at-1", "deep": {"x": 1}, "other": "not named"});
+    bench.server.on("/token", Reply::json(200, answer));
+    let told = json!({"workspace": "acme", "seats": 7});
+    let (_, kept) = made.begin(|_| ()).await.unwrap();
+    let granted = made.finish("code=c", &kept).await.unwrap();
+    assert_eq!(Value::Object(granted.metadata), told);
+    assert_eq!(Value::Object(made.refresh(&granted.held, "").await.unwrap().metadata), told);
+    assert_eq!(Value::Object(made.app("").await.unwrap().metadata), told);
+}
