@@ -24,11 +24,12 @@ export async function freePort() {
   return port;
 }
 
-/** Starts a broker. `flags` are further words of the command line, `env` further variables. */
-export async function startBroker({ flags = [], env = {}, folderName = 'data' } = {}) {
+/** Starts a broker. `flags` are further words of the command line, `env` further variables; `port` one that a peer had to know
+ * before. */
+export async function startBroker({ flags = [], env = {}, folderName = 'data', port: wanted } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'carnet-e2e-'));
   const data = join(folder, folderName);
-  const port = await freePort();
+  const port = wanted ?? (await freePort());
   const database = process.env.CARNET_TEST_DATABASE_URL;
   const store = database ? ['--database-url', database] : [];
   const child = spawn(BINARY, ['dev', '--data', data, '--port', String(port), '--no-open', ...store, ...flags], {

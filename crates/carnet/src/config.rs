@@ -5,13 +5,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use carnet_egress::{Allowance, Network, Policy, Purpose};
-use carnet_engine::{Catalog, Location, Plan, Plans, Recipient, Settings};
+use carnet_engine::{Catalog, Location, Plan, Plans, Recipient, Settings, SignInIssuer};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use crate::cli::args::ServeArgs;
 use crate::cli::failure::{Exit, Failure};
 use crate::root_key::{AwsKmsSource, GcpKmsSource, Root, RootKeySource, TransitSource};
+use crate::sign_in::SignInSource;
 
 /// The configuration file. An unknown key stops the start, with the line it stands on.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -56,6 +57,8 @@ pub(crate) struct ConfigFile {
     pub(crate) usage: UsageTable,
     /// Plans besides the built-in ones, or in their place.
     pub(crate) plans: BTreeMap<String, Plan>,
+    /// The issuers with whose accounts people may sign in.
+    pub(crate) sign_in: Vec<SignInSource>,
     /// What may be connected to besides the public Internet.
     pub(crate) egress: Egress,
 }
@@ -98,6 +101,7 @@ pub(crate) struct Config {
     pub(crate) catalog: Catalog,
     pub(crate) recovery_key: Option<Recipient>,
     pub(crate) plans: Plans,
+    pub(crate) sign_in: Vec<SignInIssuer>,
     /// As it is in force, to be printed. Holds no secret.
     pub(crate) shown: ConfigFile,
 }
@@ -158,6 +162,7 @@ impl Config {
         let recovery_key = recovery_key(file.recovery_key.as_deref())?;
         let plans = Plans::new(file.plans.clone(), file.usage.plan.clone(), &file.usage.teams)
             .map_err(|error| wrong(format!("[usage]: {error}.")))?;
+        let sign_in = crate::sign_in::read(&file.sign_in, false)?;
         let mut shown = file;
         shown.url = Some(url.to_string());
         shown.listen = Some(listen.to_string());
@@ -175,6 +180,7 @@ impl Config {
             catalog,
             recovery_key,
             plans,
+            sign_in,
             shown,
         })
     }
@@ -350,6 +356,6 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 /// Far more than any provider takes from one application.
 const MOST_PER_SECOND: u32 = 1000;
 
-fn wrong(sentence: impl Into<String>) -> Failure {
+pub(crate) fn wrong(sentence: impl Into<String>) -> Failure {
     Failure { exit: Exit::Usage, ..Failure::new("invalid_configuration", sentence) }
 }

@@ -52,6 +52,7 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
         answer_within: Settings::ANSWER_WITHIN,
         device_codes: true,
         plans: Plans::default(),
+        sign_in: args.sign_in.as_deref().map(crate::sign_in::read_file).transpose()?.unwrap_or_default(),
         managed: BTreeMap::from([("demo".to_owned(), ManagedService { data: demo_data(&url, &client) })]),
         catalog: carnet_engine::Catalog::default(),
     };

@@ -11,6 +11,7 @@ mod hygiene;
 mod root_key;
 mod serve;
 mod server;
+mod sign_in;
 
 use std::process::ExitCode;
 

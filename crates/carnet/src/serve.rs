@@ -39,6 +39,7 @@ async fn start(config: Config, json: bool) -> anyhow::Result<()> {
         answer_within: Settings::ANSWER_WITHIN,
         device_codes: config.device_codes,
         plans: config.plans,
+        sign_in: config.sign_in,
         managed: BTreeMap::new(),
         catalog: config.catalog,
         recovery_key: config.recovery_key,

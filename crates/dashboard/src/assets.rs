@@ -1,4 +1,4 @@
-//! Stylesheet, fonts and icon: part of the binary, served under names that change with their content.
+//! Stylesheet, fonts, icon and the one script: part of the binary, served under names that change with their content.
 //!
 //! A page written by one release and styled by another (two nodes, one of them just upgraded) still gets a stylesheet:
 //! a name whose hash is not ours is answered with what we have, and only our own names may be kept for ever.
@@ -64,14 +64,16 @@ struct File {
 }
 
 /// Made at the first request for a page: 100 kB to hash, well under a millisecond.
-static FILES: LazyLock<[File; 4]> = LazyLock::new(|| {
+static FILES: LazyLock<[File; 5]> = LazyLock::new(|| {
     let inter = File::new("inter", "woff2", "font/woff2", include_bytes!("../assets/inter.woff2").to_vec());
     let mono = File::new("mono", "woff2", "font/woff2", include_bytes!("../assets/mono.woff2").to_vec());
     let icon = File::new("icon", "svg", "image/svg+xml", include_bytes!("../assets/icon.svg").to_vec());
     let style = include_str!("../assets/app.css")
         .replace("inter.woff2", &inter.path)
         .replace("mono.woff2", &mono.path);
-    [File::new("app", "css", "text/css; charset=utf-8", style.into_bytes()), inter, mono, icon]
+    let script = include_bytes!("../assets/passkey.js").to_vec();
+    let script = File::new("passkey", "js", "text/javascript; charset=utf-8", script);
+    [File::new("app", "css", "text/css; charset=utf-8", style.into_bytes()), inter, mono, icon, script]
 });
 
 impl File {
@@ -104,7 +106,7 @@ mod tests {
             .map(|rest| rest.split_once(')').unwrap().0.trim_matches('"'))
             .collect();
         assert_eq!(named.len(), 2, "two fonts");
-        for path in named.into_iter().chain(["app", "inter", "mono", "icon"].map(href)) {
+        for path in named.into_iter().chain(["app", "inter", "mono", "icon", "passkey"].map(href)) {
             let found = asset(path.strip_prefix(MOUNT).unwrap()).unwrap();
             assert_eq!(found.cache, "public, max-age=31536000, immutable", "{path}");
             assert!(!found.bytes.is_empty());

@@ -89,6 +89,62 @@ pub struct LoginAnswer {
     pub team: Option<String>,
 }
 
+/// What a button posts that leads to an account elsewhere.
+#[derive(Debug, Deserialize)]
+pub struct WithAnswer {
+    /// The token of the form, to be checked before anything else.
+    pub form_token: SecretString,
+    /// Where to go afterwards: a path of ours.
+    #[serde(default)]
+    pub to: String,
+}
+
+/// What the button posts that takes an account elsewhere off the own one.
+#[derive(Debug, Deserialize)]
+pub struct UnlinkAnswer {
+    /// The token of the form, to be checked before anything else.
+    pub form_token: SecretString,
+    /// The issuer.
+    pub issuer: String,
+    /// Its identifier of the account.
+    pub subject: String,
+}
+
+/// What is posted of a passkey that was used. Bytes are in base64url.
+#[derive(Debug, Deserialize)]
+pub struct PasskeyAnswer {
+    /// The token of the form, to be checked before anything else.
+    pub form_token: SecretString,
+    /// Where to go afterwards: a path of ours.
+    #[serde(default)]
+    pub to: String,
+    /// The challenge of the page.
+    pub challenge: String,
+    /// Which passkey.
+    pub credential: String,
+    /// The browser's account of the ceremony.
+    pub client_data: String,
+    /// The authenticator's.
+    pub authenticator_data: String,
+    /// The signature over both.
+    pub signature: String,
+}
+
+/// What is posted of a passkey that was made. Bytes are in base64url.
+#[derive(Debug, Deserialize)]
+pub struct PasskeyMadeAnswer {
+    /// The token of the form, to be checked before anything else.
+    pub form_token: SecretString,
+    /// The challenge of the page.
+    pub challenge: String,
+    /// The browser's account of the ceremony.
+    pub client_data: String,
+    /// The authenticator's.
+    pub authenticator_data: String,
+    /// What its person calls it.
+    pub name: String,
+}
+
 /// What a form without fields posts.
 #[derive(Debug, Deserialize)]
 pub struct BareAnswer {

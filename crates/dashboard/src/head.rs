@@ -1,7 +1,8 @@
 //! What every page is sent with: the security headers.
 //!
 //! [`Page`] is the only thing the views render to, and it turns into a response with all of them set. A page may loosen
-//! two things and no more: where its form may lead, and whether the window that opened it is cut off.
+//! three things and no more: where its form may lead, whether the window that opened it is cut off, and whether a
+//! script of ours runs; those that ask for passkeys need one.
 
 use std::fmt;
 
@@ -49,6 +50,15 @@ impl Page {
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
         if self.status == StatusCode::OK {
             self.status = status;
+        }
+        self
+    }
+
+    /// With scripts of ours, and no others.
+    pub(crate) fn with_script(mut self) -> Self {
+        let wider = POLICY.replacen("style-src", "script-src 'self'; style-src", 1);
+        if let Ok(wider) = HeaderValue::from_str(&wider) {
+            self.policy = wider;
         }
         self
     }

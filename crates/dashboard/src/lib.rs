@@ -43,8 +43,8 @@ pub use elsewhere::Elsewhere;
 pub use ended::{Ended, Why};
 pub use failure::Failure;
 pub use form::{
-    BareAnswer, ConsentAnswer, Decision, DeviceAnswer, Form, LoginAnswer, PassphraseAnswer, SetupAnswer,
-    SignInAnswer, UndoAnswer,
+    BareAnswer, ConsentAnswer, Decision, DeviceAnswer, Form, LoginAnswer, PasskeyAnswer, PasskeyMadeAnswer,
+    PassphraseAnswer, SetupAnswer, SignInAnswer, UndoAnswer, UnlinkAnswer, WithAnswer,
 };
 pub use head::{Origin, Page, SeeOther};
 pub use home::{Health, Home};
@@ -52,11 +52,11 @@ pub use install::Install;
 pub use instructions::Instructions;
 pub use label::Label;
 pub use leaving::Leaving;
-pub use my_account::{CommandLineLine, Done as AccountDone, MyAccount, SessionLine};
+pub use my_account::{CommandLineLine, Done as AccountDone, LinkLine, MyAccount, PasskeyLine, SessionLine};
 pub use paste_key::{KeyRefused, PasteKey};
 pub use permission::{Permission, Words};
 pub use refused::Refused;
 pub use request::{Request, Stage, Whose};
 pub use routes::router;
 pub use setup::{Entry, Setup, SetupDone};
-pub use sign_in::{NotSignedIn, SignIn, SignOut};
+pub use sign_in::{NotSignedIn, Passkey, SignIn, SignOut};

@@ -7,6 +7,7 @@ use http::StatusCode;
 use crate::head::Page;
 use crate::label::Label;
 use crate::setup::Entry;
+use crate::sign_in::Passkey;
 
 /// The page of the own account.
 #[derive(Debug)]
@@ -27,6 +28,16 @@ pub struct MyAccount {
     pub done: Option<Done>,
     /// Where the person is signed in.
     pub sessions: Vec<SessionLine>,
+    /// What is needed to make a passkey, where there are passkeys.
+    pub passkey: Option<Passkey>,
+    /// The person for authenticators: the bytes of the identifier, in base64url.
+    pub handle: String,
+    /// The passkeys of the person.
+    pub passkeys: Vec<PasskeyLine>,
+    /// Issuers whose accounts could be added: name in addresses, and for people.
+    pub elsewhere: Vec<(String, Label)>,
+    /// The accounts elsewhere with which the person signs in.
+    pub links: Vec<LinkLine>,
     /// The command lines that are signed in.
     pub command_lines: Vec<CommandLineLine>,
     /// Host name of this server.
@@ -59,6 +70,32 @@ pub struct SessionLine {
     pub this: bool,
 }
 
+/// A passkey.
+#[derive(Debug)]
+pub struct PasskeyLine {
+    /// `pky_…`
+    pub id: String,
+    /// What its person calls it.
+    pub name: Label,
+    /// Whether it is kept in more places than one.
+    pub synced: bool,
+    /// How long ago it was used, in words, if it was.
+    pub used: Option<String>,
+}
+
+/// An account elsewhere.
+#[derive(Debug)]
+pub struct LinkLine {
+    /// The issuer.
+    pub issuer: String,
+    /// Its identifier of the account.
+    pub subject: String,
+    /// What the issuer is called.
+    pub label: Label,
+    /// What it called the account.
+    pub shown: Label,
+}
+
 /// A command line that is signed in.
 #[derive(Debug)]
 pub struct CommandLineLine {
@@ -84,6 +121,7 @@ impl MyAccount {
     pub fn render(&self) -> Page {
         let wrong = self.present.error.is_some() || self.passphrase.error.is_some();
         let status = if wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-        Page::of(&View { page: self, wrong }).with_status(status)
+        let page = Page::of(&View { page: self, wrong }).with_status(status);
+        if self.passkey.is_some() { page.with_script() } else { page }
     }
 }

@@ -10,9 +10,11 @@ mod ending;
 mod home;
 mod link;
 mod my_account;
+mod passkey;
 mod session;
 mod setup;
 mod sign_in;
+mod sign_in_elsewhere;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path};
@@ -40,6 +42,15 @@ pub fn router(broker: Broker) -> Router {
         .route("/login/again", get(sign_in::show_again).post(sign_in::enter_again))
         .route("/login/device", get(device_login::show).post(device_login::decide))
         .route("/account/command-lines/{line}/end", post(device_login::end))
+        .route("/login/passkey", post(passkey::enter))
+        .route("/login/again/passkey", post(passkey::enter_again))
+        .route("/account/passkeys", post(passkey::add))
+        .route("/account/passkeys/{passkey}/remove", post(passkey::remove))
+        .route("/login/with/{issuer}", post(sign_in_elsewhere::leave))
+        .route("/login/with/{issuer}/callback", get(sign_in_elsewhere::callback))
+        .route("/login/again/with/{issuer}", post(sign_in_elsewhere::leave_again))
+        .route("/account/links/add/{issuer}", post(sign_in_elsewhere::leave_to_link))
+        .route("/account/links/remove", post(sign_in_elsewhere::unlink))
         .route("/logout", get(sign_in::show_out).post(sign_in::leave))
         .route("/account", get(my_account::show))
         .route("/account/passphrase", post(my_account::change_passphrase))

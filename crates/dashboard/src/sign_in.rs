@@ -16,6 +16,12 @@ pub struct SignIn {
     pub email: String,
     /// Where to go afterwards: a path of ours.
     pub to: String,
+    /// Issuers with whose accounts one can sign in: name in addresses, and for people.
+    pub elsewhere: Vec<(String, Label)>,
+    /// Whether there is a field for a passphrase: whoever proves again who it is may have none.
+    pub with_passphrase: bool,
+    /// What is needed to ask for a passkey, where there are passkeys.
+    pub passkey: Option<Passkey>,
     /// Why it did not lead on.
     pub refused: Option<NotSignedIn>,
     /// Whether this is a server on a developer's machine.
@@ -24,6 +30,15 @@ pub struct SignIn {
     pub host: Label,
     /// Where the form goes.
     pub form: Form,
+}
+
+/// What a page needs to ask for a passkey.
+#[derive(Debug)]
+pub struct Passkey {
+    /// What it is asked with, in base64url.
+    pub challenge: String,
+    /// The host for which passkeys are.
+    pub host: String,
 }
 
 /// Why somebody is not signed in.
@@ -69,7 +84,8 @@ impl SignIn {
             Some(NotSignedIn::Wait(_)) => StatusCode::TOO_MANY_REQUESTS,
             Some(NotSignedIn::Busy) => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Page::of(&SignInView { page: self }).with_status(status)
+        let page = Page::of(&SignInView { page: self }).with_status(status);
+        if self.passkey.is_some() { page.with_script() } else { page }
     }
 }
 

@@ -65,6 +65,7 @@ impl Held {
             development: false,
             spill: None,
             device_codes: false,
+            sign_in: Vec::new(),
             refreshes_per_second: Settings::REFRESHES_PER_SECOND,
             answer_within: Settings::ANSWER_WITHIN,
             plans: crate::usage::Plans::default(),

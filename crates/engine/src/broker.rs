@@ -32,7 +32,7 @@ use crate::rates::Rates;
 use crate::refresh::Flights;
 use crate::rejections::Rejections;
 use crate::seat::Seat;
-use crate::sign_in::{Stretching, Tries};
+use crate::sign_in::{SignInIssuer, Stretching, Tries};
 use crate::spill::Spill;
 use crate::usage::Plans;
 
@@ -91,6 +91,8 @@ pub struct Settings {
     pub device_codes: bool,
     /// What token requests cost, where they end and how fast they may come.
     pub plans: Plans,
+    /// The issuers with whose accounts people may sign in.
+    pub sign_in: Vec<SignInIssuer>,
     /// Services for which the operator has registered a client: teams make connectors from them without seeing it.
     pub managed: BTreeMap<String, ManagedService>,
     /// What is known about services.

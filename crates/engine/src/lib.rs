@@ -100,7 +100,10 @@ pub use sealing::whose;
 pub use services::ServicesQuery;
 pub use sessions::{Session, Visitor};
 pub use setup::{FirstOwner, SetUp};
-pub use sign_in::SignInRefused;
+pub use sign_in::{
+    CallbackQuery, CameBack, Newcomers, PasskeyFor, PasskeyMade, PasskeyUse, SignInFor, SignInIssuer,
+    SignInRefused,
+};
 pub use start::StartError;
 pub use teams::{CreatedTeam, TeamChange};
 pub use usage::{BadPlans, NewBudget, NewWebhook, Plan, Plans, Price, Usage, UsageQuery};
@@ -115,10 +118,12 @@ pub use carnet_store::installations::Installation;
 pub use carnet_store::invitations::Invitation;
 pub use carnet_store::issuers::IssuerRow;
 pub use carnet_store::links::{Link, LinkedProject};
+pub use carnet_store::passkeys::PasskeyRow;
 pub use carnet_store::people::{Membership, Team, TeamMember, User};
 pub use carnet_store::pictures::Picture;
 pub use carnet_store::projects::{CustomEnvironment, Project};
 pub use carnet_store::sessions::SessionRow;
+pub use carnet_store::sign_in_links::SignInLink;
 pub use carnet_store::usage::{Budget, By, Share};
 pub use carnet_store::{Location, OpenError, Shared};
 pub use carnet_vault::{InvalidRecipient, Recipient, UnlockError};

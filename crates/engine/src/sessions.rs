@@ -113,6 +113,11 @@ impl Broker {
         people::teams_of(&self.inner.db, user).await.map_err(faults::store)
     }
 
+    /// Whether this session may do what is dangerous now.
+    pub fn is_fresh(&self, session: &Session) -> bool {
+        session.login().is_fresh(self.inner.env.now())
+    }
+
     /// The form token of pages in this session.
     pub fn session_form(&self, session: &Session) -> SecretString {
         self.form_token_of("session-form/1", &session.secret)

@@ -7,6 +7,8 @@
 //!
 //! Not promised: that the counts of wrong tries survive a restart, or are shared between processes.
 
+mod elsewhere;
+mod passkey;
 mod tries;
 
 use std::sync::Arc;
@@ -26,6 +28,8 @@ use crate::cache::sha256;
 use crate::faults;
 use crate::rejections::Rejection;
 use crate::sessions::{Session, Visitor};
+pub use elsewhere::{CallbackQuery, CameBack, Newcomers, SignInFor, SignInIssuer};
+pub use passkey::{PasskeyFor, PasskeyMade, PasskeyUse};
 pub(crate) use tries::Tries;
 
 /// Why somebody is not signed in.
@@ -62,6 +66,12 @@ impl Broker {
         self.form_token_of("sign-in/1", browser)
     }
 
+    /// Whether a form came from the page to sign in, in this browser.
+    pub fn is_sign_in_form(&self, browser: &SecretString, token: &SecretString) -> bool {
+        let expected = self.sign_in_form(browser);
+        carnet_vault::equal(expected.expose().as_bytes(), token.expose().as_bytes())
+    }
+
     /// Signs somebody in by e-mail address and passphrase; what is answered goes into the cookie of the session.
     pub async fn sign_in(
         &self,
@@ -71,8 +81,7 @@ impl Broker {
         form_token: &SecretString,
         visitor: &Visitor,
     ) -> Result<SecretString, SignInRefused> {
-        let expected = self.sign_in_form(browser);
-        if !carnet_vault::equal(expected.expose().as_bytes(), form_token.expose().as_bytes()) {
+        if !self.is_sign_in_form(browser, form_token) {
             return Err(SignInRefused::OtherBrowser);
         }
         let user = self.prove(email, passphrase, visitor).await?;

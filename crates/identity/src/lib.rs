@@ -21,6 +21,7 @@ mod issuer;
 mod json;
 mod jwks;
 mod jwt;
+pub mod passkey;
 mod remembered;
 mod spiffe;
 mod trust;

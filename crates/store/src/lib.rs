@@ -46,6 +46,7 @@ pub mod keys;
 pub mod links;
 pub mod minted;
 pub mod nodes;
+pub mod passkeys;
 pub mod passphrases;
 pub mod people;
 pub mod pictures;
@@ -56,6 +57,7 @@ pub mod return_origins;
 pub mod sealed;
 pub mod sessions;
 pub mod setup;
+pub mod sign_in_links;
 pub mod usage;
 
 pub use db::{Db, DbError, Location, OpenError, Shared};

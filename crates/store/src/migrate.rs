@@ -52,6 +52,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!(14, "0014_sign_in"),
     migration!(15, "0015_contract"),
     migration!(17, "0017_usage"),
+    migration!(18, "0018_sign_in_elsewhere"),
+    migration!(19, "0019_passkeys"),
 ];
 
 const LEDGER: &str = "create table if not exists schema_migrations \

@@ -29,12 +29,25 @@ impl Issuer {
         Self::start_with(&[Algorithm::Es256]).await
     }
 
+    /// One that signs people in, and leaves what is given for their codes to this address.
+    pub async fn start_for_people(token_endpoint: &str) -> Self {
+        Self::start_with_endpoint(&[Algorithm::Es256], Some(token_endpoint)).await
+    }
+
     /// With a key for each of these; the first is the usual one.
     pub async fn start_with(algorithms: &[Algorithm]) -> Self {
+        Self::start_with_endpoint(algorithms, None).await
+    }
+
+    async fn start_with_endpoint(algorithms: &[Algorithm], token_endpoint: Option<&str>) -> Self {
         let keys: Vec<Key> = algorithms.iter().copied().map(Key::generate).collect();
         let socket = Listener::bind().await;
         let url = format!("http://{}", socket.local_addr().unwrap());
-        let discovery = discovery_document(&url, &format!("{url}/jwks"), algorithms);
+        let mut discovery = discovery_document(&url, &format!("{url}/jwks"), algorithms);
+        if let Some(endpoint) = token_endpoint {
+            discovery["authorization_endpoint"] = format!("{url}/authorize").into();
+            discovery["token_endpoint"] = endpoint.into();
+        }
         let jwks = key_set(&keys);
         let asked = Arc::new(AtomicUsize::new(0));
         let counted = asked.clone();

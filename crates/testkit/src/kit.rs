@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carnet_egress::Origin;
-use carnet_engine::{FirstOwner, Location, Plans, Recipient, Root, Settings, StartError};
+use carnet_engine::{FirstOwner, Location, Plans, Recipient, Root, Settings, SignInIssuer, StartError};
 use carnet_kms::TransitConfig;
 use carnet_model::grant::Rotation;
 use carnet_model::{Clock as _, Env};
@@ -46,6 +46,8 @@ pub struct Plan {
     pub refreshes_per_second: u32,
     /// Within which time every token request is answered.
     pub answer_within: Duration,
+    /// Issuers with whose accounts people may sign in.
+    pub sign_in: Vec<SignInIssuer>,
     /// What would go to the first origin goes to the second.
     pub origins: Vec<(&'static str, String)>,
     /// The operator's recovery key.
@@ -64,6 +66,7 @@ impl Default for Plan {
             client_secret: "provider-client-secret-0123456789".to_owned(),
             refreshes_per_second: Settings::REFRESHES_PER_SECOND,
             answer_within: Settings::ANSWER_WITHIN,
+            sign_in: Vec::new(),
             origins: Vec::new(),
             recovery_key: None,
             plans: Plans::default(),
@@ -167,6 +170,7 @@ impl Kit {
             answer_within: plan.answer_within,
             device_codes: true,
             plans: plan.plans.clone(),
+            sign_in: plan.sign_in.clone(),
             managed: BTreeMap::new(),
             catalog: carnet_engine::Catalog::default(),
             recovery_key: plan.recovery_key.as_deref().map(|key| Recipient::parse(key).unwrap()),

@@ -5,8 +5,9 @@ use std::time::Duration;
 use carnet_dashboard::{
     AccountDone, AnotherAccount, CommandLineLine, ConfirmLogin, Consent, Device, Done, Elsewhere, Ended,
     EnterLoginCode, Entry, Failure, Form, Health, Home, Install, Instructions, KeyRefused, Label, Leaving,
-    LoginDecided, MyAccount, NoSuchCode, NotDone, NotSignedIn, Origin, Outcome, Page, PasteKey, Permission,
-    Refused, Request, SessionLine, Setup, SetupDone, SignIn, SignOut, Stage, Whose, Why, Words,
+    LinkLine, LoginDecided, MyAccount, NoSuchCode, NotDone, NotSignedIn, Origin, Outcome, Page, Passkey,
+    PasskeyLine, PasteKey, Permission, Refused, Request, SessionLine, Setup, SetupDone, SignIn, SignOut,
+    Stage, Whose, Why, Words,
 };
 use carnet_model::{Secret, Slug};
 use http::StatusCode;
@@ -211,6 +212,10 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
     all
 }
 
+fn passkey() -> Passkey {
+    Passkey { challenge: "c2l4dGVlbiBieXRlcyBhdA".to_owned(), host: "connect.acme.dev".to_owned() }
+}
+
 /// Signing in, and the own account.
 fn sign_in(say: &dyn Fn(&str) -> String, all: &mut Vec<(&'static str, Page)>) {
     let host = || Label::name("connect.acme.dev");
@@ -226,6 +231,13 @@ fn sign_in(say: &dyn Fn(&str) -> String, all: &mut Vec<(&'static str, Page)>) {
         let page = SignIn {
             again: again.then(|| Label::words(&say("olga@acme.dev"))),
             email: say("olga@acme.dev"),
+            elsewhere: if development {
+                Vec::new()
+            } else {
+                vec![("acme".to_owned(), Label::name(&say("Acme accounts")))]
+            },
+            passkey: (!development).then(passkey),
+            with_passphrase: name != "sign-in-again",
             to: "/account".to_owned(),
             refused,
             development,
@@ -297,6 +309,34 @@ fn sign_in(say: &dyn Fn(&str) -> String, all: &mut Vec<(&'static str, Page)>) {
                 line(1, "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0", true),
                 line(2, "Mozilla/5.0 (iPhone; CPU iPhone OS 26_0 like Mac OS X)", false),
             ],
+            passkey: has_passphrase.then(passkey),
+            handle: "T5NqTZ6TP47bpAAAAAAAAA".to_owned(),
+            passkeys: if has_passphrase {
+                let key = |n: u8, synced, used| PasskeyLine {
+                    id: format!("pky_4Kd0aTwXyZ3kLmN8bVc2D{n}"),
+                    name: Label::name(&say("The laptop")),
+                    synced,
+                    used,
+                };
+                vec![key(1, true, Some("2 hours ago".to_owned())), key(2, false, None)]
+            } else {
+                Vec::new()
+            },
+            elsewhere: if has_passphrase {
+                vec![("acme".to_owned(), Label::name(&say("Acme accounts")))]
+            } else {
+                Vec::new()
+            },
+            links: if has_passphrase {
+                vec![LinkLine {
+                    issuer: "https://accounts.acme.dev".to_owned(),
+                    subject: "248289761001".to_owned(),
+                    label: Label::name(&say("Acme accounts")),
+                    shown: Label::words(&say("olga@acme.dev")),
+                }]
+            } else {
+                Vec::new()
+            },
             command_lines: if has_passphrase {
                 vec![CommandLineLine {
                     id: "cli_4Kd0aTwXyZ3kLmN8bVc2D7".to_owned(),

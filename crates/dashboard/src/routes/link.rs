@@ -77,7 +77,7 @@ pub(super) async fn install(
 }
 
 /// The person asked for it, and is told why there is nothing.
-fn refused(broker: &Broker, fault: Fault) -> Response {
+pub(super) fn refused(broker: &Broker, fault: Fault) -> Response {
     let status = StatusCode::from_u16(fault.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if status.is_server_error() {
         return super::consent::fault_page(broker, fault);

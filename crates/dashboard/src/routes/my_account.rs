@@ -4,15 +4,17 @@ use axum::extract::rejection::FormRejection;
 use axum::extract::{Form as Posted, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use carnet_engine::{Broker, Session, SessionRow, SignInRefused};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use carnet_engine::{Broker, PasskeyFor, Session, SessionRow, SignInRefused};
 use carnet_model::{Code, Fault, SecretString, Time};
 
 use super::consent::{failure, fault_page, host};
 use super::session::{self, SignedIn, Visiting, from_our_page};
-use super::sign_in::elsewhere;
+use super::sign_in::{elsewhere, elsewhere_of};
 use crate::form::{BareAnswer, PassphraseAnswer};
 use crate::label::Label;
-use crate::my_account::{CommandLineLine, Done, MyAccount, SessionLine};
+use crate::my_account::{CommandLineLine, Done, LinkLine, MyAccount, PasskeyLine, SessionLine};
 use crate::request::ago;
 use crate::setup::Entry;
 
@@ -118,6 +120,8 @@ async fn account(
     let sessions = broker.sessions(session).await?;
     let teams = broker.teams_of_session(session).await?;
     let lines = broker.command_lines(session).await?;
+    let links = broker.sign_in_links(session).await?;
+    let passkeys = broker.passkeys(session).await?;
     Ok(MyAccount {
         name: Label::name(&session.user.name),
         email: Label::words(&session.user.email),
@@ -127,6 +131,31 @@ async fn account(
         passphrase: Entry { value: String::new(), error: wrong.new.map(|fault| fault.message) },
         done,
         sessions: sessions.iter().map(|row| line(row, session, now)).collect(),
+        passkey: super::passkey::asked(broker, PasskeyFor::Adding, &broker.session_form(session)),
+        handle: URL_SAFE_NO_PAD.encode(session.user.id.bytes()),
+        passkeys: passkeys
+            .into_iter()
+            .map(|row| PasskeyLine {
+                id: row.id.to_string(),
+                name: Label::name(&row.name),
+                synced: row.synced,
+                used: row.used_at.map(|at| ago(at.until(now))),
+            })
+            .collect(),
+        elsewhere: elsewhere_of(broker),
+        links: links
+            .into_iter()
+            .map(|link| LinkLine {
+                label: broker
+                    .sign_in_issuers()
+                    .iter()
+                    .find(|issuer| issuer.text() == link.issuer)
+                    .map_or_else(|| Label::words(&link.issuer), |issuer| Label::name(&issuer.label)),
+                shown: Label::words(&link.shown),
+                issuer: link.issuer,
+                subject: link.subject,
+            })
+            .collect(),
         command_lines: lines
             .iter()
             .map(|found| CommandLineLine {

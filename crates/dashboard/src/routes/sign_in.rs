@@ -4,7 +4,7 @@ use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{Form as Posted, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use carnet_engine::{Broker, SignInRefused};
+use carnet_engine::{Broker, PasskeyFor, SignInRefused};
 use carnet_model::SecretString;
 use serde::Deserialize;
 
@@ -35,6 +35,12 @@ pub(super) async fn show(
         Ok(None) => page(&broker, browser, "", &to, None),
         Err(response) => response,
     }
+}
+
+/// The issuers with whose accounts one can sign in.
+pub(super) fn elsewhere_of(broker: &Broker) -> Vec<(String, Label)> {
+    let issuers = broker.sign_in_issuers().iter();
+    issuers.map(|issuer| (issuer.name.to_string(), Label::name(&issuer.label))).collect()
 }
 
 pub(super) async fn enter(
@@ -69,7 +75,7 @@ pub(super) async fn show_again(
     SignedIn(session): SignedIn,
 ) -> Response {
     let Way { to } = way.map(|Query(way)| way).unwrap_or_default();
-    again(&broker, &session, &to, None)
+    again(&broker, &session, &to, None).await
 }
 
 pub(super) async fn enter_again(
@@ -86,7 +92,7 @@ pub(super) async fn enter_again(
     match broker.sign_in_again(&session, &answer.passphrase, &visitor.0).await {
         Ok(fresh) => session::keep(on(&broker, &answer.to), &broker, &fresh),
         Err(refused) => match told(refused) {
-            Ok(why) => again(&broker, &session, &answer.to, Some(why)),
+            Ok(why) => again(&broker, &session, &answer.to, Some(why)).await,
             Err(refused) => elsewhere(&broker, refused),
         },
     }
@@ -114,7 +120,7 @@ pub(super) async fn leave(
 }
 
 /// The session that the browser had before is not left behind when somebody signs in, as somebody else perhaps.
-async fn end_before(broker: &Broker, cookie: Cookie) {
+pub(super) async fn end_before(broker: &Broker, cookie: Cookie) {
     let Some(secret) = cookie.0 else { return };
     if let Ok(Some(before)) = broker.session(&secret).await
         && let Err(fault) = broker.end_session(&before, &before.row.id.to_string()).await
@@ -128,6 +134,9 @@ fn page(broker: &Broker, browser: Browser, email: &str, to: &str, refused: Optio
     let development = broker.settings().development;
     let sign_in = SignIn {
         again: None,
+        passkey: super::passkey::asked(broker, PasskeyFor::Entry, &secret),
+        elsewhere: elsewhere_of(broker),
+        with_passphrase: true,
         email: if email.is_empty() && development { "dev@localhost".to_owned() } else { email.to_owned() },
         to: after(to).to_owned(),
         refused,
@@ -138,13 +147,29 @@ fn page(broker: &Broker, browser: Browser, email: &str, to: &str, refused: Optio
     browser::remember(sign_in.render().into_response(), broker, &secret)
 }
 
-fn again(
+async fn again(
     broker: &Broker,
     session: &carnet_engine::Session,
     to: &str,
     refused: Option<NotSignedIn>,
 ) -> Response {
+    // Whoever proves it again does so by what the account has.
+    let (with_passphrase, links) =
+        match (broker.has_passphrase(session).await, broker.sign_in_links(session).await) {
+            (Ok(has), Ok(links)) => (has, links),
+            (Err(fault), _) | (_, Err(fault)) => return fault_page(broker, fault),
+        };
+    let linked =
+        |issuer: &&carnet_engine::SignInIssuer| links.iter().any(|link| link.issuer == issuer.text());
+    let elsewhere = broker.sign_in_issuers().iter().filter(linked);
     let sign_in = SignIn {
+        elsewhere: elsewhere.map(|issuer| (issuer.name.to_string(), Label::name(&issuer.label))).collect(),
+        passkey: match broker.passkeys(session).await {
+            Ok(all) if all.is_empty() => None,
+            Ok(_) => super::passkey::asked(broker, PasskeyFor::Again, &broker.session_form(session)),
+            Err(fault) => return fault_page(broker, fault),
+        },
+        with_passphrase,
         again: Some(Label::words(&session.user.email)),
         email: String::new(),
         to: after(to).to_owned(),

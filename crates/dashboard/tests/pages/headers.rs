@@ -14,8 +14,11 @@ fn every_page_has_every_header_and_exactly_this_policy() {
             "consent-unknown" => "form-action 'self' https://accounts.google.com",
             _ => "form-action 'self'",
         };
+        let asks_for_passkeys = (name.starts_with("sign-in") && name != "sign-in-dev")
+            || (name.starts_with("account") && name != "account-ended");
+        let script = if asks_for_passkeys { "script-src 'self'; " } else { "" };
         let policy = format!(
-            "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; {action}; \
+            "default-src 'none'; {script}style-src 'self'; img-src 'self' data:; font-src 'self'; {action}; \
              frame-ancestors 'none'; base-uri 'none'"
         );
         assert_eq!(header("content-security-policy"), Some(policy.as_str()), "{name}");

@@ -118,11 +118,22 @@ fn no_text_reaches_an_address_or_another_field() {
                         }
                         "value" => {
                             let typed = tag.get("type") != Some("hidden") && tag.name == "input";
-                            let fixed =
-                                ["form-token-of-this-browser", "deny", "allow", "/account", "WDJB-MJHT"];
+                            let fixed = [
+                                "form-token-of-this-browser",
+                                "deny",
+                                "allow",
+                                "/account",
+                                "WDJB-MJHT",
+                                "https://accounts.acme.dev",
+                                "248289761001",
+                                "c2l4dGVlbiBieXRlcyBhdA",
+                                "",
+                            ];
                             let team = value.starts_with("team_4Kd0aTwXyZ3kLmN8bVc2D");
                             assert!(typed || team || fixed.contains(&value.as_str()), "{place}");
                         }
+                        // What an authenticator calls the person; the script hands it on as text.
+                        "data-name" => {}
                         _ => assert!(hostile.len() < 3 || !value.contains(hostile), "{place}"),
                     }
                 }

@@ -125,6 +125,7 @@ fn pages_hold_only_known_elements_and_attributes_and_nothing_inline() {
         "p",
         "path",
         "pre",
+        "script",
         "section",
         "span",
         "strong",
@@ -148,9 +149,16 @@ fn pages_hold_only_known_elements_and_attributes_and_nothing_inline() {
         "content",
         "crossorigin",
         "d",
+        "data-challenge",
+        "data-host",
+        "data-name",
+        "data-passkey",
+        "data-user",
+        "defer",
         "for",
         "form",
         "height",
+        "hidden",
         "href",
         "http-equiv",
         "id",
@@ -159,8 +167,10 @@ fn pages_hold_only_known_elements_and_attributes_and_nothing_inline() {
         "method",
         "name",
         "rel",
+        "role",
         "required",
         "spellcheck",
+        "src",
         "tabindex",
         "target",
         "type",
@@ -173,6 +183,9 @@ fn pages_hold_only_known_elements_and_attributes_and_nothing_inline() {
             assert!(elements.contains(tag.name.as_str()), "{name}: <{}>", tag.name);
             for (attribute, value) in &tag.attributes {
                 assert!(attributes.contains(attribute.as_str()), "{name}: {attribute}");
+                if attribute == "src" {
+                    assert!(value.starts_with("/assets/"), "{name}: {value}");
+                }
                 if matches!(attribute.as_str(), "href" | "action") {
                     assert!(value.starts_with("https://") || value.starts_with('/'), "{name}: {value}");
                     assert!(!value.starts_with("//"), "{name}: {value}");

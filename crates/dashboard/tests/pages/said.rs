@@ -1,8 +1,8 @@
 //! What the pages say, and what they ask.
 
 use carnet_dashboard::{
-    BareAnswer, Consent, ConsentAnswer, Decision, Label, LoginAnswer, PassphraseAnswer, SetupAnswer,
-    SignInAnswer, Stage, Whose,
+    BareAnswer, Consent, ConsentAnswer, Decision, Label, LoginAnswer, PasskeyAnswer, PasskeyMadeAnswer,
+    PassphraseAnswer, SetupAnswer, SignInAnswer, Stage, UnlinkAnswer, Whose, WithAnswer,
 };
 use http::Uri;
 use serde::de::DeserializeOwned;
@@ -140,13 +140,26 @@ fn the_forms_post_what_the_handlers_read() {
     let sign_in: SignInAnswer = posted(&tags(&page("sign-in")), 0, None, "typed");
     assert_eq!((sign_in.email.as_str(), sign_in.passphrase.expose().as_str()), ("olga@acme.dev", "typed"));
     assert_eq!(sign_in.to, "/account");
-    let again: SignInAnswer = posted(&tags(&page("sign-in-again")), 0, None, "typed");
+    let again: SignInAnswer = posted(&tags(&page("sign-in-again-wrong")), 0, None, "typed");
     assert_eq!((again.email.as_str(), again.passphrase.expose().as_str()), ("", "typed"));
     let _: BareAnswer = posted(&tags(&page("sign-out")), 0, None, "");
     let account = tags(&page("account"));
     let _: BareAnswer = posted(&account, 0, None, "");
     let _: BareAnswer = posted(&account, 2, None, "");
-    let changed: PassphraseAnswer = posted(&account, 3, None, "typed");
+    let unlink: UnlinkAnswer = posted(&account, 3, None, "");
+    assert_eq!(
+        (unlink.issuer.as_str(), unlink.subject.as_str()),
+        ("https://accounts.acme.dev", "248289761001")
+    );
+    let _: WithAnswer = posted(&account, 4, None, "");
+    let used: PasskeyAnswer = posted(&tags(&page("sign-in")), 1, None, "");
+    assert_eq!((used.challenge.as_str(), used.to.as_str()), ("c2l4dGVlbiBieXRlcyBhdA", "/account"));
+    let _: BareAnswer = posted(&account, 5, None, "");
+    let made: PasskeyMadeAnswer = posted(&account, 7, None, "typed");
+    assert_eq!((made.challenge.as_str(), made.name.as_str()), ("c2l4dGVlbiBieXRlcyBhdA", "typed"));
+    let with: WithAnswer = posted(&tags(&page("sign-in")), 2, None, "");
+    assert_eq!(with.to, "/account");
+    let changed: PassphraseAnswer = posted(&account, 8, None, "typed");
     assert_eq!((changed.present.expose().as_str(), changed.passphrase.expose().as_str()), ("typed", "typed"));
     let first: PassphraseAnswer = posted(&tags(&page("account-ended")), 2, None, "typed");
     assert_eq!(first.present.expose(), "");

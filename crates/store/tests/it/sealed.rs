@@ -23,6 +23,9 @@ const NO_SECRET: &[&str] = &[
     "command_line",
     "token_id",
     "alert_id",
+    // what an authenticator chose as its name, and the public half of its key
+    "credential",
+    "public_key",
     // digests of what is drawn at random or stands in other columns
     "digest",
     "place",

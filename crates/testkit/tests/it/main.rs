@@ -21,6 +21,7 @@ mod scopes;
 mod secrets_export;
 mod servers;
 mod sign_in;
+mod sign_in_elsewhere;
 mod subjects;
 mod tamper;
 mod usage;

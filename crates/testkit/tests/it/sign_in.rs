@@ -14,7 +14,7 @@ on_both_engines!(
     another_passphrase_ends_every_other_session,
 );
 
-const EMAIL: &str = "owner@acme.example";
+pub(crate) const EMAIL: &str = "owner@acme.example";
 pub(crate) const PASSPHRASE: &str = "correct horse battery";
 
 /// A deployment whose owner has a passphrase.
@@ -24,7 +24,7 @@ pub(crate) async fn kit(engine: Engine) -> Kit {
     kit
 }
 
-async fn set_passphrase(kit: &Kit, user: &str) {
+pub(crate) async fn set_passphrase(kit: &Kit, user: &str) {
     let passphrase = PASSPHRASE.to_owned().into();
     kit.node.broker().development_passphrase(user.parse().unwrap(), &passphrase).await.unwrap();
 }

@@ -28,6 +28,9 @@ pub(crate) struct DevArgs {
     /// Send what would go to one origin to another: `https://slack.com=http://127.0.0.1:9411`
     #[arg(long, value_name = "A=B")]
     pub(crate) provider_origin: Vec<String>,
+    /// A file with `[[sign_in]]`, as in the configuration of serve: issuers to sign in with
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sign_in: Option<PathBuf>,
     /// Where the command was started, or what --cwd says. The paths here begin with it.
     #[arg(skip)]
     pub(crate) folder: PathBuf,
@@ -39,7 +42,8 @@ pub(crate) struct DevArgs {
 impl DevArgs {
     /// As the command line means it in this folder.
     pub(crate) fn at(self, folder: &Path, json: bool) -> Self {
-        Self { data: folder.join(self.data), folder: folder.to_owned(), json, ..self }
+        let sign_in = self.sign_in.map(|file| folder.join(file));
+        Self { data: folder.join(self.data), sign_in, folder: folder.to_owned(), json, ..self }
     }
 }
 

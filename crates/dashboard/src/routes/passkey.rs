@@ -1,0 +1,155 @@
+//! `/login/passkey`, `/login/again/passkey`, `/account/passkeys`: signing in with a passkey, and keeping them.
+
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form as Posted, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use carnet_engine::{Broker, PasskeyFor, PasskeyMade, PasskeyUse, Session, SignInRefused};
+use carnet_model::SecretString;
+
+use super::browser::Browser;
+use super::consent::{failure, host};
+use super::link::refused;
+use super::session::{self, Cookie, SignedIn, Visiting, from_our_page, to_sign_in};
+use super::sign_in::{end_before, on};
+use crate::form::{BareAnswer, PasskeyAnswer, PasskeyMadeAnswer};
+use crate::label::Label;
+use crate::refused::Refused;
+use crate::sign_in::Passkey;
+
+/// What a page needs to ask for a passkey.
+pub(super) fn asked(broker: &Broker, purpose: PasskeyFor, bound: &SecretString) -> Option<Passkey> {
+    let host = broker.passkey_host()?.to_owned();
+    let challenge = URL_SAFE_NO_PAD.encode(broker.passkey_challenge(purpose, bound));
+    Some(Passkey { challenge, host })
+}
+
+/// Signs in.
+pub(super) async fn enter(
+    State(broker): State<Broker>,
+    browser: Browser,
+    cookie: Cookie,
+    visitor: Visiting,
+    headers: HeaderMap,
+    answer: Result<Posted<PasskeyAnswer>, FormRejection>,
+) -> Response {
+    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
+    let Some(secret) = &browser.0 else { return failure(&broker, StatusCode::FORBIDDEN) };
+    if !from_our_page(&broker, &headers) || !broker.is_sign_in_form(secret, &answer.form_token) {
+        return failure(&broker, StatusCode::FORBIDDEN);
+    }
+    let Some(used) = used(&answer) else { return failure(&broker, StatusCode::BAD_REQUEST) };
+    match broker.sign_in_with_passkey(&used, secret, &visitor.0).await {
+        Ok(fresh) => {
+            end_before(&broker, cookie).await;
+            session::keep(on(&broker, &answer.to), &broker, &fresh)
+        }
+        Err(error) => told(&broker, error),
+    }
+}
+
+/// Proves again who it is.
+pub(super) async fn enter_again(
+    State(broker): State<Broker>,
+    SignedIn(session): SignedIn,
+    visitor: Visiting,
+    headers: HeaderMap,
+    answer: Result<Posted<PasskeyAnswer>, FormRejection>,
+) -> Response {
+    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
+    if !is_ours(&broker, &session, &headers, &answer.form_token) {
+        return failure(&broker, StatusCode::FORBIDDEN);
+    }
+    let Some(used) = used(&answer) else { return failure(&broker, StatusCode::BAD_REQUEST) };
+    match broker.sign_in_again_with_passkey(&session, &used, &visitor.0).await {
+        Ok(fresh) => session::keep(on(&broker, &answer.to), &broker, &fresh),
+        Err(error) => told(&broker, error),
+    }
+}
+
+/// Adds one.
+pub(super) async fn add(
+    State(broker): State<Broker>,
+    SignedIn(session): SignedIn,
+    visitor: Visiting,
+    headers: HeaderMap,
+    answer: Result<Posted<PasskeyMadeAnswer>, FormRejection>,
+) -> Response {
+    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
+    if !is_ours(&broker, &session, &headers, &answer.form_token) {
+        return failure(&broker, StatusCode::FORBIDDEN);
+    }
+    let decoded =
+        [&answer.challenge, &answer.client_data, &answer.authenticator_data].map(|text| decode(text));
+    let [Some(challenge), Some(client_data), Some(authenticator_data)] = decoded else {
+        return failure(&broker, StatusCode::BAD_REQUEST);
+    };
+    let made = PasskeyMade { challenge, client_data, authenticator_data, name: answer.name };
+    match broker.add_passkey(&session, &made, &visitor.0).await {
+        Ok(()) => on(&broker, "/account"),
+        Err(SignInRefused::Wrong) if !broker.is_fresh(&session) => {
+            to_sign_in(&broker, "/login/again", "/account")
+        }
+        Err(error) => told(&broker, error),
+    }
+}
+
+/// Removes one.
+pub(super) async fn remove(
+    State(broker): State<Broker>,
+    Path(id): Path<String>,
+    SignedIn(session): SignedIn,
+    headers: HeaderMap,
+    answer: Result<Posted<BareAnswer>, FormRejection>,
+) -> Response {
+    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
+    if !is_ours(&broker, &session, &headers, &answer.form_token) {
+        return failure(&broker, StatusCode::FORBIDDEN);
+    }
+    match broker.remove_passkey(&session, &id).await {
+        Ok(()) => on(&broker, "/account"),
+        Err(SignInRefused::Wrong) => to_sign_in(&broker, "/login/again", "/account"),
+        Err(error) => told(&broker, error),
+    }
+}
+
+fn is_ours(broker: &Broker, session: &Session, headers: &HeaderMap, token: &SecretString) -> bool {
+    from_our_page(broker, headers) && broker.is_session_form(session, token)
+}
+
+fn used(answer: &PasskeyAnswer) -> Option<PasskeyUse> {
+    Some(PasskeyUse {
+        challenge: decode(&answer.challenge)?,
+        credential: decode(&answer.credential)?,
+        client_data: decode(&answer.client_data)?,
+        authenticator_data: decode(&answer.authenticator_data)?,
+        signature: decode(&answer.signature)?,
+    })
+}
+
+fn decode(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+fn told(broker: &Broker, error: SignInRefused) -> Response {
+    let message = match error {
+        SignInRefused::Fault(fault) if fault.code.status() < 500 => return refused(broker, fault),
+        SignInRefused::Fault(fault) => return super::consent::fault_page(broker, fault),
+        SignInRefused::Wrong => "Nobody here has this passkey, or it is not accepted.",
+        SignInRefused::Wait(_) => "There were too many wrong tries. Try again in a quarter of an hour.",
+        SignInRefused::OtherBrowser => {
+            "This was asked on another page, or too long ago. Go back and try again."
+        }
+    };
+    Refused {
+        status: StatusCode::FORBIDDEN,
+        message: Label::words(message),
+        next: Vec::new(),
+        code: "forbidden",
+        host: host(broker),
+    }
+    .render()
+    .into_response()
+}
