@@ -117,10 +117,10 @@ pub(crate) struct Shown {
 
 pub(crate) async fn show(
     State(broker): State<Broker>,
-    _call: Call,
+    call: Call,
     Json(body): Json<Shown>,
 ) -> Result<Answer<Value>, Problem> {
-    let found = broker.invitation(body.invitation.expose()).await?;
+    let found = broker.invitation(&call.caller, body.invitation.expose()).await?;
     Ok(Answer(json!({
         "team": {"id": found.team.id, "slug": found.team.slug, "name": found.team.name},
         "role": found.role,

@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! [`run`] is the whole of it: it reads the arguments, does the one thing asked for and returns the exit code. What is
+//! [`run()`] is the whole of it: it reads the arguments, does the one thing asked for and returns the exit code. What is
 //! promised: stdout holds the answer and nothing else; talk, progress and warnings go to stderr; with `--json` stdout
 //! holds exactly one JSON document, for a failure too; a command never waits for a person where no person can be;
 //! every failure names what mends it, and its exit code follows from its stable code ([`failure::Exit`]).

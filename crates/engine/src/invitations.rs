@@ -151,8 +151,9 @@ impl Broker {
         }
     }
 
-    /// What an invitation is for, for who has the link.
-    pub async fn invitation(&self, secret: &str) -> Result<InvitationView, Fault> {
+    /// What an invitation is for, for a person who has it and could accept it.
+    pub async fn invitation(&self, caller: &Caller, secret: &str) -> Result<InvitationView, Fault> {
+        self.may(caller, Right::InvitationAccept)?;
         let found = self.usable(secret).await?;
         let team = self.team(found.team).await?;
         Ok(InvitationView { team, role: found.role, email: found.email, expires_at: found.expires_at })

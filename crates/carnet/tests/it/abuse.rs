@@ -71,7 +71,7 @@ async fn malformed_requests_get_a_4xx_with_a_code() {
         ("GET", "/v1/connect/networks", 404),
         ("GET", "/v1/connect/result/nope", 404),
         ("DELETE", "/v1/connect/connectors/nope", 403),
-        ("GET", "/teams/other", 404),
+        ("GET", "/teams/other", 403),
         ("GET", "/v1/connect/connectors?limit=banana", 400),
         ("GET", "/v1/connect/connectors/demo%2fhello%2f", 404),
     ] {

@@ -122,9 +122,8 @@ pub(crate) fn body(operation: &Operation, names: &Names) -> Value {
         "POST /v1/export/secrets" => json!({"recoveryKey": RECOVERY_KEY}),
         "POST /v1/access-tokens" | "POST /v1/teams" => json!({"name": "Made by an example"}),
         "PATCH /v1/teams/{team}" => json!({"name": "Acme again"}),
-        "PATCH /v1/teams/{team}/members/{user}" | "POST /v1/teams/{team}/invitations" => {
-            json!({"role": "viewer"})
-        }
+        "PATCH /v1/teams/{team}/members/{user}" => json!({"role": "member"}),
+        "POST /v1/teams/{team}/invitations" => json!({"role": "viewer"}),
         "POST /v1/invitations/show" | "POST /v1/invitations/accept" => {
             json!({"invitation": names.of("invited")})
         }
