@@ -204,8 +204,8 @@ fn seconds(value: Option<Value>) -> Option<Option<u64>> {
     }
 }
 
-/// RFC 6749 §10.10 asks for 128 bits; what is shorter is no secret, and may be a word.
-const SHORTEST_SECRET: usize = 16;
+/// RFC 6749 §10.10 asks for far more; what is shorter is no secret, and may be a word that stands elsewhere too.
+const SHORTEST_SECRET: usize = 8;
 
 #[cfg(test)]
 mod tests;
