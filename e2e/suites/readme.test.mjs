@@ -46,6 +46,11 @@ test('a command is run with a token of its own', async () => {
   assert.match((await shell(blocks('sh')[2])).stdout, /^a token of \d{2,} characters\n$/);
 });
 
+test('status and the program say the same version', async () => {
+  const of = async (command) => JSON.parse((await shell(`carnet ${command} --json`)).stdout).version;
+  assert.equal(await of('status'), await of('version'));
+});
+
 test('env print sets what a program needs', async () => {
   const { stdout } = await shell(`${blocks('sh')[3]}\nenv`);
   variables = Object.fromEntries(stdout.split('\n').filter((line) => /^(CARNET|VERCEL)_/.test(line)).map((line) => line.split(/=(.*)/s)));

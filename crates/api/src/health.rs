@@ -9,6 +9,8 @@ use serde_json::json;
 
 use crate::shape::{Shape, object_of, one_of, text};
 
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 pub(crate) async fn live() -> &'static str {
     "ok\n"
 }
@@ -17,6 +19,8 @@ pub(crate) async fn live() -> &'static str {
 pub(crate) fn shape(status: &str) -> Shape {
     object_of([
         ("status", one_of(&[status])),
+        // The description of the API says it to everybody as well.
+        ("version", text()),
         ("checks", object_of([("store", text()), ("rootKey", text())])),
     ])
 }
@@ -32,8 +36,8 @@ pub(crate) async fn ready(State(broker): State<Broker>) -> Response {
     };
     let checks = json!({"store": store, "rootKey": provider});
     if readiness.is_ready() {
-        return Answer(json!({"status": "ready", "checks": checks})).into_response();
+        return Answer(json!({"status": "ready", "version": VERSION, "checks": checks})).into_response();
     }
-    let body = json!({"status": "not ready", "checks": checks});
+    let body = json!({"status": "not ready", "version": VERSION, "checks": checks});
     (StatusCode::SERVICE_UNAVAILABLE, Answer(body)).into_response()
 }

@@ -52,7 +52,7 @@ fn describe(routes: &[Route]) -> Value {
         "openapi": "3.1.0",
         "info": {
             "title": "Carnet",
-            "version": env!("CARGO_PKG_VERSION"),
+            "version": crate::health::VERSION,
             "summary": "Short-lived tokens to other people's APIs, for code that should keep no secrets.",
             "description": "Bodies are JSON. Times are milliseconds since 1970. A connector in a path is its identifier, \
                 or its UID with the slash written %2F.",
