@@ -6,7 +6,8 @@ use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, kind};
 use serde_json::{Map, Value};
 
-use super::{ConnectorChange, ConnectorUpdated, Told};
+use super::change::Told;
+use super::{ConnectorChange, ConnectorUpdated};
 use crate::broker::Broker;
 
 impl Broker {

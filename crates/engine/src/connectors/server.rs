@@ -76,7 +76,8 @@ impl Broker {
             data: Some(if changed.is_empty() { Map::new() } else { found.change }),
             ..ConnectorChange::default()
         };
-        let event = super::Told { action: Action::ConnectorServerAccept, members: changed, renew: true };
+        let event =
+            super::change::Told { action: Action::ConnectorServerAccept, members: changed, renew: true };
         let done = self.change_connector(caller, name, change, request, event).await?;
         Ok((done.connector, done.sync))
     }

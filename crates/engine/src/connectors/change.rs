@@ -1,0 +1,266 @@
+//! Changing a connector: its name, its looks, its configuration. Secrets stay with the servers that they were given for.
+
+use carnet_model::audit::{Action, AuditEvent};
+use carnet_model::caller::Caller;
+use carnet_model::connector::Connector;
+use carnet_model::rights::Right;
+use carnet_model::{Code, Fault, Id, Uid, kind};
+use carnet_providers::{Accepted, ConnectorSecrets, NewConnector};
+use carnet_store::connectors::{self, ConnectorRow};
+use carnet_store::{DbError, Write, grants, pictures};
+use serde_json::{Map, Value};
+
+use super::branding::check_branding;
+use super::{ConnectorView, ServiceSync, bad_configuration, called, taken, view};
+use crate::broker::Broker;
+use crate::connector_keys::KeyChange;
+use crate::directory::Entry;
+use crate::faults;
+
+/// A change of how a connector looks and is called.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectorChange {
+    /// What people call it.
+    pub name: Option<String>,
+    /// Its UID.
+    pub uid: Option<String>,
+    /// Another configuration: the members named here replace those before, `null` removes one.
+    pub data: Option<Map<String, Value>>,
+    /// SHA-1 of an uploaded picture.
+    pub icon: Option<String>,
+    /// `#RRGGBB`
+    pub background_color: Option<String>,
+    /// `#RRGGBB`
+    pub accent_color: Option<String>,
+    /// That its client is from now on the team's own business.
+    pub own: bool,
+}
+
+/// What a change came to.
+#[derive(Clone, Debug)]
+pub struct ConnectorUpdated {
+    /// The connector as it is now.
+    pub connector: ConnectorView,
+    /// What became of the provider's own record of the client; `None` where it has none.
+    pub sync: Option<ServiceSync>,
+    /// Whether people who consented before have to do so again, because what they gave does not cover the scopes that
+    /// the connector asks for now.
+    pub reconsent: bool,
+}
+
+/// How a change is told in the audit log, and whether the provider is told even if nothing differs.
+pub(super) struct Told {
+    pub(super) action: Action,
+    pub(super) members: Vec<String>,
+    pub(super) renew: bool,
+}
+
+impl Broker {
+    /// Changes a connector, and tells the provider what it has to know.
+    pub async fn update_connector(
+        &self,
+        caller: &Caller,
+        name: &str,
+        change: ConnectorChange,
+        request: Id<kind::Request>,
+    ) -> Result<ConnectorUpdated, Fault> {
+        let told = Told { action: Action::ConnectorUpdate, members: Vec::new(), renew: false };
+        self.change_connector(caller, name, change, request, told).await
+    }
+
+    /// The same, in a task that goes on if the caller hangs up: what a provider answers is kept.
+    pub(super) async fn change_connector(
+        &self,
+        caller: &Caller,
+        name: &str,
+        change: ConnectorChange,
+        request: Id<kind::Request>,
+        told: Told,
+    ) -> Result<ConnectorUpdated, Fault> {
+        let (broker, caller, name) = (self.clone(), caller.clone(), name.to_owned());
+        let work = self.track(async move {
+            let renew = told.renew;
+            let (before, row) = broker.write_change(&caller, &name, change, request, told).await?;
+            let (row, sync) = broker.tell_of_change(&caller, &before, row, request, renew).await?;
+            let connector = view(row.connector);
+            let reconsent = broker.asks_people_for_more(before, &connector).await?;
+            Ok(ConnectorUpdated { connector, sync, reconsent })
+        });
+        work.await.map_err(faults::internal)?
+    }
+
+    async fn write_change(
+        &self,
+        caller: &Caller,
+        name: &str,
+        change: ConnectorChange,
+        request: Id<kind::Request>,
+        told: Told,
+    ) -> Result<(Connector, ConnectorRow), Fault> {
+        let entry = self.managed(caller, name, Right::ConnectorUpdate).await?;
+        let inner = &self.inner;
+        let mut row = entry.row.clone();
+        let secrets = inner.secrets(&entry).map_err(faults::internal)?;
+        let now = inner.env.now();
+        let mut fields = dress(&mut row.connector, &change)?;
+        if change.icon.is_some() {
+            row.connector.branding = self.branding(row.connector.team, row.connector.branding).await?;
+        }
+        if change.own {
+            row.connector.managed = false;
+            fields.push("managed");
+        }
+        row.connector.version += 1;
+        row.connector.updated_at = now;
+        row.connector.updated_by = caller.principal();
+        let mut outlasts = false;
+        row.secrets = match &change.data {
+            None => inner.seal_connector(&row.connector, &secrets),
+            Some(changed) => {
+                fields.push("data");
+                let accepted = self.reconfigured(&entry, &row.connector, &secrets, changed).await?;
+                if accepted.data.get("clientId") != row.connector.data.get("clientId") {
+                    // With a client of its own it is not the operator's any more.
+                    row.connector.managed = false;
+                }
+                row.connector.data = accepted.data;
+                row.connector.redirect_uri = accepted.redirect_uri;
+                outlasts = secrets.outlast(changed, &accepted.secrets);
+                inner.seal_connector(&row.connector, &accepted.secrets)
+            }
+        }
+        .map_err(faults::internal)?;
+        let strangers = self.new_recipients(&entry, &row.connector);
+        if let Some(stranger) = strangers.first().filter(|_| outlasts) {
+            // Nobody reads a stored secret back, not even by having it sent to a server of one's own.
+            return Err(Fault::new(
+                Code::InvalidConnector,
+                format!(
+                    "The change would send the stored secrets of {} to {stranger}. Give the secrets for that server \
+                     in the same change.",
+                    row.connector.uid
+                ),
+            )
+            .with("field", "data"));
+        }
+        let mut event = AuditEvent::of(caller, now, told.action, Some(request))
+            .on(row.connector.id)
+            .with("fields", fields);
+        if !told.members.is_empty() {
+            event = event.with("members", told.members);
+        }
+        let mut write = Write::new().step(connectors::update(&row)).event(&inner.env, &event).revises();
+        // What people granted at one server is not presented to another. A developer's own server may move, though:
+        // its port changes. Looked at behind the update, which a grant that is being recorded waits for or makes wait.
+        let moves = !strangers.is_empty() && !inner.settings.development;
+        if moves {
+            write = write.step(grants::none_left(row.connector.team, row.connector.id));
+        }
+        if change.data.is_some() {
+            // Made by another configuration.
+            write =
+                write.step(carnet_store::minted::delete_of_connector(row.connector.team, row.connector.id));
+            if entry.driver().idle(&row.connector) != entry.idle() {
+                write = write.step(grants::consider(row.connector.team, row.connector.id, now));
+            }
+            let change = KeyChange { caller, request, connector: &row.connector };
+            let signs = entry.driver().abilities(&row.connector).signs;
+            write = self.changed_key(write, &change, &entry, signs, !strangers.is_empty()).await?;
+        }
+        if let Some(icon) = row.connector.branding.icon.as_ref().filter(|_| change.icon.is_some()) {
+            write = write.step(pictures::still_there(row.connector.team, icon));
+        }
+        match inner.db.write(write).await {
+            Ok(_) => Ok((entry.row.connector.clone(), row)),
+            Err(DbError::Unmet(1)) if moves => Err(Fault::new(
+                Code::Conflict,
+                format!(
+                    "People granted access to {} at its present server, and that is not taken to another one.",
+                    row.connector.uid
+                ),
+            )
+            .next(format!("carnet revoke-tokens {} --all-tokens", row.connector.uid), "to end what was granted; then change it")
+            .next("carnet create --help", "to make a connector for the other server beside it")),
+            Err(DbError::Conflict) => Err(taken(&row.connector.uid)),
+            Err(error) => Err(faults::store(error)),
+        }
+    }
+
+    /// What the driver makes of the present configuration with these members in the place of those before.
+    async fn reconfigured(
+        &self,
+        entry: &Entry,
+        connector: &Connector,
+        secrets: &ConnectorSecrets,
+        changed: &Map<String, Value>,
+    ) -> Result<Accepted, Fault> {
+        let inner = &self.inner;
+        let mut data = connector.data.clone();
+        secrets.put_back(&mut data, changed);
+        for (name, value) in changed {
+            if value.is_null() {
+                data.remove(name)
+            } else {
+                data.insert(name.clone(), value.clone())
+            };
+        }
+        let ask = NewConnector {
+            service: &connector.service,
+            address: None,
+            name: &connector.name,
+            data,
+            http: &inner.egress,
+            env: &inner.env,
+            tenant: connector.team,
+            callback_base: inner.settings.base(),
+            connector: connector.id,
+            icon: connector.branding.icon.as_deref(),
+            client_document: &self.client_document_url(connector.team, connector.id),
+        };
+        entry.driver().accept(ask).await.map_err(bad_configuration)
+    }
+
+    /// Whether the connector asks people for scopes that it did not ask for `before`, and somebody has consented.
+    async fn asks_people_for_more(&self, before: Connector, now: &ConnectorView) -> Result<bool, Fault> {
+        let scopes = |view: &ConnectorView| view.abilities.user.as_ref().map(|user| user.scopes.clone());
+        let (before, after) = (scopes(&view(before)).unwrap_or_default(), scopes(now).unwrap_or_default());
+        if after.iter().all(|scope| before.iter().any(|known| known == scope)) {
+            return Ok(false);
+        }
+        let Connector { team, id, .. } = now.connector;
+        let some = grants::of_connector(&self.inner.db, team, id, None, 1).await.map_err(faults::store)?;
+        Ok(!some.is_empty())
+    }
+
+    /// The origins that would be sent secrets after a change and were not before.
+    pub(crate) fn new_recipients(&self, entry: &Entry, changed: &Connector) -> Vec<String> {
+        let before = entry.driver().recipients(&entry.row.connector);
+        entry.driver().recipients(changed).difference(&before).cloned().collect()
+    }
+}
+
+/// Names and looks as the change says, and which members that were.
+fn dress(connector: &mut Connector, change: &ConnectorChange) -> Result<Vec<&'static str>, Fault> {
+    let mut fields = Vec::new();
+    if let Some(name) = &change.name {
+        called(name)?.clone_into(&mut connector.name);
+        fields.push("name");
+    }
+    if let Some(uid) = &change.uid {
+        connector.uid = Uid::parse(uid)
+            .map_err(|error| Fault::new(Code::InvalidRequest, format!("{error}.")).with("field", "uid"))?;
+        fields.push("uid");
+    }
+    for (field, from, to) in [
+        ("icon", &change.icon, &mut connector.branding.icon),
+        ("backgroundColor", &change.background_color, &mut connector.branding.background_color),
+        ("accentColor", &change.accent_color, &mut connector.branding.accent_color),
+    ] {
+        if let Some(value) = from {
+            *to = Some(value.clone()).filter(|value| !value.is_empty());
+            fields.push(field);
+        }
+    }
+    check_branding(&connector.branding)?;
+    Ok(fields)
+}

@@ -1,0 +1,62 @@
+//! How a new connector is configured: by the operator, by the catalog, or by the team.
+
+use carnet_model::connector::ConnectorType;
+use carnet_model::{Code, Fault};
+use serde_json::{Map, Value};
+
+use super::NewConnectorAsk;
+use crate::broker::Broker;
+
+/// How a new connector is configured.
+pub(crate) struct Configuration {
+    pub(crate) kind: ConnectorType,
+    pub(crate) data: Map<String, Value>,
+    /// With the operator's client.
+    pub(crate) managed: bool,
+    /// Where its server is found out about, if not at the service's own address.
+    pub(crate) address: Option<String>,
+    /// The way of the catalog, and what of the service.
+    pub(crate) way: Option<(String, Option<String>)>,
+}
+
+impl Configuration {
+    fn of(kind: ConnectorType, data: Map<String, Value>) -> Self {
+        Self { kind, data, managed: false, address: None, way: None }
+    }
+}
+
+impl Broker {
+    /// The driver and the configuration: the operator's where it is managed, else what the catalog makes of the request,
+    /// else the team's own.
+    pub(super) fn configuration(&self, ask: &NewConnectorAsk, service: &str) -> Result<Configuration, Fault> {
+        let managed = self.inner.settings.managed.get(service);
+        // The address of a server that registers clients by itself needs nobody to have done so before.
+        let by_itself = managed.is_none() && ask.r#type.is_none() && service.contains(['.', ':']);
+        if let Some(managed) = managed.filter(|_| ask.managed) {
+            let configuration = Configuration::of(ConnectorType::Oauth, managed.data.clone());
+            return Ok(Configuration { managed: true, ..configuration });
+        }
+        let kind = match &ask.r#type {
+            None => None,
+            Some(text) => Some(ConnectorType::parse(text).ok_or_else(|| {
+                let known: Vec<&str> = ConnectorType::ALL.iter().map(|t| t.as_str()).collect();
+                Fault::new(Code::InvalidRequest, format!("type is one of: {}.", known.join(", ")))
+                    .with("field", "type")
+            })?),
+        };
+        if let Some(planned) = self.planned(ask, service, kind)? {
+            return Ok(planned);
+        }
+        if ask.managed && !by_itself {
+            return Err(Fault::new(
+                Code::InvalidConnector,
+                format!("The operator of this server has registered no client at {service}; bring your own."),
+            )
+            .next(
+                format!("carnet create {service} --name NAME --data @file.json"),
+                "with the client you registered",
+            ));
+        }
+        Ok(Configuration::of(kind.unwrap_or(ConnectorType::Oauth), ask.data.clone()))
+    }
+}

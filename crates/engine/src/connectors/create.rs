@@ -1,0 +1,204 @@
+//! Registering a connector, and linking it to a project with the same write.
+
+use std::collections::BTreeMap;
+
+use carnet_model::audit::{Action, AuditEvent};
+use carnet_model::caller::Caller;
+use carnet_model::connector::{Branding, Connector};
+use carnet_model::rights::Right;
+use carnet_model::{Code, ConnectorRef, Fault, Id, Slug, Uid, kind};
+use carnet_providers::NewConnector;
+use carnet_store::connectors::{self, ConnectorRow};
+use carnet_store::{DbError, Write, creations, links, pictures};
+use serde_json::{Map, Value};
+
+use super::{Configuration, ConnectorView, bad_configuration, called, code, taken, view};
+use crate::broker::Broker;
+use crate::connector_keys::KeyChange;
+use crate::faults;
+
+/// A connector that somebody wants to make.
+#[derive(Clone, Debug, Default)]
+pub struct NewConnectorAsk {
+    /// The service, by name or address.
+    pub service: String,
+    /// What people will call it.
+    pub name: Option<String>,
+    /// Its UID; `service/name` if left out.
+    pub uid: Option<String>,
+    /// Its driver; `oauth` if left out.
+    pub r#type: Option<String>,
+    /// Its configuration, secrets included.
+    pub data: Map<String, Value>,
+    /// The way of the catalog by which it is connected.
+    pub method: Option<String>,
+    /// What of the service.
+    pub target: Option<String>,
+    /// What was filled into the addresses of that way.
+    pub params: BTreeMap<String, String>,
+    /// Taken from the operator's registration instead of from `data`.
+    pub managed: bool,
+    /// A project to link it to at once.
+    pub project: Option<String>,
+    /// In these environments; all three built-in ones if left out.
+    pub environments: Option<Vec<String>>,
+    /// How it looks.
+    pub branding: Branding,
+    /// What its maker calls this create: the same create again makes no second connector.
+    pub code: Option<String>,
+}
+
+impl Broker {
+    /// Registers a connector, and links it to a project if one is named. It goes on if the caller hangs up: a client
+    /// that a server registered meanwhile is not lost.
+    pub async fn create_connector(
+        &self,
+        caller: &Caller,
+        ask: NewConnectorAsk,
+        request: Id<kind::Request>,
+    ) -> Result<ConnectorView, Fault> {
+        self.may(caller, Right::ConnectorCreate)?;
+        if ask.project.is_some() {
+            self.may(caller, Right::LinkUpdate)?;
+        }
+        let (broker, caller) = (self.clone(), caller.clone());
+        let work = self.track(async move { broker.make_connector(&caller, ask, request).await });
+        work.await.map_err(faults::internal)?
+    }
+
+    pub(super) async fn make_connector(
+        &self,
+        caller: &Caller,
+        ask: NewConnectorAsk,
+        request: Id<kind::Request>,
+    ) -> Result<ConnectorView, Fault> {
+        let (team, inner) = (caller.team(), &self.inner);
+        let invalid = |field: &str, why: String| Fault::new(Code::InvalidRequest, why).with("field", field);
+        let service = service_name(&ask.service)
+            .ok_or_else(|| invalid("service", "service is a name, or the host of an address.".to_owned()))?;
+        let name = ask.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
+        let project = match &ask.project {
+            Some(project) => Some(self.find_project(caller, project).await?),
+            None if ask.environments.is_some() => {
+                return Err(invalid(
+                    "environments",
+                    "environments says where a project may ask, so it needs projectId.".to_owned(),
+                ));
+            }
+            None => None,
+        };
+        let environments = match (&project, &ask.environments) {
+            (Some(project), Some(names)) => self.environments_of(caller, project.id, names).await?,
+            _ => carnet_model::Environment::BUILT_IN.to_vec(),
+        };
+        let name = match (name, &project) {
+            (Some(name), _) => name.to_owned(),
+            (None, Some(project)) => project.name.to_string(),
+            (None, None) => {
+                return Err(invalid("name", "Give name, or the projectId whose name to take.".to_owned()));
+            }
+        };
+        let name = called(&name)?.to_owned();
+        let branding = self.branding(team, ask.branding.clone()).await?;
+        let uid = match &ask.uid {
+            Some(uid) => Uid::parse(uid),
+            None => Uid::parse(&format!("{service}/{}", Slug::near(&name, "connector"))),
+        }
+        .map_err(|error| invalid("uid", format!("{error}.")))?;
+        if let Some(made) = self.made_before(team, ask.code.as_deref(), &uid).await? {
+            return Ok(made);
+        }
+        let Configuration { kind, data, managed, address, way } = self.configuration(&ask, &service)?;
+        // Before a server is asked to register anything: who tries again has a connector already.
+        let reference = ConnectorRef::Uid(uid.clone());
+        if connectors::find(&inner.db, team, &reference).await.map_err(faults::store)?.is_some() {
+            return Err(taken(&uid));
+        }
+        let id = inner.env.id();
+        let named = Some(ask.service.trim()).filter(|name| name.contains("://"));
+        let accepted = carnet_providers::driver(kind)
+            .accept(NewConnector {
+                service: &service,
+                address: address.as_deref().or(named),
+                name: &name,
+                data,
+                http: &inner.egress,
+                env: &inner.env,
+                tenant: team,
+                callback_base: inner.settings.base(),
+                connector: id,
+                icon: branding.icon.as_deref(),
+                client_document: &self.client_document_url(team, id),
+            })
+            .await
+            .map_err(bad_configuration)?;
+        let now = inner.env.now();
+        let connector = Connector {
+            id,
+            team,
+            uid,
+            service,
+            r#type: kind,
+            name,
+            data: accepted.data,
+            branding,
+            default_installation: None,
+            redirect_uri: accepted.redirect_uri,
+            created_at: now,
+            updated_at: now,
+            created_by: caller.principal(),
+            updated_by: caller.principal(),
+            version: 1,
+            managed,
+        };
+        inner.load_team_keys(team).await.map_err(faults::store)?;
+        let secrets = inner.seal_connector(&connector, &accepted.secrets).map_err(faults::internal)?;
+        let row = ConnectorRow { connector, secrets };
+        let event = AuditEvent::of(caller, now, Action::ConnectorCreate, Some(request))
+            .on(id)
+            .with("uid", row.connector.uid.as_str())
+            .with("type", kind.as_str())
+            .with("service", row.connector.service.clone());
+        let mut write = Write::new().step(connectors::insert(&row)).event(&inner.env, &event).revises();
+        if let Some(project) = &project {
+            let linked = AuditEvent::of(caller, now, Action::LinkPut, Some(request))
+                .on(id)
+                .with("project", project.id.to_string())
+                .with("environments", environments.iter().map(ToString::to_string).collect::<Vec<_>>());
+            write =
+                write.step(links::put(team, id, project.id, &environments, now)).event(&inner.env, &linked);
+        }
+        let change = KeyChange { caller, request, connector: &row.connector };
+        let signs = carnet_providers::driver(kind).abilities(&row.connector).signs;
+        write = self.first_key(write, &change, signs).await?;
+        if let Some(code) = &ask.code {
+            write = write.step(creations::insert(team, code, id, now)).step(code::forget_old(team, now));
+        }
+        if let Some(icon) = &row.connector.branding.icon {
+            write = write.step(pictures::still_there(team, icon));
+        }
+        let Err(error) = inner.db.write(write).await else {
+            return Ok(ConnectorView { way, ..view(row.connector) });
+        };
+        self.retire_client(&row.connector, &accepted.secrets).await;
+        match error {
+            // The same create came twice at the same moment, and the other was faster.
+            DbError::Conflict => {
+                let made = self.made_before(team, ask.code.as_deref(), &row.connector.uid).await?;
+                made.ok_or_else(|| taken(&row.connector.uid))
+            }
+            error => Err(faults::store(error)),
+        }
+    }
+}
+
+/// A service by name (`slack`) or address (`https://mcp.example.com/mcp`): lower-case, without scheme and final `/`.
+/// No comma, because lists of services are written with commas between.
+fn service_name(text: &str) -> Option<String> {
+    let text = text.trim();
+    let text = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+    let text = text.trim_end_matches('/').to_lowercase();
+    let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | ':');
+    let parts_sound = text.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    (!text.is_empty() && text.len() <= 150 && text.chars().all(sound) && parts_sound).then_some(text)
+}
