@@ -1,11 +1,14 @@
 //! The configuration of `carnet serve`: flags, then variables, then the file. Read once.
 
+mod egress;
+mod written;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use carnet_egress::{Allowance, Network, Policy, Purpose};
-use carnet_engine::{Catalog, Location, Plan, Plans, Recipient, Settings, SignInIssuer};
+use carnet_egress::Policy;
+use carnet_engine::{BadPlans, Catalog, Location, Plan, Plans, Recipient, Settings, SignInIssuer};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
@@ -13,6 +16,9 @@ use crate::cli::args::ServeArgs;
 use crate::cli::failure::{Exit, Failure};
 use crate::root_key::{AwsKmsSource, GcpKmsSource, Root, RootKeySource, TransitSource};
 use crate::sign_in::SignInSource;
+
+use egress::{Egress, policy};
+use written::{Written, line_at};
 
 /// The configuration file. An unknown key stops the start, with the line it stands on.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -61,6 +67,9 @@ pub(crate) struct ConfigFile {
     pub(crate) sign_in: Vec<SignInSource>,
     /// What may be connected to besides the public Internet.
     pub(crate) egress: Egress,
+    /// The text that it was read from.
+    #[serde(skip)]
+    written: Written,
 }
 
 /// Which plan the teams have.
@@ -71,20 +80,6 @@ pub(crate) struct UsageTable {
     pub(crate) plan: Option<String>,
     /// Some of them, by their identifier.
     pub(crate) teams: BTreeMap<String, String>,
-}
-
-/// What may be connected to besides the public Internet.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Egress {
-    /// Private networks: `10.2.0.0/16`, or `provider_token 10.2.0.0/16` for one purpose.
-    pub(crate) allow: Vec<String>,
-    /// Public networks that must not be connected to.
-    pub(crate) deny: Vec<String>,
-    /// Ports besides 443.
-    pub(crate) ports: Vec<u16>,
-    /// A PEM file with further certificate authorities.
-    pub(crate) roots_file: Option<PathBuf>,
 }
 
 /// A configuration that can be started.
@@ -118,7 +113,7 @@ impl Kept {
     /// Reads it from where [`Config::read`] would.
     pub(crate) fn read(args: &ServeArgs) -> Result<Self, Failure> {
         let mut file = ConfigFile::gather(args)?;
-        let policy = policy(&file.egress)?;
+        let policy = policy(&file)?;
         Self::of(&mut file, args, policy.extra_roots_pem.as_deref())
     }
 
@@ -127,7 +122,7 @@ impl Kept {
         // With PostgreSQL every process would make one of its own.
         let make = matches!(location, Location::Folder(_));
         let next = match &file.next_root_key {
-            Some(next) => next.read(make, roots)?,
+            Some(next) => file.at("next_root_key", next.read(make, roots))?,
             None => None,
         };
         let spill = file.spill.clone().unwrap_or_else(|| match &location {
@@ -145,24 +140,25 @@ impl Config {
     /// Reads flags, variables and file, and refuses what would be unsafe.
     pub(crate) fn read(args: &ServeArgs) -> Result<Self, Failure> {
         let mut file = ConfigFile::gather(args)?;
-        let url = url(file.url.as_deref())?;
-        let listen = listen(file.listen.as_deref(), file.behind_proxy)?;
-        let policy = policy(&file.egress)?;
+        let url = file.at("url", url(file.url.as_deref()))?;
+        let listen = file.at("listen", listen(file.listen.as_deref(), file.behind_proxy))?;
+        let policy = policy(&file)?;
         let Kept { location, root, next, spill } =
             Kept::of(&mut file, args, policy.extra_roots_pem.as_deref())?;
         let refreshes_per_second = file.refreshes_per_second.unwrap_or(Settings::REFRESHES_PER_SECOND);
         if !(1..=MOST_PER_SECOND).contains(&refreshes_per_second) {
-            return Err(wrong(format!(
+            let failure = wrong(format!(
                 "refreshes_per_second is {refreshes_per_second}; it can be from 1 to {MOST_PER_SECOND}."
-            )));
+            ));
+            return Err(file.written.told("refreshes_per_second", failure));
         }
         file.refreshes_per_second = Some(refreshes_per_second);
         let device_codes = *file.device_codes.get_or_insert(true);
-        let catalog = catalog(file.catalog_dir.as_deref())?;
-        let recovery_key = recovery_key(file.recovery_key.as_deref())?;
-        let plans = Plans::new(file.plans.clone(), file.usage.plan.clone(), &file.usage.teams)
-            .map_err(|error| wrong(format!("[usage]: {error}.")))?;
-        let sign_in = crate::sign_in::read(&file.sign_in, false)?;
+        let catalog = file.at("catalog_dir", catalog(file.catalog_dir.as_deref()))?;
+        let recovery_key = file.at("recovery_key", recovery_key(file.recovery_key.as_deref()))?;
+        let plans = plans(&file)?;
+        let sign_in = crate::sign_in::read(&file.sign_in, false)
+            .map_err(|unfit| file.written.told(&format!("sign_in.{}", unfit.member), unfit.failure))?;
         let mut shown = file;
         shown.url = Some(url.to_string());
         shown.listen = Some(listen.to_string());
@@ -197,10 +193,27 @@ pub(crate) fn recovery_key(text: Option<&str>) -> Result<Option<Recipient>, Fail
 fn read_file(path: &Path) -> Result<ConfigFile, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| wrong(format!("Cannot read the configuration file {}: {error}.", path.display())))?;
-    toml::from_str(&text).map_err(|error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
+    let mut file: ConfigFile = toml::from_str(&text).map_err(|error| {
+        let line = line_at(&text, error.span().map_or(0, |span| span.start));
         wrong(format!("{} line {line}: {}.", path.display(), error.message().trim_end_matches('.')))
+    })?;
+    file.written = Written::new(path, text);
+    Ok(file)
+}
+
+/// The plans, with the operator's own.
+fn plans(file: &ConfigFile) -> Result<Plans, Failure> {
+    let made = Plans::new(file.plans.clone(), file.usage.plan.clone(), &file.usage.teams);
+    made.map_err(|error| {
+        let member = match &error {
+            BadPlans::StopsNowhere(plan) => format!("plans.{plan}"),
+            BadPlans::Team(team) => format!("usage.teams.{team}"),
+            BadPlans::Unknown(plan, _) => match file.usage.teams.iter().find(|(_, has)| *has == plan) {
+                Some((team, _)) if file.usage.plan.as_ref() != Some(plan) => format!("usage.teams.{team}"),
+                _ => "usage.plan".to_owned(),
+            },
+        };
+        file.written.told(&member, wrong(format!("[usage]: {error}.")))
     })
 }
 
@@ -249,7 +262,7 @@ fn listen(text: Option<&str>, behind_proxy: bool) -> Result<SocketAddr, Failure>
 fn keep(file: &mut ConfigFile, args: &ServeArgs, roots: Option<&[u8]>) -> Result<(Location, Root), Failure> {
     if let Some(database) = &file.database_url {
         let location = Location::Postgres(database.clone());
-        let root = file.present_root_key().read(false, roots)?.ok_or_else(|| {
+        let root = file.root_key(false, roots)?.ok_or_else(|| {
             wrong("With PostgreSQL every node needs the same master key.").next(
                 "(umask 077; openssl rand -base64 32 > carnet.key); export CARNET_MASTER_KEY_FILE=carnet.key",
                 "to make one; give the same file to every node",
@@ -259,7 +272,7 @@ fn keep(file: &mut ConfigFile, args: &ServeArgs, roots: Option<&[u8]>) -> Result
     }
     let data = file.data.clone().unwrap_or_else(|| args.folder.join("carnet-data"));
     let fresh = !data.join("carnet.db").exists();
-    let root = if let Some(root) = file.present_root_key().read(fresh, roots)? {
+    let root = if let Some(root) = file.root_key(fresh, roots)? {
         root
     } else {
         let mut name = data.clone().into_os_string();
@@ -294,54 +307,46 @@ impl ConfigFile {
         if args.data.is_some() {
             file.database_url = None;
         }
+        let overruled = [
+            ("url", args.url.is_some() || variable("CARNET_URL").is_some()),
+            ("listen", args.listen.is_some() || variable("CARNET_LISTEN").is_some()),
+            ("recovery_key", args.recovery_key.is_some() || variable("CARNET_RECOVERY_KEY").is_some()),
+            ("master_key_file", variable("CARNET_MASTER_KEY_FILE").is_some()),
+        ];
+        for (member, _) in overruled.into_iter().filter(|(_, overruled)| *overruled) {
+            file.written.overrule(member);
+        }
         Ok(file)
     }
 
-    fn present_root_key(&self) -> RootKeySource {
-        RootKeySource {
+    /// The present root-key provider, if one is named.
+    fn root_key(&self, make: bool, roots: Option<&[u8]>) -> Result<Option<Root>, Failure> {
+        let source = RootKeySource {
             master_key_file: self.master_key_file.clone(),
             passphrase_file: self.passphrase_file.clone(),
             aws_kms: self.aws_kms.clone(),
             gcp_kms: self.gcp_kms.clone(),
             vault_transit: self.vault_transit.clone(),
-        }
+        };
+        let named = [
+            ("passphrase_file", self.passphrase_file.is_some()),
+            ("aws_kms", self.aws_kms.is_some()),
+            ("gcp_kms", self.gcp_kms.is_some()),
+            ("vault_transit", self.vault_transit.is_some()),
+        ];
+        let member = named.into_iter().find(|(_, named)| *named).map_or("master_key_file", |(name, _)| name);
+        self.at(member, source.read(make, roots))
+    }
+
+    /// What came of a member, with its line where it failed.
+    fn at<T>(&self, member: &str, result: Result<T, Failure>) -> Result<T, Failure> {
+        result.map_err(|failure| self.written.told(member, failure))
     }
 }
 
 fn catalog(folder: Option<&Path>) -> Result<Catalog, Failure> {
     let Some(folder) = folder else { return Ok(Catalog::default()) };
     Catalog::overlaid(folder).map_err(|error| wrong(format!("catalog_dir: {error}.")))
-}
-
-fn policy(egress: &Egress) -> Result<Policy, Failure> {
-    let network =
-        |text: &str| text.parse::<Network>().map_err(|error| wrong(format!("egress: {text:?}: {error}.")));
-    let allow = egress
-        .allow
-        .iter()
-        .map(|text| {
-            let (purpose, range) = match text.split_once(' ') {
-                Some((purpose, range)) => {
-                    let purpose = purpose.parse::<Purpose>();
-                    (
-                        Some(purpose.map_err(|error| wrong(format!("egress.allow: {text:?}: {error}.")))?),
-                        range.trim(),
-                    )
-                }
-                None => (None, text.as_str()),
-            };
-            Ok(Allowance { purpose, network: network(range)? })
-        })
-        .collect::<Result<_, Failure>>()?;
-    let deny = egress.deny.iter().map(|text| network(text)).collect::<Result<_, Failure>>()?;
-    let extra_roots_pem =
-        match &egress.roots_file {
-            Some(path) => Some(std::fs::read(path).map_err(|error| {
-                wrong(format!("Cannot read egress.roots_file {}: {error}.", path.display()))
-            })?),
-            None => None,
-        };
-    Ok(Policy { allow, deny, ports: egress.ports.clone(), extra_roots_pem, ..Policy::default() })
 }
 
 /// A variable of the environment, if it is set and not empty.

@@ -20,7 +20,7 @@ pub(crate) struct SignInSource {
     pub(crate) name: String,
     /// What people call it; the name if left out.
     pub(crate) label: Option<String>,
-    /// The issuer, as in its tokens.
+    /// The issuer, byte for byte as in its tokens.
     pub(crate) issuer: String,
     /// The client that is registered there.
     pub(crate) client_id: String,
@@ -54,35 +54,53 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<SignInIssuer>, Failure> {
         .map_err(|error| wrong(format!("Cannot read {}: {error}.", path.display())))?;
     let file: File = toml::from_str(&text)
         .map_err(|error| wrong(format!("{}: {}.", path.display(), error.message().trim_end_matches('.'))))?;
-    read(&file.sign_in, true)
+    read(&file.sign_in, true).map_err(|unfit| unfit.failure)
+}
+
+/// An issuer that cannot be used.
+#[derive(Debug)]
+pub(crate) struct Unfit {
+    /// Where in the list, and which member: `0.issuer`.
+    pub(crate) member: String,
+    /// Why.
+    pub(crate) failure: Failure,
 }
 
 /// Reads what is written down. `local` is whether an issuer may be on this machine, without TLS.
-pub(crate) fn read(sources: &[SignInSource], local: bool) -> Result<Vec<SignInIssuer>, Failure> {
-    let issuers: Vec<SignInIssuer> =
-        sources.iter().map(|source| one(source, local)).collect::<Result<_, _>>()?;
+pub(crate) fn read(sources: &[SignInSource], local: bool) -> Result<Vec<SignInIssuer>, Unfit> {
+    let unfit = |at: usize, member: &str, failure| Unfit { member: format!("{at}.{member}"), failure };
+    let read = |(at, source)| {
+        one(source, local).map_err(|(member, failure): (&str, Failure)| unfit(at, member, failure))
+    };
+    let issuers: Vec<SignInIssuer> = sources.iter().enumerate().map(read).collect::<Result<_, _>>()?;
     for (at, issuer) in issuers.iter().enumerate() {
-        let same = |other: &SignInIssuer| other.name == issuer.name || other.issuer == issuer.issuer;
-        if issuers.iter().skip(at + 1).any(same) {
-            return Err(wrong(format!("sign_in: {} stands there twice, by name or by issuer.", issuer.name)));
+        // Two that differ in a slash at the end are the same one, written right and wrong.
+        let bare = |issuer: &SignInIssuer| issuer.issuer.trim_end_matches('/').to_owned();
+        let same = |other: &SignInIssuer| other.name == issuer.name || bare(other) == bare(issuer);
+        if let Some(again) = issuers.iter().skip(at + 1).position(same) {
+            let failure =
+                wrong(format!("sign_in: {} stands there twice, by name or by issuer.", issuer.name));
+            return Err(unfit(at + 1 + again, "name", failure));
         }
     }
     Ok(issuers)
 }
 
-fn one(source: &SignInSource, local: bool) -> Result<SignInIssuer, Failure> {
-    let bad = |what: &str, why: &str| wrong(format!("sign_in {:?}: {what} {why}.", source.name));
+/// The issuer, or which member is wrong and why.
+fn one(source: &SignInSource, local: bool) -> Result<SignInIssuer, (&'static str, Failure)> {
+    let bad =
+        |what: &'static str, why: &str| (what, wrong(format!("sign_in {:?}: {what} {why}.", source.name)));
     let name = Slug::parse(&source.name).map_err(|_| bad("name", "has small letters, digits and dashes"))?;
-    let issuer = Url::parse(&source.issuer).map_err(|_| bad("issuer", "is no address"))?;
-    let plain = issuer.query().is_none() && issuer.fragment().is_none() && issuer.username().is_empty();
-    if !plain || !(issuer.scheme() == "https" || (local && issuer.scheme() == "http")) {
+    let address = Url::parse(&source.issuer).map_err(|_| bad("issuer", "is no address"))?;
+    let plain = address.query().is_none() && address.fragment().is_none() && address.username().is_empty();
+    if !plain || !(address.scheme() == "https" || (local && address.scheme() == "http")) {
         return Err(bad("issuer", "is an https address without query"));
     }
     if source.client_id.is_empty() {
         return Err(bad("client_id", "is empty"));
     }
     let client_secret = match &source.client_secret_file {
-        Some(path) => Some(Arc::new(secret(path)?)),
+        Some(path) => Some(Arc::new(secret(path).map_err(|failure| ("client_secret_file", failure))?)),
         None => None,
     };
     let newcomers = match &source.newcomers {
@@ -97,7 +115,8 @@ fn one(source: &SignInSource, local: bool) -> Result<SignInIssuer, Failure> {
         }
     };
     let label = source.label.clone().unwrap_or_else(|| source.name.clone());
-    Ok(SignInIssuer { name, label, issuer, client_id: source.client_id.clone(), client_secret, newcomers })
+    let (issuer, client_id) = (source.issuer.clone(), source.client_id.clone());
+    Ok(SignInIssuer { name, label, issuer, client_id, client_secret, newcomers })
 }
 
 fn secret(path: &Path) -> Result<SecretString, Failure> {
@@ -114,7 +133,7 @@ fn secret(path: &Path) -> Result<SecretString, Failure> {
 mod tests {
     use super::*;
 
-    fn read_text(text: &str, local: bool) -> Result<Vec<SignInIssuer>, Failure> {
+    fn read_text(text: &str, local: bool) -> Result<Vec<SignInIssuer>, Unfit> {
         let file: File = toml::from_str(text).unwrap();
         read(&file.sign_in, local)
     }
@@ -123,7 +142,9 @@ mod tests {
     fn what_would_let_strangers_in_or_cannot_work_is_refused() {
         let good = "[[sign_in]]\nname = 'acme'\nissuer = 'https://accounts.acme.dev'\nclient_id = 'x'\n";
         let read = read_text(good, false).unwrap();
-        assert_eq!((read[0].text(), read[0].label.as_str()), ("https://accounts.acme.dev", "acme"));
+        assert_eq!((read[0].issuer.as_str(), read[0].label.as_str()), ("https://accounts.acme.dev", "acme"));
+        let with_slash = read_text(&good.replace(".dev'", ".dev/'"), false).unwrap();
+        assert_eq!(with_slash[0].issuer, "https://accounts.acme.dev/", "as in its tokens");
         assert!(read[0].newcomers.is_none());
         let member = format!("{good}newcomers = {{ team = 'acme', role = 'member' }}\n");
         assert_eq!(read_text(&member, false).unwrap()[0].newcomers.as_ref().unwrap().role, Role::Member);
@@ -138,8 +159,9 @@ mod tests {
             (format!("{good}newcomers = {{ team = 'acme', role = 'king' }}\n"), "no role"),
             (format!("{good}client_secret_file = '/nowhere/at/all'\n"), "Cannot read"),
             (format!("{good}{good}"), "twice"),
+            (format!("{good}{}", good.replace("'acme'", "'again'").replace(".dev'", ".dev/'")), "twice"),
         ] {
-            let failure = read_text(&bad, false).unwrap_err();
+            let failure = read_text(&bad, false).unwrap_err().failure;
             assert!(failure.message.contains(says), "{says}: {}", failure.message);
         }
     }

@@ -20,6 +20,7 @@ use key::{Key, b64};
 pub struct Issuer {
     keys: Vec<Key>,
     listener: Listener,
+    ending: &'static str,
     asked: Arc<AtomicUsize>,
 }
 
@@ -29,21 +30,26 @@ impl Issuer {
         Self::start_with(&[Algorithm::Es256]).await
     }
 
-    /// One that signs people in, and leaves what is given for their codes to this address.
-    pub async fn start_for_people(token_endpoint: &str) -> Self {
-        Self::start_with_endpoint(&[Algorithm::Es256], Some(token_endpoint)).await
+    /// One that signs people in, and leaves what is given for their codes to this address. Its name ends so: in nothing,
+    /// as most do, or in a slash.
+    pub async fn start_for_people(token_endpoint: &str, algorithm: Algorithm, ending: &'static str) -> Self {
+        Self::start_with_endpoint(&[algorithm], Some(token_endpoint), ending).await
     }
 
     /// With a key for each of these; the first is the usual one.
     pub async fn start_with(algorithms: &[Algorithm]) -> Self {
-        Self::start_with_endpoint(algorithms, None).await
+        Self::start_with_endpoint(algorithms, None, "").await
     }
 
-    async fn start_with_endpoint(algorithms: &[Algorithm], token_endpoint: Option<&str>) -> Self {
+    async fn start_with_endpoint(
+        algorithms: &[Algorithm],
+        token_endpoint: Option<&str>,
+        ending: &'static str,
+    ) -> Self {
         let keys: Vec<Key> = algorithms.iter().copied().map(Key::generate).collect();
         let socket = Listener::bind().await;
         let url = format!("http://{}", socket.local_addr().unwrap());
-        let mut discovery = discovery_document(&url, &format!("{url}/jwks"), algorithms);
+        let mut discovery = discovery_document(&format!("{url}{ending}"), &format!("{url}/jwks"), algorithms);
         if let Some(endpoint) = token_endpoint {
             discovery["authorization_endpoint"] = format!("{url}/authorize").into();
             discovery["token_endpoint"] = endpoint.into();
@@ -66,12 +72,12 @@ impl Issuer {
             };
             async move { Some(answer.map(Body::new)) }
         });
-        Self { keys, listener, asked }
+        Self { keys, listener, ending, asked }
     }
 
     /// `iss`
     pub fn url(&self) -> String {
-        self.listener.url()
+        format!("{}{}", self.listener.url(), self.ending)
     }
 
     /// Its public keys.

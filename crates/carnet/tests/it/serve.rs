@@ -28,6 +28,33 @@ fn an_unsafe_set_up_is_refused_with_the_reason() {
         .unwrap();
     std::fs::write(home.path().join("type.toml"), "url = 7\n").unwrap();
     std::fs::write(home.path().join("net.toml"), "[egress]\nallow = [\"127.0.0.0/8\"]\n").unwrap();
+    let lines = [
+        ("url = 'http://connect.example'", "line 2: The public address must be https"),
+        ("url = 'https://connect.example'\nlisten = 'nonsense'", "line 3: --listen"),
+        ("url = 'https://connect.example'\nrefreshes_per_second = 0", "line 3: refreshes_per_second"),
+        (
+            "url = 'https://connect.example'\n[egress]\nallow = [\n'10.0.0.0/8',\n'127.0.0.0/8']",
+            "line 6: egress",
+        ),
+        ("url = 'https://connect.example'\n[egress]\nallow = ['nothing 10.0.0.0/8']", "line 4: egress.allow"),
+        ("url = 'https://connect.example'\n[egress]\nroots_file = '/nowhere'", "line 4: Cannot read"),
+        ("url = 'https://connect.example'\npassphrase_file = '/nowhere'", "line 3: Cannot read"),
+        ("url = 'https://connect.example'\nrecovery_key = 'age2x'", "line 3: recovery_key"),
+        ("url = 'https://connect.example'\n[usage]\nplan = 'golden'", "line 4: [usage]: there is no plan"),
+        (
+            "url = 'https://connect.example'\n[[sign_in]]\nname = 'a'\nissuer = 'http://a.example'\nclient_id = 'x'",
+            "line 5: sign_in \"a\": issuer",
+        ),
+    ];
+    for (text, says) in lines {
+        std::fs::write(home.path().join("line.toml"), format!("# ours\n{text}\n")).unwrap();
+        let (code, stderr) = refused(home.path(), &["--config", "line.toml"]);
+        assert!(code != 0 && stderr.contains(&format!("line.toml {says}")), "{text} → {code}: {stderr}");
+    }
+    // What a flag says instead is not the file's fault.
+    let args = ["--config", "line.toml", "--url", "http://connect.example"];
+    let (code, stderr) = refused(home.path(), &args);
+    assert!(code != 0 && stderr.contains("must be https") && !stderr.contains("line 2"), "{stderr}");
     std::fs::write(home.path().join("open.key"), [7_u8; 32]).unwrap();
     for (args, says) in [
         (&["--listen", "127.0.0.1:0"][..], "public address is missing"),

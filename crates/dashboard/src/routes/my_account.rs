@@ -1,7 +1,7 @@
 //! `/account`: the own account.
 
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form as Posted, Path, State};
+use axum::extract::{Form as Posted, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -10,6 +10,7 @@ use carnet_engine::{Broker, PasskeyFor, Session, SessionRow, SignInRefused};
 use carnet_model::{Code, Fault, SecretString, Time};
 
 use super::consent::{failure, fault_page, host};
+use super::path::Path;
 use super::session::{self, SignedIn, Visiting, from_our_page};
 use super::sign_in::{elsewhere, elsewhere_of};
 use crate::form::{BareAnswer, PassphraseAnswer};
@@ -61,7 +62,7 @@ pub(super) async fn change_passphrase(
 
 pub(super) async fn end_one(
     State(broker): State<Broker>,
-    Path(id): Path<String>,
+    Path(id): Path,
     SignedIn(session): SignedIn,
     headers: HeaderMap,
     answer: Result<Posted<BareAnswer>, FormRejection>,
@@ -149,7 +150,7 @@ async fn account(
                 label: broker
                     .sign_in_issuers()
                     .iter()
-                    .find(|issuer| issuer.text() == link.issuer)
+                    .find(|issuer| issuer.issuer == link.issuer)
                     .map_or_else(|| Label::words(&link.issuer), |issuer| Label::name(&issuer.label)),
                 shown: Label::words(&link.shown),
                 issuer: link.issuer,

@@ -160,7 +160,7 @@ async fn again(
             (Err(fault), _) | (_, Err(fault)) => return fault_page(broker, fault),
         };
     let linked =
-        |issuer: &&carnet_engine::SignInIssuer| links.iter().any(|link| link.issuer == issuer.text());
+        |issuer: &&carnet_engine::SignInIssuer| links.iter().any(|link| link.issuer == issuer.issuer);
     let elsewhere = broker.sign_in_issuers().iter().filter(linked);
     let sign_in = SignIn {
         elsewhere: elsewhere.map(|issuer| (issuer.name.to_string(), Label::name(&issuer.label))).collect(),

@@ -30,12 +30,22 @@ struct Scene {
 }
 
 async fn scene(engine: Engine, newcomers: Option<Role>) -> Scene {
+    scene_with(engine, newcomers, Algorithm::Es256, "").await
+}
+
+async fn scene_with(
+    engine: Engine,
+    newcomers: Option<Role>,
+    algorithm: Algorithm,
+    ending: &'static str,
+) -> Scene {
     let authority = Authority::start().await;
-    let issuer = Issuer::start_for_people(&format!("{}/token", authority.url())).await;
+    let endpoint = format!("{}/token", authority.url());
+    let issuer = Issuer::start_for_people(&endpoint, algorithm, ending).await;
     let sign_in = SignInIssuer {
         name: Slug::parse("acme").unwrap(),
         label: "Acme accounts".to_owned(),
-        issuer: Url::parse(&issuer.url()).unwrap(),
+        issuer: issuer.url(),
         client_id: CLIENT.to_owned(),
         client_secret: Some(Arc::new(SecretString::new(SECRET.to_owned()))),
         newcomers: newcomers.map(|role| Newcomers { team: Slug::parse("acme").unwrap(), role }),
@@ -163,6 +173,25 @@ async fn an_account_is_linked_by_its_person_and_signs_that_person_in(engine: Eng
     assert_eq!(scene.back(&mut again, &sent, &scene.claims(&sent, "ada")).await.status, 403);
     for action in ["sign-in.link", "sign-in.unlink"] {
         assert_eq!(scene.kit.events_of(action).await.len(), 1, "{action}");
+    }
+}
+
+/// The issuer is what stands in its tokens, byte for byte: some end in a slash.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn issuers_of_every_algorithm_and_with_a_slash_at_the_end_sign_people_in() {
+    for (algorithm, ending) in Algorithm::ALL.into_iter().zip(["/", "", "/", "/", ""]) {
+        let scene = scene_with(Engine::Sqlite, Some(Role::Member), algorithm, ending).await;
+        let mut bob = Browser::default();
+        let sent = scene.leave(&mut bob, "/login", "/login/with/acme").await;
+        let mut claims = scene.claims(&sent, "bob");
+        let issuer = scene.issuer.url();
+        let other = issuer.strip_suffix('/').map_or_else(|| format!("{issuer}/"), str::to_owned);
+        claims.insert("iss".to_owned(), other.into());
+        assert_eq!(scene.back(&mut bob, &sent, &claims).await.status, 403, "{algorithm:?}");
+        let sent = scene.leave(&mut bob, "/login", "/login/with/acme").await;
+        let done = scene.back(&mut bob, &sent, &scene.claims(&sent, "bob")).await;
+        assert_eq!(done.status, 303, "{algorithm:?} {ending:?}: {}", done.text());
+        assert!(scene.is_in(&mut bob).await);
     }
 }
 
