@@ -17,7 +17,7 @@ pub enum Algorithm {
     Es256,
     /// ECDSA on P-384 with SHA-384.
     Es384,
-    /// Ed25519.
+    /// Ed25519. Besides `EdDSA` its own name is read (RFC 9864 §2.2), which newer issuers write.
     EdDsa,
 }
 
@@ -43,6 +43,9 @@ impl Algorithm {
 
     /// Reads an `alg` name. Names are case-sensitive (RFC 7515 §4.1.1).
     pub fn parse(text: &str) -> Result<Self, UnknownAlgorithm> {
+        if text == "Ed25519" {
+            return Ok(Self::EdDsa);
+        }
         Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == text).ok_or(UnknownAlgorithm)
     }
 }

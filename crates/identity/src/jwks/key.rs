@@ -30,7 +30,7 @@ impl PublicKey {
         }
         candidates(jwk)
             .iter()
-            .filter(|algorithm| jwk.get("alg").is_none_or(|name| name.as_str() == Some(algorithm.as_str())))
+            .filter(|algorithm| jwk.get("alg").is_none_or(|name| is_named(**algorithm, name)))
             .filter_map(|algorithm| {
                 let key = prepare(jwk, *algorithm)?;
                 Some(Self { kid: kid.clone(), algorithm: *algorithm, key })
@@ -62,6 +62,10 @@ fn is_for_verifying(jwk: &Map<String, Value>) -> bool {
         })
     });
     by_use && by_operations
+}
+
+fn is_named(algorithm: Algorithm, name: &Value) -> bool {
+    name.as_str().is_some_and(|name| Algorithm::parse(name) == Ok(algorithm))
 }
 
 fn candidates(jwk: &Map<String, Value>) -> &'static [Algorithm] {

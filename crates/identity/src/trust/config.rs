@@ -47,7 +47,7 @@ pub struct TrustedIssuerConfig {
     pub jwks: Option<Map<String, Value>>,
     /// The audiences that name this team's Carnet.
     pub audiences: Vec<String>,
-    /// The algorithms that it uses; RS256 and ES256 if left out.
+    /// The algorithms that it uses; all that are accepted if left out. Each key verifies with its own alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithms: Option<Vec<Algorithm>>,
     /// The `typ` that it writes, empty text for none; `JWT` if left out, and none for families that write none.
@@ -184,7 +184,7 @@ impl TrustedIssuer {
             family,
             source: key_source(jwks_uri.as_deref(), jwks)?,
             audiences,
-            algorithms: algorithms.unwrap_or_else(|| vec![Algorithm::Rs256, Algorithm::Es256]),
+            algorithms: algorithms.unwrap_or_else(|| Algorithm::ALL.to_vec()),
             types,
             max_life: seconds("maxLifeSeconds", config.max_life_seconds)?.unwrap_or(platform.max_life),
             max_age: seconds("maxAgeSeconds", config.max_age_seconds)?.unwrap_or(platform.max_age),

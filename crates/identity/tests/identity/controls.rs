@@ -58,6 +58,15 @@ fn every_honest_header_is_accepted() {
             let outcome = verify(&token(algorithm, &head, &claims()));
             assert!(outcome.is_ok(), "{head}: {:?}", outcome.err());
         }
+        if algorithm == Algorithm::EdDsa {
+            // RFC 9864 §2.2: the name that says which curve.
+            let head = with(&header(algorithm), &[("alg", "Ed25519".into())]);
+            assert!(verify(&token(algorithm, &head, &claims())).is_ok());
+            let named = key_set(&json!({"keys": [with(&jwk(algorithm), &[("alg", "Ed25519".into())])]}));
+            for head in [&head, &header(algorithm)] {
+                assert!(Policy::default().verify(&token(algorithm, head, &claims()), &named).is_ok());
+            }
+        }
         let spaced = format!(
             " {{ \"typ\" : \"JWT\" ,\r\n\t\"kid\":\"{}\",\"alg\":\"{algorithm}\" }} ",
             algorithm.as_str().to_lowercase()

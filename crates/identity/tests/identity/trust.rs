@@ -391,7 +391,7 @@ fn a_configuration_reads_back_with_its_defaults_filled_in() {
         ),
         &[
             ("family", json!("github-actions")),
-            ("algorithms", json!(["RS256", "ES256"])),
+            ("algorithms", json!(["RS256", "PS256", "ES256", "ES384", "EdDSA"])),
             ("types", json!(["JWT"])),
             ("maxLifeSeconds", json!(3600)),
             ("maxAgeSeconds", json!(900)),

@@ -80,7 +80,7 @@ pub(crate) struct NewTrustArgs {
     /// Its keys themselves, a JWKS in a file or - for stdin: for clusters that cannot be reached
     #[arg(long, value_name = "PATH")]
     pub(crate) jwks_file: Option<String>,
-    /// The algorithms it signs with, if not RS256 or ES256
+    /// The only algorithms it may sign with, of the five that are accepted
     #[arg(long, value_delimiter = ',', value_name = "ALG", value_parser = ["RS256", "PS256", "ES256", "ES384", "EdDSA"])]
     pub(crate) algorithm: Vec<String>,
     /// The greatest age of a token in seconds, if not the platform's usual one
