@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRef, FromRequest, Request};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use carnet_engine::{Broker, Credential};
 use carnet_model::{Code, Fault};
 use http::{HeaderMap, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
@@ -75,15 +76,36 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Json<T>, Problem> {
 
 /// All of a body, if it is not larger than `limit` and comes in time.
 pub(crate) async fn read(request: Request, limit: usize) -> Result<Bytes, Problem> {
-    let body = Limited::new(request.into_body(), limit);
-    match tokio::time::timeout(DEADLINE, body.collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+    match tokio::time::timeout(DEADLINE, gather(request.into_body(), limit)).await {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => {
             Err(Problem(Fault::new(Code::TooLarge, format!("The body is larger than {} KiB.", limit / 1024))))
         }
         Ok(Err(_)) => Err(Problem::invalid("The body ends before it is complete.")),
         Err(_) => Err(Problem::invalid("The body did not arrive in time.")),
     }
+}
+
+/// All of a body, or nothing if it is larger than `limit`. What is beyond that is read and dropped, within reason: most
+/// clients listen only when they have sent everything, and never hear an answer that ends the connection before.
+async fn gather(mut body: Body, limit: usize) -> Result<Option<Bytes>, axum::Error> {
+    if body.size_hint().lower() > HEARD {
+        return Ok(None);
+    }
+    let (mut kept, mut size) = (BytesMut::new(), 0_u64);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        size = size.saturating_add(data.len() as u64);
+        if size > HEARD {
+            break;
+        }
+        if size > limit as u64 {
+            kept = BytesMut::new();
+        } else {
+            kept.extend_from_slice(&data);
+        }
+    }
+    Ok((size <= limit as u64).then(|| kept.freeze()))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -96,4 +118,6 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// The largest JSON body: an import or a connector with keys stays far below.
 const LIMIT: usize = 256 * 1024;
+/// The largest body that is listened to to its end, to say that it is too large.
+const HEARD: u64 = 16 * 1024 * 1024;
 const DEADLINE: Duration = Duration::from_secs(8);

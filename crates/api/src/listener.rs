@@ -6,6 +6,7 @@
 //! finish the request they are in.
 
 mod head;
+mod refusal;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -36,6 +37,7 @@ use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
 
 use head::{Begun, head_of};
+use refusal::Answering;
 
 type Request = HyperRequest<Incoming>;
 
@@ -122,7 +124,7 @@ async fn attend(
 ) {
     let first = Arc::new(AtomicBool::new(false));
     let service = TowerToHyperService::new(begins(routes, peer, first.clone(), patience));
-    let connection = builder.serve_connection(TokioIo::new(begun), service).into_owned();
+    let connection = builder.serve_connection(TokioIo::new(Answering::new(begun)), service).into_owned();
     tokio::select! {
         // Ends of connections are the peers' business: resets, timeouts, nonsense.
         _ = watcher.watch(connection) => {}

@@ -85,6 +85,18 @@ async fn malformed_requests_get_a_4xx_with_a_code() {
             "{path}: {text}"
         );
     }
+    for (path, want) in [
+        ("/authorize/%ff", 400),
+        ("/callback/%ff", 400),
+        ("/setup/%ff", 400),
+        ("/authorize/nope", 404),
+        ("/assets/nope", 404),
+    ] {
+        let answer = http.get(format!("{}{path}", broker.url)).send().await.unwrap();
+        let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+        assert_eq!(status, want, "{path}: {text}");
+        assert!(text.starts_with("<!doctype html>"), "a page for people: {path}: {text}");
+    }
     for credential in ["", "Bearer", "Bearer ", "Basic eDp5", "Bearer a.b.c", "Bearer crn_x", "bearer \t"] {
         let answer = http.post(&token).header("authorization", credential).send().await.unwrap();
         assert_eq!(answer.status(), 401, "{credential:?}");
@@ -212,5 +224,56 @@ async fn requests_that_could_be_read_in_two_ways_are_refused() {
         let answer = String::from_utf8_lossy(&answer);
         let refused = answer.is_empty() || answer.starts_with("HTTP/1.1 4");
         assert!(refused, "{name}: {answer}");
+        if !answer.is_empty() {
+            assert!(code_of(&answer).is_some(), "{name}: {answer}");
+        }
     }
+}
+
+/// Most clients read nothing before they have sent everything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_too_large_is_told_to_who_listens_only_afterwards() {
+    let home = tempfile::tempdir().unwrap();
+    let broker = Broker::start(home.path(), free_port(), None).await;
+    let address = broker.url.trim_start_matches("http://").to_owned();
+    let dev = broker.dev().await;
+    let begin = format!(
+        "POST /v1/connect/token/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\n",
+        dev["oidcToken"].as_str().unwrap()
+    );
+    let four = 4 * 1024 * 1024;
+    let chunk = format!("10000\r\n{}\r\n", "y".repeat(0x10000));
+    for (name, request, status) in [
+        ("a body", format!("{begin}Content-Length: {four}\r\n\r\n{}", "y".repeat(four)), 413),
+        ("chunks", format!("{begin}Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk.repeat(64)), 413),
+        ("a field", format!("{begin}X-Long: {}\r\n\r\n", "y".repeat(200_000)), 431),
+        ("an address", format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "y".repeat(200_000)), 431),
+    ] {
+        for _ in 0..5 {
+            let mut stream = TcpStream::connect(&address).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+            let mut answer = Vec::new();
+            let read = tokio::time::timeout(Duration::from_secs(11), async {
+                while code_of(&String::from_utf8_lossy(&answer)).is_none() {
+                    if stream.read_buf(&mut answer).await.unwrap_or_else(|error| panic!("{name}: {error}"))
+                        == 0
+                    {
+                        break;
+                    }
+                }
+            });
+            assert!(read.await.is_ok(), "{name}: no answer");
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{name}: {answer}");
+            assert_eq!(code_of(&answer).as_deref(), Some("payload_too_large"), "{name}: {answer}");
+        }
+    }
+}
+
+/// The code of the envelope in a whole answer.
+fn code_of(answer: &str) -> Option<String> {
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    let body: Value = serde_json::from_str(body).ok()?;
+    Some(body["error"]["code"].as_str()?.to_owned())
 }
