@@ -11,19 +11,22 @@ mod home;
 mod link;
 mod my_account;
 mod passkey;
+mod path;
 mod session;
 mod setup;
 mod sign_in;
 mod sign_in_elsewhere;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use carnet_engine::Broker;
 
 use crate::assets::asset;
+
+use path::Path;
 
 /// The routes of this crate.
 pub fn router(broker: Broker) -> Router {
@@ -61,6 +64,6 @@ pub fn router(broker: Broker) -> Router {
         .with_state(broker)
 }
 
-async fn one_asset(Path(name): Path<String>) -> Response {
-    asset(&name).map_or_else(|| StatusCode::NOT_FOUND.into_response(), IntoResponse::into_response)
+async fn one_asset(State(broker): State<Broker>, Path(name): Path) -> Response {
+    asset(&name).map_or_else(|| consent::failure(&broker, StatusCode::NOT_FOUND), IntoResponse::into_response)
 }

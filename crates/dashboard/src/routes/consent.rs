@@ -1,7 +1,7 @@
 //! The consent family.
 
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form as Posted, Path, State};
+use axum::extract::{Form as Posted, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{After, Broker, ConsentEnd, ConsentPage, Decision, PageKind, ScopeLine};
@@ -10,6 +10,7 @@ use url::form_urlencoded;
 
 use super::browser::{self, Browser};
 use super::ending::{another_account, done, finished, finished_by_form};
+use super::path::Path;
 use crate::consent::Consent;
 use crate::elsewhere::Elsewhere;
 use crate::ended::{Ended, Why};
@@ -26,7 +27,7 @@ use crate::request::{Request, Stage, Whose};
 
 pub(super) async fn show(
     State(broker): State<Broker>,
-    Path(request): Path<String>,
+    Path(request): Path,
     uri: Uri,
     browser: Browser,
 ) -> Response {
@@ -47,7 +48,7 @@ pub(super) async fn show(
 
 pub(super) async fn decide(
     State(broker): State<Broker>,
-    Path(request): Path<String>,
+    Path(request): Path,
     browser: Browser,
     headers: HeaderMap,
     answer: Result<Posted<ConsentAnswer>, FormRejection>,
@@ -100,7 +101,7 @@ pub(super) async fn callback(State(broker): State<Broker>, uri: Uri, browser: Br
 
 pub(super) async fn callback_of(
     State(broker): State<Broker>,
-    Path(connector): Path<String>,
+    Path(connector): Path,
     uri: Uri,
     browser: Browser,
 ) -> Response {

@@ -1,7 +1,7 @@
 //! `/login/device`: where a command line is signed in.
 
 use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{Form as Posted, Path, Query, State};
+use axum::extract::{Form as Posted, Query, State};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -9,6 +9,7 @@ use carnet_engine::{Broker, DeviceCodeRefused, DeviceLogin, Session};
 use serde::Deserialize;
 
 use super::consent::{failure, fault_page, host};
+use super::path::Path;
 use super::session::{SignedIn, Visiting, from_our_page, to_sign_in};
 use super::sign_in::on;
 use crate::device::NoSuchCode;
@@ -78,7 +79,7 @@ pub(super) async fn decide(
 /// Ends a command line, from the page of the account.
 pub(super) async fn end(
     State(broker): State<Broker>,
-    Path(id): Path<String>,
+    Path(id): Path,
     SignedIn(session): SignedIn,
     headers: HeaderMap,
     answer: Result<Posted<BareAnswer>, FormRejection>,

@@ -1,7 +1,7 @@
 //! How a request ended, for the person: the way back to the application, or a page of ours, and what can be done there.
 
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form as Posted, Path, State};
+use axum::extract::{Form as Posted, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, ConsentEnd, Ending, EndingKind};
@@ -9,6 +9,7 @@ use carnet_model::{Code, SecretString};
 
 use super::browser::{self, Browser};
 use super::consent::{ended, failure, host};
+use super::path::Path;
 use crate::account::AnotherAccount;
 use crate::done::{Done, NotDone, Outcome};
 use crate::form::{Form, UndoAnswer};
@@ -64,7 +65,7 @@ pub(super) async fn another_account(broker: &Broker, request: &str, secret: &Sec
 /// Takes a consent back, at the page that said it was given.
 pub(super) async fn undo(
     State(broker): State<Broker>,
-    Path(request): Path<String>,
+    Path(request): Path,
     browser: Browser,
     headers: HeaderMap,
     answer: Result<Posted<UndoAnswer>, FormRejection>,

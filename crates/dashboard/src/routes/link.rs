@@ -2,7 +2,7 @@
 //! browser. A person who is not signed in signs in first.
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, LinkAsk};
@@ -10,6 +10,7 @@ use carnet_model::Fault;
 use serde::Deserialize;
 
 use super::consent::{failure, host};
+use super::path::Path;
 use super::session::SignedIn;
 use super::sign_in::on;
 use crate::label::Label;
@@ -42,7 +43,7 @@ impl Asked {
 
 pub(super) async fn authorize(
     State(broker): State<Broker>,
-    Path(connector): Path<String>,
+    Path(connector): Path,
     SignedIn(session): SignedIn,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
@@ -60,7 +61,7 @@ pub(super) async fn authorize(
 
 pub(super) async fn install(
     State(broker): State<Broker>,
-    Path(connector): Path<String>,
+    Path(connector): Path,
     SignedIn(session): SignedIn,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {

@@ -1,7 +1,7 @@
 //! `/login/passkey`, `/login/again/passkey`, `/account/passkeys`: signing in with a passkey, and keeping them.
 
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form as Posted, Path, State};
+use axum::extract::{Form as Posted, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -12,6 +12,7 @@ use carnet_model::SecretString;
 use super::browser::Browser;
 use super::consent::{failure, host};
 use super::link::refused;
+use super::path::Path;
 use super::session::{self, Cookie, SignedIn, Visiting, from_our_page, to_sign_in};
 use super::sign_in::{end_before, on};
 use crate::form::{BareAnswer, PasskeyAnswer, PasskeyMadeAnswer};
@@ -99,7 +100,7 @@ pub(super) async fn add(
 /// Removes one.
 pub(super) async fn remove(
     State(broker): State<Broker>,
-    Path(id): Path<String>,
+    Path(id): Path,
     SignedIn(session): SignedIn,
     headers: HeaderMap,
     answer: Result<Posted<BareAnswer>, FormRejection>,

@@ -1,7 +1,7 @@
 //! The page behind the set-up link: makes the first team and owner, once.
 
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form as Posted, Path, State};
+use axum::extract::{Form as Posted, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, FirstOwner};
@@ -9,13 +9,14 @@ use carnet_model::{Code, Fault, SecretString};
 
 use super::browser;
 use super::consent::{failure, fault_page, host};
+use super::path::Path;
 use super::session::{self, Visiting};
 use crate::ended::{Ended, Why};
 use crate::form::{Form, SetupAnswer};
 use crate::label::Label;
 use crate::setup::{Entry, Setup, SetupDone};
 
-pub(super) async fn show(State(broker): State<Broker>, Path(secret): Path<String>) -> Response {
+pub(super) async fn show(State(broker): State<Broker>, Path(secret): Path) -> Response {
     match broker.setup_is_open(&secret).await {
         Ok(true) => page(&broker, secret, None),
         Ok(false) => closed(&broker).await,
@@ -25,7 +26,7 @@ pub(super) async fn show(State(broker): State<Broker>, Path(secret): Path<String
 
 pub(super) async fn save(
     State(broker): State<Broker>,
-    Path(secret): Path<String>,
+    Path(secret): Path,
     visitor: Visiting,
     headers: HeaderMap,
     answer: Result<Posted<SetupAnswer>, FormRejection>,

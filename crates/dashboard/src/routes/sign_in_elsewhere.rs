@@ -1,7 +1,7 @@
 //! `/login/with/{issuer}`: signing in with an account elsewhere, adding one, and proving again by one.
 
 use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{Form as Posted, Path, Query, State};
+use axum::extract::{Form as Posted, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, CallbackQuery, SignInFor, SignInRefused};
@@ -10,6 +10,7 @@ use carnet_model::SecretString;
 use super::browser::{self, Browser};
 use super::consent::{failure, fault_page, host};
 use super::link::refused;
+use super::path::Path;
 use super::session::{self, SignedIn, Visiting, after, from_our_page, to_sign_in};
 use super::sign_in::on;
 use crate::form::{UnlinkAnswer, WithAnswer};
@@ -20,7 +21,7 @@ use crate::refused::Refused;
 /// To sign in.
 pub(super) async fn leave(
     State(broker): State<Broker>,
-    Path(name): Path<String>,
+    Path(name): Path,
     browser: Browser,
     headers: HeaderMap,
     answer: Result<Posted<WithAnswer>, FormRejection>,
@@ -37,7 +38,7 @@ pub(super) async fn leave(
 /// To prove again who one is.
 pub(super) async fn leave_again(
     State(broker): State<Broker>,
-    Path(name): Path<String>,
+    Path(name): Path,
     SignedIn(session): SignedIn,
     browser: Browser,
     headers: HeaderMap,
@@ -56,7 +57,7 @@ pub(super) async fn leave_again(
 /// To add an account to the own one.
 pub(super) async fn leave_to_link(
     State(broker): State<Broker>,
-    Path(name): Path<String>,
+    Path(name): Path,
     SignedIn(session): SignedIn,
     browser: Browser,
     headers: HeaderMap,
@@ -95,7 +96,7 @@ pub(super) async fn unlink(
 /// Back from there.
 pub(super) async fn callback(
     State(broker): State<Broker>,
-    Path(name): Path<String>,
+    Path(name): Path,
     browser: Browser,
     visitor: Visiting,
     headers: HeaderMap,
