@@ -66,6 +66,7 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
         Broker::open(settings, &location, Root::Key(Box::new(key_file(&args, &env)?)), policy, env).await?;
     let more = axum::Router::new().nest("/demo", demo.router()).merge(demo.well_known_router());
     let routes = server::routes(&broker, more);
+    broker.hold_back(true);
     let ready = prepare(broker.clone(), args, url, client);
     server::run(broker, listener, routes, ready).await
 }
@@ -112,6 +113,7 @@ async fn prepare(broker: Broker, args: DevArgs, url: Url, client: DemoClient) ->
     folder::replace(&file, serde_json::to_string_pretty(&dev)?.as_bytes(), 0o600)
         .with_context(|| format!("cannot write {}", file.display()))?;
     link_folder(&args, &dev)?;
+    broker.hold_back(false);
     say(&args, &dev)?;
     if !args.no_open && !args.json && std::io::stdout().is_terminal() && browser::open(&url).is_err() {
         tracing::info!(%url, "no browser could be opened");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use carnet_catalog::Catalog;
@@ -72,6 +73,7 @@ pub(crate) struct Inner {
     pub(crate) spill: Spill,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
+    pub(crate) preparing: AtomicBool,
 }
 
 /// How a deployment is set up.
@@ -134,6 +136,8 @@ impl Settings {
 pub struct Readiness {
     /// It was asked to stop.
     pub stopping: bool,
+    /// It is still being set up by whoever started it.
+    pub preparing: bool,
     /// The store answers.
     pub store: bool,
     /// What the root-key provider last said.
@@ -143,7 +147,7 @@ pub struct Readiness {
 impl Readiness {
     /// Whether requests should come here.
     pub fn is_ready(&self) -> bool {
-        !self.stopping && self.store && !matches!(self.provider, ProviderState::Refused(_))
+        !self.stopping && !self.preparing && self.store && !matches!(self.provider, ProviderState::Refused(_))
     }
 }
 
@@ -172,9 +176,15 @@ impl Broker {
     pub async fn readiness(&self) -> Readiness {
         Readiness {
             stopping: self.inner.stop.is_cancelled(),
+            preparing: self.inner.preparing.load(Ordering::Acquire),
             store: self.inner.db.refresh_revision().await.is_ok(),
             provider: self.inner.turning.provider(),
         }
+    }
+
+    /// Says that it is being set up, or that it is ready: whoever waits for it to be ready finds everything there.
+    pub fn hold_back(&self, preparing: bool) {
+        self.inner.preparing.store(preparing, Ordering::Release);
     }
 
     /// Runs the server itself: not waited for by [`Broker::shut_down`], which comes after it.

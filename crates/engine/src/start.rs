@@ -1,6 +1,7 @@
 //! Starting: the store, the deployment's identity, its keys, and what the last process left open.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use carnet_egress::{Egress, Policy, SetupError};
 use carnet_identity::{KeyDirectory, Remembered};
@@ -129,6 +130,7 @@ impl Broker {
             spill: Spill::new(settings.spill.clone()),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            preparing: AtomicBool::new(false),
             turning: Turning::new(keks, env.now()),
             settings,
             deployment,

@@ -75,28 +75,19 @@ impl Broker {
         Ok(Self { child, url, started_in, data })
     }
 
-    /// What it left for programs; waits until it is there and of this start.
+    /// What it left for programs: it is there, and of this start, before the server says that it is ready.
     pub(crate) async fn dev(&self) -> Value {
-        for _ in 0..500 {
-            let text = std::fs::read_to_string(self.data.join("dev.json")).unwrap_or_default();
-            if let Ok(value) = serde_json::from_str::<Value>(&text)
-                && value["url"] == self.url.as_str()
-                && self.demo_is_there(&value).await
-            {
-                return value;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("dev.json was not written");
-    }
-
-    async fn demo_is_there(&self, dev: &Value) -> bool {
-        let asked = client()
+        let text = std::fs::read_to_string(self.data.join("dev.json")).unwrap();
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["url"], self.url.as_str());
+        let demo = client()
             .get(format!("{}/v1/connect/connectors/demo%2Fhello", self.url))
-            .bearer_auth(dev["accessToken"].as_str().unwrap())
+            .bearer_auth(value["accessToken"].as_str().unwrap())
             .send()
-            .await;
-        asked.is_ok_and(|answer| answer.status() == 200)
+            .await
+            .unwrap();
+        assert_eq!(demo.status(), 200);
+        value
     }
 
     /// Waits until it has ended by itself.
