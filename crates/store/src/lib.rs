@@ -22,6 +22,7 @@ mod failing;
 mod lite;
 mod migrate;
 mod pg;
+mod place;
 mod row;
 mod write;
 

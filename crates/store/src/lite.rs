@@ -4,6 +4,9 @@
 //! flush (`synchronous=full`), and only then answers. So every caller waits for its own durable commit, and many share
 //! the price of one. As all wait for this one thread, it does nothing that a caller could do for it.
 //!
+//! Nobody else writes to the files. Where somebody holds them all the same, or has taken them away, a write is refused
+//! in less than two seconds, and works again when they are there.
+//!
 //! If the disk refuses a flush, the process ends: what was acknowledged is on disk, what was not cannot be known, and
 //! asking the kernel a second time proves nothing (PostgreSQL ends itself for the same reason).
 
@@ -23,6 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::db::{DbError, OpenError};
 use crate::failing::pass_here;
 use crate::migrate;
+use crate::place::Place;
 use crate::row::{Cells, FromRow, Row, Sql, Value};
 use crate::usage::{self, Counts};
 use crate::write::{Expect, HEAD, INSERT_EVENT, MOVE_HEAD, Write, Written};
@@ -81,17 +85,25 @@ impl Lite {
             private(&folder.join("carnet.db"))
                 .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
         }
-        let mut writer = connect(&name)?;
+        let patience = if folder.is_some() { OUTSIDERS } else { READERS_OF_MEMORY };
+        let mut writer = connect(&name, patience)?;
         migrate::lite(&mut writer, env.now())?;
+        let place = folder.map(|folder| {
+            Place::of(folder).map_err(|source| OpenError::Folder { path: folder.to_owned(), source })
+        });
+        let place = place.transpose()?;
         let readers = (0..READERS)
-            .map(|_| Ok(Mutex::new(Reader { connection: connect(&name)?, texts: Texts::default() })))
+            .map(|_| {
+                let connection = connect(&name, patience)?;
+                Ok(Mutex::new(Reader { connection, texts: Texts::default() }))
+            })
             .collect::<Result<_, OpenError>>()?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn({
                 let env = env.clone();
-                move || write_all(&env, writer, queue, &revision)
+                move || write_all(&env, writer, place.as_ref(), queue, &revision)
             })
             .map_err(|source| OpenError::Folder {
                 path: folder.map(Path::to_owned).unwrap_or_default(),
@@ -110,9 +122,9 @@ impl Lite {
     /// One of several stores in this process on one database in memory, written where the call is made.
     pub(crate) fn share(name: &str, env: &Env, revision: Arc<AtomicI64>) -> Result<Self, OpenError> {
         let name = format!("file:/{name}?vfs=memdb");
-        let mut writer = connect(&name)?;
+        let mut writer = connect(&name, READERS_OF_MEMORY)?;
         migrate::lite(&mut writer, env.now())?;
-        let reader = Reader { connection: connect(&name)?, texts: Texts::default() };
+        let reader = Reader { connection: connect(&name, READERS_OF_MEMORY)?, texts: Texts::default() };
         let inline = Inline { writer: Mutex::new((writer, Texts::default())), env: env.clone(), revision };
         Ok(Self {
             readers: vec![Mutex::new(reader)],
@@ -142,7 +154,7 @@ impl Lite {
         if let Some(Inline { writer, env, revision }) = &self.inline {
             let mut writer = lock(writer);
             let (connection, texts) = &mut *writer;
-            commit(env, connection, texts, &mut vec![Job { write, reply }], revision);
+            commit(env, connection, texts, None, &mut vec![Job { write, reply }], revision);
             return answer.try_recv().map_err(|_| stopped())?.0;
         }
         let jobs = lock(&self.jobs).clone().ok_or_else(stopped)?;
@@ -234,13 +246,13 @@ fn hold(folder: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn connect(name: &str) -> Result<Connection, DbError> {
+fn connect(name: &str, patience: Duration) -> Result<Connection, DbError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(name, flags).map_err(failed)?;
-    connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
+    connection.busy_timeout(patience).map_err(failed)?;
     // The WAL is checkpointed by the writer alone; readers never write, so two connections never checkpoint at once.
     // Everybody waits meanwhile, so it is done often and in small pieces: a mebibyte instead of four.
     connection
@@ -255,11 +267,17 @@ fn connect(name: &str) -> Result<Connection, DbError> {
 }
 
 /// The writer: until every sender is gone, takes what has queued up and commits it together.
-fn write_all(env: &Env, connection: Connection, mut queue: mpsc::Receiver<Job>, revision: &AtomicI64) {
+fn write_all(
+    env: &Env,
+    connection: Connection,
+    place: Option<&Place>,
+    mut queue: mpsc::Receiver<Job>,
+    revision: &AtomicI64,
+) {
     let mut texts = Texts::default();
     let mut jobs = Vec::with_capacity(BATCH);
     while queue.blocking_recv_many(&mut jobs, BATCH) > 0 {
-        commit(env, &connection, &mut texts, &mut jobs, revision);
+        commit(env, &connection, &mut texts, place, &mut jobs, revision);
     }
     // Leaves a folder without a WAL behind, so that a copy of the one file is whole.
     let _ = connection.execute_batch("pragma wal_checkpoint(truncate)");
@@ -272,8 +290,15 @@ struct Head {
     revision: i64,
 }
 
-fn commit(env: &Env, connection: &Connection, texts: &mut Texts, jobs: &mut Vec<Job>, revision: &AtomicI64) {
-    let results = match together(env, connection, texts, jobs) {
+fn commit(
+    env: &Env,
+    connection: &Connection,
+    texts: &mut Texts,
+    place: Option<&Place>,
+    jobs: &mut Vec<Job>,
+    revision: &AtomicI64,
+) {
+    let results = match together(env, connection, texts, place, jobs) {
         Ok((results, head)) => {
             // Before anybody is told, so that nobody who knows of the change can be served by the rules before it.
             revision.fetch_max(head.revision, Ordering::AcqRel);
@@ -306,6 +331,7 @@ fn together(
     env: &Env,
     connection: &Connection,
     texts: &mut Texts,
+    place: Option<&Place>,
     jobs: &mut [Job],
 ) -> Result<(Vec<Result<Written, DbError>>, Head), DbError> {
     pass_here(env, Point::StoreBegin)?;
@@ -337,6 +363,9 @@ fn together(
         moved.execute([head.next, head.revision]).map_err(failed)?;
     }
     pass_here(env, Point::StoreCommit)?;
+    if let Some(place) = place {
+        place.check()?;
+    }
     connection.execute_batch("commit").map_err(failed)?;
     Ok((results, head))
 }
@@ -465,6 +494,11 @@ fn end_if_flush_failed(error: &rusqlite::Error) {
 const READERS: usize = 4;
 /// Writes waiting for the writer before callers are held back.
 const QUEUE: usize = 4096;
+/// How long a lock that another program holds is waited for. A write may have to wait out the group before it besides,
+/// and whoever waits is told within two seconds.
+const OUTSIDERS: Duration = Duration::from_millis(800);
+/// A store in memory has no outsiders; there the writer waits for readers of this process, who always finish.
+const READERS_OF_MEMORY: Duration = Duration::from_secs(5);
 /// Writes in one commit. More would make the first of them wait without saving another flush worth naming.
 const BATCH: usize = 512;
 
@@ -489,7 +523,8 @@ mod tests {
     #[test]
     fn a_disk_that_fills_up_undoes_the_batch_and_leaves_no_gap() {
         let env = Env::system();
-        let mut connection = connect("file:/a-disk-that-fills-up?vfs=memdb").unwrap();
+        let mut connection =
+            connect("file:/a-disk-that-fills-up?vfs=memdb", super::READERS_OF_MEMORY).unwrap();
         crate::migrate::lite(&mut connection, env.now()).unwrap();
         let pages: i64 = connection.query_row("pragma page_count", [], |row| row.get(0)).unwrap();
         let limit = |pages| connection.query_row(&format!("pragma max_page_count = {pages}"), [], |_| Ok(()));
@@ -504,7 +539,7 @@ mod tests {
                 jobs.push(Job { write: Write::new().event(&env, &event), reply });
                 answers.push(answer);
             }
-            commit(&env, &connection, &mut texts, &mut jobs, &revision);
+            commit(&env, &connection, &mut texts, None, &mut jobs, &revision);
             answers.into_iter().map(|answer| answer.blocking_recv().unwrap().0).collect::<Vec<_>>()
         };
         limit(pages + 1).unwrap();

@@ -73,3 +73,38 @@ async fn an_address_that_is_none_and_a_server_that_is_gone_are_told_apart() {
     assert!(matches!(gone, Err(OpenError::Db(error)) if error.is_unavailable()));
     assert!(begun.elapsed() < std::time::Duration::from_secs(2));
 }
+
+/// What another program does to the files is told at once, and nothing is acknowledged that would be lost.
+#[tokio::test]
+async fn a_file_that_is_held_or_taken_away_takes_no_write_until_it_is_back() {
+    let env = Env::system();
+    let folder = tempfile::tempdir().unwrap();
+    let db = Db::open(&Location::Folder(folder.path().to_owned()), &env).await.unwrap();
+    let write = || Write::new().event(&env, &AuditEvent::of_system(env.now(), Action::TeamCreate));
+    db.write(write()).await.unwrap();
+
+    let other = rusqlite::Connection::open(folder.path().join("carnet.db")).unwrap();
+    other.execute_batch("begin immediate").unwrap();
+    let begun = std::time::Instant::now();
+    let (one, two) = tokio::join!(db.write(write()), db.write(write()));
+    for held in [one, two] {
+        assert!(held.is_err_and(|error| error.is_unavailable()));
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+    other.execute_batch("rollback").unwrap();
+    drop(other);
+    db.write(write()).await.unwrap();
+
+    for name in ["carnet.db", "carnet.db-wal"] {
+        let (there, away) = (folder.path().join(name), folder.path().join("away"));
+        std::fs::rename(&there, &away).unwrap();
+        assert!(db.write(write()).await.is_err_and(|error| error.is_unavailable()), "{name} is gone");
+        std::fs::write(&there, "another").unwrap();
+        assert!(db.write(write()).await.is_err_and(|error| error.is_unavailable()), "{name} is another");
+        std::fs::rename(&away, &there).unwrap();
+        db.write(write()).await.unwrap();
+    }
+    drop(db);
+    let db = Db::open(&Location::Folder(folder.path().to_owned()), &env).await.unwrap();
+    assert_eq!(audit::extent(&db).await.unwrap(), (4, 4), "what was acknowledged, and nothing else");
+}
