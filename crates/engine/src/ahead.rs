@@ -75,9 +75,9 @@ impl Broker {
         });
     }
 
-    /// Renews what is due and was used within a day, so that callers seldom wait, and what its provider would otherwise
-    /// forget. Each connector is walked through by
-    /// itself and at its own pace: a large one does not keep the small ones waiting.
+    /// Renews what is due and was used within a day, so that callers seldom wait; what its provider would otherwise
+    /// forget; and what may be in other hands since a leak. Each connector is walked through by itself and at its own
+    /// pace: a large one does not keep the small ones waiting.
     async fn refresh_ahead(&self) -> Result<(), String> {
         let inner = &self.inner;
         if inner.turning.is_shut() {
@@ -117,7 +117,7 @@ impl Broker {
         let kept = |row: &GrantRow| idle.map(|idle| keep_alive(&row.grant, idle));
         let (mut wanted, unused): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| {
             let is_used = row.last_used_at >= now.minus(DAY);
-            row.grant.refreshable && (is_used || kept(row).is_some_and(|kept| kept <= now))
+            row.grant.refreshable && (row.leaked || is_used || kept(row).is_some_and(|kept| kept <= now))
         });
         wanted.truncate(most as usize);
         // Out of the way of the next rounds, whatever becomes of them.

@@ -21,6 +21,8 @@ pub struct GrantRow {
     pub lease_until: Time,
     /// When tokens were last asked for; kept to the hour.
     pub last_used_at: Time,
+    /// Whether what it is renewed with may be in other hands since a leak, and is to be spent.
+    pub leaked: bool,
 }
 
 /// The digest by which a place is found.
@@ -50,7 +52,7 @@ macro_rules! select {
             "select id, team, connector, project, environment, subject, installation, state, \
              state_since, cause, scopes, external_subject, held, access_expires_at, \
              refresh_expires_at, refreshable, version, rt_version, lease_until, fence, last_used_at, \
-             created_at, updated_at from grants ",
+             created_at, updated_at, leaked_rt from grants ",
             $rest
         )
     };
@@ -67,6 +69,7 @@ impl FromRow for GrantRow {
             _ => return Err(row.corrupt(7)),
         };
         let scopes = row.maybe::<String>(10)?;
+        let rt_version = row.get(17)?;
         Ok(Self {
             grant: Grant {
                 id: row.get(0)?,
@@ -87,7 +90,7 @@ impl FromRow for GrantRow {
                 refresh_expires_at: row.maybe(14)?,
                 refreshable: row.get(15)?,
                 version: row.get(16)?,
-                rt_version: row.get(17)?,
+                rt_version,
                 created_at: row.get(21)?,
                 updated_at: row.get(22)?,
             },
@@ -95,6 +98,7 @@ impl FromRow for GrantRow {
             lease_until: row.get(18)?,
             fence: row.get(19)?,
             last_used_at: row.get(20)?,
+            leaked: row.maybe(23)?.is_some_and(|leaked: i64| leaked == rt_version),
         })
     }
 }
@@ -236,9 +240,13 @@ pub async fn sealed(
     .await
 }
 
-/// Makes every grant that can be renewed due now: what a thief copied is then spent at providers that rotate.
+/// Makes every grant that can be renewed due now, and due until that has worked, whoever uses it: what a thief copied is
+/// then spent at providers that rotate.
 pub fn hurry(now: Time) -> Step {
-    Step::any("update grants set refresh_due = $1 where state = 'active' and refreshable = 1", args![now])
+    Step::any(
+        "update grants set refresh_due = $1, leaked_rt = rt_version where state = 'active' and refreshable = 1",
+        args![now],
+    )
 }
 
 /// Puts a new grant at a free place, or takes the place of the one there if that is still at `replaces`.
@@ -277,7 +285,7 @@ pub fn put(row: &GrantRow, refresh_due: Option<Time>, replaces: Option<i64>) -> 
             "update grants set state = 'active', state_since = $4, cause = null, scopes = $5, external_subject = $6, \
              held = $7, access_expires_at = $8, refresh_expires_at = $9, refreshable = $10, version = $11, \
              rt_version = $12, lease_owner = null, lease_until = 0, fence = fence + 1, refresh_due = $13, \
-             last_used_at = $4, updated_at = $4 where id = $1 and team = $2 and version = $3",
+             leaked_rt = null, last_used_at = $4, updated_at = $4 where id = $1 and team = $2 and version = $3",
             args![
                 g.id,
                 g.place.team,

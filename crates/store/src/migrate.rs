@@ -54,6 +54,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(17, "0017_usage"),
     migration!(18, "0018_sign_in_elsewhere"),
     migration!(19, "0019_passkeys"),
+    migration!(23, "0023_leaked"),
 ];
 
 const LEDGER: &str = "create table if not exists schema_migrations \

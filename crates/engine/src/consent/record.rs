@@ -127,7 +127,14 @@ impl Inner {
         };
         let held = self.seal_grant(&grant, &given.secret)?;
         let due = due(&grant, entry.idle());
-        let row = GrantRow { grant, held, fence: 0, lease_until: Time::default(), last_used_at: now };
+        let row = GrantRow {
+            grant,
+            held,
+            fence: 0,
+            lease_until: Time::default(),
+            last_used_at: now,
+            leaked: false,
+        };
         Ok(Ready { row, due, replaces })
     }
 }

@@ -136,7 +136,7 @@ fn connector(connector: &Connector, held: usize) -> RunbookEntry {
     }
     if held > 0 {
         steps.push(RunbookStep {
-            what: "Grants that were used within a day are renewed in the next minutes, the others when they are used. A \
+            what: "Every grant is renewed as fast as the pace of its connector lets it, whether anybody uses it or not. A \
                    provider that rotates refresh tokens then refuses the copied ones; any other takes them until they are \
                    revoked, and access tokens live until they end. Revoke to be sure; people must consent again."
                 .to_owned(),

@@ -95,6 +95,7 @@ mod tests {
             fence: 0,
             lease_until: Time::default(),
             last_used_at: Time::default(),
+            leaked: false,
         }
     }
 

@@ -101,6 +101,7 @@ pub(crate) fn grant(env: &Env, scene: &Scene, subject: &str) -> GrantRow {
         fence: 0,
         lease_until: Time::from_millis(0),
         last_used_at: now,
+        leaked: false,
     }
 }
 

@@ -106,6 +106,8 @@ const TABLES: &[Table] = &[
             "refresh_expires_at",
             "refreshable",
             "refresh_due",
+            // Which of them is to be renewed even if nobody asks.
+            "leaked_rt",
             // The order of refreshes.
             "rt_version",
             "lease_owner",
