@@ -223,7 +223,7 @@ pub(crate) fn only_as_granted(entry: &Entry, row: &GrantRow) -> Fault {
 }
 
 fn stray(entry: &Entry) -> Fault {
-    let why = "it is for another resource, or was not active when it came".to_owned();
+    let why = "only what the grant is renewed with was kept".to_owned();
     faults::driver(&carnet_providers::DriverError::Stray(why), entry.row.connector.uid.as_str())
 }
 

@@ -157,11 +157,14 @@ impl Broker {
         let secret = GrantSecret { facts, held };
         next.held = inner.seal_grant(&next.grant, &secret).map_err(sealing)?;
         let due = due(&next.grant, entry.idle());
-        let event = AuditEvent::of_system(now, Action::GrantRefresh)
+        let mut event = AuditEvent::of_system(now, Action::GrantRefresh)
             .in_team(operation.team)
             .on(operation.grant)
             .with("operation", operation.id.to_string())
             .with("rtVersion", next.grant.rt_version);
+        if let Some(why) = &minted.stray {
+            event = event.with("notHandedOut", why.clone());
+        }
         loop {
             let mut write = Write::new()
                 .step(grants::renew(&next, operation.fence, due))

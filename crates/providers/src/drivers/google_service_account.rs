@@ -212,7 +212,8 @@ impl Account<'_> {
         let received = client.token(&url, form, Phase::Assertion).await?;
         // Google always says; what does not end is not one of its tokens.
         let life = received.issued.expires_in.ok_or(DriverError::Garbage { in_doubt: true })?;
-        if received.issued.scopes.as_ref().is_some_and(|given| !given.is_within(scopes)) {
+        let within = received.issued.scopes.as_ref().is_none_or(|given| given.is_within(scopes));
+        if received.issued.repeats || !within {
             return Err(DriverError::Stray("it may do more than was asked".to_owned()));
         }
         let ends = received.end_of(life);

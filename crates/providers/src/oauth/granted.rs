@@ -24,6 +24,9 @@ pub(crate) struct Asked<'a> {
 
 /// What is wrong with what was issued, if anything is.
 pub(crate) fn stray(asked: Asked<'_>, issued: &Issued) -> Option<String> {
+    if issued.repeats {
+        return Some("the provider says a token again where it would be shown to people".to_owned());
+    }
     let wider = |given: &Value| !asked.details.iter().any(|asked| covers(asked, given));
     if issued.details.as_ref().is_some_and(|given| given.iter().any(wider)) {
         return Some("its authorization details go beyond what was asked".to_owned());
@@ -104,6 +107,7 @@ mod tests {
             kind: None,
             is_other: false,
             details: details.and_then(|details| details.as_array().cloned()),
+            repeats: false,
             more: crate::oauth::token_answer::More::default(),
         }
     }

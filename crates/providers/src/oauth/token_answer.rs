@@ -41,6 +41,8 @@ pub(crate) struct Issued {
     pub is_other: bool,
     /// What was granted of RFC 9396, if the server says.
     pub details: Option<Vec<Value>>,
+    /// Whether a token was said again in a member that is shown to people. Scopes, kind and details are not here then.
+    pub repeats: bool,
     /// What else was said.
     pub more: More,
 }
@@ -139,20 +141,7 @@ fn issued(mut members: Map<String, Value>) -> Option<Issued> {
         Some(Value::Array(details)) => Some(details),
         Some(_) => return None,
     };
-    // What is shown to people must not say the token again.
-    let secrets = [Some(&access), refresh.as_ref(), id_token.as_ref()];
-    let secrets = || secrets.iter().flatten().map(|s| s.expose()).filter(|s| s.len() >= SHORTEST_SECRET);
-    let shown = [scopes.as_ref().map(Scopes::to_string), issued_kind.clone()];
-    let details_shown = details.iter().flatten().map(Value::to_string);
-    if shown
-        .into_iter()
-        .flatten()
-        .chain(details_shown)
-        .any(|text| secrets().any(|s| text.contains(s.as_str())))
-    {
-        return None;
-    }
-    Some(Issued {
+    let mut issued = Issued {
         access,
         expires_in,
         refresh,
@@ -162,8 +151,31 @@ fn issued(mut members: Map<String, Value>) -> Option<Issued> {
         kind: issued_kind,
         is_other,
         details,
+        repeats: false,
         more: More(members),
-    })
+    };
+    // Not the whole answer is refused: the refresh token in it may be the only one that still works.
+    if issued.shows_a_token() {
+        (issued.scopes, issued.kind, issued.details) = (None, None, None);
+        issued.repeats = true;
+    }
+    Some(issued)
+}
+
+impl Issued {
+    /// Whether what is shown to people says a token again.
+    fn shows_a_token(&self) -> bool {
+        let tokens = [Some(&self.access), self.refresh.as_ref(), self.id_token.as_ref()];
+        let long = |token: &&SecretString| token.expose().len() >= SHORTEST_SECRET;
+        let tokens: Vec<_> = tokens.into_iter().flatten().filter(long).collect();
+        let shown = [self.scopes.as_ref().map(Scopes::to_string), self.kind.clone()];
+        let details = self.details.iter().flatten().map(Value::to_string);
+        shown
+            .into_iter()
+            .flatten()
+            .chain(details)
+            .any(|text| tokens.iter().any(|token| text.contains(token.expose().as_str())))
+    }
 }
 
 /// A text; nothing for what is absent, `null` or empty. `None` for anything else.

@@ -142,6 +142,16 @@ async fn a_refresh_never_changes_the_account() {
     answer(claims("mallory", "m@b", None, NOW + 60));
     assert_eq!(outcome(&made.refresh(&held, "").await), "garbage in doubt");
 
+    let mut of_another = claims("alice", "m@b", None, NOW + 60);
+    of_another["aud"] = json!("another");
+    answer(of_another);
+    let minted = made.refresh(&held, "").await.unwrap();
+    assert!(minted.stray.is_some_and(|why| why.contains("ID token")), "not handed out");
+    assert_eq!(Value::Object(minted.claims), json!({"email": "a@b"}), "nor believed");
+    let kept = minted.held.unwrap();
+    assert_eq!(kept.refresh().map(|token| token.expose().as_str()), Some("rt"), "nor lost");
+    assert!(kept.access().is_none(), "nor served");
+
     bench.server.forget("/token");
     bench.server.on("/token", Reply::json(200, json!({"access_token": "at"})));
     let minted = made.refresh(&held, "").await.unwrap();

@@ -96,6 +96,23 @@ async fn a_refresh_that_brought_a_token_for_something_else_keeps_what_it_is_rene
 }
 
 #[tokio::test]
+async fn an_answer_that_says_its_token_again_is_not_handed_out_and_costs_no_refresh_token() {
+    let bench = Bench::new();
+    let made = bench.oauth(json!({"forwardedClaims": {"tokenResponse": ["note"]}})).await;
+    let held = made.granted().await;
+    let again = json!({"scope": "read token-of-a-kind", "note": "wider"});
+    bench.server.on("/token", token("token-of-a-kind", again));
+    let minted = made.refresh(&held, "").await.unwrap();
+    assert!(minted.stray.is_some_and(|why| why.contains("says a token again")));
+    assert_eq!(minted.scopes, scopes_of("read write"), "what was granted stays");
+    assert_eq!(Value::Object(minted.metadata), json!({}));
+    let kept = minted.held.unwrap();
+    assert_eq!(kept.refresh().map(|token| token.expose().as_str()), Some("rt1"), "never lost");
+    assert!(kept.access().is_none(), "never served");
+    assert!(outcome(&made.app("read").await).starts_with("stray the provider says a token again"));
+}
+
+#[tokio::test]
 async fn a_token_of_the_application_for_something_else_is_refused() {
     let bench = Bench::new();
     let made = bound(&bench).await;

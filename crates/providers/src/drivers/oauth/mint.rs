@@ -35,10 +35,14 @@ pub(super) async fn refresh(
     }
     target.apply(&mut form);
     let mut received = client.token(&settings.server.token, form, Phase::Refresh).await?;
-    let stray = settle(settings, client, target, &mut received).await;
+    let mut stray = settle(settings, client, target, &mut received).await;
 
     let metadata = told(settings, &mut received);
-    let person = person(settings, &mut received, None, false)?;
+    // The refresh token that came is kept whatever else is wrong: it may be the only one that still works.
+    let person = person(settings, &mut received, None, false).unwrap_or_else(|_| {
+        stray.get_or_insert_with(|| "its ID token is not of this issuer for this client".to_owned());
+        None
+    });
     let (subject, claims) = facts(settings, person);
     if let (Some(before), Some(now)) = (&held.external_subject, &subject)
         && before != now
@@ -50,7 +54,9 @@ pub(super) async fn refresh(
     let external_subject = subject.or_else(|| held.external_subject.clone());
     let claims = if is_new_person { claims } else { held.claims.clone() };
     let expires_at = end_of_access(settings, &received, true);
-    let granted = received.issued.scopes.take();
+    // Of what is not what was asked, nothing else is believed.
+    let metadata = if stray.is_none() { metadata } else { Map::new() };
+    let granted = received.issued.scopes.take().filter(|_| stray.is_none());
 
     // RFC 6749 §6: without a new refresh token, the old one stays in use.
     let rotated = received.issued.refresh.take();

@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 
@@ -84,9 +85,6 @@ fn anything_else_is_nothing() {
     let long_refresh = format!(r#"{{"access_token":"a","refresh_token":"{}"}}"#, "r".repeat(16 * 1024 + 1));
     let deep = format!(r#"{{"access_token":"a","x":{}{}}}"#, "[".repeat(20), "]".repeat(20));
     for body in [
-        // A token that is said again where it would be shown.
-        r#"{"access_token":"0123456789abcdef","scope":"read x0123456789abcdef"}"#,
-        r#"{"access_token":"a","refresh_token":"0123456789abcdef","authorization_details":[{"t":"0123456789abcdef"}]}"#,
         "",
         " ",
         "null",
@@ -154,6 +152,33 @@ fn anything_else_is_nothing() {
     assert!(matches!(read(StatusCode::OK, JSON, b"{\"access_token\":\"\xff\"}"), Spoken::Nothing));
     assert!(matches!(read(StatusCode::OK, JSON, b"\xef\xbb\xbf{\"access_token\":\"a\"}"), Spoken::Nothing));
     assert!(matches!(read(StatusCode::OK, JSON, &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0]), Spoken::Nothing));
+}
+
+#[test]
+fn a_token_that_is_said_again_is_shown_nowhere_and_costs_no_refresh_token() {
+    let token = "0123456789abcdef";
+    for (said, repeats) in [
+        (json!({"scope": format!("read x{token}")}), true),
+        (json!({"scope": token}), true),
+        (json!({"scope": "read x89abcdef"}), true),
+        (json!({"issued_token_type": format!("urn:{token}")}), true),
+        (json!({"authorization_details": [{"type": "a"}, {"t": [token]}]}), true),
+        (json!({"scope": "read", "authorization_details": [{"type": "a"}], "note": token}), false),
+        // Too short to be a secret, and likely to be a word.
+        (json!({"scope": "read ab"}), false),
+    ] {
+        let mut body = json!({"access_token": token, "refresh_token": "89abcdef", "id_token": "ab"});
+        body.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
+        let Spoken::Issued(issued) = read(StatusCode::OK, JSON, body.to_string().as_bytes()) else {
+            panic!("{body}")
+        };
+        assert_eq!(issued.repeats, repeats, "{body}");
+        assert_eq!((issued.access.expose().as_str(), issued.refresh.is_some()), (token, true), "{body}");
+        if repeats {
+            assert_eq!((&issued.scopes, &issued.kind, &issued.details), (&None, &None, &None), "{body}");
+        }
+        assert!(!format!("{issued:?}").contains("89abcdef"), "{body}");
+    }
 }
 
 #[test]
