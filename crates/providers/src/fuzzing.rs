@@ -52,7 +52,7 @@ pub fn callback(params: &[(String, String)], issuer: Option<&str>, names_itself:
 /// The endpoints of a metadata document that was found under the address of `issuer`, if it is taken.
 pub fn metadata(issuer: &str, body: &[u8], check: impl Fn(&str) -> Result<Url, String>) -> Option<Vec<Url>> {
     let home = Url::parse(issuer).ok()?;
-    let document = discovery::read(StatusCode::OK, body)?;
+    let document = discovery::read(StatusCode::OK, body).ok()?;
     let sound = document.issuer.as_deref() == Some(issuer)
         && document.endpoints().all(|(_, endpoint)| discovery::is_at_home(&home, endpoint));
     if !sound {

@@ -64,9 +64,13 @@ pub(crate) async fn search(
             .send(Call::get(place.url, Purpose::Discovery, tenant))
             .await
             .map_err(|error| bad(format!("its metadata cannot be had: {error}")))?;
-        let Some(document) = read(answer.status, &answer.body) else {
-            missed.absent += 1;
-            continue;
+        let document = match read(answer.status, &answer.body) {
+            Ok(document) => document,
+            Err(why) => {
+                missed.absent += 1;
+                missed.unfit = missed.unfit.or(why);
+                continue;
+            }
         };
         if document.issuer.as_deref() != Some(identifier) {
             missed.other_issuer = Some(only_the_slash_differs(document.issuer.as_deref(), identifier));
@@ -125,17 +129,18 @@ fn places(issuer: &Url) -> Vec<Place> {
     places
 }
 
-pub(crate) fn read(status: StatusCode, body: &[u8]) -> Option<Document> {
-    if status != StatusCode::OK {
-        return None;
-    }
-    Document::read(&mut Fields::new(json::object(body)?)).ok()
+/// The document; or, where one is there that cannot be used, what is wrong with it.
+pub(crate) fn read(status: StatusCode, body: &[u8]) -> Result<Document, Option<BadConfiguration>> {
+    let members = if status == StatusCode::OK { json::object(body) } else { None };
+    Document::read(&mut Fields::new(members.ok_or(None)?)).map_err(Some)
 }
 
 /// What was found in the place of metadata.
 #[derive(Default)]
 struct Missed {
     absent: usize,
+    /// The first document that could not be used, by one of its members.
+    unfit: Option<BadConfiguration>,
     /// A document of another issuer; whether only a final slash made the difference.
     other_issuer: Option<bool>,
 }
@@ -151,6 +156,9 @@ impl Missed {
                 "the metadata found there names another issuer; write the issuer exactly as the server \
                             spells it"
                     .to_owned()
+            }
+            None if let Some(BadConfiguration { field, why }) = &self.unfit => {
+                format!("the metadata found there cannot be used: {field} {why}")
             }
             None => format!(
                 "no metadata was found there: {} well-known addresses had no document of RFC 8414 or OpenID Connect \

@@ -100,12 +100,27 @@ async fn a_document_of_another_issuer_is_not_used() {
 }
 
 #[tokio::test]
+async fn a_document_that_cannot_be_used_is_told_by_its_member() {
+    for (member, value) in
+        [("issuer", json!(7)), ("scopes_supported", json!("read")), ("token_endpoint", json!([]))]
+    {
+        let bench = Bench::new();
+        let issuer = bench.server.origin.clone();
+        let found = with(document(&issuer), member, value);
+        bench.server.on(OAUTH, Reply::json(200, found));
+        let bad = bench.accept(Oauth, data(&issuer)).await.unwrap_err();
+        assert_eq!(bad.field, "serverUrl");
+        let why = format!("the metadata found there cannot be used: {member} ");
+        assert!(bad.why.starts_with(&why), "{}", bad.why);
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_a_document_counts_as_none() {
     let issuer_of = |bench: &Bench| bench.server.origin.clone();
     for reply in [
         Reply::text(200, "text/html", "<html>sign in</html>"),
         Reply::json(200, "[]"),
-        Reply::json(200, "{\"issuer\":7}"),
         Reply::json(404, "{}"),
         Reply::json(500, "{}"),
         Reply::text(302, "text/plain", "").with("location", "/elsewhere"),

@@ -201,6 +201,28 @@ async fn what_the_server_changed_is_taken_where_it_still_works() {
 }
 
 #[tokio::test]
+async fn a_server_that_says_no_more_than_the_identifier_has_made_a_public_client_where_it_has_those() {
+    let bench = Bench::new();
+    let bare = json!({"client_id": "given"});
+    let accepted = accept(&bench, bare.clone(), json!({})).await.unwrap();
+    assert_eq!(accepted.data["tokenEndpointAuthMethod"], json!("none"));
+    assert_eq!(secret(&accepted, "/clientSecret"), None);
+    // Who asked for a secret, or needs one, is not given a client without.
+    for more in [
+        json!({"tokenEndpointAuthMethod": "client_secret_basic"}),
+        json!({"clientCredentials": {"enabled": true}}),
+    ] {
+        let refused = accept(&bench, bare.clone(), more).await.unwrap_err();
+        assert_eq!(refused.field, "clientSecret");
+    }
+    bench.server.forget("/register");
+    bench.server.on("/register", Reply::json(201, bare));
+    let secrets_only = json!({"token_endpoint_auth_methods_supported": ["client_secret_basic"]});
+    let refused = bench.accept(Oauth, data(&bench, secrets_only, json!({}))).await.err();
+    assert_eq!(refused.map(|bad| bad.field).as_deref(), Some("clientSecret"));
+}
+
+#[tokio::test]
 async fn a_registration_that_is_not_what_was_asked_is_refused_and_taken_back() {
     let bench = Bench::new();
     for (name, value, more, field) in [

@@ -131,7 +131,14 @@ pub(super) async fn obtain(
         .register(endpoint, &wish, read.initial.as_ref())
         .await
         .map_err(|error| not_registered(&error))?;
-    match judge(&registered, &wish, auth, false) {
+    let judged = judge(&registered, &wish, auth, false).or_else(|bad| {
+        // Some servers say no more than the identifier of what they registered. One that has public clients and gives
+        // no secret has made one.
+        let is_public = bad.field == "clientSecret" && registered.auth.is_none();
+        let will_do = read.auth.is_none() && !read.options.app.is_on() && knows(server, ClientAuth::None);
+        if is_public && will_do { Ok(ClientAuth::None) } else { Err(bad) }
+    });
+    match judged {
         Ok(auth) => {
             keep(read, registered, &wish, auth, server);
             Ok(())
