@@ -76,13 +76,20 @@ async fn a_command_line_is_signed_in_renewed_and_signed_out(engine: Engine) {
     ] {
         assert_eq!(document[member], format!("{}/login/oauth/{path}", kit.url()));
     }
+    kit.clock.hold();
     let started = start(&kit).await;
-    assert_eq!(error(&poll(&kit, &started).await), (400, "authorization_pending".to_owned()));
-    // Two questions within a second, however slow the machine is: sooner or later they are.
-    carnet_testkit::eventually("who asks too often is slowed down", async || {
-        (error(&poll(&kit, &started).await) == (400, "slow_down".to_owned())).then_some(())
-    })
-    .await;
+    let interval = Duration::from_secs(started["interval"].as_u64().unwrap());
+    for (passes, told) in [
+        (Duration::ZERO, "authorization_pending"),
+        (Duration::ZERO, "slow_down"),
+        (interval / 2 - Duration::from_millis(1), "slow_down"),
+        // Half of the interval is on the way.
+        (interval / 2, "authorization_pending"),
+        (interval, "authorization_pending"),
+    ] {
+        kit.clock.pass(passes);
+        assert_eq!(error(&poll(&kit, &started).await), (400, told.to_owned()), "{passes:?}");
+    }
 
     // Whoever opens the page is asked to sign in first, and comes back to it.
     let page = text(&started, "verification_uri_complete").to_owned();
