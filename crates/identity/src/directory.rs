@@ -1,7 +1,7 @@
 //! The keys of other issuers: fetched once, kept, refreshed, and never at a stranger's command.
 //!
-//! Promised: per issuer one fetch at a time, and at most one in 60 seconds, whatever tokens are thrown at us. A token
-//! with an unknown `kid` may cause that one fetch, so that a rotation is picked up. Keys that cannot be refreshed are
+//! Promised: per issuer one fetch at a time; keys that are fresh are fetched again for an unknown `kid` at most once in
+//! 60 seconds, whatever tokens are thrown at us, so that a rotation is picked up; and what failed is tried again as often. Keys that cannot be refreshed are
 //! used for 24 hours after they were last seen, then no more. A caller who goes away leaves the fetch to whoever
 //! comes next; nobody waits for a caller who is gone.
 //!
@@ -87,10 +87,9 @@ impl KeyDirectory {
                 if let Some(keys) = entry.current(kid, now) {
                     return Ok(keys);
                 }
-                if !entry.may_attempt(now) {
+                if !entry.attempt(now) {
                     return entry.rest(now);
                 }
-                entry.attempted(now);
                 let fetch = fetch::keys(self.egress.clone(), tenant, issuer.to_owned(), source.clone());
                 *flight = Some(Flight { started_at: now, fetch: Box::pin(fetch) });
             }

@@ -40,6 +40,8 @@ pub(super) struct Entry {
 struct State {
     held: Option<Held>,
     attempted_at: Option<Time>,
+    /// The last attempt for the sake of a `kid` that fresh keys did not know.
+    refetched_at: Option<Time>,
     failure: Option<Arc<FetchFailed>>,
 }
 
@@ -84,13 +86,22 @@ impl Entry {
         usable.then(|| Arc::clone(&held.keys))
     }
 
-    /// Whether the last attempt is long enough ago. A clock that was set back does not lock us out.
-    pub(super) fn may_attempt(&self, now: Time) -> bool {
-        self.state().attempted_at.is_none_or(|last| now < last || last.until(now) >= PAUSE)
-    }
-
-    pub(super) fn attempted(&self, now: Time) {
-        self.state().attempted_at = Some(now);
+    /// Notes an attempt, if the last one is long enough ago. Where the keys are fresh and another is asked for, that is
+    /// the last one that was made for such a sake: a rotation just after the keys came is picked up all the same. A clock
+    /// that was set back does not lock us out.
+    pub(super) fn attempt(&self, now: Time) -> bool {
+        let mut state = self.state();
+        let is_fresh = state.held.as_ref().is_some_and(|held| held.seen_at.until(now) < FRESH);
+        let is_refetch = is_fresh && state.failure.is_none();
+        let last = if is_refetch { state.refetched_at } else { state.attempted_at };
+        if last.is_some_and(|last| now >= last && last.until(now) < PAUSE) {
+            return false;
+        }
+        state.attempted_at = Some(now);
+        if is_refetch {
+            state.refetched_at = Some(now);
+        }
+        true
     }
 
     /// Without a fresh answer: the last keys, or the last failure.
