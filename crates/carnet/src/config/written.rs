@@ -29,9 +29,7 @@ impl Written {
     /// Puts file and line before a failure that is about this member, if the file has it: `egress.allow.1` is the second
     /// one of the list. Where a part of it is not written down, the line is that of what it would belong to.
     pub(crate) fn told(&self, member: &str, mut failure: Failure) -> Failure {
-        if let Some(line) =
-            self.line_of(member).filter(|_| !self.overruled.iter().any(|name| *name == member))
-        {
+        if let Some(line) = self.line_of(member).filter(|_| !self.overruled.contains(&member)) {
             failure.message = format!("{} line {line}: {}", self.path.display(), failure.message);
         }
         failure

@@ -82,7 +82,7 @@ async fn a_command_line_is_signed_in_renewed_and_signed_out(engine: Engine) {
     for (passes, told) in [
         (Duration::ZERO, "authorization_pending"),
         (Duration::ZERO, "slow_down"),
-        (interval / 2 - Duration::from_millis(1), "slow_down"),
+        (interval.mul_f64(0.49), "slow_down"),
         // Half of the interval is on the way.
         (interval / 2, "authorization_pending"),
         (interval, "authorization_pending"),
