@@ -63,6 +63,45 @@ pub struct Filter {
     pub outcome: Option<String>,
 }
 
+/// What a filter adds to the condition, one text for each kind of filter: a condition that holds where a parameter is
+/// null would keep both engines from the indices of `action` and `target`. `$5` is the outcome in all of them.
+macro_rules! texts {
+    ($rest:literal) => {
+        [
+            texts!(@one " and cast($3 as text) is null and cast($4 as text) is null", $rest),
+            texts!(@one " and action = $3 and cast($4 as text) is null", $rest),
+            texts!(@one " and cast($3 as text) is null and target = $4", $rest),
+            texts!(@one " and action = $3 and target = $4", $rest),
+        ]
+    };
+    (@one $filter:literal, $rest:literal) => {
+        concat!(
+            "select seq, at, team, actor, action, target, outcome, request, commitment, payload from audit_events \
+             where team = $1",
+            $filter,
+            " and (cast($5 as text) is null or outcome = $5)",
+            $rest
+        )
+    };
+}
+
+/// Newest first.
+const BEFORE: [&str; 4] = texts!(" and seq < $2 order by seq desc limit $6");
+/// Oldest first.
+const AFTER: [&str; 4] = texts!(" and seq > $2 order by seq limit $6");
+
+impl Filter {
+    fn of(&self, texts: &[&'static str; 4]) -> &'static str {
+        let [all, action, target, both] = *texts;
+        match (&self.action, &self.target) {
+            (None, None) => all,
+            (Some(_), None) => action,
+            (None, Some(_)) => target,
+            (Some(_), Some(_)) => both,
+        }
+    }
+}
+
 /// The newest events of a team before `before`, newest first.
 pub async fn before(
     db: &Db,
@@ -71,21 +110,7 @@ pub async fn before(
     filter: &Filter,
     limit: i64,
 ) -> Result<Vec<Recorded>, DbError> {
-    db.all(
-        "select seq, at, team, actor, action, target, outcome, request, commitment, payload from audit_events \
-         where team = $1 and seq < $2 and (cast($3 as text) is null or action = $3) \
-         and (cast($4 as text) is null or target = $4) and (cast($5 as text) is null or outcome = $5) \
-         order by seq desc limit $6",
-        args![
-            team,
-            before.unwrap_or(i64::MAX),
-            filter.action.clone(),
-            filter.target.clone(),
-            filter.outcome.clone(),
-            limit
-        ],
-    )
-    .await
+    page(db, filter.of(&BEFORE), team, before.unwrap_or(i64::MAX), filter, limit).await
 }
 
 /// The events of a team after `after`, oldest first.
@@ -96,14 +121,20 @@ pub async fn after(
     filter: &Filter,
     limit: i64,
 ) -> Result<Vec<Recorded>, DbError> {
-    db.all(
-        "select seq, at, team, actor, action, target, outcome, request, commitment, payload from audit_events \
-         where team = $1 and seq > $2 and (cast($3 as text) is null or action = $3) \
-         and (cast($4 as text) is null or target = $4) and (cast($5 as text) is null or outcome = $5) \
-         order by seq limit $6",
-        args![team, after, filter.action.clone(), filter.target.clone(), filter.outcome.clone(), limit],
-    )
-    .await
+    page(db, filter.of(&AFTER), team, after, filter, limit).await
+}
+
+async fn page(
+    db: &Db,
+    text: &'static str,
+    team: Id<kind::Team>,
+    from: i64,
+    filter: &Filter,
+    limit: i64,
+) -> Result<Vec<Recorded>, DbError> {
+    let filters = [filter.action.clone(), filter.target.clone(), filter.outcome.clone()];
+    let [action, target, outcome] = filters;
+    db.all(text, args![team, from, action, target, outcome, limit]).await
 }
 
 /// How many events there are, and the number of the last: equal, because the log is dense.
@@ -191,3 +222,6 @@ pub async fn next_seq(db: &Db) -> Result<i64, DbError> {
     let found = db.one::<Head>("select next_seq from audit_head where one = 1", args![]).await?;
     Ok(found.map_or(1, |Head(next)| next))
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,6 +54,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(17, "0017_usage"),
     migration!(18, "0018_sign_in_elsewhere"),
     migration!(19, "0019_passkeys"),
+    migration!(20, "0020_people"),
     migration!(23, "0023_leaked"),
 ];
 

@@ -23,6 +23,7 @@ const NO_SECRET: &[&str] = &[
     "command_line",
     "token_id",
     "alert_id",
+    "made_by",
     // what an authenticator chose as its name, and the public half of its key
     "credential",
     "public_key",

@@ -1,0 +1,76 @@
+//! How the engines read the log.
+
+use carnet_model::Env;
+use carnet_testpg::Database;
+use rusqlite::Connection;
+
+use super::{AFTER, BEFORE};
+use crate::lite::numbered;
+use crate::{Db, Location};
+
+/// By which index each of the four texts finds its rows.
+const BY: [&str; 4] =
+    ["audit_events_team", "audit_events_action", "audit_events_target", "audit_events_target"];
+
+/// Events of a few teams, so that a planner with statistics has a choice. Of one target in particular there are few.
+const FILL: &str = "insert into audit_events (seq, at, team, actor, action, target, outcome, commitment) \
+    with recursive n(n) as (select 1 union all select n + 1 from n where n < 20000) \
+    select n, n, TEAM, '{}', 'action.' || cast(n % 50 as text), 'scl_' || cast(n % 2000 as text), 'success', COMMITMENT from n";
+
+#[tokio::test]
+async fn a_filtered_list_of_events_is_read_by_the_index_of_its_filter() {
+    let env = Env::system();
+    let folder = tempfile::tempdir().unwrap();
+    Db::open(&Location::Folder(folder.path().to_owned()), &env).await.unwrap().close().await;
+    let lite = Connection::open(folder.path().join("carnet.db")).unwrap();
+    let fill =
+        FILL.replace("TEAM", "cast('team' || cast(n % 3 as text) as blob)").replace("COMMITMENT", "x'00'");
+    lite.execute_batch(&fill).unwrap();
+    for texts in [BEFORE, AFTER] {
+        for (text, index) in texts.iter().zip(BY) {
+            let mut plan = lite.prepare(&format!("explain query plan {}", numbered(text))).unwrap();
+            let arguments =
+                rusqlite::params![b"team1", 9_000, "action.1", "scl_1", rusqlite::types::Null, 20];
+            let lines: Vec<String> =
+                plan.query_map(arguments, |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+            let plan = lines.join("; ");
+            let wanted = if index == "audit_events_target" && text.contains("action =") {
+                // Either is right where both are asked for.
+                plan.contains("audit_events_target") || plan.contains("audit_events_action")
+            } else {
+                plan.contains(index)
+            };
+            assert!(wanted && !plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{text}: {plan}");
+        }
+    }
+
+    let Some(database) = Database::create().await.unwrap() else { return };
+    Db::open(&Location::Postgres(database.url().to_owned()), &env).await.unwrap().close().await;
+    let (client, connection) = tokio_postgres::connect(database.url(), tokio_postgres::NoTls).await.unwrap();
+    #[expect(clippy::disallowed_methods, reason = "ends with the client, at the end of the test")]
+    let connection = tokio::spawn(connection);
+    let fill = FILL
+        .replace("TEAM", "convert_to('team' || cast(n % 3 as text), 'UTF8')")
+        .replace("COMMITMENT", "'\\x00'::bytea");
+    client.batch_execute(&format!("{fill}; analyze audit_events")).await.unwrap();
+    // The plan that is kept for a prepared statement, whatever its arguments are: the one that must be right.
+    client.batch_execute("set plan_cache_mode = force_generic_plan").await.unwrap();
+    for texts in [BEFORE, AFTER] {
+        for (text, index) in texts.iter().zip(BY).skip(1) {
+            let name = format!("plan{}", text.len());
+            client.batch_execute(&format!("deallocate all; prepare {name} as {text}")).await.unwrap();
+            let asked =
+                format!("explain execute {name} ('team1'::bytea, 9000, 'action.1', 'scl_1', null, 20)");
+            let rows = client.query(&asked, &[]).await.unwrap();
+            let plan = rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n");
+            let wanted = if text.contains("action =") && text.contains("target =") {
+                plan.contains("audit_events_target") || plan.contains("audit_events_action")
+            } else {
+                plan.contains(index)
+            };
+            assert!(wanted && !plan.contains("Seq Scan"), "{text}: {plan}");
+        }
+    }
+    drop(client);
+    connection.await.unwrap().unwrap();
+}
