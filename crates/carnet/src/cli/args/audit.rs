@@ -18,7 +18,7 @@ pub(crate) enum AuditVerb {
 /// `carnet audit export`
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// As JSON lines, as a table for spreadsheets, or as OCSF 1.6 (class API Activity), one object a line
+    /// As JSON lines, as a table for spreadsheets, or as events of OCSF 1.6, one object a line
     #[arg(id = "format", long = "format", value_name = "FORMAT", default_value = "jsonl", value_parser = ["jsonl", "csv", "ocsf"])]
     pub(crate) format: String,
     /// Into this file, instead of to stdout
