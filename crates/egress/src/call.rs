@@ -89,6 +89,11 @@ impl Call {
             .header(ACCEPT, HeaderValue::from_static(JSON))
     }
 
+    /// The same with secrets in it.
+    pub fn post_secret_json(url: Url, json: SecretString, purpose: Purpose, tenant: Id<kind::Team>) -> Self {
+        Self::post_json(url, Bytes::from_owner(Wiped(json)), purpose, tenant)
+    }
+
     /// With this header, in the place of any other of the name.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {

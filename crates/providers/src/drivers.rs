@@ -5,6 +5,7 @@ mod github;
 mod google_service_account;
 mod microsoft_entra;
 mod oauth;
+mod probe;
 mod salesforce;
 mod slack;
 mod snowflake;

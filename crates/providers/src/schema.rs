@@ -67,6 +67,19 @@ fn grant_type(description: &str) -> Value {
     )
 }
 
+fn probe(description: &str) -> Value {
+    object(
+        description,
+        json!({
+            "url": text("A call that changes nothing; {key} in the path stands for the key."),
+            "header": text("The header that holds the key, if not Authorization."),
+            "scheme": text("What stands before the key in the header."),
+            "account": text("Where the identifier of its holder stands in the answer: a JSON pointer."),
+            "name": text("Where the name of its holder stands."),
+        }),
+    )
+}
+
 fn oauth() -> DataSchema {
     let ttl = json!({"type": "integer", "minimum": 10, "maximum": 600, "description": "Seconds that an assertion lives."});
     let properties = json!({
@@ -145,6 +158,38 @@ fn oauth() -> DataSchema {
                 "jwksUri": text("Where its keys are, if not where its discovery document says."),
             }))},
         })),
+        "tokenRequestFormat": {
+            "type": "string",
+            "enum": crate::oauth::client::Format::ALL.map(crate::oauth::client::Format::as_str),
+            "description": "How requests to the token endpoint are written; a form where nothing is said.",
+        },
+        "account": object("Where it stands whose tokens are, if no ID token says so: JSON pointers.", json!({
+            "endpoint": text("Who is asked with the token; the token endpoint's own answer where nobody is."),
+            "query": text("What is asked there by GraphQL."),
+            "subject": text("Where the account's identifier stands: /user/id."),
+            "name": text("Where its name stands."),
+            "tenant": text("Where the identifier of its tenant stands."),
+            "tenantName": text("Where the name of its tenant stands."),
+        })),
+        "installation": object("The application is installed at a tenant by consent, and its tokens are the tenant's.", json!({
+            "enabled": {"type": "boolean"},
+            "scopes": texts("What an installation asks for."),
+            "authorizationUrlParams": {
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+                "description": "Further parameters of the request of an installation.",
+            },
+            "tenantParam": text("The parameter that names the tenant where one is asked for."),
+            "token": secret("The one token that the application has everywhere, if it has one, such as that of a bot."),
+            "ownToken": flag("Whether there is one. Written by this server."),
+            "scheme": text("How that token is presented, if not as a bearer."),
+            "probe": probe("How that token is tried before it is kept."),
+        })),
+        "disconnection": object("Where the connection to an account is ended, if no single token is.", json!({
+            "endpoint": text("The address, which takes the client's secret as a bearer."),
+            "accountParam": text("The parameter that names the account."),
+        })),
+        "revocationEndsAll": flag("Whether ending one token ends whatever the person granted to the client."),
         "clientRegistration": {
             "type": "object",
             "readOnly": true,
@@ -155,7 +200,7 @@ fn oauth() -> DataSchema {
     });
     DataSchema {
         schema: schema("An OAuth 2.0 or OpenID Connect client.", properties),
-        secrets: vec!["clientSecret", "initialAccessToken"],
+        secrets: vec!["clientSecret", "initialAccessToken", "installation.token"],
     }
 }
 
@@ -168,6 +213,7 @@ fn api_key() -> DataSchema {
             "value": secret("The key."),
             "scope": text("By which label a caller asks for this one of several keys."),
             "expiresAt": {"type": "integer", "minimum": 0, "description": "When it ends, in milliseconds since 1970."},
+            "account": {"type": "object", "readOnly": true, "description": "Whose it is. Written by this server."},
         },
     });
     let properties = json!({
@@ -181,6 +227,7 @@ fn api_key() -> DataSchema {
             "type": "string", "minLength": 1, "maxLength": 10_000,
             "description": "Where a person finds a key to paste, in Markdown.",
         },
+        "probe": probe("How a key is tried before it is kept."),
     });
     DataSchema {
         schema: schema("Keys that do not change by themselves.", properties),
@@ -255,11 +302,22 @@ mod tests {
             include_str!("drivers/oauth/jwt_bearer.rs"),
             include_str!("drivers/oauth/exchange.rs"),
             include_str!("drivers/oauth/registration.rs"),
+            include_str!("drivers/oauth/account.rs"),
+            include_str!("drivers/oauth/installation.rs"),
+            include_str!("drivers/oauth/disconnection.rs"),
         ];
         for part in parts {
             read.extend(taken(part, "fields").into_iter().filter(|name| {
-                ["clientAssertion", "jwtBearer", "tokenExchange", "clientRegistration"]
-                    .contains(&name.as_str())
+                [
+                    "clientAssertion",
+                    "jwtBearer",
+                    "tokenExchange",
+                    "clientRegistration",
+                    "account",
+                    "installation",
+                    "disconnection",
+                ]
+                .contains(&name.as_str())
             }));
         }
         let schema = oauth().schema;
@@ -268,6 +326,10 @@ mod tests {
             ("clientAssertion", parts[0], &["ttl"][..]),
             ("jwtBearer", parts[1], &["ttl"]),
             ("tokenExchange", parts[2], &["subjectTokenType", "requestedTokenType"]),
+            // The places stand in a list.
+            ("account", parts[4], &["subject", "name", "tenant", "tenantName"]),
+            ("installation", parts[5], &["probe"]),
+            ("disconnection", parts[6], &[]),
         ] {
             let mut read = taken(source, "inner");
             read.extend(elsewhere.iter().map(|name| (*name).to_owned()));
@@ -277,9 +339,18 @@ mod tests {
 
     #[test]
     fn the_schema_of_keys_has_the_members_that_are_read() {
-        let source = include_str!("drivers/api_key.rs");
+        let (source, probes) = (include_str!("drivers/api_key.rs"), include_str!("drivers/probe.rs"));
         let schema = api_key().schema;
-        assert_eq!(names(&schema), taken(source, "fields"));
-        assert_eq!(names(&schema["properties"]["values"]["items"]), taken(source, "value"));
+        let with = |mut read: BTreeSet<String>, name: &str| {
+            assert!(probes.contains(&format!("fields.object(\"{name}\")")), "{name}");
+            read.insert(name.to_owned());
+            read
+        };
+        assert_eq!(names(&schema), with(taken(source, "fields"), "probe"));
+        let items = names(&schema["properties"]["values"]["items"]);
+        assert_eq!(items, with(taken(source, "value"), "account"));
+        let mut members = taken(probes, "inner");
+        members.retain(|name| !name.starts_with("account") || name == "account");
+        assert_eq!(names(&schema["properties"]["probe"]), members);
     }
 }

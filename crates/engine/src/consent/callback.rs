@@ -132,6 +132,13 @@ impl Broker {
                 )
                 .with("field", "key"),
             )),
+            Err(DriverError::Callback(CallbackFault::KeyRefused)) => Err(ConsentEnd::Fault(
+                Fault::new(
+                    carnet_model::Code::InvalidRequest,
+                    "The service does not accept this key. Copy it once more, or make another one.",
+                )
+                .with("field", "key"),
+            )),
             Err(DriverError::Denied) => {
                 self.finish(consent, entry, remembered, Stored::Canceled, Outcome::Denied).await
             }

@@ -135,6 +135,9 @@ pub enum CallbackFault {
     /// A pasted key that cannot be one.
     #[error("a key has 1 to 16384 printable ASCII characters")]
     InvalidKey,
+    /// The service does not accept a pasted key.
+    #[error("the service does not accept this key")]
+    KeyRefused,
     /// Somebody asked for the installation, and somebody else has to approve it at the provider.
     #[error(
         "the installation was asked for at the provider, and an administrator there has yet to approve it"

@@ -1,7 +1,8 @@
 //! Keys that do not change by themselves: one or several that the owner stores, or one that each person pastes.
 //!
 //! A stored key goes out as it is. A caller picks one by asking for its label as the scope; when that leaves a choice,
-//! nothing is given. There is no provider to ask and none to revoke at: ending a key is done at the service.
+//! nothing is given. Where the connector says how a key is tried, the service is asked about every key before it is kept.
+//! There is no provider to revoke at: ending a key is done at the service.
 
 use std::collections::BTreeSet;
 
@@ -11,6 +12,7 @@ use carnet_model::grant::{Cause, Rotation};
 use carnet_model::{Scopes, SecretString, SubjectKind, Time};
 use serde_json::{Map, Value};
 
+use super::probe::{Holder, Probe, Refused};
 use crate::driver::ability::{Abilities, TokenAbilities};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
 use crate::driver::failure::{BadConfiguration, CallbackFault, DriverError};
@@ -27,20 +29,31 @@ pub(super) struct ApiKey;
 impl Driver for ApiKey {
     fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>> {
         Box::pin(async move {
-            let NewConnector { data, http, .. } = ask;
-            let (settings, values) = Settings::read(data)?;
+            let NewConnector { data, http, env, tenant, .. } = ask;
+            let (mut settings, values) = Settings::read(data)?;
             for (place, url) in settings.service_urls.iter().enumerate() {
                 http.check(url, Purpose::ProviderApi).map_err(|refused| BadConfiguration {
                     field: format!("serviceUrls.{place}"),
                     why: refused.to_string(),
                 })?;
             }
+            if let Some(probe) = &settings.probe {
+                http.check(&probe.plain(), Purpose::ProviderApi).map_err(|refused| BadConfiguration {
+                    field: "probe.url".to_owned(),
+                    why: refused.to_string(),
+                })?;
+            }
             let mut secrets = ConnectorSecrets::default();
-            for (place, value) in values.into_iter().enumerate() {
+            let described = settings.values.iter_mut();
+            for (place, (value, described)) in values.into_iter().zip(described).enumerate() {
+                let field = format!("values.{place}.value");
                 let value = value.ok_or_else(|| BadConfiguration {
-                    field: format!("values.{place}.value"),
+                    field: field.clone(),
                     why: "is missing: it is the key itself".to_owned(),
                 })?;
+                if let Some(probe) = &settings.probe {
+                    described.holder = probe.accept(http, env, tenant, &value, &field).await?;
+                }
                 secrets.insert(pointer(place), value);
             }
             Ok(Accepted { data: settings.to_data(), secrets, redirect_uri: None })
@@ -59,9 +72,10 @@ impl Driver for ApiKey {
         Abilities { subjects: vec![SubjectKind::App], app: Some(app), ..none }
     }
 
-    /// A key goes to callers only.
-    fn recipients(&self, _connector: &Connector) -> BTreeSet<String> {
-        BTreeSet::new()
+    /// A key goes to callers, and to whom it is tried at.
+    fn recipients(&self, connector: &Connector) -> BTreeSet<String> {
+        let settings = Settings::read(connector.data.clone());
+        settings.ok().and_then(|(settings, _)| settings.probe?.origin()).into_iter().collect()
     }
 
     fn way(&self, at: &At<'_>, _ask: &ConsentAsk<'_>) -> Result<Way, DriverError> {
@@ -88,13 +102,23 @@ impl Driver for ApiKey {
             if !is_credential(key.expose()) {
                 return Err(CallbackFault::InvalidKey.into());
             }
+            let holder = match &settings.probe {
+                None => Holder::default(),
+                Some(probe) => {
+                    let asked = probe.ask(at.http, at.env, at.connector.team, &key).await;
+                    asked.map_err(|refused| match refused {
+                        Refused::Key(_) => CallbackFault::KeyRefused.into(),
+                        Refused::Unsaid(error) => error,
+                    })?
+                }
+            };
             Ok(Granted {
                 held: Held::of_key(key),
                 scopes: None,
-                external_subject: None,
+                external_subject: holder.account,
                 access_expires_at: None,
                 refresh_expires_at: None,
-                name: None,
+                name: holder.name,
                 metadata: Map::new(),
                 installation: None,
             })
@@ -160,7 +184,11 @@ impl Driver for ApiKey {
                 DriverError::Misconfigured(format!("values.{place}.value"), "is missing".to_owned())
             })?;
             let scopes = value.label.as_ref().and_then(|label| Scopes::parse([label]).ok());
-            Ok(minted(key, value.expires_at, scopes))
+            Ok(Minted {
+                external_subject: value.holder.account.clone(),
+                metadata: value.holder.to_metadata(),
+                ..minted(key, value.expires_at, scopes)
+            })
         })
     }
 
@@ -175,12 +203,16 @@ struct Settings {
     values: Vec<Described>,
     service_urls: Vec<String>,
     instructions: Option<String>,
+    /// How a key is tried.
+    probe: Option<Probe>,
 }
 
 /// What is known about one stored key.
 struct Described {
     label: Option<String>,
     expires_at: Option<Time>,
+    /// Whose it is, if the service was asked.
+    holder: Holder,
 }
 
 impl Settings {
@@ -204,8 +236,9 @@ impl Settings {
             let millis = value.number("expiresAt")?;
             let expires_at =
                 millis.map(|millis| Time::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)));
+            let holder = Holder::read(&mut value)?;
             value.finish()?;
-            described.push(Described { label, expires_at });
+            described.push(Described { label, expires_at, holder });
         }
         match (is_for_people, described.len()) {
             (true, 1..) => return Err(fields.bad("values", "must be absent: each person pastes a key")),
@@ -215,8 +248,9 @@ impl Settings {
         }
         let service_urls = fields.texts("serviceUrls")?.unwrap_or_default();
         let instructions = fields.prose("instructions")?;
+        let probe = Probe::read(&mut fields)?;
         fields.finish()?;
-        Ok((Self { is_for_people, values: described, service_urls, instructions }, keys))
+        Ok((Self { is_for_people, values: described, service_urls, instructions, probe }, keys))
     }
 
     fn to_data(&self) -> Map<String, Value> {
@@ -231,6 +265,9 @@ impl Settings {
         }
         if let Some(instructions) = &self.instructions {
             data.insert("instructions".to_owned(), instructions.clone().into());
+        }
+        if let Some(probe) = &self.probe {
+            data.insert("probe".to_owned(), probe.to_json());
         }
         data
     }
@@ -260,7 +297,9 @@ impl Described {
     fn to_json(&self) -> Value {
         let label = self.label.as_ref().map(|label| ("scope".to_owned(), Value::from(label.clone())));
         let end = self.expires_at.map(|end| ("expiresAt".to_owned(), Value::from(end.millis())));
-        Value::Object(label.into_iter().chain(end).collect())
+        let holder = self.holder.to_metadata();
+        let holder = (!holder.is_empty()).then(|| ("account".to_owned(), holder.into()));
+        Value::Object(label.into_iter().chain(end).chain(holder).collect())
     }
 }
 

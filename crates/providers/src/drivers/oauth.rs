@@ -4,11 +4,15 @@
 //!
 //! Here is what a connector is and can do, and its end; [`server`] finds whom it speaks to and [`registration`] as whom,
 //! which [`upkeep`] keeps true; [`consent`] is how a grant is made, [`mint`] what comes of it; [`jwt_bearer`] and
-//! [`exchange`] need no grant.
+//! [`exchange`] need no grant. What servers have of their own is data too: [`account`], [`installation`],
+//! [`disconnection`].
 
+pub(super) mod account;
 mod client_assertion;
 mod consent;
+mod disconnection;
 mod exchange;
+mod installation;
 mod jwt_bearer;
 mod mint;
 mod registration;
@@ -62,8 +66,14 @@ impl Driver for Oauth {
     fn recipients(&self, connector: &Connector) -> BTreeSet<String> {
         Settings::of(connector).map_or_else(
             |_| BTreeSet::new(),
-            |Settings { server, .. }| {
-                server.confidants().map(|url| url.origin().ascii_serialization()).collect()
+            |Settings { server, options, .. }| {
+                let own = options.own_addresses().map(|(_, url)| url);
+                server
+                    .confidants()
+                    .cloned()
+                    .chain(own)
+                    .map(|url| url.origin().ascii_serialization())
+                    .collect()
             },
         )
     }
@@ -115,7 +125,16 @@ impl Driver for Oauth {
                     )
                     .await
                 }
-                MintAsk::App { scopes, resources, audience, details, .. } => {
+                MintAsk::App { scopes, resources, audience, details, installation } => {
+                    if let Some(own) = settings.options.installation.as_ref().filter(|one| one.own_token) {
+                        let named = scopes.as_ref().is_some_and(|scopes| !scopes.is_empty());
+                        if named || !(resources.is_empty() && audience.is_empty() && details.is_empty()) {
+                            return Err(unsupported(
+                                "the token that an application has everywhere cannot be narrowed; ask for it as it is",
+                            ));
+                        }
+                        return own.token(at.secrets.at(installation::TOKEN), installation.as_ref());
+                    }
                     if !settings.options.app.is_on() {
                         return Err(unsupported(
                             "this connector has no tokens of the application: clientCredentials is not enabled",
@@ -195,6 +214,11 @@ async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadConfiguration>
             why: refused.to_string(),
         })?;
     }
+    for (field, url) in read.options.own_addresses() {
+        ask.http
+            .check(url.as_str(), Purpose::ProviderApi)
+            .map_err(|refused| BadConfiguration { field: field.to_owned(), why: refused.to_string() })?;
+    }
     Settings::fit(&mut read.options, &server, discovered)?;
     let base = ask.callback_base.trim_end_matches('/');
     let redirect_uri = read.options.sends_people().then(|| {
@@ -212,6 +236,13 @@ async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadConfiguration>
     let mut secrets = ConnectorSecrets::default();
     if let Some(token) = read.registration_token.take().filter(|_| read.options.registration.is_some()) {
         secrets.insert(REGISTRATION_TOKEN.to_owned(), token);
+    }
+    let own = read.options.installation.as_ref().zip(read.installation_token.as_ref());
+    if let Some((installation, token)) = own {
+        if let Some(probe) = &installation.probe {
+            probe.accept(ask.http, ask.env, ask.tenant, token, "installation.token").await?;
+        }
+        secrets.insert(installation::TOKEN.to_owned(), token.duplicate());
     }
     let (settings, secret) = Settings::complete(read, server, discovered)?;
     if let Some(secret) = secret {
@@ -233,7 +264,17 @@ fn abilities(settings: &Settings) -> Abilities {
         left_by_installation: false,
     };
     let options = &settings.options;
-    let app = options.app.is_on().then(|| of(&options.app.scopes));
+    let installed = options.installation.as_ref();
+    let app = match installed {
+        // What an installation allows is said by its consent, and is as much for every token of it.
+        Some(one) if one.own_token => {
+            Some(TokenAbilities { per_installation: true, ..TokenAbilities::default() })
+        }
+        Some(one) => {
+            Some(TokenAbilities { per_installation: true, left_by_installation: true, ..of(&one.scopes) })
+        }
+        None => options.app.is_on().then(|| of(&options.app.scopes)),
+    };
     let user = options.user.is_on().then(|| of(&options.user.scopes));
     let bounded = |scopes: &Scopes| TokenAbilities { bounded: true, ..of(scopes) };
     let asserted = options.jwt_bearer.enabled.then(|| bounded(&options.jwt_bearer.scopes));
@@ -246,8 +287,8 @@ fn abilities(settings: &Settings) -> Abilities {
     ];
     Abilities {
         subjects: subjects.into_iter().filter(|(_, on)| *on).map(|(kind, _)| kind).collect(),
-        installation: false,
-        revocation: settings.server.revocation.is_some(),
+        installation: installed.is_some(),
+        revocation: settings.server.revocation.is_some() || options.disconnection.is_some(),
         app,
         user,
         asserted,
@@ -263,6 +304,15 @@ fn abilities(settings: &Settings) -> Abilities {
 /// while it lives, for servers that do not.
 async fn revoke(at: &At<'_>, held: &Held) -> Result<Revocation, DriverError> {
     let settings = Settings::of(at.connector)?;
+    if let Some(own) = at.secrets.at(installation::TOKEN)
+        && held.access().is_some_and(|access| access.token.expose() == own.expose())
+    {
+        // It is the application's everywhere, and ends at the service.
+        return Ok(Revocation::NotSupported);
+    }
+    if let Some(disconnection) = &settings.options.disconnection {
+        return disconnection.end(at, &settings, at.secrets.at(CLIENT_SECRET), held).await;
+    }
     let Some(endpoint) = &settings.server.revocation else { return Ok(Revocation::NotSupported) };
     let client = client(at, &settings)?;
     let lives = |access: &&Access| access.expires_at.is_none_or(|end| end > at.env.now());
@@ -270,7 +320,7 @@ async fn revoke(at: &At<'_>, held: &Held) -> Result<Revocation, DriverError> {
     let mut outcome = Revocation::NotSupported;
     for (token, hint) in [(held.refresh(), "refresh_token"), (access, "access_token")] {
         if let Some(token) = token
-            && client.revoke(endpoint, token, hint).await? == Revocation::Revoked
+            && client.revoke(settings.form(), endpoint, token, hint).await? == Revocation::Revoked
         {
             outcome = Revocation::Revoked;
         }

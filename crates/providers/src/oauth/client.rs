@@ -57,15 +57,15 @@ impl Client<'_> {
         }
     }
 
-    /// Asks the revocation endpoint to forget one token (RFC 7009). A server that does not know the token says that it
-    /// is done.
+    /// Asks the revocation endpoint to forget one token (RFC 7009), by a form that is empty yet. A server that does not
+    /// know the token says that it is done.
     pub(crate) async fn revoke(
         &self,
+        mut form: Form,
         endpoint: &Url,
         token: &SecretString,
         hint: &str,
     ) -> Result<Revocation, DriverError> {
-        let mut form = Form::new();
         form.push_secret("token", token);
         form.push("token_type_hint", hint);
         let answer = self.send(endpoint, &mut form, "serverConfig.revocation_endpoint").await?;
@@ -111,7 +111,7 @@ impl Client<'_> {
         field: &str,
     ) -> Result<Answer, DriverError> {
         let header = self.proof.apply(self.id, self.env, form)?;
-        let mut call = Call::post_form(endpoint.clone(), form.encode(), Purpose::ProviderToken, self.tenant);
+        let mut call = form.call(endpoint.clone(), Purpose::ProviderToken, self.tenant);
         call.limits.total = patience;
         if let Some(header) = header {
             call = call.header(AUTHORIZATION, header);
@@ -138,13 +138,48 @@ pub(crate) fn spoken(answer: &Answer) -> Spoken {
 pub(crate) struct Form {
     body: String,
     secrets: Vec<SecretString>,
+    format: Format,
+}
+
+/// How a form is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// As RFC 6749 says.
+    #[default]
+    Form,
+    /// As an object of texts, which is what some servers take instead (Notion, "Create a token").
+    Json,
+}
+
+impl Format {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::Form, Self::Json];
+
+    /// Its name in a connector's `data`.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Form => "form",
+            Self::Json => "json",
+        }
+    }
+
+    /// The format of this name.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == name)
+    }
 }
 
 impl Form {
     /// An empty form.
     pub(crate) fn new() -> Self {
         // Room for the longest usual tokens: text that grows leaves copies behind.
-        Self { body: String::with_capacity(16 * 1024), secrets: Vec::new() }
+        Self { body: String::with_capacity(16 * 1024), secrets: Vec::new(), format: Format::Form }
+    }
+
+    /// To be written in this format.
+    pub(crate) fn written_as(mut self, format: Format) -> Self {
+        self.format = format;
+        self
     }
 
     /// A form for a grant type.
@@ -180,7 +215,47 @@ impl Form {
         &self.secrets
     }
 
-    fn encode(&mut self) -> SecretString {
-        SecretString::new(std::mem::take(&mut self.body))
+    /// The call that carries it.
+    pub(crate) fn call(&mut self, endpoint: Url, purpose: Purpose, tenant: Id<kind::Team>) -> Call {
+        let body = SecretString::new(std::mem::take(&mut self.body));
+        match self.format {
+            Format::Form => Call::post_form(endpoint, body, purpose, tenant),
+            Format::Json => Call::post_secret_json(endpoint, as_json(&body), purpose, tenant),
+        }
+    }
+}
+
+/// The fields of a form as members of an object.
+fn as_json(body: &SecretString) -> SecretString {
+    // Room for what JSON escapes: text that grows leaves copies behind.
+    let mut out = Vec::with_capacity(body.expose().len() * 2 + 1024);
+    let texts = form_urlencoded::parse(body.expose().as_bytes());
+    for (place, (name, value)) in texts.enumerate() {
+        out.push(if place == 0 { b'{' } else { b',' });
+        let value = SecretString::new(value.into_owned());
+        // Writing text into memory has no way to fail.
+        serde_json::to_writer(&mut out, &*name).unwrap_or_default();
+        out.push(b':');
+        serde_json::to_writer(&mut out, value.expose()).unwrap_or_default();
+    }
+    if out.is_empty() {
+        out.push(b'{');
+    }
+    out.push(b'}');
+    SecretString::new(String::from_utf8(out).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_reads_the_same_as_an_object() {
+        let written = |form: &Form| as_json(&SecretString::new(form.body.clone())).expose().clone();
+        assert_eq!(written(&Form::new()), "{}");
+        let mut form = Form::of("refresh_token");
+        form.push_secret("refresh_token", &SecretString::new("a+b/=\"é ".to_owned()));
+        let object: serde_json::Value = serde_json::from_str(&written(&form)).unwrap();
+        assert_eq!(object, serde_json::json!({"grant_type": "refresh_token", "refresh_token": "a+b/=\"é "}));
     }
 }

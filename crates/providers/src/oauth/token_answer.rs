@@ -2,7 +2,7 @@
 //!
 //! Tolerated, each because servers in use do it: an error with status 200 (GitHub, Slack); `expires_in` as text, or
 //! not there at all (Salesforce, Notion); a form instead of JSON, when the content type says so (GitHub); `null` or
-//! empty text for a member that is not there; `token_type` missing. Anything else is [`Spoken::Nothing`]: no token is made
+//! empty text for a member that is not there; `token_type` missing; scopes as a list (Linear, Twitch). Anything else is [`Spoken::Nothing`]: no token is made
 //! up from half an answer.
 
 use std::fmt;
@@ -128,6 +128,10 @@ fn issued(mut members: Map<String, Value>) -> Option<Issued> {
     let scopes = match members.remove("scope") {
         None | Some(Value::Null) => None,
         Some(Value::String(joined)) => Some(Scopes::parse_joined(&joined).ok()?),
+        Some(Value::Array(names)) => {
+            let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
+            Some(Scopes::parse(names?).ok()?)
+        }
         Some(_) => return None,
     };
     let expires_in = seconds(members.remove("expires_in"))?;

@@ -7,16 +7,18 @@ use carnet_egress::Purpose;
 use carnet_model::{Scopes, SecretString};
 use serde_json::Map;
 
+use super::account::Found;
 use super::settings::{Options, Settings};
-use super::{client, end_of_access, facts, no_people, person, settle, told};
+use super::{client, end_of_access, facts, installation, no_people, person, settle, told};
 use crate::driver::At;
 use crate::driver::consent::{Callback, ConsentAsk, DeviceCode, Granted, Kept, Step, Way};
 use crate::driver::failure::{CallbackFault, DriverError};
 use crate::driver::held::{Access, Held, Tokens};
 use crate::driver::import::Import;
+use crate::driver::installed::Installed;
 use crate::fields::is_credential;
 use crate::oauth::authorization::{self, fresh, is_reserved, is_target};
-use crate::oauth::client::{Client, Form};
+use crate::oauth::client::{Client, Form, Received};
 use crate::oauth::failure::Phase;
 use crate::oauth::id_token::Person;
 use crate::oauth::target::Target;
@@ -26,10 +28,10 @@ use crate::oauth::{callback, device};
 pub(super) fn way(at: &At<'_>, ask: &ConsentAsk<'_>) -> Result<Way, DriverError> {
     let settings = Settings::of(at.connector)?;
     target(&settings, ask)?;
-    if !settings.options.user.is_on() {
+    if !is_offered(&settings.options, ask) {
         return Err(no_people());
     }
-    if settings.options.device {
+    if settings.options.device && !ask.installs {
         return Ok(Way::Device);
     }
     let mut page = at.http.reroute(settings.server.authorization.as_ref().ok_or_else(no_people)?);
@@ -43,22 +45,26 @@ pub(super) async fn begin(at: &At<'_>, ask: &ConsentAsk<'_>) -> Result<Step, Dri
     let settings = Settings::of(at.connector)?;
     let options = &settings.options;
     let target = target(&settings, ask)?;
-    let scopes = ask.scopes.clone().filter(|scopes| !scopes.is_empty());
+    let installation = options.installation.as_ref().filter(|_| ask.installs);
+    // Where the application has one token everywhere, nobody asks for the scopes of one.
+    let own = installation.filter(|one| one.own_token).map(|one| one.scopes.clone());
+    let scopes = ask.scopes.clone().or(own).filter(|scopes| !scopes.is_empty());
     let mut kept = Kept {
         issuer: settings.server.issuer().map(str::to_owned),
         resources: options.resources(&ask.resources).to_vec(),
         audience: ask.audience.clone(),
         details: ask.details.clone(),
+        installs: ask.installs,
         ..Kept::default()
     };
     let client = client(at, &settings)?;
-    if options.device {
+    if options.device && !ask.installs {
         kept.device = Some(device_code(at, &settings, &client, scopes.as_ref(), &target).await?);
         kept.scopes = scopes;
         return Ok(Step::Device { kept });
     }
     let endpoint =
-        settings.server.authorization.as_ref().filter(|_| options.user.is_on()).ok_or_else(no_people)?;
+        settings.server.authorization.as_ref().filter(|_| is_offered(options, ask)).ok_or_else(no_people)?;
     let verifier = fresh(at.env);
     let nonce = scopes.as_ref().filter(|scopes| scopes.contains("openid")).map(|_| fresh(at.env));
     let request = authorization::Request {
@@ -80,6 +86,11 @@ pub(super) async fn begin(at: &At<'_>, ask: &ConsentAsk<'_>) -> Result<Step, Dri
     let url = at.http.reroute(&url);
     kept.scopes.clone_from(&scopes);
     Ok(Step::Redirect { url, kept: Kept { verifier: Some(verifier), nonce, ..kept } })
+}
+
+/// Whether the connector has what is asked: an installation, or tokens of people.
+fn is_offered(options: &Options, ask: &ConsentAsk<'_>) -> bool {
+    if ask.installs { options.installation.is_some() } else { options.user.is_on() }
 }
 
 /// What is asked, found sound without asking anybody.
@@ -118,11 +129,15 @@ async fn device_code(
 /// Parameters that are not the protocol's: of the connector, then of the caller, then those with a field of their own.
 /// The later of one name wins.
 fn further<'a>(options: &'a Options, ask: &'a ConsentAsk<'_>) -> BTreeMap<&'a str, &'a str> {
-    let configured = options.authorization_params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let installation = options.installation.as_ref().filter(|_| ask.installs);
+    let own = installation.into_iter().flat_map(|one| &one.params);
+    let configured =
+        options.authorization_params.iter().chain(own).map(|(name, value)| (name.as_str(), value.as_str()));
+    let tenant = installation.and_then(|one| Some((one.tenant_param.as_deref()?, ask.tenant.as_deref()?)));
     let asked = ask.additional_params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let named = [("prompt", &ask.prompt), ("login_hint", &ask.login_hint)];
     let named = named.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
-    configured.chain(asked).chain(named).collect()
+    configured.chain(asked).chain(named).chain(tenant).collect()
 }
 
 /// What the person brought back, or entered elsewhere, becomes a grant.
@@ -162,6 +177,13 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
         return Err(DriverError::Stray(why));
     }
 
+    let (found, installation) = match whose(at, &settings, kept, &received).await {
+        Ok(found) => found,
+        Err(error) => {
+            discard(&settings, &client, &received.issued.access, received.issued.refresh.as_ref()).await;
+            return Err(error);
+        }
+    };
     let metadata = told(&settings, &mut received);
     let person = person(&settings, &mut received, kept.nonce.as_ref(), true)?;
     let scopes = received.issued.scopes.take().or_else(|| kept.scopes.clone());
@@ -169,8 +191,24 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
     let refresh_expires_at =
         received.issued.refresh_expires_in.filter(|_| refresh.is_some()).map(|life| received.end_of(life));
     let access_expires_at = end_of_access(&settings, &received, refresh.is_some());
-    let name = person.as_ref().and_then(Person::name);
+    let name = person.as_ref().and_then(Person::name).or(found.name);
     let (external_subject, claims) = facts(&settings, person);
+    let external_subject = external_subject.or(found.subject);
+    let has_own = settings.options.installation.as_ref().is_some_and(|one| one.own_token);
+    if kept.installs && has_own {
+        // Whoever installed it is acted for by nobody.
+        discard(&settings, &client, &received.issued.access, refresh.as_ref()).await;
+        return Ok(Granted {
+            held: Held::nothing(),
+            scopes,
+            external_subject: installation.as_ref().and_then(|place| place.tenant_id.clone()),
+            access_expires_at: None,
+            refresh_expires_at: None,
+            name: installation.as_ref().and_then(|place| place.name.clone()),
+            metadata,
+            installation,
+        });
+    }
     let access =
         Access { token: received.issued.access, expires_at: access_expires_at, scopes: scopes.clone() };
     Ok(Granted {
@@ -186,10 +224,29 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
         external_subject,
         access_expires_at,
         refresh_expires_at,
-        name,
+        name: installation.as_ref().and_then(|place| place.name.clone()).or(name),
         metadata,
-        installation: None,
+        installation,
     })
+}
+
+/// Whose the tokens are, as far as the connector says where that stands; and where the application is installed now, if
+/// that is what was asked for.
+async fn whose(
+    at: &At<'_>,
+    settings: &Settings,
+    kept: &Kept,
+    received: &Received,
+) -> Result<(Found, Option<Installed>), DriverError> {
+    let found = match &settings.options.account {
+        Some(account) => account.find(at, received).await?,
+        None => Found::default(),
+    };
+    if !kept.installs {
+        return Ok((found, None));
+    }
+    let place = installation::place(&found).ok_or(DriverError::Garbage { in_doubt: true })?;
+    Ok((found, Some(place)))
 }
 
 /// Tokens that the same client got from the same server.
@@ -249,24 +306,26 @@ fn code(
 ) -> Result<Form, DriverError> {
     let verifier = kept.verifier.as_ref().ok_or(CallbackFault::Unexpected)?;
     let code = callback::code(params, kept.issuer.as_deref(), settings.server.names_itself())?;
-    let mut form = Form::of("authorization_code");
+    let mut form = settings.form_of("authorization_code");
     form.push_secret("code", &code);
     form.push("redirect_uri", at.redirect_uri);
     form.push_secret("code_verifier", verifier);
     Ok(form)
 }
 
-/// Tells the server that tokens which nobody will use are not wanted. Whether it hears changes nothing.
+/// Tells the server that tokens which nobody will use are not wanted, unless it would end others' with them. Whether it
+/// hears changes nothing.
 async fn discard(
     settings: &Settings,
     client: &Client<'_>,
     access: &SecretString,
     refresh: Option<&SecretString>,
 ) {
-    let Some(endpoint) = &settings.server.revocation else { return };
+    let endpoint = settings.server.revocation.as_ref().filter(|_| !settings.options.revocation_ends_all);
+    let Some(endpoint) = endpoint else { return };
     for (token, hint) in [(refresh, "refresh_token"), (Some(access), "access_token")] {
         if let Some(token) = token {
-            let _ = client.revoke(endpoint, token, hint).await;
+            let _ = client.revoke(settings.form(), endpoint, token, hint).await;
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{end_of_access, facts, person, settle, told};
 use crate::driver::failure::DriverError;
 use crate::driver::held::{Access, Held, Tokens};
 use crate::driver::mint::Minted;
-use crate::oauth::client::{Client, Form, Received};
+use crate::oauth::client::{Client, Received};
 use crate::oauth::failure::Phase;
 use crate::oauth::target::Target;
 
@@ -28,7 +28,7 @@ pub(super) async fn refresh(
     let old = held.refresh.as_ref().filter(|_| settings.options.refresh);
     let old = old.ok_or(DriverError::Gone { cause: Cause::Expired, vendor: None })?;
     let narrowed = narrowed.filter(|scopes| !scopes.is_empty());
-    let mut form = Form::of("refresh_token");
+    let mut form = settings.form_of("refresh_token");
     form.push_secret("refresh_token", old);
     if let Some(scopes) = narrowed {
         form.push("scope", &scopes.joined(settings.options.separator()));
@@ -109,7 +109,7 @@ pub(super) async fn app(
     target: &Target<'_>,
 ) -> Result<Minted, DriverError> {
     let asked = scopes.filter(|scopes| !scopes.is_empty());
-    let mut form = Form::of("client_credentials");
+    let mut form = settings.form_of("client_credentials");
     if let Some(scopes) = asked {
         form.push("scope", &scopes.joined(settings.options.separator()));
     }

@@ -11,14 +11,18 @@ use carnet_model::{Scopes, SecretString};
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use super::account::Account;
 use super::client_assertion::ClientAssertion;
+use super::disconnection::Disconnection;
 use super::exchange::{self, Exchange};
+use super::installation::Installation;
 use super::jwt_bearer::{self, JwtBearer};
 use super::registration::Registration;
 use crate::driver::failure::BadConfiguration;
 use crate::driver::signer::SigningAlgorithm;
 use crate::fields::Fields;
 use crate::oauth::authorization::is_reserved;
+use crate::oauth::client::{Form, Format};
 use crate::oauth::client_auth::ClientAuth;
 use crate::oauth::device;
 use crate::oauth::metadata::{Document, Server};
@@ -65,6 +69,16 @@ pub(super) struct Options {
     pub device: bool,
     /// How the client came to be, if nobody brought it.
     pub registration: Option<Registration>,
+    /// How requests to the token endpoint are written.
+    pub format: Format,
+    /// Where it stands whose the tokens are, if no ID token says so.
+    pub account: Option<Account>,
+    /// How the application is installed at a tenant, if it is.
+    pub installation: Option<Installation>,
+    /// Where the connection to an account is ended, if no single token is.
+    pub disconnection: Option<Disconnection>,
+    /// Whether ending one token ends whatever the person granted to the client, tokens of others included.
+    pub revocation_ends_all: bool,
 }
 
 /// A way to a token, and the scopes that are meant by the defaults.
@@ -84,6 +98,8 @@ pub(super) struct Read {
     /// What the server asks for before it registers a client. It is used and not kept.
     pub initial: Option<SecretString>,
     pub registration_token: Option<SecretString>,
+    /// The token that the application has everywhere.
+    pub installation_token: Option<SecretString>,
 }
 
 impl Read {
@@ -104,6 +120,7 @@ impl Read {
         let initial = fields.secret("initialAccessToken")?;
         let (refresh, idle_days) = refresh_tokens(&mut fields)?;
         let (forwarded_claims, forwarded_members) = forwarded(&mut fields)?;
+        let (installation, installation_token) = Installation::read(&mut fields)?;
         let options = Options {
             client_id,
             server_url: fields.text("serverUrl")?,
@@ -128,6 +145,11 @@ impl Read {
             resource: resource(&mut fields)?,
             device: switch(&mut fields, "deviceAuthorization", false)?,
             registration,
+            format: format(&mut fields)?,
+            account: Account::read(&mut fields)?,
+            installation,
+            disconnection: Disconnection::read(&mut fields)?,
+            revocation_ends_all: fields.flag("revocationEndsAll")?.unwrap_or(false),
         };
         let document = fields.object("serverConfig")?.map(Document::read_manual).transpose()?;
         for (name, only) in [("responseType", "code"), ("codeChallengeMethod", "S256")] {
@@ -136,7 +158,7 @@ impl Read {
             }
         }
         fields.finish()?;
-        Ok(Self { options, document, auth, secret, initial, registration_token })
+        Ok(Self { options, document, auth, secret, initial, registration_token, installation_token })
     }
 }
 
@@ -164,15 +186,30 @@ impl Settings {
         let bad =
             |field: &str, why: &str| Err(BadConfiguration { field: field.to_owned(), why: why.to_owned() });
         let entrance = if options.device { &server.device } else { &server.authorization };
-        let user = options.user.enabled.get_or_insert(entrance.is_some());
+        let unsaid = entrance.is_some() && options.installation.is_none();
+        let user = options.user.enabled.get_or_insert(unsaid);
         let app = options.app.enabled.get_or_insert(false);
         let (user, app) = (*user, *app);
         let (asserted, exchanged) = (options.jwt_bearer.enabled, options.exchange.enabled);
-        if !user && !app && !asserted && !exchanged {
+        let installs = options.installation.is_some();
+        if !user && !app && !asserted && !exchanged && !installs {
             return bad(
                 "userAuthorization",
-                "enable userAuthorization, clientCredentials, jwtBearer or tokenExchange, or no token can be had",
+                "enable userAuthorization, installation, clientCredentials, jwtBearer or tokenExchange, or no token can \
+                 be had",
             );
+        }
+        if installs && app {
+            return bad(
+                "clientCredentials.enabled",
+                "an application that is installed has the token of its installation",
+            );
+        }
+        if installs && !options.account.as_ref().is_some_and(Account::has_tenant) {
+            return bad("account.tenant", "is missing: it says where the application was installed");
+        }
+        if installs && server.authorization.is_none() {
+            return bad("serverConfig.authorization_endpoint", "is missing: installation needs it");
         }
         for (on, field, grant) in [
             (asserted, "jwtBearer.enabled", jwt_bearer::GRANT_TYPE),
@@ -245,7 +282,7 @@ impl Settings {
         server: Server,
         discovered: bool,
     ) -> Result<(Self, Option<SecretString>), BadConfiguration> {
-        let Read { options, auth, secret, .. } = read;
+        let Read { options, auth, secret, installation_token, .. } = read;
         let app = options.app.is_on();
         let bad =
             |field: &str, why: &str| Err(BadConfiguration { field: field.to_owned(), why: why.to_owned() });
@@ -253,6 +290,15 @@ impl Settings {
             Some(auth) => auth,
             None => choose_auth(secret.is_some(), &server, discovered)?,
         };
+        if options.installation.as_ref().is_some_and(|one| one.own_token) && installation_token.is_none() {
+            return bad(
+                "installation.token",
+                "is missing: it is the token that the application has everywhere",
+            );
+        }
+        if options.disconnection.is_some() && secret.is_none() {
+            return bad("clientSecret", "is missing: disconnection needs it");
+        }
         match (auth, secret.is_some()) {
             (ClientAuth::None, true) => bad(
                 "clientSecret",
@@ -352,11 +398,50 @@ impl Settings {
         if let Some(registration) = &options.registration {
             put("clientRegistration", registration.to_json());
         }
+        if options.format != Format::default() {
+            put("tokenRequestFormat", options.format.as_str().into());
+        }
+        if let Some(account) = &options.account {
+            put("account", account.to_json());
+        }
+        if let Some(installation) = &options.installation {
+            put("installation", installation.to_json());
+        }
+        if let Some(disconnection) = &options.disconnection {
+            put("disconnection", disconnection.to_json());
+        }
+        if options.revocation_ends_all {
+            put("revocationEndsAll", true.into());
+        }
         data
     }
 }
 
+impl Settings {
+    /// A form as this server takes it.
+    pub(super) fn form(&self) -> Form {
+        Form::new().written_as(self.options.format)
+    }
+
+    /// The same, for a grant type.
+    pub(super) fn form_of(&self, grant_type: &str) -> Form {
+        Form::of(grant_type).written_as(self.options.format)
+    }
+}
+
 impl Options {
+    /// The addresses besides the server's own to which tokens or secrets are sent, by where they stand.
+    pub(super) fn own_addresses(&self) -> impl Iterator<Item = (&'static str, Url)> {
+        let asked = self.account.iter().filter_map(|account| account.endpoint.clone());
+        let ended = self.disconnection.iter().map(|end| end.endpoint.clone());
+        let probes = self.installation.iter().filter_map(|one| one.probe.as_ref());
+        let tried = probes.filter_map(|probe| Url::parse(&probe.plain()).ok());
+        asked
+            .map(|url| ("account.endpoint", url))
+            .chain(ended.map(|url| ("disconnection.endpoint", url)))
+            .chain(tried.map(|url| ("installation.probe.url", url)))
+    }
+
     /// The resources that are meant: those that a caller names, else the connector's own.
     pub(super) fn resources<'a>(&'a self, asked: &'a [String]) -> &'a [String] {
         if asked.is_empty() { self.resource.as_slice() } else { asked }
@@ -370,7 +455,7 @@ impl Options {
 
     /// Whether people are sent to the provider and come back.
     pub(super) fn sends_people(&self) -> bool {
-        self.user.is_on() && !self.device
+        (self.user.is_on() && !self.device) || self.installation.is_some()
     }
 
     /// What stands between two scopes.
@@ -494,6 +579,15 @@ fn separator(fields: &mut Fields) -> Result<Option<String>, BadConfiguration> {
             Err(fields.bad("scopeSeparator", "must be a space or a comma"))
         }
         separator => Ok(separator),
+    }
+}
+
+fn format(fields: &mut Fields) -> Result<Format, BadConfiguration> {
+    match fields.text("tokenRequestFormat")? {
+        None => Ok(Format::default()),
+        Some(name) => {
+            Format::parse(&name).ok_or_else(|| fields.bad("tokenRequestFormat", "must be form or json"))
+        }
     }
 }
 

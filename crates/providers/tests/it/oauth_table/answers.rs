@@ -58,7 +58,7 @@ const NO_TOKENS: &[&str] = &[
     "{\"access_token\":\"at\",\"refresh_token\":7}",
     "{\"access_token\":\"at\",\"refresh_token\":\"r\\nt\"}",
     "{\"access_token\":\"at\",\"scope\":7}",
-    "{\"access_token\":\"at\",\"scope\":[\"read\"]}",
+    "{\"access_token\":\"at\",\"scope\":[7]}",
     "{\"access_token\":\"at\",\"scope\":\"re\\\"ad\"}",
     "{\"access_token\":\"at\",\"error\":\"invalid_grant\"}",
     "{\"access_token\":\"at\",\"error\":7}",
