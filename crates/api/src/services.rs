@@ -91,6 +91,12 @@ pub(crate) fn shape() -> Shape {
         ("targets?", list_of(text())),
         ("create", object_of([("managed", flag()), ("manual", flag())])),
         ("type", kind()),
+        ("keys?", list_of(text()).said("The labels of its keys, where it wants several.")),
+        (
+            "needs?",
+            list_of(text())
+                .said("Members of data that only the service gives, dotted where they stand deeper."),
+        ),
         ("templateFields?", list_of(field)),
         ("refresh?", refresh),
         ("accessTokenLife?", count()),

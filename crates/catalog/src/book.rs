@@ -65,6 +65,20 @@ impl Catalog {
         self.own.get(slug).or_else(|| BUILT_IN.get(slug)?.entry())
     }
 
+    /// The service that has a way whose server is found out about at this address, written without its scheme:
+    /// `mcp.linear.app/mcp`.
+    pub fn of_server(&self, address: &str) -> Option<&Entry> {
+        let server = format!("https://{address}");
+        let has = |entry: &&Entry| {
+            let mut ways = entry.methods.iter().filter_map(|method| method.oauth.as_ref()?.server.as_ref());
+            ways.any(|known| known.get_ref().as_str() == server)
+        };
+        let line = format!("server = \"{server}\"");
+        let built_in = BUILT_IN.iter().filter(|(_, leaf)| leaf.text.contains(&line));
+        let built_in = built_in.filter(|(slug, _)| !self.own.contains_key(**slug));
+        self.own.values().chain(built_in.filter_map(|(_, leaf)| leaf.entry())).find(has)
+    }
+
     /// Whether the operator's own file stands for this service.
     pub fn is_own(&self, slug: &str) -> bool {
         self.own.contains_key(slug)

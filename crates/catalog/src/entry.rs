@@ -116,6 +116,12 @@ pub struct Method {
     /// How keys are presented; several where the service wants several at once, each then with a name.
     #[serde(default)]
     pub keys: Vec<Key>,
+    /// What else stands in the `data` of such a connector, by its own names. `{field}` in a text is filled in.
+    #[serde(default)]
+    pub data: BTreeMap<String, toml::Value>,
+    /// Members of `data` that only the service gives, beyond a client or a key: `consumerKey`, `installation.token`.
+    #[serde(default)]
+    pub needs: Vec<Line>,
 }
 
 /// A place of a [`Template`].

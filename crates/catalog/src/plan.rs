@@ -65,17 +65,18 @@ impl Entry {
             let why = |why: String| unfit("params", format!("{why}."));
             Ok(template.get_ref().fill(&values).map_err(why)?.to_string())
         };
-        let (data, server) = if let Some(oauth) = &method.oauth {
+        let (mut data, server) = if let Some(oauth) = &method.oauth {
             oauth_data(self, method, oauth, target, &address)?
         } else if method.driver == ConnectorType::ApiKey {
             (key_data(method, &ask.data, &address)?, None)
         } else {
             (Map::new(), None)
         };
-        let data = laid_over(data, &ask.data);
-        if let Some(oauth) = &method.oauth {
-            complete(self, method, oauth, &data)?;
+        for (name, value) in &method.data {
+            data.insert(name.clone(), filled(value, &values));
         }
+        let data = laid_over(data, &ask.data);
+        complete(self, method, &data)?;
         if method.driver == ConnectorType::ApiKey {
             has_keys(self, method, &data)?;
         }
@@ -122,12 +123,19 @@ impl Entry {
         }
         let keys = ["values", "subjectType"].iter().any(|name| ask.data.contains_key(*name));
         let wanted = ask.driver.or_else(|| keys.then_some(ConnectorType::ApiKey));
+        let needed = |method: &Method| {
+            let mut tops = method.needs.iter().filter_map(|name| name.as_str().split('.').next());
+            method.needs.is_empty() || tops.any(|top| ask.data.contains_key(top))
+        };
         let fits = |method: &&Method| {
             let target = ask.target.as_deref().is_none_or(|target| method.serves(target));
             let driver = match wanted {
                 Some(driver) => method.driver == driver,
                 // A client of one's own is not for a server that registers one.
-                None => !ask.data.contains_key("clientId") || method.driver == ConnectorType::Oauth,
+                None => {
+                    (!ask.data.contains_key("clientId") || method.driver == ConnectorType::Oauth)
+                        && (ask.data.is_empty() || needed(method))
+                }
             };
             let brought =
                 !ask.data.contains_key("clientId") || !method.registers_itself() || self.methods.len() == 1;
@@ -322,7 +330,7 @@ fn laid_over(mut data: Map<String, Value>, brought: &Map<String, Value>) -> Map<
             (Some(Value::Object(under)), Value::Object(over))
                 if matches!(
                     name.as_str(),
-                    "authorizationUrlParams" | "userAuthorization" | "clientCredentials"
+                    "authorizationUrlParams" | "userAuthorization" | "clientCredentials" | "installation"
                 ) =>
             {
                 under.extend(over.clone());
@@ -336,31 +344,67 @@ fn laid_over(mut data: Map<String, Value>, brought: &Map<String, Value>) -> Map<
 }
 
 /// Whether everything is there that only the service gives.
-fn complete(entry: &Entry, method: &Method, oauth: &Oauth, data: &Map<String, Value>) -> Result<(), Unfit> {
-    let has = |name: &str| data.get(name).and_then(Value::as_str).is_some_and(|text| !text.trim().is_empty());
-    let auth = data.get("tokenEndpointAuthMethod").and_then(Value::as_str);
-    let secret = match auth {
-        Some(auth) => auth.starts_with("client_secret"),
-        // Nobody knows; the driver takes a client without a secret for a public one.
-        None => false,
+fn complete(entry: &Entry, method: &Method, data: &Map<String, Value>) -> Result<(), Unfit> {
+    let has = |name: &&str| match at(data, name) {
+        None | Some(Value::Null) => false,
+        Some(Value::String(text)) => !text.trim().is_empty(),
+        Some(Value::Array(items)) => !items.is_empty(),
+        Some(_) => true,
     };
-    let missing: Vec<&str> = [("clientId", oauth.server.is_none()), ("clientSecret", secret)]
-        .into_iter()
-        .filter(|(name, needed)| *needed && !has(name))
-        .map(|(name, _)| name)
-        .collect();
+    // How a client proves itself may be said otherwise by who brings it.
+    let auth = data.get("tokenEndpointAuthMethod").and_then(Value::as_str);
+    let has_secret = auth.is_some_and(|auth| auth.starts_with("client_secret"));
+    let missing: Vec<&str> = method.needs(has_secret).into_iter().filter(|name| !has(name)).collect();
     let Some(first) = missing.first() else { return Ok(()) };
+    let is_client = missing.iter().all(|name| name.starts_with("client"));
+    let (thing, when) = if is_client {
+        ("a client that you register there", "to register a client there")
+    } else {
+        ("what only its own pages give", "to find what is missing")
+    };
     Err(Unfit {
-        page: Some((page(method, entry), "to register a client there".to_owned())),
+        page: Some((page(method, entry), when.to_owned())),
         ..unfit(
             &format!("data.{first}"),
-            format!(
-                "{} wants a client that you register there. Give {} in data.",
-                entry.name,
-                missing.join(" and ")
-            ),
+            format!("{} wants {thing}. Give {} in data.", entry.name, list(&missing)),
         )
     })
+}
+
+/// The member of this dotted name.
+fn at<'a>(data: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let mut steps = name.split('.');
+    let top = data.get(steps.next()?)?;
+    steps.try_fold(top, |value, step| value.get(step))
+}
+
+/// `a`, `a and b`, `a, b and c`
+fn list(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [some @ .., last] => format!("{} and {last}", some.join(", ")),
+    }
+}
+
+/// A value of the file, with what was filled in.
+fn filled(value: &toml::Value, values: &BTreeMap<&str, String>) -> Value {
+    match value {
+        toml::Value::String(text) => {
+            let fill =
+                |text: String, (name, value): (&&str, &String)| text.replace(&format!("{{{name}}}"), value);
+            values.iter().fold(text.clone(), fill).into()
+        }
+        toml::Value::Integer(number) => (*number).into(),
+        toml::Value::Float(number) => json!(number),
+        toml::Value::Boolean(flag) => (*flag).into(),
+        toml::Value::Datetime(time) => time.to_string().into(),
+        toml::Value::Array(items) => items.iter().map(|item| filled(item, values)).collect(),
+        toml::Value::Table(members) => {
+            let members = members.iter().map(|(name, value)| (name.clone(), filled(value, values)));
+            Value::Object(members.collect())
+        }
+    }
 }
 
 fn has_keys(entry: &Entry, method: &Method, data: &Map<String, Value>) -> Result<(), Unfit> {

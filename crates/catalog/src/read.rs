@@ -103,8 +103,11 @@ impl Entry {
         for address in &addresses {
             self.reaches(address, &fields)?;
         }
-        let used =
-            |key: &str| addresses.iter().any(|address| address.get_ref().fields().any(|name| name == key));
+        let written = self.data_agrees(method, &fields)?;
+        let used = |key: &str| {
+            addresses.iter().any(|address| address.get_ref().fields().any(|name| name == key))
+                || written.iter().any(|text| text.contains(&format!("{{{key}}}")))
+        };
         if let Some(idle) = method.fields.iter().find(|field| !used(field.get_ref().key.as_str())) {
             return Err(Wrong {
                 at: At::Here(idle.span()),
@@ -127,6 +130,31 @@ impl Entry {
             ));
         }
         method.oauth.as_ref().map_or(Ok(()), |oauth| self.oauth_agrees(name, oauth))
+    }
+
+    /// What a file writes into `data` leads nowhere else either, and asks for nothing without words. The texts in it.
+    fn data_agrees<'a>(&self, method: &'a Method, fields: &[Field]) -> Result<Vec<&'a str>, Wrong> {
+        let mut texts = Vec::new();
+        let mut scopes = Vec::new();
+        for (name, value) in &method.data {
+            if crate::plan::SERVER.contains(&name.as_str()) {
+                return Err(wrong(format!("{name} ="), format!("{name} is not written into data")));
+            }
+            collect(name, value, &mut texts, &mut scopes);
+        }
+        for text in &texts {
+            let at = || At::Mention((*text).to_owned());
+            if text.starts_with("https://") {
+                // Where a key is filled in, nothing else is.
+                let template = Template::try_from(text.replace("{key}", "key"));
+                let template = template.map_err(|why| Wrong { at: at(), why })?;
+                self.stays(&template, fields).map_err(|why| Wrong { at: at(), why })?;
+            } else if text.contains("://") {
+                return Err(Wrong { at: at(), why: format!("{text:?} must begin with https://") });
+            }
+        }
+        self.has_words(scopes.into_iter())?;
+        Ok(texts)
     }
 
     fn oauth_agrees(&self, name: &str, oauth: &Oauth) -> Result<(), Wrong> {
@@ -166,13 +194,32 @@ impl Entry {
     }
 
     fn reaches(&self, address: &Spanned<Template>, fields: &[Field]) -> Result<(), Wrong> {
-        let at = || At::Here(address.span());
-        let reached = address.get_ref().reach(fields).map_err(|why| Wrong { at: at(), why })?;
+        let stays = self.stays(address.get_ref(), fields);
+        stays.map_err(|why| Wrong { at: At::Here(address.span()), why })
+    }
+
+    /// Whether whatever is filled into an address stays within the hosts of the file.
+    fn stays(&self, address: &Template, fields: &[Field]) -> Result<(), String> {
+        let reached = address.reach(fields)?;
         let stray = reached.iter().find(|host| !self.hosts.iter().any(|known| known.covers(host)));
-        match stray {
-            Some(host) => Err(Wrong { at: at(), why: format!("{host} is not among the hosts of this file") }),
-            None => Ok(()),
+        stray.map_or(Ok(()), |host| Err(format!("{host} is not among the hosts of this file")))
+    }
+}
+
+/// The texts of a value, and which of them are scopes.
+fn collect<'a>(name: &str, value: &'a toml::Value, texts: &mut Vec<&'a str>, scopes: &mut Vec<&'a str>) {
+    match value {
+        toml::Value::String(text) => {
+            texts.push(text);
+            if name.to_lowercase().ends_with("scopes") {
+                scopes.push(text);
+            }
         }
+        toml::Value::Array(items) => items.iter().for_each(|item| collect(name, item, texts, scopes)),
+        toml::Value::Table(members) => {
+            members.iter().for_each(|(name, value)| collect(name, value, texts, scopes));
+        }
+        _ => {}
     }
 }
 

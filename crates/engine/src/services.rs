@@ -154,7 +154,9 @@ impl Broker {
 
     fn refused(&self, service: &str, unfit: Unfit) -> Fault {
         let Unfit { field, why, page } = unfit;
-        let (code, why) = if field.starts_with("data.client") {
+        let is_client =
+            ["data.client", "data.consumer", "data.appId"].iter().any(|name| field.starts_with(name));
+        let (code, why) = if is_client {
             let base = self.inner.settings.base();
             let redirect = format!(
                 "{why} The redirect URI to enter there begins with {base}/callback; the whole of it is shown when the \
@@ -177,6 +179,10 @@ impl Broker {
         let managed =
             self.inner.settings.managed.contains_key(entry.slug.as_str()) || method.registers_itself();
         let known = data_schema(method.driver);
+        let auth = method.oauth.as_ref().and_then(|oauth| oauth.client_auth);
+        let keys: Vec<&str> =
+            method.keys.iter().filter_map(|key| Some(key.name.as_ref()?.as_str())).collect();
+        let needs = method.needs(auth.is_some_and(carnet_catalog::ClientAuth::has_secret));
         let defaults = method.oauth.as_ref().map(|oauth| {
             json!({"userAuthorization": {"enabled": oauth.authorization.is_some() || oauth.server.is_some(), "scopes": oauth.scopes}})
         });
@@ -222,6 +228,8 @@ impl Broker {
                     ("createInputSchema", schemas.then(|| method.narrow(known.schema))),
                 ])),
             ),
+            ("keys", Some(keys).filter(|names| !names.is_empty()).map(|names| json!(names))),
+            ("needs", Some(needs).filter(|names| !names.is_empty()).map(|names| json!(names))),
             ("templateFields", Some(fields).filter(|all| !all.is_empty()).map(Value::from)),
             ("refresh", refresh),
             ("accessTokenLife", method.oauth.as_ref().and_then(|oauth| oauth.life).map(Value::from)),
@@ -233,7 +241,8 @@ impl Inner {
     /// What is known of the service of a connector, if the connector speaks to that service's hosts: words about the
     /// scopes of one server say nothing about those of another.
     pub(crate) fn entry_of(&self, connector: &Connector) -> Option<&Entry> {
-        let entry = self.settings.catalog.get(&connector.service)?;
+        let catalog = &self.settings.catalog;
+        let entry = catalog.get(&connector.service).or_else(|| catalog.of_server(&connector.service))?;
         let recipients = carnet_providers::driver(connector.r#type).recipients(connector);
         let at_home = |origin: &String| {
             Url::parse(origin).ok().is_some_and(|url| url.host_str().is_some_and(|host| entry.has_host(host)))

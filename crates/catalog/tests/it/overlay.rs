@@ -107,6 +107,32 @@ fn a_hostile_or_careless_file_is_refused_with_its_line() {
         ("kind = \"label\"", "kind = \"anything\"", 29, "unknown variant"),
         ("example = \"north\"", "example = \"north/../..\"", 26, "site is one name"),
         ("key = \"site\"", "key = \"Site\"", 27, "a-z"),
+        // What it writes into data.
+        (
+            "[scopes]",
+            "[methods.data]\nserverUrl = \"https://x.acme.example\"\n\n[scopes]",
+            33,
+            "is not written into data",
+        ),
+        (
+            "[scopes]",
+            "[methods.data.account]\nendpoint = \"https://evil.example\"\n\n[scopes]",
+            33,
+            "not among the hosts",
+        ),
+        (
+            "[scopes]",
+            "[methods.data.account]\nendpoint = \"http://x.acme.example\"\n\n[scopes]",
+            33,
+            "https://",
+        ),
+        (
+            "[scopes]",
+            "[methods.data.account]\nendpoint = \"https://{x}.acme.example\"\n\n[scopes]",
+            33,
+            "no field",
+        ),
+        ("[scopes]", "[methods.data.installation]\nscopes = [\"root\"]\n\n[scopes]", 33, "no words"),
         // Words.
         ("tickets = \"Read and delete tickets\"", "other = \"Read\"", 21, "no words"),
         (

@@ -48,6 +48,8 @@ fn the_file_and_what_was_brought_make_a_whole_configuration() {
             "userAuthorization": {"enabled": true, "scopes": ["read", "write"]},
             "authorizationUrlParams": {"prompt": "consent"}, "scopeSeparator": ",", "defaultTokenExpiresIn": 86400,
             "rotation": {"class": "strict"},
+            "account": {"endpoint": "https://api.linear.app/graphql", "query": "{ viewer { id name } }",
+                "subject": "/data/viewer/id", "name": "/data/viewer/name"},
         })
     );
 }
@@ -125,7 +127,7 @@ fn a_server_that_registers_clients_needs_nothing() {
     let catalog = Catalog::default();
     let linear = catalog.get("linear").unwrap();
     let alone: Vec<bool> = linear.methods.iter().map(carnet_catalog::Method::registers_itself).collect();
-    assert_eq!(alone, [false, false, true, false]);
+    assert_eq!(alone, [false, false, false, true, false]);
 }
 
 #[test]
@@ -136,9 +138,58 @@ fn the_way_is_the_one_that_fits_where_none_is_named() {
     assert_eq!(method("openai", json!({"values": [{"value": "k"}]})), "api-key");
     assert_eq!(method("api-key", json!({"values": [{"value": "k"}]})), "api-key");
     let unknown = plan("linear", &ask("smoke-signals", &[], client())).unwrap_err();
-    assert!(unknown.why.contains("oauth, agent, mcp, api-key"), "{unknown:?}");
+    assert!(unknown.why.contains("oauth, agent, client-credentials, mcp, api-key"), "{unknown:?}");
     let wrong = Ask { driver: Some(ConnectorType::ApiKey), ..ask("oauth", &[], client()) };
     assert_eq!(field("linear", &wrong), "type");
+}
+
+#[test]
+fn what_a_driver_needs_is_filled_in_or_named_with_its_page() {
+    let brought = json!({"consumerKey": "3MVG9", "appUsername": "bot@acme.example", "privateKeyPem": "PEM"});
+    let jwt = plan("salesforce", &ask("jwt", &[("login_host", "Acme.my.salesforce.com")], brought.clone()));
+    let jwt = jwt.unwrap().unwrap();
+    assert_eq!(
+        (jwt.driver, jwt.data["loginHost"].as_str()),
+        (ConnectorType::Salesforce, Some("Acme.my.salesforce.com"))
+    );
+    assert_eq!(jwt.data["appUsername"], "bot@acme.example");
+    // Where no way is named, what was brought tells.
+    let made = |service: &str, data: Value| {
+        plan(service, &ask("", &[("login_host", "acme.my.salesforce.com")], data))
+    };
+    assert_eq!(
+        made("salesforce", json!({"consumerKey": "k", "consumerSecret": "s"})).unwrap().unwrap().method,
+        "oauth"
+    );
+    let unfit = plan("salesforce", &ask("jwt", &[], json!({"consumerKey": "k"}))).unwrap_err();
+    assert_eq!(unfit.field, "data.appUsername");
+    assert!(unfit.why.contains("appUsername and privateKeyPem"), "{unfit:?}");
+    assert_eq!(unfit.page.unwrap().0, "https://login.salesforce.com");
+    for (service, method, params, first) in [
+        ("github", "app", &[][..], "data.appId"),
+        ("slack", "app", &[], "data.clientId"),
+        ("snowflake", "key-pair", &[("account", "acme-prod")], "data.username"),
+        ("google", "service-account", &[], "data.key"),
+        ("microsoft", "entra", &[("tenant", "4a6b0a1e-6c1c-4b5f-9a0e-2f3d6c1b7a55")], "data.clientId"),
+        ("discord", "bot", &[], "data.clientId"),
+    ] {
+        assert_eq!(field(service, &ask(method, params, json!({}))), first, "{service} {method}");
+    }
+    let snowflake = ask("key-pair", &[("account", "acme-prod.evil.example/")], json!({"username": "u"}));
+    assert_eq!(field("snowflake", &snowflake), "params.account");
+    let token = json!({"clientId": "1", "clientSecret": "s", "installation": {"token": "t"}});
+    let bot = plan("discord", &ask("bot", &[], token)).unwrap().unwrap().data;
+    assert_eq!((&bot["installation"]["token"], &bot["installation"]["scheme"]), (&json!("t"), &json!("Bot")));
+    assert_eq!(bot["installation"]["scopes"], json!(["bot", "applications.commands"]));
+}
+
+#[test]
+fn a_server_that_is_connected_by_its_address_is_known_by_it() {
+    let catalog = Catalog::default();
+    let slug = |address: &str| catalog.of_server(address).map(|entry| entry.slug.to_string());
+    assert_eq!(slug("mcp.linear.app/mcp").as_deref(), Some("linear"));
+    assert_eq!(slug("mcp.linear.app"), None);
+    assert_eq!(slug("linear.app"), None);
 }
 
 #[test]
@@ -168,7 +219,12 @@ fn every_way_comes_to_a_configuration_or_says_why_not() {
             let params: BTreeMap<String, String> =
                 method.fields().map(|field| (field.key.to_string(), field.example.clone())).collect();
             let keys = method.driver == ConnectorType::ApiKey;
-            let data = if keys { json!({"values": [{"value": "k"}]}) } else { client() };
+            let mut data = if keys { json!({"values": [{"value": "k"}]}) } else { client() };
+            for need in &method.needs {
+                let mut steps = need.as_str().split('.');
+                let top = steps.next().unwrap();
+                data[top] = steps.fold("x".into(), |inner: Value, name| json!({name: inner}));
+            }
             let ask = Ask { params, ..ask(method.method.as_str(), &[], data) };
             let at = format!("{} {}", entry.slug, method.method);
             match entry.plan(&ask) {

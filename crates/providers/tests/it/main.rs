@@ -45,6 +45,8 @@ mod salesforce;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod services;
+#[cfg(test)]
 mod slack;
 #[cfg(test)]
 mod snowflake;

@@ -130,7 +130,10 @@ async fn services_are_found_and_described() {
     assert_eq!(custom["templateFields"][0]["key"], "domain");
     assert_eq!(custom["templateFields"][0]["placeholder"], "acme.okta.com");
     assert_eq!(custom["templateFields"][1]["default"], "default");
-    assert_eq!(custom["type"]["encryptedFields"], json!(["clientSecret", "initialAccessToken"]));
+    assert_eq!(
+        custom["type"]["encryptedFields"],
+        json!(["clientSecret", "initialAccessToken", "installation.token"])
+    );
     assert_eq!(custom["type"]["createInputSchema"]["required"], json!(["clientId", "clientSecret"]));
     assert_eq!(custom["create"], json!({"managed": false, "manual": true}));
     let plain = get("/v1/connect/services/okta").await;
