@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::args::{CatalogSearchArgs, CatalogShowArgs};
 use super::context::Context;
+use super::create::{Brought, brought};
 use super::failure::{Exit, Failure};
 use super::table::{sheet, table};
 use super::talk::plain;
@@ -115,10 +116,11 @@ pub(super) fn parameters(method: &ConnectionMethod) -> String {
 fn way(service: &str, method: &ConnectionMethod) -> Vec<(&'static str, String)> {
     let name = &method.connection_method;
     let params = parameters(method);
-    let data = match method.r#type.r#type.as_str() {
-        _ if method.create.managed => "",
-        "api-key" => r#" --data '{"values":[{"value":…}]}'"#,
-        _ => " --data @client.json",
+    let data = match brought(method) {
+        _ if method.create.managed => String::new(),
+        Brought::Key => " --key @-".to_owned(),
+        Brought::Object(_) if method.r#type.r#type == "oauth" => " --data @client.json".to_owned(),
+        Brought::Object(_) => " --data @FILE".to_owned(),
     };
     let mut rows = vec![
         ("Connect", format!("carnet create {service} --connection-method {name}{params}{data}")),
@@ -127,6 +129,14 @@ fn way(service: &str, method: &ConnectionMethod) -> Vec<(&'static str, String)> 
     rows.extend(method.description.clone().map(|text| ("When", text)));
     if method.rest.get("verified").and_then(Value::as_str) == Some("unverified") {
         rows.push(("Facts", "unverified".to_owned()));
+    }
+    let needs = method.rest.get("needs").and_then(Value::as_array);
+    let needs: Vec<&str> = needs.into_iter().flatten().filter_map(Value::as_str).collect();
+    match brought(method) {
+        Brought::Object(object) if !needs.is_empty() || method.r#type.r#type == "api-key" => {
+            rows.push(("Needs", format!("{object} in --data")));
+        }
+        _ => {}
     }
     rows.extend(method.settings_url.clone().map(|page| ("Made at", page)));
     let class = method.rest.get("refresh").and_then(|refresh| refresh.get("class")).and_then(Value::as_str);

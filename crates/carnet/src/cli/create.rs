@@ -17,9 +17,10 @@ use super::talk::plain;
 
 /// Registers a connector, attached to the linked project.
 pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(), Failure> {
-    let data = match &args.data {
-        Some(flag) => Some(data::read(flag, args.connector_type.as_deref(), &cx.place.folder, cx.talk)?),
-        None => None,
+    let data = match (&args.data, &args.key) {
+        (Some(flag), _) => Some(data::read(flag, args.connector_type.as_deref(), &cx.place.folder, cx.talk)?),
+        (None, Some(flag)) => Some(Data::Object(data::key(flag, &cx.place.folder, cx.talk)?)),
+        (None, None) => None,
     };
     let client = cx.client()?;
     let data = match data {
@@ -61,7 +62,11 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
         target: args.target.clone(),
         params: args.params.iter().cloned().collect(),
     };
-    let made = make(&client, new, method).await?;
+    let had_data = new.data.is_some();
+    let made = make(&client, new, method).await.map_err(|failure| match &known {
+        Some(known) if !had_data => with_what_is_brought(failure, &args, known, method),
+        _ => failure,
+    })?;
     if cx.talk.wants_json() {
         return cx.talk.document(&outline(&made));
     }
@@ -104,12 +109,8 @@ fn way<'a>(
     let ways = &known.connection_methods;
     let failure = |sentence: String| {
         ways.iter().fold(Failure::usage(sentence), |failure, way| {
-            let params = parameters(way);
-            let name = &way.connection_method;
-            failure.next(
-                plain(&format!("carnet create {} --connection-method {name}{params}", args.service)),
-                plain(&way.label),
-            )
+            let params = if args.params.is_empty() { parameters(way) } else { String::new() };
+            failure.next(plain(&format!("{}{params}", line(args, Some(way)))), plain(&way.label))
         })
     };
     let service = plain(&args.service);
@@ -124,6 +125,86 @@ fn way<'a>(
         (None, _) if has_data => Ok(None),
         (None, _) => Err(failure(format!("{service} can be connected in several ways; name one."))),
     }
+}
+
+/// The command that brings along what the server says is missing.
+fn with_what_is_brought(
+    failure: Failure,
+    args: &CreateArgs,
+    known: &ServiceDescription,
+    method: Option<&ConnectionMethod>,
+) -> Failure {
+    let missing =
+        failure.extra.get("field").and_then(Value::as_str).is_some_and(|field| field.starts_with("data."));
+    let method = method.or(known.connection_methods.first());
+    let Some(method) = method.filter(|_| missing) else { return failure };
+    let several = known.connection_methods.len() > 1;
+    let line = line(args, several.then_some(method));
+    let (line, when) = match brought(method) {
+        Brought::Key => (format!("{line} --key @-"), "to paste the key, and end with Ctrl-D".to_owned()),
+        Brought::Object(object) => (format!("{line} --data @FILE"), format!("with {object} in the file")),
+    };
+    failure.next(plain(&line), plain(&when))
+}
+
+/// The command as it was given, by a way that is named where there are several.
+fn line(args: &CreateArgs, method: Option<&ConnectionMethod>) -> String {
+    let mut line = format!("carnet create {}", quoted(&args.service));
+    let mut add = |words: &str| {
+        line.push(' ');
+        line.push_str(words);
+    };
+    for (flag, value) in [("--name", &args.name), ("--uid", &args.uid), ("--target", &args.target)] {
+        if let Some(value) = value {
+            add(&format!("{flag} {}", quoted(value)));
+        }
+    }
+    if let Some(method) = method {
+        add(&format!("--connection-method {}", quoted(&method.connection_method)));
+    }
+    for (name, value) in &args.params {
+        add(&format!("--param {}", quoted(&format!("{name}={value}"))));
+    }
+    line
+}
+
+/// What a way wants to be brought along.
+pub(super) enum Brought {
+    /// One key.
+    Key,
+    /// These members of `data`, each with dots in its place.
+    Object(Value),
+}
+
+/// What a way wants to be brought along.
+pub(super) fn brought(method: &ConnectionMethod) -> Brought {
+    if method.r#type.r#type == "api-key" {
+        let labels = method.rest.get("keys").and_then(Value::as_array);
+        let labels: Vec<&str> = labels.into_iter().flatten().filter_map(Value::as_str).collect();
+        if labels.is_empty() {
+            return Brought::Key;
+        }
+        let values = labels.iter().map(|label| json!({"scope": label, "value": "…"}));
+        return Brought::Object(json!({"values": values.collect::<Vec<_>>()}));
+    }
+    let needs = method.rest.get("needs").and_then(Value::as_array);
+    let mut object = json!({});
+    for name in needs.into_iter().flatten().filter_map(Value::as_str) {
+        let mut steps = name.split('.').rev();
+        let last = steps.next().unwrap_or_default();
+        let inner = steps.fold(json!({ last: "…" }), |inner, step| json!({ step: inner }));
+        if let (Some(object), Value::Object(inner)) = (object.as_object_mut(), inner) {
+            object.extend(inner);
+        }
+    }
+    Brought::Object(object)
+}
+
+/// Fit for a shell.
+fn quoted(text: &str) -> String {
+    let plain =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b'=' | b':' | b'@');
+    if text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 fn tell_what_is_left(cx: &mut Context<'_>, made: &Connector, method: &ConnectionMethod) {

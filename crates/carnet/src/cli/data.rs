@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::failure::Failure;
 use super::talk::Talk;
@@ -42,6 +42,22 @@ pub(crate) fn read(
         }
     }
     Ok(Data::Object(object))
+}
+
+/// Reads a key, which stands alone in a file or comes by stdin: never on the line.
+pub(crate) fn key(flag: &str, folder: &Path, talk: &mut Talk) -> Result<Map<String, Value>, Failure> {
+    if !flag.starts_with('@') {
+        return Err(Failure::usage("A key on the line would stay in your shell's history.")
+            .next("the same command with --key @FILE", "to read it from a file")
+            .next("the same command with --key @-", "to paste it, and end with Ctrl-D"));
+    }
+    let text = text(flag, folder, talk)?;
+    let key = text.trim();
+    if key.is_empty() || key.lines().count() > 1 {
+        return Err(Failure::usage("A key is one line of text."));
+    }
+    let data = json!({"values": [{"value": key}]});
+    Ok(data.as_object().cloned().unwrap_or_default())
 }
 
 /// What stands on the line, or in the file of `@FILE`, or comes by stdin for `@-`.
@@ -84,8 +100,6 @@ fn is_secret(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -81,6 +81,9 @@ pub(crate) struct CreateArgs {
     /// What the type needs, as JSON, @FILE or @- for stdin; empty to print what it may hold
     #[arg(long, value_name = "JSON")]
     pub(crate) data: Option<String>,
+    /// The service's key, as @FILE or @- for stdin: the same as --data with it as the only value
+    #[arg(long, value_name = "@FILE", conflicts_with = "data")]
+    pub(crate) key: Option<String>,
     /// The type, when the service does not decide it: oauth, api-key
     #[arg(long, value_name = "TYPE", requires = "data", conflicts_with = "connection_method")]
     pub(crate) connector_type: Option<String>,

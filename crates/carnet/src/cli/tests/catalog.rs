@@ -15,7 +15,7 @@ fn service() -> Value {
         "connectionMethods": [
             {"connectionMethod": "oauth", "label": "OAuth app", "verified": "unverified", "create": {"managed": false, "manual": true},
                 "settingsUrl": "https://www.zendesk.com/login/", "instructions": "Add a client.\nEnter the redirect URI.",
-                "type": {"type": "oauth", "createInputSchema": {"required": ["clientId"]}},
+                "type": {"type": "oauth", "createInputSchema": {"required": ["clientId"]}}, "needs": ["clientId", "bot.token"],
                 "templateFields": [{"key": "subdomain", "label": "Subdomain", "placeholder": "acme"}],
                 "refresh": {"class": "unknown"}},
             {"connectionMethod": "mcp", "label": "MCP server", "create": {"managed": true, "manual": true},
@@ -97,10 +97,12 @@ fn of_several_ways_one_has_to_be_named() {
     let desk = Desk::dev(&peer.url);
     let done = desk.run(&["create", "zendesk", "-n", "help"]).exits(2);
     assert!(
-        done.err.contains("fix: carnet create zendesk --connection-method oauth --param subdomain=acme"),
+        done.err.contains(
+            "fix: carnet create zendesk --name help --connection-method oauth --param subdomain=acme"
+        ),
         "{done:?}"
     );
-    assert!(done.err.contains("fix: carnet create zendesk --connection-method mcp"), "{done:?}");
+    assert!(done.err.contains("fix: carnet create zendesk --name help --connection-method mcp"), "{done:?}");
     desk.run(&["create", "zendesk", "-n", "help", "--connection-method", "smoke"]).exits(2);
     assert!(peer.seen().iter().all(|sent| !sent.line.starts_with("POST")));
 }
@@ -121,8 +123,14 @@ fn what_is_filled_in_and_brought_is_sent_and_what_is_left_to_do_is_said() {
     assert!(done.err.contains("Redirect URI to enter at https://www.zendesk.com/login/: http"), "{done:?}");
     assert!(done.err.contains("warning: Nobody has tried what the catalog says of zendesk"), "{done:?}");
 
-    let refused = desk.run(&[&line[..], &["--json"]].concat());
-    assert_eq!(refused.json()["error"]["next"][0]["command"], "https://www.zendesk.com/login/");
+    let refused = desk.run(&[&line[..], &["--json"]].concat()).json()["error"]["next"].clone();
+    assert_eq!(refused[0]["command"], "https://www.zendesk.com/login/");
+    // What comes next is said as a whole line, with what has to be in the file.
+    assert_eq!(
+        refused[1],
+        json!({"command": "carnet create zendesk --name help --connection-method oauth --param subdomain=acme --data @FILE",
+            "when": "with {\"bot\":{\"token\":\"…\"},\"clientId\":\"…\"} in the file"})
+    );
 
     desk.run(&["create", "zendesk", "-n", "help", "--connection-method", "mcp"]).exits(0);
     assert_eq!(
@@ -133,4 +141,24 @@ fn what_is_filled_in_and_brought_is_sent_and_what_is_left_to_do_is_said() {
         desk.run(&["create", "zendesk", "--connection-method", "oauth", "--data", ""]).exits(0).json();
     assert_eq!(schema, json!({"required": ["clientId"]}));
     desk.run(&["create", "zendesk", "--connection-method", "oauth", "--param", "subdomain"]).exits(2);
+}
+
+#[test]
+fn a_key_comes_from_a_file_or_by_stdin_and_never_on_the_line() {
+    let peer = peer();
+    let desk = Desk::dev(&peer.url).typing("k-secret\n");
+    let line = ["create", "zendesk", "-n", "help", "--connection-method", "oauth", "--key"];
+    let last = || peer.seen().pop().unwrap().body["data"].clone();
+    desk.run(&[&line[..], &["@-"]].concat());
+    assert_eq!(last(), json!({"values": [{"value": "k-secret"}]}));
+    fs::write(desk.path("key"), " k-file \n").unwrap();
+    desk.run(&[&line[..], &["@key"]].concat());
+    assert_eq!(last(), json!({"values": [{"value": "k-file"}]}));
+    let sent = peer.seen().len();
+    for (key, part) in [("k-secret", "shell's history"), ("@none", "cannot be read"), ("@two", "one line")] {
+        fs::write(desk.path("two"), "a\nb").unwrap();
+        let refused = desk.run(&[&line[..], &[key]].concat()).exits(2);
+        assert!(refused.err.contains(part) && !refused.err.contains("k-secret"), "{refused:?}");
+    }
+    assert_eq!(peer.seen().len(), sent);
 }
