@@ -57,6 +57,20 @@ const SEEDS = {
       },
     ],
   },
+  linear: {
+    organization: { name: 'Acme', url_key: 'acme' },
+    users: [{ email: 'admin@example.test', name: 'Admin', admin: true }],
+    teams: [{ key: 'ENG', name: 'Engineering' }],
+    strict_scopes: true,
+    oauth_apps: ['user', 'app'].map((actor) => ({
+      client_id: `linear-${actor}`,
+      client_secret: 'linear-client-secret',
+      name: 'Broker',
+      redirect_uris: redirects,
+      scopes: ['read', 'write', ...(actor === 'app' ? ['app:assignable', 'app:mentionable'] : [])],
+      actor,
+    })),
+  },
 };
 
 const emulator = await createEmulator({

@@ -35,7 +35,7 @@ export async function startMcpServer(issuer) {
   return { address: `${url}/mcp`, log, stop, seen: async () => (await fetch(`${url}/_seen`)).json() };
 }
 
-/** An emulated provider: `github` or `slack`. */
+/** An emulated provider: `github`, `slack` or `linear`. */
 export async function startEmulator(service) {
   const { url, log, stop } = await start('emulator.mjs', ['--service', service]);
   const put = async (path, json) => (await fetch(url + path, { method: 'PUT', body: JSON.stringify(json) })).json();
