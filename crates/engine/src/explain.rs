@@ -1,26 +1,33 @@
 //! Why a caller may or may not get a token: every rule, in order, with the one that decided.
 //!
-//! Nothing is decided here. The rules are tried by the very code that decides a token request: the access decision
-//! ([`carnet_model::access::decide`]), what the connector can do, and what was granted. It goes as far as can be known
+//! Nothing is decided here. The rules are tried by the very code that decides a token request, in its order: how fast the
+//! team asks, the access decision ([`carnet_model::access::decide`]), what the connector can do, the month's requests, what
+//! was granted, and whether the provider may be asked where it has to be ([`provider`]). It goes as far as can be known
 //! without asking the provider, and changes nothing.
 //!
 //! A workload is explained to itself; to a person also any workload of the team, by its project and environment: then
 //! every trust rule that recognises one there is tried, and the one that gets furthest is told.
 
+mod provider;
+mod words;
+
 use carnet_identity::TrustRule;
 use carnet_model::access::{self, Ask};
 use carnet_model::caller::{Caller, Principal, Proof, Workload};
-use carnet_model::grant::Cause;
 use carnet_model::rights::Right;
-use carnet_model::{Code, Environment, Fault, Id, Next, Subject, SubjectKind, Uid, kind};
+use carnet_model::{Code, Environment, Fault, Id, Next, SubjectKind, Uid, kind};
 use carnet_store::issuers;
 use serde_json::{Map, Value};
 
 use crate::broker::Broker;
 use crate::directory::Entry;
 use crate::faults;
-use crate::issue::{GRANT_RULES, Given, TokenAsk, Unmet, Wanted, consent_required, only_as_granted, spent};
+use crate::issue::{GRANT_RULES, QUOTA, TokenAsk};
 use crate::issuers::trusted_issuer;
+use crate::rates::Pace;
+
+use words::change;
+pub use words::rule_in_words;
 
 /// What is to be explained.
 #[derive(Clone, Debug, Default)]
@@ -207,17 +214,26 @@ impl Broker {
         let access = access::rules(caller, &Ask::Token(&subject));
         let identity = matches!(caller, Caller::Workload(_)).then_some("identity");
         let mut names: Vec<&'static str> = identity.into_iter().chain(access.iter().copied()).collect();
-        names.push("subject-kind");
-        names.push("connector-scopes");
+        names.insert(usize::from(identity.is_some()), provider::TEAM_PACE);
+        names.extend(["subject-kind", "connector-scopes"]);
         if entry.abilities.installation || ask.installation.is_some() {
             names.push("installation");
         }
-        if matches!(subject, Subject::User { .. }) {
+        names.push(QUOTA);
+        let granted = provider::hangs_on_a_grant(entry, &subject);
+        if granted {
             names.extend(GRANT_RULES);
             names.push("grant-lives");
         }
+        names.push(provider::BREAKER);
+        if granted {
+            names.extend([provider::BRAKE, provider::ROW]);
+        }
         let key = self.subject_key(&subject);
         let trial = |decided: Option<(&'static str, Fault)>| Trial::of(&key, &names, decided);
+        if let Some(fault) = self.too_fast(caller, Pace::Read) {
+            return Ok(trial(Some((provider::TEAM_PACE, fault))));
+        }
         if let Err((fault, rule)) = self.permit(caller, entry, Ask::Token(&subject)) {
             return Ok(trial(Some((rule, fault))));
         }
@@ -233,25 +249,15 @@ impl Broker {
                 return Ok(trial(Some((rule, fault))));
             }
         };
-        if !matches!(subject, Subject::User { .. }) {
-            return Ok(trial(None));
+        let tally = self.tally(caller, entry.row.connector.id, self.inner.env.now());
+        if let Err(fault) = self.has_requests_left(&tally).await? {
+            return Ok(trial(Some((QUOTA, fault))));
         }
-        Ok(trial(self.unmet(entry, &wanted).await?))
-    }
-
-    /// What a person's grant lacks for what is wanted.
-    async fn unmet(&self, entry: &Entry, wanted: &Wanted) -> Result<Option<(&'static str, Fault)>, Fault> {
-        let Given { row, secret, narrowed } = match self.given(entry, wanted).await {
-            Ok(given) => given,
-            Err(Unmet { rule: Some(rule), fault }) => return Ok(Some((rule, fault))),
-            Err(Unmet { rule: None, fault }) => return Err(fault),
-        };
-        if narrowed.is_some() {
-            let stuck = !row.grant.refreshable && self.stored_token(wanted).await?.is_none();
-            return Ok(stuck.then(|| ("grant-scopes", only_as_granted(entry, &row))));
-        }
-        let over = spent(&row, &secret, self.inner.env.now());
-        Ok(over.then(|| ("grant-lives", consent_required(entry, wanted, Some(Cause::Expired)))))
+        Ok(trial(if granted {
+            self.grant_obstacle(entry, &wanted).await?
+        } else {
+            self.mint_obstacle(entry, &wanted).await?
+        }))
     }
 }
 
@@ -305,46 +311,6 @@ fn told(entry: &Entry, caller: &Caller, trial: Trial, identities: Vec<IdentityTo
     }
 }
 
-/// The command that changes how a rule comes out.
-fn change(rule: &str, connector: &str, caller: &Caller) -> Vec<Next> {
-    let place = match caller {
-        Caller::Workload(w) => format!(" -p {} -e {}", w.project, w.environment),
-        Caller::Member(_) => String::new(),
-    };
-    let project = caller.project().map(|id| id.to_string()).unwrap_or_default();
-    let (command, when) = match rule {
-        "identity" => (
-            format!("carnet projects trust {project}"),
-            "to trust another issuer for it, or change the rules",
-        ),
-        "project-link" | "link-environment" => {
-            (format!("carnet attach {connector}{place}"), "to say where the project may ask")
-        }
-        "trust-rule-subjects" => (
-            format!("carnet projects trust {project}"),
-            "to change the kinds of subject that the rule lets it ask for",
-        ),
-        "own-user-only" | "subject-for-workloads" => {
-            ("carnet env pull".to_owned(), "to ask as a workload, which may ask for any user of its project")
-        }
-        "role" => ("carnet members list".to_owned(), "to see who can change the role"),
-        "access-token-rights" | "access-token-project" => {
-            ("carnet tokens create NAME".to_owned(), "to make an access token that carries it")
-        }
-        "subject-kind" | "connector-scopes" => {
-            (format!("carnet update {connector}"), "to change what the connector gives")
-        }
-        "installation" => {
-            (format!("carnet installations add {connector}"), "to record where it is installed")
-        }
-        "grant-given" | "grant-active" | "grant-scopes" | "grant-lives" => {
-            (format!("carnet token {connector} --subject user --yes"), "to consent yourself, in a browser")
-        }
-        _ => ("carnet whoami".to_owned(), "to see as whom you ask"),
-    };
-    vec![Next { command, when: when.to_owned() }]
-}
-
 fn workload(
     caller: &Caller,
     project: Id<kind::Project>,
@@ -358,40 +324,8 @@ fn workload(
     Caller::Workload(Workload { team: caller.team(), project, environment, subjects, user, proof })
 }
 
-/// What a rule asks, in words. Rules without words of their own here are told by their names.
-pub fn rule_in_words(rule: &str) -> &str {
-    match rule {
-        "identity" => "an issuer that the team trusts proves this project and environment",
-        "same-team" => "the connector belongs to the caller's team",
-        "project-link" => "the connector is attached to the project",
-        "link-environment" => "it is attached in this environment",
-        "trust-rule-subjects" => "the trust rule lets the workload ask for this kind of subject",
-        "subject-for-workloads" => "this kind of subject may be asked for with an access token",
-        "own-user-only" => "an access token acts for its own user only",
-        "role" => "the person's role has the right to it",
-        "strict-connectors" => "the team does not keep it to those who manage connectors",
-        "access-token-project" => {
-            "the connector is attached to the project that the access token is limited to"
-        }
-        "access-token-rights" => "the access token carries the right to it",
-        "access-token-reach" => {
-            "it is nothing about the whole team, which an access token of one project has no right to"
-        }
-        "subject-kind" => "the connector makes tokens for this kind of subject",
-        "connector-scopes" => "the scopes are among those of the connector",
-        "installation" => "the connector is installed where the token is wanted",
-        "grant-given" => "the user has consented, in this environment",
-        "grant-active" => "the consent still holds at the provider",
-        "grant-scopes" => "what was granted covers what is asked for",
-        "grant-lives" => "what was granted has not ended, or can be renewed",
-        other => other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use carnet_model::access::Denied;
-
     use super::*;
 
     #[test]
@@ -406,28 +340,6 @@ mod tests {
             let trial = Trial::of("app", &["a", "b", "c"], denied.map(|rule| (rule, fault())));
             let got: Vec<_> = trial.rules.iter().map(|(_, ruling)| ruling.as_str()).collect();
             assert_eq!(got, want, "{denied:?}");
-        }
-    }
-
-    #[test]
-    fn every_rule_of_access_has_words() {
-        for denied in [
-            Denied::OtherTeam,
-            Denied::NotLinked,
-            Denied::EnvironmentNotLinked,
-            Denied::SubjectKindNotTrusted(SubjectKind::App),
-            Denied::ForeignUser,
-            Denied::SubjectKindNotForPeople(SubjectKind::Token),
-            Denied::RoleTooLow(carnet_model::caller::Role::parse("viewer").unwrap(), Right::TokenApp),
-            Denied::ConnectorsAreStrict(Right::ConnectorUpdate),
-            Denied::TokenTooNarrow(Right::TokenApp),
-            Denied::TokenOfOneProject(Right::TokenRevokeAll),
-            Denied::OtherProject,
-        ] {
-            assert_ne!(rule_in_words(denied.rule()), denied.rule());
-        }
-        for rule in GRANT_RULES {
-            assert_ne!(rule_in_words(rule), rule);
         }
     }
 }

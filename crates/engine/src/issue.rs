@@ -35,7 +35,7 @@ use crate::sealing::{Facts, MadeToken};
 
 pub use ask::TokenAsk;
 pub(crate) use ask::{Plan, Wanted, installation_place};
-pub(crate) use user::{GRANT_RULES, Given, Unmet, consent_required, only_as_granted, spent};
+pub(crate) use user::{GRANT_RULES, Given, PATIENT, Unmet, consent_required, only_as_granted, spent};
 
 /// A token, as it is answered.
 #[derive(Debug)]
@@ -369,8 +369,8 @@ impl Source {
 
 /// How long the record of a refusal may take: as long as the store has for any write.
 const RECORD: Duration = Duration::from_secs(2);
-/// The rule that ends a month's requests, for the log.
-const QUOTA: &str = "quota";
+/// The rule that ends a month's requests, for the log and `explain`.
+pub(crate) const QUOTA: &str = "quota";
 /// How often a request begins again because the rules changed under it.
 const TRIES: usize = 8;
 /// A token that ends sooner than this is renewed before it is handed out, unless the caller says otherwise. The same

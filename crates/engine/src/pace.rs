@@ -109,6 +109,11 @@ impl Pace {
         }
     }
 
+    /// How long the row is now: when somebody who came this moment would begin.
+    pub(crate) fn wait(&self) -> Duration {
+        self.free().saturating_duration_since(Instant::now())
+    }
+
     /// A place that nobody else wants, if one comes before `until`.
     pub(crate) async fn spare_place(&self, until: Instant) -> Option<Place> {
         let ahead = tokio::time::timeout_at(until, self.ahead.clone().acquire_owned()).await.ok()?.ok()?;
@@ -242,6 +247,7 @@ mod tests {
         let waits: Vec<_> = rows.iter().map(|row| row.as_ref().map(|turn| *turn - begun)).collect();
         let seconds = Duration::from_secs;
         let late = TooLong(seconds(3));
+        assert_eq!(pace.wait(), seconds(3), "and whoever only looks is told the same");
         assert_eq!(waits, [Ok(seconds(0)), Ok(seconds(1)), Ok(seconds(2)), Err(&late), Err(&late)]);
         assert_eq!(begun.elapsed(), Duration::ZERO);
     }

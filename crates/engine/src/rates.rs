@@ -18,6 +18,7 @@ use carnet_model::caller::Caller;
 use carnet_model::{Code, Fault, Id, Time, kind};
 
 use crate::broker::Broker;
+use crate::usage::Plan;
 
 /// What kind of request it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +56,14 @@ struct TooFast {
 }
 
 impl Rates {
+    /// How long a request would have to wait that came now; nothing is used up.
+    fn look(&self, team: Id<kind::Team>, pace: Pace, per_minute: NonZeroU32, now: Time) -> Option<Duration> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = known.teams.get(&(team, pace)).map_or(0, |used| used.up_to);
+        let ahead = ahead(used, per_minute, now);
+        (ahead > 0).then(|| Duration::from_micros(ahead.unsigned_abs()))
+    }
+
     fn take(
         &self,
         team: Id<kind::Team>,
@@ -70,12 +79,10 @@ impl Rates {
                 .teams
                 .retain(|_, used| used.up_to > micros(now) && used.up_to - micros(now) <= 2 * MINUTE_MICROS);
         }
-        let step = MINUTE_MICROS / i64::from(per_minute.get());
         let used = known.teams.entry((team, pace)).or_insert(Used { up_to: 0, told_at: None });
-        let next = used.up_to.max(micros(now)) + step;
-        let ahead = next - micros(now) - MINUTE_MICROS;
+        let ahead = ahead(used.up_to, per_minute, now);
         if ahead <= 0 {
-            used.up_to = next;
+            used.up_to = micros(now) + MINUTE_MICROS + ahead;
             return Ok(());
         }
         let is_news = used.told_at.is_none_or(|told| told.until(now) >= MINUTE);
@@ -84,6 +91,12 @@ impl Rates {
         }
         Err(TooFast { wait: Duration::from_micros(ahead.unsigned_abs()), is_news })
     }
+}
+
+/// By how many microseconds one more request would be beyond a minute's worth.
+fn ahead(used_up_to: i64, per_minute: NonZeroU32, now: Time) -> i64 {
+    let step = MINUTE_MICROS / i64::from(per_minute.get());
+    used_up_to.max(micros(now)) + step - micros(now) - MINUTE_MICROS
 }
 
 const fn micros(time: Time) -> i64 {
@@ -101,37 +114,54 @@ impl Broker {
     ) -> Result<(), Fault> {
         let inner = &self.inner;
         let (name, plan) = inner.settings.plans.of(caller.team());
-        let per_minute = match pace {
-            Pace::Read => plan.reads,
-            Pace::Write => plan.writes,
-        };
-        let Some(per_minute) = per_minute else { return Ok(()) };
+        let Some(per_minute) = pace.of(&plan) else { return Ok(()) };
         let now = inner.env.now();
         let Err(TooFast { wait, is_news }) = inner.rates.take(caller.team(), pace, per_minute, now) else {
             return Ok(());
         };
-        let kind = match pace {
-            Pace::Read => "reads",
-            Pace::Write => "writes",
-        };
         if is_news {
             let event = AuditEvent::of(caller, now, Action::LimitReach, Some(request))
                 .ended(Outcome::Denied)
-                .with("kind", kind)
+                .with("kind", pace.as_str())
                 .with("perMinute", per_minute.get())
                 .with("plan", name)
                 .with("code", Code::RateLimited.as_str());
             self.record(event).await?;
         }
-        let seconds = wait.as_millis().div_ceil(1000).max(1);
-        Err(Fault::new(
-            Code::RateLimited,
-            format!("The team has {per_minute} {kind} a minute, and has used them up."),
-        )
+        Err(refusal(pace, per_minute, wait).recorded())
+    }
+
+    /// What a request of this kind would be refused with if it came now; nothing is used up. For `explain`.
+    pub(crate) fn too_fast(&self, caller: &Caller, pace: Pace) -> Option<Fault> {
+        let (_, plan) = self.inner.settings.plans.of(caller.team());
+        let per_minute = pace.of(&plan)?;
+        let wait = self.inner.rates.look(caller.team(), pace, per_minute, self.inner.env.now())?;
+        Some(refusal(pace, per_minute, wait))
+    }
+}
+
+impl Pace {
+    fn of(self, plan: &Plan) -> Option<NonZeroU32> {
+        match self {
+            Self::Read => plan.reads,
+            Self::Write => plan.writes,
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "reads",
+            Self::Write => "writes",
+        }
+    }
+}
+
+fn refusal(pace: Pace, per_minute: NonZeroU32, wait: Duration) -> Fault {
+    let seconds = wait.as_millis().div_ceil(1000).max(1);
+    let message = format!("The team has {per_minute} {} a minute, and has used them up.", pace.as_str());
+    Fault::new(Code::RateLimited, message)
         .with("limit", per_minute.get())
         .retry_after(u64::try_from(seconds).unwrap_or(60))
-        .recorded())
-    }
 }
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -158,6 +188,12 @@ mod tests {
         for _ in 0..60 {
             rates.take(team(1), Pace::Read, per_minute(60), at(0)).unwrap();
         }
+        assert_eq!(rates.look(team(1), Pace::Read, per_minute(60), at(0)), Some(Duration::from_secs(1)));
+        assert_eq!(
+            rates.look(team(1), Pace::Read, per_minute(60), at(1000)),
+            None,
+            "and looking uses up nothing"
+        );
         let refused = rates.take(team(1), Pace::Read, per_minute(60), at(0)).unwrap_err();
         assert_eq!(refused, TooFast { wait: Duration::from_secs(1), is_news: true });
         // Trying again costs nothing, and is no news.

@@ -314,6 +314,6 @@ pub(crate) const LEASE: Duration = Duration::from_secs(15);
 /// How long the provider has to answer a refresh.
 const CALL: Duration = Duration::from_secs(8);
 /// How long a flight waits for others before it gives up.
-const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 const POLL_FIRST: Duration = Duration::from_millis(25);
 const POLL_LAST: Duration = Duration::from_millis(200);

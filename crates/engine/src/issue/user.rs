@@ -308,4 +308,4 @@ const HOUR_MS: i64 = 3600 * 1000;
 /// How long a caller waits for a refresh while its token still lives.
 const IMPATIENT: Duration = Duration::from_secs(2);
 /// How long a caller waits for a refresh that it needs: the provider's time and a takeover.
-const PATIENT: Duration = Duration::from_secs(14);
+pub(crate) const PATIENT: Duration = Duration::from_secs(14);

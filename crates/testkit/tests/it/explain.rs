@@ -1,16 +1,21 @@
 //! `explain`: what it says is what a token request is answered with, and nobody learns from it what they may not know.
 
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use carnet_testkit::{Answer, Engine, Kit, Plan, on_both_engines};
+use carnet_engine::{Plan as Terms, Plans};
+use carnet_testkit::{Answer, Engine, Fault, Kit, Plan, on_both_engines};
 use serde_json::{Value, json};
 
 use crate::of;
+use crate::usage::well_within_a_month;
 
 on_both_engines!(
     what_is_explained_is_what_a_request_is_answered_with,
     a_person_sees_why_a_workload_is_refused,
     one_grant_is_shown_and_revoked_by_its_identifier,
+    what_the_team_or_the_provider_has_no_room_for_is_named_in_its_order,
 );
 
 async fn explain(kit: &Kit, bearer: &str, connector: &str, query: &str) -> Answer {
@@ -164,4 +169,64 @@ async fn one_grant_is_shown_and_revoked_by_its_identifier(engine: Engine) {
     assert_eq!(kit.manage("DELETE", &path, None).await.refusal(), (404, "not_found".to_owned()));
     let events = kit.events_of("token.revoke").await;
     assert_eq!(events[0]["detail"]["grant"], of_alice["id"]);
+}
+
+/// What is explained for a workload of production, and what a request is answered with, must be the same.
+async fn decided(kit: &Kit, query: &str, body: &Value) -> Value {
+    let workload = kit.workload("production");
+    let told = explain(kit, &workload, Kit::UID, query).await.ok();
+    let answer = kit.node.token(&workload, Kit::UID, body).await;
+    assert_eq!(told["allowed"], answer.status == 200, "{told}: {}", answer.text());
+    if answer.status != 200 {
+        assert_eq!(told["refusal"]["code"], answer.json()["error"]["code"], "{told}: {}", answer.text());
+    }
+    told["decidedBy"].clone()
+}
+
+async fn what_the_team_or_the_provider_has_no_room_for_is_named_in_its_order(engine: Engine) {
+    let terms = Terms { included: Some(3), stops: true, reads: NonZeroU32::new(60), ..Terms::default() };
+    let own = BTreeMap::from([("ours".to_owned(), terms)]);
+    let plans = Plans::new(own, Some("ours".to_owned()), &BTreeMap::new()).unwrap();
+    let access_life = Duration::from_mins(10);
+    let kit = Kit::start(engine, Plan { plans, access_life, ..Plan::default() }).await;
+    well_within_a_month(&kit);
+    kit.consent("alice").await;
+    let app = json!({"subject": {"type": "app"}});
+    let nobody = of("nobody");
+    assert_eq!(decided(&kit, "?user=alice", &of("alice")).await, Value::Null);
+
+    // A provider that asks to wait keeps nobody from a token that lives, and is named where one has to be made.
+    kit.provider.next([Fault::status(429).retry_after(30)]);
+    assert_eq!(kit.ask(&app).await.refusal().1, "provider_unavailable");
+    assert_eq!(decided(&kit, "?subject=app", &app).await, "provider-breaker");
+    assert_eq!(decided(&kit, "?user=alice", &of("alice")).await, Value::Null);
+    kit.clock.pass(access_life + Duration::from_mins(1));
+    kit.provider.next([Fault::status(429).retry_after(30)]);
+    assert_eq!(kit.ask(&of("alice")).await.refusal().1, "provider_unavailable");
+    assert_eq!(decided(&kit, "?user=alice", &of("alice")).await, "provider-breaker");
+    // What somebody never gave comes before what the provider could not give now.
+    assert_eq!(decided(&kit, "?user=nobody", &nobody).await, "grant-given");
+    kit.clock.pass(Duration::from_mins(1));
+
+    // The third is the last of the month, and its end comes before whether anybody consented.
+    assert_eq!(decided(&kit, "?subject=app", &app).await, Value::Null);
+    assert_eq!(decided(&kit, "?subject=app", &app).await, "quota");
+    assert_eq!(decided(&kit, "?user=nobody", &nobody).await, "quota");
+
+    // And before all that comes how fast the team asks, of which explaining is a part.
+    let workload = kit.workload("production");
+    let mut last = Value::Null;
+    for _ in 0..120 {
+        let answer = explain(&kit, &workload, Kit::UID, "?subject=app").await;
+        if answer.status == 429 {
+            break;
+        }
+        last = answer.ok();
+    }
+    assert_eq!((&last["decidedBy"], &last["refusal"]["code"]), (&json!("team-pace"), &json!("rate_limited")));
+    assert_eq!(
+        outcomes(&last)[..2],
+        [("identity".to_owned(), "passed".to_owned()), ("team-pace".to_owned(), "denied".to_owned())]
+    );
+    assert_eq!(kit.node.token(&workload, Kit::UID, &app).await.refusal().1, "rate_limited");
 }

@@ -24,7 +24,7 @@ fn with_plan(terms: Terms) -> Plan {
 }
 
 /// Not so near to its end that the test would see the next one begin.
-fn well_within_a_month(kit: &Kit) {
+pub(crate) fn well_within_a_month(kit: &Kit) {
     let now = kit.clock.now();
     if now.until(Month::of(now).next().begins()) < Duration::from_hours(1) {
         kit.clock.pass(Duration::from_hours(2));

@@ -1,0 +1,118 @@
+//! Rules in words, and the commands that change how they come out.
+
+use carnet_model::Next;
+use carnet_model::caller::Caller;
+
+/// What a rule asks, in words. Rules without words of their own here are told by their names.
+pub fn rule_in_words(rule: &str) -> &str {
+    match rule {
+        "identity" => "an issuer that the team trusts proves this project and environment",
+        "same-team" => "the connector belongs to the caller's team",
+        "project-link" => "the connector is attached to the project",
+        "link-environment" => "it is attached in this environment",
+        "trust-rule-subjects" => "the trust rule lets the workload ask for this kind of subject",
+        "subject-for-workloads" => "this kind of subject may be asked for with an access token",
+        "own-user-only" => "an access token acts for its own user only",
+        "role" => "the person's role has the right to it",
+        "strict-connectors" => "the team does not keep it to those who manage connectors",
+        "access-token-project" => {
+            "the connector is attached to the project that the access token is limited to"
+        }
+        "access-token-rights" => "the access token carries the right to it",
+        "access-token-reach" => {
+            "it is nothing about the whole team, which an access token of one project has no right to"
+        }
+        "subject-kind" => "the connector makes tokens for this kind of subject",
+        "connector-scopes" => "the scopes are among those of the connector",
+        "installation" => "the connector is installed where the token is wanted",
+        "team-pace" => "the team has not used up its requests of this minute",
+        "quota" => "the team's plan has requests left in this month",
+        "provider-breaker" => {
+            "the provider may be asked now, or need not be: it has not just failed or asked to wait"
+        }
+        "provider-brake" => "the provider does not call many grants of this connector dead at once",
+        "provider-pace" => "a refresh, where one is needed, has its turn at the provider in time",
+        "grant-given" => "the user has consented, or the application is installed, in this environment",
+        "grant-active" => "the consent still holds at the provider",
+        "grant-scopes" => "what was granted covers what is asked for",
+        "grant-lives" => "what was granted has not ended, or can be renewed",
+        other => other,
+    }
+}
+
+/// The command that changes how a rule comes out.
+pub(super) fn change(rule: &str, connector: &str, caller: &Caller) -> Vec<Next> {
+    let place = match caller {
+        Caller::Workload(w) => format!(" -p {} -e {}", w.project, w.environment),
+        Caller::Member(_) => String::new(),
+    };
+    let project = caller.project().map(|id| id.to_string()).unwrap_or_default();
+    let (command, when) = match rule {
+        "identity" => (
+            format!("carnet projects trust {project}"),
+            "to trust another issuer for it, or change the rules",
+        ),
+        "project-link" | "link-environment" => {
+            (format!("carnet attach {connector}{place}"), "to say where the project may ask")
+        }
+        "trust-rule-subjects" => (
+            format!("carnet projects trust {project}"),
+            "to change the kinds of subject that the rule lets it ask for",
+        ),
+        "own-user-only" | "subject-for-workloads" => {
+            ("carnet env pull".to_owned(), "to ask as a workload, which may ask for any user of its project")
+        }
+        "role" => ("carnet members list".to_owned(), "to see who can change the role"),
+        "access-token-rights" | "access-token-project" => {
+            ("carnet tokens create NAME".to_owned(), "to make an access token that carries it")
+        }
+        "subject-kind" | "connector-scopes" => {
+            (format!("carnet update {connector}"), "to change what the connector gives")
+        }
+        "installation" => {
+            (format!("carnet installations add {connector}"), "to record where it is installed")
+        }
+        "team-pace" | "quota" => ("carnet usage".to_owned(), "to see what asks, and by which plan"),
+        "provider-breaker" | "provider-brake" | "provider-pace" => {
+            (format!("carnet show {connector}"), "to see its latest failures")
+        }
+        "grant-given" | "grant-active" | "grant-scopes" | "grant-lives" => {
+            (format!("carnet token {connector} --subject user --yes"), "to consent yourself, in a browser")
+        }
+        _ => ("carnet whoami".to_owned(), "to see as whom you ask"),
+    };
+    vec![Next { command, when: when.to_owned() }]
+}
+
+#[cfg(test)]
+mod tests {
+    use carnet_model::SubjectKind;
+    use carnet_model::access::Denied;
+    use carnet_model::rights::Right;
+
+    use super::super::provider::{BRAKE, BREAKER, ROW, TEAM_PACE};
+    use super::*;
+    use crate::issue::{GRANT_RULES, QUOTA};
+
+    #[test]
+    fn every_rule_of_access_has_words() {
+        for denied in [
+            Denied::OtherTeam,
+            Denied::NotLinked,
+            Denied::EnvironmentNotLinked,
+            Denied::SubjectKindNotTrusted(SubjectKind::App),
+            Denied::ForeignUser,
+            Denied::SubjectKindNotForPeople(SubjectKind::Token),
+            Denied::RoleTooLow(carnet_model::caller::Role::parse("viewer").unwrap(), Right::TokenApp),
+            Denied::ConnectorsAreStrict(Right::ConnectorUpdate),
+            Denied::TokenTooNarrow(Right::TokenApp),
+            Denied::TokenOfOneProject(Right::TokenRevokeAll),
+            Denied::OtherProject,
+        ] {
+            assert_ne!(rule_in_words(denied.rule()), denied.rule());
+        }
+        for rule in GRANT_RULES.into_iter().chain([QUOTA, TEAM_PACE, BREAKER, BRAKE, ROW, "grant-lives"]) {
+            assert_ne!(rule_in_words(rule), rule);
+        }
+    }
+}
