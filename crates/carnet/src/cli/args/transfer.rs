@@ -53,7 +53,8 @@ pub(crate) enum Source {
     Carnet,
     /// `vercel connect list --all-projects --json`, or an answer of its API: connectors without secrets, no grants
     VercelConnect,
-    /// Integrations and connections of Nango's API, with their credentials: {"integrations":[…],"connections":[…]}
+    /// Integrations (`include=credentials`) and connections (`refresh_token=true`) as the API of Nango gives them:
+    /// {"integrations":[…],"connections":[…]}
     Nango,
     /// A file of variables: each key or token becomes an api-key connector
     Env,
