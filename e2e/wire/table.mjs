@@ -77,7 +77,7 @@ export const TABLE = [
   { number: 73, name: 'gateway-userinfo', later: 'there is no sign-in gateway yet' },
   { number: 74, name: 'gateway-at-claims', later: 'there is no sign-in gateway yet' },
   { number: 75, name: 'login-device', later: 'the official login goes to a server with device sign-in' },
-  { number: 76, name: 'rate-limit', later: 'requests of a team are not counted yet' },
+  { number: 76, name: 'rate-limit', suite: 'rates.test.mjs' },
   { number: 77, name: 'idempotent-on-retry' },
   { number: 78, name: 'secrets-never-echoed' },
 ];
