@@ -38,6 +38,12 @@ test('every route that is described is there, and refuses a stranger as it says'
   }
 });
 
+test('what a query names and nobody has is refused as it is described', async () => {
+  for (const path of ['/v1/connect/connectors?projectId=', '/v2/connect/connectors?projectId=', '/v1/audit?connector=']) {
+    for (const name of ['', 'nothing']) (await broker.api('GET', path + name)).is(404, 'not_found');
+  }
+});
+
 test('a refusal has the one shape, whatever the route', async () => {
   const refusal = (await broker.api('GET', '/v1/connect/connectors', { as: 'nobody' })).is(401).body;
   assert.deepEqual(Object.keys(refusal), ['error']);

@@ -179,7 +179,8 @@ fn plain() -> Vec<Route> {
 fn connecting() -> Vec<Route> {
     vec![
         get(CONNECTORS, Person, "Lists the connectors of the team.", connectors::list_v1)
-            .gives(200, connectors::list_v1_shape()),
+            .gives(200, connectors::list_v1_shape())
+            .refuses(&[Code::NotFound]),
         post(CONNECTORS, Person, "Makes a connector.", connectors::create)
             .gives(201, connectors::shape())
             .refuses(PROVIDER),
@@ -307,7 +308,8 @@ fn connecting() -> Vec<Route> {
         get("/v1/connect/services/{service}", Person, "Says how a service can be connected.", services::show)
             .gives(200, services::shape()),
         get("/v2/connect/connectors", Person, "Lists the connectors of the team.", connectors::list_v2)
-            .gives(200, connectors::list_v2_shape()),
+            .gives(200, connectors::list_v2_shape())
+            .refuses(&[Code::NotFound]),
         patch(
             "/v2/connect/connectors/{connector}",
             Person,
@@ -338,7 +340,9 @@ fn connecting() -> Vec<Route> {
 /// The record, and the deployment.
 fn looking() -> Vec<Route> {
     vec![
-        get("/v1/audit", Person, "Reads the audit log of the team.", audit::list).gives(200, audit::shape()),
+        get("/v1/audit", Person, "Reads the audit log of the team.", audit::list)
+            .gives(200, audit::shape())
+            .refuses(&[Code::NotFound]),
         get("/v1/audit/verify", Person, "Looks whether events are all there, as they were.", audit::verify)
             .gives(200, audit::verified_shape()),
         post(
