@@ -133,7 +133,9 @@ describe('our command line', () => {
     assert.equal(JSON.parse(who.out).url, broker.url);
     const out1 = await run(['logout']).ended;
     assert.equal(out1.code, 0, out1.err);
-    const access = JSON.parse(kept).servers[broker.url].accessToken;
+    const { contexts, current } = JSON.parse(kept);
+    assert.equal(contexts[current].url, broker.url);
+    const access = contexts[current].login.accessToken;
     (await broker.api('GET', '/v2/user', { as: access })).is(401, 'unauthorized');
     const gone = await run(['whoami', '--json']).ended;
     assert.equal(gone.code, 4, gone.out);

@@ -12,6 +12,7 @@
 mod access;
 pub(crate) mod args;
 mod audit;
+mod branding;
 pub(crate) mod browser;
 mod catalog;
 mod check;
@@ -20,6 +21,7 @@ mod completions;
 mod connector_keys;
 mod consent;
 mod context;
+mod contexts;
 mod create;
 mod data;
 mod doctor;
@@ -29,9 +31,11 @@ pub(crate) mod failure;
 pub(crate) mod folder;
 mod git;
 mod grants;
+mod hit;
 mod identity;
 mod import;
 mod installations;
+mod jq;
 mod keys;
 mod link;
 mod list;
@@ -73,9 +77,9 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use args::{
-    AuditVerb, BackupArgs, CatalogVerb, Cli, ClientCommand, Command, ConnectVerb, DevArgs, EnvVerb, Global,
-    GrantsVerb, InstallationsVerb, KeysVerb, MembersVerb, ProjectsVerb, RestoreArgs, ServeArgs, TeamsVerb,
-    TokensListArgs, TokensVerb, Verb,
+    AuditVerb, BackupArgs, CatalogVerb, Cli, ClientCommand, Command, ConnectVerb, ContextVerb, DevArgs,
+    EnvVerb, Global, GrantsVerb, InstallationsVerb, KeysVerb, MembersVerb, ProjectsVerb, RestoreArgs,
+    ServeArgs, TeamsVerb, TokensListArgs, TokensVerb, Verb,
 };
 use context::Context;
 use failure::{Exit, Failure};
@@ -110,6 +114,9 @@ pub(crate) fn run(
     };
     let (mut talk, place) = surroundings.part(&cli.global);
     let json = talk.wants_json();
+    if let Err(failure) = understood(&cli, &place) {
+        return talk.fail(&failure);
+    }
     let outcome = match cli.command {
         Command::Dev(args) => (servers.dev)(args.at(&place.folder, json)).map_err(Failure::from),
         Command::Serve(args) => (servers.serve)(args.at(&place.folder, json)).map_err(Failure::from),
@@ -123,10 +130,43 @@ pub(crate) fn run(
             Context::new(&mut talk, &place, &cli.global).and_then(|context| run::run(context, &args))
         }
         Command::Client(command) => Context::new(&mut talk, &place, &cli.global)
-            .and_then(|mut context| wait(Box::pin(dispatch(&mut context, command))))
+            .and_then(|mut context| {
+                let done = wait(Box::pin(dispatch(&mut context, command)));
+                done.map_err(|failure| context.with_way_back(failure))
+            })
             .map(ExitCode::from),
     };
-    outcome.unwrap_or_else(|failure| talk.fail(&failure))
+    outcome.unwrap_or_else(|failure| talk.fail(&with_next(failure, &args)))
+}
+
+/// A failure that names nothing that mends it leads to what the command takes.
+fn with_next(failure: Failure, args: &[OsString]) -> Failure {
+    if !failure.next.is_empty() || failure.is_unheard() || failure.code == "canceled" {
+        return failure;
+    }
+    let words: Vec<_> = args.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let path = tree::named(&tree::root(), &words).0.join(" ");
+    failure.next(format!("{path} --help"), "to see what it takes")
+}
+
+/// What cannot be said by the flags alone.
+fn understood(cli: &Cli, place: &surroundings::Place) -> Result<(), Failure> {
+    if let Some(output) =
+        place.variables.output.as_deref().filter(|output| !matches!(*output, "json" | "text"))
+    {
+        let said = talk::plain(output);
+        return Err(Failure::usage(format!("CARNET_OUTPUT is {said:?}, and can be json or text."))
+            .next("unset CARNET_OUTPUT", "to have answers for people"));
+    }
+    let serves =
+        matches!(cli.command, Command::Dev(_) | Command::Serve(_) | Command::Backup(_) | Command::Restore(_));
+    if serves && cli.global.jq.is_some() {
+        return Err(Failure::usage(
+            "--jq is for the answers of a server, and this command is none's client.",
+        )
+        .next("the same command with --json", "to have its answer whole"));
+    }
+    Ok(())
 }
 
 /// A client command waits for one server: one thread is enough, and starts fastest.
@@ -138,17 +178,24 @@ fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure>
 }
 
 async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, Failure> {
-    if !matches!(command, ClientCommand::Login(_) | ClientCommand::Logout(_)) {
+    if !matches!(command, ClientCommand::Login(_) | ClientCommand::Logout(_) | ClientCommand::Context { .. })
+    {
         login::renew(cx).await?;
     }
     match command {
         ClientCommand::Login(args) => login::login(cx, args).await,
         ClientCommand::Logout(args) => login::logout(cx, args).await,
+        ClientCommand::Context { verb } => match verb.unwrap_or(ContextVerb::List) {
+            ContextVerb::List => contexts::list(cx),
+            ContextVerb::Use(args) => contexts::choose(cx, args),
+            ContextVerb::Add(args) => contexts::add(cx, args).await,
+            ContextVerb::Remove(args) => contexts::remove(cx, args).await,
+        },
         ClientCommand::Doctor(args) => return doctor::examine(cx, args).await,
         ClientCommand::Connect { verb: ConnectVerb::Keys(args) } => connector_keys::keys(cx, args).await,
         ClientCommand::Verb(verb) | ClientCommand::Connect { verb: ConnectVerb::Verb(verb) } => match verb {
             Verb::Check(args) => return check::check(cx, args).await,
-            Verb::Create(args) => create::create(cx, args).await,
+            Verb::Create(args) => create::create(cx, *args).await,
             Verb::List(args) => list::list(cx, args).await,
             Verb::Show(args) => show::show(cx, &args.connector).await,
             Verb::Token(args) => token::token(cx, args).await,
@@ -226,7 +273,8 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
 
 /// Help is an answer. Everything else that clap says is a failure of usage, in the form that was asked for.
 fn explain(error: &clap::Error, args: &[OsString], surroundings: Surroundings) -> ExitCode {
-    let global = Global { json: args::asks_for_json(args), ..Global::default() };
+    let jq = args::asked_jq(args).filter(|expression| jq::expression(expression).is_ok());
+    let global = Global { json: args::asks_for_json(args), jq, ..Global::default() };
     let (mut talk, _) = surroundings.part(&global);
     if error.kind() == ErrorKind::DisplayHelp && talk.wants_json() {
         let root = tree::root();
@@ -241,10 +289,22 @@ fn explain(error: &clap::Error, args: &[OsString], surroundings: Surroundings) -
             Err(failure) => talk.fail(&failure),
         };
     }
-    if talk.wants_json() {
-        return talk
-            .fail(&Failure::usage(args::sentence(error)).next("carnet --help", "to see what there is"));
+    let root = tree::root();
+    let words: Vec<_> = args.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let path = tree::named(&root, &words).0.join(" ");
+    let unsaid = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand
+    );
+    if unsaid && !talk.wants_json() {
+        talk.explain(error.render().to_string().trim_end());
+        return Exit::Usage.into();
     }
-    talk.explain(error.render().to_string().trim_end());
-    Exit::Usage.into()
+    let message =
+        if unsaid { format!("{path} does something only with a command.") } else { args::sentence(error) };
+    let failure = Failure::usage(message);
+    talk.fail(&match args::suggested(error) {
+        Some(meant) => failure.next(format!("{path} {meant}"), "if that was meant"),
+        None => failure.next(format!("{path} --help"), "to see what it takes"),
+    })
 }

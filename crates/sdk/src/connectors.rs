@@ -143,6 +143,15 @@ pub struct NewConnector {
     /// What is filled into the addresses of that way.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, String>,
+    /// What [`Client::upload_picture`] answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icon: Option<String>,
+    /// `#RRGGBB`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background_color: Option<String>,
+    /// `#RRGGBB`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accent_color: Option<String>,
 }
 
 /// A change of a connector. What is left out stays as it is.
@@ -277,6 +286,16 @@ impl Client {
     pub async fn create_managed_connector(&self, new: &NewConnector) -> Result<Connector, Error> {
         let call = Call::post(&["v1", "connect", "connectors", "managed"]).query("autoinstall", &true);
         self.fetch(call.json(new)).await
+    }
+
+    /// Hands over a PNG or JPEG picture for a connector to show; what comes back names it there. It goes after a day if no
+    /// connector shows it.
+    pub async fn upload_picture(&self, bytes: Vec<u8>) -> Result<String, Error> {
+        #[derive(Deserialize)]
+        struct Kept {
+            sha1: String,
+        }
+        self.fetch::<Kept>(Call::post(&["v2", "files"]).bytes(bytes)).await.map(|kept| kept.sha1)
     }
 
     /// Changes a connector.

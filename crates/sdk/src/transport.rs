@@ -69,6 +69,13 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// With a body that is neither.
+    pub(crate) fn bytes(mut self, body: Vec<u8>) -> Self {
+        self.body = Some(Ok(body));
+        self.media = "application/octet-stream";
+        self
+    }
+
     /// For messages: the route, without what the caller filled in.
     fn what(&self) -> String {
         let route: Vec<_> =
@@ -190,7 +197,7 @@ fn bearer(secret: &SecretString) -> Result<HeaderValue, Error> {
 }
 
 fn is_route_word(part: &str) -> bool {
-    const WORDS: [&str; 42] = [
+    const WORDS: [&str; 43] = [
         "login",
         "oauth",
         "device",
@@ -230,6 +237,7 @@ fn is_route_word(part: &str) -> bool {
         "secrets",
         "consent-rules",
         "return-origins",
+        "files",
         "installations",
         "livez",
         "readyz",

@@ -9,13 +9,14 @@ use serde_json::json;
 use super::args::{AttachArgs, DetachArgs};
 use super::context::Context;
 use super::failure::{Exit, Failure};
+use super::hit::{Would, grants_of, member};
 
 /// Lets a project ask in exactly the given environments. Asks before it takes an environment away.
 pub(crate) async fn attach(cx: &mut Context<'_>, args: AttachArgs) -> Result<(), Failure> {
     let client = cx.client()?;
     let project = cx.project(&client, args.project.as_deref()).await?;
     let wanted = environments(&client, &project, &args.environment).await?;
-    let connector = client.connector_metadata(&args.connector).await?;
+    let connector = cx.connector(&client, &args.connector).await?;
     let id = connector.id.to_string();
     let before: BTreeSet<_> = client
         .link(&id, project.id)
@@ -23,8 +24,36 @@ pub(crate) async fn attach(cx: &mut Context<'_>, args: AttachArgs) -> Result<(),
         .map(|link| link.environments.into_iter().collect())
         .unwrap_or_default();
     let unchanged = before == wanted;
+    let lost: Vec<_> = before.difference(&wanted).map(ToString::to_string).collect();
+    if args.dry_run {
+        let (uid, name, project_id) = (&connector.uid, &project.name, project.id.to_string());
+        let gained: Vec<_> = wanted.difference(&before).map(ToString::to_string).collect();
+        let what = match (gained.is_empty(), lost.is_empty()) {
+            (true, true) => format!("change nothing: {uid} is attached to {name} like that"),
+            (false, true) => format!("attach {uid} to {name} in {}", gained.join(", ")),
+            (true, false) => format!("detach {uid} from {name} in {}", lost.join(", ")),
+            (false, false) => {
+                format!(
+                    "attach {uid} to {name} in {} and detach it in {}",
+                    gained.join(", "),
+                    lost.join(", ")
+                )
+            }
+        };
+        let grants = grants_of(&client, &id, |grant| {
+            member(grant, "projectId") == Some(&project_id)
+                && member(grant, "environment").is_some_and(|place| lost.iter().any(|lost| lost == place))
+        })
+        .await?;
+        let would = Would::new(what)
+            .fact("uid", uid.as_str())
+            .fact("gained", gained)
+            .fact("lost", lost.clone())
+            .project(&project_id, name, lost)
+            .grants(grants);
+        return would.tell(cx);
+    }
     if !unchanged {
-        let lost: Vec<_> = before.difference(&wanted).map(ToString::to_string).collect();
         if !lost.is_empty() {
             let question = format!(
                 "{} can then no longer ask {} in {}. Go on?",
@@ -60,9 +89,23 @@ pub(crate) async fn attach(cx: &mut Context<'_>, args: AttachArgs) -> Result<(),
 pub(crate) async fn detach(cx: &mut Context<'_>, args: DetachArgs) -> Result<(), Failure> {
     let client = cx.client()?;
     let project = cx.project(&client, args.project.as_deref()).await?;
-    let connector = client.connector_metadata(&args.connector).await?;
+    let connector = cx.connector(&client, &args.connector).await?;
     let id = connector.id.to_string();
-    let linked = client.link(&id, project.id).await?.is_some();
+    let link = client.link(&id, project.id).await?;
+    let linked = link.is_some();
+    if args.dry_run {
+        let (uid, name, project_id) = (&connector.uid, &project.name, project.id.to_string());
+        let Some(link) = link else {
+            let would = Would::new(format!("change nothing: {uid} is not attached to {name}"));
+            return would.fact("uid", uid.as_str()).tell(cx);
+        };
+        let grants = grants_of(&client, &id, |grant| member(grant, "projectId") == Some(&project_id));
+        let would = Would::new(format!("detach {uid} from {name}"))
+            .fact("uid", uid.as_str())
+            .links(&[link])
+            .grants(grants.await?);
+        return would.tell(cx);
+    }
     if linked {
         let question =
             format!("{} can then no longer ask {} for tokens. Go on?", project.name, connector.uid);

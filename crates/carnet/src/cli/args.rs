@@ -4,6 +4,7 @@ mod ask;
 mod audit;
 mod catalog;
 mod connect;
+mod contexts;
 mod doctor;
 mod keys;
 mod login;
@@ -20,6 +21,7 @@ mod who;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use ask::{AskArgs, SubjectArg};
@@ -29,6 +31,7 @@ pub(crate) use connect::{
     AttachArgs, CheckArgs, ConnectVerb, ConnectorArgs, ConnectorKeysArgs, CreateArgs, DetachArgs, ImportArgs,
     ListArgs, OpenArgs, RemoveArgs, RevokeArgs, TokenArgs, UpdateArgs, Verb,
 };
+pub(crate) use contexts::{ContextAddArgs, ContextArgs, ContextRemoveArgs, ContextVerb};
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use keys::{KeyArg, KeysRotateArgs, KeysVerb};
 pub(crate) use login::{LoginArgs, LogoutArgs};
@@ -68,12 +71,18 @@ pub(crate) struct Cli {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct Global {
-    /// Answer with one JSON document on stdout
+    /// Answer with one JSON document on stdout [env: CARNET_OUTPUT=json]
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// The same as --json
     #[arg(short = 'F', long, global = true, value_name = "FORMAT", value_parser = ["json"])]
     pub(crate) format: Option<String>,
+    /// Of the JSON answer only what this expression of the jq language picks, a line for each result
+    #[arg(long, global = true, value_name = "EXPR", value_parser = crate::cli::jq::expression)]
+    pub(crate) jq: Option<String>,
+    /// The server and sign-in of this context, for this once [env: CARNET_CONTEXT]
+    #[arg(long, global = true, value_name = "CONTEXT", value_parser = crate::cli::logins::context_name)]
+    pub(crate) context: Option<String>,
     /// The team, by identifier or short name [env: CARNET_TEAM]
     #[arg(short = 'S', long, alias = "scope", global = true, value_name = "TEAM")]
     pub(crate) team: Option<String>,
@@ -206,6 +215,12 @@ pub(crate) enum ClientCommand {
     Import(ImportAllArgs),
     /// How the server and what it keeps for you stand, what needs somebody first
     Status,
+    /// The servers that you work with, each under a name, with the sign-in there
+    Context {
+        /// Which.
+        #[command(subcommand)]
+        verb: Option<ContextVerb>,
+    },
     /// Sign in to a server
     Login(LoginArgs),
     /// Sign out of a server
@@ -214,6 +229,21 @@ pub(crate) enum ClientCommand {
     Whoami,
     /// Look for what is wrong, and name what mends it
     Doctor(DoctorArgs),
+}
+
+impl Global {
+    /// Whether the flags ask for a JSON document.
+    pub(crate) fn asks_for_json(&self) -> bool {
+        self.json || self.format.as_deref() == Some("json")
+    }
+}
+
+/// The jq expression of a command line that could not be read, or asks for help.
+pub(crate) fn asked_jq(args: &[OsString]) -> Option<String> {
+    let words = args.iter().skip(1).take_while(|word| *word != "--").collect::<Vec<_>>();
+    let joined = words.iter().find_map(|word| word.to_str()?.strip_prefix("--jq=").map(str::to_owned));
+    let apart = || words.windows(2).find(|pair| matches!(pair, [flag, _] if *flag == "--jq"));
+    joined.or_else(|| apart()?.last()?.to_str().map(str::to_owned))
 }
 
 /// Whether a command line that could not be read asks for JSON: its failure has to be JSON too.
@@ -229,6 +259,22 @@ pub(crate) fn sentence(error: &clap::Error) -> String {
     let first = text.split("\n\n").next().unwrap_or_default();
     let line = first.split_whitespace().collect::<Vec<_>>().join(" ");
     line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
+
+/// What clap thinks was meant.
+pub(crate) fn suggested(error: &clap::Error) -> Option<String> {
+    error.context().find_map(|(kind, value)| match (kind, value) {
+        (
+            ContextKind::SuggestedArg | ContextKind::SuggestedSubcommand | ContextKind::SuggestedValue,
+            value,
+        ) => match value {
+            ContextValue::String(one) => Some(one.clone()),
+            // The likeliest stands last.
+            ContextValue::Strings(some) => some.last().cloned(),
+            _ => None,
+        },
+        _ => None,
+    })
 }
 
 #[cfg(test)]

@@ -63,14 +63,11 @@ async fn follow(cx: &mut Context<'_>, client: &Client, mut filter: AuditFilter) 
 
 fn print(cx: &mut Context<'_>, events: &[AuditRecord]) -> Result<(), Failure> {
     for event in events {
-        let line = if cx.talk.wants_json() {
-            serde_json::to_string(event).map_err(|error| {
-                Failure::new("internal", "An event cannot be written as JSON.").because(&error)
-            })?
+        if cx.talk.wants_json() {
+            cx.talk.event(event)?;
         } else {
-            plain(&line(event))
-        };
-        cx.talk.answer(&line)?;
+            cx.talk.answer(&plain(&line(event)))?;
+        }
     }
     Ok(())
 }

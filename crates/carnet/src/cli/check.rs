@@ -12,7 +12,13 @@ use super::talk::plain;
 /// Shows the differences. Exits with 1 if there are any and they are not accepted.
 pub(crate) async fn check(cx: &mut Context<'_>, args: CheckArgs) -> Result<Exit, Failure> {
     let client = cx.client()?;
-    let found = client.check_server(&args.connector).await?;
+    let found = match client.check_server(&args.connector).await {
+        Err(error) => match cx.begun(&client, &args.connector, &error).await? {
+            Some(begun) => client.check_server(&begun.uid).await?,
+            None => return Err(error.into()),
+        },
+        found => found?,
+    };
     let uid = &found.connector.uid;
     if !cx.talk.wants_json() {
         for difference in &found.differences {
@@ -38,7 +44,7 @@ pub(crate) async fn check(cx: &mut Context<'_>, args: CheckArgs) -> Result<Exit,
         let question = format!("Send people and secrets of {uid} to the server as it presents itself now?");
         cx.talk.insist(args.yes, &question)?;
     }
-    let changed = client.accept_server(&args.connector, &found.digest).await?;
+    let changed = client.accept_server(uid, &found.digest).await?;
     let sync = changed.rest.get("serviceSync");
     if cx.talk.wants_json() {
         cx.talk.document(&json!({

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::args::CompleteArgs;
 use super::context::Context;
 use super::failure::Failure;
+use super::login;
 use super::talk::plain;
 use super::tree::{self, shown_args, subcommands, takes_value, value_name};
 
@@ -37,6 +38,7 @@ enum Thing {
     Connector,
     Project,
     Environment,
+    Context,
 }
 
 /// Prints what could complete the last of these words, one a line, with what it is after a tab.
@@ -56,7 +58,8 @@ pub(crate) async fn complete(cx: &mut Context<'_>, args: CompleteArgs) -> Result
         .split_once('=')
         .map_or(("", last), |(variable, rest)| (last.get(..=variable.len()).unwrap_or_default(), rest));
     let fits: Vec<_> = found.into_iter().filter(|candidate| candidate.text.starts_with(last)).collect();
-    if cx.talk.wants_json() {
+    // A shell asks, and `CARNET_OUTPUT` is not meant for it.
+    if cx.asks_for_json() {
         let all: Vec<_> = fits
             .iter()
             .map(|found| json!({"value": format!("{kept}{}", found.text), "about": found.about}))
@@ -129,6 +132,7 @@ fn of_arg(arg: &Arg) -> Expected {
         "CONNECTOR" => Expected::Named(Thing::Connector),
         "PROJECT" => Expected::Named(Thing::Project),
         "ENVIRONMENT" => Expected::Named(Thing::Environment),
+        "CONTEXT" => Expected::Named(Thing::Context),
         _ => Expected::Of(Vec::new()),
     }
 }
@@ -139,9 +143,14 @@ fn candidate(text: String, about: Option<&clap::builder::StyledStr>) -> Candidat
 
 /// The names of what there is; none if the server cannot be asked.
 async fn names(cx: &Context<'_>, thing: Thing, last: &str) -> Vec<Candidate> {
-    let Ok(client) = cx.settings.client_without_project() else { return Vec::new() };
     let named = |text: String, about: String| Candidate { text, about };
+    if thing == Thing::Context {
+        let Ok(logins) = login::file(cx) else { return Vec::new() };
+        return logins.all().map(|known| named(known.name, known.url)).collect();
+    }
+    let Ok(client) = cx.settings.client_without_project() else { return Vec::new() };
     match thing {
+        Thing::Context => Vec::new(),
         Thing::Connector => {
             let search = last.rsplit('=').next().filter(|text| !text.is_empty()).map(str::to_owned);
             let filter = ConnectorFilter { limit: Some(100), search, ..ConnectorFilter::default() };
@@ -196,6 +205,8 @@ mod tests {
         assert_eq!(after("attach a/b -p "), Expected::Named(Thing::Project));
         assert_eq!(after("attach a/b -e "), Expected::Named(Thing::Environment));
         assert_eq!(after("--team x token "), Expected::Named(Thing::Connector));
+        assert_eq!(after("context use "), Expected::Named(Thing::Context));
+        assert_eq!(after("list --context "), Expected::Named(Thing::Context));
         assert_eq!(texts("token a/b "), Vec::<String>::new());
         assert_eq!(texts("run -c a/b -- "), Vec::<String>::new());
     }

@@ -6,13 +6,26 @@ use serde_json::json;
 use super::args::ConnectorKeysArgs;
 use super::context::Context;
 use super::failure::Failure;
+use super::hit::Would;
 use super::table::{moment, table};
 
 /// Shows the keys of a connector, or turns them.
 pub(crate) async fn keys(cx: &mut Context<'_>, args: ConnectorKeysArgs) -> Result<(), Failure> {
     let client = cx.client()?;
-    let connector = client.connector_metadata(&args.connector).await?;
+    let connector = cx.connector(&client, &args.connector).await?;
     let id = connector.id.to_string();
+    if args.dry_run {
+        let present = client.connector_keys(&id).await?;
+        let would = Would::new(format!(
+            "make a new signing key for {}, beside {}",
+            connector.uid,
+            present.keys.len()
+        ))
+        .fact("uid", connector.uid.as_str())
+        .fact("keys", json!(present.keys))
+        .links(&client.links(&id).await?);
+        return would.tell(cx);
+    }
     let keys = if args.rotate {
         let question = format!(
             "Make a new signing key for {}? A provider that was given the present one by hand needs the new one too.",

@@ -1,13 +1,13 @@
 //! What every client command works with.
 
-use carnet_model::{Id, Time, kind};
-use carnet_sdk::{Client, Project};
+use carnet_model::{Code, Id, Next, Time, kind};
+use carnet_sdk::{Client, Connector, ConnectorFilter, Error, Project};
 
 use super::args::Global;
 use super::failure::{Exit, Failure};
 use super::settings::Settings;
 use super::surroundings::Place;
-use super::talk::Talk;
+use super::talk::{Talk, plain};
 
 /// Who speaks, where, and with which settings. The client is made when it is first wanted.
 pub(crate) struct Context<'a> {
@@ -30,6 +30,84 @@ impl<'a> Context<'a> {
     pub(crate) fn reread(&mut self) -> Result<(), Failure> {
         self.settings = Settings::find(self.global, self.place)?;
         Ok(())
+    }
+
+    /// What mends a credential that the server does not take follows from where it came from.
+    pub(crate) fn with_way_back(&self, mut failure: Failure) -> Failure {
+        let found = self.settings.credential.as_ref().map(|found| (found.source.as_str(), &found.value));
+        let (Some((source, login)), "unauthorized") = (found, failure.code.as_str()) else { return failure };
+        let server = self.settings.url.as_ref();
+        let server = server.map(|found| found.value.origin().ascii_serialization()).unwrap_or_default();
+        let (command, when) = match (source, login.identity(), source.strip_prefix("context ")) {
+            (_, Some(_), _) => ("carnet env pull".to_owned(), "for a new identity, for development"),
+            (_, _, Some(name)) => (format!("carnet login {server} --context {name}"), "to sign in again"),
+            ("CARNET_TOKEN", ..) => {
+                (format!("unset CARNET_TOKEN; carnet login {server}"), "to sign in instead")
+            }
+            _ => ("carnet dev".to_owned(), "to start the development server, which writes a new one"),
+        };
+        failure.next.retain(|next| next.command != "carnet doctor");
+        failure.next.insert(0, Next { command, when: when.to_owned() });
+        failure
+    }
+
+    /// The context that was named by a flag or a variable.
+    pub(crate) fn asked_context(&self) -> Option<&str> {
+        self.global.context.as_deref().or(self.place.variables.context.as_deref())
+    }
+
+    /// The team that was named by a flag.
+    pub(crate) fn asked_team(&self) -> Option<&str> {
+        self.global.team.as_deref()
+    }
+
+    /// Whether the flags of this very line ask for JSON.
+    pub(crate) fn asks_for_json(&self) -> bool {
+        self.global.asks_for_json()
+    }
+
+    /// The connector of this identifier or UID. A person may begin a UID and leave its end to us; a script may not, because
+    /// a connector that is made tomorrow would change what it means.
+    pub(crate) async fn connector(&mut self, client: &Client, name: &str) -> Result<Connector, Failure> {
+        match client.connector_metadata(name).await {
+            Err(error) => match self.begun(client, name, &error).await? {
+                Some(found) => Ok(client.connector_metadata(&found.id.to_string()).await?),
+                None => Err(error.into()),
+            },
+            found => Ok(found?),
+        }
+    }
+
+    /// The only connector whose UID begins so, for a person whose request was refused because none has exactly this one.
+    pub(crate) async fn begun(
+        &mut self,
+        client: &Client,
+        name: &str,
+        refused: &Error,
+    ) -> Result<Option<Connector>, Failure> {
+        if !refused.is(Code::NotFound) || !self.talk.may_ask() || !client.is_member() {
+            return Ok(None);
+        }
+        let filter =
+            ConnectorFilter { search: Some(name.to_owned()), limit: Some(100), ..ConnectorFilter::default() };
+        let page = client.connectors(&filter).await?;
+        let mut found: Vec<_> = page.connectors.into_iter().filter(|one| one.uid.starts_with(name)).collect();
+        match found.len() {
+            0 => Ok(None),
+            1 if page.cursor.is_none() => {
+                let found = found.remove(0);
+                self.talk.say(&format!("{} it is", found.uid));
+                Ok(Some(found))
+            }
+            _ => {
+                let message = format!("Several connectors begin with {}.", plain(name));
+                let failure = Failure::new("not_found", message).exit(Exit::NotFound);
+                Err(found
+                    .iter()
+                    .take(5)
+                    .fold(failure, |failure, one| failure.next(&one.uid, "if that was meant")))
+            }
+        }
     }
 
     /// Now.

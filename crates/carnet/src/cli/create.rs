@@ -9,6 +9,7 @@ use carnet_sdk::{Client, ConnectionMethod, Connector, NewConnector, ServiceDescr
 use serde_json::{Value, json};
 
 use super::args::CreateArgs;
+use super::branding;
 use super::catalog::parameters;
 use super::context::Context;
 use super::data::{self, Data};
@@ -22,6 +23,7 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
         (None, Some(flag)) => Some(Data::Object(data::key(flag, &cx.place.folder, cx.talk)?)),
         (None, None) => None,
     };
+    let picture = branding::picture(cx, args.branding.icon.as_deref())?;
     let client = cx.client()?;
     let data = match data {
         Some(Data::Question) => return schema(cx, &client, &args).await,
@@ -61,6 +63,9 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
         connection_method: method.map(|method| method.connection_method.clone()),
         target: args.target.clone(),
         params: args.params.iter().cloned().collect(),
+        icon: branding::upload(&client, picture).await?,
+        background_color: args.branding.background_color.clone(),
+        accent_color: args.branding.accent_color.clone(),
     };
     let had_data = new.data.is_some();
     let made = make(&client, new, method).await.map_err(|failure| match &known {

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::failure::Failure;
+use super::surroundings::Place;
 use super::talk::Talk;
 
 /// What was given.
@@ -60,14 +61,42 @@ pub(crate) fn key(flag: &str, folder: &Path, talk: &mut Talk) -> Result<Map<Stri
     Ok(data.as_object().cloned().unwrap_or_default())
 }
 
+/// A file that was named cannot be read.
+pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    let failure = Failure::usage(format!("{} cannot be read.", path.display())).because(error);
+    let path = path.display();
+    match error.kind() {
+        std::io::ErrorKind::NotFound => failure.next("pwd", "to see from where the path is meant"),
+        _ => failure.next(format!("ls -ld '{path}'"), "to see whether you may read it"),
+    }
+}
+
 /// What stands on the line, or in the file of `@FILE`, or comes by stdin for `@-`.
 pub(crate) fn text(flag: &str, folder: &Path, talk: &mut Talk) -> Result<String, Failure> {
     match flag.strip_prefix('@') {
-        Some("-") => talk.listen().map_err(|error| Failure::usage("stdin cannot be read.").because(&error)),
-        Some(file) => fs::read_to_string(folder.join(file))
-            .map_err(|error| Failure::usage(format!("{file} cannot be read.")).because(&error)),
+        Some("-") => from_stdin(talk),
+        Some(file) => {
+            fs::read_to_string(folder.join(file)).map_err(|error| unreadable(&folder.join(file), &error))
+        }
         None => Ok(flag.to_owned()),
     }
+}
+
+/// A secret from a file or stdin, never from the line; without the end of its last line.
+pub(crate) fn secret(flag: &str, name: &str, place: &Place, talk: &mut Talk) -> Result<String, Failure> {
+    if !flag.starts_with('@') {
+        let why = "A secret is not given on the line, where the shell's history and other users see it.";
+        return Err(Failure::usage(why)
+            .next(format!("{name} @FILE").trim_start(), "to give it in a file")
+            .next(format!("{name} @-").trim_start(), "to give it on stdin"));
+    }
+    let text = text(flag, &place.folder, talk)?;
+    let secret = text.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        return Err(Failure::usage("The secret is empty.")
+            .next(format!("{name} @FILE").trim_start(), "with the file that holds it"));
+    }
+    Ok(secret.to_owned())
 }
 
 /// The names of members that look like secrets, wherever they stand.
@@ -80,6 +109,13 @@ fn secret_names(object: &Map<String, Value>, connector_type: Option<&str>) -> Ve
         names.push("values".to_owned());
     }
     names
+}
+
+/// All of stdin.
+pub(crate) fn from_stdin(talk: &mut Talk) -> Result<String, Failure> {
+    talk.listen().map_err(|error| {
+        Failure::usage("stdin cannot be read.").because(&error).next("@FILE in its place", "to give a file")
+    })
 }
 
 fn collect(name: &str, value: &Value, names: &mut Vec<String>) {

@@ -141,7 +141,7 @@ async fn credential(cx: &Context<'_>, client: &Client) -> Check {
     let Some(identity) = login.value.identity() else {
         return match client.user().await {
             Ok(user) => Check::ok("credential", format!("access token of {} from {}", user.id, login.source)),
-            Err(error) => Check::failed("credential", error.into()),
+            Err(error) => Check::failed("credential", cx.with_way_back(error.into())),
         };
     };
     let claims = Claims::peek(identity.expose()).unwrap_or_default();

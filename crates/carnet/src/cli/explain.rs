@@ -31,7 +31,13 @@ pub(crate) async fn explain(cx: &mut Context<'_>, args: ExplainArgs) -> Result<E
         scopes: Some(scopes(&args.ask)).filter(|scopes| *scopes != ["*"]),
         installation_id: args.ask.installation_id.clone(),
     };
-    let explained = client.explain(&args.connector, &what).await?;
+    let explained = match client.explain(&args.connector, &what).await {
+        Err(error) => match cx.begun(&client, &args.connector, &error).await? {
+            Some(found) => client.explain(&found.uid, &what).await?,
+            None => return Err(error.into()),
+        },
+        explained => explained?,
+    };
     let refusal = explained.refusal.clone().unwrap_or_default();
     let code = refusal.get("code").and_then(Value::as_str).unwrap_or_default();
     let exit = if explained.allowed { Exit::Done } else { exit_of_code(code) };

@@ -10,13 +10,14 @@ use super::args::{GrantArgs, GrantRevokeArgs, GrantsListArgs};
 use super::context::Context;
 use super::explain::subject_in_words;
 use super::failure::Failure;
+use super::hit::Would;
 use super::table::{moment, sheet, table};
 
 /// Lists them, of one connector or of all.
 pub(crate) async fn list(cx: &mut Context<'_>, args: GrantsListArgs) -> Result<(), Failure> {
     let client = cx.client()?;
     let connectors = match &args.connector {
-        Some(name) => vec![client.connector_metadata(name).await?],
+        Some(name) => vec![cx.connector(&client, name).await?],
         None => every_connector(&client).await?,
     };
     let before = args.unused.map(|days| days_before(cx.now(), days));
@@ -107,10 +108,12 @@ pub(crate) async fn revoke(cx: &mut Context<'_>, args: GrantRevokeArgs) -> Resul
         text(&grant, "environment")
     );
     if args.dry_run {
-        if cx.talk.wants_json() {
-            return cx.talk.document(&json!({"dryRun": true, "grants": [with_uid(&grant, &connector.uid)]}));
-        }
-        return cx.talk.answer(&format!("Would revoke {whose}"));
+        let project = text(&grant, "projectId");
+        let environments = some_text(&grant, "environment").into_iter().collect();
+        let would =
+            Would::new(format!("revoke {whose}")).fact("uid", connector.uid.as_str()).grants(vec![grant]);
+        let would = if project.is_empty() { would } else { would.project(&project, &project, environments) };
+        return would.tell(cx);
     }
     cx.talk.insist(args.yes, &format!("Revoke {whose}? What uses it stops working."))?;
     let done = client.revoke_grant(&grant.id).await?;

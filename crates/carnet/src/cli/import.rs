@@ -3,14 +3,14 @@
 //! The tokens come from a file or stdin, never from the line, where the shell's history and other users would see them.
 //! What the server says of each is shown; none of it holds a secret.
 
-use std::fs;
-
 use carnet_sdk::ImportedToken;
 use serde_json::{Value, json};
 
 use super::args::ImportArgs;
 use super::context::Context;
+use super::data;
 use super::failure::{Exit, Failure};
+use super::hit::Would;
 use super::table::table;
 
 /// Imports them, some at a time, and says what became of each.
@@ -22,6 +22,10 @@ pub(crate) async fn import(cx: &mut Context<'_>, args: ImportArgs) -> Result<(),
     };
     let tokens = read(cx, &flag)?;
     let client = cx.client()?;
+    if args.dry_run {
+        let connector = cx.connector(&client, &args.connector).await?;
+        return outline(cx, &connector.uid, &tokens);
+    }
     let mut outcomes: Vec<ImportedToken> = Vec::with_capacity(tokens.len());
     for some in tokens.chunks(AT_ONCE) {
         cx.talk.progress(&format!("{} of {} tokens", outcomes.len(), tokens.len()));
@@ -55,25 +59,41 @@ pub(crate) async fn import(cx: &mut Context<'_>, args: ImportArgs) -> Result<(),
     Ok(())
 }
 
+/// Whose tokens they are, and nothing of the tokens.
+fn outline(cx: &mut Context<'_>, uid: &str, tokens: &[Value]) -> Result<(), Failure> {
+    let text = |token: &Value, path: &str| token.pointer(path).and_then(Value::as_str).map(str::to_owned);
+    let whose: Vec<Value> = tokens
+        .iter()
+        .map(|token| json!({"subject": text(token, "/subject/id"), "environment": text(token, "/environment")}))
+        .collect();
+    let mut users: Vec<String> = tokens.iter().filter_map(|token| text(token, "/subject/id")).collect();
+    users.dedup();
+    users.truncate(10);
+    let what = format!("import {} tokens for {uid}, of {}", tokens.len(), users.join(", "));
+    Would::new(what).fact("uid", uid).fact("tokens", whose).tell(cx)
+}
+
 fn read(cx: &mut Context<'_>, flag: &str) -> Result<Vec<Value>, Failure> {
     let text = match flag.strip_prefix('@') {
-        _ if flag == "-" || flag == "@-" => {
-            cx.talk.listen().map_err(|error| Failure::usage("stdin cannot be read.").because(&error))?
-        }
-        Some(file) => fs::read_to_string(cx.place.folder.join(file))
-            .map_err(|error| Failure::usage(format!("{file} cannot be read.")).because(&error))?,
+        _ if flag == "-" || flag == "@-" => data::from_stdin(cx.talk)?,
+        Some(_) => data::text(flag, &cx.place.folder, cx.talk)?,
         None => {
-            return Err(Failure::usage("The tokens are not given on the line; write @FILE, or - for stdin."));
+            return Err(Failure::usage("The tokens are not given on the line; write @FILE, or - for stdin.")
+                .next("carnet import-tokens CONNECTOR @FILE", "to give them in a file"));
         }
     };
     // Where the mistake is could be next to a secret.
-    let wrong = || Failure::usage("The tokens are not a JSON list, nor an object with the member tokens.");
+    let wrong = || {
+        Failure::usage("The tokens are not a JSON list, nor an object with the member tokens.")
+            .next("carnet import-tokens --help", "to see what the file is expected to hold")
+    };
     let list = match serde_json::from_str(&text).map_err(|_| wrong())? {
         Value::Object(mut object) if object.len() == 1 => object.remove("tokens").ok_or_else(wrong)?,
         other => other,
     };
     match list {
-        Value::Array(tokens) if tokens.is_empty() => Err(Failure::usage("There is no token in the list.")),
+        Value::Array(tokens) if tokens.is_empty() => Err(Failure::usage("There is no token in the list.")
+            .next("carnet import-tokens --help", "to see what the file is expected to hold")),
         Value::Array(tokens) => Ok(tokens),
         _ => Err(wrong()),
     }

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use super::args::{ConnectorArgs, InstallationAddArgs, InstallationRemoveArgs};
 use super::context::Context;
 use super::failure::{Exit, Failure};
+use super::hit::{Would, member};
 use super::table::{moment, table};
 
 /// Lists them.
 pub(crate) async fn list(cx: &mut Context<'_>, args: ConnectorArgs) -> Result<(), Failure> {
     let client = cx.client()?;
-    let connector = client.connector_metadata(&args.connector).await?;
+    let connector = cx.connector(&client, &args.connector).await?;
     let found = client.installations(&connector.id.to_string()).await?;
     let default = connector.rest.get("defaultInstallationId").and_then(Value::as_str);
     if cx.talk.wants_json() {
@@ -49,7 +50,7 @@ pub(crate) async fn list(cx: &mut Context<'_>, args: ConnectorArgs) -> Result<()
 /// Records one.
 pub(crate) async fn add(cx: &mut Context<'_>, args: InstallationAddArgs) -> Result<(), Failure> {
     let client = cx.client()?;
-    let connector = client.connector_metadata(&args.connector).await?;
+    let connector = cx.connector(&client, &args.connector).await?;
     let new = NewInstallation {
         external_id: args.external_id,
         tenant_id: args.tenant_id,
@@ -67,7 +68,7 @@ pub(crate) async fn add(cx: &mut Context<'_>, args: InstallationAddArgs) -> Resu
 /// Removes one, with the grants behind it.
 pub(crate) async fn remove(cx: &mut Context<'_>, args: InstallationRemoveArgs) -> Result<(), Failure> {
     let client = cx.client()?;
-    let connector = client.connector_metadata(&args.connector).await?;
+    let connector = cx.connector(&client, &args.connector).await?;
     let id = connector.id.to_string();
     let uid = &connector.uid;
     let all = client.installations(&id).await?;
@@ -80,16 +81,15 @@ pub(crate) async fn remove(cx: &mut Context<'_>, args: InstallationRemoveArgs) -
             .next(format!("carnet installations list {uid}"), "to see those it has")
     })?;
     let behind = found.id.to_string();
-    let grants = client.grants(&id).await?;
-    let hit = grants
-        .iter()
-        .filter(|grant| grant.rest.get("installationId").and_then(Value::as_str) == Some(behind.as_str()))
-        .count();
+    let mut grants = client.grants(&id).await?;
+    grants.retain(|grant| member(grant, "installationId") == Some(behind.as_str()));
+    let hit = grants.len();
     if args.dry_run {
-        if cx.talk.wants_json() {
-            return cx.talk.document(&json!({"dryRun": true, "installation": found, "grants": hit}));
-        }
-        return cx.talk.answer(&format!("Would remove {behind} of {uid} and revoke {hit} grants"));
+        let would = Would::new(format!("remove {behind} of {uid}, and revoke the grants behind it"))
+            .fact("uid", uid.as_str())
+            .fact("installation", json!(found))
+            .grants(grants);
+        return would.tell(cx);
     }
     let question = format!("Remove installation {behind} of {uid} and revoke {hit} grants behind it?");
     cx.talk.insist(args.yes, &question)?;

@@ -1,10 +1,12 @@
 //! `keys`: how the deployment's keys stand, turning them, and whether everything opens.
 
 use carnet_sdk::{KeysStatus, Rotated};
+use serde_json::json;
 
 use super::args::{KeyArg, KeysRotateArgs};
 use super::context::Context;
 use super::failure::Failure;
+use super::hit::Would;
 use super::table::{moment, sheet, table};
 
 /// Says which versions there are.
@@ -56,6 +58,25 @@ pub(crate) async fn rotate(cx: &mut Context<'_>, args: KeysRotateArgs) -> Result
     if step != "begin" && kind != "kek" {
         return Err(Failure::usage("--finish and --cancel are about kek.")
             .next("carnet keys rotate kek --finish", "to drop what the present provider wrapped"));
+    }
+    if args.dry_run {
+        let status = client.keys().await?;
+        // Signing keys have a list of their own.
+        let present: Vec<_> =
+            status.keys.iter().filter(|key| kind == "compromised" || key.role.contains(kind)).collect();
+        let what = match (kind, step) {
+            ("compromised", _) => {
+                "turn every key, and refuse Carnet's identity tokens of until now at once".to_owned()
+            }
+            ("kek", "begin") => "have the next root-key provider wrap the root keys too".to_owned(),
+            ("kek", "finish") => "drop what the present root-key provider wrapped".to_owned(),
+            ("kek", _) => "drop what the next root-key provider wrapped".to_owned(),
+            (kind, _) => {
+                format!("make a new {kind} key and use it; what the present one sealed is sealed anew")
+            }
+        };
+        let would = Would::new(what).fact("kind", kind).fact("step", step).fact("keys", json!(present));
+        return would.tell(cx);
     }
     let question = match (kind, step) {
         ("compromised", _) => "Turn every key, and refuse Carnet's identity tokens of until now at once?",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use carnet_model::SecretString;
 use carnet_sdk::{Client, Credential, DeviceLogin, LoginProgress, LoginTokens};
 use serde_json::json;
 use url::Url;
@@ -10,13 +11,20 @@ use super::args::{LoginArgs, LogoutArgs};
 use super::browser;
 use super::context::Context;
 use super::failure::{Exit, Failure};
-use super::logins::Logins;
+use super::logins::{Logins, origin};
 use super::settings::{Login, address};
 
 /// Signs in, and keeps what it was given.
 pub(crate) async fn login(cx: &mut Context<'_>, args: LoginArgs) -> Result<(), Failure> {
-    let url = server(cx, args.server.as_deref())?;
     let mut logins = file(cx)?;
+    let url = server(cx, &logins, args.server.as_deref())?;
+    let name = match cx.asked_context() {
+        Some(name) => of_server(&logins, name, &url)?,
+        None => match logins.at(&url) {
+            Some(known) => known.name,
+            None => logins.usual_name(&url)?,
+        },
+    };
     let client = Client::builder(url.clone()).env(cx.place.env.clone()).build()?;
     let started = client.start_device_login().await?;
     let page = page_of(&url, &started.verification_uri_complete)?;
@@ -29,37 +37,38 @@ pub(crate) async fn login(cx: &mut Context<'_>, args: LoginArgs) -> Result<(), F
     }
     cx.talk.say("Waiting for you to decide there…");
     let tokens = wait(cx, &client, &started).await?;
-    logins.keep(&url, &tokens)?;
+    // Kept before anything else can fail: the code was good once.
+    logins.keep(&name, &url, &tokens, "")?;
     let client = client.with_credential(Credential::AccessToken(tokens.access.duplicate()));
     let user = client.user().await?;
+    let who = user.email.clone().or_else(|| user.username.clone()).unwrap_or_default();
+    logins.keep(&name, &url, &tokens, &who)?;
     let server = url.origin().ascii_serialization();
     if cx.talk.wants_json() {
-        return cx.talk.document(&json!({ "url": server, "user": user, "file": logins.path() }));
+        return cx
+            .talk
+            .document(&json!({ "url": server, "context": name, "user": user, "file": logins.path() }));
     }
-    let name = user.email.or(user.username).unwrap_or_default();
-    cx.talk.success(&format!("Signed in to {server} as {name}"));
+    cx.talk.success(&format!("Signed in to {server} as {who} (context {name})"));
     Ok(())
 }
 
 /// Ends the sign-in, at the server and here.
 pub(crate) async fn logout(cx: &mut Context<'_>, args: LogoutArgs) -> Result<(), Failure> {
     let mut logins = file(cx)?;
-    let url = match (&args.server, logins.current()) {
-        (None, Some(current)) if cx.settings.url.is_none() => address(current, "logins.json")?,
-        (named, _) => server(cx, named.as_deref())?,
-    };
+    let url = server(cx, &logins, args.server.as_deref())?;
     let server = url.origin().ascii_serialization();
-    let found = logins.at(&url);
+    let known = match cx.asked_context() {
+        Some(name) => logins.named(&of_server(&logins, name, &url)?),
+        None => logins.at(&url),
+    };
+    let found = known.and_then(|known| known.login);
     if let Some(login) = &found {
-        let client = Client::builder(url.clone()).env(cx.place.env.clone()).build()?;
-        if let Err(error) = client.revoke_login(&login.refresh).await {
-            let failure = Failure::from(error);
-            cx.talk.warn(&format!(
-                "The server was not told ({}). End this command line on the page {server}/account.",
-                failure.message.trim_end_matches('.')
-            ));
+        if let Some(refresh) = &login.refresh {
+            let client = Client::builder(url.clone()).env(cx.place.env.clone()).build()?;
+            end(cx, &client, refresh, &server).await;
         }
-        logins.forget(&url)?;
+        logins.sign_out(&login.context)?;
     }
     if cx.talk.wants_json() {
         return cx.talk.document(&json!({ "url": server, "signedOut": found.is_some() }));
@@ -72,17 +81,52 @@ pub(crate) async fn logout(cx: &mut Context<'_>, args: LogoutArgs) -> Result<(),
     Ok(())
 }
 
+/// Ends a sign-in at its server. That it cannot be told keeps nobody from forgetting it here.
+pub(crate) async fn end(cx: &mut Context<'_>, client: &Client, refresh: &SecretString, server: &str) {
+    if let Err(error) = client.revoke_login(refresh).await {
+        let failure = Failure::from(error);
+        cx.talk.warn(&format!(
+            "The server was not told ({}). End this command line on the page {server}/account.",
+            failure.message.trim_end_matches('.')
+        ));
+    }
+}
+
+/// Whether a server takes an access token, before it is kept.
+pub(crate) async fn try_token(cx: &Context<'_>, url: &Url, token: &SecretString) -> Result<(), Failure> {
+    let client = Client::builder(url.clone()).env(cx.place.env.clone());
+    let client = client.credential(Credential::AccessToken(token.duplicate())).build()?;
+    client.user().await?;
+    Ok(())
+}
+
+/// A context that was named and is of this server, or is new.
+fn of_server(logins: &Logins, name: &str, url: &Url) -> Result<String, Failure> {
+    match logins.named(name) {
+        Some(known) if Some(&known.url) != origin(url).as_ref() => {
+            let message = format!("Context {name} is of another server: {}.", known.url);
+            Err(Failure::new("conflict", message)
+                .exit(Exit::Conflict)
+                .next(format!("carnet login {url} --context NAME"), "with another name")
+                .next(format!("carnet context remove {name}"), "to forget it"))
+        }
+        _ => Ok(name.to_owned()),
+    }
+}
+
 /// Before a command: another access token, if the one that is kept ends in a moment.
 pub(crate) async fn renew(cx: &mut Context<'_>) -> Result<(), Failure> {
     let Some(kept) = &cx.settings.kept_login else { return Ok(()) };
     let Some(url) = cx.settings.url.as_ref().map(|found| found.value.clone()) else { return Ok(()) };
-    if cx.now().plus(AHEAD) < kept.expires_at {
+    let (Some(refresh), Some(expires_at)) = (&kept.refresh, kept.expires_at) else { return Ok(()) };
+    if cx.now().plus(AHEAD) < expires_at {
         return Ok(());
     }
+    let context = kept.context.clone();
     let client = Client::builder(url.clone()).env(cx.place.env.clone()).build()?;
-    match client.renew_login(&kept.refresh).await {
+    match client.renew_login(refresh).await {
         Ok(Some(tokens)) => {
-            file(cx)?.keep(&url, &tokens)?;
+            file(cx)?.renewed(&context, &tokens)?;
             if let Some(found) = &mut cx.settings.credential {
                 found.value = Login::AccessToken(tokens.access);
             }
@@ -94,7 +138,7 @@ pub(crate) async fn renew(cx: &mut Context<'_>) -> Result<(), Failure> {
                 format!("Your sign-in at {server} is over: it was not used for long, or was ended.");
             Err(Failure::new("signed_out", message)
                 .exit(Exit::SignIn)
-                .next(format!("carnet login {server}"), "to sign in again"))
+                .next(format!("carnet login {server} --context {context}"), "to sign in again"))
         }
         // The command itself says what is wrong with the server, better than this could.
         Err(_) => Ok(()),
@@ -137,18 +181,21 @@ fn page_of(url: &Url, text: &str) -> Result<Url, Failure> {
     .next(format!("carnet login {}", page.origin().ascii_serialization()), "if that is your server"))
 }
 
-fn server(cx: &Context<'_>, named: Option<&str>) -> Result<Url, Failure> {
-    match (named, &cx.settings.url) {
-        (Some(named), _) => address(named, "the command line"),
-        (None, Some(found)) => Ok(found.value.clone()),
-        (None, None) => {
-            Err(Failure::usage("Which server?")
-                .next("carnet login https://…", "with the address of the server"))
-        }
+/// The server that is named; that of the context that is named; or the one that commands go to here.
+fn server(cx: &Context<'_>, logins: &Logins, named: Option<&str>) -> Result<Url, Failure> {
+    if let Some(named) = named {
+        return address(named, "the command line");
     }
+    if let Some(name) = cx.asked_context() {
+        return address(&logins.expect(name)?.url, Logins::NAME);
+    }
+    cx.settings.url.as_ref().map(|found| found.value.clone()).ok_or_else(|| {
+        Failure::usage("Which server?").next("carnet login https://…", "with the address of the server")
+    })
 }
 
-fn file(cx: &Context<'_>) -> Result<Logins, Failure> {
+/// The file with everything that is kept.
+pub(crate) fn file(cx: &Context<'_>) -> Result<Logins, Failure> {
     match &cx.place.config {
         Some(folder) => Logins::read(folder),
         None => {

@@ -1,11 +1,14 @@
 //! `members`: who is in the team, and as what.
 
 use carnet_model::caller::Role;
+use carnet_sdk::GrantInfo;
 use serde_json::json;
 
 use super::args::{InviteArgs, MemberRemoveArgs, MemberUpdateArgs, RoleArg, WithdrawArgs};
 use super::context::Context;
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
+use super::grants::every_connector;
+use super::hit::{Would, grants_of};
 use super::table::{moment, table};
 use super::teams::named;
 
@@ -78,7 +81,8 @@ pub(crate) async fn invite(cx: &mut Context<'_>, args: InviteArgs) -> Result<(),
     cx.talk
         .success(&format!("Invited, as {}; it works once and ends {ends}. Shown this once:", made.info.role));
     cx.talk.answer(invitation)?;
-    cx.talk.say(&format!("  They join with: CARNET_URL={} carnet teams join INVITATION", client.url()));
+    let server = client.url().origin().ascii_serialization();
+    cx.talk.say(&format!("  They join with: carnet login {server}; carnet teams join"));
     Ok(())
 }
 
@@ -86,6 +90,18 @@ pub(crate) async fn invite(cx: &mut Context<'_>, args: InviteArgs) -> Result<(),
 pub(crate) async fn withdraw(cx: &mut Context<'_>, args: WithdrawArgs) -> Result<(), Failure> {
     let client = cx.settings.client_without_project()?;
     let team = named(cx, &client).await?;
+    if args.dry_run {
+        let open = client.invitations(&team).await?;
+        let Some(found) = open.iter().find(|one| one.id.to_string() == args.invitation) else {
+            let message = format!("There is no invitation {} that can be used.", args.invitation);
+            return Err(Failure::new("not_found", message)
+                .exit(Exit::NotFound)
+                .next("carnet members list", "to see those that can be used"));
+        };
+        let who = found.email.clone().unwrap_or_else(|| "whoever has it".to_owned());
+        let would = Would::new(format!("withdraw invitation {} for {who}, as {}", found.id, found.role));
+        return would.fact("invitation", json!(found)).tell(cx);
+    }
     client.withdraw_invitation(&team, &args.invitation).await.map_err(see_members)?;
     if cx.talk.wants_json() {
         return cx.talk.document(&json!({ "id": args.invitation, "withdrawn": true }));
@@ -110,6 +126,31 @@ pub(crate) async fn update(cx: &mut Context<'_>, args: MemberUpdateArgs) -> Resu
 pub(crate) async fn remove(cx: &mut Context<'_>, args: MemberRemoveArgs) -> Result<(), Failure> {
     let client = cx.settings.client_without_project()?;
     let team = named(cx, &client).await?;
+    if args.dry_run {
+        let all = client.members(&team).await?;
+        let found = all.iter().find(|one| one.user_id.to_string() == args.member || one.email == args.member);
+        let Some(member) = found else {
+            let message = format!("{} is not in the team.", args.member);
+            return Err(Failure::new("not_found", message)
+                .exit(Exit::NotFound)
+                .next("carnet members list", "to see who is"));
+        };
+        let id = member.user_id.to_string();
+        let tokens = client.access_tokens(true).await?;
+        let ended: Vec<_> = tokens
+            .iter()
+            .filter(|token| token.user_id == Some(member.user_id))
+            .map(|token| token.id.to_string())
+            .collect();
+        let what = format!("remove {} from {team}, and end {} access tokens", member.email, ended.len());
+        let mut would = Would::new(what).fact("member", id.as_str()).fact("accessTokens", ended);
+        for connector in every_connector(&client).await? {
+            let theirs =
+                |grant: &GrantInfo| grant.subject.get("id").and_then(serde_json::Value::as_str) == Some(&id);
+            would = would.grants(grants_of(&client, &connector.id.to_string(), theirs).await?);
+        }
+        return would.tell(cx);
+    }
     let question = format!(
         "Remove {} from {team}? Their access tokens end, and what they consented to is revoked.",
         args.member

@@ -10,7 +10,7 @@ use super::failure::Failure;
 /// Opens it for a person at a terminal, and prints the address everywhere else.
 pub(crate) async fn open(cx: &mut Context<'_>, args: OpenArgs) -> Result<(), Failure> {
     let client = cx.client()?;
-    let connector = client.connector_metadata(&args.connector).await?;
+    let connector = cx.connector(&client, &args.connector).await?;
     let origin = client.url().as_str().trim_end_matches('/');
     let id = connector.id.to_string();
     // A server without a page for each connector still has the one that everything begins at.

@@ -101,12 +101,17 @@ The answer is on stdout, talk and progress on stderr. With `--json` stdout has e
 too: `{\"error\":{\"code\",\"message\",\"next\":[{\"command\",\"when\"}]}}`. `carnet --help --json` prints the commands \
 with their flags as data, and `carnet COMMAND --help --json` one of them. Nothing is asked of a person where stdin and \
 stderr are no terminal, where a coding agent runs the shell, or with `--non-interactive`: what is missing is named. \
-Secrets come from `@FILE`, from `@-` (stdin) or from the environment, never from the line. Colour is left out with \
+\
+`CARNET_OUTPUT=json` asks for JSON everywhere, and `--jq` for a part of it: each result of the expression is a line, texts \
+as they stand; a failure is then told on stderr, unless `--json` is given besides. `--dry-run`, where a command changes what \
+others use, says which projects and live grants would be hit, and hits nothing. At a terminal the beginning of a UID is \
+enough where only one connector begins so. Secrets come from `@FILE`, from `@-` (stdin) or from the environment, never from the line. Colour is left out with \
 `--no-color`, `NO_COLOR` and `TERM=dumb`.
 
 Which server, as whom, about which team and project follows from the flags, then from `CARNET_URL`, `CARNET_TOKEN`, \
 `CARNET_OIDC_TOKEN` or `CARNET_OIDC_TOKEN_FILE`, `CARNET_TEAM` and `CARNET_PROJECT`, then from the nearest \
-`.carnet/project.json`, then from what `carnet dev` left in `.carnet/dev.json`. `carnet doctor` says which one counted.
+`.carnet/project.json`, then from what `carnet dev` left in `.carnet/dev.json`, then from the current context \
+([Signing in](sign-in.md#a-command-line)). `carnet doctor` says which one counted.
 
 A coding agent is known by the variables that its kind sets (`CLAUDECODE`, `CURSOR_AGENT`, `AI_AGENT` and others). \
 `carnet token` then prints a token only with `--print`; `carnet run` gives it to one command instead.

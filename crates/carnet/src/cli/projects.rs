@@ -1,12 +1,13 @@
 //! `projects`: the team's projects.
 
 use carnet_model::Environment;
-use carnet_sdk::ConnectorFilter;
+use carnet_sdk::{ConnectorFilter, GrantInfo};
 use serde_json::json;
 
 use super::args::{ProjectArgs, ProjectNameArgs, ProjectRemoveArgs, ProjectsListArgs};
 use super::context::Context;
 use super::failure::Failure;
+use super::hit::{Would, grants_of, member};
 use super::table::{moment, sheet, table};
 
 /// Lists them.
@@ -88,19 +89,29 @@ pub(crate) async fn remove(cx: &mut Context<'_>, args: ProjectRemoveArgs) -> Res
     let project = cx.project(&client, Some(&args.project)).await?;
     let question = format!("Remove project {}, its links and every grant given to it?", project.name);
     if args.dry_run {
-        let filter =
+        let id = project.id.to_string();
+        let mut filter =
             ConnectorFilter { project: Some(project.id), limit: Some(100), ..ConnectorFilter::default() };
-        let linked = client.connectors(&filter).await?.connectors;
-        let uids: Vec<_> = linked.iter().map(|connector| connector.uid.as_str()).collect();
-        if cx.talk.wants_json() {
-            let (id, name) = (project.id, &project.name);
-            return cx.talk.document(&json!({"dryRun": true, "id": id, "name": name, "connectors": uids}));
+        let mut linked = Vec::new();
+        loop {
+            let page = client.connectors(&filter).await?;
+            linked.extend(page.connectors);
+            match page.cursor {
+                Some(cursor) if filter.cursor.as_ref() != Some(&cursor) => filter.cursor = Some(cursor),
+                _ => break,
+            }
         }
-        let linked = if uids.is_empty() { "no connector".to_owned() } else { uids.join(", ") };
-        let name = &project.name;
-        return cx
-            .talk
-            .answer(&format!("Would remove project {name}, attached to {linked}, with what it was given"));
+        let uids: Vec<_> = linked.iter().map(|connector| connector.uid.clone()).collect();
+        let attached = if uids.is_empty() { "no connector".to_owned() } else { uids.join(", ") };
+        let mut would = Would::new(format!("remove project {}, attached to {attached}", project.name))
+            .fact("id", id.as_str())
+            .fact("name", project.name.as_str())
+            .fact("connectors", uids);
+        for connector in &linked {
+            let of_project = |grant: &GrantInfo| member(grant, "projectId") == Some(&id);
+            would = would.grants(grants_of(&client, &connector.id.to_string(), of_project).await?);
+        }
+        return would.tell(cx);
     }
     cx.talk.insist_by_name(args.yes, &question, &project.name)?;
     client.delete_project(&project.id.to_string()).await?;

@@ -5,22 +5,22 @@ use serde_json::json;
 use super::args::RemoveArgs;
 use super::context::Context;
 use super::failure::{Exit, Failure};
+use super::hit::Would;
 
 /// Removes a connector. One that projects use is removed only with `--disconnect-all`.
 pub(crate) async fn remove(cx: &mut Context<'_>, args: RemoveArgs) -> Result<(), Failure> {
     let client = cx.client()?;
-    let connector = client.connector_metadata(&args.connector).await?;
+    let connector = cx.connector(&client, &args.connector).await?;
     let id = connector.id.to_string();
-    let links = client.links(&id).await?.len();
+    let linked = client.links(&id).await?;
+    let links = linked.len();
     if args.dry_run {
-        let grants = client.grants(&id).await?.len();
-        if cx.talk.wants_json() {
-            return cx.talk.document(&json!({
-                "dryRun": true, "id": connector.id, "uid": connector.uid, "projects": links, "grants": grants,
-            }));
-        }
-        let uid = &connector.uid;
-        return cx.talk.answer(&format!("Would remove {uid}, {} and {grants} grants", projects(links)));
+        let would = Would::new(format!("remove {}", connector.uid))
+            .fact("id", connector.id.to_string())
+            .fact("uid", connector.uid.as_str())
+            .links(&linked)
+            .grants(client.grants(&id).await?);
+        return would.tell(cx);
     }
     if links > 0 && !args.disconnect_all {
         let uid = &connector.uid;

@@ -6,17 +6,40 @@ use serde_json::json;
 use super::args::RevokeArgs;
 use super::context::Context;
 use super::failure::Failure;
+use super::hit::{Would, grants_of, member};
 
 /// Revokes one's own tokens, or everybody's.
 pub(crate) async fn revoke(cx: &mut Context<'_>, args: RevokeArgs) -> Result<(), Failure> {
     let client = cx.client()?;
-    let connector = client.connector_metadata(&args.connector).await?;
+    let connector = cx.connector(&client, &args.connector).await?;
     let uid = &connector.uid;
     let whose = match (&args.user, args.all_tokens) {
         (Some(user), _) => format!("the tokens of {user}"),
         (None, true) => "all tokens".to_owned(),
         (None, false) => "your tokens".to_owned(),
     };
+    if args.dry_run {
+        let id = connector.id.to_string();
+        let user = match &args.user {
+            Some(user) => Some(user.clone()),
+            None if args.all_tokens => None,
+            None => Some(client.user().await?.id.to_string()),
+        };
+        let grants = grants_of(&client, &id, |grant| {
+            let of = grant.subject.get("id").and_then(serde_json::Value::as_str);
+            user.as_deref().is_none_or(|user| of == Some(user))
+                && args
+                    .installation_id
+                    .as_deref()
+                    .is_none_or(|id| member(grant, "installationId") == Some(id))
+        });
+        let would = Would::new(format!("revoke {whose} of {uid}"))
+            .fact("id", id.as_str())
+            .fact("uid", uid.as_str())
+            .links(&client.links(&id).await?)
+            .grants(grants.await?);
+        return would.tell(cx);
+    }
     let question = format!("Revoke {whose} of {uid}? What uses them stops working.");
     if args.all_tokens {
         cx.talk.insist_by_name(args.yes, &question, uid)?;

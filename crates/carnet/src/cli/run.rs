@@ -26,7 +26,8 @@ pub(crate) fn run(mut cx: Context<'_>, args: &RunArgs) -> Result<ExitCode, Failu
     let Some((program, words)) = args.command.split_first() else {
         return Err(Failure::usage("There is no command after --."));
     };
-    let variables = super::wait(Box::pin(gather(&mut cx, args)))?;
+    let variables =
+        super::wait(Box::pin(gather(&mut cx, args))).map_err(|failure| cx.with_way_back(failure))?;
     let mut command = Command::new(program);
     command.args(words).current_dir(&cx.place.folder);
     command.envs(variables.iter().map(|(name, token)| (name, token.expose())));
@@ -64,10 +65,13 @@ async fn gather(cx: &mut Context<'_>, args: &RunArgs) -> Result<Vec<(String, Sec
             }
             None => (None, flag.as_str()),
         };
-        let variable = match chosen {
-            Some(variable) => variable,
-            None => usual(&client.connector_metadata(name).await?),
+        let (variable, name) = if let Some(variable) = chosen {
+            (variable, name.to_owned())
+        } else {
+            let found = cx.connector(&client, name).await?;
+            (usual(&found), found.uid)
         };
+        let name = name.as_str();
         if variables.iter().any(|(known, _)| *known == variable) {
             return Err(Failure::usage(format!("Two connectors would set {variable}."))
                 .next(format!("carnet run -c NAME={name} … -- CMD"), "to give one another variable"));

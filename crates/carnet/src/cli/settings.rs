@@ -1,6 +1,7 @@
 //! Which server, as whom, about which team and project.
 //!
-//! First the flags, then the variables, then the nearest `.carnet/project.json`, then the nearest `.carnet/dev.json`.
+//! First the flags, then the variables, then the nearest `.carnet/project.json`, then the nearest `.carnet/dev.json`, then
+//! the current context.
 //! A file names a server in a folder that may have come from anywhere, so a credential goes only where it belongs:
 //! one from `dev.json` to that server alone, one from a variable never to a server that only a file names, unless it
 //! is on this machine.
@@ -15,7 +16,7 @@ use url::{Origin, Url};
 use super::args::Global;
 use super::failure::{Exit, Failure};
 use super::folder::{DevFile, ProjectFile, nearest};
-use super::logins::{self, Logins};
+use super::logins::{self, Known, Logins};
 use super::surroundings::{Place, Variables};
 
 /// A value and where it came from, for people to read.
@@ -49,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) project_problem: Option<Failure>,
     /// Why the development server's file cannot be used.
     pub(crate) dev_problem: Option<Failure>,
+    /// Why the context that was named cannot be used.
+    pub(crate) context_problem: Option<Failure>,
     /// Why the file of sign-ins cannot be used.
     pub(crate) login_problem: Option<Failure>,
 }
@@ -86,29 +89,50 @@ impl Settings {
             keep(settings.project_file.as_deref(), ProjectFile::read, &mut settings.project_problem);
         let dev_file = keep(settings.dev_file.as_deref(), DevFile::read, &mut settings.dev_problem);
 
-        let logins = match &place.config {
-            Some(folder) => match Logins::read(folder) {
-                Ok(logins) => logins,
-                Err(problem) => {
-                    settings.login_problem = Some(problem);
-                    Logins::default()
-                }
-            },
+        let logins = match place.config.as_deref().map(Logins::read) {
+            Some(Err(problem)) => {
+                settings.login_problem = Some(problem);
+                Logins::default()
+            }
+            Some(Ok(logins)) => logins,
             None => Logins::default(),
         };
+        // Named on the line, or by the variable: both are the person's own words, a file is not.
+        let by_flag = global.context.as_deref();
+        let by_variable = variables.context.as_deref().filter(|_| by_flag.is_none());
+        let mut named = |name: Option<&str>| {
+            let expected = logins.expect(name?);
+            let unreadable = settings.login_problem.clone();
+            expected.map_err(|absent| settings.context_problem = Some(unreadable.unwrap_or(absent))).ok()
+        };
+        let (flagged, variable) = (named(by_flag), named(by_variable));
+        let current = logins.current().and_then(|name| logins.named(name));
+        let of_context = |known: &Known| format!("context {}", known.name);
+        let server_of = |known: &Option<Known>, told: bool| match known {
+            Some(known) => {
+                let source = of_context(known);
+                let value = address(&known.url, &source)?;
+                Ok::<_, Failure>(Some(Found { value, source, in_file: !told }))
+            }
+            None => Ok(None),
+        };
 
-        settings.url = match (&global.url, &variables.url, &project_file, &dev_file) {
-            (Some(url), ..) => Some(told(address(url, "--url")?, "--url")),
-            (None, Some(url), ..) => Some(told(address(url, "CARNET_URL")?, "CARNET_URL")),
-            (None, None, Some((file, path)), _) => Some(read(address(&file.url, path)?, path)),
-            (None, None, None, Some((file, path))) => Some(read(address(&file.url, path)?, path)),
-            (None, None, None, None) => match logins.current() {
-                Some(url) => {
-                    let path = logins.path().display().to_string();
-                    Some(read(address(url, &path)?, &path))
-                }
-                None => None,
-            },
+        settings.url = if let Some(url) = &global.url {
+            Some(told(address(url, "--url")?, "--url"))
+        } else if let Some(found) = server_of(&flagged, true)? {
+            Some(found)
+        } else if let Some(url) = &variables.url {
+            Some(told(address(url, "CARNET_URL")?, "CARNET_URL"))
+        } else if let Some(found) = server_of(&variable, true)? {
+            Some(found)
+        } else if let Some((url, path)) = project_file
+            .as_ref()
+            .map(|(file, path)| (&file.url, path))
+            .or_else(|| dev_file.as_ref().map(|(file, path)| (&file.url, path)))
+        {
+            Some(read(address(url, path)?, path))
+        } else {
+            server_of(&current, false)?
         };
         let same_server = |url: &str| {
             let here = settings.url.as_ref().map(|url| url.value.origin());
@@ -116,14 +140,43 @@ impl Settings {
         };
         let project_file = project_file.filter(|(file, _)| same_server(&file.url));
         let dev_file = dev_file.filter(|(file, _)| same_server(&file.url));
+        let flagged = flagged.filter(|known| same_server(&known.url));
+        let variable = variable.filter(|known| same_server(&known.url));
+        let usual = settings.url.as_ref().and_then(|url| logins.at(&url.value));
 
-        settings.team = match (&global.team, &variables.team, &project_file, &dev_file) {
-            (Some(team), ..) => Some(told(team.clone(), "--team")),
-            (None, Some(team), ..) => Some(told(team.clone(), "CARNET_TEAM")),
-            (None, None, Some((file, path)), _) => Some(read(file.team_id.to_string(), path)),
-            (None, None, None, Some((file, path))) => Some(read(file.team_id.to_string(), path)),
-            (None, None, None, None) => None,
+        let team_of = |known: &Option<Known>| {
+            let known = known.as_ref()?;
+            Some(told(known.team.clone()?, &of_context(known)))
         };
+        let login_of = |known: &Option<Known>, told: bool| {
+            let known = known.as_ref()?;
+            let login = known.login.as_ref()?;
+            let value = Login::AccessToken(login.access.duplicate());
+            Some(Found { value, source: of_context(known), in_file: !told })
+        };
+        let of_variables = match login_of(&flagged, true) {
+            Some(_) => None,
+            None => variable_login(variables)?,
+        };
+        let (of_flag, of_context_variable) = (login_of(&flagged, true), login_of(&variable, true));
+        let of_dev = dev_file
+            .as_ref()
+            .map(|(file, path)| read(Login::AccessToken(file.access_token.duplicate()), path));
+        let of_usual = login_of(&usual, false);
+        let kept = |known: Option<Known>| known.and_then(|known| known.login);
+        let uses_usual =
+            of_flag.is_none() && of_variables.is_none() && of_context_variable.is_none() && of_dev.is_none();
+
+        settings.team = global
+            .team
+            .clone()
+            .map(|team| told(team, "--team"))
+            .or_else(|| team_of(&flagged))
+            .or_else(|| variables.team.clone().map(|team| told(team, "CARNET_TEAM")))
+            .or_else(|| team_of(&variable))
+            .or_else(|| project_file.as_ref().map(|(file, path)| read(file.team_id.to_string(), path)))
+            .or_else(|| dev_file.as_ref().map(|(file, path)| read(file.team_id.to_string(), path)))
+            .or_else(|| team_of(&usual).filter(|_| uses_usual));
         settings.project = match (&variables.project, &project_file, &dev_file) {
             (Some(project), ..) => Some(told(project.clone(), "CARNET_PROJECT")),
             (None, Some((file, path)), _) => Some(read(file.project_id.to_string(), path)),
@@ -133,17 +186,16 @@ impl Settings {
             }
             (None, None, _) => None,
         };
-        settings.credential = match variable_login(variables)? {
-            Some(login) => Some(login),
-            None => dev_file.map(|(file, path)| read(Login::AccessToken(file.access_token), &path)),
+        settings.kept_login = if of_flag.is_some() {
+            kept(flagged)
+        } else if of_variables.is_none() && of_context_variable.is_some() {
+            kept(variable)
+        } else if uses_usual {
+            kept(usual)
+        } else {
+            None
         };
-        if settings.credential.is_none()
-            && let Some(found) = settings.url.as_ref().and_then(|url| logins.at(&url.value))
-        {
-            let path = logins.path().display().to_string();
-            settings.credential = Some(read(Login::AccessToken(found.access.duplicate()), &path));
-            settings.kept_login = Some(found);
-        }
+        settings.credential = of_flag.or(of_variables).or(of_context_variable).or(of_dev).or(of_usual);
         Ok(settings)
     }
 
@@ -157,6 +209,9 @@ impl Settings {
 
     /// The same for a command that does not need the project file, or writes it.
     pub(crate) fn client_without_project(&self) -> Result<Client, Failure> {
+        if let Some(problem) = &self.context_problem {
+            return Err(problem.clone());
+        }
         let url = self.url.as_ref().ok_or_else(|| self.no_server())?;
         let login = self.credential.as_ref().ok_or_else(|| self.no_credential(&url.value))?;
         if url.in_file && !login.in_file && !is_loopback(&url.value) {

@@ -14,7 +14,7 @@ use super::table::{moment, sheet};
 /// Shows a connector.
 pub(crate) async fn show(cx: &mut Context<'_>, name: &str) -> Result<(), Failure> {
     let client = cx.client()?;
-    let connector = client.connector_metadata(name).await?;
+    let connector = cx.connector(&client, name).await?;
     let id = connector.id.to_string();
     // A workload may read the connector, but not who else uses it.
     let (links, grants) = if client.is_member() {

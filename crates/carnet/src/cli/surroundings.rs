@@ -12,6 +12,7 @@ use url::Url;
 
 use super::args::Global;
 use super::browser;
+use super::jq::Jq;
 use super::talk::{Talk, Voice};
 
 /// Everything.
@@ -38,6 +39,8 @@ pub(crate) struct Terminal {
     pub(crate) stderr_tty: bool,
     /// Whether a terminal shows colour: neither `NO_COLOR` nor `TERM=dumb`.
     pub(crate) color: bool,
+    /// Shows what is typed, or hides it.
+    pub(crate) echo: fn(bool),
 }
 
 /// Everything but the terminal.
@@ -75,6 +78,10 @@ pub(crate) struct Variables {
     pub(crate) team: Option<String>,
     /// `CARNET_PROJECT`
     pub(crate) project: Option<String>,
+    /// `CARNET_CONTEXT`
+    pub(crate) context: Option<String>,
+    /// `CARNET_OUTPUT`
+    pub(crate) output: Option<String>,
 }
 
 /// By these a coding agent says that it runs the shell.
@@ -99,6 +106,8 @@ impl Surroundings {
             oidc_token_file: variable("CARNET_OIDC_TOKEN_FILE").map(PathBuf::from),
             team: variable("CARNET_TEAM"),
             project: variable("CARNET_PROJECT"),
+            context: variable("CARNET_CONTEXT"),
+            output: variable("CARNET_OUTPUT"),
         };
         let terminal = Terminal {
             // Not locked for good: a server may want to read, too.
@@ -109,6 +118,7 @@ impl Surroundings {
             stdout_tty: io::stdout().is_terminal(),
             stderr_tty: io::stderr().is_terminal(),
             color: variable("NO_COLOR").is_none() && variable("TERM").as_deref() != Some("dumb"),
+            echo,
         };
         let says_yes = |value: String| !matches!(value.as_str(), "0" | "false" | "no");
         let place = Place {
@@ -134,12 +144,25 @@ impl Surroundings {
         if let Some(folder) = &global.cwd {
             self.place.folder = self.place.folder.join(folder);
         }
+        let asked = global.asks_for_json() || self.place.variables.output.as_deref() == Some("json");
         let voice = Voice {
-            json: global.json || global.format.as_deref() == Some("json"),
+            json: asked,
+            // Found sound when the flags were read.
+            jq: global.jq.as_deref().and_then(|expression| Jq::read(expression).ok()),
             ask: !global.non_interactive && self.place.agent.is_none(),
             color: !global.no_color,
         };
-        (Talk::new(self.terminal, &voice), self.place)
+        (Talk::new(self.terminal, voice), self.place)
+    }
+}
+
+/// Of the terminal that stdin is, if it is one.
+fn echo(shown: bool) {
+    let stdin = io::stdin();
+    if let Ok(mut terminal) = rustix::termios::tcgetattr(&stdin) {
+        terminal.local_modes.set(rustix::termios::LocalModes::ECHO, shown);
+        // If it cannot be hidden, it is typed in sight: the person sees that.
+        let _ = rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, &terminal);
     }
 }
 

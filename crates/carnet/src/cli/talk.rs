@@ -9,12 +9,16 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::failure::Failure;
+use super::jq::Jq;
 use super::surroundings::Terminal;
 
 /// Who speaks.
 pub(crate) struct Talk {
     terminal: Terminal,
     json: bool,
+    /// Whether a failure is told as JSON too: not to whoever picks one member out of the answer.
+    json_failures: bool,
+    jq: Option<Jq>,
     ask: bool,
     color: bool,
     /// How many characters of progress stand on the last line.
@@ -25,6 +29,8 @@ pub(crate) struct Talk {
 pub(crate) struct Voice {
     /// The answer is one JSON document.
     pub(crate) json: bool,
+    /// What is picked out of the document.
+    pub(crate) jq: Option<Jq>,
     /// A person may be asked, if there is one.
     pub(crate) ask: bool,
     /// Colour, if the terminal shows it.
@@ -33,13 +39,16 @@ pub(crate) struct Voice {
 
 impl Talk {
     /// On this terminal.
-    pub(crate) fn new(terminal: Terminal, voice: &Voice) -> Self {
+    pub(crate) fn new(terminal: Terminal, voice: Voice) -> Self {
         let person = terminal.stdin_tty && terminal.stderr_tty;
+        let json = voice.json || voice.jq.is_some();
         Self {
-            json: voice.json,
-            ask: voice.ask && person && !voice.json,
+            json,
+            json_failures: voice.json,
+            ask: voice.ask && person && !json,
             color: voice.color && terminal.color && terminal.stderr_tty,
             progress: 0,
+            jq: voice.jq,
             terminal,
         }
     }
@@ -73,12 +82,25 @@ impl Talk {
             .map_err(unheard)
     }
 
-    /// The answer as the one JSON document.
+    /// The answer as the one JSON document, or what `--jq` makes of it.
     pub(crate) fn document(&mut self, value: &impl Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(value).map_err(|error| {
-            Failure::new("internal", "The answer cannot be written as JSON.").because(&error)
-        })?;
-        self.answer(&text)
+        self.json_text(&written(serde_json::to_string_pretty(value))?)
+    }
+
+    /// One of several JSON documents, each on a line, or what `--jq` makes of it.
+    pub(crate) fn event(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        self.json_text(&written(serde_json::to_string(value))?)
+    }
+
+    /// The same for what is JSON already.
+    pub(crate) fn json_text(&mut self, text: &str) -> Result<(), Failure> {
+        let Some(jq) = &self.jq else { return self.answer(text) };
+        for line in jq.lines(text)? {
+            // A name that came from a server moves no cursor.
+            let line = if self.terminal.stdout_tty { plain_lines(&line) } else { line };
+            self.answer(&line)?;
+        }
+        Ok(())
     }
 
     /// What a command that was started prints, byte for byte. That nobody reads its stderr is its own affair.
@@ -185,6 +207,21 @@ impl Talk {
         Err(Failure::new("canceled", "Canceled; nothing was changed."))
     }
 
+    /// Asks a person for a secret, and does not show it. `None` if there is nobody to ask.
+    pub(crate) fn ask_secret(&mut self, question: &str) -> Option<String> {
+        if !self.ask {
+            return None;
+        }
+        drop(write!(self.terminal.stderr, "? {}: ", plain(question)));
+        drop(self.terminal.stderr.flush());
+        (self.terminal.echo)(false);
+        let mut line = String::new();
+        let read = self.terminal.stdin.read_line(&mut line);
+        (self.terminal.echo)(true);
+        drop(writeln!(self.terminal.stderr));
+        read.is_ok().then(|| line.trim().to_owned()).filter(|line| !line.is_empty())
+    }
+
     /// Reads stdin to its end.
     pub(crate) fn listen(&mut self) -> io::Result<String> {
         let mut text = String::new();
@@ -197,9 +234,9 @@ impl Talk {
         if failure.is_unheard() {
             return failure.exit.into();
         }
-        if self.json {
+        if self.json_failures {
             // If this cannot be written either, the exit code still says it.
-            drop(self.document(&failure.document()));
+            drop(self.answer(&format!("{:#}", failure.document())));
             return failure.exit.into();
         }
         let label = format!("{} ", self.paint("1;31", "error:"));
@@ -219,6 +256,15 @@ impl Talk {
 /// Text without control characters: those of a terminal among them.
 pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The same for several lines.
+fn plain_lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
+}
+
+fn written(text: serde_json::Result<String>) -> Result<String, Failure> {
+    text.map_err(|error| Failure::new("internal", "The answer cannot be written as JSON.").because(&error))
 }
 
 fn unheard(error: io::Error) -> Failure {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::args::{Switch, TeamCreateArgs, TeamJoinArgs, TeamUpdateArgs};
 use super::context::Context;
-use super::data::text;
+use super::data::secret;
 use super::failure::Failure;
 use super::table::{sheet, table};
 
@@ -83,11 +83,17 @@ pub(crate) async fn update(cx: &mut Context<'_>, args: TeamUpdateArgs) -> Result
 pub(crate) async fn join(cx: &mut Context<'_>, args: TeamJoinArgs) -> Result<(), Failure> {
     cx.may_print_token(args.print, "carnet teams join")?;
     let client = cx.settings.client_without_project()?;
-    let invitation = text(&args.invitation, &cx.place.folder, cx.talk)?;
-    let invitation = invitation.trim();
-    let to = client.invited_to(invitation).await?;
+    let invitation = match &args.invitation {
+        Some(flag) => secret(flag, "carnet teams join", cx.place, cx.talk)?,
+        None => cx.talk.ask_secret("The invitation, as it was shown").ok_or_else(|| {
+            Failure::usage("Which invitation?")
+                .next("carnet teams join @FILE", "with the file that holds it")
+                .next("carnet teams join @-", "to give it on stdin")
+        })?,
+    };
+    let to = client.invited_to(&invitation).await?;
     cx.talk.insist(args.yes, &format!("Join {} ({}) as {}?", to.team.name, to.team.slug, to.role))?;
-    let joined = client.accept_invitation(invitation).await?;
+    let joined = client.accept_invitation(&invitation).await?;
     answer(cx, &joined, "joined")
 }
 

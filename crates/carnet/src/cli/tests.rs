@@ -3,6 +3,8 @@
 mod access;
 mod asking;
 mod catalog;
+mod contexts;
+mod dry;
 mod importing;
 mod keys;
 mod logging;
@@ -145,6 +147,7 @@ impl Desk {
                 stdout_tty: self.terminal,
                 stderr_tty: self.terminal,
                 color: false,
+                echo: |_| {},
             },
             place: Place {
                 folder: self.root.path().to_owned(),
@@ -155,6 +158,8 @@ impl Desk {
                     oidc_token_file: variable("CARNET_OIDC_TOKEN_FILE").map(Into::into),
                     team: variable("CARNET_TEAM"),
                     project: variable("CARNET_PROJECT"),
+                    context: variable("CARNET_CONTEXT"),
+                    output: variable("CARNET_OUTPUT"),
                 },
                 agent: self.agent,
                 env: Env::system(),
@@ -213,6 +218,88 @@ fn a_wrong_command_line_exits_with_2_and_is_json_where_json_was_asked_for() {
         assert_eq!(error["code"], "usage");
         assert!(error["message"].is_string() && error["next"][0]["command"].is_string());
     }
+}
+
+#[test]
+fn a_wrong_line_is_answered_with_what_why_and_the_next_command() {
+    let desk = Desk::bare();
+    for (line, said, fix) in [
+        (&["token", "a/b", "--subjct", "app"][..], "'--subjct'", "carnet token --subject"),
+        (&["tokn"], "'tokn'", "carnet token"),
+        (&["projects", "lst"], "'lst'", "carnet projects list"),
+        (&["token", "a/b", "--subject", "martian"], "'martian'", "carnet token --help"),
+        (&["create"], "<SERVICE>", "carnet create --help"),
+        (&["create", "x", "--accent-color", "red"], "#RRGGBB", "carnet create --help"),
+        (&["list", "--jq", ".a["], "closing bracket", "carnet list --help"),
+        (&["list", "--context", "a b"], "letters", "carnet list --help"),
+    ] {
+        let done = desk.run(line).exits(2);
+        assert_eq!(done.err.lines().count(), 2, "{done:?}");
+        assert!(done.out.is_empty() && done.err.contains(said), "{done:?}");
+        assert!(done.err.contains(&format!("fix: {fix}   ")), "{fix}: {done:?}");
+        let error = desk.run(&[line, &["--json"]].concat()).exits(2).json()["error"].clone();
+        assert_eq!((&error["code"], &error["next"][0]["command"]), (&json!("usage"), &json!(fix)));
+    }
+    assert!(desk.run(&["projects", "trust"]).exits(2).err.lines().count() <= 2);
+    let told = desk.run(&["connect", "--json"]).exits(2).json();
+    assert_eq!(told["error"]["next"][0]["command"], "carnet connect --help");
+}
+
+#[test]
+fn an_answer_can_be_json_by_a_variable_and_one_member_of_it_by_an_expression() {
+    let peer = peer::Peer::usual();
+    let desk = Desk::dev(&peer.url);
+    assert_eq!(desk.run(&["list", "--jq", ".connectors[].uid"]).exits(0).out, "demo/hello\n");
+    assert_eq!(desk.run(&["list", "--json", "--jq", ".connectors | length"]).exits(0).out, "1\n");
+    assert_eq!(desk.run(&["token", "demo/hello", "--jq", ".token"]).exits(0).out, "demo-token\n");
+    assert_eq!(desk.run(&["version", "--jq=.name"]).exits(0).out, "carnet\n");
+    assert_eq!(desk.run(&["--help", "--jq", ".path"]).exits(0).out, "carnet\n");
+    // A pipe behind it gets nothing that is no answer; whoever asks for JSON besides has the failure so.
+    let done = desk.run(&["show", "a/b", "--jq", ".uid"]).exits(3);
+    assert!(done.out.is_empty() && done.err.contains("[not_found]"), "{done:?}");
+    assert_eq!(
+        desk.run(&["show", "a/b", "--json", "--jq", ".x"]).exits(3).json()["error"]["code"],
+        "not_found"
+    );
+    let done = desk.run(&["list", "--jq", ".connectors.uid"]).exits(2);
+    assert!(done.out.is_empty() && done.err.contains("[jq_failed]"), "{done:?}");
+    let before = peer.lines().len();
+    desk.run(&["remove", "demo/hello", "-a", "-y", "--jq", ".a["]).exits(2);
+    assert_eq!(peer.lines().len(), before, "nothing is done for an expression that cannot be read");
+    desk.run(&["serve", "--jq", "."]).exits(2);
+
+    let desk = Desk::dev(&peer.url).set("CARNET_OUTPUT", "json");
+    assert_eq!(desk.run(&["list"]).exits(0).json()["connectors"][0]["uid"], "demo/hello");
+    assert_eq!(desk.run(&["nope"]).exits(2).json()["error"]["code"], "usage");
+    assert_eq!(desk.run(&["complete", "--", "token", "dem"]).exits(0).out, "demo/hello\tHello\n");
+    let done = Desk::dev(&peer.url).set("CARNET_OUTPUT", "yaml").run(&["list"]).exits(2);
+    assert!(done.err.contains("CARNET_OUTPUT") && done.err.contains("json or text"), "{done:?}");
+    assert!(Desk::dev(&peer.url).set("CARNET_OUTPUT", "text").run(&["list"]).exits(0).out.starts_with("UID"));
+}
+
+#[test]
+fn the_beginning_of_a_uid_is_enough_for_a_person_and_never_for_a_script() {
+    let peer = peer::Peer::with(|route, _, _| {
+        let mut other = peer::connector();
+        other["uid"] = json!("demo/other");
+        other["id"] = json!("scl_0000000000000000000002");
+        (route == "GET /v1/connect/connectors").then(|| (200, json!({"clients": [peer::connector(), other]})))
+    });
+    let by_id = format!("GET /v1/connect/connectors/{CONNECTOR}");
+    let desk = Desk::dev(&peer.url);
+    for line in [&["show", "demo/h"][..], &["token", "demo/h"], &["remove", "demo/h", "-a", "-y"]] {
+        desk.run(line).exits(3);
+    }
+    assert!(!peer.lines().contains(&"GET /v1/connect/connectors".to_owned()));
+    let desk = desk.at_a_terminal("");
+    desk.run(&["show", "demo/h", "--json"]).exits(3);
+    let done = desk.run(&["token", "demo/h"]).exits(0);
+    assert!(done.out == "demo-token\n" && done.err.contains("demo/hello it is"), "{done:?}");
+    desk.run(&["show", "demo/h"]).exits(0);
+    assert!(peer.lines().contains(&by_id), "it was asked for by its identifier");
+    let done = desk.run(&["show", "demo/"]).exits(3);
+    assert!(done.err.contains("fix: demo/hello") && done.err.contains("fix: demo/other"), "{done:?}");
+    desk.run(&["show", "nothing"]).exits(3);
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub(crate) async fn token(cx: &mut Context<'_>, args: TokenArgs) -> Result<(), F
     let wish = Wish { connector: &args.connector, ask: &args.ask, yes: args.yes, again: &again };
     let issued = obtain(cx, &client, &wish).await?;
     if cx.talk.wants_json() {
-        return cx.talk.answer(issued.body());
+        return cx.talk.json_text(issued.body());
     }
     if args.header {
         return cx.talk.answer(&format!("Authorization: Bearer {}", issued.token.expose()));
@@ -56,6 +56,14 @@ pub(crate) async fn obtain(
     let mut ask = request(wish.ask)?;
     match client.get_token_response(wish.connector, &ask).await {
         Ok(issued) => Ok(issued),
+        Err(error) if error.is(Code::NotFound) => {
+            let Some(found) = cx.begun(client, wish.connector, &error).await? else {
+                return Err(error.into());
+            };
+            let again = format!("carnet token {} --yes", found.uid);
+            let wish = Wish { connector: &found.uid, again: &again, ..*wish };
+            Box::pin(obtain(cx, client, &wish)).await
+        }
         Err(error) if error.is(Code::UserAuthorizationRequired) || error.is(Code::InstallationRequired) => {
             let Consent { installation_id } = consent::obtain(cx, client, wish, error).await?;
             if installation_id.is_some() {

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::args::{TokenCreateArgs, TokenRevokeArgs, TokensListArgs};
 use super::context::Context;
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
+use super::hit::Would;
 use super::table::{moment, table};
 
 /// Lists those that work.
@@ -72,6 +73,26 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: TokenCreateArgs) -> Resul
 /// Ends one.
 pub(crate) async fn revoke(cx: &mut Context<'_>, args: TokenRevokeArgs) -> Result<(), Failure> {
     let client = cx.settings.client_without_project()?;
+    if args.dry_run {
+        let is_it = |token: &&AccessTokenInfo| token.id.to_string() == args.token;
+        let mut known = client.access_tokens(false).await?;
+        if !known.iter().any(|token| is_it(&token)) {
+            // An owner may end anybody's.
+            known = client.access_tokens(true).await?;
+        }
+        let Some(token) = known.iter().find(is_it) else {
+            let message = format!("There is no access token {} that works.", args.token);
+            return Err(Failure::new("not_found", message)
+                .exit(Exit::NotFound)
+                .next("carnet tokens list", "to see those there are"));
+        };
+        let used = match token.last_used_at {
+            Some(at) => format!("last used {}", moment(at, cx.now(), cx.talk.is_read_by_a_person())),
+            None => "never used".to_owned(),
+        };
+        let would = Would::new(format!("end access token {} ({}), {used}", token.id, token.name));
+        return would.fact("token", json!(token)).tell(cx);
+    }
     cx.talk.insist(args.yes, &format!("End access token {}? What uses it stops working.", args.token))?;
     client.delete_access_token(&args.token).await?;
     if cx.talk.wants_json() {

@@ -77,13 +77,10 @@ pub(crate) async fn import(cx: &mut Context<'_>, args: ImportAllArgs) -> Result<
 /// The file; what is wrong with it is said without quoting it, because it may hold secrets.
 fn read(cx: &mut Context<'_>, file: &Path) -> Result<String, Failure> {
     if file.as_os_str() == "-" {
-        return cx.talk.listen().map_err(|error| Failure::usage("stdin cannot be read.").because(&error));
+        return data::from_stdin(cx.talk);
     }
-    fs::read_to_string(cx.place.folder.join(file)).map_err(|error| {
-        Failure::usage(format!("{} cannot be read.", file.display()))
-            .because(&error)
-            .next("carnet import --from SOURCE -", "to give it on stdin")
-    })
+    let path = cx.place.folder.join(file);
+    fs::read_to_string(&path).map_err(|error| data::unreadable(&path, &error))
 }
 
 /// A file as JSON.

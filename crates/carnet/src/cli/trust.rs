@@ -13,7 +13,9 @@ use serde_json::{Map, Value, json};
 use super::access::environment;
 use super::args::{NewTrustArgs, TrustArgs, TrustVerb, TrustedRemoveArgs};
 use super::context::Context;
+use super::data;
 use super::failure::{Exit, Failure};
+use super::hit::Would;
 use super::table::{sheet, table};
 
 /// What was asked.
@@ -191,7 +193,7 @@ async fn list(cx: &mut Context<'_>) -> Result<(), Failure> {
 /// One, with its rules.
 async fn show(cx: &mut Context<'_>, id: &str) -> Result<(), Failure> {
     let client = cx.settings.client_without_project()?;
-    let issuer = client.trusted_issuer(parse(id)?).await?;
+    let issuer = client.trusted_issuer(parse(id)?).await.map_err(see_list)?;
     if cx.talk.wants_json() {
         return cx.talk.document(&issuer);
     }
@@ -238,7 +240,21 @@ async fn show(cx: &mut Context<'_>, id: &str) -> Result<(), Failure> {
 /// Trusts one no longer.
 async fn remove(cx: &mut Context<'_>, args: TrustedRemoveArgs) -> Result<(), Failure> {
     let client = cx.settings.client_without_project()?;
-    let issuer = client.trusted_issuer(parse(&args.issuer)?).await?;
+    let issuer = client.trusted_issuer(parse(&args.issuer)?).await.map_err(see_list)?;
+    if args.dry_run {
+        let rules = issuer.rest.get("rules").and_then(Value::as_array).cloned().unwrap_or_default();
+        let text =
+            |rule: &Value, name: &str| rule.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let mut would = Would::new(format!("trust {} no longer", issuer.issuer))
+            .fact("id", issuer.id.to_string())
+            .fact("issuer", issuer.issuer.as_str());
+        for rule in &rules {
+            let id = text(rule, "project");
+            let name = client.project(&id).await.map_or_else(|_| id.clone(), |project| project.name);
+            would = would.project(&id, &name, vec![text(rule, "environment")]);
+        }
+        return would.tell(cx);
+    }
     let question = format!("Trust {} no longer? Its workloads are refused at once.", issuer.issuer);
     cx.talk.insist(args.yes, &question)?;
     client.delete_trusted_issuer(issuer.id).await?;
@@ -274,6 +290,16 @@ async fn families(cx: &mut Context<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What is not there is seen in the list.
+fn see_list(error: carnet_sdk::Error) -> Failure {
+    let failure = Failure::from(error);
+    match failure.code.as_str() {
+        "not_found" => Failure { next: Vec::new(), ..failure }
+            .next("carnet projects trust list", "to see those there are"),
+        _ => failure,
+    }
+}
+
 fn parse(id: &str) -> Result<Id<kind::TrustedIssuer>, Failure> {
     Id::parse(id).map_err(|_| {
         Failure::usage(format!("{id} is not the identifier of a trusted issuer."))
@@ -284,12 +310,10 @@ fn parse(id: &str) -> Result<Id<kind::TrustedIssuer>, Failure> {
 /// A file, or stdin.
 fn read(cx: &mut Context<'_>, path: &str) -> Result<String, Failure> {
     let text = match path {
-        "-" => cx.talk.listen(),
-        file => std::fs::read_to_string(cx.place.folder.join(file)),
+        "-" => data::from_stdin(cx.talk)?,
+        file => data::text(&format!("@{file}"), &cx.place.folder, cx.talk)?,
     };
-    let name = if path == "-" { "stdin" } else { path };
-    text.map(|text| text.trim().to_owned())
-        .map_err(|error| Failure::usage(format!("{name} cannot be read.")).because(&error))
+    Ok(text.trim().to_owned())
 }
 
 /// `name=value` pairs. A value may hold further `=`. `name:=json` is for what is not text. A SPIFFE ID that ends in `/*`

@@ -1,14 +1,14 @@
 //! `update`: what a connector is called, how it looks, and its configuration.
 
-use std::fs;
-
 use carnet_sdk::{Connector, ConnectorChange};
 use serde_json::{Map, Value, json};
 
 use super::args::UpdateArgs;
+use super::branding;
 use super::context::Context;
 use super::data::{self, Data};
 use super::failure::Failure;
+use super::hit::Would;
 use super::talk::plain;
 
 /// Changes it.
@@ -17,15 +17,19 @@ pub(crate) async fn update(cx: &mut Context<'_>, args: UpdateArgs) -> Result<(),
         None => Map::new(),
         Some(flag) => match data::read(flag, None, &cx.place.folder, cx.talk)? {
             Data::Object(object) => object,
-            Data::Question => return Err(Failure::usage("--data has nothing to change.")),
+            Data::Question => {
+                return Err(Failure::usage("--data has nothing to change.")
+                    .next(format!("carnet create {} --data ''", args.connector), "to see what it may hold"));
+            }
         },
     };
     let secret = match &args.rotate_secret {
-        Some(flag) => Some(secret(cx, flag)?),
+        Some(flag) => Some(data::secret(flag, "carnet update CONNECTOR --rotate-secret", cx.place, cx.talk)?),
         None => None,
     };
+    let picture = branding::picture(cx, args.branding.icon.as_deref())?;
     let client = cx.client()?;
-    let connector = client.connector_metadata(&args.connector).await?;
+    let connector = cx.connector(&client, &args.connector).await?;
     let mut changed = given;
     if let Some(secret) = secret {
         changed.insert("clientSecret".to_owned(), secret.into());
@@ -34,14 +38,30 @@ pub(crate) async fn update(cx: &mut Context<'_>, args: UpdateArgs) -> Result<(),
         let user = with_scopes(&connector, text)?;
         changed.insert("userAuthorization".to_owned(), user);
     }
+    let id = connector.id.to_string();
+    if args.dry_run {
+        let names = changed.keys().map(|name| format!("data.{name}"));
+        let others = [
+            ("name", args.name.is_some()),
+            ("icon", picture.is_some()),
+            ("backgroundColor", args.branding.background_color.is_some()),
+            ("accentColor", args.branding.accent_color.is_some()),
+        ];
+        let others = others.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned());
+        let members: Vec<String> = names.chain(others).collect();
+        let what = format!("change {} of {}", members.join(", "), connector.uid);
+        let would = Would::new(what).fact("uid", connector.uid.as_str()).fact("members", members);
+        let would = would.links(&client.links(&id).await?).grants(client.grants(&id).await?);
+        return would.tell(cx);
+    }
     let change = ConnectorChange {
         name: args.name,
         data: Some(changed).filter(|changed| !changed.is_empty()),
-        icon: None,
-        background_color: args.background_color,
-        accent_color: args.accent_color,
+        icon: branding::upload(&client, picture).await?,
+        background_color: args.branding.background_color,
+        accent_color: args.branding.accent_color,
     };
-    let after = client.update_connector(&connector.id.to_string(), &change).await?;
+    let after = client.update_connector(&id, &change).await?;
     if cx.talk.wants_json() {
         return cx.talk.document(&outline(&after));
     }
@@ -78,28 +98,4 @@ fn with_scopes(connector: &Connector, text: &str) -> Result<Value, Failure> {
     })?;
     user.insert("scopes".to_owned(), json!(scopes));
     Ok(Value::Object(user))
-}
-
-/// A secret from a file or stdin, never from the line; without the end of its last line.
-fn secret(cx: &mut Context<'_>, flag: &str) -> Result<String, Failure> {
-    let text = match flag.strip_prefix('@') {
-        Some("-") => {
-            cx.talk.listen().map_err(|error| Failure::usage("stdin cannot be read.").because(&error))?
-        }
-        Some(file) => fs::read_to_string(cx.place.folder.join(file)).map_err(|error| {
-            Failure::usage(format!("{file} cannot be read."))
-                .because(&error)
-                .next("carnet update CONNECTOR --rotate-secret @-", "to give it on stdin")
-        })?,
-        None => {
-            let why = "A secret is not given on the line, where the shell's history and other users see it.";
-            return Err(Failure::usage(why)
-                .next("carnet update CONNECTOR --rotate-secret @FILE", "to give it in a file"));
-        }
-    };
-    let secret = text.trim_end_matches(['\r', '\n']);
-    if secret.is_empty() {
-        return Err(Failure::usage("The secret is empty."));
-    }
-    Ok(secret.to_owned())
 }

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditVerb {
     /// The latest events, oldest first
+    #[command(visible_alias = "list")]
     Tail(TailArgs),
     /// See whether events are missing from it, or are not what they were
     Verify,

@@ -10,7 +10,7 @@ use super::AskArgs;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Register a connector, attached to the linked project
-    Create(CreateArgs),
+    Create(Box<CreateArgs>),
     /// List connectors: the linked project's, or all
     #[command(visible_alias = "ls")]
     List(ListArgs),
@@ -55,6 +55,9 @@ pub(crate) struct ConnectorKeysArgs {
     /// Make a new key; it signs when every verifier can have seen it
     #[arg(long)]
     pub(crate) rotate: bool,
+    /// Only say what --rotate would do
+    #[arg(long, requires = "rotate")]
+    pub(crate) dry_run: bool,
     /// Ask nothing
     #[arg(short, long)]
     pub(crate) yes: bool,
@@ -69,6 +72,7 @@ pub(crate) struct ConnectorArgs {
 
 /// `carnet create`
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").multiple(true))]
 pub(crate) struct CreateArgs {
     /// A service (slack), a host (mcp.linear.app) or a URL (`https://mcp.example.com/mcp`)
     pub(crate) service: String,
@@ -96,6 +100,9 @@ pub(crate) struct CreateArgs {
     /// What the service's address needs, such as subdomain=acme
     #[arg(long = "param", value_name = "KEY=VALUE", value_parser = parameter)]
     pub(crate) params: Vec<(String, String)>,
+    /// How it looks.
+    #[command(flatten)]
+    pub(crate) branding: BrandingArgs,
     /// Ask nothing
     #[arg(short, long)]
     pub(crate) yes: bool,
@@ -159,6 +166,9 @@ pub(crate) struct AttachArgs {
     /// Where: production, preview, development or one of your own; all three if left out
     #[arg(short, long, value_delimiter = ',')]
     pub(crate) environment: Vec<String>,
+    /// Only say what it would do
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Ask nothing
     #[arg(short, long)]
     pub(crate) yes: bool,
@@ -172,6 +182,9 @@ pub(crate) struct DetachArgs {
     /// The project; the linked one if left out
     #[arg(short, long)]
     pub(crate) project: Option<String>,
+    /// Only say what it would do
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Ask nothing
     #[arg(short, long)]
     pub(crate) yes: bool,
@@ -195,12 +208,32 @@ pub(crate) struct UpdateArgs {
     /// Members of the configuration that change, as JSON, @FILE or @-; null takes one away
     #[arg(long, value_name = "JSON", group = "what")]
     pub(crate) data: Option<String>,
+    /// How it looks.
+    #[command(flatten)]
+    pub(crate) branding: BrandingArgs,
+    /// Only say what would be changed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// How a connector looks on pages.
+#[derive(Debug, Default, Args)]
+pub(crate) struct BrandingArgs {
+    /// Its icon: a PNG or JPEG file of at most 5 MiB
+    #[arg(long, value_name = "FILE", group = "what")]
+    pub(crate) icon: Option<PathBuf>,
     /// The colour behind its icon: #RRGGBB
-    #[arg(long, value_name = "COLOR", group = "what")]
+    #[arg(long, value_name = "COLOR", group = "what", value_parser = color)]
     pub(crate) background_color: Option<String>,
     /// The colour of its buttons: #RRGGBB
-    #[arg(long, value_name = "COLOR", group = "what")]
+    #[arg(long, value_name = "COLOR", group = "what", value_parser = color)]
     pub(crate) accent_color: Option<String>,
+}
+
+fn color(text: &str) -> Result<String, String> {
+    let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6);
+    let sound = digits.is_some_and(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()));
+    if sound { Ok(text.to_owned()) } else { Err("a colour is #RRGGBB, such as #4A154B".to_owned()) }
 }
 
 /// `carnet open`
@@ -260,6 +293,9 @@ pub(crate) struct RevokeArgs {
     /// Only those of this installation
     #[arg(long, value_name = "ID")]
     pub(crate) installation_id: Option<String>,
+    /// Only say what it would do
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Ask nothing
     #[arg(short, long)]
     pub(crate) yes: bool,
@@ -279,4 +315,7 @@ pub(crate) struct ImportArgs {
     /// Let them take the place of other accounts' grants that work
     #[arg(long)]
     pub(crate) replace: bool,
+    /// Only say whose tokens would be imported
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }

@@ -29,6 +29,9 @@ pub(crate) struct KeysRotateArgs {
     /// With kek: drop what the next root-key provider wrapped
     #[arg(long, conflicts_with = "compromised")]
     pub(crate) cancel: bool,
+    /// Only say what it would do
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Ask nothing
     #[arg(short, long)]
     pub(crate) yes: bool,

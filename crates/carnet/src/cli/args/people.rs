@@ -48,8 +48,9 @@ pub(crate) struct TeamUpdateArgs {
 /// `carnet teams join`
 #[derive(Debug, Args)]
 pub(crate) struct TeamJoinArgs {
-    /// What was shown when the invitation was made; @FILE, or @- for stdin
-    pub(crate) invitation: String,
+    /// What was shown when the invitation was made: @FILE, or @- for stdin; asked for if left out
+    #[arg(value_name = "@FILE")]
+    pub(crate) invitation: Option<String>,
     /// Ask nothing
     #[arg(short, long)]
     pub(crate) yes: bool,
@@ -103,6 +104,9 @@ pub(crate) struct InviteArgs {
 pub(crate) struct WithdrawArgs {
     /// Identifier (inv_…)
     pub(crate) invitation: String,
+    /// Only say what would be withdrawn
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// `carnet members update`
@@ -120,6 +124,9 @@ pub(crate) struct MemberUpdateArgs {
 pub(crate) struct MemberRemoveArgs {
     /// Identifier (usr_…) or e-mail address
     pub(crate) member: String,
+    /// Only say what it would do
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Ask nothing
     #[arg(short, long)]
     pub(crate) yes: bool,
@@ -182,6 +189,9 @@ pub(crate) struct TokenCreateArgs {
 pub(crate) struct TokenRevokeArgs {
     /// Identifier (atk_…)
     pub(crate) token: String,
+    /// Only say what it would do
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Ask nothing
     #[arg(short, long)]
     pub(crate) yes: bool,

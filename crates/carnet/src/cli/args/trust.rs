@@ -39,6 +39,9 @@ pub(crate) struct TrustedArgs {
 pub(crate) struct TrustedRemoveArgs {
     /// Its identifier: `iss_…`
     pub(crate) issuer: String,
+    /// Only say what it would do
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Do not ask
     #[arg(short, long)]
     pub(crate) yes: bool,

@@ -59,6 +59,79 @@ fn a_credential_of_the_environment_does_not_go_where_only_a_file_says() {
 }
 
 #[test]
+fn a_credential_that_has_ended_leads_back_by_where_it_came_from() {
+    let peer = Peer::with(|route, _, _| {
+        (!route.contains("/login/")).then(|| refusal(401, "unauthorized", json!({})))
+    });
+    let login = format!("carnet login {}", peer.url);
+    let by_variable = |name, value| Desk::bare().set("CARNET_URL", &peer.url).set(name, value);
+    let of_context = Desk::bare();
+    fs::create_dir(of_context.path("config")).unwrap();
+    let kept = json!({"current": "work", "contexts": {"work": {"url": peer.url, "login": {"accessToken": "crn_old"}}}});
+    super::folder::replace(&of_context.path("config/logins.json"), kept.to_string().as_bytes(), 0o600)
+        .unwrap();
+    for (desk, fix) in [
+        (Desk::dev(&peer.url), "carnet dev".to_owned()),
+        (by_variable("CARNET_TOKEN", TOKEN), format!("unset CARNET_TOKEN; {login}")),
+        (by_variable("CARNET_OIDC_TOKEN", "a.b.c"), "carnet env pull".to_owned()),
+        (of_context, format!("{login} --context work")),
+    ] {
+        for line in [&["whoami"][..], &["show", "a/b"], &["run", "-c", "a/b", "--", "true"]] {
+            if line[0] == "whoami" && fix == "carnet env pull" {
+                continue;
+            }
+            let done = desk.run(line).exits(4);
+            assert!(
+                done.out.is_empty() && done.err.contains(&format!("fix: {fix}   ")),
+                "{line:?}: {done:?}"
+            );
+            let json = [&["--json"], line].concat();
+            assert_eq!(desk.run(&json).exits(4).json()["error"]["next"][0]["command"], fix);
+        }
+    }
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_named_with_what_mends_it() {
+    let desk = Desk::dev("http://127.0.0.1:1");
+    for line in [&["list"][..], &["token", "a/b"], &["projects"], &["status"], &["audit", "tail", "-f"]] {
+        let done = desk.run(line).exits(9);
+        assert_eq!(done.err.lines().count(), 2, "{done:?}");
+        assert!(done.err.starts_with("error: http://127.0.0.1:1 cannot be reached"), "{done:?}");
+        let error = desk.run(&[line, &["--json"]].concat()).exits(9).json()["error"].clone();
+        assert_eq!(
+            (&error["code"], &error["next"][0]["command"]),
+            (&json!("unreachable"), &json!("carnet dev"))
+        );
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_whole_with_the_reason() {
+    let peer = Peer::usual();
+    let desk = Desk::dev(&peer.url);
+    for line in [
+        &["create", "demo", "--data", "@absent"][..],
+        &["create", "demo", "--icon", "absent"],
+        &["update", "demo/hello", "--rotate-secret", "@absent"],
+        &["import-tokens", "demo/hello", "@absent"],
+        &["import", "--from", "env", "absent", "-y"],
+        &["teams", "join", "@absent"],
+        &["projects", "trust", "my-app", "--token-file", "absent", "-e", "production"],
+        &["context", "add", "x", "https://c.example", "--token", "@absent"],
+    ] {
+        let done = desk.run(line).exits(2);
+        assert_eq!(done.err.lines().count(), 2, "{done:?}");
+        assert!(done.err.contains("/absent cannot be read (No such file"), "{done:?}");
+        assert!(
+            desk.run(&[line, &["--json"]].concat()).exits(2).json()["error"]["next"][0]["command"]
+                .is_string()
+        );
+    }
+    assert!(peer.lines().iter().all(|line| line.starts_with("GET ")));
+}
+
+#[test]
 fn an_identity_is_read_from_its_file() {
     let peer = Peer::usual();
     let desk = Desk::bare().set("CARNET_URL", &peer.url);

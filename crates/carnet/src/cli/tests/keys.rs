@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::peer::{Peer, refusal};
 use super::{Desk, TEAM, USER};
 
-fn status() -> Value {
+pub(super) fn status() -> Value {
     let key = |role: &str, version: i64, state: &str, left: Value| json!({"id": "00", "role": role, "version": version, "state": state, "createdAt": 0, "activatesAt": 0, "left": left});
     let wrap = |by: &str, next: bool, blind: &[&str]| json!({"name": "aa", "key": "00", "wrappedBy": by, "next": next, "notOpenedBy": blind});
     json!({

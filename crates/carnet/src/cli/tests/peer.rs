@@ -177,6 +177,8 @@ fn usual(route: &str) -> (u16, Value) {
             json!({"environments": [{"id": "env_0000000000000000000001", "slug": "qa"}]})
         }
         _ if route == format!("GET /teams/{TEAM}") => json!({"id": TEAM, "slug": "dev", "name": "Dev"}),
+        _ if route == format!("GET {by_id}") => connector(),
+        "POST /v2/files" => json!({"sha1": "da39a3ee5e6b4b0d3255bfef95601890afd80709"}),
         _ if route == links => json!({"projects": [link()]}),
         _ if route == format!("GET {by_id}/grants") => json!({"grants": []}),
         _ if route == format!("GET {by_id}/keys") => keys(),

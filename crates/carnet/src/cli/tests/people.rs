@@ -112,15 +112,19 @@ fn a_team_is_shown_changed_made_and_joined() {
     assert_eq!(desk.run(&["teams", "create", "Two", "--slug", "two"]).exits(0).out, format!("{TOKEN}\n"));
     assert_eq!(peer.body("POST /v1/teams?"), json!({"name": "Two", "slug": "two"}));
 
-    desk.run(&["teams", "join", "the-invitation"]).exits(2);
+    let done = desk.run(&["teams", "join", "the-invitation", "--yes"]).exits(2);
+    assert!(!done.err.contains("the-invitation") && done.err.contains("teams join @FILE"), "{done:?}");
+    desk.run(&["teams", "join", "--yes"]).exits(2);
     assert!(!peer.lines().contains(&"POST /v1/invitations/accept".to_owned()), "nobody said yes");
     let done = desk.typing("the-invitation\n").run(&["teams", "join", "@-", "--yes"]).exits(0);
     assert_eq!(done.out, format!("{TOKEN}\n"));
     assert_eq!(peer.body("POST /v1/invitations/accept"), json!({"invitation": "the-invitation"}));
-    let desk = Desk::dev(&peer.url);
-    let json = desk.run(&["teams", "join", "x", "--yes", "--json"]).exits(0).json();
+    let asked = Desk::dev(&peer.url).at_a_terminal("the-invitation\ny\n").run(&["teams", "join"]).exits(0);
+    assert!(!asked.err.contains("the-invitation"), "{asked:?}");
+    let desk = Desk::dev(&peer.url).typing("x");
+    let json = desk.run(&["teams", "join", "@-", "--yes", "--json"]).exits(0).json();
     assert_eq!((&json["team"]["slug"], &json["accessToken"]["token"]), (&json!("dev"), &json!(TOKEN)));
-    let gone = desk.run(&["teams", "join", "used", "--yes", "--json"]).json();
+    let gone = desk.typing("used").run(&["teams", "join", "@-", "--yes", "--json"]).json();
     assert_eq!(gone["error"]["code"], "gone");
 }
 

@@ -34,6 +34,36 @@ fn a_managed_service_needs_no_more_than_its_name() {
 }
 
 #[test]
+fn a_connector_is_given_its_icon_and_colours() {
+    let peer = Peer::usual();
+    let desk = Desk::dev(&peer.url);
+    fs::write(desk.path("icon.png"), b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR").unwrap();
+    fs::write(desk.path("icon.svg"), "<svg/>").unwrap();
+    let colors = ["--background-color", "#4A154B", "--accent-color", "#ffffff"];
+    let sha1 = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
+    desk.run(&[&["create", "demo", "-n", "x", "--icon", "icon.png"][..], &colors].concat()).exits(0);
+    let sent = peer.body("POST /v1/connect/connectors/managed");
+    assert_eq!(
+        (&sent["icon"], &sent["backgroundColor"], &sent["accentColor"]),
+        (&json!(sha1), &json!("#4A154B"), &json!("#ffffff"))
+    );
+    desk.run(&["update", "demo/hello", "--icon", "icon.png"]).exits(3);
+    let change = peer.seen().pop().unwrap();
+    assert_eq!((change.line.starts_with("PATCH "), change.body), (true, json!({"icon": sha1})));
+    let before = peer.lines().len();
+    for (line, said) in [
+        (&["create", "demo", "-n", "x", "--icon", "icon.svg"][..], "neither a PNG nor a JPEG"),
+        (&["create", "demo", "-n", "x", "--icon", "absent.png"], "cannot be read"),
+        (&["update", "demo/hello", "--icon", "icon.svg"], "neither a PNG nor a JPEG"),
+        (&["update", "demo/hello", "--accent-color", "red"], "#RRGGBB"),
+    ] {
+        let done = desk.run(line).exits(2);
+        assert!(done.err.contains(said) && done.err.contains("fix: "), "{done:?}");
+    }
+    assert_eq!(peer.lines().len(), before, "nothing was asked for what cannot be");
+}
+
+#[test]
 fn data_makes_a_connector_of_the_given_or_the_usual_type() {
     let peer = Peer::with(|route, _, _| {
         let types = json!({"types": [{"type": "api-key", "createInputSchema": {"required": ["values"]}}]});

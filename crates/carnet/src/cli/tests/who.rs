@@ -131,7 +131,7 @@ fn installations_are_listed_recorded_and_removed() {
         json!({"tenantId": "acme", "default": true})
     );
     let dry = desk.run(&["installations", "rm", "demo/hello", "T1", "--dry-run", "--json"]).exits(0).json();
-    assert_eq!((&dry["grants"], &dry["dryRun"]), (&json!(2), &json!(true)));
+    assert_eq!((dry["grants"].as_array().unwrap().len(), &dry["dryRun"]), (2, &json!(true)));
     assert!(!peer.lines().iter().any(|line| line.starts_with("DELETE")));
     desk.run(&["installations", "rm", "demo/hello", "T1", "--yes"]).exits(0);
     assert!(peer.lines().iter().any(|line| line.ends_with("/installations/sci_0000000000000000000001")));
