@@ -28,11 +28,17 @@ pub enum ConnectorType {
     GoogleServiceAccount,
     /// An application in one directory of Microsoft Entra.
     MicrosoftEntra,
+    /// An OAuth client of Google, for people.
+    Google,
+    /// An application of an Okta organization.
+    Okta,
+    /// An OAuth 2.0 app of Atlassian.
+    Atlassian,
 }
 
 impl ConnectorType {
     /// All that this build can run.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Oauth,
         Self::ApiKey,
         Self::Github,
@@ -41,6 +47,9 @@ impl ConnectorType {
         Self::Snowflake,
         Self::GoogleServiceAccount,
         Self::MicrosoftEntra,
+        Self::Google,
+        Self::Okta,
+        Self::Atlassian,
     ];
 
     /// The wire name.
@@ -54,6 +63,9 @@ impl ConnectorType {
             Self::Snowflake => "snowflake",
             Self::GoogleServiceAccount => "google-service-account",
             Self::MicrosoftEntra => "microsoft-entra",
+            Self::Google => "google",
+            Self::Okta => "okta",
+            Self::Atlassian => "atlassian",
         }
     }
 
@@ -68,6 +80,9 @@ impl ConnectorType {
             Self::Snowflake => "Snowflake",
             Self::GoogleServiceAccount => "Google service account",
             Self::MicrosoftEntra => "Microsoft Entra",
+            Self::Google => "Google",
+            Self::Okta => "Okta",
+            Self::Atlassian => "Atlassian",
         }
     }
 

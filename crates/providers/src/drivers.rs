@@ -1,11 +1,15 @@
 //! The drivers, one file each, and the one place that knows them all.
 
 mod api_key;
+mod atlassian;
+mod dialect;
 mod github;
+mod google;
 mod google_service_account;
 mod microsoft_entra;
 mod oauth;
 mod probe;
+mod okta;
 mod salesforce;
 mod slack;
 mod snowflake;
@@ -30,5 +34,8 @@ pub fn driver(r#type: ConnectorType) -> &'static dyn Driver {
         ConnectorType::Snowflake => &snowflake::Snowflake,
         ConnectorType::GoogleServiceAccount => &google_service_account::Google,
         ConnectorType::MicrosoftEntra => &microsoft_entra::Entra,
+        ConnectorType::Google => &dialect::Speaks(google::Google),
+        ConnectorType::Okta => &dialect::Speaks(okta::Okta),
+        ConnectorType::Atlassian => &dialect::Speaks(atlassian::Atlassian),
     }
 }

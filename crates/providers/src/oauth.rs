@@ -4,7 +4,7 @@
 //! [`metadata`]; [`registration`] makes a client there; [`authorization`] sends a person there, [`pushed`] first tells
 //! the server with what, and [`callback`] reads what the browser brings back, while [`device`] is for servers that send
 //! nobody back; [`client`] asks the token endpoint, with one [`client_auth`] method, perhaps
-//! with an [`assertion`]; [`token_answer`] reads what it
+//! with an [`assertion`], and [`probe`] asks it whether it knows a client at all; [`token_answer`] reads what it
 //! says, [`failure`] says what a refusal means, [`introspection`] asks for what was not said, and [`granted`] compares
 //! what came with what was asked; [`id_token`] reads who the person is.
 //!
@@ -25,6 +25,7 @@ pub(crate) mod id_token;
 pub(crate) mod introspection;
 pub(crate) mod json;
 pub(crate) mod metadata;
+pub(crate) mod probe;
 pub(crate) mod pushed;
 pub(crate) mod registration;
 pub(crate) mod resource;

@@ -5,6 +5,7 @@
 
 mod apps;
 mod keyed;
+mod people;
 
 use carnet_model::connector::ConnectorType;
 use serde_json::{Value, json};
@@ -29,6 +30,9 @@ pub fn data_schema(r#type: ConnectorType) -> DataSchema {
         ConnectorType::Snowflake => keyed::snowflake(),
         ConnectorType::GoogleServiceAccount => keyed::google_service_account(),
         ConnectorType::MicrosoftEntra => keyed::microsoft_entra(),
+        ConnectorType::Google => people::google(),
+        ConnectorType::Okta => people::okta(),
+        ConnectorType::Atlassian => people::atlassian(),
     }
 }
 

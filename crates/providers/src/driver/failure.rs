@@ -174,6 +174,12 @@ impl Vendor {
         let description = description.map(|text| clean(text, sent)).filter(|text| !text.is_empty());
         Self { status, error: clean(error, sent), description }
     }
+
+    /// What the provider said, in quotation marks, for a sentence about a configuration.
+    pub(crate) fn quoted(&self) -> String {
+        let words = self.description.as_deref().filter(|words| !words.is_empty()).unwrap_or(&self.error);
+        if words.is_empty() { format!("status {}", self.status) } else { format!("\u{201c}{words}\u{201d}") }
+    }
 }
 
 /// Text of a provider, fit to be stored and shown as data.

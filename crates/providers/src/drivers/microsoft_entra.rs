@@ -6,17 +6,19 @@
 //! platform and the OAuth 2.0 client credentials flow", "Important considerations … for workload identity federation").
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use carnet_egress::{Call, Purpose};
-use carnet_model::Scopes;
 use carnet_model::connector::Connector;
+use carnet_model::grant::Cause;
+use carnet_model::{Scopes, SecretString};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::oauth::Oauth;
 use crate::driver::ability::Abilities;
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
-use crate::driver::failure::{BadConfiguration, DriverError};
+use crate::driver::failure::{BadConfiguration, DriverError, Vendor};
 use crate::driver::held::Held;
 use crate::driver::import::Import;
 use crate::driver::mint::{MintAsk, Minted, Revocation};
@@ -24,7 +26,11 @@ use crate::driver::secrets::ConnectorSecrets;
 use crate::driver::signer::jwks_url;
 use crate::driver::{Accepted, At, Boxed, Driver, NewConnector};
 use crate::fields::Fields;
+use crate::oauth::client::{Client, Form};
+use crate::oauth::client_auth::Proof;
+use crate::oauth::failure::Phase;
 use crate::oauth::json;
+use crate::oauth::probe::{self, By, Known};
 
 /// The driver of `microsoft-entra` connectors.
 pub(super) struct Entra;
@@ -41,6 +47,11 @@ impl Driver for Entra {
             tokens.resources = false;
         }
         abilities
+    }
+
+    fn idle(&self, connector: &Connector) -> Option<Duration> {
+        let (settings, _) = Settings::read(connector.data.clone()).ok()?;
+        Oauth.idle(&settings.as_oauth(connector))
     }
 
     fn recipients(&self, _connector: &Connector) -> BTreeSet<String> {
@@ -67,12 +78,16 @@ impl Driver for Entra {
     ) -> Boxed<'a, Result<Granted, DriverError>> {
         Box::pin(async move {
             let finished = Oauth.finish(&At { connector: &inner(at)?, ..*at }, back, kept).await;
-            finished.map_err(patiently)
+            let mut granted = finished.map_err(meant)?;
+            granted.metadata.extend(told(at));
+            Ok(granted)
         })
     }
 
     fn import(&self, at: &At<'_>, import: Import) -> Result<Granted, DriverError> {
-        Oauth.import(&At { connector: &inner(at)?, ..*at }, import)
+        let mut granted = Oauth.import(&At { connector: &inner(at)?, ..*at }, import)?;
+        granted.metadata.extend(told(at));
+        Ok(granted)
     }
 
     fn mint<'a>(
@@ -91,7 +106,9 @@ impl Driver for Entra {
             };
             refuse_targets(resources, audience, details)?;
             let minted = Oauth.mint(&At { connector: &inner(at)?, ..*at }, held, ask).await;
-            minted.map_err(patiently)
+            let mut minted = minted.map_err(meant)?;
+            minted.metadata.extend(told(at));
+            Ok(minted)
         })
     }
 
@@ -114,9 +131,7 @@ struct Settings {
 }
 
 impl Settings {
-    fn read(
-        data: Map<String, Value>,
-    ) -> Result<(Self, Option<carnet_model::SecretString>), BadConfiguration> {
+    fn read(data: Map<String, Value>) -> Result<(Self, Option<SecretString>), BadConfiguration> {
         let mut fields = Fields::new(data);
         let Some(tenant) = fields.text("tenantId")? else {
             return Err(fields.bad("tenantId", "is missing: the identifier of the directory"));
@@ -153,6 +168,8 @@ impl Settings {
             issuer,
         };
         fields.skip(|name| name == "hasSecret");
+        // What an administrator is told, written anew each time.
+        fields.text("adminConsentUrl")?;
         let wrong = settings.app_scopes.iter().find(|scope| !scope.ends_with("/.default"));
         if settings.app_scopes.len() > 1 || wrong.is_some() {
             return Err(fields.bad(
@@ -184,6 +201,10 @@ impl Settings {
             "clientCredentials": {"enabled": !self.app_scopes.is_empty(), "scopes": self.app_scopes},
             // A used refresh token is replaced and not revoked ("Refresh tokens in the Microsoft identity platform").
             "rotation": {"class": "none"},
+            // "By default 90 days", counted from when it was last used.
+            "refreshTokens": {"enabled": true, "idleDays": 90},
+            // By `oid` and `tid` the rest of Microsoft's APIs know a person; `sub` is for this application alone.
+            "forwardedClaims": {"idToken": ["oid", "tid", "preferred_username"]},
         });
         if let (false, Some(data)) = (self.has_secret, data.as_object_mut()) {
             data.insert("tokenEndpointAuthMethod".to_owned(), "private_key_jwt".into());
@@ -198,8 +219,13 @@ impl Settings {
 async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadConfiguration> {
     let (settings, secret) = Settings::read(std::mem::take(&mut ask.data))?;
     is_there(&ask, &settings.tenant).await?;
+    if let Some(secret) = &secret {
+        is_taken(&ask, &settings, secret).await?;
+    }
     let mut data = Map::new();
     let mut put = |name: &str, value: Value| data.insert(name.to_owned(), value);
+    let consent = format!("{LOGIN}/{}/adminconsent?client_id={}", settings.tenant, settings.client_id);
+    put("adminConsentUrl", consent.into());
     put("tenantId", settings.tenant.into());
     put("clientId", settings.client_id.into());
     put("appScopes", json!(settings.app_scopes));
@@ -239,17 +265,82 @@ async fn is_there(ask: &NewConnector<'_>, tenant: &str) -> Result<(), BadConfigu
     }
 }
 
+/// Whether Entra takes the secret: by a token of the application where it has any, else by a code that is none.
+async fn is_taken(
+    ask: &NewConnector<'_>,
+    settings: &Settings,
+    secret: &SecretString,
+) -> Result<(), BadConfiguration> {
+    let bad = |field: &str, why: String| BadConfiguration { field: field.to_owned(), why };
+    let unasked =
+        |why: String| bad("clientId", format!("Entra could not be asked about the application: {why}"));
+    let url = format!("{LOGIN}/{}/oauth2/v2.0/token", settings.tenant);
+    let url = ask.http.check(&url, Purpose::ProviderToken).map_err(|refused| unasked(refused.to_string()))?;
+    let client = Client {
+        http: ask.http,
+        env: ask.env,
+        tenant: ask.tenant,
+        id: &settings.client_id,
+        proof: Proof::Post(secret),
+    };
+    let refused = |vendor: &Vendor| {
+        // AADSTS700016: no such application in the directory. AADSTS7000215, AADSTS7000222: a wrong or old secret.
+        let is_id = vendor.error == "unauthorized_client" || code_of(vendor) == Some(700_016);
+        let field = if is_id { "clientId" } else { "clientSecret" };
+        bad(field, format!("is not what Entra knows: {}", vendor.quoted()))
+    };
+    if settings.app_scopes.is_empty() {
+        let redirect = ask.callback_base.trim_end_matches('/');
+        return match probe::known(&client, &url, By::Code(redirect)).await {
+            Known::Yes => Ok(()),
+            Known::No(vendor) => Err(refused(&vendor)),
+            Known::Unasked(why) => Err(unasked(why)),
+        };
+    }
+    let mut form = Form::of("client_credentials");
+    form.push("scope", &settings.app_scopes.joined(" "));
+    match client.token(&url, form, Phase::App).await {
+        Ok(_) => Ok(()),
+        Err(DriverError::ClientRejected { vendor }) => Err(refused(&vendor)),
+        // AADSTS500011, AADSTS70011: no such resource.
+        Err(DriverError::Refused { vendor }) => {
+            Err(bad("appScopes", format!("Entra gives no token for them: {}", vendor.quoted())))
+        }
+        Err(error) => Err(unasked(error.to_string())),
+    }
+}
+
+/// What a failure means by its number ("Microsoft Entra authentication and authorization error codes").
+///
 /// A federated credential is known everywhere only minutes after it was made; until then Entra says AADSTS70021 or
-/// AADSTS700211, and asking again is all there is to do.
-fn patiently(error: DriverError) -> DriverError {
+/// AADSTS700211, and asking again is all there is to do. AADSTS70008 and AADSTS700082 are refresh tokens that ended by
+/// themselves.
+fn meant(error: DriverError) -> DriverError {
     match error {
         DriverError::ClientRejected { vendor } | DriverError::Refused { vendor }
-            if vendor.description.as_deref().is_some_and(|words| words.starts_with("AADSTS70021")) =>
+            if matches!(code_of(&vendor), Some(70_021 | 700_211 | 700_212 | 700_213)) =>
         {
             DriverError::Later { retry_after: Some(60), in_doubt: false }
         }
+        DriverError::Gone { vendor: Some(vendor), .. }
+            if matches!(code_of(&vendor), Some(70_008 | 700_082)) =>
+        {
+            DriverError::Gone { cause: Cause::Expired, vendor: Some(vendor) }
+        }
         error => error,
     }
+}
+
+/// The number in "AADSTS70021: …".
+fn code_of(vendor: &Vendor) -> Option<u32> {
+    let rest = vendor.description.as_deref()?.strip_prefix("AADSTS")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// In which directory a token is good.
+fn told(at: &At<'_>) -> Option<(String, Value)> {
+    let (settings, _) = Settings::read(at.connector.data.clone()).ok()?;
+    Some(("tenantId".to_owned(), settings.tenant.into()))
 }
 
 fn inner(at: &At<'_>) -> Result<Connector, DriverError> {

@@ -10,6 +10,7 @@
 mod settings;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use carnet_model::connector::Connector;
 use carnet_model::{SecretString, SubjectKind};
@@ -64,6 +65,10 @@ impl Driver for Salesforce {
         // The key is the connected app's, and came with the configuration.
         abilities.signs = None;
         abilities
+    }
+
+    fn idle(&self, connector: &Connector) -> Option<Duration> {
+        Oauth.idle(&Settings::of(connector).ok()?.as_oauth(connector))
     }
 
     fn recipients(&self, connector: &Connector) -> BTreeSet<String> {

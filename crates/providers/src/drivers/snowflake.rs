@@ -1,17 +1,20 @@
-//! Snowflake: people by a security integration of the account (`TYPE = OAUTH`), the application by the key pair of a
-//! service user.
+//! Snowflake: people by a security integration of the account (`TYPE = OAUTH`), the application as a service user by a key
+//! pair or by [`workload`] identity, and either by [`external`] tokens of another authorization server.
 //!
-//! The first is [`Oauth`]'s protocol at addresses that follow from the account. The second asks nobody: the token is a JWT
+//! The first is [`Oauth`]'s protocol at addresses that follow from the account. A key pair asks nobody: the token is a JWT
 //! that the user's key signs, which Snowflake's SQL API takes as `KEYPAIR_JWT`. Facts are from docs.snowflake.com
 //! ("CREATE SECURITY INTEGRATION (Snowflake OAuth)", "Configure Snowflake OAuth for custom clients", "Authenticating to the
 //! server" of the SQL API). Snowflake has no address to end a token at: `ALTER USER … REMOVE DELEGATED AUTHORIZATIONS`
 //! does it.
 
 mod account;
+mod external;
 mod key_pair;
 mod settings;
+mod workload;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use carnet_model::SubjectKind;
 use carnet_model::connector::Connector;
@@ -24,7 +27,10 @@ use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::held::Held;
 use crate::driver::import::Import;
 use crate::driver::mint::{MintAsk, Minted, Revocation};
+use crate::driver::secrets::ConnectorSecrets;
+use crate::driver::signer::SigningAlgorithm;
 use crate::driver::{Accepted, At, Boxed, Driver, NewConnector};
+use external::View;
 use settings::Settings;
 
 /// The driver of `snowflake` connectors.
@@ -37,6 +43,9 @@ impl Driver for Snowflake {
 
     fn abilities(&self, connector: &Connector) -> Abilities {
         let Ok(settings) = Settings::of(connector) else { return Abilities::NONE };
+        if let Some(view) = elsewhere(&settings, connector) {
+            return Oauth.abilities(&view.connector);
+        }
         let mut abilities = match settings.as_oauth(connector) {
             Some(people) => Oauth.abilities(&people),
             None => Abilities::NONE,
@@ -45,19 +54,30 @@ impl Driver for Snowflake {
             user.refinement = false;
             user.resources = false;
         }
-        abilities.app = settings.username.is_some().then(TokenAbilities::default);
+        abilities.app = settings.has_app().then(TokenAbilities::default);
+        abilities.signs = settings.by_workload.then(SigningAlgorithm::default);
         let subjects =
             [(SubjectKind::App, abilities.app.is_some()), (SubjectKind::User, abilities.user.is_some())];
         abilities.subjects = subjects.into_iter().filter(|(_, on)| *on).map(|(kind, _)| kind).collect();
         abilities
     }
 
+    fn idle(&self, connector: &Connector) -> Option<Duration> {
+        Oauth.idle(&elsewhere(&Settings::of(connector).ok()?, connector)?.connector)
+    }
+
     fn recipients(&self, connector: &Connector) -> BTreeSet<String> {
-        Settings::of(connector)
-            .map_or_else(|_| BTreeSet::new(), |settings| [settings.account.origin()].into())
+        let Ok(settings) = Settings::of(connector) else { return BTreeSet::new() };
+        match elsewhere(&settings, connector) {
+            Some(view) => Oauth.recipients(&view.connector),
+            None => [settings.account.origin()].into(),
+        }
     }
 
     fn way(&self, at: &At<'_>, ask: &ConsentAsk<'_>) -> Result<Way, DriverError> {
+        if let Some((_, view)) = view(at)? {
+            return Oauth.way(&view.at(at), ask);
+        }
         let (_, people) = people(at)?;
         refuse_targets(&ask.resources, &ask.audience, &ask.details)?;
         Oauth.way(&At { connector: &people, ..*at }, ask)
@@ -65,6 +85,9 @@ impl Driver for Snowflake {
 
     fn begin<'a>(&'a self, at: &'a At<'_>, ask: &'a ConsentAsk<'_>) -> Boxed<'a, Result<Step, DriverError>> {
         Box::pin(async move {
+            if let Some((_, view)) = view(at)? {
+                return Oauth.begin(&view.at(at), ask).await;
+            }
             let (_, people) = people(at)?;
             refuse_targets(&ask.resources, &ask.audience, &ask.details)?;
             Oauth.begin(&At { connector: &people, ..*at }, ask).await
@@ -78,6 +101,11 @@ impl Driver for Snowflake {
         kept: &'a Kept,
     ) -> Boxed<'a, Result<Granted, DriverError>> {
         Box::pin(async move {
+            if let Some((settings, view)) = view(at)? {
+                let mut granted = Oauth.finish(&view.at(at), back, kept).await?;
+                granted.metadata.extend(settings.told("OAUTH"));
+                return Ok(granted);
+            }
             let (settings, people) = people(at)?;
             let mut granted = Oauth.finish(&At { connector: &people, ..*at }, back, kept).await?;
             // Names of users are what Snowflake knows them by ("username" in the answer).
@@ -93,6 +121,11 @@ impl Driver for Snowflake {
     }
 
     fn import(&self, at: &At<'_>, import: Import) -> Result<Granted, DriverError> {
+        if let Some((settings, view)) = view(at)? {
+            let mut granted = Oauth.import(&view.at(at), import)?;
+            granted.metadata.extend(settings.told("OAUTH"));
+            return Ok(granted);
+        }
         let (settings, people) = people(at)?;
         let mut granted = Oauth.import(&At { connector: &people, ..*at }, import)?;
         granted.metadata.extend(settings.told("OAUTH"));
@@ -106,16 +139,25 @@ impl Driver for Snowflake {
         ask: &'a MintAsk,
     ) -> Boxed<'a, Result<Minted, DriverError>> {
         Box::pin(async move {
+            if let Some((settings, view)) = view(at)? {
+                let mut minted = Oauth.mint(&view.at(at), held, ask).await?;
+                minted.metadata.extend(settings.told("OAUTH"));
+                return Ok(minted);
+            }
             match ask {
                 MintAsk::App { scopes, resources, audience, details, .. } => {
                     refuse_targets(resources, audience, details)?;
                     if scopes.as_ref().is_some_and(|scopes| !scopes.is_empty()) {
                         return Err(unsupported(
-                            "a key pair gives the user's default role and cannot be narrowed; choose the role in the \
-                             session",
+                            "a token of a service user gives its default role and cannot be narrowed; choose the role in \
+                             the session",
                         ));
                     }
-                    key_pair::mint(at, &Settings::of(at.connector)?)
+                    let settings = Settings::of(at.connector)?;
+                    if settings.by_workload {
+                        return workload::mint(at, &settings);
+                    }
+                    key_pair::mint(at, &settings)
                 }
                 MintAsk::Refresh { scopes, resources, audience, details } => {
                     let (settings, people) = people(at)?;
@@ -130,15 +172,32 @@ impl Driver for Snowflake {
                     Ok(minted)
                 }
                 MintAsk::Asserted { .. } | MintAsk::Exchanged { .. } => {
-                    Err(unsupported("Snowflake gives tokens to people, and to the user of a key pair"))
+                    Err(unsupported("Snowflake gives tokens to people, and to service users"))
                 }
             }
         })
     }
 
-    fn revoke<'a>(&'a self, _at: &'a At<'_>, _held: &'a Held) -> Boxed<'a, Result<Revocation, DriverError>> {
-        Box::pin(std::future::ready(Ok(Revocation::NotSupported)))
+    fn revoke<'a>(&'a self, at: &'a At<'_>, held: &'a Held) -> Boxed<'a, Result<Revocation, DriverError>> {
+        Box::pin(async move {
+            match view(at)? {
+                Some((_, view)) => Oauth.revoke(&view.at(at), held).await,
+                None => Ok(Revocation::NotSupported),
+            }
+        })
     }
+}
+
+/// The connector, and as [`Oauth`] reads it where another server gives the tokens.
+fn view(at: &At<'_>) -> Result<Option<(Settings, View)>, DriverError> {
+    let settings = Settings::of(at.connector)?;
+    let view = View::of(&settings, at.connector, at.secrets);
+    Ok(view.map(|view| (settings, view)))
+}
+
+/// The same, for questions that need no secret.
+fn elsewhere(settings: &Settings, connector: &Connector) -> Option<View> {
+    View::of(settings, connector, &ConnectorSecrets::default())
 }
 
 /// The connector, and as [`Oauth`] reads it.

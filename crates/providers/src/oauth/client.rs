@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use carnet_egress::{Answer, Call, Egress, Limits, Purpose};
 use carnet_model::{Env, Id, SecretString, Time, kind};
+use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use url::{Url, form_urlencoded};
 
@@ -77,6 +78,13 @@ impl Client<'_> {
             // RFC 7009 §2.2.1
             Spoken::Refusal(refusal) if refusal.error == "unsupported_token_type" => {
                 Ok(Revocation::NotSupported)
+            }
+            // RFC 7009 §2.2 wants silence about a token that is not known. Google says so, also of an access token that
+            // ended with the refresh token before it.
+            Spoken::Refusal(refusal)
+                if answer.status == StatusCode::BAD_REQUEST && refusal.error == "invalid_token" =>
+            {
+                Ok(Revocation::Revoked)
             }
             Spoken::Refusal(refusal) => {
                 Err(failure::of_refusal(Phase::Revocation, answer.status, &refusal, wait, &form.secrets))

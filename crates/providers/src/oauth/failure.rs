@@ -7,7 +7,7 @@ use carnet_egress::EgressError;
 use carnet_model::grant::Cause;
 use carnet_model::{SecretString, Time};
 use http::header::{DATE, RETRY_AFTER};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use jiff::fmt::rfc2822::DateTimeParser;
 
 use super::token_answer::Refusal;
@@ -120,8 +120,15 @@ pub(crate) fn of_transport(error: EgressError, field: &str) -> DriverError {
 }
 
 /// How many seconds a server asks to wait: a number or a date (RFC 9110 §10.2.3), at most an hour.
+///
+/// Okta says instead at which second since 1970 a spent budget is filled again ("Rate limits overview").
 pub(crate) fn retry_after(headers: &HeaderMap, now: Time) -> Option<u64> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let Some(text) = headers.get(RETRY_AFTER) else {
+        let number = |name: &HeaderName| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
+        let reset = number(&RATE_RESET).filter(|_| number(&RATE_LEFT) == Some(0))?;
+        return Some(u64::try_from(reset.saturating_sub(now.secs())).unwrap_or(0).min(3600));
+    };
+    let text = text.to_str().ok()?.trim();
     let seconds = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         text.parse().unwrap_or(u64::MAX)
     } else {
@@ -153,13 +160,22 @@ const WAIT: &[&str] = &["temporarily_unavailable", "slow_down", "ratelimited", "
 /// `bad_refresh_token` and `bad_verification_code` are GitHub's words for `invalid_grant`.
 const DEAD: &[&str] = &["invalid_grant", "bad_refresh_token", "bad_verification_code"];
 
-/// OpenID Connect Core §3.1.2.6, and what Microsoft's servers say in `suberror`.
-const INTERACTION: &[&str] =
-    &["interaction_required", "consent_required", "login_required", "account_selection_required"];
+/// OpenID Connect Core §3.1.2.6, what Microsoft's servers say in `suberror`, and what Google says in `error_subtype` where
+/// an organization wants its people to sign in again from time to time ("Google Cloud session control").
+const INTERACTION: &[&str] = &[
+    "interaction_required",
+    "consent_required",
+    "login_required",
+    "account_selection_required",
+    "invalid_rapt",
+];
 
 /// `incorrect_client_credentials` is GitHub's word for `invalid_client`, `invalid_client_id` one of Salesforce's.
 const CLIENT: &[&str] =
     &["invalid_client", "invalid_client_id", "unauthorized_client", "incorrect_client_credentials"];
+
+const RATE_LEFT: HeaderName = HeaderName::from_static("x-rate-limit-remaining");
+const RATE_RESET: HeaderName = HeaderName::from_static("x-rate-limit-reset");
 
 #[cfg(test)]
 mod tests {
@@ -189,6 +205,21 @@ mod tests {
             assert_eq!(retry_after(&headers, now), seconds, "{text}");
         }
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
+        for (left, reset, seconds) in [
+            (Some("0"), "784111777", Some(90)),
+            (Some("0"), "784111600", Some(0)),
+            (Some("0"), "9784111777", Some(3600)),
+            (Some("0"), "soon", None),
+            (Some("7"), "784111777", None),
+            (None, "784111777", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RATE_RESET, HeaderValue::from_str(reset).unwrap());
+            if let Some(left) = left {
+                headers.insert(RATE_LEFT, HeaderValue::from_str(left).unwrap());
+            }
+            assert_eq!(retry_after(&headers, now), seconds, "{left:?} {reset}");
+        }
     }
 
     #[test]

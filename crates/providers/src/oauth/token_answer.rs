@@ -62,7 +62,7 @@ impl fmt::Debug for More {
 pub(crate) struct Refusal {
     pub error: String,
     pub description: Option<String>,
-    /// What Microsoft's servers add to `invalid_grant`.
+    /// What Microsoft's servers add to `invalid_grant`, or Google's as `error_subtype`.
     pub suberror: Option<String>,
 }
 
@@ -100,7 +100,9 @@ fn refusal(error: String, mut members: Map<String, Value>) -> Option<Refusal> {
         Some(Value::String(text)) => Some(text),
         _ => None,
     };
-    Some(Refusal { error, description: text("error_description"), suberror: text("suberror") })
+    let description = text("error_description");
+    let suberror = text("suberror").or_else(|| text("error_subtype"));
+    Some(Refusal { error, description, suberror })
 }
 
 fn issued(mut members: Map<String, Value>) -> Option<Issued> {

@@ -35,13 +35,23 @@ pub(super) fn snowflake() -> DataSchema {
         "userScopes": texts("What people are asked for; refresh_token where nothing is said."),
         "defaultSessionRole": text("The role that people are asked for."),
         "singleUseRefreshTokens": flag("Whether the integration requires refresh tokens to be used once."),
-        "username": text("The user with a key pair as which the application acts."),
+        "username": text("The service user as which the application acts."),
         "privateKeyPem": pem("The private key of that user."),
+        "workloadIdentity": flag("Whether that user trusts the connector's own issuer, instead of a key pair."),
+        "federatedCredential": {
+            "type": "object", "readOnly": true,
+            "description": "What the user's workload identity at Snowflake has to say. Written by this server.",
+        },
+        "externalOauth": {
+            "type": "object",
+            "additionalProperties": true,
+            "description": "A client at another authorization server whose tokens the account takes, as data of the type oauth.",
+        },
         "clientName": text("A name for people."),
     });
     DataSchema {
         schema: schema("A Snowflake account.", properties),
-        secrets: vec!["clientSecret", "privateKeyPem"],
+        secrets: vec!["clientSecret", "privateKeyPem", "externalOauth.clientSecret"],
     }
 }
 
@@ -73,6 +83,7 @@ pub(super) fn microsoft_entra() -> DataSchema {
             "description": "What the application's federated credential at Entra has to say. Written by this server.",
         },
         "hasSecret": flag("Whether the application has a secret. Written by this server."),
+        "adminConsentUrl": text("Where an administrator consents for the directory. Written by this server."),
     });
     DataSchema {
         schema: schema("An application in one directory of Microsoft Entra.", properties),

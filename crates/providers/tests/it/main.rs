@@ -3,11 +3,15 @@
 #[cfg(test)]
 mod api_key;
 #[cfg(test)]
+mod atlassian;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
 mod github;
+#[cfg(test)]
+mod google;
 #[cfg(test)]
 mod google_service_account;
 #[cfg(test)]
@@ -41,6 +45,12 @@ mod oauth_table;
 #[cfg(test)]
 mod oauth_target;
 #[cfg(test)]
+mod okta;
+#[cfg(test)]
+mod refused;
+#[cfg(test)]
+mod rigs;
+#[cfg(test)]
 mod salesforce;
 #[cfg(test)]
 mod server;
@@ -50,3 +60,5 @@ mod services;
 mod slack;
 #[cfg(test)]
 mod snowflake;
+#[cfg(test)]
+mod struggles;

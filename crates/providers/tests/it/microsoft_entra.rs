@@ -6,7 +6,7 @@ use carnet_model::{SubjectKind, Time};
 use carnet_providers::{MintAsk, Revocation, jwks_url};
 use serde_json::{Value, json};
 
-use crate::bench::{BASE, Bench, CONNECTOR, Made, NOW, object, outcome, param, scopes_of};
+use crate::bench::{BASE, Bench, CONNECTOR, Made, NOW, id_token, object, outcome, param, scopes_of};
 use crate::server::Reply;
 
 const TENANT: &str = "11111111-2222-3333-4444-555555555555";
@@ -21,6 +21,7 @@ fn bench() -> Bench {
     let bench = Bench::instead_of(&["https://login.microsoftonline.com"]);
     let discovery = format!("/{TENANT}/v2.0/.well-known/openid-configuration");
     bench.server.on(&discovery, Reply::json(200, json!({"token_endpoint": "https://x"})));
+    bench.server.on(&token(), Reply::json(200, json!({"access_token": "at", "expires_in": 3599})));
     bench
 }
 
@@ -49,6 +50,10 @@ async fn the_connector_says_what_entra_has_to_trust() {
     let credential = json!({"issuer": jwks_url(BASE, CONNECTOR), "subject": format!("connector:{CONNECTOR}"),
         "audience": "api://AzureADTokenExchange"});
     assert_eq!(accepted.data["federatedCredential"], credential);
+    assert_eq!(
+        accepted.data["adminConsentUrl"],
+        format!("https://login.microsoftonline.com/{TENANT}/adminconsent?client_id={CLIENT}")
+    );
     assert!(accepted.secrets.is_empty());
     assert_eq!(bench.accept(MicrosoftEntra, accepted.data.clone().into()).await.unwrap().data, accepted.data);
     // With a secret nothing has to be trusted, and back again.
@@ -85,6 +90,7 @@ async fn the_application_proves_itself_by_what_the_connectors_key_signs() {
     );
     let minted = made.app(GRAPH).await.unwrap();
     assert_eq!(minted.expires_at, Some(Time::from_secs(NOW + 3599)));
+    assert_eq!(Value::Object(minted.metadata), json!({"tenantId": TENANT}));
     let seen = bench.server.only();
     assert_eq!(
         (seen.field("scope").as_deref(), seen.field("client_id").as_deref()),
@@ -167,5 +173,37 @@ async fn people_of_the_directory_consent_and_their_refresh_tokens_stay_in_it() {
         ),
     );
     assert_eq!(outcome(&made.refresh(&granted.held, "").await), "gone interaction_required");
+    for (words, want) in [
+        ("AADSTS700082: The refresh token has expired due to inactivity.", "gone expired"),
+        ("AADSTS70008: The provided authorization code or refresh token has expired.", "gone expired"),
+        ("AADSTS50173: The provided grant has expired due to it being revoked.", "gone revoked_at_provider"),
+    ] {
+        answers(&bench, Reply::json(400, json!({"error": "invalid_grant", "error_description": words})));
+        assert_eq!(outcome(&made.refresh(&granted.held, "").await), want, "{words}");
+    }
     assert_eq!(made.driver.revoke(&made.at(), &granted.held).await.unwrap(), Revocation::NotSupported);
+}
+
+#[tokio::test]
+async fn a_person_is_known_by_what_the_rest_of_microsoft_knows_them_by() {
+    let bench = bench();
+    let made =
+        made(&bench, json!({"clientSecret": "s3cret", "userScopes": ["openid", "offline_access"]})).await;
+    for (tenant, want) in [(TENANT, "ok"), ("11111111-2222-3333-4444-555555555556", "garbage in doubt")] {
+        let (url, kept) = made.begin(|ask| ask.scopes = scopes_of("openid offline_access")).await.unwrap();
+        let issuer = format!("https://login.microsoftonline.com/{tenant}/v2.0");
+        let claims = json!({"iss": issuer, "aud": CLIENT, "sub": "pairwise", "nonce": param(&url, "nonce").unwrap(),
+            "exp": NOW + 3600, "oid": "o1", "tid": tenant, "preferred_username": "ada@acme.example", "ver": "2.0"});
+        let body = json!({"access_token": "at", "refresh_token": "rt", "expires_in": 3599, "id_token": id_token(&claims)});
+        answers(&bench, Reply::json(200, body));
+        let granted = made.finish("code=c", &kept).await;
+        assert_eq!(outcome(&granted), want, "{tenant}");
+        if let Ok(granted) = granted {
+            assert_eq!(granted.external_subject.as_deref(), Some("pairwise"));
+            assert_eq!(
+                Value::Object(granted.held.claims()),
+                json!({"oid": "o1", "tid": TENANT, "preferred_username": "ada@acme.example"})
+            );
+        }
+    }
 }

@@ -65,6 +65,9 @@ async fn what_a_server_cannot_revoke_is_told_apart_from_what_it_would_not() {
         (vec![unsupported.clone()], "NotSupported"),
         (vec![unsupported.clone(), fine.clone()], "Revoked"),
         (vec![fine.clone(), unsupported], "Revoked"),
+        // Not known there any more, in the words of servers that do not keep to RFC 7009 §2.2.
+        (vec![fine.clone(), Reply::json(400, json!({"error": "invalid_token"}))], "Revoked"),
+        (vec![Reply::json(401, json!({"error": "invalid_token"}))], "client rejected invalid_token"),
         (vec![Reply::json(401, json!({"error": "invalid_client"}))], "client rejected invalid_client"),
         (vec![Reply::text(503, "text/plain", "").with("retry-after", "5")], "later 5s in doubt"),
         (vec![Reply::text(405, "text/html", "")], "garbage"),

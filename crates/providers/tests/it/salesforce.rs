@@ -18,7 +18,8 @@ fn bench() -> Bench {
         ["https://login.salesforce.com", "https://test.salesforce.com", "https://acme.my.salesforce.com"];
     let bench = Bench::instead_of(&hosts);
     bench.server.on(DISCOVERY, Reply::json(200, json!({"token_endpoint": "https://x"})));
-    bench.server.on(TOKEN, given(json!({})));
+    // While a connector is made, an app of people is tried with a code that is none.
+    bench.server.on(TOKEN, refused_code());
     bench
 }
 
@@ -29,6 +30,10 @@ fn given(more: Value) -> Reply {
         "scope": "api refresh_token", "token_type": "Bearer"});
     body.as_object_mut().unwrap().extend(object(more));
     Reply::json(200, body)
+}
+
+fn refused_code() -> Reply {
+    Reply::json(400, json!({"error": "invalid_grant", "error_description": "invalid authorization code"}))
 }
 
 fn answers(bench: &Bench, path: &str, reply: Reply) {
@@ -51,7 +56,10 @@ fn by_key(more: Value) -> Value {
 }
 
 async fn made(bench: &Bench, data: Value) -> Made<'_> {
+    let has_app = data["clientCredentials"] == true || !data["appUsername"].is_null();
+    answers(bench, TOKEN, if has_app { given(json!({})) } else { refused_code() });
     let made = bench.connector(Salesforce, data).await;
+    answers(bench, TOKEN, given(json!({})));
     bench.server.seen();
     made
 }
@@ -201,6 +209,7 @@ async fn the_key_of_the_connected_app_signs_for_one_user_and_for_those_who_may_b
     assert_eq!(outcome(&made.driver.mint(&made.at(), None, &ask).await), "unsupported");
     assert_eq!(bench.server.seen(), []);
 
+    answers(&bench, TOKEN, given(json!({})));
     let only = bench.connector(Salesforce, by_key(json!({"assertableUsernames": null}))).await;
     assert_eq!(only.driver.abilities(&only.connector).subjects, [SubjectKind::App]);
     assert_eq!(outcome(&assert_for(&only, "bot@acme.example").await), "unsupported");

@@ -53,6 +53,8 @@ pub(crate) enum Reply {
     Truncated,
     /// Nothing: the connection ends after the request was read.
     HangUp,
+    /// A byte now and then, for as long as somebody reads.
+    Trickle,
 }
 
 impl Reply {
@@ -137,6 +139,14 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) {
     };
     let out = match reply {
         Reply::HangUp => return,
+        Reply::Trickle => {
+            let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n{");
+            while sent.is_ok() {
+                std::thread::sleep(std::time::Duration::from_millis(100));
+                sent = stream.write_all(b" ");
+            }
+            return;
+        }
         Reply::Truncated => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"access_token\"".to_owned(),
         Reply::Say { status, headers, body } => {
             let headers: Vec<_> =

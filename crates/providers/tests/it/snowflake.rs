@@ -6,10 +6,10 @@ use base64::prelude::BASE64_STANDARD;
 use carnet_model::connector::ConnectorType::Snowflake;
 use carnet_model::grant::Rotation;
 use carnet_model::{SubjectKind, Time};
-use carnet_providers::Revocation;
+use carnet_providers::{MintAsk, Revocation, jwks_url};
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, NOW, object, outcome, param, scopes_of};
+use crate::bench::{BASE, Bench, CONNECTOR, NOW, object, outcome, param, scopes_of};
 use crate::key::PEM;
 use crate::server::Reply;
 
@@ -163,4 +163,87 @@ async fn people_consent_at_the_account_and_are_known_by_their_user() {
     assert_eq!(made.driver.revoke(&made.at(), &granted.held).await.unwrap(), Revocation::NotSupported);
     let strict = bench.connector(Snowflake, by_key(json!({}))).await;
     assert_eq!(outcome(&strict.app("").await), "ok");
+}
+
+#[tokio::test]
+async fn a_service_user_that_trusts_the_connector_needs_no_secret() {
+    let bench = bench();
+    // Nobody has signed in, says the SQL API; that it says so is enough.
+    answers(
+        &bench,
+        STATEMENTS,
+        Reply::json(401, json!({"code": "390303", "message": "Invalid OAuth access token."})),
+    );
+    let data = json!({"accountIdentifier": "acme-prod", "workloadIdentity": true, "username": "svc"});
+    let made = bench.connector(Snowflake, data).await;
+    assert_eq!(bench.server.only().header("authorization"), None);
+    assert!(made.secrets.is_empty());
+    let issuer = jwks_url(BASE, CONNECTOR);
+    let subject = format!("connector:{CONNECTOR}");
+    assert_eq!(
+        made.connector.data["federatedCredential"],
+        json!({"issuer": issuer, "subject": subject, "audience": "snowflakecomputing.com"})
+    );
+    let abilities = made.driver.abilities(&made.connector);
+    assert_eq!(abilities.subjects, [SubjectKind::App]);
+    assert!(abilities.signs.is_some());
+    let minted = made.app("").await.unwrap();
+    assert_eq!(bench.server.seen(), [], "nobody is asked");
+    let mut claims = made.key.claims(minted.token.expose());
+    claims.as_object_mut().unwrap().remove("jti");
+    assert_eq!(
+        claims,
+        json!({"iss": issuer, "sub": subject, "aud": "snowflakecomputing.com", "iat": NOW - 10, "exp": NOW + 600})
+    );
+    assert_eq!(minted.expires_at, Some(Time::from_secs(NOW + 600)));
+    assert_eq!(
+        Value::Object(minted.metadata),
+        json!({"accountIdentifier": "acme-prod", "accountUrl": "https://acme-prod.snowflakecomputing.com",
+            "tokenType": "WORKLOAD_IDENTITY", "workloadIdentityProvider": "OIDC", "username": "svc"})
+    );
+    assert_eq!(outcome(&made.app("session:role:X").await), "unsupported");
+    let mut unkeyed = made.at();
+    unkeyed.signer = None;
+    let (resources, audience, details) = Default::default();
+    let ask = MintAsk::App { scopes: None, resources, audience, details, installation: None };
+    assert_eq!(outcome(&made.driver.mint(&unkeyed, None, &ask).await), "misconfigured workloadIdentity");
+}
+
+#[tokio::test]
+async fn another_server_gives_tokens_that_the_account_takes() {
+    let bench = bench();
+    let origin = bench.server.origin.clone();
+    let inner = json!({"clientId": "c", "clientSecret": "s3cret", "defaultAudience": "https://acme-prod.snowflakecomputing.com",
+        "serverConfig": {"issuer": origin, "authorization_endpoint": format!("{origin}/authorize"),
+            "token_endpoint": format!("{origin}/token"), "revocation_endpoint": format!("{origin}/revoke")},
+        "userAuthorization": {"scopes": ["session:role-any", "offline_access"]},
+        "clientCredentials": {"scopes": ["session:role:ANALYST"]}});
+    let data = json!({"accountIdentifier": "acme-prod", "externalOauth": inner});
+    let made = bench.connector(Snowflake, data).await;
+    bench.server.seen();
+    assert!(made.connector.data["externalOauth"].get("clientSecret").is_none());
+    let abilities = made.driver.abilities(&made.connector);
+    assert_eq!(abilities.subjects, [SubjectKind::App, SubjectKind::User]);
+    assert_eq!(made.driver.recipients(&made.connector).into_iter().collect::<Vec<_>>(), [origin]);
+
+    bench.server.on(
+        "/token",
+        Reply::json(200, json!({"access_token": "at", "expires_in": 600, "refresh_token": "rt"})),
+    );
+    let minted = made.app("session:role:ANALYST").await.unwrap();
+    let seen = bench.server.only();
+    assert_eq!(seen.field("scope").as_deref(), Some("session:role:ANALYST"));
+    assert_eq!(seen.field("client_secret").as_deref(), Some("s3cret"));
+    assert_eq!(
+        Value::Object(minted.metadata),
+        json!({"accountIdentifier": "acme-prod", "accountUrl": "https://acme-prod.snowflakecomputing.com", "tokenType": "OAUTH"})
+    );
+    let (url, kept) =
+        made.begin(|ask| ask.scopes = scopes_of("session:role-any offline_access")).await.unwrap();
+    assert_eq!(url.path(), "/authorize");
+    let granted = made.finish("code=c", &kept).await.unwrap();
+    assert_eq!(granted.metadata["tokenType"], "OAUTH");
+    assert_eq!(made.refresh(&granted.held, "").await.unwrap().metadata["tokenType"], "OAUTH");
+    bench.server.on("/revoke", Reply::text(200, "text/plain", ""));
+    assert_eq!(made.driver.revoke(&made.at(), &granted.held).await.unwrap(), Revocation::Revoked);
 }

@@ -13,7 +13,10 @@ use crate::driver::mint::MintAsk;
 use crate::driver::secrets::ConnectorSecrets;
 use crate::driver::{Accepted, At, Driver as _, NewConnector};
 use crate::fields::Fields;
+use crate::oauth::client::Client;
+use crate::oauth::client_auth::Proof;
 use crate::oauth::json;
+use crate::oauth::probe::{self, By, Known};
 use crate::private_key::PrivateKey;
 
 /// What is known about the app, without its secrets.
@@ -129,6 +132,8 @@ impl Settings {
             "jwtBearer": {"enabled": self.signs(), "sub": usernames, "aud": [self.audience()], "ttl": 180,
                 "useClientCredentials": false},
             "rotation": {"class": "strict"},
+            // What Salesforce forces upon apps that more than two organizations use; others may be set so.
+            "refreshTokens": {"enabled": true, "idleDays": 30},
             "defaultTokenExpiresIn": self.session_seconds,
             "forwardedClaims": {"tokenResponse": ["instance_url", "id"]},
         });
@@ -183,6 +188,8 @@ pub(super) async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadCon
     let data = settings.to_data();
     if settings.client_credentials || settings.app_username.is_some() {
         first_token(&ask, &data, &secrets, &settings).await?;
+    } else if let Some(secret) = secrets.at(CONSUMER_SECRET) {
+        is_known(&ask, &settings, secret).await?;
     }
     let base = ask.callback_base.trim_end_matches('/');
     let people = !settings.user_scopes.is_empty();
@@ -203,6 +210,34 @@ async fn is_there(ask: &NewConnector<'_>, host: &str) -> Result<(), BadConfigura
     match document.and_then(|document| document.get("token_endpoint").map(Value::is_string)) {
         Some(true) => Ok(()),
         _ => Err(bad("loginHost", "is no host where Salesforce gives tokens")),
+    }
+}
+
+/// Whether Salesforce knows the app by its secret, where nobody but people will show it.
+async fn is_known(
+    ask: &NewConnector<'_>,
+    settings: &Settings,
+    secret: &SecretString,
+) -> Result<(), BadConfiguration> {
+    let endpoint = format!("https://{}/services/oauth2/token", settings.login_host);
+    let unasked =
+        |why: String| bad("loginHost", &format!("Salesforce could not be asked at this host: {why}"));
+    let url =
+        ask.http.check(&endpoint, Purpose::ProviderToken).map_err(|refused| unasked(refused.to_string()))?;
+    let client = Client {
+        http: ask.http,
+        env: ask.env,
+        tenant: ask.tenant,
+        id: &settings.consumer_key,
+        proof: Proof::Post(secret),
+    };
+    match probe::known(&client, &url, By::Code(ask.callback_base.trim_end_matches('/'))).await {
+        Known::Yes => Ok(()),
+        Known::No(vendor) => {
+            let field = if vendor.error == "invalid_client_id" { "consumerKey" } else { "consumerSecret" };
+            Err(bad(field, &format!("is not what Salesforce knows: {}", vendor.quoted())))
+        }
+        Known::Unasked(why) => Err(unasked(why)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use carnet_egress::{Call, Purpose};
+use carnet_egress::{Answer, Call, Purpose};
 use carnet_model::{SecretString, Time};
 use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
@@ -61,49 +61,74 @@ fn jwt(key: &PrivateKey, account: &Account, username: &str, now: Time) -> Result
     key.jwt(None, &claims).map_err(cannot)
 }
 
-/// Asks the account whether it takes the key: by a statement that needs no warehouse and reads nothing. Whatever comes of
-/// the statement itself, who is not let in is told so before.
+/// Asks the account whether it takes the key. Whatever comes of the statement itself, who is not let in is told so before.
 pub(super) async fn is_taken(
     ask: &NewConnector<'_>,
     account: &Account,
     username: &str,
     pem: &SecretString,
 ) -> Result<(), BadConfiguration> {
-    let bad = |field: &str, why: String| BadConfiguration { field: field.to_owned(), why };
     let key = PrivateKey::parse(pem).map_err(|why| bad("privateKeyPem", why.to_string()))?;
     let token = jwt(&key, account, username, ask.env.now())
         .map_err(|error| bad("privateKeyPem", error.to_string()))?;
-    let unasked = |why: String| {
-        bad("accountIdentifier", format!("Snowflake could not be asked at this account: {why}"))
-    };
-    let url = ask.http.check(&format!("{}/api/v2/statements", account.origin()), Purpose::ProviderApi);
-    let url = url.map_err(|refused| unasked(refused.to_string()))?;
     let text = SecretString::new(format!("Bearer {}", token.expose()));
-    let mut bearer = HeaderValue::from_str(text.expose()).map_err(|error| unasked(error.to_string()))?;
+    let mut bearer =
+        HeaderValue::from_str(text.expose()).map_err(|error| bad("privateKeyPem", error.to_string()))?;
     bearer.set_sensitive(true);
+    let answer = statement(ask, account, Some(bearer)).await?;
+    if answer.status == StatusCode::UNAUTHORIZED {
+        let said = json::object(&answer.body);
+        let words = said.as_ref().and_then(|body| body.get("message")).and_then(Value::as_str);
+        let words = Vendor::new(401, "", words, &[token]).quoted();
+        let user = username.to_uppercase();
+        return Err(bad(
+            "privateKeyPem",
+            format!("Snowflake does not take this key for the user {user}: {words}"),
+        ));
+    }
+    judge(&answer)
+}
+
+/// Whether there is such an account: its SQL API answers, if only that nobody has signed in.
+pub(super) async fn is_account(ask: &NewConnector<'_>, account: &Account) -> Result<(), BadConfiguration> {
+    judge(&statement(ask, account, None).await?)
+}
+
+/// Sends a statement that needs no warehouse and reads nothing.
+async fn statement(
+    ask: &NewConnector<'_>,
+    account: &Account,
+    bearer: Option<HeaderValue>,
+) -> Result<Answer, BadConfiguration> {
+    let url = ask.http.check(&format!("{}/api/v2/statements", account.origin()), Purpose::ProviderApi);
+    let url = url.map_err(|refused| unasked(&refused.to_string()))?;
     let body = json!({"statement": "select current_user()", "timeout": 5}).to_string();
-    let call = Call::post_json(url, body, Purpose::ProviderApi, ask.tenant)
-        .header(AUTHORIZATION, bearer)
-        .header(TOKEN_TYPE, HeaderValue::from_static("KEYPAIR_JWT"));
-    let answer = ask.http.send(call).await.map_err(|error| unasked(error.to_string()))?;
-    let said = json::object(&answer.body);
-    let words = said.as_ref().and_then(|body| body.get("message")).and_then(Value::as_str);
+    let mut call = Call::post_json(url, body, Purpose::ProviderApi, ask.tenant);
+    if let Some(bearer) = bearer {
+        call = call.header(AUTHORIZATION, bearer).header(TOKEN_TYPE, HeaderValue::from_static("KEYPAIR_JWT"));
+    }
+    ask.http.send(call).await.map_err(|error| unasked(&error.to_string()))
+}
+
+/// What the answer says about the account.
+fn judge(answer: &Answer) -> Result<(), BadConfiguration> {
     match answer.status {
-        StatusCode::UNAUTHORIZED => {
-            let vendor = Vendor::new(401, "", words, &[token]);
-            let words =
-                vendor.description.map(|words| format!(": \u{201c}{words}\u{201d}")).unwrap_or_default();
-            let user = username.to_uppercase();
-            Err(bad("privateKeyPem", format!("Snowflake does not take this key for the user {user}{words}")))
-        }
-        status if status.is_server_error() => Err(unasked(format!("status {}", status.as_u16()))),
+        status if status.is_server_error() => Err(unasked(&format!("status {}", status.as_u16()))),
         // An account that does not exist is answered by no SQL API.
         StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => {
-            Err(bad("accountIdentifier", "is no account".to_owned()))
+            Err(bad("accountIdentifier", "is no account".into()))
         }
-        _ if said.is_some() => Ok(()),
-        status => Err(unasked(format!("status {} and no answer of the SQL API", status.as_u16()))),
+        _ if json::object(&answer.body).is_some() => Ok(()),
+        status => Err(unasked(&format!("status {} and no answer of the SQL API", status.as_u16()))),
     }
+}
+
+fn unasked(why: &str) -> BadConfiguration {
+    bad("accountIdentifier", format!("Snowflake could not be asked at this account: {why}"))
+}
+
+fn bad(field: &str, why: String) -> BadConfiguration {
+    BadConfiguration { field: field.to_owned(), why }
 }
 
 /// An hour is the most that Snowflake takes; its clock may be ahead of ours.

@@ -1,4 +1,4 @@
-//! The configuration of a `snowflake` connector: the account, and the integration or the user by which it is entered.
+//! The configuration of a `snowflake` connector: the account, and by what it is entered.
 
 use carnet_egress::Purpose;
 use carnet_model::connector::Connector;
@@ -6,14 +6,15 @@ use carnet_model::{Scopes, SecretString};
 use serde_json::{Map, Value, json};
 
 use super::account::Account;
-use super::key_pair;
-use crate::driver::failure::{BadConfiguration, CallbackFault, DriverError};
+use super::{external, key_pair, workload};
+use crate::driver::failure::BadConfiguration;
 use crate::driver::secrets::ConnectorSecrets;
+use crate::driver::signer::jwks_url;
 use crate::driver::{Accepted, NewConnector};
 use crate::fields::Fields;
-use crate::oauth::client::{Client, Form};
+use crate::oauth::client::Client;
 use crate::oauth::client_auth::Proof;
-use crate::oauth::failure::Phase;
+use crate::oauth::probe::{self, By, Known};
 
 /// What is known, without its secrets.
 pub(super) struct Settings {
@@ -22,8 +23,14 @@ pub(super) struct Settings {
     user_scopes: Scopes,
     default_role: Option<String>,
     single_use: bool,
-    /// The user whose key pair the application has.
+    /// The user as which the application acts.
     pub username: Option<String>,
+    /// Whether the application proves itself by a token of the connector's own issuer, and not by a key pair.
+    pub by_workload: bool,
+    /// That issuer, once the connector is made.
+    pub issuer: Option<String>,
+    /// The client at another authorization server, as an `oauth` connector describes it.
+    pub external: Option<Map<String, Value>>,
 }
 
 type Secrets = [(&'static str, Option<SecretString>); 2];
@@ -48,6 +55,17 @@ impl Settings {
                 fields.bad("defaultSessionRole", "must be the name of a role: letters, digits, _ and $")
             );
         }
+        // What the connector says of itself, so that the user at Snowflake can be told.
+        let issuer = match fields.object("federatedCredential")? {
+            None => None,
+            Some(mut inner) => {
+                let issuer = inner.text("issuer")?;
+                inner.text("subject")?;
+                inner.text("audience")?;
+                inner.finish()?;
+                issuer
+            }
+        };
         let settings = Self {
             account,
             client_id: fields.text("clientId")?,
@@ -55,6 +73,9 @@ impl Settings {
             default_role,
             single_use: fields.flag("singleUseRefreshTokens")?.unwrap_or(false),
             username: fields.text("username")?,
+            by_workload: fields.flag("workloadIdentity")?.unwrap_or(false),
+            issuer,
+            external: fields.object("externalOauth")?.map(Fields::rest),
         };
         let is_name = |name: &String| name.bytes().all(|b| b.is_ascii_graphic() && b != b'"');
         if settings.username.as_ref().is_some_and(|name| !is_name(name)) {
@@ -64,14 +85,38 @@ impl Settings {
         fields.text("clientName")?;
         let secrets =
             [(CLIENT_SECRET, fields.secret("clientSecret")?), (PRIVATE_KEY, fields.pem("privateKeyPem")?)];
-        if settings.client_id.is_none() && settings.username.is_none() {
-            return Err(fields.bad(
-                "clientId",
-                "is missing, and username too: give the client of a security integration, or a user with a key pair",
-            ));
-        }
+        settings.fit(&fields, &secrets)?;
         fields.finish()?;
         Ok((settings, secrets))
+    }
+
+    /// Refuses ways that exclude each other, and none at all.
+    fn fit(&self, fields: &Fields, [_, (_, key)]: &Secrets) -> Result<(), BadConfiguration> {
+        let is_own = self.client_id.is_some() || self.username.is_some() || self.by_workload;
+        if self.external.is_some() && is_own {
+            return Err(fields.bad(
+                "externalOauth",
+                "takes the place of clientId, username and workloadIdentity: make a second connector for them",
+            ));
+        }
+        if self.by_workload && key.is_some() {
+            return Err(
+                fields.bad("privateKeyPem", "and workloadIdentity are two ways to one token; choose one")
+            );
+        }
+        if self.external.is_none() && !is_own {
+            return Err(fields.bad(
+                "clientId",
+                "is missing, and every other way in too: give the client of a security integration, a username with \
+                 its privateKeyPem, workloadIdentity, or externalOauth",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether the application has tokens by itself.
+    pub(super) const fn has_app(&self) -> bool {
+        self.by_workload || self.username.is_some()
     }
 
     /// What people are asked for: to be renewed, and the role ("session:role:NAME"), or the user's default one.
@@ -109,8 +154,15 @@ impl Settings {
         let mut data = Map::new();
         let mut put = |name: &str, value: Value| data.insert(name.to_owned(), value);
         put("accountIdentifier", self.account.identifier().into());
+        if let Some(external) = &self.external {
+            put("externalOauth", external.clone().into());
+            return data;
+        }
         put("userScopes", json!(self.user_scopes));
         put("singleUseRefreshTokens", self.single_use.into());
+        if self.by_workload {
+            put("workloadIdentity", true.into());
+        }
         for (name, text) in [
             ("clientId", &self.client_id),
             ("defaultSessionRole", &self.default_role),
@@ -124,9 +176,16 @@ impl Settings {
     }
 }
 
-/// Reads the configuration and asks the account whether it knows the client, and takes the key.
+/// Reads the configuration and asks the account whether it is there, knows the client, and takes the key.
 pub(super) async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadConfiguration> {
-    let (settings, given) = Settings::read(std::mem::take(&mut ask.data))?;
+    let (mut settings, given) = Settings::read(std::mem::take(&mut ask.data))?;
+    if let Some(described) = settings.external.take() {
+        let account = settings.account.clone();
+        key_pair::is_account(&ask, &account).await?;
+        let accepted = external::accept(ask, described).await?;
+        settings.external = Some(accepted.data);
+        return Ok(Accepted { data: settings.to_data(), ..accepted });
+    }
     let mut secrets = ConnectorSecrets::default();
     for (name, secret) in given {
         if let Some(secret) = secret {
@@ -137,17 +196,24 @@ pub(super) async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadCon
         let secret = secrets.at(CLIENT_SECRET).ok_or_else(|| bad("clientSecret", "is missing"))?;
         is_known(&ask, &settings.account, client_id, secret).await?;
     }
-    if let Some(username) = &settings.username {
-        let pem = secrets.at(PRIVATE_KEY).ok_or_else(|| bad("privateKeyPem", "is missing"))?;
+    let mut data = settings.to_data();
+    if settings.by_workload {
+        key_pair::is_account(&ask, &settings.account).await?;
+        let issuer = jwks_url(ask.callback_base, ask.connector);
+        data.insert("federatedCredential".to_owned(), workload::credential(&issuer, ask.connector));
+    } else if let Some(username) = &settings.username {
+        let pem = secrets.at(PRIVATE_KEY).ok_or_else(|| {
+            bad("privateKeyPem", "is missing: the key of this user, or workloadIdentity instead")
+        })?;
         key_pair::is_taken(&ask, &settings.account, username, pem).await?;
     }
     let base = ask.callback_base.trim_end_matches('/');
     // Snowflake names no issuer in its answers, so the address tells them apart (RFC 9700 §4.4.2).
     let redirect_uri = settings.client_id.is_some().then(|| format!("{base}/callback/{}", ask.connector));
-    Ok(Accepted { data: settings.to_data(), secrets, redirect_uri })
+    Ok(Accepted { data, secrets, redirect_uri })
 }
 
-/// Whether the account knows the client: it says so before it looks at the code, which cannot be one.
+/// Whether the account knows the client.
 async fn is_known(
     ask: &NewConnector<'_>,
     account: &Account,
@@ -166,21 +232,13 @@ async fn is_known(
         id: client_id,
         proof: Proof::Basic(secret),
     };
-    let mut form = Form::of("authorization_code");
-    form.push("code", "is-this-client-known");
-    form.push("redirect_uri", ask.callback_base);
-    match client.token(&url, form, Phase::Code).await {
-        // The code was looked at, or the address before it.
-        Err(DriverError::Callback(CallbackFault::CodeRefused { .. }) | DriverError::Refused { .. }) => Ok(()),
-        Err(DriverError::ClientRejected { vendor }) => {
-            let words = vendor.description.as_deref().unwrap_or(&vendor.error);
-            Err(bad(
-                "clientSecret",
-                &format!("Snowflake does not know this client and secret: \u{201c}{words}\u{201d}"),
-            ))
-        }
-        Ok(_) => Err(unasked("it took a code that was none".to_owned())),
-        Err(error) => Err(unasked(error.to_string())),
+    match probe::known(&client, &url, By::Code(ask.callback_base)).await {
+        Known::Yes => Ok(()),
+        Known::No(vendor) => Err(bad(
+            "clientSecret",
+            &format!("Snowflake does not know this client and secret: {}", vendor.quoted()),
+        )),
+        Known::Unasked(why) => Err(unasked(why)),
     }
 }
 
