@@ -1,19 +1,24 @@
 // A provider's API, emulated by somebody else's code whose answers the vendor's own SDK accepts; and before it, the pages
 // that the emulator lacks.
 //
-//   node emulator.mjs --port N --service github|slack|linear
+//   node emulator.mjs --port N --service github|slack|google|microsoft|okta
+//
+// Google, Microsoft and Okta call themselves by their real names in their ID tokens, and have the paths of the real ones.
+// Before Microsoft stands the proof by a federated credential, verified by `jose` against what the issuer publishes.
 //
 // GET /_key is the key of the GitHub App. PUT /_redirect {uri} registers a redirect URI. PUT /_installer {login,
 // installation} says who installs the app next, and where.
 import { createServer, request as send } from 'node:http';
 import { parseArgs } from 'node:util';
 import { createEmulator } from 'emulate';
+import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { freePort } from '../broker.mjs';
 
 const { values: options } = parseArgs({ options: { port: { type: 'string' }, service: { type: 'string' } } });
 const base = `http://127.0.0.1:${options.port}`;
 const inner = new URL(`http://127.0.0.1:${await freePort()}`);
 const redirects = [];
+const TENANT = '11111111-2222-3333-4444-555555555555';
 
 const SEEDS = {
   github: {
@@ -71,15 +76,45 @@ const SEEDS = {
       actor,
     })),
   },
+  google: {
+    users: [
+      { email: 'ada@acme.example', name: 'Ada', hd: 'acme.example' },
+      { email: 'eve@other.example', name: 'Eve', hd: 'other.example' },
+    ],
+    oauth_clients: [{ client_id: '1-broker.apps.googleusercontent.com', client_secret: 'google-client-secret', name: 'Broker', redirect_uris: redirects }],
+  },
+  microsoft: {
+    users: [{ email: 'ada@acme.example', name: 'Ada', tenant_id: TENANT }],
+    oauth_clients: [
+      { client_id: 'aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee', client_secret: 'microsoft-client-secret', name: 'Broker', tenant_id: TENANT, redirect_uris: redirects },
+    ],
+  },
+  okta: {
+    users: [{ okta_id: '00uada', login: 'ada@acme.example', email: 'ada@acme.example', first_name: 'Ada', last_name: 'L' }],
+    oauth_clients: [
+      { client_id: 'okta-custom', client_secret: 'okta-client-secret', name: 'Broker', redirect_uris: redirects, auth_server_id: 'default' },
+      { client_id: 'okta-org', client_secret: 'okta-client-secret', name: 'Broker', redirect_uris: redirects, auth_server_id: 'org' },
+    ],
+  },
+};
+
+/** By what name a provider goes, where that is said in its tokens. */
+const NAMES = { google: 'https://accounts.google.com', microsoft: 'https://login.microsoftonline.com', okta: 'https://acme.okta.com' };
+/** What the real one has elsewhere. */
+const MOVED = {
+  google: (path) => path.replace(/^\/(token|revoke)(?=$|\?)/, '/oauth2/$1'),
+  microsoft: (path) => path.replace(new RegExp(`^/${TENANT}(?=/oauth2/v2.0/)`), ''),
 };
 
 const emulator = await createEmulator({
   service: options.service,
   port: Number(inner.port),
-  baseUrl: base,
+  baseUrl: NAMES[options.service] ?? base,
   seed: { [options.service]: SEEDS[options.service] },
 });
 let installer = { login: 'octocat', installation: 100 };
+/** Whom the application at Microsoft trusts: `issuer` and `subject`. */
+let trusted = {};
 
 const json = (answer, status, body) => {
   answer.writeHead(status, { 'content-type': 'application/json' });
@@ -94,6 +129,7 @@ const PAGES = {
     redirects.push((await read(question)).uri);
     json(answer, 200, redirects);
   },
+  'PUT /_trusted': async (question, answer) => json(answer, 200, (trusted = await read(question))),
   'PUT /_installer': async (question, answer) => json(answer, 200, (installer = await read(question))),
   // Where an owner chooses an account: as if that had been done, and the person asked for in the same step.
   'GET /apps/broker/installations/new': async (question, answer) => {
@@ -115,10 +151,34 @@ const PAGES = {
   },
 };
 
+if (options.service === 'microsoft') {
+  PAGES[`POST /${TENANT}/oauth2/v2.0/token`] = async (question, answer) => {
+    const form = new URLSearchParams((await question.toArray()).join(''));
+    if (form.has('client_assertion')) {
+      const refuse = (words) => json(answer, 401, { error: 'invalid_client', error_description: words });
+      try {
+        const { issuer, subject } = trusted;
+        if (!issuer) return refuse('AADSTS700211: No matching federated identity record found for presented assertion issuer.');
+        const found = await (await fetch(`${issuer}/.well-known/openid-configuration`)).json();
+        const keys = createRemoteJWKSet(new URL(found.jwks_uri));
+        await jwtVerify(form.get('client_assertion'), keys, { issuer, subject, audience: 'api://AzureADTokenExchange', algorithms: ['RS256'] });
+      } catch (error) {
+        return refuse(`AADSTS700213: ${error.message}`);
+      }
+      form.set('client_secret', SEEDS.microsoft.oauth_clients[0].client_secret);
+    }
+    const got = await ask('/oauth2/v2.0/token', { method: 'POST', body: form });
+    json(answer, got.status, await got.json());
+  };
+  PAGES[`GET /${'0'.repeat(8)}-0000-0000-0000-${'0'.repeat(12)}/v2.0/.well-known/openid-configuration`] = (_, answer) =>
+    json(answer, 400, { error: 'invalid_tenant', error_description: 'AADSTS90002: Tenant not found.' });
+}
+
 const front = createServer((question, answer) => {
   const page = PAGES[`${question.method} ${question.url.split('?')[0]}`];
   if (page) return page(question, answer);
-  const { method, url: path, headers } = question;
+  const { method, headers } = question;
+  const path = MOVED[options.service]?.(question.url) ?? question.url;
   const onward = send(new URL(path, inner), { method, headers }, (got) => {
     answer.writeHead(got.statusCode, got.headers);
     got.pipe(answer);

@@ -35,7 +35,7 @@ export async function startMcpServer(issuer) {
   return { address: `${url}/mcp`, log, stop, seen: async () => (await fetch(`${url}/_seen`)).json() };
 }
 
-/** An emulated provider: `github`, `slack` or `linear`. */
+/** An emulated provider: `github`, `slack`, `linear`, `google`, `microsoft` or `okta`. */
 export async function startEmulator(service) {
   const { url, log, stop } = await start('emulator.mjs', ['--service', service]);
   const put = async (path, json) => (await fetch(url + path, { method: 'PUT', body: JSON.stringify(json) })).json();
@@ -46,6 +46,7 @@ export async function startEmulator(service) {
     key: async () => (await fetch(`${url}/_key`)).text(),
     redirect: (uri) => put('/_redirect', { uri }),
     installer: (login, installation) => put('/_installer', { login, installation }),
+    trust: (issuer, subject) => put('/_trusted', { issuer, subject }),
   };
 }
 

@@ -29,12 +29,12 @@ def free_port() -> int:
 class Broker:
     """The server, what it wrote into dev.json, and requests to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *flags: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="carnet-e2e-")
         self._log = open(pathlib.Path(self._folder.name) / "log", "w+")
         data = pathlib.Path(self._folder.name) / "data"
         port = free_port()
-        words = [BINARY, "dev", "--data", str(data), "--port", str(port), "--no-open"]
+        words = [BINARY, "dev", "--data", str(data), "--port", str(port), "--no-open", *flags]
         environment = {"PATH": os.environ["PATH"], "HOME": self._folder.name}
         self._process = subprocess.Popen(
             words, cwd=self._folder.name, env=environment, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log

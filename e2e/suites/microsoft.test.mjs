@@ -1,0 +1,84 @@
+// An application of Microsoft Entra at an emulated one: without a secret, for people and for itself, used through the
+// client of Microsoft Graph.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Client } from '@microsoft/microsoft-graph-client';
+import { startBroker } from '../broker.mjs';
+import { startEmulator } from '../peers/start.mjs';
+import { Visitor } from '../visitor.mjs';
+
+const ADA = { type: 'user', id: 'ada' };
+const APP = { type: 'app' };
+let broker, microsoft, connector;
+const data = {
+  tenantId: '11111111-2222-3333-4444-555555555555',
+  clientId: 'aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee',
+  userScopes: ['openid', 'profile', 'offline_access', 'User.Read', 'ChannelMessage.Send'],
+};
+
+before(async () => {
+  microsoft = await startEmulator('microsoft');
+  broker = await startBroker({ flags: ['--provider-origin', `https://login.microsoftonline.com=${microsoft.url}`] });
+  connector = await broker.connector({ type: 'microsoft-entra', service: 'microsoft-teams', name: 'teams', uid: 'microsoft-teams/teams', data });
+  await microsoft.redirect(`${broker.url}/callback/${connector.id}`);
+  const { issuer, subject } = connector.data.federatedCredential;
+  await microsoft.trust(issuer, subject);
+});
+
+after(async () => {
+  await broker?.stop();
+  await microsoft?.stop();
+});
+
+/** Graph as Microsoft's own client asks it, which gives tokens to Microsoft's hosts alone. */
+async function graph(path, token) {
+  const real = globalThis.fetch;
+  globalThis.fetch = (input, init) => {
+    const url = new URL(input.url ?? input);
+    return url.origin === 'https://graph.microsoft.com' ? real(new URL(url.pathname, microsoft.url), init) : real(input, init);
+  };
+  try {
+    return await Client.init({ authProvider: (done) => done(null, token) }).api(path).get();
+  } finally {
+    globalThis.fetch = real;
+  }
+}
+
+test('a directory and an application that Entra does not know are refused with the field', async () => {
+  for (const [more, field] of [
+    [{ tenantId: '00000000-0000-0000-0000-000000000000' }, 'data.tenantId'],
+    [{ clientSecret: 'wrong' }, 'data.clientSecret'],
+  ]) {
+    const json = { type: 'microsoft-entra', service: 'microsoft', name: 'x', data: { ...data, ...more }, projectId: broker.dev.projectId };
+    const refused = (await broker.api('POST', '/v1/connect/connectors', { json })).is(422, 'invalid_connector');
+    assert.equal(refused.body.error.field, field, refused.text);
+  }
+});
+
+test('the application proves itself by the connector\'s own key', async () => {
+  const { token, metadata } = (await broker.token(connector.uid, APP)).is(200).body;
+  assert.match(token, /^microsoft_/);
+  assert.equal(metadata.tenantId, data.tenantId);
+});
+
+test('a federated credential that is not known yet is waited for', async () => {
+  const other = await broker.connector({ type: 'microsoft-entra', service: 'microsoft', name: 'other', uid: 'microsoft/other', data });
+  const waited = (await broker.token(other.uid, APP)).is(503, 'provider_unavailable');
+  assert.ok(Number(waited.headers.get('retry-after')) > 30, waited.headers.get('retry-after'));
+});
+
+test('a person is acted for through the client of Graph', async () => {
+  const started = (await broker.authorize(connector.uid, ADA)).is(200).body;
+  const visitor = new Visitor();
+  const page = await visitor.consent(started.url);
+  assert.equal(new URL(page.url).pathname, `/${data.tenantId}/oauth2/v2.0/authorize`);
+  const form = page.forms.find(({ fields }) => fields.email === 'ada@acme.example');
+  const done = await visitor.follow(await visitor.ask(form.action, { method: 'POST', form: form.fields }));
+  assert.match(done.text, /is connected/);
+  const first = (await broker.token(connector.uid, ADA)).is(200).body;
+  assert.equal(first.claims.tid, data.tenantId);
+  assert.equal((await graph('/me', first.token)).mail, 'ada@acme.example');
+  const renewed = (await broker.token(connector.uid, ADA, { validityBufferMs: 7_200_000 })).is(200).body;
+  assert.notEqual(renewed.token, first.token);
+  assert.equal((await graph('/me', renewed.token)).id, first.claims.oid);
+});
