@@ -146,7 +146,9 @@ impl Failure {
                 failure = failure.next(&step.command, &step.when);
             }
         }
-        if failure.next.is_empty() {
+        // What was asked for cannot be: what the command takes says more than a look at the machine.
+        let was_asked_wrongly = failure.exit == Exit::Failed && (400..500).contains(&refusal.status);
+        if failure.next.is_empty() && !was_asked_wrongly {
             let (command, when) = match failure.exit {
                 Exit::NotFound => ("carnet list --all-projects", "to see the connectors there are"),
                 Exit::Denied => ("carnet whoami", "to see as whom you ask"),

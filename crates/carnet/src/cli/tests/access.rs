@@ -92,6 +92,21 @@ fn a_credential_that_has_ended_leads_back_by_where_it_came_from() {
 }
 
 #[test]
+fn what_the_server_cannot_take_leads_to_what_the_command_takes() {
+    let peer = Peer::with(|route, _, _| {
+        (route == "POST /v9/projects").then(|| refusal(400, "invalid_request", json!({"field": "name"})))
+    });
+    let desk = Desk::dev(&peer.url);
+    let done = desk.run(&["projects", "create", "No Name"]).exits(1);
+    assert!(done.err.contains("fix: carnet projects create --help"), "{done:?}");
+    let error = desk.run(&["projects", "create", "No Name", "--json"]).exits(1).json()["error"].clone();
+    assert_eq!(
+        (&error["field"], &error["next"][0]["command"]),
+        (&json!("name"), &json!("carnet projects create --help"))
+    );
+}
+
+#[test]
 fn a_server_that_does_not_answer_is_named_with_what_mends_it() {
     let desk = Desk::dev("http://127.0.0.1:1");
     for line in [&["list"][..], &["token", "a/b"], &["projects"], &["status"], &["audit", "tail", "-f"]] {

@@ -230,6 +230,10 @@ fn trusted_issuers_are_listed_shown_and_removed() {
     );
     assert!(peer.lines().contains(&format!("DELETE /v1/trusted-issuers/{ISSUER}")));
     desk.run(&["projects", "trust", "show", "prj_1"]).exits(2);
+    for line in [&["projects", "trust", "show"][..], &["projects", "trust", "rm", "-y"]] {
+        let done = desk.run(&[line, &["iss_0000000000000000000009"]].concat()).exits(3);
+        assert!(done.err.contains("fix: carnet projects trust list"), "{done:?}");
+    }
     let families = desk.run(&["projects", "trust", "families"]).exits(0);
     assert!(families.out.contains("repository_id and environment or ref with ref_protected"), "{families:?}");
     assert!(families.out.contains("kubernetes      --issuer"), "{families:?}");
