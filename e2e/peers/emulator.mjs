@@ -1,7 +1,7 @@
 // A provider's API, emulated by somebody else's code whose answers the vendor's own SDK accepts; and before it, the pages
 // that the emulator lacks.
 //
-//   node emulator.mjs --port N --service github|slack|google|microsoft|okta
+//   node emulator.mjs --port N --service github|slack|linear|google|microsoft|okta
 //
 // Google, Microsoft and Okta call themselves by their real names in their ID tokens, and have the paths of the real ones.
 // Before Microsoft stands the proof by a federated credential, verified by `jose` against what the issuer publishes.

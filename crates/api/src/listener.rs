@@ -23,8 +23,6 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use bytes::Bytes;
-use http::HeaderValue;
-use http::header::{CONNECTION, TRANSFER_ENCODING};
 use hyper::Request as HyperRequest;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -134,8 +132,7 @@ async fn attend(
     }
 }
 
-/// Notes when the first request of a connection has arrived, and says to each who the peer is. After a body in chunks the
-/// connection ends.
+/// Notes when the first request of a connection has arrived, and says to each who the peer is.
 fn begins(
     routes: Router,
     peer: SocketAddr,
@@ -146,17 +143,7 @@ fn begins(
         begun.store(true, Ordering::Relaxed);
         let mut request = request;
         request.extensions_mut().insert(ConnectInfo(peer));
-        let in_chunks = request.headers().contains_key(TRANSFER_ENCODING);
-        let answer = routes.clone().oneshot(request.map(|body| Timely::new(body, patience)));
-        async move {
-            let mut answer = answer.await?;
-            if in_chunks {
-                // hyper has dropped a length that may have stood beside it. Somebody before us who went by the length
-                // takes for a body what would be the next request here (RFC 9112 §11.2), so there is no next one.
-                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, Infallible>(answer)
-        }
+        routes.clone().oneshot(request.map(|body| Timely::new(body, patience)))
     })
 }
 

@@ -8,10 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use carnet_egress::Policy;
-use carnet_engine::{
-    BadPlans, Catalog, Location, OpenError, Plan, Plans, Recipient, Settings, SignInIssuer, StartError,
-};
-use carnet_vault::FileKeyError;
+use carnet_engine::{BadPlans, Catalog, Location, Plan, Plans, Recipient, Settings, SignInIssuer};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
@@ -315,8 +312,6 @@ impl ConfigFile {
             ("listen", args.listen.is_some() || variable("CARNET_LISTEN").is_some()),
             ("recovery_key", args.recovery_key.is_some() || variable("CARNET_RECOVERY_KEY").is_some()),
             ("master_key_file", variable("CARNET_MASTER_KEY_FILE").is_some()),
-            ("data", args.data.is_some() || variable("CARNET_DATA").is_some()),
-            ("database_url", args.database_url.is_some() || variable("CARNET_DATABASE_URL").is_some()),
         ];
         for (member, _) in overruled.into_iter().filter(|(_, overruled)| *overruled) {
             file.written.overrule(member);
@@ -333,32 +328,14 @@ impl ConfigFile {
             gcp_kms: self.gcp_kms.clone(),
             vault_transit: self.vault_transit.clone(),
         };
-        self.at(self.root_key_member(), source.read(make, roots))
-    }
-
-    /// Which member names it.
-    fn root_key_member(&self) -> &'static str {
         let named = [
             ("passphrase_file", self.passphrase_file.is_some()),
             ("aws_kms", self.aws_kms.is_some()),
             ("gcp_kms", self.gcp_kms.is_some()),
             ("vault_transit", self.vault_transit.is_some()),
         ];
-        named.into_iter().find(|(_, named)| *named).map_or("master_key_file", |(name, _)| name)
-    }
-
-    /// Why the server did not start, with the line of the value that it is about.
-    pub(crate) fn of_start(&self, error: anyhow::Error) -> anyhow::Error {
-        let member = match error.downcast_ref::<StartError>() {
-            Some(StartError::Open(OpenError::Folder { .. } | OpenError::InUse(_))) => "data",
-            Some(StartError::Open(OpenError::Address(_) | OpenError::Unsafe(_) | OpenError::Db(_))) => {
-                "database_url"
-            }
-            Some(StartError::Unlock(_) | StartError::Passphrase(_)) => self.root_key_member(),
-            None if error.is::<FileKeyError>() => self.root_key_member(),
-            _ => return error,
-        };
-        self.written.told(member, error.into()).into()
+        let member = named.into_iter().find(|(_, named)| *named).map_or("master_key_file", |(name, _)| name);
+        self.at(member, source.read(make, roots))
     }
 
     /// What came of a member, with its line where it failed.

@@ -24,9 +24,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     }
     server::log_to_stderr(variable("CARNET_LOG").as_deref(), "info");
     hygiene::keep_memory_to_ourselves();
-    let file = config.shown.clone();
-    let served = server::runtime()?.block_on(Box::pin(start(config, args.json)));
-    served.map_err(|error| file.of_start(error))?;
+    server::runtime()?.block_on(Box::pin(start(config, args.json)))?;
     Ok(ExitCode::SUCCESS)
 }
 

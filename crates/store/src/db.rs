@@ -90,7 +90,7 @@ pub enum DbError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The folder cannot be made or used.
-    #[error("cannot use the data folder {path}")]
+    #[error("cannot use the data folder {path}: {source}")]
     Folder {
         /// The folder.
         path: PathBuf,

@@ -230,33 +230,6 @@ async fn requests_that_could_be_read_in_two_ways_are_refused() {
     }
 }
 
-/// A length and chunks at once: whoever stands before us may go by the one and we by the other, so what follows is never
-/// taken for a request.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_that_follows_a_body_of_two_lengths_is_a_request() {
-    let home = tempfile::tempdir().unwrap();
-    let broker = Broker::start(home.path(), free_port(), None).await;
-    let address = broker.url.trim_start_matches("http://").to_owned();
-    let smuggled = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
-    for fields in [
-        "Content-Length: 60\r\nTransfer-Encoding: chunked\r\n",
-        "Transfer-Encoding: chunked\r\nContent-Length: 60\r\n",
-        "Transfer-Encoding: chunked\r\n",
-    ] {
-        let request = format!(
-            "POST /v1/connect/token/x HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{fields}\r\n0\r\n\r\n{smuggled}"
-        );
-        let mut stream = TcpStream::connect(&address).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        let read = tokio::time::timeout(Duration::from_secs(11), stream.read_to_end(&mut answer)).await;
-        assert!(read.is_ok(), "{fields}: left open");
-        let answer = String::from_utf8_lossy(&answer);
-        assert!(answer.starts_with("HTTP/1.1 401 "), "{fields}: {answer}");
-        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{fields}: {answer}");
-    }
-}
-
 /// Most clients read nothing before they have sent everything.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_too_large_is_told_to_who_listens_only_afterwards() {

@@ -41,26 +41,11 @@ fn an_unsafe_set_up_is_refused_with_the_reason() {
         ("url = 'https://connect.example'\npassphrase_file = '/nowhere'", "line 3: Cannot read"),
         ("url = 'https://connect.example'\nrecovery_key = 'age2x'", "line 3: recovery_key"),
         ("url = 'https://connect.example'\n[usage]\nplan = 'golden'", "line 4: [usage]: there is no plan"),
-        ("url = 'https://connect.example'\nmaster_key_file = 'short.key'", "line 3: key file short.key"),
-        (
-            "url = 'https://connect.example'\nmaster_key_file = 'good.key'\ndatabase_url = 'nonsense'",
-            "line 4: the database address",
-        ),
-        (
-            "url = 'https://connect.example'\ndata = 'short.key'",
-            "line 3: cannot use the data folder short.key",
-        ),
         (
             "url = 'https://connect.example'\n[[sign_in]]\nname = 'a'\nissuer = 'http://a.example'\nclient_id = 'x'",
             "line 5: sign_in \"a\": issuer",
         ),
     ];
-    std::fs::write(home.path().join("short.key"), "short").unwrap();
-    std::fs::write(home.path().join("good.key"), (0..32).map(|n| n * 7 + 1).collect::<Vec<u8>>()).unwrap();
-    for name in ["short.key", "good.key"] {
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        std::fs::set_permissions(home.path().join(name), private).unwrap();
-    }
     for (text, says) in lines {
         std::fs::write(home.path().join("line.toml"), format!("# ours\n{text}\n")).unwrap();
         let (code, stderr) = refused(home.path(), &["--config", "line.toml"]);
