@@ -257,7 +257,14 @@ fn grant(
         created_at: now,
         updated_at: now,
     };
-    Ok(GrantRow { grant, held, fence: 0, lease_until: Time::from_millis(0), last_used_at: now, leaked: false })
+    Ok(GrantRow {
+        grant,
+        held,
+        fence: 0,
+        lease_until: Time::from_millis(0),
+        last_used_at: now,
+        leaked: false,
+    })
 }
 
 fn wrapped(row: keys::KeyRow) -> Result<WrappedKey> {

@@ -3,7 +3,7 @@
 use carnet_model::connector::ConnectorType;
 use serde_json::{Value, json};
 
-use crate::entry::Method;
+use crate::entry::{Line, Method};
 
 impl Method {
     /// The members of `data` that only the service gives, dotted where they stand deeper. `has_secret` says that the client
@@ -12,7 +12,7 @@ impl Method {
         let client = self.oauth.as_ref().filter(|oauth| oauth.server.is_none());
         let secret = client.filter(|_| has_secret);
         let client = client.map(|_| "clientId").into_iter().chain(secret.map(|_| "clientSecret"));
-        client.chain(self.needs.iter().map(|name| name.as_str())).collect()
+        client.chain(self.needs.iter().map(Line::as_str)).collect()
     }
 
     /// The schema of a type's `data`, narrowed to what may be brought to this way: where the server is, is the file's to
