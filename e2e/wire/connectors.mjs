@@ -19,6 +19,20 @@ export default {
     (await broker.api('POST', connectorPath(made.id, '/managed/eject'))).is(409, 'conflict');
   },
 
+  async '44 create-managed-422'() {
+    const verifier = randomBytes(37).toString('base64url');
+    const request_code = createHash('sha256').update(verifier).digest('base64url');
+    const json = { service: 'github', name: 'registered', request_code };
+    const refused = (await managed(json)).is(422, 'registration_required');
+    const page = new URL(refused.body.error.registerUrl);
+    assert.equal(page.origin, broker.url);
+    assert.equal((await managed(json)).body.error.registerUrl, page.href, 'tried again it is the same page');
+    assert.deepEqual((await broker.api('GET', `/v1/connect/result/${verifier}`)).is(200).body, { status: 'pending' });
+    const shown = await fetch(page, { redirect: 'manual' });
+    assert.equal(shown.status, 303, 'whoever opens it signs in');
+    assert.match(shown.headers.get('location'), /^\/login\?to=%2Fregister%2Freg_/);
+  },
+
   async '48 create-data-oauth'() {
     const made = await broker.connector(oauth());
     assert.match(made.id, /^scl_[0-9A-Za-z]{22}$/);

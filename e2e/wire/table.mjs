@@ -45,7 +45,7 @@ export const TABLE = [
   { number: 41, name: 'list-paging' },
   { number: 42, name: 'list-v2-shape' },
   { number: 43, name: 'create-managed-direct' },
-  { number: 44, name: 'create-managed-422', later: 'no service is registered on a page of this server' },
+  { number: 44, name: 'create-managed-422' },
   { number: 45, name: 'result-hash' },
   { number: 46, name: 'result-states' },
   { number: 47, name: 'result-early' },

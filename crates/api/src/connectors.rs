@@ -76,6 +76,7 @@ impl CreateBody {
         // Read so that it is known.
         let _ = self.trigger_destination;
         Ok(NewConnectorAsk {
+            id: None,
             service,
             name: self.name,
             uid: self.uid,

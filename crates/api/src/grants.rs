@@ -33,7 +33,7 @@ pub(crate) async fn revoke(
     Ok(Answer(token::revocation(&done)))
 }
 
-fn object(view: &GrantView) -> Value {
+pub(crate) fn object(view: &GrantView) -> Value {
     let grant = &view.grant;
     let (state, cause) = match &grant.state {
         GrantState::Active => ("active", None),
@@ -65,6 +65,11 @@ fn object(view: &GrantView) -> Value {
 }
 
 pub(crate) fn shape() -> Shape {
+    described().named("Grant")
+}
+
+/// The same before it has a name, for what says more of a grant.
+pub(crate) fn described() -> Shape {
     let subject = object_of([("type", text()), ("id?", text()), ("issuer?", text())]).or_null();
     object_of([
         ("id", id("grt")),
@@ -83,7 +88,6 @@ pub(crate) fn shape() -> Shape {
         ("expiresAt?", time()),
         ("cause?", text()),
     ])
-    .named("Grant")
 }
 
 pub(crate) fn all_shape() -> Shape {

@@ -15,7 +15,7 @@ use crate::path::Path;
 use crate::problem::Problem;
 use crate::shape::{Shape, id, list_of, object_of, text, time};
 
-fn object(installation: &Installation) -> Value {
+pub(crate) fn object(installation: &Installation) -> Value {
     let mut out = json!({
         "id": installation.id,
         "connectorId": installation.connector,
@@ -38,6 +38,11 @@ fn object(installation: &Installation) -> Value {
 }
 
 pub(crate) fn shape() -> Shape {
+    described().named("Installation")
+}
+
+/// The same before it has a name, for what says more of an installation.
+pub(crate) fn described() -> Shape {
     object_of([
         ("id", id("sci")),
         ("connectorId", id("scl")),
@@ -47,7 +52,6 @@ pub(crate) fn shape() -> Shape {
         ("tenantId?", text()),
         ("name?", text()),
     ])
-    .named("Installation")
 }
 
 pub(crate) fn all_shape() -> Shape {

@@ -26,6 +26,7 @@ mod explain;
 mod export;
 mod grants;
 mod health;
+mod health_webhook;
 mod import;
 mod installations;
 mod invitations;

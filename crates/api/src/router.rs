@@ -14,9 +14,9 @@ use crate::route::Callers::{Anybody, Both, Person, Workload};
 use crate::route::{Content, Route, delete, get, patch, post, put};
 use crate::{
     access_tokens, accounts, audit, authorize, connector_keys, connectors, connectors_v2, consent_rules,
-    contacts, explain, export, grants, health, import, installations, invitations, issuers, keys, links,
-    members, openapi, pictures, platform, projects, provisioning, refusals, request_id, servers, services,
-    teams, token, trigger_destinations, usage, well_known,
+    contacts, explain, export, grants, health, health_webhook, import, installations, invitations, issuers,
+    keys, links, members, openapi, pictures, platform, projects, provisioning, refusals, request_id, servers,
+    services, teams, token, trigger_destinations, usage, well_known,
 };
 
 /// The routes of the API. A connector is one segment: its identifier, or its UID percent-encoded.
@@ -265,6 +265,14 @@ fn connecting() -> Vec<Route> {
         post(SERVER, Person, "Pins what a connector's server was shown to say.", servers::accept)
             .gives(200, connectors::changed_shape())
             .refuses(PROVIDER),
+        post(
+            "/v1/connect/connectors/{connector}/check",
+            Person,
+            "Asks the provider which installations and grants still hold.",
+            health_webhook::check,
+        )
+        .gives(200, health_webhook::check_shape())
+        .refuses(PROVIDER),
         get(
             "/v1/connect/connectors/{connector}/grants",
             Person,
@@ -431,6 +439,27 @@ fn projects_and_people() -> Vec<Route> {
             provisioning::set,
         )
         .gives(200, provisioning::shape()),
+        get(
+            HEALTH_WEBHOOK,
+            Person,
+            "Says where a project is told that what it was granted breaks.",
+            health_webhook::show,
+        )
+        .gives(200, health_webhook::shape()),
+        put(
+            HEALTH_WEBHOOK,
+            Person,
+            "Sets where a project is told that what it was granted breaks.",
+            health_webhook::set,
+        )
+        .gives(200, health_webhook::webhook_shape()),
+        delete(
+            HEALTH_WEBHOOK,
+            Person,
+            "Keeps a project from being told that what it was granted breaks.",
+            health_webhook::remove,
+        )
+        .gives(204, Content::None),
         get(ORIGINS, Person, "Lists where a project's people may be sent back to.", consent_rules::origins)
             .gives(200, consent_rules::origins_shape()),
         put(
@@ -543,6 +572,7 @@ const CONNECTOR_KEYS: &str = "/v1/connect/connectors/{connector}/keys";
 const CONSENT_RULES: &str = "/v1/connect/connectors/{connector}/consent-rules";
 const ENVIRONMENTS: &str = "/projects/{project}/custom-environments";
 const ENVIRONMENTS_V9: &str = "/v9/projects/{project}/custom-environments";
+const HEALTH_WEBHOOK: &str = "/v1/projects/{project}/health-webhook";
 const INVITATIONS: &str = "/v1/teams/{team}/invitations";
 const INSTALLATIONS: &str = "/v1/connect/connectors/{connector}/installations";
 const ISSUERS: &str = "/v1/trusted-issuers";

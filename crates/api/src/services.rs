@@ -89,7 +89,15 @@ pub(crate) fn shape() -> Shape {
         ("instructions?", text()),
         ("verified", verified()),
         ("targets?", list_of(text())),
-        ("create", object_of([("managed", flag()), ("manual", flag())])),
+        (
+            "create",
+            object_of([
+                ("managed", flag()),
+                ("manual", flag()),
+                ("assisted?", flag()),
+                ("application?", flag()),
+            ]),
+        ),
         ("type", kind()),
         ("keys?", list_of(text()).said("The labels of its keys, where it wants several.")),
         (

@@ -8,12 +8,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use carnet_egress::Policy;
-use carnet_engine::{BadPlans, Catalog, Location, Plan, Plans, Recipient, Settings, SignInIssuer};
+use carnet_engine::{
+    BadPlans, Catalog, Location, ManagedService, Plan, Plans, Recipient, Settings, SignInIssuer,
+};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use crate::cli::args::ServeArgs;
 use crate::cli::failure::{Exit, Failure};
+use crate::managed::ManagedSource;
 use crate::root_key::{AwsKmsSource, GcpKmsSource, Root, RootKeySource, TransitSource};
 use crate::sign_in::SignInSource;
 
@@ -65,6 +68,8 @@ pub(crate) struct ConfigFile {
     pub(crate) plans: BTreeMap<String, Plan>,
     /// The issuers with whose accounts people may sign in.
     pub(crate) sign_in: Vec<SignInSource>,
+    /// Applications that the operator registered at providers, from which teams make connectors.
+    pub(crate) managed: Vec<ManagedSource>,
     /// What may be connected to besides the public Internet.
     pub(crate) egress: Egress,
     /// The text that it was read from.
@@ -97,6 +102,7 @@ pub(crate) struct Config {
     pub(crate) recovery_key: Option<Recipient>,
     pub(crate) plans: Plans,
     pub(crate) sign_in: Vec<SignInIssuer>,
+    pub(crate) managed: BTreeMap<String, ManagedService>,
     /// As it is in force, to be printed. Holds no secret.
     pub(crate) shown: ConfigFile,
 }
@@ -159,6 +165,7 @@ impl Config {
         let plans = plans(&file)?;
         let sign_in = crate::sign_in::read(&file.sign_in, false)
             .map_err(|unfit| file.written.told(&format!("sign_in.{}", unfit.member), unfit.failure))?;
+        let managed = file.at("managed", crate::managed::read(&file.managed, &catalog))?;
         let mut shown = file;
         shown.url = Some(url.to_string());
         shown.listen = Some(listen.to_string());
@@ -177,6 +184,7 @@ impl Config {
             recovery_key,
             plans,
             sign_in,
+            managed,
             shown,
         })
     }

@@ -15,6 +15,7 @@ use carnet_engine::{
     Project, Root, Settings, Team, TeamHint, User,
 };
 use carnet_model::caller::Caller;
+use carnet_model::connector::ConnectorType;
 use carnet_model::{AccessToken, Code, Env, SecretString, Slug};
 use carnet_vault::{FileKey, Location as KeyPlace};
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,12 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
     let client = demo_client(&args, &env)?;
     let demo = demo_server(&args, &url, &client, &env)?;
     let recovery_key = crate::config::recovery_key(args.recovery_key.as_deref())?;
+    let catalog = carnet_engine::Catalog::default();
+    let mut managed = match &args.managed {
+        Some(file) => crate::managed::read_file(file, &catalog)?,
+        None => BTreeMap::new(),
+    };
+    managed.entry("demo".to_owned()).or_insert_with(|| demo_app(&url, &client));
     let settings = Settings {
         recovery_key,
         url: url.clone(),
@@ -53,8 +60,8 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
         device_codes: true,
         plans: Plans::default(),
         sign_in: args.sign_in.as_deref().map(crate::sign_in::read_file).transpose()?.unwrap_or_default(),
-        managed: BTreeMap::from([("demo".to_owned(), ManagedService { data: demo_data(&url, &client) })]),
-        catalog: carnet_engine::Catalog::default(),
+        managed,
+        catalog,
     };
     let policy = Policy { loopback: true, origins: origins(&args.provider_origin)?, ..Policy::default() };
     let location = match &args.database_url {
@@ -263,6 +270,18 @@ fn demo_data(url: &Url, client: &DemoClient) -> Map<String, Value> {
     match data {
         Value::Object(data) => data,
         _ => Map::new(),
+    }
+}
+
+/// The demo's client, as an application of the operator's.
+fn demo_app(url: &Url, client: &DemoClient) -> ManagedService {
+    ManagedService {
+        r#type: ConnectorType::Oauth,
+        method: None,
+        data: demo_data(url, client),
+        teams: None,
+        goes_along: true,
+        one_callback: false,
     }
 }
 

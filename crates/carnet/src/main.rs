@@ -8,6 +8,7 @@ mod config;
 mod dev;
 mod failpoints;
 mod hygiene;
+mod managed;
 mod root_key;
 mod serve;
 mod server;

@@ -1,6 +1,5 @@
 //! `carnet serve`: production. One set-up link at the first start, no default password, nothing unsafe.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -40,7 +39,7 @@ async fn start(config: Config, json: bool) -> anyhow::Result<()> {
         device_codes: config.device_codes,
         plans: config.plans,
         sign_in: config.sign_in,
-        managed: BTreeMap::new(),
+        managed: config.managed,
         catalog: config.catalog,
         recovery_key: config.recovery_key,
     };

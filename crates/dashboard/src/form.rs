@@ -76,6 +76,22 @@ pub struct PassphraseAnswer {
     pub passphrase: SecretString,
 }
 
+/// What the page posts on which an application is registered.
+#[derive(Debug, Deserialize)]
+pub struct RegisterAnswer {
+    /// The token of the form, to be checked before anything else.
+    pub form_token: SecretString,
+    /// What the application is called.
+    pub name: String,
+    /// The organization that owns it; nothing for the person.
+    #[serde(default)]
+    pub owner: String,
+    /// What it may do.
+    pub scopes: String,
+    /// The token with which the provider makes it, where one is asked for.
+    pub token: Option<SecretString>,
+}
+
 /// What the page posts on which a command line is signed in.
 #[derive(Debug, Deserialize)]
 pub struct LoginAnswer {

@@ -28,6 +28,7 @@ mod my_account;
 mod paste_key;
 mod permission;
 mod refused;
+mod register;
 mod request;
 mod routes;
 mod setup;
@@ -44,7 +45,7 @@ pub use ended::{Ended, Why};
 pub use failure::Failure;
 pub use form::{
     BareAnswer, ConsentAnswer, Decision, DeviceAnswer, Form, LoginAnswer, PasskeyAnswer, PasskeyMadeAnswer,
-    PassphraseAnswer, SetupAnswer, SignInAnswer, UndoAnswer, UnlinkAnswer, WithAnswer,
+    PassphraseAnswer, RegisterAnswer, SetupAnswer, SignInAnswer, UndoAnswer, UnlinkAnswer, WithAnswer,
 };
 pub use head::{Origin, Page, SeeOther};
 pub use home::{Health, Home};
@@ -56,6 +57,7 @@ pub use my_account::{CommandLineLine, Done as AccountDone, LinkLine, MyAccount, 
 pub use paste_key::{KeyRefused, PasteKey};
 pub use permission::{Permission, Words};
 pub use refused::Refused;
+pub use register::{Register, RegisterLeaving, RegisterWay};
 pub use request::{Request, Stage, Whose};
 pub use routes::router;
 pub use setup::{Entry, Setup, SetupDone};

@@ -12,6 +12,7 @@ mod link;
 mod my_account;
 mod passkey;
 mod path;
+mod register;
 mod session;
 mod setup;
 mod sign_in;
@@ -37,9 +38,12 @@ pub fn router(broker: Broker) -> Router {
         .route("/authorize/{request}/undo", post(ending::undo))
         .route("/api/v1/connect/authorize/{connector}", get(link::authorize))
         .route("/api/v1/connect/install/{connector}", get(link::install))
+        .route("/mend/{secret}", get(link::mend))
         .route("/device", get(device::show).post(device::enter))
         .route("/callback", get(consent::callback))
         .route("/callback/{connector}", get(consent::callback_of))
+        .route("/register/callback", get(register::callback))
+        .route("/register/{registration}", get(register::show).post(register::go))
         .route("/setup/{secret}", get(setup::show).post(setup::save))
         .route("/login", get(sign_in::show).post(sign_in::enter))
         .route("/login/again", get(sign_in::show_again).post(sign_in::enter_again))

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use carnet_model::{ConnectorRef, Time};
 use carnet_store::grants::{Due, GrantRow};
-use carnet_store::{DbError, Write, completions, connector_keys, consents, grants, minted};
+use carnet_store::{
+    DbError, Write, completions, connector_keys, consents, grants, health, minted, registrations,
+};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::broker::Broker;
 use crate::consent::EXCHANGE;
 use crate::directory::Entry;
-use crate::refresh::{Urgency, keep_alive};
+use crate::health::Ending;
+use crate::refresh::{Urgency, forgotten_after, keep_alive};
 
 impl Broker {
     /// Starts the background work; it ends with [`Broker::shut_down`].
@@ -33,6 +36,12 @@ impl Broker {
         });
         self.every(Duration::from_secs(2), |broker| async move {
             broker.tell_of_budgets().await.map_err(|error| error.to_string())
+        });
+        self.every(Duration::from_secs(1), |broker| async move {
+            broker.deliver_notices().await.map_err(|error| error.to_string())
+        });
+        self.every(Duration::from_secs(5), |broker| async move {
+            broker.tell_of_endings().await.map_err(|error| error.to_string())
         });
         self.every(Duration::from_secs(2), |broker| async move {
             broker.finish_withdrawals().await.map_err(|error| error.to_string())
@@ -114,7 +123,8 @@ impl Broker {
         // Some more than are begun, so that those in use do not stand behind many that are put to rest.
         let rows = grants::due_of(&inner.db, due, now, i64::from(most) * 4).await?;
         let idle = entry.idle();
-        let kept = |row: &GrantRow| idle.map(|idle| keep_alive(&row.grant, idle));
+        let kept =
+            |row: &GrantRow| forgotten_after(&row.grant, idle).map(|after| keep_alive(&row.grant, after));
         let (mut wanted, unused): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| {
             let is_used = row.last_used_at >= now.minus(DAY);
             row.grant.refreshable && (row.leaked || is_used || kept(row).is_some_and(|kept| kept <= now))
@@ -140,8 +150,16 @@ impl Broker {
             let (broker, entry) = (self.clone(), entry.clone());
             self.track(async move {
                 let beyond = row.grant.access_expires_at.unwrap_or(Time::FAR_FUTURE);
-                if let Err(failure) = broker.renew(entry, &row, beyond, Urgency::Ahead(place)).await {
+                let renewed = broker.renew(entry.clone(), &row, beyond, Urgency::Ahead(place)).await;
+                if let Err(failure) = renewed {
                     tracing::debug!(grant = %row.grant.id, ?failure, "a refresh ahead of time did not succeed");
+                    let now = broker.inner.env.now();
+                    // Tried since half of the time was over, and still it does not succeed.
+                    let lost = idle.map(|idle| (row.grant.updated_at.plus(idle), idle));
+                    let near = lost.filter(|(end, idle)| *end > now && now.until(*end) < *idle / 8);
+                    if let Some((end, _)) = near {
+                        broker.tell_later(broker.tell_ending(&entry, &row.grant, Ending::Idle(end), now));
+                    }
                 }
             });
         }
@@ -155,6 +173,8 @@ impl Broker {
             .step(minted::sweep(now))
             .step(consents::sweep(now.minus(DAY * 30)))
             .step(completions::sweep(now.minus(DAY * 30)))
+            .step(registrations::sweep(now.minus(DAY * 7)))
+            .step(health::sweep(now.minus(DAY * 30)))
             .step(connector_keys::sweep(now));
         self.inner.db.write(write).await.map(drop).map_err(|error| error.to_string())
     }

@@ -13,7 +13,6 @@ use carnet_identity::{KeyDirectory, Remembered};
 use carnet_model::{Env, Id, kind};
 use carnet_store::Db;
 use carnet_vault::Keyring;
-use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -27,6 +26,7 @@ use crate::consent::Brake;
 use crate::directory::Directory;
 use crate::issue::Mints;
 use crate::keys::{ProviderState, Turning};
+use crate::managed::ManagedService;
 use crate::own_issuer::OwnIssuer;
 use crate::pace::Paces;
 use crate::rates::Rates;
@@ -95,25 +95,12 @@ pub struct Settings {
     pub plans: Plans,
     /// The issuers with whose accounts people may sign in.
     pub sign_in: Vec<SignInIssuer>,
-    /// Services for which the operator has registered a client: teams make connectors from them without seeing it.
+    /// Services for which the operator has registered an application: teams make connectors from it without seeing it.
     pub managed: BTreeMap<String, ManagedService>,
     /// What is known about services.
     pub catalog: Catalog,
     /// The only one for whom secrets leave this server, encrypted.
     pub recovery_key: Option<carnet_vault::Recipient>,
-}
-
-/// A client that the operator registered at a provider.
-#[derive(Clone)]
-pub struct ManagedService {
-    /// The connector's `data`, secrets included.
-    pub data: Map<String, Value>,
-}
-
-impl std::fmt::Debug for ManagedService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ManagedService")
-    }
 }
 
 impl Settings {

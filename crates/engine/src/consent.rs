@@ -38,5 +38,6 @@ pub use link::LinkAsk;
 pub use page::{After, ConsentPage, Decision, PageKind, ScopeLine};
 pub(crate) use page::{hex, place};
 pub(crate) use record::{Given, is_another_account};
+pub(crate) use request::Remembered;
 pub use request::{AuthorizationStarted, AuthorizeAsk, Progress};
 pub use rules::ConsentRulesChange;

@@ -19,7 +19,6 @@ use quick_cache::sync::Cache;
 
 use crate::broker::Inner;
 use crate::connector_keys::ConnectorKeys;
-use crate::sealing::Unsealable;
 
 pub(crate) struct Directory {
     entries: Cache<(Id<kind::Team>, ConnectorRef), Arc<Entry>>,
@@ -171,10 +170,6 @@ impl Inner {
             self.directory.teams.insert(connector, team);
         }
         Ok(team)
-    }
-
-    pub(crate) fn secrets(&self, entry: &Entry) -> Result<ConnectorSecrets, Unsealable> {
-        self.open_connector(&entry.row.connector, &entry.row.secrets)
     }
 }
 

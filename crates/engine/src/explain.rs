@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 use crate::broker::Broker;
 use crate::directory::Entry;
 use crate::faults;
-use crate::issue::{GRANT_RULES, QUOTA, TokenAsk};
+use crate::issue::{GRANT_RULES, MANAGED_APP, QUOTA, TokenAsk};
 use crate::issuers::trusted_issuer;
 use crate::rates::Pace;
 
@@ -215,6 +215,9 @@ impl Broker {
         let identity = matches!(caller, Caller::Workload(_)).then_some("identity");
         let mut names: Vec<&'static str> = identity.into_iter().chain(access.iter().copied()).collect();
         names.insert(usize::from(identity.is_some()), provider::TEAM_PACE);
+        if entry.row.connector.managed {
+            names.push(MANAGED_APP);
+        }
         names.extend(["subject-kind", "connector-scopes"]);
         if entry.abilities.installation || ask.installation.is_some() {
             names.push("installation");

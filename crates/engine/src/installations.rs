@@ -54,6 +54,16 @@ impl Broker {
         }
         let now = self.inner.env.now();
         let id = entry.row.connector.id;
+        if entry.row.connector.managed && entry.abilities.installation {
+            // The application knows the tenants of every team. Who installs it proves to be at one; a number proves
+            // nothing.
+            let uid = &entry.row.connector.uid;
+            return Err(Fault::new(
+                Code::Forbidden,
+                format!("{uid} is managed: its application serves other teams too, so it is installed in a browser."),
+            )
+            .next(format!("carnet token {uid} --subject app --yes"), "to install it"));
+        }
         let told = self.installation_at_provider(&entry, ask.external_id.as_deref()).await?;
         let Installed { tenant_id, name, .. } = told.unwrap_or_else(|| Installed {
             external_id: None,

@@ -271,8 +271,10 @@ impl Broker {
     ) -> Result<(), (Fault, &'static str)> {
         let connector = &entry.row.connector;
         let rules = Rules { team: connector.team, linked: entry.linked(caller.kept_to()) };
+        let gives = matches!(ask, Ask::Token(_) | Ask::Install);
         access::decide(caller, rules, ask)
-            .map_err(|denied| (faults::denied(denied, connector.uid.as_str(), caller), denied.rule()))
+            .map_err(|denied| (faults::denied(denied, connector.uid.as_str(), caller), denied.rule()))?;
+        if gives { self.is_offered(entry).map_err(|fault| (fault, MANAGED_APP)) } else { Ok(()) }
     }
 
     /// Records a refusal; what comes back is the refusal, or that it cannot be recorded.
@@ -376,3 +378,6 @@ const TRIES: usize = 8;
 /// A token that ends sooner than this is renewed before it is handed out, unless the caller says otherwise. The same
 /// as the official clients' own default.
 pub(crate) const BUFFER: Duration = Duration::from_secs(30);
+
+/// The rule by which the operator says who may use an application.
+pub(crate) const MANAGED_APP: &str = "managed-app";

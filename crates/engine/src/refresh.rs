@@ -36,7 +36,7 @@ use crate::directory::Entry;
 use crate::pace::{Place, TooLong};
 
 pub(crate) use doubt::Doubt;
-pub(crate) use due::{ahead_of_time, due, keep_alive};
+pub(crate) use due::{ahead_of_time, due, forgotten_after, keep_alive};
 pub(crate) use outcome::RenewFailure;
 
 type Shared = Option<Result<GrantRow, RenewFailure>>;

@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::broker::{Broker, Inner};
 use crate::connectors::{Configuration, ConnectorView, NewConnectorAsk};
+use crate::registrations::is_assisted;
 
 /// Which services to list.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +39,7 @@ impl Broker {
         };
         let entry = self.inner.settings.catalog.get(&name.to_lowercase()).ok_or_else(unknown)?;
         let methods: Vec<Value> =
-            entry.methods.iter().map(|method| self.described(entry, method, schemas)).collect();
+            entry.methods.iter().map(|method| self.described(caller, entry, method, schemas)).collect();
         let mut types: Vec<Value> = Vec::new();
         for method in &entry.methods {
             let r#type = method.driver.as_str();
@@ -175,9 +176,15 @@ impl Broker {
         fault.next(format!("carnet catalog show {service}"), "to see how it is connected")
     }
 
-    fn described(&self, entry: &Entry, method: &Method, schemas: bool) -> Value {
-        let managed =
-            self.inner.settings.managed.contains_key(entry.slug.as_str()) || method.registers_itself();
+    fn described(&self, caller: &Caller, entry: &Entry, method: &Method, schemas: bool) -> Value {
+        let app = self.inner.app_for(caller.team(), entry.slug.as_str());
+        // Of several ways, that of the application.
+        let fits = app.is_some_and(|app| match &app.method {
+            Some(named) => named == method.method.as_str(),
+            None => app.r#type == method.driver,
+        });
+        let assisted = is_assisted(method.driver);
+        let managed = fits || assisted || method.registers_itself();
         let known = data_schema(method.driver);
         let auth = method.oauth.as_ref().and_then(|oauth| oauth.client_auth);
         let keys: Vec<&str> =
@@ -218,7 +225,15 @@ impl Broker {
             ("instructions", method.instructions.as_ref().map(|text| json!(text))),
             ("verified", Some(json!(method.verified.unwrap_or(entry.verified)))),
             ("targets", Some(&method.targets).filter(|all| !all.is_empty()).map(|all| json!(all))),
-            ("create", Some(json!({"managed": managed, "manual": true}))),
+            (
+                "create",
+                Some(object([
+                    ("managed", Some(managed.into())),
+                    ("manual", Some(true.into())),
+                    ("assisted", assisted.then(|| true.into())),
+                    ("application", fits.then(|| true.into())),
+                ])),
+            ),
             (
                 "type",
                 Some(object([

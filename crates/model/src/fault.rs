@@ -96,6 +96,8 @@ codes! {
     UserAuthorizationRequired = "user_authorization_required", 422;
     /// The connector is not installed where the token is wanted.
     InstallationRequired = "client_installation_required", 422;
+    /// An application has to be registered at the provider first, on the page that `registerUrl` names.
+    RegistrationRequired = "registration_required", 422;
     /// The scopes asked for cannot be had, or the provider would have given more or less than asked.
     InvalidScope = "invalid_scope", 422;
     /// The resource, audience or detail asked for cannot be had.

@@ -42,6 +42,8 @@ pub mod kind {
         Token = "stk",
         /// What is kept for a subject so that tokens can be made: refresh token or key.
         Grant = "grt",
+        /// An application that is being registered at a provider.
+        Registration = "reg",
         /// One browser ceremony that makes a grant.
         AuthorizationRequest = "car",
         /// An access token of Carnet's own API.

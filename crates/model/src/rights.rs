@@ -123,7 +123,7 @@ rights! {
     ConnectorUpdate = "connector.update" [Yes Unstrict Yes No] Changes Team Any;
     /// Remove a connector with everything kept for it.
     ConnectorDelete = "connector.delete" [Yes Unstrict Yes No] Changes Team Fresh;
-    /// Ask a connector's server what it says about itself.
+    /// Ask a connector's server what it says about itself, and its provider what still holds.
     ConnectorCheck = "connector.check" [Yes Yes Yes No] Changes Team Any;
     /// Make a new signing key for a connector.
     ConnectorKeyRotate = "connector-key.rotate" [Yes Unstrict Yes No] Changes Team Fresh;
@@ -159,6 +159,8 @@ rights! {
     EnvironmentUpdate = "environment.update" [Yes Yes Yes No] Changes Project Any;
     /// Say to which origins a project's people are sent back.
     ReturnOriginsUpdate = "return-origins.update" [Yes Yes Yes No] Changes Project Any;
+    /// Say where a project is told that what it was granted breaks.
+    HealthWebhookUpdate = "health-webhook.update" [Yes Yes Yes No] Changes Project Any;
     /// Say in which environments a project's workloads make connectors for themselves.
     ProvisioningUpdate = "provisioning.update" [Yes Unstrict Yes No] Changes Team Any;
     /// Be given an identity of a project for development.

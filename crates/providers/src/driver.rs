@@ -10,8 +10,10 @@ pub(crate) mod held;
 pub(crate) mod import;
 pub(crate) mod installed;
 pub(crate) mod mint;
+pub(crate) mod registration;
 pub(crate) mod secrets;
 pub(crate) mod signer;
+pub(crate) mod standing;
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -29,8 +31,10 @@ use held::Held;
 use import::Import;
 use installed::Installed;
 use mint::{MintAsk, Minted, Revocation};
+use registration::{Redeem, Redeemed, Registration, RegistrationAsk};
 use secrets::ConnectorSecrets;
 use signer::Signer;
+use standing::{Checked, Standing};
 
 /// A future behind a pointer, so that drivers can be chosen at run time.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -97,9 +101,27 @@ pub trait Driver: Send + Sync {
         Box::pin(std::future::ready(Ok(None)))
     }
 
+    /// Asks the provider whether what it gave still holds. Changes nothing there, and spends nothing: what is renewed by a
+    /// token that works once is not asked about by renewing it.
+    fn check<'a>(&'a self, _at: &'a At<'_>, _what: Checked<'a>) -> Boxed<'a, Result<Standing, DriverError>> {
+        Box::pin(std::future::ready(Ok(Standing::Unsaid)))
+    }
+
     /// The tenant of the provider that authorization details name, where they pick an installation.
     fn tenant_in<'a>(&self, _details: &'a [Value]) -> Option<&'a str> {
         None
+    }
+
+    /// How an application is registered at the provider from here, where the person needs to copy nothing; `None` where it
+    /// is not. Speaks to nobody.
+    fn registration(&self, _ask: &RegistrationAsk<'_>) -> Result<Option<Registration>, BadConfiguration> {
+        Ok(None)
+    }
+
+    /// The application that was registered by a [form](Registration::Form), for the code that came back. The code works
+    /// once.
+    fn redeem<'a>(&'a self, _ask: &'a Redeem<'a>) -> Boxed<'a, Result<Redeemed, DriverError>> {
+        Box::pin(std::future::ready(Err(failure::CallbackFault::Unexpected.into())))
     }
 
     /// Brings what the provider has registered about the client in line with the connector as it is now. `renew` does so

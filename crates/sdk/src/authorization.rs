@@ -97,6 +97,15 @@ impl Client {
     }
 }
 
+impl Client {
+    /// The connector that came of the registration, or the create, with this verifier; its identifier.
+    pub async fn result_connector(&self, verifier: &SecretString) -> Result<Option<String>, Error> {
+        let wire: Wire =
+            self.fetch(Call::get(&["v1", "connect", "result", verifier.expose().as_str()])).await?;
+        Ok(wire.data.and_then(|data| data.client_id).filter(|_| wire.status == "success"))
+    }
+}
+
 #[derive(Deserialize)]
 struct Wire {
     status: String,
@@ -109,6 +118,7 @@ struct Wire {
 #[serde(rename_all = "camelCase")]
 struct WireData {
     installation_id: Option<String>,
+    client_id: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -79,3 +79,64 @@ impl Client {
 
 /// The most that the server gives at once.
 const PAGE: u32 = 100;
+
+/// What a connector's provider says about what it gave: a page of it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct Health {
+    /// Whether everything on this page holds, as far as somebody could be asked.
+    pub holds: bool,
+    /// The installations; on the first page only.
+    #[serde(default)]
+    pub installations: Vec<Checked>,
+    /// The grants.
+    #[serde(default)]
+    pub grants: Vec<Checked>,
+    /// For the next page, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// A grant or an installation, and how it stands.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct Checked {
+    /// `grt_…` or `sci_…`
+    pub id: String,
+    /// `holds`, `needs_consent`, `suspended`, `gone`, `client_rejected`, `unreachable` or `not_asked`.
+    pub standing: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Every other member.
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+impl Client {
+    /// Asks the provider of a connector which of its installations and grants still hold: as many requests as there are
+    /// twenties of them.
+    pub async fn check_health(&self, connector: &str) -> Result<Health, Error> {
+        let mut all: Option<Health> = None;
+        loop {
+            let cursor = all.as_ref().and_then(|health| health.cursor.clone());
+            let call = Call::post(&["v1", "connect", "connectors", connector, "check"])
+                .query_if("cursor", cursor.as_ref());
+            let page: Health = self.fetch(call).await?;
+            let next = page.cursor.clone().filter(|next| cursor.as_ref() != Some(next));
+            let whole = match all.take() {
+                None => Health { cursor: next, ..page },
+                Some(mut before) => {
+                    before.holds &= page.holds;
+                    before.grants.extend(page.grants);
+                    before.cursor = next;
+                    before
+                }
+            };
+            if whole.cursor.is_none() {
+                return Ok(whole);
+            }
+            all = Some(whole);
+        }
+    }
+}

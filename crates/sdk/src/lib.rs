@@ -74,7 +74,7 @@ pub use credential::{Credential, IdentityFile};
 pub use error::{Error, NextStep, Refusal};
 pub use explain::{ExplainRequest, ExplainedConnector, ExplainedRule, Explanation};
 pub use export::ExportedSecrets;
-pub use grants::{GrantInfo, GrantPage};
+pub use grants::{Checked, GrantInfo, GrantPage, Health};
 pub use import::{ImportAnswer, ImportError, ImportedToken};
 pub use installations::{InstallationInfo, NewInstallation};
 pub use issuers::{
@@ -90,7 +90,7 @@ pub use operation::{Liveness, Readiness};
 pub use people::{InvitationInfo, InvitedTo, NewInvitation, TeamAndToken, TeamMember};
 pub use projects::{CustomEnvironment, Project};
 pub use reason::Reason;
-pub use rules::ConsentRules;
+pub use rules::{ConsentRules, HealthWebhook};
 pub use services::{
     ConnectionMethod, CreationModes, MethodType, ServiceDescription, ServiceOutline, ServiceScope,
     ServiceTarget, ServiceType, TemplateField,

@@ -68,6 +68,11 @@ pub enum Reason<'a> {
     EnvironmentNotLinked,
     /// The credential is missing, has ended, or is not good.
     Unauthorized,
+    /// An application has to be registered at the provider first, by a person.
+    RegistrationRequired {
+        /// The page where that is done.
+        link: Option<&'a str>,
+    },
     /// Too many requests.
     RateLimited {
         /// When to try again.
@@ -143,6 +148,7 @@ impl Refusal {
                 cause: self.text("cause").or_else(|| self.text("reason")),
             },
             Code::InstallationRequired => self.installation_required(),
+            Code::RegistrationRequired => Reason::RegistrationRequired { link: self.link("registerUrl") },
             Code::NoToken => Reason::NoToken,
             Code::UnresolvedToken => Reason::UnresolvedToken,
             Code::InvalidScope => Reason::InvalidScope,
@@ -206,6 +212,10 @@ mod tests {
             (
                 json!({"code": "client_installation_required", "installationUrl": link}),
                 Reason::InstallationRequired { link },
+            ),
+            (
+                json!({"code": "registration_required", "registerUrl": link}),
+                Reason::RegistrationRequired { link },
             ),
             (json!({"code": "connector_installation_required"}), Reason::InstallationRequired { link: None }),
             (json!({"code": "no_token"}), Reason::NoToken),

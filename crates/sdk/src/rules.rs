@@ -1,5 +1,6 @@
 //! How consent is asked for: the rules of a connector, and where the people of a project may be sent back to.
 
+use carnet_model::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -49,5 +50,42 @@ impl Client {
     pub async fn set_return_origins(&self, project: &str, origins: &[String]) -> Result<Vec<String>, Error> {
         let call = Call::new(reqwest::Method::PUT, &["v1", "projects", project, "return-origins"]);
         self.fetch::<Origins>(call.json(&json!({ "origins": origins }))).await.map(|answer| answer.origins)
+    }
+}
+
+/// Where a project is told that what it was granted breaks.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct HealthWebhook {
+    /// The project.
+    pub project_id: String,
+    /// The address.
+    pub url: String,
+    /// When it was set.
+    pub updated_at: Time,
+}
+
+#[derive(Deserialize)]
+struct MaybeWebhook {
+    webhook: Option<HealthWebhook>,
+}
+
+impl Client {
+    /// Where a project is told that what it was granted breaks, if it has said.
+    pub async fn health_webhook(&self, project: &str) -> Result<Option<HealthWebhook>, Error> {
+        let call = Call::get(&["v1", "projects", project, "health-webhook"]);
+        self.fetch::<MaybeWebhook>(call).await.map(|answer| answer.webhook)
+    }
+
+    /// Says where.
+    pub async fn set_health_webhook(&self, project: &str, url: &str) -> Result<HealthWebhook, Error> {
+        let call = Call::new(reqwest::Method::PUT, &["v1", "projects", project, "health-webhook"]);
+        self.fetch(call.json(&json!({ "url": url }))).await
+    }
+
+    /// Says nowhere.
+    pub async fn remove_health_webhook(&self, project: &str) -> Result<(), Error> {
+        self.send(Call::delete(&["v1", "projects", project, "health-webhook"])).await.map(drop)
     }
 }

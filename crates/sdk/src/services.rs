@@ -112,6 +112,12 @@ pub struct CreationModes {
     pub managed: bool,
     /// From what is brought along.
     pub manual: bool,
+    /// An application is registered at the service on the way, in a browser.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub assisted: bool,
+    /// From an application that the operator of the server registered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub application: bool,
 }
 
 /// The driver of a way to connect.

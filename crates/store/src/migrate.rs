@@ -55,6 +55,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!(18, "0018_sign_in_elsewhere"),
     migration!(19, "0019_passkeys"),
     migration!(20, "0020_people"),
+    migration!(21, "0021_health"),
+    migration!(22, "0022_registrations"),
     migration!(23, "0023_leaked"),
 ];
 

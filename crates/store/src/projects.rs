@@ -98,6 +98,8 @@ pub fn delete(team: Id<kind::Team>, id: Id<kind::Project>) -> Vec<Step> {
         Step::any("delete from links where team = $1 and project = $2", args![team, id]),
         Step::any("delete from return_origins where team = $1 and project = $2", args![team, id]),
         Step::any("delete from provisioning where team = $1 and project = $2", args![team, id]),
+        Step::any("delete from health_notices where team = $1 and project = $2", args![team, id]),
+        Step::any("delete from health_webhooks where team = $1 and project = $2", args![team, id]),
         Step::any("delete from custom_environments where team = $1 and project = $2", args![team, id]),
         Step::one("delete from projects where team = $1 and id = $2", args![team, id]),
     ]

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carnet_egress::Origin;
-use carnet_engine::{FirstOwner, Location, Plans, Recipient, Root, Settings, SignInIssuer, StartError};
+use carnet_engine::{
+    FirstOwner, Location, ManagedService, Plans, Recipient, Root, Settings, SignInIssuer, StartError,
+};
 use carnet_kms::TransitConfig;
 use carnet_model::grant::Rotation;
 use carnet_model::{Clock as _, Env};
@@ -54,6 +56,8 @@ pub struct Plan {
     pub recovery_key: Option<String>,
     /// What token requests cost, where they end and how fast they may come.
     pub plans: Plans,
+    /// Applications that the operator registered at providers.
+    pub managed: BTreeMap<String, ManagedService>,
 }
 
 impl Default for Plan {
@@ -70,6 +74,7 @@ impl Default for Plan {
             origins: Vec::new(),
             recovery_key: None,
             plans: Plans::default(),
+            managed: BTreeMap::new(),
         }
     }
 }
@@ -171,7 +176,7 @@ impl Kit {
             device_codes: true,
             plans: plan.plans.clone(),
             sign_in: plan.sign_in.clone(),
-            managed: BTreeMap::new(),
+            managed: plan.managed.clone(),
             catalog: carnet_engine::Catalog::default(),
             recovery_key: plan.recovery_key.as_deref().map(|key| Recipient::parse(key).unwrap()),
         };
@@ -230,7 +235,8 @@ impl Kit {
         made["id"].as_str().unwrap().to_owned()
     }
 
-    fn data(&self) -> Map<String, Value> {
+    /// The `data` of a connector to the provider, secrets included.
+    pub fn data(&self) -> Map<String, Value> {
         let data = json!({
             "serverUrl": self.provider.issuer(),
             "clientId": Self::CLIENT,
@@ -419,6 +425,11 @@ impl Kit {
     /// How its nodes are set up.
     pub fn settings(&self) -> Settings {
         self.around.settings.clone()
+    }
+
+    /// Has nodes that are opened from now on know these applications of the operator.
+    pub fn set_managed(&mut self, managed: BTreeMap<String, ManagedService>) {
+        self.around.settings.managed = managed;
     }
 
     /// Stops the node and copies what it leaves, on SQLite, for others to start from: the store and the master key.

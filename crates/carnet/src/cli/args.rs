@@ -41,8 +41,8 @@ pub(crate) use people::{
     WithdrawArgs,
 };
 pub(crate) use project::{
-    EnvVerb, LinkArgs, PrintArgs, ProjectArgs, ProjectNameArgs, ProjectRemoveArgs, ProjectsListArgs,
-    ProjectsVerb, PullArgs,
+    EnvVerb, HealthWebhookArgs, LinkArgs, PrintArgs, ProjectArgs, ProjectNameArgs, ProjectRemoveArgs,
+    ProjectsListArgs, ProjectsVerb, PullArgs,
 };
 pub(crate) use run::RunArgs;
 pub(crate) use servers::{BackupArgs, DevArgs, RestoreArgs, ServeArgs};

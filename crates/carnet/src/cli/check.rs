@@ -1,19 +1,167 @@
-//! `check`: what the server of a connector says about itself now, beside what was pinned when the connector was made.
+//! `check`: what a connector's provider says about what it gave, and what its server says about itself beside what was
+//! pinned when the connector was made.
 //!
-//! Nothing is changed, unless a person says `--accept`, and then exactly what was shown is taken.
+//! Installations and grants are asked about one by one; a grant that can only be asked about by renewing it is renewed.
+//! What the server says changes nothing, unless a person says `--accept`, and then exactly what was shown is taken.
 
+use carnet_model::Code;
+use carnet_sdk::{Checked, Client, Connector, Health, ServerCheck};
 use serde_json::{Value, json};
 
 use super::args::CheckArgs;
 use super::context::Context;
+use super::explain::subject_in_words;
 use super::failure::{Exit, Failure};
+use super::grants::every_connector;
 use super::talk::plain;
 
-/// Shows the differences. Exits with 1 if there are any and they are not accepted.
+/// Shows what does not hold. Exits with 5 where a person must act, with 1 where the connector or its server is not as it
+/// should be, with 8 where the provider could not be asked.
 pub(crate) async fn check(cx: &mut Context<'_>, args: CheckArgs) -> Result<Exit, Failure> {
     let client = cx.client()?;
-    let found = match client.check_server(&args.connector).await {
-        Err(error) => match cx.begun(&client, &args.connector, &error).await? {
+    let Some(name) = &args.connector else { return check_all(cx, &client).await };
+    if args.accept {
+        return accept(cx, &client, name, args.yes).await;
+    }
+    let connector = match client.connector_metadata(name).await {
+        Err(error) => match cx.begun(&client, name, &error).await? {
+            Some(begun) => begun,
+            None => return Err(error.into()),
+        },
+        found => found?,
+    };
+    let found = look(&client, &connector).await?;
+    if cx.talk.wants_json() {
+        cx.talk.document(&found.document())?;
+    } else {
+        found.say(cx)?;
+    }
+    Ok(found.exit())
+}
+
+async fn check_all(cx: &mut Context<'_>, client: &Client) -> Result<Exit, Failure> {
+    let connectors = every_connector(client).await?;
+    let mut all = Vec::with_capacity(connectors.len());
+    for (at, connector) in connectors.iter().enumerate() {
+        cx.talk.progress(&format!("{} of {} connectors", at + 1, connectors.len()));
+        all.push(look(client, connector).await?);
+    }
+    cx.talk.progress("");
+    if cx.talk.wants_json() {
+        let found: Vec<Value> = all.iter().map(Found::document).collect();
+        cx.talk.document(&json!({ "connectors": found }))?;
+    } else if all.is_empty() {
+        cx.talk.say("No connectors. Make one: carnet create SERVICE");
+    } else {
+        for found in &all {
+            found.say(cx)?;
+        }
+    }
+    // The one that needs somebody most.
+    let worst = [Exit::Person, Exit::Failed, Exit::Later];
+    Ok(worst.into_iter().find(|exit| all.iter().any(|found| found.exit() == *exit)).unwrap_or(Exit::Done))
+}
+
+/// What was found out about one connector.
+struct Found {
+    connector: Connector,
+    /// `None` where no server says anything about itself.
+    server: Option<ServerCheck>,
+    health: Health,
+}
+
+async fn look(client: &Client, connector: &Connector) -> Result<Found, Failure> {
+    let data = connector.rest.get("data");
+    let names_server = data.and_then(|data| data.get("serverUrl")).is_some_and(Value::is_string);
+    let server = match client.check_server(connector.uid.as_str()).await {
+        Ok(found) => Some(found),
+        Err(error) if error.is(Code::InvalidConnector) && !names_server => None,
+        Err(error) => return Err(error.into()),
+    };
+    let health = client.check_health(connector.uid.as_str()).await?;
+    Ok(Found { connector: connector.clone(), server, health })
+}
+
+impl Found {
+    fn checked(&self) -> impl Iterator<Item = &Checked> {
+        self.health.installations.iter().chain(&self.health.grants)
+    }
+
+    fn moved(&self) -> bool {
+        self.server.as_ref().is_some_and(|server| !server.differences.is_empty())
+    }
+
+    fn exit(&self) -> Exit {
+        let any = |names: &[&str]| self.checked().any(|one| names.contains(&one.standing.as_str()));
+        if any(&["needs_consent", "suspended", "gone"]) {
+            Exit::Person
+        } else if any(&["client_rejected"]) || self.moved() {
+            Exit::Failed
+        } else if any(&["unreachable"]) {
+            Exit::Later
+        } else {
+            Exit::Done
+        }
+    }
+
+    fn document(&self) -> Value {
+        let differences = self.server.as_ref().map(|server| &server.differences);
+        json!({
+            "connector": self.connector,
+            "differences": differences,
+            "holds": self.health.holds,
+            "installations": self.health.installations,
+            "grants": self.health.grants,
+        })
+    }
+
+    fn say(&self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        let uid = &self.connector.uid;
+        for difference in self.server.iter().flat_map(|server| &server.differences) {
+            cx.talk.answer(&plain(&difference.member))?;
+            cx.talk.answer(&format!("  pinned   {}", words(difference.pinned.as_ref())))?;
+            cx.talk.answer(&format!("  present  {}", words(difference.present.as_ref())))?;
+        }
+        if self.moved() {
+            cx.talk.say(&format!(
+                "Tokens are still asked for as pinned. To take the change: carnet check {uid} --accept"
+            ));
+        }
+        let bad = |one: &&Checked| !matches!(one.standing.as_str(), "holds" | "not_asked");
+        for one in self.checked().filter(bad) {
+            let why = one.message.as_deref().map(|why| format!(": {}", plain(why))).unwrap_or_default();
+            cx.talk.answer(&format!("{}  {}{why}", whose(one), plain(&one.standing.replace('_', " "))))?;
+        }
+        let standing = |name: &str| self.checked().filter(|one| one.standing == name).count();
+        let (all, bad, unasked) =
+            (self.checked().count(), self.checked().filter(bad).count(), standing("not_asked"));
+        if bad == 0 && !self.moved() {
+            let unasked =
+                if unasked == 0 { String::new() } else { format!(", {unasked} of them not asked about") };
+            let server = if self.server.is_some() { "; its server is as it was pinned" } else { "" };
+            cx.talk.success(&format!("{uid}: {all} grants and installations hold{unasked}{server}"));
+            return Ok(());
+        }
+        if self.health.installations.iter().any(|one| one.standing == "gone") {
+            cx.talk.say(&format!("To install it again: carnet token {uid} --subject app --yes"));
+        }
+        if self.health.grants.iter().any(|one| one.standing == "needs_consent") {
+            cx.talk.say(
+                "Those users must consent again: their application leads them there. To have it told, with the link: \
+                 carnet projects health-webhook --to https://…",
+            );
+        }
+        if standing("client_rejected") > 0 {
+            cx.talk.say(&format!("To see the client that the provider refuses: carnet show {uid}"));
+        }
+        Ok(())
+    }
+}
+
+/// Takes what the server says now.
+async fn accept(cx: &mut Context<'_>, client: &Client, name: &str, yes: bool) -> Result<Exit, Failure> {
+    let found = match client.check_server(name).await {
+        Err(error) => match cx.begun(client, name, &error).await? {
             Some(begun) => client.check_server(&begun.uid).await?,
             None => return Err(error.into()),
         },
@@ -27,22 +175,9 @@ pub(crate) async fn check(cx: &mut Context<'_>, args: CheckArgs) -> Result<Exit,
             cx.talk.answer(&format!("  present  {}", words(difference.present.as_ref())))?;
         }
     }
-    if !args.accept {
-        let is_same = found.differences.is_empty();
-        if cx.talk.wants_json() {
-            cx.talk.document(&json!({ "connector": found.connector, "differences": found.differences }))?;
-        } else if is_same {
-            cx.talk.success(&format!("The server of {uid} is as it was pinned"));
-        } else {
-            cx.talk.say(&format!(
-                "Tokens are still asked for as pinned. To take the change: carnet check {uid} --accept"
-            ));
-        }
-        return Ok(if is_same { Exit::Done } else { Exit::Failed });
-    }
     if !found.differences.is_empty() {
         let question = format!("Send people and secrets of {uid} to the server as it presents itself now?");
-        cx.talk.insist(args.yes, &question)?;
+        cx.talk.insist(yes, &question)?;
     }
     let changed = client.accept_server(uid, &found.digest).await?;
     let sync = changed.rest.get("serviceSync");
@@ -58,6 +193,15 @@ pub(crate) async fn check(cx: &mut Context<'_>, args: CheckArgs) -> Result<Exit,
         cx.talk.warn(&plain(error));
     }
     Ok(Exit::Done)
+}
+
+/// Whose grant it is and where, or which installation.
+fn whose(one: &Checked) -> String {
+    let text = |name: &str| one.rest.get(name).and_then(Value::as_str).map(plain).unwrap_or_default();
+    match one.rest.get("subject") {
+        Some(subject) => format!("{}  {}  {}", one.id, subject_in_words(subject), text("environment")),
+        None => format!("{}  {}", one.id, text("name")),
+    }
 }
 
 fn words(value: Option<&Value>) -> String {

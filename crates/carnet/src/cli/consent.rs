@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use carnet_model::{SecretString, Time};
 use carnet_sdk::{Authorization, AuthorizationRequest, AuthorizationResult, Client, Code, Error};
+use url::Url;
 
 use super::browser;
 use super::context::Context;
@@ -49,35 +51,46 @@ pub(crate) async fn obtain(
         return Err(stopped);
     }
     cx.talk.say(&failure.message);
-    if !wish.yes && cx.talk.confirm(&format!("Open {page} in your browser?"), true) != Some(true) {
-        return Err(stopped);
+    lead(cx, &page, wish.yes, &stopped)?;
+    cx.talk.say(if installs { "Waiting for the installation…" } else { "Waiting for consent…" });
+    let Authorization { verifier, expires_at, .. } = &authorization;
+    wait(cx, client, verifier, *expires_at, "consent").await
+}
+
+/// Opens a page, if the person wants that; `stopped` is what it comes to if not.
+pub(crate) fn lead(cx: &mut Context<'_>, page: &Url, yes: bool, stopped: &Failure) -> Result<(), Failure> {
+    if !yes && cx.talk.confirm(&format!("Open {page} in your browser?"), true) != Some(true) {
+        return Err(stopped.clone());
     }
-    if cx.place.agent.is_none() && (cx.place.open)(&page).is_ok() {
+    if cx.place.agent.is_none() && (cx.place.open)(page).is_ok() {
         cx.talk.say(&format!("Opened {page}"));
     } else {
         cx.talk.say(&format!("Open {page}"));
     }
-    cx.talk.say(if installs { "Waiting for the installation…" } else { "Waiting for consent…" });
-    wait(cx, client, &authorization).await
+    Ok(())
 }
 
-/// Looks every now and then until the person has decided or the page has expired.
-async fn wait(
+/// Looks every now and then until the person has decided or the page has expired. `what` it is for.
+pub(crate) async fn wait(
     cx: &mut Context<'_>,
     client: &Client,
-    authorization: &Authorization,
+    verifier: &SecretString,
+    expires_at: Option<Time>,
+    what: &str,
 ) -> Result<Consent, Failure> {
-    let last = authorization.expires_at.unwrap_or_else(|| cx.now().plus(LONGEST)).min(cx.now().plus(LONGEST));
+    let last = expires_at.unwrap_or_else(|| cx.now().plus(LONGEST)).min(cx.now().plus(LONGEST));
     let mut absent = 0;
     let mut told = None;
     while cx.now() < last {
         tokio::time::sleep(cx.place.patience).await;
-        match client.result(&authorization.verifier).await {
+        match client.result(verifier).await {
             Ok(AuthorizationResult::Success { installation_id }) => return Ok(Consent { installation_id }),
-            Ok(AuthorizationResult::Canceled) => return Err(undone("canceled", "The consent was declined.")),
+            Ok(AuthorizationResult::Canceled) => {
+                return Err(undone("canceled", &format!("The {what} was declined.")));
+            }
             Ok(AuthorizationResult::Failed { code, message }) => {
                 let code = if code.is_empty() { "authorization_failed" } else { &code };
-                return Err(undone(code, &format!("The consent failed: {message}")));
+                return Err(undone(code, &format!("The {what} failed: {message}")));
             }
             Ok(AuthorizationResult::Partial { progress }) if progress != told => {
                 if let Some(progress) = &progress {
@@ -97,7 +110,7 @@ async fn wait(
             Err(error) => return Err(error.into()),
         }
     }
-    Err(undone("expired", "The page for consent has expired."))
+    Err(undone("expired", &format!("The page for {what} has expired.")))
 }
 
 fn undone(code: &str, message: &str) -> Failure {

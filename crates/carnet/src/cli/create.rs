@@ -4,13 +4,14 @@
 //! asked to take care of the registration itself, where it can. With `--data` the connector is made from what is given
 //! there.
 
-use carnet_model::Code;
+use carnet_model::{Code, SecretString, Time};
 use carnet_sdk::{Client, ConnectionMethod, Connector, NewConnector, ServiceDescription};
 use serde_json::{Value, json};
 
 use super::args::CreateArgs;
 use super::branding;
 use super::catalog::parameters;
+use super::consent;
 use super::context::Context;
 use super::data::{self, Data};
 use super::failure::Failure;
@@ -68,10 +69,15 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
         accent_color: args.branding.accent_color.clone(),
     };
     let had_data = new.data.is_some();
-    let made = make(&client, new, method).await.map_err(|failure| match &known {
-        Some(known) if !had_data => with_what_is_brought(failure, &args, known, method),
-        _ => failure,
-    })?;
+    let made = match make(&client, new, method).await {
+        Err(failure) if failure.code == Code::RegistrationRequired.as_str() => {
+            register(cx, &client, failure, args.yes).await?
+        }
+        made => made.map_err(|failure| match &known {
+            Some(known) if !had_data => with_what_is_brought(failure, &args, known, method),
+            _ => failure,
+        })?,
+    };
     if cx.talk.wants_json() {
         return cx.talk.document(&outline(&made));
     }
@@ -105,6 +111,32 @@ async fn make(
     }
 }
 
+/// Has an application registered in the browser, if a person is there or `--yes` was given; otherwise fails with the page
+/// to open.
+async fn register(
+    cx: &mut Context<'_>,
+    client: &Client,
+    failure: Failure,
+    yes: bool,
+) -> Result<Connector, Failure> {
+    let text = |name: &str| failure.extra.get(name).and_then(Value::as_str).map(str::to_owned);
+    let (Some(page), Some(verifier)) = (text("registerUrl"), text("verifier")) else { return Err(failure) };
+    let Ok(page) = page.parse() else { return Err(failure) };
+    let expires_at = failure.extra.get("expiresAt").and_then(Value::as_i64).map(Time::from_millis);
+    if !yes && !cx.talk.may_ask() {
+        return Err(failure);
+    }
+    cx.talk.say(&failure.message);
+    consent::lead(cx, &page, yes, &failure)?;
+    cx.talk.say("Waiting for the application…");
+    let verifier = SecretString::new(verifier);
+    consent::wait(cx, client, &verifier, expires_at, "registration").await?;
+    match client.result_connector(&verifier).await? {
+        Some(made) => Ok(client.connector_metadata(&made).await?),
+        None => Err(failure),
+    }
+}
+
 /// The way that is meant: the one that was named, or the only one. `None` leaves it to the server.
 fn way<'a>(
     args: &CreateArgs,
@@ -128,6 +160,9 @@ fn way<'a>(
         (None, [only]) => Ok(Some(only)),
         (None, []) => Ok(None),
         (None, _) if has_data => Ok(None),
+        // Where one of them needs nothing to be brought along, it is meant: the operator's application before one that
+        // is registered on the way.
+        (None, _) if let Some(usual) = usual(ways) => Ok(Some(usual)),
         (None, _) => Err(failure(format!("{service} can be connected in several ways; name one."))),
     }
 }
@@ -210,6 +245,11 @@ fn quoted(text: &str) -> String {
     let plain =
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b'=' | b':' | b'@');
     if text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+fn usual(ways: &[ConnectionMethod]) -> Option<&ConnectionMethod> {
+    let first = |fits: fn(&ConnectionMethod) -> bool| ways.iter().find(|way| fits(way));
+    first(|way| way.create.application).or_else(|| first(|way| way.create.assisted))
 }
 
 fn tell_what_is_left(cx: &mut Context<'_>, made: &Connector, method: &ConnectionMethod) {

@@ -191,7 +191,9 @@ fn exit_of_known(code: Code) -> Exit {
     match code {
         Code::NotFound => Exit::NotFound,
         Code::Unauthorized => Exit::SignIn,
-        Code::UserAuthorizationRequired | Code::InstallationRequired => Exit::Person,
+        Code::UserAuthorizationRequired | Code::InstallationRequired | Code::RegistrationRequired => {
+            Exit::Person
+        }
         Code::Forbidden | Code::EnvironmentNotLinked => Exit::Denied,
         Code::Conflict => Exit::Conflict,
         Code::RateLimited

@@ -4,7 +4,7 @@ use carnet_model::Environment;
 use carnet_sdk::{ConnectorFilter, GrantInfo};
 use serde_json::json;
 
-use super::args::{ProjectArgs, ProjectNameArgs, ProjectRemoveArgs, ProjectsListArgs};
+use super::args::{HealthWebhookArgs, ProjectArgs, ProjectNameArgs, ProjectRemoveArgs, ProjectsListArgs};
 use super::context::Context;
 use super::failure::Failure;
 use super::hit::{Would, grants_of, member};
@@ -79,6 +79,38 @@ pub(crate) async fn show(cx: &mut Context<'_>, args: ProjectArgs) -> Result<(), 
     }
     for line in sheet(&rows) {
         cx.talk.answer(&line)?;
+    }
+    Ok(())
+}
+
+/// Shows, sets or forgets where one is told that what it was granted breaks.
+pub(crate) async fn health_webhook(cx: &mut Context<'_>, args: HealthWebhookArgs) -> Result<(), Failure> {
+    let client = cx.client()?;
+    let project = cx.project(&client, args.project.as_deref()).await?;
+    let (id, name) = (project.id.to_string(), &project.name);
+    if args.remove {
+        client.remove_health_webhook(&id).await?;
+        if cx.talk.wants_json() {
+            return cx.talk.document(&json!({ "projectId": id, "webhook": null }));
+        }
+        cx.talk.success(&format!("Nobody is told any more when what {name} was granted breaks"));
+        return Ok(());
+    }
+    let webhook = match &args.to {
+        Some(url) => Some(client.set_health_webhook(&id, url).await?),
+        None => client.health_webhook(&id).await?,
+    };
+    if cx.talk.wants_json() {
+        return cx.talk.document(&json!({ "projectId": id, "webhook": webhook }));
+    }
+    match (&args.to, webhook) {
+        (Some(_), Some(set)) => {
+            cx.talk.success(&format!("{} is told when what {name} was granted breaks", set.url))
+        }
+        (_, Some(set)) => cx.talk.answer(&set.url)?,
+        (_, None) => cx
+            .talk
+            .say(&format!("Nobody is told. To be: carnet projects health-webhook {name} --to https://…")),
     }
     Ok(())
 }

@@ -6,8 +6,8 @@ use carnet_dashboard::{
     AccountDone, AnotherAccount, CommandLineLine, ConfirmLogin, Consent, Device, Done, Elsewhere, Ended,
     EnterLoginCode, Entry, Failure, Form, Health, Home, Install, Instructions, KeyRefused, Label, Leaving,
     LinkLine, LoginDecided, MyAccount, NoSuchCode, NotDone, NotSignedIn, Origin, Outcome, Page, Passkey,
-    PasskeyLine, PasteKey, Permission, Refused, Request, SessionLine, Setup, SetupDone, SignIn, SignOut,
-    Stage, Whose, Why, Words,
+    PasskeyLine, PasteKey, Permission, Refused, Register, RegisterLeaving, RegisterWay, Request, SessionLine,
+    Setup, SetupDone, SignIn, SignOut, Stage, Whose, Why, Words,
 };
 use carnet_model::{Secret, Slug};
 use http::StatusCode;
@@ -171,6 +171,34 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
         form: form("/setup/k3Jd"),
     };
     all.push(("setup", empty.render()));
+
+    let register = |way, error: Option<&str>| Register {
+        service: Label::name(&say("GitHub")),
+        team: Label::name(&say("Acme")),
+        uid: Label::name(&say("github/bot")),
+        name: Entry { value: say("Acme bot"), error: None },
+        owner: Entry { value: say("acme"), error: error.map(str::to_owned) },
+        scopes: Entry { value: say("contents:read"), error: None },
+        token: Entry::default(),
+        way,
+        refused: None,
+        host: host(),
+        form: form("/register/reg_1"),
+    };
+    all.push(("register", register(RegisterWay::Form, None).render()));
+    all.push(("register-wrong", register(RegisterWay::Form, Some("owner is an organization.")).render()));
+    let slack = |path: &str| Url::parse(&format!("https://api.slack.com/apps{path}")).ok();
+    if let (Some(tokens), Some(by_hand)) = (slack(""), slack("?new_app=1&manifest_json=%7B%7D")) {
+        let mut token = register(RegisterWay::Token { tokens, by_hand }, None);
+        token.refused = Some(Label::words(&say("Slack made no app.")));
+        all.push(("register-token", token.render()));
+    }
+    let to = Url::parse("https://github.com/organizations/acme/settings/apps/new?state=s").ok();
+    let leaving = to.and_then(|to| {
+        let fields = vec![("manifest", "a-manifest".to_owned())];
+        RegisterLeaving { service: Label::name(&say("GitHub")), host: host(), to, fields }.render()
+    });
+    all.extend(leaving.map(|page| ("register-leaving", page)));
     let wrong = Setup {
         team: Entry { value: say("Acme"), error: None },
         name: Entry { value: say("Olga Petrova"), error: None },

@@ -1,5 +1,6 @@
 //! `/api/v1/connect/authorize/{connector}` and `/api/v1/connect/install/{connector}`: what a command line opens in a
-//! browser. A person who is not signed in signs in first.
+//! browser. A person who is not signed in signs in first. And `/mend/{secret}`, which an application sends to a user whose
+//! grant has to be given again.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -9,7 +10,7 @@ use carnet_engine::{Broker, LinkAsk};
 use carnet_model::Fault;
 use serde::Deserialize;
 
-use super::consent::{failure, host};
+use super::consent::{ended, failure, host};
 use super::path::Path;
 use super::session::SignedIn;
 use super::sign_in::on;
@@ -74,6 +75,13 @@ pub(super) async fn install(
     match begun {
         Ok(request) => on(&broker, &format!("/install/{request}")),
         Err(fault) => refused(&broker, fault),
+    }
+}
+
+pub(super) async fn mend(State(broker): State<Broker>, Path(secret): Path<String>) -> Response {
+    match broker.mend(&secret).await {
+        Ok(request) => on(&broker, &format!("/authorize/{request}")),
+        Err(end) => ended(&broker, end),
     }
 }
 

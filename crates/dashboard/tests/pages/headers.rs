@@ -12,6 +12,7 @@ fn every_page_has_every_header_and_exactly_this_policy() {
 
         let action = match name {
             "consent-unknown" => "form-action 'self' https://accounts.google.com",
+            "register-leaving" => "form-action 'self' https://github.com",
             _ => "form-action 'self'",
         };
         let asks_for_passkeys = (name.starts_with("sign-in") && name != "sign-in-dev")
@@ -63,6 +64,8 @@ fn statuses_tell_programs_what_the_words_tell_people() {
         | "paste-empty"
         | "paste-malformed"
         | "setup-wrong"
+        | "register-wrong"
+        | "register-token"
         | "failed-refused"
         | "failed-unusable"
         | "failed-too-little"

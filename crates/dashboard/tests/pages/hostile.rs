@@ -106,7 +106,12 @@ fn no_text_reaches_an_address_or_another_field() {
                     match attribute.as_str() {
                         "href" | "action" => {
                             let ours = value.starts_with('/') && !value.starts_with("//");
-                            let known = ["https://linear.app/", "https://agent.acme.dev/"];
+                            let known = [
+                                "https://linear.app/",
+                                "https://agent.acme.dev/",
+                                "https://api.slack.com/apps",
+                                "https://github.com/organizations/acme/settings/apps/new?state=s",
+                            ];
                             assert!(ours || known.iter().any(|start| value.starts_with(start)), "{place}");
                         }
                         "content" => {
@@ -120,6 +125,7 @@ fn no_text_reaches_an_address_or_another_field() {
                             let typed = tag.get("type") != Some("hidden") && tag.name == "input";
                             let fixed = [
                                 "form-token-of-this-browser",
+                                "a-manifest",
                                 "deny",
                                 "allow",
                                 "/account",

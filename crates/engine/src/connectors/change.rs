@@ -2,7 +2,7 @@
 
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
-use carnet_model::connector::Connector;
+use carnet_model::connector::{Connector, ConnectorType};
 use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, Uid, kind};
 use carnet_providers::{Accepted, ConnectorSecrets, NewConnector};
@@ -100,7 +100,17 @@ impl Broker {
         let entry = self.managed(caller, name, Right::ConnectorUpdate).await?;
         let inner = &self.inner;
         let mut row = entry.row.clone();
-        let secrets = inner.secrets(&entry).map_err(faults::internal)?;
+        // Of the operator's application a team has nothing to put back into a configuration of its own.
+        let secrets = inner.own_secrets(&entry).map_err(faults::internal)?;
+        let leaves = row.connector.managed && change.data.is_some();
+        let names_client = change.data.as_ref().is_some_and(|changed| changed.contains_key("clientId"));
+        if leaves && !change.own && !names_client {
+            return Err(self.is_the_operators(&row.connector));
+        }
+        let along = match &change.data {
+            None if change.own => Some(self.take_along(&entry)?),
+            _ => None,
+        };
         let now = inner.env.now();
         let mut fields = dress(&mut row.connector, &change)?;
         if change.icon.is_some() {
@@ -115,11 +125,17 @@ impl Broker {
         row.connector.updated_by = caller.principal();
         let mut outlasts = false;
         row.secrets = match &change.data {
-            None => inner.seal_connector(&row.connector, &secrets),
+            None => inner.seal_connector(&row.connector, along.as_ref().unwrap_or(&secrets)),
             Some(changed) => {
                 fields.push("data");
-                let accepted = self.reconfigured(&entry, &row.connector, &secrets, changed).await?;
-                if accepted.data.get("clientId") != row.connector.data.get("clientId") {
+                let before = if leaves {
+                    let data = without_app(row.connector.r#type, row.connector.data.clone());
+                    Connector { data, ..row.connector.clone() }
+                } else {
+                    row.connector.clone()
+                };
+                let accepted = self.reconfigured(&entry, &before, &secrets, changed).await?;
+                if leaves || accepted.data.get("clientId") != row.connector.data.get("clientId") {
                     // With a client of its own it is not the operator's any more.
                     row.connector.managed = false;
                 }
@@ -237,6 +253,16 @@ impl Broker {
         let before = entry.driver().recipients(&entry.row.connector);
         entry.driver().recipients(changed).difference(&before).cloned().collect()
     }
+}
+
+/// The public configuration without what is of the operator's application: of a driver for one provider, all but the
+/// scopes; of the others, the client alone.
+fn without_app(r#type: ConnectorType, data: Map<String, Value>) -> Map<String, Value> {
+    let stays = |name: &str| match r#type {
+        ConnectorType::Oauth => !matches!(name, "clientId" | "clientSecret"),
+        _ => name.ends_with("Scopes"),
+    };
+    data.into_iter().filter(|(name, _)| stays(name)).collect()
 }
 
 /// Names and looks as the change says, and which members that were.

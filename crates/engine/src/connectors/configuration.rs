@@ -1,11 +1,12 @@
 //! How a new connector is configured: by the operator, by the catalog, or by the team.
 
 use carnet_model::connector::ConnectorType;
-use carnet_model::{Code, Fault};
+use carnet_model::{Code, Fault, Id, kind};
 use serde_json::{Map, Value};
 
 use super::NewConnectorAsk;
 use crate::broker::Broker;
+use crate::managed::ManagedService;
 
 /// How a new connector is configured.
 pub(crate) struct Configuration {
@@ -28,12 +29,29 @@ impl Configuration {
 impl Broker {
     /// The driver and the configuration: the operator's where it is managed, else what the catalog makes of the request,
     /// else the team's own.
-    pub(super) fn configuration(&self, ask: &NewConnectorAsk, service: &str) -> Result<Configuration, Fault> {
-        let managed = self.inner.settings.managed.get(service);
+    pub(super) fn configuration(
+        &self,
+        ask: &NewConnectorAsk,
+        team: Id<kind::Team>,
+        service: &str,
+    ) -> Result<Configuration, Fault> {
+        let app = self.inner.app_for(team, service);
         // The address of a server that registers clients by itself needs nobody to have done so before.
-        let by_itself = managed.is_none() && ask.r#type.is_none() && service.contains(['.', ':']);
-        if let Some(managed) = managed.filter(|_| ask.managed) {
-            let configuration = Configuration::of(ConnectorType::Oauth, managed.data.clone());
+        let by_itself = app.is_none() && ask.r#type.is_none() && service.contains(['.', ':']);
+        if let Some(app) = self.fitting_app(ask, team, service) {
+            let planned = match &app.method {
+                None => None,
+                Some(method) => {
+                    let ask = NewConnectorAsk {
+                        data: app.data.clone(),
+                        method: Some(method.clone()),
+                        managed: false,
+                        ..ask.clone()
+                    };
+                    self.planned(&ask, service, Some(app.r#type))?
+                }
+            };
+            let configuration = planned.unwrap_or_else(|| Configuration::of(app.r#type, app.data.clone()));
             return Ok(Configuration { managed: true, ..configuration });
         }
         let kind = match &ask.r#type {
@@ -58,5 +76,26 @@ impl Broker {
             ));
         }
         Ok(Configuration::of(kind.unwrap_or(ConnectorType::Oauth), ask.data.clone()))
+    }
+
+    /// The operator's application from which this connector is to be made. Another way of the service than the
+    /// application's is not the application's business.
+    pub(super) fn fitting_app(
+        &self,
+        ask: &NewConnectorAsk,
+        team: Id<kind::Team>,
+        service: &str,
+    ) -> Option<&ManagedService> {
+        let fits = |app: &&ManagedService| match (&ask.method, &app.method) {
+            (None, _) => true,
+            (Some(asked), Some(own)) => asked == own,
+            (Some(asked), None) => {
+                let entry = self.inner.settings.catalog.get(service);
+                entry.is_some_and(|entry| {
+                    entry.methods.iter().any(|m| m.method.as_str() == asked && m.driver == app.r#type)
+                })
+            }
+        };
+        self.inner.app_for(team, service).filter(|_| ask.managed).filter(fits)
     }
 }

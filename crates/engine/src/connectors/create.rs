@@ -20,6 +20,8 @@ use crate::faults;
 /// A connector that somebody wants to make.
 #[derive(Clone, Debug, Default)]
 pub struct NewConnectorAsk {
+    /// Its identifier, where something was registered for it before it is made.
+    pub id: Option<Id<kind::Connector>>,
     /// The service, by name or address.
     pub service: String,
     /// What people will call it.
@@ -108,15 +110,18 @@ impl Broker {
         if let Some(made) = self.made_before(team, ask.code.as_deref(), &uid).await? {
             return Ok(made);
         }
-        let Configuration { kind, data, managed, address, way } = self.configuration(&ask, &service)?;
+        if let (None, Some(kind)) = (self.fitting_app(&ask, team, &service), self.assisted(&ask, &service)) {
+            return Err(self.start_registration(caller, &ask, kind, (&service, &uid), request).await?);
+        }
+        let Configuration { kind, data, managed, address, way } = self.configuration(&ask, team, &service)?;
         // Before a server is asked to register anything: who tries again has a connector already.
         let reference = ConnectorRef::Uid(uid.clone());
         if connectors::find(&inner.db, team, &reference).await.map_err(faults::store)?.is_some() {
             return Err(taken(&uid));
         }
-        let id = inner.env.id();
+        let id = ask.id.unwrap_or_else(|| inner.env.id());
         let named = Some(ask.service.trim()).filter(|name| name.contains("://"));
-        let accepted = carnet_providers::driver(kind)
+        let mut accepted = carnet_providers::driver(kind)
             .accept(NewConnector {
                 service: &service,
                 address: address.as_deref().or(named),
@@ -132,6 +137,13 @@ impl Broker {
             })
             .await
             .map_err(bad_configuration)?;
+        let app = inner.app_for(team, &service).filter(|_| managed);
+        if let Some(app) = app {
+            accepted.secrets = accepted.secrets.without(&app.data);
+            if app.one_callback && accepted.redirect_uri.is_some() {
+                accepted.redirect_uri = Some(self.one_callback(&service));
+            }
+        }
         let now = inner.env.now();
         let connector = Connector {
             id,
@@ -158,6 +170,7 @@ impl Broker {
             .on(id)
             .with("uid", row.connector.uid.as_str())
             .with("type", kind.as_str())
+            .with("managed", managed)
             .with("service", row.connector.service.clone());
         let mut write = Write::new().step(connectors::insert(&row)).event(&inner.env, &event).revises();
         if let Some(project) = &project {

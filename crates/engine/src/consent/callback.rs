@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carnet_model::audit::Outcome;
+use carnet_model::connector::Connector;
 use carnet_model::failpoint::Point;
 use carnet_model::{ConnectorRef, Fault, Scopes, SecretString};
 use carnet_providers::{Callback, CallbackFault, DriverError, Granted, Kept};
 use carnet_store::consents::{self, Consent, ConsentState};
 use carnet_store::{DbError, Write, pass};
+use url::Url;
 
 use super::ending::{ConsentEnd, Ending, EndingKind, explain};
 use super::page::{has_expired, remembered};
@@ -38,16 +40,8 @@ impl Broker {
             return Err(ConsentEnd::OtherBrowser);
         }
         // The redirect URI of one connector does not serve another: a mixed-up answer ends here (RFC 9700 §4.4.2).
-        if let Some(via) = via {
-            let connector = &entry.row.connector;
-            let same = match ConnectorRef::parse(via) {
-                Some(ConnectorRef::Id(id)) => id == connector.id,
-                Some(ConnectorRef::Uid(uid)) => uid == connector.uid,
-                None => false,
-            };
-            if !same {
-                return Err(ConsentEnd::Unknown);
-            }
+        if !came_to(&entry.row.connector, via) {
+            return Err(ConsentEnd::Unknown);
         }
         let remembered = remembered(&consent)?;
         match consent.state {
@@ -166,4 +160,17 @@ impl Broker {
         }
         Err(ConsentEnd::Used)
     }
+}
+
+/// Whether an answer that came to `/callback`, or to `/callback/{via}`, came to where this connector's people are sent
+/// back: its own address, by either of its names; or the one that is registered for it.
+fn came_to(connector: &Connector, via: Option<&str>) -> bool {
+    match via.and_then(ConnectorRef::parse) {
+        Some(ConnectorRef::Id(id)) if id == connector.id => return true,
+        Some(ConnectorRef::Uid(uid)) if uid == connector.uid => return true,
+        _ => {}
+    }
+    let registered = connector.redirect_uri.as_deref().and_then(|uri| Url::parse(uri).ok());
+    let came = via.map_or_else(|| "/callback".to_owned(), |via| format!("/callback/{via}"));
+    registered.is_some_and(|registered| registered.path() == came)
 }

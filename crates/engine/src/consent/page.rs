@@ -353,7 +353,9 @@ impl Broker {
 
     pub(super) async fn entry_of(&self, consent: &Consent) -> Result<Arc<Entry>, ConsentEnd> {
         let reference = ConnectorRef::Id(consent.connector);
-        self.inner.entry(consent.team, &reference).await?.ok_or(ConsentEnd::Unknown)
+        let entry = self.inner.entry(consent.team, &reference).await?.ok_or(ConsentEnd::Unknown)?;
+        self.is_offered(&entry)?;
+        Ok(entry)
     }
 
     pub(super) async fn why_ended(&self, id: Id<kind::AuthorizationRequest>) -> ConsentEnd {

@@ -91,24 +91,24 @@ pub enum Progress {
 /// What is remembered of a request besides its columns.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Remembered {
+pub(crate) struct Remembered {
     /// `None`: the connector's defaults as they are when the person decides.
-    pub(super) scopes: Option<Vec<String>>,
-    pub(super) resources: Vec<String>,
-    pub(super) audience: Vec<String>,
-    pub(super) details: Vec<Value>,
-    pub(super) prompt: Option<String>,
-    pub(super) additional_params: BTreeMap<String, String>,
-    pub(super) return_url: Option<String>,
-    pub(super) webhook: Option<String>,
+    pub(crate) scopes: Option<Vec<String>>,
+    pub(crate) resources: Vec<String>,
+    pub(crate) audience: Vec<String>,
+    pub(crate) details: Vec<Value>,
+    pub(crate) prompt: Option<String>,
+    pub(crate) additional_params: BTreeMap<String, String>,
+    pub(crate) return_url: Option<String>,
+    pub(crate) webhook: Option<String>,
     /// The code that stands on the page, for the person to compare.
-    pub(super) device_code: Option<String>,
+    pub(crate) device_code: Option<String>,
     /// Whether the page opens only where the code was entered.
-    pub(super) by_code: bool,
+    pub(crate) by_code: bool,
     /// Whether the application is to be installed, rather than a person to be acted for.
-    pub(super) installs: bool,
+    pub(crate) installs: bool,
     /// At which tenant of the provider.
-    pub(super) tenant: Option<String>,
+    pub(crate) tenant: Option<String>,
 }
 
 /// What a request that may be made is written down from.
@@ -285,8 +285,11 @@ impl Broker {
         let found = consents::by_code(&self.inner.db, caller.team(), sha256(verifier.as_bytes())).await;
         let Some(consent) = found.map_err(faults::store)? else {
             // Making a connector is asked about in the same way.
-            return match self.made_by_verifier(caller, verifier).await? {
-                Some(connector) => Ok(Progress::Success { connector, installation: None }),
+            if let Some(connector) = self.made_by_verifier(caller, verifier).await? {
+                return Ok(Progress::Success { connector, installation: None });
+            }
+            return match self.registration_progress(caller, verifier).await? {
+                Some(progress) => Ok(progress),
                 None => Err(Fault::new(
                     Code::NotFound,
                     "There is no request for consent with this verifier, or it ended long ago.",

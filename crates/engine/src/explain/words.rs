@@ -22,6 +22,7 @@ pub fn rule_in_words(rule: &str) -> &str {
         "access-token-reach" => {
             "it is nothing about the whole team, which an access token of one project has no right to"
         }
+        "managed-app" => "the operator offers the team the application behind it",
         "subject-kind" => "the connector makes tokens for this kind of subject",
         "connector-scopes" => "the scopes are among those of the connector",
         "installation" => "the connector is installed where the token is wanted",

@@ -53,16 +53,36 @@ impl Broker {
         if let Some(made) = self.stored_token(wanted).await? {
             return Ok(Found::kept(made, Source::Store));
         }
-        let minted = self
-            .call_driver(entry, None, ask)
-            .await
-            .map_err(|error| faults::driver(&error, entry.row.connector.uid.as_str()))?;
+        let minted = match self.call_driver(entry, None, ask).await {
+            Ok(minted) => minted,
+            Err(error) => {
+                self.look_after_installation(entry, wanted, &error);
+                return Err(faults::driver(&error, entry.row.connector.uid.as_str()));
+            }
+        };
         pass(&self.inner.env, Point::MintAnswered).await.map_err(faults::store)?;
         check_target(entry, &minted)?;
         self.check_scopes(entry, wanted, minted.scopes.as_ref())?;
         let (made, row) = self.keep_made(wanted, minted, None)?;
         let changes = vec![minted::put(&row)];
         Ok(Found { changes, turn: Some(turn), ..Found::kept(made, Source::Provider) })
+    }
+
+    /// A refusal of a token of an installation may mean that it was suspended or removed: the provider is asked, behind
+    /// the answer, and the projects are told.
+    fn look_after_installation(&self, entry: &Arc<Entry>, wanted: &Wanted, error: &DriverError) {
+        let refused = matches!(error, DriverError::NotInstalled { .. } | DriverError::Refused { .. });
+        let Some(id) = wanted.installation.filter(|_| refused && entry.abilities.installation) else {
+            return;
+        };
+        let (broker, entry) = (self.clone(), entry.clone());
+        self.track(async move {
+            let Some(installation) = entry.installed(id) else { return };
+            if let Ok(standing) = broker.standing_of(&entry, installation).await {
+                let now = broker.inner.env.now();
+                broker.tell_later(broker.tell_installation(&entry, installation, standing, now));
+            }
+        });
     }
 
     /// Who a subject is, in one text: what tokens are kept, logged and taken back by. Of a token that somebody has, a keyed
@@ -218,6 +238,7 @@ impl Broker {
             // A client that may not do this one thing (RFC 6749 §5.2) may do others.
             Err(DriverError::ClientRejected { vendor }) if vendor.error != "unauthorized_client" => {
                 inner.breakers.rejected(entry.line(), inner.env.now(), vendor);
+                self.tell_later(self.tell_rejected(entry, inner.env.now()));
             }
             _ => inner.breakers.answered(entry.line()),
         }

@@ -91,7 +91,7 @@ impl Broker {
         if let Some(key) = secret.held.key() {
             // A key has no end unless somebody said so when it was imported.
             if spent(&row, &secret, now) {
-                self.grant_expired(&row).await?;
+                self.grant_over(entry, &row, Cause::Expired).await?;
                 return Err(consent_required(entry, wanted, Some(Cause::Expired)));
             }
             let made = MadeToken {
@@ -115,7 +115,7 @@ impl Broker {
             return if ends.is_some() && !spent(&row, &secret, now) {
                 made_from(secret, &row, Source::Store)
             } else {
-                self.grant_expired(&row).await?;
+                self.grant_over(entry, &row, Cause::Expired).await?;
                 Err(consent_required(entry, wanted, Some(Cause::Expired)))
             };
         }

@@ -13,8 +13,16 @@ pub(crate) fn due(grant: &Grant, idle: Option<Duration>) -> Option<Time> {
         return None;
     }
     let ahead = ahead_of_time(grant.id, grant.updated_at, grant.access_expires_at);
-    let kept = idle.map(|idle| keep_alive(grant, idle));
+    let kept = forgotten_after(grant, idle).map(|after| keep_alive(grant, after));
     ahead.into_iter().chain(kept).min()
+}
+
+/// How long after its last refresh a grant is over: when its provider forgets what is not used, or when what it is renewed
+/// with ends, of which each refresh brings another. Short ends are left to whoever uses the grant, and where each refresh
+/// brings nothing but the same end, the tries become rare before it.
+pub(crate) fn forgotten_after(grant: &Grant, idle: Option<Duration>) -> Option<Duration> {
+    let life = grant.refresh_expires_at.map(|end| grant.updated_at.until(end));
+    idle.into_iter().chain(life.filter(|life| *life >= SHORTEST)).min()
 }
 
 /// Before its last minute or tenth, and spread out by the grant's identifier so that grants made together are not
@@ -39,6 +47,9 @@ pub(crate) fn ahead_of_time(
 pub(crate) fn keep_alive(grant: &Grant, idle: Duration) -> Time {
     grant.updated_at.plus(idle / 2 + (idle / 4).mul_f64(spread(grant.id)))
 }
+
+/// Lives of refresh tokens that are kept up without anybody using them.
+const SHORTEST: Duration = Duration::from_hours(2 * 24);
 
 /// From 0 to 1, always the same for the same grant.
 fn spread(grant: Id<kind::Grant>) -> f64 {

@@ -373,6 +373,7 @@ impl Broker {
         let write = Write::new()
             .step(grants::needs_consent(operation.team, operation.grant, row.grant.rt_version, cause, now))
             .step(refreshes::end(operation.team, operation.grant, row.grant.rt_version))
+            .steps(self.tell_broken(entry, &row.grant, cause, now))
             .event(&inner.env, &event)
             .revises();
         match inner.db.write(write).await {
@@ -392,17 +393,18 @@ impl Broker {
         }
     }
 
-    /// The access token has ended and there is nothing to renew it with.
-    pub(crate) async fn grant_expired(&self, row: &GrantRow) -> Result<(), Fault> {
+    /// The access token has ended, or its provider does not know it any more, and there is nothing to renew it with.
+    pub(crate) async fn grant_over(&self, entry: &Entry, row: &GrantRow, cause: Cause) -> Result<(), Fault> {
         let now = self.inner.env.now();
         let (team, id) = (row.grant.place.team, row.grant.id);
         let event = AuditEvent::of_system(now, Action::GrantNeedsConsent)
             .in_team(team)
             .on(id)
             .ended(Outcome::Failed)
-            .with("cause", Cause::Expired.as_str());
+            .with("cause", cause.as_str());
         let write = Write::new()
-            .step(grants::needs_consent(team, id, row.grant.rt_version, Cause::Expired, now))
+            .step(grants::needs_consent(team, id, row.grant.rt_version, cause, now))
+            .steps(self.tell_broken(entry, &row.grant, cause, now))
             .event(&self.inner.env, &event)
             .revises();
         match self.inner.db.write(write).await {

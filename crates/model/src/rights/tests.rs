@@ -15,7 +15,7 @@ viewer may not
     connector.create connector.update connector.delete connector.check connector-key.rotate
     consent-rules.update trigger.update link.update installation.update grant.import provisioning.update
     token.app token.own token.revoke-all
-    project.create project.delete environment.update return-origins.update identity.issue
+    project.create project.delete environment.update return-origins.update health-webhook.update identity.issue
     trusted-issuer.update
     access-token.read-all access-token.revoke-all
     key.read key.rotate key.verify secrets.export budget.update
@@ -23,7 +23,7 @@ member may
     team.read member.read invitation.accept
     connector.read connector.check grant.read trigger.update link.update
     token.app token.own token.revoke-own token.revoke-all
-    project.read project.create project.delete environment.update return-origins.update identity.issue
+    project.read project.create project.delete environment.update return-origins.update health-webhook.update identity.issue
     trusted-issuer.read audit.read usage.read
     access-token.read access-token.create access-token.revoke
 member may unless strict
@@ -40,7 +40,7 @@ connector-manager may
     connector.create connector.update connector.delete connector-key.rotate
     consent-rules.update installation.update grant.import provisioning.update
     token.app token.own token.revoke-own token.revoke-all
-    project.read project.create project.delete environment.update return-origins.update identity.issue
+    project.read project.create project.delete environment.update return-origins.update health-webhook.update identity.issue
     trusted-issuer.read audit.read usage.read
     access-token.read access-token.create access-token.revoke
 connector-manager may not
@@ -54,7 +54,7 @@ owner may
     connector.read connector.create connector.update connector.delete connector.check connector-key.rotate
     consent-rules.update trigger.update link.update installation.update grant.read grant.import provisioning.update
     token.app token.own token.revoke-own token.revoke-all
-    project.read project.create project.delete environment.update return-origins.update identity.issue
+    project.read project.create project.delete environment.update return-origins.update health-webhook.update identity.issue
     trusted-issuer.read trusted-issuer.update
     access-token.read access-token.create access-token.revoke access-token.read-all access-token.revoke-all
     audit.read key.read key.rotate key.verify secrets.export usage.read budget.update
@@ -66,7 +66,7 @@ const LOOKS: &str = "team.read member.read account.read connector.read grant.rea
 
 /// What is about one project.
 const OF_A_PROJECT: &str = "team.read connector.read token.app token.own token.revoke-own project.read environment.update \
-    return-origins.update identity.issue access-token.read access-token.create access-token.revoke";
+    return-origins.update health-webhook.update identity.issue access-token.read access-token.create access-token.revoke";
 
 /// What is not to be done from a session that somebody left open.
 const FRESH: &str = "team.update team.create member.invite member.update member.remove invitation.accept \

@@ -46,10 +46,40 @@ impl ConnectorSecrets {
         serde_json::from_slice(json).map(Self).map_err(|_| InvalidSecrets)
     }
 
+    /// Without those that stand in `data` at the same place: whoever keeps them there does not keep them here as well.
+    /// Their places stay, with nothing in them.
+    #[must_use]
+    pub fn without(mut self, data: &Map<String, Value>) -> Self {
+        for (pointer, secret) in &mut self.0 {
+            if text_at(data, pointer).is_some() {
+                *secret = SecretString::new(String::new());
+            }
+        }
+        self
+    }
+
+    /// Whether there are places with nothing in them.
+    pub fn has_gaps(&self) -> bool {
+        self.0.values().any(|secret| secret.expose().is_empty())
+    }
+
+    /// With what stands in `data` at the places that have nothing; `None` if one of them has nothing there either.
+    pub fn filled(&self, data: &Map<String, Value>) -> Option<Self> {
+        let fill = |(pointer, secret): (&String, &SecretString)| {
+            let secret = if secret.expose().is_empty() {
+                SecretString::new(text_at(data, pointer)?.to_owned())
+            } else {
+                secret.duplicate()
+            };
+            Some((pointer.clone(), secret))
+        };
+        self.0.iter().map(fill).collect::<Option<_>>().map(Self)
+    }
+
     /// Puts the secrets back where they stood, into public data that is about to be accepted again after a change.
     /// What the change names itself (`changed`, by top-level member) stays as the change has it.
     pub fn put_back(&self, data: &mut Map<String, Value>, changed: &Map<String, Value>) {
-        for (pointer, secret) in &self.0 {
+        for (pointer, secret) in self.0.iter().filter(|(_, secret)| !secret.expose().is_empty()) {
             let mut steps = pointer.trim_start_matches('/').split('/');
             let Some(first) = steps.next() else { continue };
             if changed.contains_key(first) {
@@ -85,6 +115,14 @@ impl ConnectorSecrets {
     }
 }
 
+/// The text at a pointer (RFC 6901), if there is one that says something.
+fn text_at<'a>(data: &'a Map<String, Value>, pointer: &str) -> Option<&'a str> {
+    let path = pointer.strip_prefix('/')?;
+    let (first, rest) =
+        path.split_once('/').map_or((path, String::new()), |(first, rest)| (first, format!("/{rest}")));
+    data.get(first)?.pointer(&rest)?.as_str().filter(|text| !text.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -104,6 +142,26 @@ mod tests {
         assert_eq!(again.at("/clientSecret").map(|s| s.expose().as_str()), Some("s"));
         assert_eq!(again.at("/values/1/value").map(|s| s.expose().as_str()), Some("k\"1"));
         assert_eq!(ConnectorSecrets::from_json(b"[]").unwrap_err(), InvalidSecrets);
+    }
+
+    #[test]
+    fn what_is_kept_elsewhere_is_not_kept_here_and_is_put_in_from_there() {
+        let object = |value: Value| value.as_object().unwrap().clone();
+        let elsewhere = object(json!({"clientSecret": "s", "values": [{"value": "a"}]}));
+        let kept = secrets().without(&elsewhere);
+        let text = String::from_utf8(kept.to_json().expose().clone()).unwrap();
+        assert_eq!(text, r#"{"/clientSecret":"","/values/1/value":"k\"1"}"#, "only what is there");
+        assert!(kept.has_gaps() && !secrets().has_gaps());
+        let turned = object(json!({"clientSecret": "t"}));
+        let filled = kept.filled(&turned).unwrap();
+        assert_eq!(filled.at("/clientSecret").map(|s| s.expose().as_str()), Some("t"));
+        assert_eq!(filled.at("/values/1/value").map(|s| s.expose().as_str()), Some("k\"1"));
+        for gone in [json!({}), json!({"clientSecret": ""}), json!({"clientSecret": 7})] {
+            assert!(kept.filled(&object(gone)).is_none());
+        }
+        let mut data = Map::new();
+        kept.put_back(&mut data, &Map::new());
+        assert_eq!(Value::Object(data), json!({}), "nothing is no secret");
     }
 
     #[test]

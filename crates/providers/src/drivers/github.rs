@@ -6,6 +6,7 @@
 
 mod api;
 mod installation;
+mod manifest;
 mod narrowing;
 mod settings;
 mod user;
@@ -25,6 +26,8 @@ use crate::driver::held::Held;
 use crate::driver::import::Import;
 use crate::driver::installed::Installed;
 use crate::driver::mint::{MintAsk, Minted, Revocation};
+use crate::driver::registration::{Redeem, Redeemed, Registration, RegistrationAsk};
+use crate::driver::standing::{Checked, Standing};
 use crate::driver::{Accepted, At, Boxed, Driver, NewConnector};
 use settings::Settings;
 
@@ -153,6 +156,24 @@ impl Driver for Github {
 
     fn revoke<'a>(&'a self, at: &'a At<'_>, held: &'a Held) -> Boxed<'a, Result<Revocation, DriverError>> {
         Box::pin(async move { user::revoke(at, &Settings::of(at.connector)?, held).await })
+    }
+
+    fn registration(&self, ask: &RegistrationAsk<'_>) -> Result<Option<Registration>, BadConfiguration> {
+        manifest::form(ask).map(Some)
+    }
+
+    fn redeem<'a>(&'a self, ask: &'a Redeem<'a>) -> Boxed<'a, Result<Redeemed, DriverError>> {
+        Box::pin(manifest::redeem(ask))
+    }
+
+    fn check<'a>(&'a self, at: &'a At<'_>, what: Checked<'a>) -> Boxed<'a, Result<Standing, DriverError>> {
+        Box::pin(async move {
+            let settings = Settings::of(at.connector)?;
+            match what {
+                Checked::Installation(place) => installation::standing(at, &settings, place).await,
+                Checked::Held(held) => user::standing(at, &settings, held).await,
+            }
+        })
     }
 
     fn installation<'a>(

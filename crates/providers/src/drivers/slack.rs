@@ -7,6 +7,7 @@
 
 mod answer;
 mod consent;
+mod manifest;
 mod settings;
 mod tokens;
 
@@ -22,6 +23,8 @@ use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::held::Held;
 use crate::driver::import::Import;
 use crate::driver::mint::{MintAsk, Minted, Revocation};
+use crate::driver::registration::{Registration, RegistrationAsk};
+use crate::driver::standing::{Checked, Standing};
 use crate::driver::{Accepted, At, Boxed, Driver, NewConnector};
 use settings::Settings;
 
@@ -110,6 +113,20 @@ impl Driver for Slack {
 
     fn revoke<'a>(&'a self, at: &'a At<'_>, held: &'a Held) -> Boxed<'a, Result<Revocation, DriverError>> {
         Box::pin(tokens::revoke(at, held))
+    }
+
+    fn registration(&self, ask: &RegistrationAsk<'_>) -> Result<Option<Registration>, BadConfiguration> {
+        manifest::pages(ask).map(Some)
+    }
+
+    fn check<'a>(&'a self, at: &'a At<'_>, what: Checked<'a>) -> Boxed<'a, Result<Standing, DriverError>> {
+        Box::pin(async move {
+            match what {
+                // What an installation is, is the token that it left.
+                Checked::Installation(_) => Ok(Standing::Unsaid),
+                Checked::Held(held) => tokens::standing(at, held).await,
+            }
+        })
     }
 }
 

@@ -40,12 +40,13 @@ pub(super) fn slack() -> DataSchema {
         })),
         "signingSecret": secret("With what Slack signs what it sends."),
         "verificationToken": secret("With what Slack marked what it sent, before it signed."),
+        "configurationToken": secret("An app configuration token, with which Slack makes the app. Used and not kept."),
         "appId": text("The app's identifier: A…"),
         "appName": text("What the app is called."),
     });
     DataSchema {
         schema: schema("A Slack app.", properties),
-        secrets: vec!["clientSecret", "signingSecret", "verificationToken"],
+        secrets: vec!["clientSecret", "configurationToken", "signingSecret", "verificationToken"],
     }
 }
 

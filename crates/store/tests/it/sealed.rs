@@ -24,6 +24,7 @@ const NO_SECRET: &[&str] = &[
     "token_id",
     "alert_id",
     "made_by",
+    "target",
     // what an authenticator chose as its name, and the public half of its key
     "credential",
     "public_key",
@@ -37,6 +38,7 @@ const NO_SECRET: &[&str] = &[
     "device_digest",
     "device_half",
     "digest_before",
+    "mend_digest",
     "commitment",
     // drawn for a commitment, to be erased with what it commits to
     "salt",

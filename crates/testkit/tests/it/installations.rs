@@ -7,7 +7,7 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use carnet_testkit::{Answer, Browser, Engine, Kit, Plan, on_both_engines};
+use carnet_testkit::{Answer, Browser, Engine, Kit, Plan, Receiver, on_both_engines};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -18,6 +18,7 @@ on_both_engines!(
     an_installation_that_the_provider_does_not_confirm_is_not_recorded,
     an_installation_that_is_recorded_by_hand_is_looked_up,
     a_person_is_acted_for_beside_the_installations,
+    an_installation_that_was_suspended_or_removed_is_told_of_when_it_is_met,
 );
 
 const REDEEM: &str = "/login/oauth/access_token";
@@ -110,7 +111,7 @@ impl Scene {
 }
 
 /// A key as GitHub gives it.
-fn pem() -> String {
+pub(crate) fn pem() -> String {
     let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
     let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
     format!(
@@ -244,6 +245,56 @@ async fn an_installation_that_is_recorded_by_hand_is_looked_up(engine: Engine) {
     );
     scene.gives(100, "ghs_acme", json!({}));
     assert_eq!(scene.ask(&app()).await.token(), "ghs_acme");
+}
+
+async fn an_installation_that_was_suspended_or_removed_is_told_of_when_it_is_met(engine: Engine) {
+    let scene = Scene::start(engine).await;
+    let receiver = Receiver::start().await;
+    let path = format!("/v1/projects/{}/health-webhook", scene.kit.tenant.project);
+    scene.kit.manage("PUT", &path, Some(&json!({"url": receiver.url("/health")}))).await.ok();
+    scene.lists(&[(100, 7, "acme")]);
+    let made = scene.installs("code=c1&installation_id=100&setup_action=install").await;
+    let installation = made["data"]["installationId"].clone();
+    let check = async || {
+        let path = format!("/v1/connect/connectors/{}/check", scene.connector);
+        scene.kit.manage("POST", &path, None).await.ok()["installations"][0]["standing"].clone()
+    };
+    let at_github = |suspended: Value| json!({"id": 100, "account": {"id": 7, "login": "acme"}, "suspended_at": suspended});
+    scene.github.now("/app/installations/100", 200, at_github(Value::Null));
+    assert_eq!(check().await, "holds");
+
+    // Met by a token request: the caller has GitHub's words, the project is told behind it, and once.
+    scene.github.now("/app/installations/100", 200, at_github(json!("2026-11-30T00:00:00Z")));
+    let words = json!({"message": "This installation has been suspended"});
+    scene.github.now("/app/installations/100/access_tokens", 403, words);
+    let refused = scene.ask(&app()).await;
+    assert_eq!(refused.json()["error"]["vendor"]["description"], "This installation has been suspended");
+    scene.ask(&app()).await.refusal();
+    let told = receiver.at("/health").await.body;
+    assert_eq!((&told["type"], &told["cause"]), (&json!("installation.broken"), &json!("suspended")));
+    assert_eq!(told["installation"], json!({"id": installation, "externalId": "100", "name": "acme"}));
+    assert_eq!(told.get("mend"), None, "only somebody at GitHub can end that");
+    assert_eq!(check().await, "suspended");
+
+    // Met by who asks.
+    scene.github.now("/app/installations/100", 404, json!({"message": "Not Found"}));
+    assert_eq!(check().await, "gone");
+    let told = receiver.count_at("/health", 2).await[1].body.clone();
+    assert_eq!(
+        (&told["cause"], told["mend"]["url"].as_str().unwrap()),
+        (
+            &json!("uninstalled"),
+            format!(
+                "{}/api/v1/connect/install/github%2Fapp?teamId={}",
+                scene.kit.url(),
+                scene.kit.tenant.team
+            )
+            .as_str(),
+        )
+    );
+    assert_eq!(check().await, "gone");
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(receiver.count(), 2, "each once");
 }
 
 async fn a_person_is_acted_for_beside_the_installations(engine: Engine) {

@@ -26,7 +26,7 @@ pub(crate) enum Verb {
     Update(UpdateArgs),
     /// Open a connector's page in the browser
     Open(OpenArgs),
-    /// Compare what a connector's server says about itself with what is pinned
+    /// Ask a connector's provider what still holds, and whether its server is as it was pinned
     Check(CheckArgs),
     /// Remove a connector and everything kept for it
     #[command(visible_alias = "rm")]
@@ -249,10 +249,10 @@ pub(crate) struct OpenArgs {
 /// `carnet check`
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// Identifier (scl_…) or UID (service/name)
-    pub(crate) connector: String,
+    /// Identifier (scl_…) or UID (service/name); all connectors of the team if left out
+    pub(crate) connector: Option<String>,
     /// Pin what the server says now, and renew what it has registered for the connector
-    #[arg(long)]
+    #[arg(long, requires = "connector")]
     pub(crate) accept: bool,
     /// Ask nothing
     #[arg(short, long)]

@@ -60,6 +60,8 @@ pub(crate) enum ProjectsVerb {
     /// Remove one, its links and what is kept for it
     #[command(visible_alias = "rm")]
     Remove(ProjectRemoveArgs),
+    /// Say where one is told that what it was granted breaks
+    HealthWebhook(HealthWebhookArgs),
     /// Accept the identities of another issuer as this project's
     Trust(Box<TrustArgs>),
 }
@@ -93,6 +95,19 @@ pub(crate) struct ProjectNameArgs {
 pub(crate) struct ProjectArgs {
     /// Identifier or name; the linked one if left out
     pub(crate) project: Option<String>,
+}
+
+/// `carnet projects health-webhook`
+#[derive(Debug, Args)]
+pub(crate) struct HealthWebhookArgs {
+    /// Identifier or name; the linked one if left out
+    pub(crate) project: Option<String>,
+    /// The https address that is told from now on; without it, the present one is shown
+    #[arg(long, value_name = "URL", conflicts_with = "remove")]
+    pub(crate) to: Option<String>,
+    /// Tell nobody any more
+    #[arg(long)]
+    pub(crate) remove: bool,
 }
 
 /// `carnet projects remove`

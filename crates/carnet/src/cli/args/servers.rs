@@ -31,6 +31,9 @@ pub(crate) struct DevArgs {
     /// A file with `[[sign_in]]`, as in the configuration of serve: issuers to sign in with
     #[arg(long, value_name = "FILE")]
     pub(crate) sign_in: Option<PathBuf>,
+    /// A file with `[[managed]]`, as in the configuration of serve: applications to make connectors from
+    #[arg(long, value_name = "FILE")]
+    pub(crate) managed: Option<PathBuf>,
     /// Where the command was started, or what --cwd says. The paths here begin with it.
     #[arg(skip)]
     pub(crate) folder: PathBuf,
@@ -43,7 +46,8 @@ impl DevArgs {
     /// As the command line means it in this folder.
     pub(crate) fn at(self, folder: &Path, json: bool) -> Self {
         let sign_in = self.sign_in.map(|file| folder.join(file));
-        Self { data: folder.join(self.data), sign_in, folder: folder.to_owned(), json, ..self }
+        let managed = self.managed.map(|file| folder.join(file));
+        Self { data: folder.join(self.data), sign_in, managed, folder: folder.to_owned(), json, ..self }
     }
 }
 

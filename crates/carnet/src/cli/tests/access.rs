@@ -356,7 +356,8 @@ fn a_server_that_moved_is_shown_and_followed_only_by_a_person_who_says_so() {
             _ => None,
         }
     });
-    let posts = || peer.lines().iter().filter(|line| line.starts_with("POST")).count();
+    let accept = format!("POST {route}");
+    let posts = || peer.lines().iter().filter(|line| **line == accept).count();
     let desk = Desk::dev(&peer.url);
     let shown = desk.run(&["connect", "check", "demo/hello"]).exits(1);
     for said in ["token_endpoint", "https://a/t", "t2"] {
@@ -378,4 +379,61 @@ fn a_server_that_moved_is_shown_and_followed_only_by_a_person_who_says_so() {
     let desk = Desk::dev(&same.url);
     desk.run(&["check", "demo/hello"]).exits(0);
     assert_eq!(desk.run(&["check", "demo/hello", "--json"]).exits(0).json()["differences"], json!([]));
+}
+
+#[test]
+fn what_does_not_hold_is_shown_and_says_by_the_exit_who_must_act() {
+    let health = |standing: &str, message: &str| {
+        json!({"connector": {"id": CONNECTOR, "uid": "demo/hello"}, "holds": false,
+            "installations": [{"id": "sci_0000000000000000000001", "name": "acme", "standing": "holds"}],
+            "grants": [{"id": "grt_0000000000000000000001", "subject": {"type": "user", "id": "alice"},
+                "environment": "production", "state": "needs_consent", "standing": standing, "message": message}]})
+    };
+    for (standing, exit) in
+        [("needs_consent", 5), ("gone", 5), ("client_rejected", 1), ("unreachable", 8), ("not_asked", 0)]
+    {
+        let told = health(standing, "because \u{1b}[31m of it");
+        let peer = Peer::with(move |line, _, _| match line {
+            "POST /v1/connect/connectors/demo%2Fhello/check" => Some((200, told.clone())),
+            "GET /v1/connect/connectors/demo%2Fhello/server" => {
+                Some((400, json!({"error": {"code": "invalid_connector", "message": "It has no server."}})))
+            }
+            _ => None,
+        });
+        let desk = Desk::dev(&peer.url);
+        for command in [&["connect", "check", "demo/hello"][..], &["check"]] {
+            let shown = desk.run(command).exits(exit);
+            let both = format!("{}{}", shown.out, shown.err);
+            assert!(!both.contains('\u{1b}'), "{shown:?}");
+            assert_eq!(both.contains("alice"), standing != "not_asked", "{shown:?}");
+        }
+        let document = desk.run(&["check", "demo/hello", "--json"]).exits(exit).json();
+        assert_eq!(
+            (&document["grants"][0]["standing"], &document["differences"]),
+            (&json!(standing), &Value::Null)
+        );
+        let all = desk.run(&["check", "--json"]).exits(exit).json();
+        assert_eq!(all["connectors"][0]["grants"][0]["standing"], standing);
+    }
+}
+
+#[test]
+fn a_project_says_where_it_is_told_of_what_breaks() {
+    let route = format!("/v1/projects/{PROJECT}/health-webhook");
+    let told = route.clone();
+    let peer = Peer::with(move |line, _, _| match line.strip_suffix(told.as_str())? {
+        "GET " => Some((200, json!({"webhook": null}))),
+        "PUT " => Some((200, json!({"projectId": PROJECT, "url": "https://a.example/h", "updatedAt": 1}))),
+        "DELETE " => Some((204, Value::Null)),
+        _ => None,
+    });
+    let desk = Desk::dev(&peer.url);
+    let none = desk.run(&["projects", "health-webhook", "my-app"]).exits(0);
+    assert!(none.err.contains("--to https"), "{none:?}");
+    let set =
+        desk.run(&["projects", "health-webhook", "my-app", "--to", "https://a.example/h", "--json"]).exits(0);
+    assert_eq!(set.json()["webhook"]["url"], "https://a.example/h");
+    assert_eq!(peer.body(&format!("PUT {route}")), json!({"url": "https://a.example/h"}));
+    desk.run(&["projects", "health-webhook", "my-app", "--remove"]).exits(0);
+    desk.run(&["projects", "health-webhook", "my-app", "--remove", "--to", "https://a.example/h"]).exits(2);
 }

@@ -180,6 +180,10 @@ fn usual(route: &str) -> (u16, Value) {
         _ if route == format!("GET {by_id}") => connector(),
         "POST /v2/files" => json!({"sha1": "da39a3ee5e6b4b0d3255bfef95601890afd80709"}),
         _ if route == links => json!({"projects": [link()]}),
+        "POST /v1/connect/connectors/demo%2Fhello/check" => {
+            json!({"connector": {"id": CONNECTOR, "uid": "demo/hello"},
+            "holds": true, "installations": [], "grants": []})
+        }
         _ if route == format!("GET {by_id}/grants") => json!({"grants": []}),
         _ if route == format!("GET {by_id}/keys") => keys(),
         _ if route == format!("POST {by_id}/keys") => return (201, keys()),

@@ -409,3 +409,43 @@ fn following_the_audit_log_misses_nothing_and_ends_with_its_reader() {
     assert_eq!(afters, ["1", "2", "2", "4", "5"]);
     assert!(done.err.contains("waiting for it") && !done.err.contains("error:"), "{done:?}");
 }
+
+#[test]
+fn an_application_is_registered_in_the_browser_and_the_connector_is_waited_for() {
+    let peer = Peer::with(|route, _, url| match route {
+        "GET /v1/connect/services/github" => Some((
+            200,
+            json!({"id": "github", "name": "GitHub", "connectionMethods": [
+                {"connectionMethod": "oauth", "label": "OAuth app", "create": {"managed": false, "manual": true},
+                    "type": {"type": "oauth"}},
+                {"connectionMethod": "app", "label": "GitHub App", "type": {"type": "github"},
+                    "create": {"managed": true, "manual": true, "assisted": true}},
+            ]}),
+        )),
+        "POST /v1/connect/connectors/managed" => Some(refusal(
+            422,
+            "registration_required",
+            json!({"registerUrl": format!("{url}/register/reg_1"), "verifier": "v-1", "expiresAt": 253_402_300_799_999_i64}),
+        )),
+        "GET /v1/connect/result/v-1" => {
+            Some((200, json!({"status": "success", "data": {"clientId": CONNECTOR}})))
+        }
+        _ if route == format!("GET /v1/connect/connectors/{CONNECTOR}") => Some((200, connector())),
+        _ => None,
+    });
+    // Nobody is there: the page is named, and the way that needs nothing was meant.
+    let desk = Desk::dev(&peer.url);
+    let error = desk.run(&["create", "github", "--name", "bot", "--json"]).exits(5).json()["error"].clone();
+    assert_eq!(
+        (&error["code"], &error["registerUrl"]),
+        (&json!("registration_required"), &json!(format!("{}/register/reg_1", peer.url)),)
+    );
+    let body = peer.body("POST /v1/connect/connectors/managed?autoinstall=true");
+    assert_eq!(body["connectionMethod"], "app");
+    let done = Desk::dev(&peer.url).at_a_terminal("n\n").run(&["create", "github", "--name", "bot"]).exits(5);
+    assert!(done.err.contains("/register/reg_1"), "{done:?}");
+    for desk in [Desk::dev(&peer.url).at_a_terminal("y\n"), Desk::dev(&peer.url)] {
+        let done = desk.run(&["create", "github", "--name", "bot", "--yes"]).exits(0);
+        assert!(done.err.contains("connector created") && done.err.contains("/register/reg_1"), "{done:?}");
+    }
+}

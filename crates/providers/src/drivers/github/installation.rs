@@ -20,6 +20,7 @@ use crate::driver::failure::{CallbackFault, DriverError};
 use crate::driver::held::Held;
 use crate::driver::installed::Installed;
 use crate::driver::mint::Minted;
+use crate::driver::standing::Standing;
 use crate::fields::is_credential;
 
 /// Where somebody installs the app: at the account of a known number, or at one of their choice.
@@ -123,12 +124,38 @@ async fn among(
     Ok(None)
 }
 
-/// What GitHub says about the app's own installation of this number ("Get an installation for the authenticated app").
+/// What GitHub says about the app's own installation of this number.
 pub(super) async fn find(
     at: &At<'_>,
     settings: &Settings,
     external_id: &str,
 ) -> Result<Installed, DriverError> {
+    about(at, settings, external_id).await.map(|found| described(&found.into(), external_id))
+}
+
+/// Whether the installation is there and in use: `suspended_at` is when somebody suspended it.
+pub(super) async fn standing(
+    at: &At<'_>,
+    settings: &Settings,
+    place: &Installed,
+) -> Result<Standing, DriverError> {
+    let Some(id) = place.external_id.as_deref() else { return Ok(Standing::Unsaid) };
+    match about(at, settings, id).await {
+        Ok(found) if found.get("suspended_at").is_some_and(|since| !since.is_null()) => {
+            Ok(Standing::Suspended)
+        }
+        Ok(_) => Ok(Standing::Holds),
+        Err(DriverError::NotInstalled { .. }) => Ok(Standing::Gone),
+        Err(error) => Err(error),
+    }
+}
+
+/// "Get an installation for the authenticated app".
+async fn about(
+    at: &At<'_>,
+    settings: &Settings,
+    external_id: &str,
+) -> Result<Map<String, Value>, DriverError> {
     if !is_number(external_id) {
         return Err(unsupported("an installation of a GitHub App is known by its number"));
     }
@@ -142,7 +169,7 @@ pub(super) async fn find(
             if found.get("id").and_then(Value::as_u64).map(|id| id.to_string()).as_deref()
                 == Some(external_id) =>
         {
-            Ok(described(&found.into(), external_id))
+            Ok(found)
         }
         Some(_) => Err(DriverError::Garbage { in_doubt: false }),
         None => Err(github.refusal(&answer, &[], |vendor| DriverError::NotInstalled { vendor })),

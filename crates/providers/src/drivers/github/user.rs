@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use carnet_egress::{Call, Purpose};
+use carnet_egress::{Answer, Call, Purpose};
 use carnet_model::grant::Cause;
 use carnet_model::{SecretString, Time};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
@@ -24,6 +24,7 @@ use crate::driver::failure::{CallbackFault, DriverError};
 use crate::driver::held::{Access, Held, Tokens};
 use crate::driver::import::Import;
 use crate::driver::mint::{Minted, Revocation};
+use crate::driver::standing::Standing;
 use crate::fields::is_credential;
 use crate::oauth::authorization::{self, fresh, is_reserved, is_target};
 use crate::oauth::callback;
@@ -229,6 +230,40 @@ pub(super) async fn forget(
     settings: &Settings,
     token: &SecretString,
 ) -> Result<Revocation, DriverError> {
+    let answer = about(at, settings, Method::DELETE, token).await?;
+    match answer.status {
+        // What is not there any more is not found, or "validation failed".
+        StatusCode::NO_CONTENT | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::NOT_FOUND => {
+            Ok(Revocation::Revoked)
+        }
+        _ => Err(refused(at, &answer, token)),
+    }
+}
+
+/// Whether GitHub still takes a person's token ("Check a token").
+pub(super) async fn standing(at: &At<'_>, settings: &Settings, held: &Held) -> Result<Standing, DriverError> {
+    let Some(access) = held.access() else { return Ok(Standing::Unsaid) };
+    let answer = about(at, settings, Method::POST, &access.token).await?;
+    match answer.status {
+        StatusCode::OK => Ok(Standing::Holds),
+        StatusCode::UNPROCESSABLE_ENTITY | StatusCode::NOT_FOUND => Ok(Standing::Gone),
+        _ => Err(refused(at, &answer, &access.token)),
+    }
+}
+
+fn refused(at: &At<'_>, answer: &Answer, token: &SecretString) -> DriverError {
+    let secret = Settings::client_secret(at).ok().map(SecretString::duplicate);
+    let sent: Vec<SecretString> = secret.into_iter().chain([token.duplicate()]).collect();
+    Api::of(at).refusal(answer, &sent, |vendor| DriverError::Refused { vendor })
+}
+
+/// A call of the app about one token of a person, with the client's own credentials.
+async fn about(
+    at: &At<'_>,
+    settings: &Settings,
+    method: Method,
+    token: &SecretString,
+) -> Result<Answer, DriverError> {
     let secret = Settings::client_secret(at)?;
     let pair = SecretString::new(format!("{}:{}", settings.client_id, secret.expose()));
     let text = SecretString::new(format!("Basic {}", BASE64_STANDARD.encode(pair.expose())));
@@ -236,22 +271,12 @@ pub(super) async fn forget(
         HeaderValue::from_str(text.expose()).map_err(|_| DriverError::Garbage { in_doubt: false })?;
     value.set_sensitive(true);
     let url = api::api(&format!("applications/{}/token", settings.client_id))?;
-    let mut call = Call::new(Method::DELETE, url, Purpose::ProviderApi, at.connector.team)
+    let mut call = Call::new(method, url, Purpose::ProviderApi, at.connector.team)
         .header(AUTHORIZATION, value)
         .header(ACCEPT, HeaderValue::from_static("application/vnd.github+json"))
         .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     call.body = json!({"access_token": token.expose()}).to_string().into();
-    let answer = at.http.send(call).await.map_err(|error| failure::of_transport(error, "clientId"))?;
-    match answer.status {
-        // What is not there any more is not found, or "validation failed".
-        StatusCode::NO_CONTENT | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::NOT_FOUND => {
-            Ok(Revocation::Revoked)
-        }
-        _ => {
-            let sent = [token.duplicate(), secret.duplicate()];
-            Err(Api::of(at).refusal(&answer, &sent, |vendor| DriverError::Refused { vendor }))
-        }
-    }
+    at.http.send(call).await.map_err(|error| failure::of_transport(error, "clientId"))
 }
 
 /// Who the person is: the account's number, which stays, and its name, which may change. A grant is not given up because

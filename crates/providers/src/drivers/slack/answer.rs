@@ -55,6 +55,15 @@ pub(super) async fn with_token(at: &At<'_>, name: &str, token: &SecretString) ->
     read(&answer, Phase::Revocation, at.env.now(), &[token.duplicate()])
 }
 
+/// What a method says that is neither about a code nor about a token that is held.
+pub(super) fn said(
+    answer: &carnet_egress::Answer,
+    now: Time,
+    sent: &[SecretString],
+) -> Result<Said, DriverError> {
+    read(answer, Phase::Revocation, now, sent)
+}
+
 fn read(
     answer: &carnet_egress::Answer,
     phase: Phase,

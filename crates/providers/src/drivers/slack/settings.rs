@@ -8,6 +8,7 @@ use carnet_model::{Scopes, SecretString};
 use serde_json::{Map, Value, json};
 
 use super::answer;
+use super::manifest::{self, Wish};
 use crate::driver::failure::{BadConfiguration, CallbackFault, DriverError};
 use crate::driver::secrets::ConnectorSecrets;
 use crate::driver::{Accepted, At, NewConnector};
@@ -33,6 +34,8 @@ struct Read {
     app_name: Option<String>,
     team: Option<Map<String, Value>>,
     secrets: [(&'static str, Option<SecretString>); 3],
+    /// With what Slack makes the app. Used and not kept.
+    configuration_token: Option<SecretString>,
 }
 
 impl Read {
@@ -63,10 +66,11 @@ impl Read {
                     Some(team)
                 }
             },
+            configuration_token: fields.secret("configurationToken")?,
             secrets: [
                 (CLIENT_SECRET, fields.secret("clientSecret")?),
-                ("/signingSecret", fields.secret("signingSecret")?),
-                ("/verificationToken", fields.secret("verificationToken")?),
+                (SIGNING_SECRET, fields.secret("signingSecret")?),
+                (VERIFICATION_TOKEN, fields.secret("verificationToken")?),
             ],
         };
         // An identifier is a letter and what follows it.
@@ -117,7 +121,13 @@ impl Settings {
 
 /// Reads the configuration and asks Slack whether it knows the client.
 pub(super) async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadConfiguration> {
-    let read = Read::new(std::mem::take(&mut ask.data))?;
+    let mut read = Read::new(std::mem::take(&mut ask.data))?;
+    // Slack names no issuer in its answers, so the address tells them apart (RFC 9700 §4.4.2).
+    let base = ask.callback_base.trim_end_matches('/');
+    let redirect_uri = format!("{base}/callback/{}", ask.connector);
+    if let Some(token) = read.configuration_token.take() {
+        read.make(&ask, &token, &redirect_uri).await?;
+    }
     let settings = Settings::read(&read)?;
     let secret =
         read.secrets.iter().find(|(name, _)| *name == CLIENT_SECRET).and_then(|(_, secret)| secret.as_ref());
@@ -142,10 +152,43 @@ pub(super) async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadCon
             secrets.insert(name.to_owned(), secret);
         }
     }
-    // Slack names no issuer in its answers, so the address tells them apart (RFC 9700 §4.4.2).
-    let base = ask.callback_base.trim_end_matches('/');
-    let redirect_uri = Some(format!("{base}/callback/{}", ask.connector));
-    Ok(Accepted { data, secrets, redirect_uri })
+    Ok(Accepted { data, secrets, redirect_uri: Some(redirect_uri) })
+}
+
+impl Read {
+    /// Has Slack make the app, and takes what it is known by.
+    async fn make(
+        &mut self,
+        ask: &NewConnector<'_>,
+        token: &SecretString,
+        redirect_uri: &str,
+    ) -> Result<(), BadConfiguration> {
+        if self.client_id.is_some() {
+            return Err(bad("configurationToken", "makes an app, and clientId names one that there is"));
+        }
+        if self.bot_scopes.is_empty() && self.user_scopes.is_empty() {
+            return Err(bad(
+                "botScopes",
+                "is empty, and userScopes too: name the scopes of the bot or of people",
+            ));
+        }
+        let wish = Wish {
+            name: self.app_name.as_deref().unwrap_or(ask.name),
+            bot: &self.bot_scopes,
+            user: &self.user_scopes,
+            redirect_uri,
+        };
+        let made = manifest::create(ask.http, ask.env, ask.tenant, token, &wish).await?;
+        self.client_id = Some(made.client_id);
+        self.app_id = made.app_id.or(self.app_id.take());
+        let signing = made.signing_secret;
+        self.secrets = [
+            (CLIENT_SECRET, Some(made.client_secret)),
+            (SIGNING_SECRET, signing),
+            (VERIFICATION_TOKEN, None),
+        ];
+        Ok(())
+    }
 }
 
 async fn is_known(
@@ -180,3 +223,5 @@ fn bad(field: &str, why: &str) -> BadConfiguration {
 }
 
 const CLIENT_SECRET: &str = "/clientSecret";
+const SIGNING_SECRET: &str = "/signingSecret";
+const VERIFICATION_TOKEN: &str = "/verificationToken";

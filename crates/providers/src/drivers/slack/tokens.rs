@@ -12,6 +12,7 @@ use crate::driver::At;
 use crate::driver::failure::DriverError;
 use crate::driver::held::{Access, Held, Tokens};
 use crate::driver::mint::{Minted, Revocation};
+use crate::driver::standing::Standing;
 use crate::oauth::client::Form;
 use crate::oauth::failure::Phase;
 
@@ -74,6 +75,17 @@ pub(super) async fn end(at: &At<'_>, token: &SecretString) -> Result<Revocation,
         Err(DriverError::Refused { vendor }) if ENDED.contains(&vendor.error.as_str()) => {
             Ok(Revocation::Revoked)
         }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether Slack still takes a token ("auth.test"). One that has run out says nothing about what renews it.
+pub(super) async fn standing(at: &At<'_>, held: &Held) -> Result<Standing, DriverError> {
+    let Some(access) = held.access() else { return Ok(Standing::Unsaid) };
+    match answer::with_token(at, "auth.test", &access.token).await {
+        Ok(_) => Ok(Standing::Holds),
+        Err(DriverError::Refused { vendor }) if vendor.error == "token_expired" => Ok(Standing::Unsaid),
+        Err(DriverError::Refused { vendor }) if ENDED.contains(&vendor.error.as_str()) => Ok(Standing::Gone),
         Err(error) => Err(error),
     }
 }

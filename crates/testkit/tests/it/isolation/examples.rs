@@ -118,6 +118,7 @@ pub(crate) fn body(operation: &Operation, names: &Names) -> Value {
         "POST /v9/projects/{project}/custom-environments" => json!({"slug": "made-by-another"}),
         "POST /v1/trusted-issuers" => issuer(&project(), "made-by-an-example"),
         "POST /v1/trusted-issuers/check" => json!({"trustedIssuer": issuer(&project(), "checked")}),
+        "PUT /v1/projects/{project}/health-webhook" => json!({"url": "https://hooks.example.com/health"}),
         "PUT /v1/usage/budget" => json!({"requests": 1_000_000}),
         "POST /v1/export/secrets" => json!({"recoveryKey": RECOVERY_KEY}),
         "POST /v1/access-tokens" | "POST /v1/teams" => json!({"name": "Made by an example"}),

@@ -1,0 +1,263 @@
+//! Asking a provider whether what it gave still holds.
+//!
+//! Where the provider can be asked about a token without spending anything, it is. Else a grant that can be renewed is
+//! renewed: that is the one question every provider answers, and what it answers is kept as with any refresh. What can be
+//! neither is said to be not asked. An answer that a token is dead is confirmed by a refresh where there is something to
+//! refresh with; only then, or where there is not, the grant needs consent again.
+
+use std::sync::Arc;
+
+use carnet_model::audit::{Action, AuditEvent};
+use carnet_model::caller::Caller;
+use carnet_model::grant::{Cause, GrantState};
+use carnet_model::rights::Right;
+use carnet_model::{Code, Fault, Id, Time, kind};
+use carnet_providers::{Checked, DriverError, Held, Installed, Standing};
+use carnet_store::grants::{self, GrantRow};
+use carnet_store::installations::Installation;
+use carnet_store::{Step, Write};
+
+use crate::broker::Broker;
+use crate::connectors::ConnectorView;
+use crate::directory::Entry;
+use crate::faults;
+use crate::grants::GrantView;
+use crate::refresh::{RenewFailure, Urgency};
+
+/// How things stand at a connector's provider.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// The connector.
+    pub connector: ConnectorView,
+    /// Its installations; on the first page only.
+    pub installations: Vec<CheckedInstallation>,
+    /// A page of its grants.
+    pub grants: Vec<CheckedGrant>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+/// An installation, and what its provider says.
+#[derive(Clone, Debug)]
+pub struct CheckedInstallation {
+    /// The installation.
+    pub installation: Installation,
+    /// How it stands.
+    pub verdict: Verdict,
+}
+
+/// A grant, and what its provider says.
+#[derive(Clone, Debug)]
+pub struct CheckedGrant {
+    /// The grant as it is now.
+    pub grant: GrantView,
+    /// How it stands.
+    pub verdict: Verdict,
+}
+
+/// How something stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It can be used.
+    Holds,
+    /// A person must consent again.
+    NeedsConsent(Cause),
+    /// Somebody at the provider has stopped it for now.
+    Suspended,
+    /// It is not there any more.
+    Gone,
+    /// The provider refuses the connector's own credentials.
+    ClientRejected,
+    /// The provider could not be asked; why.
+    Unreachable(String),
+    /// There is nobody to ask.
+    NotAsked,
+}
+
+impl Verdict {
+    /// The stable name.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::NeedsConsent(_) => "needs_consent",
+            Self::Suspended => "suspended",
+            Self::Gone => "gone",
+            Self::ClientRejected => "client_rejected",
+            Self::Unreachable(_) => "unreachable",
+            Self::NotAsked => "not_asked",
+        }
+    }
+
+    /// Whether it is known not to hold.
+    pub const fn is_broken(&self) -> bool {
+        matches!(self, Self::NeedsConsent(_) | Self::Suspended | Self::Gone | Self::ClientRejected)
+    }
+}
+
+impl Broker {
+    /// Asks the provider of a connector about its installations and a page of its grants, from the one after `after`.
+    pub async fn check_health(
+        &self,
+        caller: &Caller,
+        connector: &str,
+        after: Option<&str>,
+        limit: u32,
+        request: Id<kind::Request>,
+    ) -> Result<Health, Fault> {
+        let entry = self.managed(caller, connector, Right::ConnectorCheck).await?;
+        let cursor = after.map(Id::parse).transpose().map_err(|_| {
+            Fault::new(Code::InvalidRequest, "cursor is not one that this list gave.").with("field", "cursor")
+        })?;
+        let limit = usize::try_from(limit.clamp(1, MOST)).unwrap_or(1);
+        let (db, team, id) = (&self.inner.db, caller.team(), entry.row.connector.id);
+        let one_more = i64::try_from(limit + 1).unwrap_or(i64::from(MOST) + 1);
+        let mut rows = grants::of_connector(db, team, id, cursor, one_more).await.map_err(faults::store)?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(|row| row.grant.id.to_string());
+        let known = if after.is_none() { entry.installations.clone() } else { Vec::new() };
+        let asked = rows.into_iter().map(|row| {
+            let (broker, entry) = (self.clone(), entry.clone());
+            self.track(async move { broker.check_grant(&entry, row).await })
+        });
+        // All begin at once; how many are at the provider at a time is the connector's pace.
+        let asked: Vec<_> = asked.collect();
+        let (mut installations, mut steps) = (Vec::new(), Vec::new());
+        for installation in known {
+            let verdict = self.check_installation(&entry, &installation, &mut steps).await;
+            installations.push(CheckedInstallation { installation, verdict });
+        }
+        let mut grants = Vec::with_capacity(asked.len());
+        for one in asked {
+            grants.push(one.await.map_err(faults::internal)??);
+        }
+        let broken = grants.iter().filter(|one| one.verdict.is_broken()).count()
+            + installations.iter().filter(|one| one.verdict.is_broken()).count();
+        let event = AuditEvent::of(caller, self.inner.env.now(), Action::ConnectorCheck, Some(request))
+            .on(id)
+            .with("grants", grants.len())
+            .with("installations", installations.len())
+            .with("broken", broken);
+        let write = Write::new().steps(steps).event(&self.inner.env, &event);
+        db.write(write).await.map_err(faults::store)?;
+        Ok(Health { connector: entry.view(), installations, grants, next })
+    }
+
+    async fn check_installation(
+        &self,
+        entry: &Entry,
+        installation: &Installation,
+        steps: &mut Vec<Step>,
+    ) -> Verdict {
+        match self.standing_of(entry, installation).await {
+            Ok(standing) => {
+                steps.extend(self.tell_installation(entry, installation, standing, self.inner.env.now()));
+                match standing {
+                    Standing::Holds => Verdict::Holds,
+                    Standing::Suspended => Verdict::Suspended,
+                    Standing::Gone => Verdict::Gone,
+                    Standing::Unsaid => Verdict::NotAsked,
+                }
+            }
+            Err(error) => self.unanswered(entry, &error),
+        }
+    }
+
+    /// What the provider says about an installation.
+    pub(crate) async fn standing_of(
+        &self,
+        entry: &Entry,
+        installation: &Installation,
+    ) -> Result<Standing, DriverError> {
+        let place = Installed {
+            external_id: installation.external_id.clone(),
+            tenant_id: installation.tenant_id.clone(),
+            name: installation.name.clone(),
+        };
+        self.ask_provider(entry, Checked::Installation(&place)).await
+    }
+
+    async fn ask_provider(&self, entry: &Entry, what: Checked<'_>) -> Result<Standing, DriverError> {
+        let inner = &self.inner;
+        if let Some(error) = inner.breakers.refusal(entry.line(), inner.env.now()) {
+            return Err(error);
+        }
+        let secrets = inner.secrets(entry).map_err(|error| {
+            DriverError::Misconfigured(
+                "data".to_owned(),
+                format!("the stored credentials cannot be opened ({error})"),
+            )
+        })?;
+        let pace = inner.paces.of(entry.line());
+        let _place = pace.call().await;
+        entry.driver().check(&inner.at(entry, &secrets), what).await
+    }
+
+    async fn check_grant(&self, entry: &Arc<Entry>, row: GrantRow) -> Result<CheckedGrant, Fault> {
+        let verdict = self.verdict_on(entry, &row).await?;
+        // As it is now: it may have been renewed, or be found dead.
+        let (db, place) = (&self.inner.db, &row.grant.place);
+        let present = grants::find(db, place.team, row.grant.id).await.map_err(faults::store)?.unwrap_or(row);
+        let verdict = match &present.grant.state {
+            GrantState::NeedsConsent { cause, .. } => Verdict::NeedsConsent(*cause),
+            GrantState::Active | GrantState::Withdrawn { .. } => verdict,
+        };
+        let grant = GrantView { last_used_at: present.last_used_at, grant: present.grant };
+        Ok(CheckedGrant { grant, verdict })
+    }
+
+    async fn verdict_on(&self, entry: &Arc<Entry>, row: &GrantRow) -> Result<Verdict, Fault> {
+        let now = self.inner.env.now();
+        match row.grant.state {
+            GrantState::Active => {}
+            GrantState::NeedsConsent { cause, .. } => return Ok(Verdict::NeedsConsent(cause)),
+            GrantState::Withdrawn { .. } => return Ok(Verdict::Gone),
+        }
+        let lives = row.grant.access_expires_at.is_none_or(|end| end > now);
+        if !lives && !row.grant.refreshable {
+            self.grant_over(entry, row, Cause::Expired).await?;
+            return Ok(Verdict::NeedsConsent(Cause::Expired));
+        }
+        let secret = self.inner.open_grant(&row.grant, &row.held).map_err(faults::internal)?;
+        let held: &Held = &secret.held;
+        let said = if lives && held.access().is_some() {
+            self.ask_provider(entry, Checked::Held(held)).await
+        } else {
+            Ok(Standing::Unsaid)
+        };
+        match said {
+            Ok(Standing::Holds) => Ok(Verdict::Holds),
+            Ok(Standing::Suspended) => Ok(Verdict::Suspended),
+            Ok(Standing::Gone) if !row.grant.refreshable => {
+                self.grant_over(entry, row, Cause::RevokedAtProvider).await?;
+                Ok(Verdict::NeedsConsent(Cause::RevokedAtProvider))
+            }
+            Ok(Standing::Gone | Standing::Unsaid) if row.grant.refreshable => {
+                Ok(match self.renew(entry.clone(), row, Time::FAR_FUTURE, Urgency::Now).await {
+                    Ok(_) => Verdict::Holds,
+                    Err(RenewFailure::Consent(cause)) => {
+                        Verdict::NeedsConsent(cause.unwrap_or(Cause::RevokedAtProvider))
+                    }
+                    Err(RenewFailure::Provider(error)) => self.unanswered(entry, &error),
+                    Err(failure) => {
+                        let fault =
+                            failure.fault(entry, |_| faults::no_connector(entry.row.connector.uid.as_str()));
+                        Verdict::Unreachable(fault.message)
+                    }
+                })
+            }
+            Ok(Standing::Gone | Standing::Unsaid) => Ok(Verdict::NotAsked),
+            Err(error) => Ok(self.unanswered(entry, &error)),
+        }
+    }
+
+    fn unanswered(&self, entry: &Entry, error: &DriverError) -> Verdict {
+        match error {
+            DriverError::ClientRejected { .. } | DriverError::SecretEnded { .. } => Verdict::ClientRejected,
+            other => Verdict::Unreachable(faults::driver(other, entry.row.connector.uid.as_str()).message),
+        }
+    }
+}
+
+/// So many grants are asked about in one request: as many as their provider answers within a client's patience.
+const MOST: u32 = 50;

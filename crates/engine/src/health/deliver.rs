@@ -1,0 +1,100 @@
+//! Sending what projects are told, and looking for what will break.
+
+use std::time::Duration;
+
+use carnet_model::ConnectorRef;
+use carnet_model::audit::{Action, AuditEvent, Outcome};
+use carnet_store::health::{self, Notice};
+use carnet_store::{DbError, Write};
+
+use super::notice::Ending;
+use crate::broker::Broker;
+use crate::consent::{CLAIM, Delivery, PAUSES, Untaken};
+
+impl Broker {
+    /// Notes for their projects which grants end soon, although they work.
+    pub(crate) async fn tell_of_endings(&self) -> Result<(), DbError> {
+        let inner = &self.inner;
+        let now = inner.env.now();
+        for row in health::ending(&inner.db, now, now.plus(AHEAD), BATCH).await? {
+            let grant = &row.grant;
+            let end = if grant.refreshable { grant.refresh_expires_at } else { grant.access_expires_at };
+            let reference = ConnectorRef::Id(grant.place.connector);
+            let (Some(end), Some(entry)) = (end, inner.entry(grant.place.team, &reference).await?) else {
+                continue;
+            };
+            let steps = self.tell_ending(&entry, grant, Ending::Expiry(end), now);
+            inner.db.write(Write::new().steps(steps)).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends what is due, each in a task of its own.
+    pub(crate) async fn deliver_notices(&self) -> Result<(), DbError> {
+        let inner = &self.inner;
+        for mut notice in health::due(&inner.db, inner.env.now(), BATCH).await? {
+            if inner.stop.is_cancelled() {
+                break;
+            }
+            let now = inner.env.now();
+            match inner.db.write(Write::new().step(health::claim(&notice, now, now.plus(CLAIM)))).await {
+                Ok(_) => notice.attempts += 1,
+                // Another node, or the round before, has it.
+                Err(DbError::Unmet(_)) => continue,
+                Err(error) => return Err(error),
+            }
+            let broker = self.clone();
+            self.track(async move {
+                if let Err(error) = broker.deliver_notice(&notice).await {
+                    tracing::warn!(delivery = %notice.id, %error, "what became of a health webhook could not be recorded; it may be sent again");
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// One attempt, and what is recorded of it.
+    async fn deliver_notice(&self, notice: &Notice) -> Result<(), DbError> {
+        let inner = &self.inner;
+        let end = self
+            .send(&Delivery {
+                id: notice.id,
+                team: notice.team,
+                project: notice.project,
+                environment: notice.environment,
+                url: &notice.url,
+                body: &notice.body,
+            })
+            .await;
+        let now = inner.env.now();
+        let event = AuditEvent::of_system(now, Action::HealthDeliver)
+            .in_team(notice.team)
+            .on(notice.connector)
+            .with("delivery", notice.id.to_string())
+            .with("project", notice.project.to_string())
+            .with("what", notice.what.clone())
+            .with("attempts", notice.attempts);
+        let write = match end {
+            Ok(()) => Write::new().step(health::taken(notice.id, now)).event(&inner.env, &event),
+            Err(Untaken { why, for_good }) => {
+                tracing::info!(delivery = %notice.id, why, "a health webhook was not taken");
+                let pause = usize::try_from(notice.attempts - 1).ok().and_then(|n| PAUSES.get(n));
+                match pause.filter(|_| !for_good) {
+                    Some(pause) => {
+                        let due = now.plus(*pause + inner.env.jitter(*pause / 8));
+                        Write::new().step(health::postpone(notice.id, notice.attempts, due, &why))
+                    }
+                    None => Write::new()
+                        .step(health::give_up(notice.id, now, &why))
+                        .event(&inner.env, &event.ended(Outcome::Failed).with("why", why)),
+                }
+            }
+        };
+        inner.db.write(write).await.map(drop)
+    }
+}
+
+/// How long before its end a grant is told of at the earliest; the last quarter of its life, if that is shorter.
+const AHEAD: Duration = Duration::from_hours(7 * 24);
+/// Begun in one round.
+const BATCH: i64 = 64;
