@@ -41,8 +41,10 @@ const TABLE = [
   { service: 'dropbox', way: 'oauth', end: 'consent', says: 'Dropbox' },
   { service: 'gitlab', way: 'oauth', end: 'consent', says: 'GitLab' },
   { service: 'asana', way: 'oauth', end: 'consent', says: 'Asana' },
+  // Where an application is registered from here, nothing is brought along: a page does it with the person.
+  { service: 'github', end: 'register' },
+  { service: 'slack', end: 'register' },
   // What cannot work without the service itself ends with what is missing, by name, and the page where it is had.
-  { service: 'github', way: 'app', end: 'missing', needs: ['appId', 'privateKeyPem'], page: 'https://github.com/settings/apps' },
   { service: 'salesforce', way: 'jwt', end: 'missing', needs: ['consumerKey', 'appUsername', 'privateKeyPem'], page: 'https://login.salesforce.com' },
   { service: 'snowflake', way: 'key-pair', end: 'missing', needs: ['username', 'privateKeyPem'], page: 'https://docs.snowflake.com/en/user-guide/key-pair-auth' },
 ];
@@ -100,6 +102,14 @@ describe('from the first command to the first token, or to what a person must do
       if (way) {
         assert.equal(did.code, 2, did.told);
         did = await run(next(did, way).command);
+      }
+      if (end === 'register') {
+        assert.equal(did.code, 5, did.told);
+        assert.equal(did.error.code, 'registration_required', did.told);
+        const [page] = did.error.next;
+        assert.ok(page.command.startsWith(`${broker.url}/register/reg_`), did.told);
+        assert.equal((await fetch(page.command, { redirect: 'manual' })).status, 303, 'to where one signs in');
+        return;
       }
       // What only the service gives is named, with the page where it is had.
       assert.notEqual(did.code, 0, did.told);
