@@ -224,7 +224,7 @@ macro_rules! ending {
         concat!(
             "select id, team, connector, project, environment, subject, installation, state, state_since, cause, \
              scopes, external_subject, held, access_expires_at, refresh_expires_at, refreshable, version, rt_version, \
-             lease_until, fence, last_used_at, created_at, updated_at from grants g where state = 'active' and ",
+             lease_until, fence, last_used_at, created_at, updated_at, leaked_rt from grants g where state = 'active' and ",
             $which,
             " and ", $end, " > $1 and ", $end, " <= $2 and ", $end, " - updated_at >= 86400000 \
              and ($1 - updated_at) >= (", $end, " - updated_at) / 4 * 3 \
