@@ -77,9 +77,10 @@ const SEEDS = {
     })),
   },
   google: {
+    // A token that the emulator does not know is taken for one of the first.
     users: [
-      { email: 'ada@acme.example', name: 'Ada', hd: 'acme.example' },
       { email: 'eve@other.example', name: 'Eve', hd: 'other.example' },
+      { email: 'ada@acme.example', name: 'Ada', hd: 'acme.example' },
     ],
     oauth_clients: [{ client_id: '1-broker.apps.googleusercontent.com', client_secret: 'google-client-secret', name: 'Broker', redirect_uris: redirects }],
   },

@@ -59,6 +59,9 @@ impl Entry {
     /// its own server or the service is only a kind of server.
     pub fn plan(&self, ask: &Ask) -> Result<Option<Plan>, Unfit> {
         let Some(method) = self.choose(ask)? else { return Ok(None) };
+        if method.is_foregone_by(ask) {
+            return Ok(None);
+        }
         let target = self.target(method, ask.target.as_deref())?;
         let values = method.fill(&ask.params)?;
         let address = |template: &Spanned<Template>| {
@@ -175,6 +178,17 @@ impl Entry {
 }
 
 impl Method {
+    /// Whether a request that names a driver of its own says by itself what the file would have filled in: then it
+    /// stands on its own, with whatever else that driver knows and the file does not say.
+    fn is_foregone_by(&self, ask: &Ask) -> bool {
+        let is_own = |driver| !matches!(driver, ConnectorType::Oauth | ConnectorType::ApiKey);
+        let is_filled = |value: &toml::Value| value.as_str().is_some_and(|text| text.contains('{'));
+        ask.method.is_none()
+            && ask.params.is_empty()
+            && ask.driver.is_some_and(is_own)
+            && self.data.iter().any(|(name, value)| is_filled(value) && ask.data.contains_key(name))
+    }
+
     /// What stands in each place, found sound.
     fn fill(&self, params: &BTreeMap<String, String>) -> Result<BTreeMap<&str, String>, Unfit> {
         if let Some(unknown) =

@@ -184,6 +184,47 @@ fn what_a_driver_needs_is_filled_in_or_named_with_its_page() {
 }
 
 #[test]
+fn whoever_names_a_driver_and_brings_its_data_is_asked_for_nothing_twice() {
+    let own = |driver, data| Ask { driver: Some(driver), ..ask("", &[], data) };
+    let entra = "4a6b0a1e-6c1c-4b5f-9a0e-2f3d6c1b7a55";
+    for (service, driver, data) in [
+        (
+            "snowflake",
+            ConnectorType::Snowflake,
+            json!({"accountIdentifier": "acme-prod", "workloadIdentity": true}),
+        ),
+        (
+            "snowflake",
+            ConnectorType::Snowflake,
+            json!({"accountIdentifier": "acme-prod", "externalOauth": {}}),
+        ),
+        (
+            "salesforce",
+            ConnectorType::Salesforce,
+            json!({"loginHost": "test.salesforce.com", "consumerKey": "k"}),
+        ),
+        ("microsoft", ConnectorType::MicrosoftEntra, json!({"tenantId": entra, "clientId": entra})),
+        ("okta", ConnectorType::Okta, json!({"domain": "login.acme.example", "clientId": "c"})),
+        ("microsoft-teams", ConnectorType::MicrosoftEntra, json!({"tenantId": entra, "clientId": entra})),
+    ] {
+        assert_eq!(plan(service, &own(driver, data.clone())), Ok(None), "{service} {data}");
+    }
+    // What the file fills in is not there; the way is the file's.
+    let salesforce = own(ConnectorType::Salesforce, json!({"consumerKey": "k", "consumerSecret": "s"}));
+    assert_eq!(plan("salesforce", &salesforce).unwrap().unwrap().data["loginHost"], "login.salesforce.com");
+    let named = Ask { driver: None, ..ask("workload-identity", &[("account", "acme-prod")], json!({})) };
+    let made = plan("snowflake", &named).unwrap().unwrap();
+    assert_eq!(Value::from(made.data), json!({"accountIdentifier": "acme-prod", "workloadIdentity": true}));
+    let google = Ask { driver: Some(ConnectorType::Google), ..ask("", &[], client()) };
+    assert_eq!(plan("google", &google).unwrap().unwrap().method, "client");
+    assert_eq!(plan("google", &ask("", &[], client())).unwrap().unwrap().method, "oauth");
+    for service in ["jira", "confluence"] {
+        let app = plan(service, &ask("app", &[], client())).unwrap().unwrap();
+        assert_eq!(app.driver, ConnectorType::Atlassian, "{service}");
+    }
+}
+
+#[test]
 fn a_server_that_is_connected_by_its_address_is_known_by_it() {
     let catalog = Catalog::default();
     let slug = |address: &str| catalog.of_server(address).map(|entry| entry.slug.to_string());
