@@ -212,7 +212,7 @@ fn whoever_names_a_driver_and_brings_its_data_is_asked_for_nothing_twice() {
     // What the file fills in is not there; the way is the file's.
     let salesforce = own(ConnectorType::Salesforce, json!({"consumerKey": "k", "consumerSecret": "s"}));
     assert_eq!(plan("salesforce", &salesforce).unwrap().unwrap().data["loginHost"], "login.salesforce.com");
-    let named = Ask { driver: None, ..ask("workload-identity", &[("account", "acme-prod")], json!({})) };
+    let named = ask("workload-identity", &[("account", "acme-prod")], json!({}));
     let made = plan("snowflake", &named).unwrap().unwrap();
     assert_eq!(Value::from(made.data), json!({"accountIdentifier": "acme-prod", "workloadIdentity": true}));
     let google = Ask { driver: Some(ConnectorType::Google), ..ask("", &[], client()) };
