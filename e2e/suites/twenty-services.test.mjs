@@ -149,6 +149,12 @@ describe('from the first command to the first token, or to what a person must do
     });
   }
 
+  test('what has to be filled in is said with a value to replace', async () => {
+    const did = await run('carnet create zendesk --name try --connection-method oauth');
+    assert.equal(did.error.field, 'params.subdomain', did.told);
+    assert.match(next(did, 'oauth').command, / --param subdomain=acme$/);
+  });
+
   test('what the catalog knows and nobody can connect says why', async () => {
     const did = await run('carnet create figma --name try --connection-method oauth');
     assert.notEqual(did.code, 0);

@@ -155,8 +155,7 @@ impl Broker {
 
     fn refused(&self, service: &str, unfit: Unfit) -> Fault {
         let Unfit { field, why, page } = unfit;
-        let is_client =
-            ["data.client", "data.consumer", "data.appId"].iter().any(|name| field.starts_with(name));
+        let is_client = ["data.client", "data.appId"].iter().any(|name| field.starts_with(name));
         let (code, why) = if is_client {
             let base = self.inner.settings.base();
             let redirect = format!(

@@ -174,12 +174,16 @@ fn with_what_is_brought(
     known: &ServiceDescription,
     method: Option<&ConnectionMethod>,
 ) -> Failure {
-    let missing =
-        failure.extra.get("field").and_then(Value::as_str).is_some_and(|field| field.starts_with("data."));
+    let field = failure.extra.get("field").and_then(Value::as_str).unwrap_or_default();
+    let (brings, fills) = (field.starts_with("data."), field.starts_with("params."));
     let method = method.or(known.connection_methods.first());
-    let Some(method) = method.filter(|_| missing) else { return failure };
+    let Some(method) = method.filter(|_| brings || (fills && args.params.is_empty())) else { return failure };
     let several = known.connection_methods.len() > 1;
     let line = line(args, several.then_some(method));
+    if fills {
+        let filled = format!("{line}{}", parameters(method));
+        return failure.next(plain(&filled), "with a value of your own");
+    }
     let (line, when) = match brought(method) {
         Brought::Key => (format!("{line} --key @-"), "to paste the key, and end with Ctrl-D".to_owned()),
         Brought::Object(object) => (format!("{line} --data @FILE"), format!("with {object} in the file")),

@@ -73,7 +73,8 @@ impl Broker {
             .next(
                 format!("carnet create {service} --name NAME --data @file.json"),
                 "with the client you registered",
-            ));
+            )
+            .next(format!("carnet catalog search {service}"), "to see whether it is known by another name"));
         }
         Ok(Configuration::of(kind.unwrap_or(ConnectorType::Oauth), ask.data.clone()))
     }
