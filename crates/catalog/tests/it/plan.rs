@@ -58,6 +58,9 @@ fn the_file_and_what_was_brought_make_a_whole_configuration() {
 fn a_refresh_token_that_ends_unused_is_kept_alive() {
     let data = plan("google", &ask("oauth", &[], client())).unwrap().unwrap().data;
     assert_eq!(data["refreshTokens"], json!({"enabled": true, "idleDays": 180}));
+    // One that works once, and is replaced by one that lives as long again, ends only unused.
+    let data = plan("github", &ask("github-app-user", &[], client())).unwrap().unwrap().data;
+    assert_eq!(data["refreshTokens"], json!({"enabled": true, "idleDays": 183}));
     assert!(
         !plan("linear", &ask("oauth", &[], client())).unwrap().unwrap().data.contains_key("refreshTokens")
     );
