@@ -3,7 +3,8 @@
 use carnet_model::connector::ConnectorType;
 use serde_json::{Value, json};
 
-use crate::entry::{Line, Method};
+use crate::entry::Method;
+use crate::text::Line;
 
 impl Method {
     /// The members of `data` that only the service gives, dotted where they stand deeper. `has_secret` says that the client
