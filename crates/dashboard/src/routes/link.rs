@@ -78,7 +78,7 @@ pub(super) async fn install(
     }
 }
 
-pub(super) async fn mend(State(broker): State<Broker>, Path(secret): Path<String>) -> Response {
+pub(super) async fn mend(State(broker): State<Broker>, Path(secret): Path) -> Response {
     match broker.mend(&secret).await {
         Ok(request) => on(&broker, &format!("/authorize/{request}")),
         Err(end) => ended(&broker, end),

@@ -23,7 +23,7 @@ use crate::setup::Entry;
 
 pub(super) async fn show(
     State(broker): State<Broker>,
-    Path(id): Path<String>,
+    Path(id): Path,
     SignedIn(session): SignedIn,
 ) -> Response {
     match page_for(&broker, &session, &id).await {
@@ -41,7 +41,7 @@ pub(super) async fn show(
 
 pub(super) async fn go(
     State(broker): State<Broker>,
-    Path(id): Path<String>,
+    Path(id): Path,
     SignedIn(session): SignedIn,
     browser: Browser,
     headers: HeaderMap,
