@@ -92,7 +92,7 @@ actions! {
     InstallationStart = "installation.start",
     TokensImport = "connect-import-tokens",
     RegistrationStart = "registration.start",
-    RegistrationEnd = "registration.end",
+    RegistrationEnd = "registration.complete",
     ConnectorCreate = "connector.create",
     ConnectorUpdate = "connector.update",
     ConnectorEject = "connector.eject",

@@ -135,7 +135,7 @@ async fn a_github_app_is_registered_from_a_manifest_and_installed(engine: Engine
     let request = browser.get(&format!("{}{on}", kit.url())).await.header("location").unwrap().to_owned();
     let away = browser.leave(&format!("{}{request}", kit.url())).await;
     assert!(away.contains("/apps/bot/installations/new"), "{away}");
-    let ended = kit.events_of("registration.end").await;
+    let ended = kit.events_of("registration.complete").await;
     assert_eq!((ended.len(), &ended[0]["outcome"]), (1, &json!("success")));
 
     // The same create under its own code finds what was made, as the official command line repeats it.

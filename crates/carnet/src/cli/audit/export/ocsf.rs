@@ -129,7 +129,7 @@ fn crud(action: &str) -> u64 {
     };
     match verb {
         "create" | "issue" | "start" => 1,
-        "read" | "export" => 2,
+        "read" | "export" | "check" => 2,
         "update" | "put" | "set" | "rotate" | "refresh" | "reseal" | "accept" | "adopt" | "eject"
         | "park" | "complete" | "approve" | "restore" => 3,
         "delete" | "remove" | "revoke" | "withdraw" | "drop" | "undo" => 4,
@@ -217,6 +217,7 @@ mod tests {
                 "grant.brake.release",
                 "authorization.enter-code",
                 "completion.deliver",
+                "health.deliver",
                 "keys.shut",
                 "keys.open",
                 "caller.reject",
