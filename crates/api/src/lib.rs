@@ -35,6 +35,7 @@ mod keys;
 mod links;
 mod listener;
 mod members;
+mod metrics;
 mod openapi;
 mod path;
 mod pictures;

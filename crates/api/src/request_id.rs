@@ -10,11 +10,17 @@ use carnet_engine::Broker;
 use carnet_model::{Fault, Id, kind};
 use http::{HeaderName, HeaderValue, header};
 
+use crate::metrics::Meter;
+
 /// `req_…`, in the extensions of every request.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestId(pub Id<kind::Request>);
 
-pub(crate) async fn identify(State(broker): State<Broker>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn identify(
+    State((broker, meter)): State<(Broker, Meter)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let id = broker.request_id();
     request.extensions_mut().insert(RequestId(id));
     let begun = Instant::now();
@@ -25,7 +31,9 @@ pub(crate) async fn identify(State(broker): State<Broker>, mut request: Request,
     let status = response.status().as_u16();
     let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
     let route = route.as_deref().unwrap_or("(none)");
-    match response.extensions_mut().remove::<Arc<Fault>>() {
+    let fault = response.extensions_mut().remove::<Arc<Fault>>();
+    meter.count(route, &method, status, fault.as_ref().map(|fault| fault.code.as_str()), begun.elapsed());
+    match fault {
         Some(fault) if status >= 500 => {
             let source = fault.source.as_ref().map(|source| chain(source.as_ref()));
             tracing::error!(request = %id, %method, route, status, micros, code = fault.code.as_str(), source, "failed");

@@ -9,6 +9,7 @@ use carnet_engine::Broker;
 use carnet_model::{Code, Fault};
 
 use crate::device_login;
+use crate::metrics::Meter;
 use crate::problem::Problem;
 use crate::route::Callers::{Anybody, Both, Person, Workload};
 use crate::route::{Content, Route, delete, get, patch, post, put};
@@ -550,19 +551,25 @@ fn projects_and_people() -> Vec<Route> {
     ]
 }
 
-/// What goes around all routes, those of other crates too: the request's identifier, and answers for what is not there.
+/// What goes around all routes, those of other crates too: the request's identifier, figures about all of them, and
+/// answers for what is not there.
 pub fn frame(routes: Router, broker: Broker) -> Router {
+    let meter = Meter::default();
     routes
-        .fallback(async || {
-            Problem(Fault::new(
-                Code::NotFound,
-                "There is nothing at this path. The API is at the root of this address.",
-            ))
-        })
+        .route("/metrics", meter.route(broker.clone()))
+        .fallback(async || nothing_here())
         .method_not_allowed_fallback(async || {
             Problem(Fault::new(Code::MethodNotAllowed, "This path does not take this method."))
         })
-        .layer(middleware::from_fn_with_state(broker, request_id::identify))
+        .layer(middleware::from_fn_with_state((broker, meter), request_id::identify))
+}
+
+/// The answer where there is nothing.
+pub(crate) fn nothing_here() -> Problem {
+    Problem(Fault::new(
+        Code::NotFound,
+        "There is nothing at this path. The API is at the root of this address.",
+    ))
 }
 
 // Paths with several methods.

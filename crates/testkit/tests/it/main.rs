@@ -16,6 +16,7 @@ mod installations;
 mod isolation;
 mod keys;
 mod managed;
+mod metrics;
 mod people;
 mod refresh;
 mod registrations;
