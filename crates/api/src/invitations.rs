@@ -39,7 +39,7 @@ pub(crate) fn all_shape() -> Shape {
 
 /// The one answer in which it stands.
 pub(crate) fn made_shape() -> Shape {
-    shape().with([("invitation", text())]).named("NewInvitation")
+    shape().with([("invitation", text()), ("url", text())]).named("NewInvitation")
 }
 
 /// What whoever has one may know.
@@ -93,7 +93,9 @@ pub(crate) async fn create(
     let made = broker.invite(&call.caller, &team, &ask, call.request).await?;
     let mut answer = object(&made.invitation);
     if let Some(members) = answer.as_object_mut() {
-        members.insert("invitation".to_owned(), made.secret.expose().as_str().into());
+        let secret = made.secret.expose().as_str();
+        members.insert("invitation".to_owned(), secret.into());
+        members.insert("url".to_owned(), format!("{}/invitation/{secret}", broker.settings().base()).into());
     }
     Ok((StatusCode::CREATED, Answer(answer)))
 }

@@ -28,6 +28,12 @@ pub(crate) fn shape() -> Shape {
     .named("Member")
 }
 
+/// The one answer in which the link stands.
+pub(crate) fn reset_shape() -> Shape {
+    object_of([("userId", id("usr")), ("email", text()), ("url", text()), ("expiresAt", time())])
+        .named("PassphraseReset")
+}
+
 pub(crate) fn all_shape() -> Shape {
     object_of([("members", list_of(shape()))])
 }
@@ -76,4 +82,20 @@ pub(crate) async fn remove(
 ) -> Result<Response, Problem> {
     broker.remove_member(&call.caller, &team, &user, call.request).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// The link by which the member chooses another passphrase stands in this answer and nowhere else.
+pub(crate) async fn reset_passphrase(
+    State(broker): State<Broker>,
+    Path((team, user)): Path<(String, String)>,
+    call: Call,
+) -> Result<(StatusCode, Answer<Value>), Problem> {
+    let link = broker.reset_passphrase(&call.caller, &team, &user, call.request).await?;
+    let answer = json!({
+        "userId": link.user.id,
+        "email": link.user.email,
+        "url": link.at(broker.settings().base()),
+        "expiresAt": link.expires_at,
+    });
+    Ok((StatusCode::CREATED, Answer(answer)))
 }

@@ -4,7 +4,7 @@ use axum::Json as Answer;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use carnet_engine::Broker;
+use carnet_engine::{Broker, ShownOn};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::{Value, json};
 
@@ -59,7 +59,11 @@ pub(crate) async fn show(
     State(broker): State<Broker>,
     Path((connector, sha1)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    let picture = broker.picture(&connector, &sha1).await?;
+    let (picture, shown) = broker.picture(&connector, &sha1).await?;
+    let embedders = match shown {
+        ShownOn::OurPages => "same-origin",
+        ShownOn::ProvidersPages => "cross-origin",
+    };
     let media_type = HeaderValue::from_str(&picture.media_type).map_err(|_| Problem::invalid("No type."))?;
     let headers = [
         (header::CONTENT_TYPE, media_type),
@@ -67,8 +71,8 @@ pub(crate) async fn show(
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         // Its address changes with its content.
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400, immutable")),
-        // Providers show it on their own pages (`logo_uri` of RFC 7591 §2). Who knows both names may see it anyway.
-        (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
+        // Who knows both names may see it anyway; embedding it is for those pages that have a reason.
+        (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static(embedders)),
     ];
     Ok((headers, picture.bytes).into_response())
 }

@@ -400,6 +400,13 @@ fn projects_and_people() -> Vec<Route> {
             .gives(200, members::all_shape()),
         patch(MEMBER, Person, "Gives a member another role.", members::update).gives(200, members::shape()),
         delete(MEMBER, Person, "Takes a member out of a team.", members::remove).gives(204, Content::None),
+        post(
+            "/v1/teams/{team}/members/{user}/passphrase-reset",
+            Person,
+            "Makes a link by which a member chooses another passphrase.",
+            members::reset_passphrase,
+        )
+        .gives(201, members::reset_shape()),
         get(INVITATIONS, Person, "Lists the invitations that can be used.", invitations::list)
             .gives(200, invitations::all_shape()),
         post(INVITATIONS, Person, "Invites somebody; what to show is told once.", invitations::create)

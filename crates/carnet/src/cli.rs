@@ -6,8 +6,8 @@
 //! every failure names what mends it, and its exit code follows from its stable code ([`failure::Exit`]).
 //!
 //! Nothing here knows the engine. A client command speaks HTTP through `carnet-sdk` as any other program would;
-//! `dev`, `serve`, `backup` and `restore` are handed in by `main` as [`Servers`]. Neither a runtime nor TLS is set up before a command
-//! needs it, so that `carnet --help` costs nothing.
+//! `dev`, `serve`, `backup`, `restore` and `admin` are handed in by `main` as [`Servers`]. Neither a runtime nor TLS is set up before
+//! a command needs it, so that `carnet --help` costs nothing.
 
 mod access;
 pub(crate) mod args;
@@ -77,16 +77,16 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use args::{
-    AuditVerb, BackupArgs, CatalogVerb, Cli, ClientCommand, Command, ConnectVerb, ContextVerb, DevArgs,
-    EnvVerb, Global, GrantsVerb, InstallationsVerb, KeysVerb, MembersVerb, ProjectsVerb, RestoreArgs,
-    ServeArgs, TeamsVerb, TokensListArgs, TokensVerb, Verb,
+    AdminArgs, AuditVerb, BackupArgs, CatalogVerb, Cli, ClientCommand, Command, ConnectVerb, ContextVerb,
+    DevArgs, EnvVerb, Global, GrantsVerb, InstallationsVerb, KeysVerb, MembersVerb, ProjectsVerb,
+    RestoreArgs, ServeArgs, TeamsVerb, TokensListArgs, TokensVerb, Verb,
 };
 use context::Context;
 use failure::{Exit, Failure};
 pub(crate) use surroundings::Surroundings;
 
-/// The commands that know the engine: two servers, which stay in the foreground until they are stopped, and two that
-/// work on files.
+/// The commands that know the engine: two servers, which stay in the foreground until they are stopped, and three for
+/// whoever has the data in hand.
 #[derive(Clone, Copy)]
 pub(crate) struct Servers {
     /// `carnet dev`
@@ -97,6 +97,8 @@ pub(crate) struct Servers {
     pub(crate) backup: fn(BackupArgs) -> anyhow::Result<ExitCode>,
     /// `carnet restore`
     pub(crate) restore: fn(RestoreArgs) -> anyhow::Result<ExitCode>,
+    /// `carnet admin`
+    pub(crate) admin: fn(AdminArgs) -> anyhow::Result<ExitCode>,
 }
 
 /// Runs one command line; `args` begins with the program's own name.
@@ -122,6 +124,9 @@ pub(crate) fn run(
         Command::Serve(args) => (servers.serve)(args.at(&place.folder, json)).map_err(Failure::from),
         Command::Backup(args) => (servers.backup)(args.at(&place.folder, json)).map_err(Failure::from),
         Command::Restore(args) => (servers.restore)(args.at(&place.folder, json)).map_err(Failure::from),
+        Command::Admin(args) => {
+            (servers.admin)(args.at(&place.folder, json, cli.global.url)).map_err(Failure::from)
+        }
         Command::Version => version::print(&mut talk).map(|()| ExitCode::SUCCESS),
         Command::Completions(args) => completions::print(&mut talk, &args).map(|()| ExitCode::SUCCESS),
         Command::Man(args) => man::write(&mut talk, &place.folder, &args).map(|()| ExitCode::SUCCESS),
@@ -234,6 +239,7 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
             MembersVerb::Invite(args) => members::invite(cx, args).await,
             MembersVerb::Withdraw(args) => members::withdraw(cx, args).await,
             MembersVerb::Update(args) => members::update(cx, args).await,
+            MembersVerb::ResetPassphrase(args) => members::reset_passphrase(cx, args).await,
             MembersVerb::Remove(args) => members::remove(cx, args).await,
         },
         ClientCommand::Tokens { verb } => match verb.unwrap_or(TokensVerb::List(TokensListArgs::default())) {

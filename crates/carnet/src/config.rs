@@ -190,6 +190,11 @@ impl Config {
     }
 }
 
+/// The public address, from where [`Config::read`] would take it.
+pub(crate) fn address(args: &ServeArgs) -> Result<Url, Failure> {
+    url(ConfigFile::gather(args)?.url.as_deref())
+}
+
 /// The recovery key, if one is named.
 pub(crate) fn recovery_key(text: Option<&str>) -> Result<Option<Recipient>, Failure> {
     text.map(Recipient::parse).transpose().map_err(|error| {

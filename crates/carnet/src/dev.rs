@@ -71,6 +71,7 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
     };
     let broker =
         Broker::open(settings, &location, Root::Key(Box::new(key_file(&args, &env)?)), policy, env).await?;
+    let _operator = crate::admin::listen(&broker, &location);
     let more = axum::Router::new().nest("/demo", demo.router()).merge(demo.well_known_router());
     let routes = server::routes(&broker, more);
     broker.hold_back(true);

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod admin;
 mod backup;
 mod cli;
 mod config;
@@ -20,7 +21,12 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let servers =
-        cli::Servers { dev: dev::run, serve: serve::run, backup: backup::run, restore: backup::restore };
+    let servers = cli::Servers {
+        dev: dev::run,
+        serve: serve::run,
+        backup: backup::run,
+        restore: backup::restore,
+        admin: admin::run,
+    };
     cli::run(std::env::args_os(), cli::Surroundings::from_process(), servers)
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::cli::args::ServeArgs;
 use crate::config::{Config, variable};
-use crate::{hygiene, root_key, server};
+use crate::{admin, hygiene, root_key, server};
 
 pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let config = Config::read(&args)?;
@@ -45,6 +45,7 @@ async fn start(config: Config, json: bool) -> anyhow::Result<()> {
     };
     let listener = server::listen(config.listen, "carnet serve --listen 127.0.0.1:PORT").await?;
     let broker = Broker::open(settings, &config.location, root, config.policy, env).await?;
+    let _operator = admin::listen(&broker, &config.location);
     let routes = server::routes(&broker, axum::Router::new());
     let announced = broker.clone();
     server::run(broker, listener, routes, async move {

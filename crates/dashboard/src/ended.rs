@@ -32,6 +32,10 @@ pub enum Why {
     SetupExpired,
     /// A set-up link that was used already.
     SetupUsed,
+    /// An invitation that cannot be used, or never was one: which of these is not said.
+    InvitationEnded,
+    /// A link for another passphrase that cannot be used, or never was one.
+    ResetEnded,
 }
 
 #[derive(Template)]
@@ -52,7 +56,12 @@ impl Ended {
 impl Why {
     fn status(self) -> StatusCode {
         match self {
-            Self::Expired | Self::Used | Self::SetupExpired | Self::SetupUsed => StatusCode::GONE,
+            Self::Expired
+            | Self::Used
+            | Self::SetupExpired
+            | Self::SetupUsed
+            | Self::InvitationEnded
+            | Self::ResetEnded => StatusCode::GONE,
             Self::Unknown => StatusCode::NOT_FOUND,
             Self::OtherBrowser => StatusCode::FORBIDDEN,
         }
@@ -66,6 +75,8 @@ impl Why {
             Self::OtherBrowser => "This was begun in another browser",
             Self::SetupExpired => "This set-up link has expired",
             Self::SetupUsed => "This server is set up already",
+            Self::InvitationEnded => "This invitation cannot be used",
+            Self::ResetEnded => "This link cannot be used",
         }
     }
 }

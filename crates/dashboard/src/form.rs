@@ -12,6 +12,35 @@ pub struct Form {
     pub token: SecretString,
 }
 
+/// What comes with the token of its form.
+pub trait Answer {
+    /// The token of the form, to be checked before anything else.
+    fn form_token(&self) -> &SecretString;
+}
+
+macro_rules! answers {
+    ($($answer:ident),* $(,)?) => {$(
+        impl Answer for $answer {
+            fn form_token(&self) -> &SecretString {
+                &self.form_token
+            }
+        }
+    )*};
+}
+
+answers!(
+    BareAnswer,
+    JoinAnswer,
+    LoginAnswer,
+    PasskeyAnswer,
+    PasskeyMadeAnswer,
+    PassphraseAnswer,
+    RegisterAnswer,
+    SignInAnswer,
+    UnlinkAnswer,
+    WithAnswer,
+);
+
 /// What a consent page posts. `key` comes from the page that asks for a pasted key.
 #[derive(Debug, Deserialize)]
 pub struct ConsentAnswer {
@@ -166,6 +195,30 @@ pub struct PasskeyMadeAnswer {
 pub struct BareAnswer {
     /// The token of the form, to be checked before anything else.
     pub form_token: SecretString,
+}
+
+/// What the page of an invitation posts where nobody is signed in.
+#[derive(Debug, Deserialize)]
+pub struct JoinAnswer {
+    /// The token of the form, to be checked before anything else.
+    pub form_token: SecretString,
+    /// The person's name.
+    pub name: String,
+    /// The e-mail address; nothing where the invitation says it.
+    #[serde(default)]
+    pub email: String,
+    /// The passphrase.
+    pub passphrase: SecretString,
+}
+
+/// What the page of a link for another passphrase posts. The link is what proves the right; the page repeats its secret,
+/// so that a form elsewhere cannot be posted.
+#[derive(Debug, Deserialize)]
+pub struct ResetAnswer {
+    /// The secret of the link.
+    pub form_token: SecretString,
+    /// The passphrase from now on.
+    pub passphrase: SecretString,
 }
 
 fn nothing() -> SecretString {

@@ -22,6 +22,7 @@ mod head;
 mod home;
 mod install;
 mod instructions;
+mod invitation;
 mod label;
 mod leaving;
 mod my_account;
@@ -30,6 +31,7 @@ mod permission;
 mod refused;
 mod register;
 mod request;
+mod reset;
 mod routes;
 mod setup;
 mod sign_in;
@@ -44,13 +46,15 @@ pub use elsewhere::Elsewhere;
 pub use ended::{Ended, Why};
 pub use failure::Failure;
 pub use form::{
-    BareAnswer, ConsentAnswer, Decision, DeviceAnswer, Form, LoginAnswer, PasskeyAnswer, PasskeyMadeAnswer,
-    PassphraseAnswer, RegisterAnswer, SetupAnswer, SignInAnswer, UndoAnswer, UnlinkAnswer, WithAnswer,
+    Answer, BareAnswer, ConsentAnswer, Decision, DeviceAnswer, Form, JoinAnswer, LoginAnswer, PasskeyAnswer,
+    PasskeyMadeAnswer, PassphraseAnswer, RegisterAnswer, ResetAnswer, SetupAnswer, SignInAnswer, UndoAnswer,
+    UnlinkAnswer, WithAnswer,
 };
 pub use head::{Origin, Page, SeeOther};
 pub use home::{Health, Home};
 pub use install::Install;
 pub use instructions::Instructions;
+pub use invitation::{Invitation, Joined, Reader};
 pub use label::Label;
 pub use leaving::Leaving;
 pub use my_account::{CommandLineLine, Done as AccountDone, LinkLine, MyAccount, PasskeyLine, SessionLine};
@@ -59,6 +63,7 @@ pub use permission::{Permission, Words};
 pub use refused::Refused;
 pub use register::{Register, RegisterLeaving, RegisterWay};
 pub use request::{Request, Stage, Whose};
+pub use reset::{Reset, ResetDone};
 pub use routes::router;
 pub use setup::{Entry, Setup, SetupDone};
 pub use sign_in::{NotSignedIn, Passkey, SignIn, SignOut};

@@ -109,12 +109,17 @@ impl Stage {
 
 /// How long ago, in words, rounded down.
 pub(crate) fn ago(age: Duration) -> String {
-    match age.as_secs() {
-        0..60 => "less than a minute ago".to_owned(),
-        60..120 => "a minute ago".to_owned(),
-        seconds @ 120..7_200 => format!("{} minutes ago", seconds / 60),
-        seconds @ 7_200..172_800 => format!("{} hours ago", seconds / 3_600),
-        seconds => format!("{} days ago", seconds / 86_400),
+    format!("{} ago", span(age))
+}
+
+/// A length of time in words, rounded down.
+pub(crate) fn span(time: Duration) -> String {
+    match time.as_secs() {
+        0..60 => "less than a minute".to_owned(),
+        60..120 => "a minute".to_owned(),
+        seconds @ 120..7_200 => format!("{} minutes", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} hours", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The routes for people: consent, device codes, callback, set-up, signing in, the own account, home, assets.
+//! The routes for people: consent, device codes, callback, set-up, invitations, signing in, the own account, home, assets.
 //!
 //! A handler reads the cookie and the form, calls one verb of the engine and renders a page.
 
@@ -8,11 +8,14 @@ mod device;
 mod device_login;
 mod ending;
 mod home;
+mod invitation;
 mod link;
 mod my_account;
 mod passkey;
 mod path;
+mod posted;
 mod register;
+mod reset;
 mod session;
 mod setup;
 mod sign_in;
@@ -45,6 +48,9 @@ pub fn router(broker: Broker) -> Router {
         .route("/register/callback", get(register::callback))
         .route("/register/{registration}", get(register::show).post(register::go))
         .route("/setup/{secret}", get(setup::show).post(setup::save))
+        .route("/invitation/{secret}", get(invitation::show).post(invitation::make))
+        .route("/invitation/{secret}/join", post(invitation::join))
+        .route("/reset/{secret}", get(reset::show).post(reset::save))
         .route("/login", get(sign_in::show).post(sign_in::enter))
         .route("/login/again", get(sign_in::show_again).post(sign_in::enter_again))
         .route("/login/device", get(device_login::show).post(device_login::decide))

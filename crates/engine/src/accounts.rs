@@ -5,7 +5,7 @@ use carnet_model::caller::Caller;
 use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, kind};
 use carnet_store::people::{self, User};
-use carnet_store::{DbError, Write, access_tokens, sessions};
+use carnet_store::{DbError, Write, access_tokens, passphrase_resets, sessions};
 
 use crate::access_tokens::{refused, standing};
 use crate::broker::Broker;
@@ -24,7 +24,8 @@ impl Broker {
         people::users(&self.inner.db, after.unwrap_or_default(), limit).await.map_err(faults::store)
     }
 
-    /// Lets nobody act as a person, in any team, until it is undone. The person's access tokens end for good.
+    /// Lets nobody act as a person, in any team, until it is undone. The person's access tokens and command lines end for
+    /// good.
     pub async fn set_account_disabled(
         &self,
         caller: &Caller,
@@ -57,10 +58,16 @@ impl Broker {
             }
         }
         let write = if disabled {
-            write
+            let why = "the account was disabled";
+            let (lines, events) = self.ending_of_command_lines(id, None, caller.principal(), why).await?;
+            events
+                .iter()
+                .fold(write, |write, event| write.event(&inner.env, event))
                 .step(people::disable(id, now))
                 .step(access_tokens::revoke_of_person(id, now))
                 .step(sessions::end_others(id, None))
+                .step(passphrase_resets::withdraw(id))
+                .steps(lines)
         } else {
             write.step(people::enable(id))
         };

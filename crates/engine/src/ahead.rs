@@ -7,6 +7,7 @@ use carnet_model::{ConnectorRef, Time};
 use carnet_store::grants::{Due, GrantRow};
 use carnet_store::{
     DbError, Write, completions, connector_keys, consents, grants, health, minted, registrations,
+    sign_in_tries,
 };
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -175,7 +176,8 @@ impl Broker {
             .step(completions::sweep(now.minus(DAY * 30)))
             .step(registrations::sweep(now.minus(DAY * 7)))
             .step(health::sweep(now.minus(DAY * 30)))
-            .step(connector_keys::sweep(now));
+            .step(connector_keys::sweep(now))
+            .step(sign_in_tries::drop_over(now.minus(crate::sign_in::WINDOW)));
         self.inner.db.write(write).await.map(drop).map_err(|error| error.to_string())
     }
 }

@@ -1,4 +1,5 @@
-//! A copy of a deployment's store: whether it opens, and making it one that may serve.
+//! A deployment's store opened by a process that does not serve: to do one thing in it for the operator, or, of a copy,
+//! to see whether it opens and to make it one that may serve.
 //!
 //! Looking into a copy calls no provider and turns nothing: a refresh token in it may be the one that the deployment
 //! itself is using. Before a copy serves, every refresh token in it is in doubt, because it may have been presented
@@ -51,14 +52,19 @@ pub fn sha256_of(mut read: impl FnMut(&mut [u8]) -> std::io::Result<usize>) -> s
     Ok(out)
 }
 
-/// An opened copy that does nothing by itself.
+/// An opened store, or a copy of one, in which nothing happens by itself.
 pub struct Held(Broker);
 
 impl Held {
     /// Opens the folder of a copy with the provider of its root key. Its schema is brought up to date, so give it a copy
     /// of the copy.
     pub async fn open(folder: PathBuf, root: Root, env: Env) -> Result<Self, LookError> {
-        let location = Location::Folder(folder);
+        Self::at(&Location::Folder(folder), root, env).await
+    }
+
+    /// Opens the store itself, whose schema is brought up to date as by a server. One in a folder must be nobody's at
+    /// this moment; others may serve from one in PostgreSQL meanwhile.
+    pub async fn at(location: &Location, root: Root, env: Env) -> Result<Self, LookError> {
         let url = Url::parse("https://localhost").map_err(|_| LookError::Empty)?;
         let settings = Settings {
             url,
@@ -74,7 +80,7 @@ impl Held {
             recovery_key: None,
         };
         // An empty store would be made a deployment of its own.
-        let db = carnet_store::Db::open(&location, &env)
+        let db = carnet_store::Db::open(location, &env)
             .await
             .map_err(|error| Box::new(StartError::from(error)))?;
         let found = deployment::find(&db).await;
@@ -86,7 +92,7 @@ impl Held {
         let egress = Egress::new(Policy::default()).map_err(|error| Box::new(StartError::from(error)))?;
         // It refreshes nothing, and does not take the place of who does.
         let seat = Seat::take(None, &env);
-        let broker = Box::pin(Broker::assemble(settings, &location, root, egress, seat, env)).await;
+        let broker = Box::pin(Broker::assemble(settings, location, root, egress, seat, env)).await;
         Ok(Self(broker.map_err(Box::new)?))
     }
 
@@ -110,6 +116,11 @@ impl Held {
             .revises();
         inner.db.write(write).await?;
         Ok(())
+    }
+
+    /// The deployment, for one thing that the operator wants done in it.
+    pub const fn broker(&self) -> &Broker {
+        &self.0
     }
 
     /// Gives the files back.

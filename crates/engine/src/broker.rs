@@ -23,6 +23,7 @@ use crate::cache::TokenCache;
 use crate::callers::Known;
 use crate::connector_keys::OpenKeys;
 use crate::consent::Brake;
+use crate::device_login::Asks;
 use crate::directory::Directory;
 use crate::issue::Mints;
 use crate::keys::{ProviderState, Turning};
@@ -33,7 +34,7 @@ use crate::rates::Rates;
 use crate::refresh::Flights;
 use crate::rejections::Rejections;
 use crate::seat::Seat;
-use crate::sign_in::{SignInIssuer, Stretching, Tries};
+use crate::sign_in::{SignInIssuer, Stretching};
 use crate::spill::Spill;
 use crate::usage::Plans;
 
@@ -66,8 +67,7 @@ pub(crate) struct Inner {
     pub(crate) paces: Paces,
     pub(crate) rates: Rates,
     pub(crate) codes: Brake,
-    pub(crate) tries: Tries,
-    pub(crate) device_asks: Tries,
+    pub(crate) device_asks: Asks,
     pub(crate) stretching: Stretching,
     pub(crate) issuer: OwnIssuer,
     pub(crate) spill: Spill,

@@ -4,6 +4,7 @@
 //! sees which program asks from where, and says yes or no ([`decide`]); the program fetches an access token of that
 //! person in that team, with a refresh token. What becomes of those is told by [`command_line`].
 
+mod asks;
 mod command_line;
 mod decide;
 
@@ -22,6 +23,7 @@ use crate::consent::{DeviceCode, hex};
 use crate::faults;
 use crate::sessions::{Visitor, called};
 
+pub(crate) use asks::Asks;
 pub use command_line::{CommandLine, Introspected};
 pub use decide::{DeviceCodeRefused, DeviceLogin};
 
@@ -101,11 +103,7 @@ impl Broker {
         program(client).ok_or(OauthRefused::InvalidClient)?;
         let now = inner.env.now();
         // Whoever asks is nobody yet: this is all that keeps strangers from filling the table.
-        let asker = sha256(format!("{:?}", visitor.address).as_bytes());
-        if let Some(wait) = inner.device_asks.wait(asker, visitor.address, now) {
-            return Err(OauthRefused::Busy(wait));
-        }
-        inner.device_asks.count(asker, visitor.address, now);
+        inner.device_asks.count(visitor.address, now).map_err(OauthRefused::Busy)?;
         if device_logins::waiting(&inner.db, now).await? >= MANY {
             return Err(OauthRefused::Busy(LIFE));
         }

@@ -1,7 +1,10 @@
 //! Invitations: a link that lets one person join a team, once and for a while.
 //!
-//! What stands in the link is drawn at random and kept as a keyed hash. Accepting takes a person with an account: the
-//! caller. The one who invited must still be allowed to when it is used, so that who was removed leaves no door open.
+//! What stands in the link is drawn at random and kept as a keyed hash. Whoever has an account accepts with it, on the
+//! page of the link or as a caller; a stranger makes one there, which belongs to the team from its beginning. The one who
+//! invited must still be allowed to when it is used, so that who was removed leaves no door open.
+
+mod page;
 
 use std::time::Duration;
 
@@ -11,14 +14,15 @@ use carnet_model::rights::Right;
 use carnet_model::{AccessToken, Code, Fault, Id, SecretString, Time, kind};
 use carnet_store::access_tokens::AccessTokenRow;
 use carnet_store::invitations::{self, Invitation};
-use carnet_store::people::{self, Team};
+use carnet_store::people::{self, Team, User};
 use carnet_store::{DbError, Write, access_tokens};
 use carnet_vault::Purpose;
 
 use crate::access_tokens::{refused, standing, still_good};
 use crate::broker::Broker;
 use crate::faults;
-use crate::setup::{YEAR, check};
+use crate::setup::{YEAR, check_email};
+pub use page::NewAccount;
 
 /// What a new invitation is asked to be.
 #[derive(Clone, Debug)]
@@ -51,6 +55,8 @@ pub struct InvitationView {
     pub email: Option<String>,
     /// When it ends by itself.
     pub expires_at: Time,
+    /// Who invites.
+    pub by: User,
 }
 
 /// A person who joined a team, with an access token for it.
@@ -86,11 +92,7 @@ impl Broker {
         let team = self.named_team(member, team).await?;
         let email = ask.email.as_deref().map(str::trim);
         if let Some(email) = email {
-            check("email", email)?;
-            if !email.contains('@') {
-                return Err(Fault::new(Code::InvalidRequest, "email is not an e-mail address.")
-                    .with("field", "email"));
-            }
+            check_email(email)?;
         }
         let life = ask.life.unwrap_or(WEEK);
         if life < Duration::from_mins(1) || life > LONGEST {
@@ -154,9 +156,7 @@ impl Broker {
     /// What an invitation is for, for a person who has it and could accept it.
     pub async fn invitation(&self, caller: &Caller, secret: &str) -> Result<InvitationView, Fault> {
         self.may(caller, Right::InvitationAccept)?;
-        let found = self.usable(secret).await?;
-        let team = self.team(found.team).await?;
-        Ok(InvitationView { team, role: found.role, email: found.email, expires_at: found.expires_at })
+        self.invitation_shown(secret).await
     }
 
     /// Joins the team of an invitation, as the caller's person.
@@ -167,23 +167,10 @@ impl Broker {
         request: Id<kind::Request>,
     ) -> Result<Joined, Fault> {
         let member = self.may(caller, Right::InvitationAccept)?;
-        let found = self.usable(secret).await?;
-        let user = people::user(&self.inner.db, member.user).await.map_err(faults::store)?;
-        let user = user.ok_or_else(|| faults::not_found("person", &member.user.to_string()))?;
-        if found.email.as_ref().is_some_and(|email| !email.eq_ignore_ascii_case(&user.email)) {
-            return Err(Fault::new(
-                Code::Forbidden,
-                "The invitation is for another account's e-mail address.",
-            )
-            .next("carnet whoami", "to see as whom you ask"));
-        }
         let inner = &self.inner;
-        let team = self.team(found.team).await?;
-        let already =
-            || Fault::new(Code::Conflict, format!("{} is in the team {} already.", user.email, team.slug));
-        if people::member(&inner.db, team.id, user.id).await.map_err(faults::store)?.is_some() {
-            return Err(already());
-        }
+        let user = people::user(&inner.db, member.user).await.map_err(faults::store)?;
+        let user = user.ok_or_else(|| faults::not_found("person", &member.user.to_string()))?;
+        let (found, team) = self.joinable(secret, &user).await?;
         let now = inner.env.now();
         let ends = now.plus(YEAR / 4);
         let (token, row) = self.new_token(team.id, user.id, "joined", member.access.clone(), ends, now);
@@ -203,14 +190,31 @@ impl Broker {
             .revises();
         match inner.db.write(write).await {
             Ok(_) => Ok(Joined { team, role: found.role, token, row }),
-            Err(DbError::Conflict) => Err(already()),
+            Err(DbError::Conflict) => Err(already(&user, &team)),
             Err(DbError::Unmet(2)) => Err(ended()),
             Err(error) => Err(refused(error)),
         }
     }
 
-    /// The invitation, if it can be used now.
-    async fn usable(&self, secret: &str) -> Result<Invitation, Fault> {
+    /// The invitation and its team, if it can be used now, by this person.
+    async fn joinable(&self, secret: &str, user: &User) -> Result<(Invitation, Team), Fault> {
+        let (found, _) = self.usable(secret).await?;
+        if found.email.as_ref().is_some_and(|email| !email.eq_ignore_ascii_case(&user.email)) {
+            return Err(Fault::new(
+                Code::Forbidden,
+                "The invitation is for another account's e-mail address.",
+            )
+            .next("carnet whoami", "to see as whom you ask"));
+        }
+        let team = self.team(found.team).await?;
+        if people::member(&self.inner.db, team.id, user.id).await.map_err(faults::store)?.is_some() {
+            return Err(already(user, &team));
+        }
+        Ok((found, team))
+    }
+
+    /// The invitation and who made it, if it can be used now.
+    async fn usable(&self, secret: &str) -> Result<(Invitation, User), Fault> {
         let inner = &self.inner;
         let now = inner.env.now();
         for hash in inner.keyring.hashes(Purpose::TokenPepper, secret.as_bytes()) {
@@ -221,13 +225,16 @@ impl Broker {
             let by = people::member(&inner.db, found.team, found.by).await.map_err(faults::store)?;
             let by = by.filter(|by| by.user.disabled_at.is_none());
             let team = self.team(found.team).await?;
-            let still_invited =
-                by.is_some_and(|by| Right::MemberInvite.held_by(by.role, team.strict_connectors));
+            let by = by.filter(|by| Right::MemberInvite.held_by(by.role, team.strict_connectors));
             let open = found.ended_at.is_none() && found.expires_at > now;
-            return if open && still_invited { Ok(found) } else { Err(ended()) };
+            return by.filter(|_| open).map(|by| (found, by.user)).ok_or_else(ended);
         }
         Err(ended())
     }
+}
+
+fn already(user: &User, team: &Team) -> Fault {
+    Fault::new(Code::Conflict, format!("{} is in the team {} already.", user.email, team.slug))
 }
 
 /// The same words for an invitation that never was, so that nobody learns which were.

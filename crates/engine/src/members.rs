@@ -1,7 +1,7 @@
 //! Who is in a team, and as what.
 //!
 //! A team always has an owner whose account works: a change that would leave none is refused, also if two are made at
-//! the same moment. Who is removed has nothing left in the team: access tokens end with the same commit, identities for
+//! the same moment. Who is removed has nothing left in the team: access tokens and command lines end with the same commit, identities for
 //! development are refused from then on, and what the person had consented to is withdrawn and revoked at the providers.
 
 use carnet_model::audit::{Action, AuditEvent};
@@ -74,6 +74,9 @@ impl Broker {
             .on(found.user.id)
             .with("role", found.role.as_str())
             .with("grants", given.len());
+        let why = "the person was removed from the team";
+        let (lines, events) =
+            self.ending_of_command_lines(found.user.id, Some(team.id), caller.principal(), why).await?;
         let write = Write::new()
             .step(people::hold(team.id))
             .steps(standing(member, now))
@@ -81,15 +84,17 @@ impl Broker {
             .step(people::has_owner(team.id))
             .step(access_tokens::revoke_of_member(team.id, found.user.id, now))
             .steps(given.iter().map(|row| grants::withdraw(team.id, row.grant.id, now)))
+            .steps(lines)
             .event(&inner.env, &event)
             .revises();
+        let write = events.iter().fold(write, |write, event| write.event(&inner.env, event));
         inner.db.write(write).await.map_err(|error| without_owner(error, &found))?;
         self.tell_providers_later(given);
         Ok(())
     }
 
     /// A member by identifier or e-mail address.
-    async fn member_named(&self, team: Id<kind::Team>, name: &str) -> Result<TeamMember, Fault> {
+    pub(crate) async fn member_named(&self, team: Id<kind::Team>, name: &str) -> Result<TeamMember, Fault> {
         let db = &self.inner.db;
         let missing =
             || faults::not_found("member", name).next("carnet members list", "to see who is in the team");

@@ -12,10 +12,21 @@ use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, Time, kind};
 use carnet_store::pictures::{self, Picture};
 use carnet_store::{Write, connectors};
+use serde_json::Value;
 
 use crate::broker::Broker;
 use crate::consent::hex;
 use crate::faults;
+
+/// Whose pages show a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShownOn {
+    /// Ours alone.
+    OurPages,
+    /// Those of a provider too, which was told its address: of a client that Carnet registered or describes itself
+    /// (`logo_uri`, RFC 7591 §2).
+    ProvidersPages,
+}
 
 impl Broker {
     /// Keeps a picture under its SHA-1, which is answered. `digest` is what the client says that is, in hexadecimal.
@@ -59,15 +70,19 @@ impl Broker {
         Ok(sha1)
     }
 
-    /// The picture that a connector shows. Pages for people have it, so there is no caller; it is found only by the
-    /// connector's identifier and its own digest together.
-    pub async fn picture(&self, connector: &str, sha1: &str) -> Result<Picture, Fault> {
+    /// The picture that a connector shows, and where. Pages for people have it, so there is no caller; it is found only
+    /// by the connector's identifier and its own digest together.
+    pub async fn picture(&self, connector: &str, sha1: &str) -> Result<(Picture, ShownOn), Fault> {
         let unknown = || Fault::new(Code::NotFound, "There is no such picture.");
         let Ok(id) = Id::parse(connector) else { return Err(unknown()) };
         let db = &self.inner.db;
-        let team =
-            connectors::team_by_icon(db, id, sha1).await.map_err(faults::store)?.ok_or_else(unknown)?;
-        pictures::find(db, team, sha1).await.map_err(faults::store)?.ok_or_else(unknown)
+        let row = connectors::by_icon(db, id, sha1).await.map_err(faults::store)?.ok_or_else(unknown)?;
+        let found = pictures::find(db, row.connector.team, sha1).await.map_err(faults::store)?;
+        let shown = match row.connector.data.get(REGISTRATION) {
+            Some(Value::Object(_)) => ShownOn::ProvidersPages,
+            _ => ShownOn::OurPages,
+        };
+        found.map(|picture| (picture, shown)).ok_or_else(unknown)
     }
 }
 
@@ -87,6 +102,8 @@ fn sha1(bytes: &[u8]) -> String {
     hex(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref())
 }
 
+/// The member of a connector's data that says that Carnet registered its client, or describes it in a document.
+const REGISTRATION: &str = "clientRegistration";
 /// Pictures that nobody shows yet are few: an upload is followed by the connector.
 const MOST_UNUSED: i64 = 50;
 const UNUSED_LIFE: i64 = DAY.as_secs().cast_signed() * 1000;

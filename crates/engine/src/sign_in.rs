@@ -1,11 +1,9 @@
 //! Signing in with a passphrase, and choosing one.
 //!
 //! Whether an account exists cannot be told from an answer nor from the time it takes: a passphrase is stretched and
-//! compared in any case, and what is recorded of a failure is recorded behind the answer. Wrong tries are counted by
-//! account and by address, and whoever had too many waits. Only a few passphrases are stretched at once; each takes
-//! 64 MiB for a quarter of a second.
-//!
-//! Not promised: that the counts of wrong tries survive a restart, or are shared between processes.
+//! compared in any case, and what is recorded of a failure is recorded behind the answer. Wrong tries are counted in the
+//! store (`tries`), and whoever had too many waits. Only a few passphrases are stretched at once; each takes 64 MiB for
+//! a quarter of a second.
 
 mod elsewhere;
 mod passkey;
@@ -24,13 +22,14 @@ use carnet_vault::{PassphraseError, StretchedPassphrase};
 use tokio::sync::Semaphore;
 
 use crate::broker::Broker;
-use crate::cache::sha256;
 use crate::faults;
 use crate::rejections::Rejection;
 use crate::sessions::{Session, Visitor};
 pub use elsewhere::{CallbackQuery, CameBack, Newcomers, SignInFor, SignInIssuer};
 pub use passkey::{PasskeyFor, PasskeyMade, PasskeyUse};
-pub(crate) use tries::Tries;
+pub(crate) use tries::By;
+use tries::Counted;
+pub(crate) use tries::WINDOW;
 
 /// Why somebody is not signed in.
 #[derive(Debug)]
@@ -72,20 +71,17 @@ impl Broker {
         carnet_vault::equal(expected.expose().as_bytes(), token.expose().as_bytes())
     }
 
-    /// Signs somebody in by e-mail address and passphrase; what is answered goes into the cookie of the session.
+    /// Signs somebody in by e-mail address and passphrase; what is answered goes into the cookie of the session. `known`
+    /// is what [`Broker::known_browser`] gave this browser before. The form must be one of [`Broker::is_sign_in_form`].
     pub async fn sign_in(
         &self,
         email: &str,
         passphrase: &SecretString,
-        browser: &SecretString,
-        form_token: &SecretString,
+        known: Option<&SecretString>,
         visitor: &Visitor,
     ) -> Result<SecretString, SignInRefused> {
-        if !self.is_sign_in_form(browser, form_token) {
-            return Err(SignInRefused::OtherBrowser);
-        }
-        let user = self.prove(email, passphrase, visitor).await?;
-        Ok(self.begin_session(user.id, PASSPHRASE, visitor, Vec::new()).await?)
+        let (user, counted) = self.prove(email, passphrase, By::Account(email, known), visitor).await?;
+        Ok(self.begin_session(user.id, PASSPHRASE, visitor, counted.taken_back()).await?)
     }
 
     /// The person of a session proves again who it is; what is answered is the session's new cookie.
@@ -95,11 +91,23 @@ impl Broker {
         passphrase: &SecretString,
         visitor: &Visitor,
     ) -> Result<SecretString, SignInRefused> {
-        let user = self.prove(&session.user.email, passphrase, visitor).await?;
+        self.prove_again(session, passphrase, visitor).await?;
+        Ok(self.renew_session(session, PASSPHRASE, visitor).await?)
+    }
+
+    /// Whether this is the passphrase of a session's person.
+    async fn prove_again(
+        &self,
+        session: &Session,
+        passphrase: &SecretString,
+        visitor: &Visitor,
+    ) -> Result<(), SignInRefused> {
+        let by = By::Session(session.row.id);
+        let (user, counted) = self.prove(&session.user.email, passphrase, by, visitor).await?;
         if user.id != session.user.id {
             return Err(SignInRefused::Wrong);
         }
-        Ok(self.renew_session(session, PASSPHRASE, visitor).await?)
+        self.take_back(&counted).await
     }
 
     /// Whether this person has a passphrase.
@@ -119,7 +127,7 @@ impl Broker {
     ) -> Result<SecretString, SignInRefused> {
         let user = &session.user;
         if self.has_passphrase(session).await? {
-            self.prove(&user.email, present, visitor).await?;
+            self.prove_again(session, present, visitor).await?;
         } else if !session.login().is_fresh(self.inner.env.now()) {
             return Err(SignInRefused::Wrong);
         }
@@ -164,21 +172,17 @@ impl Broker {
         Ok(passphrases::put(&PassphraseRow { user, sealed, changed_at: self.inner.env.now() }))
     }
 
-    /// Whose e-mail address and passphrase these are.
+    /// Whose e-mail address and passphrase these are, and what was counted of it, which the caller takes back.
     async fn prove(
         &self,
         email: &str,
         passphrase: &SecretString,
+        by: By<'_>,
         visitor: &Visitor,
-    ) -> Result<User, SignInRefused> {
+    ) -> Result<(User, Counted), SignInRefused> {
         let inner = &self.inner;
-        let now = inner.env.now();
-        let account = sha256(email.trim().to_lowercase().as_bytes());
-        if let Some(wait) = inner.tries.wait(account, visitor.address, now) {
-            return Err(SignInRefused::Wait(wait));
-        }
         // Counted before it is compared: tries that come at the same moment do not slip through.
-        inner.tries.count(account, visitor.address, now);
+        let counted = self.count_try(by, visitor).await?;
         let user = self.by_email(email).await?;
         let asked = user.as_ref().map_or_else(|| inner.env.id(), |user| user.id);
         let row = passphrases::of_user(&inner.db, asked).await.map_err(faults::store)?;
@@ -188,14 +192,11 @@ impl Broker {
         };
         let copy = passphrase.duplicate();
         let Some(fits) = self.stretch(move || kept.fits(&copy)).await? else {
-            inner.tries.take_back(account, visitor.address);
+            self.take_back(&counted).await?;
             return Err(SignInRefused::Wait(BUSY));
         };
         match user {
-            Some(user) if fits && row.is_some() && user.disabled_at.is_none() => {
-                inner.tries.take_back(account, visitor.address);
-                Ok(user)
-            }
+            Some(user) if fits && row.is_some() && user.disabled_at.is_none() => Ok((user, counted)),
             user => {
                 self.note_wrong_try(user.map(|user| user.id), visitor);
                 Err(SignInRefused::Wrong)
@@ -204,7 +205,7 @@ impl Broker {
     }
 
     /// Asked twice whatever the first answer is, so that both take the same time.
-    async fn by_email(&self, email: &str) -> Result<Option<User>, Fault> {
+    pub(crate) async fn by_email(&self, email: &str) -> Result<Option<User>, Fault> {
         let (db, typed) = (&self.inner.db, email.trim());
         let exact = people::user_by_email(db, typed).await.map_err(faults::store)?;
         let lower = people::user_by_email(db, &typed.to_lowercase()).await.map_err(faults::store)?;
@@ -268,7 +269,7 @@ impl Broker {
 
 /// Length alone decides, and that it is not one of the few things that somebody would try first (NIST SP 800-63B-4
 /// §3.1.1.2: no rule about kinds of characters).
-fn check_passphrase(passphrase: &SecretString, names: &[&str]) -> Result<(), Fault> {
+pub(crate) fn check_passphrase(passphrase: &SecretString, names: &[&str]) -> Result<(), Fault> {
     let text = passphrase.expose();
     let wrong = |sentence: &str| Err(Fault::new(Code::InvalidRequest, sentence).with("field", "passphrase"));
     if text.chars().count() < SHORTEST {

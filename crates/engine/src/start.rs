@@ -19,6 +19,7 @@ use crate::breaker::Breakers;
 use crate::broker::{Broker, Inner, Settings};
 use crate::cache::TokenCache;
 use crate::consent::Brake;
+use crate::device_login::Asks;
 use crate::directory::Directory;
 use crate::issue::Mints;
 use crate::keks::{Keks, Root};
@@ -29,7 +30,7 @@ use crate::rates::Rates;
 use crate::refresh::Flights;
 use crate::rejections::Rejections;
 use crate::seat::Seat;
-use crate::sign_in::{Stretching, Tries};
+use crate::sign_in::Stretching;
 use crate::spill::Spill;
 
 /// Why a deployment does not start.
@@ -123,8 +124,7 @@ impl Broker {
             paces: Paces::new(settings.refreshes_per_second),
             rates: Rates::default(),
             codes: Brake::default(),
-            tries: Tries::default(),
-            device_asks: Tries::default(),
+            device_asks: Asks::default(),
             stretching: Stretching::default(),
             issuer: OwnIssuer::empty(),
             spill: Spill::new(settings.spill.clone()),

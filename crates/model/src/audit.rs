@@ -137,6 +137,7 @@ actions! {
     PasskeyAdd = "passkey.add",
     PasskeyRemove = "passkey.remove",
     PassphraseSet = "passphrase.set",
+    PassphraseResetCreate = "passphrase-reset.create",
     SecretsExport = "secrets.export",
     TeamCreate = "team.create",
     TeamUpdate = "team.update",

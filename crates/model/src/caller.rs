@@ -128,6 +128,19 @@ impl Role {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == text)
     }
+
+    /// Its name within a sentence, and a sentence of what it means, for somebody who has never seen Carnet.
+    pub const fn in_words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Owner => ("an owner", "Owners may do everything in the team, with people and keys too."),
+            Self::Member => ("a member", "Members work with projects, connectors and tokens."),
+            Self::ConnectorManager => (
+                "a connector manager",
+                "Connector managers are members who look after the team's connectors.",
+            ),
+            Self::Viewer => ("a viewer", "Viewers look, and change nothing but what is their own."),
+        }
+    }
 }
 
 impl Caller {

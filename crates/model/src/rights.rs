@@ -108,6 +108,8 @@ rights! {
     MemberUpdate = "member.update" [Yes No No No] Changes Team Fresh;
     /// Remove a member.
     MemberRemove = "member.remove" [Yes No No No] Changes Team Fresh;
+    /// Make a link by which a member of this team alone chooses another passphrase.
+    MemberResetPassphrase = "member.reset-passphrase" [Yes No No No] Changes Team Fresh;
     /// Accept an invitation to another team.
     InvitationAccept = "invitation.accept" [Yes Yes Yes Yes] Changes Team Fresh;
     /// See all accounts, as an owner of the deployment's first team.

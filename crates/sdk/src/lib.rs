@@ -87,7 +87,7 @@ pub use keys::{
 pub use links::{Link, LinkedProject};
 pub use login::{DeviceLogin, LoginProgress, LoginTokens};
 pub use operation::{Liveness, Readiness};
-pub use people::{InvitationInfo, InvitedTo, NewInvitation, TeamAndToken, TeamMember};
+pub use people::{InvitationInfo, InvitedTo, NewInvitation, PassphraseReset, TeamAndToken, TeamMember};
 pub use projects::{CustomEnvironment, Project};
 pub use reason::Reason;
 pub use rules::{ConsentRules, HealthWebhook};

@@ -53,9 +53,25 @@ pub struct InvitationInfo {
 pub struct NewInvitation {
     /// What has to be shown to join.
     pub invitation: SecretString,
+    /// The page where whoever has the link joins, with an account or without; not told by older servers.
+    pub url: Option<SecretString>,
     /// What is kept about it.
     #[serde(flatten)]
     pub info: InvitationInfo,
+}
+
+/// A link by which somebody chooses another passphrase, shown this once.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PassphraseReset {
+    /// Whose passphrase it changes.
+    pub user_id: Id<kind::User>,
+    /// By which that person signs in.
+    pub email: String,
+    /// The link.
+    pub url: SecretString,
+    /// When it ends.
+    pub expires_at: Time,
 }
 
 /// What an invitation is for.
@@ -124,6 +140,11 @@ impl Client {
     /// Takes a member, by identifier or e-mail address, out of a team.
     pub async fn remove_member(&self, team: &str, member: &str) -> Result<(), Error> {
         self.send(Call::delete(&["v1", "teams", team, "members", member])).await.map(drop)
+    }
+
+    /// Makes a link by which a member of this team alone chooses another passphrase.
+    pub async fn reset_passphrase(&self, team: &str, user: &str) -> Result<PassphraseReset, Error> {
+        self.fetch(Call::post(&["v1", "teams", team, "members", user, "passphrase-reset"])).await
     }
 
     /// Invites somebody.

@@ -197,7 +197,7 @@ fn bearer(secret: &SecretString) -> Result<HeaderValue, Error> {
 }
 
 fn is_route_word(part: &str) -> bool {
-    const WORDS: [&str; 43] = [
+    const WORDS: [&str; 44] = [
         "login",
         "oauth",
         "device",
@@ -225,6 +225,7 @@ fn is_route_word(part: &str) -> bool {
         "families",
         "access-tokens",
         "members",
+        "passphrase-reset",
         "invitations",
         "show",
         "accept",

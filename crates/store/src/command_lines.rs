@@ -109,6 +109,26 @@ pub fn has(id: Id<kind::CommandLine>, token: Id<kind::AccessToken>) -> Step {
     Step::one("insert into command_line_tokens (token_id, command_line) values ($1, $2)", args![token, id])
 }
 
+/// Goes through only while it is signed in.
+pub fn still_there(id: Id<kind::CommandLine>) -> Step {
+    Step::one("update command_lines set client = client where id = $1", args![id])
+}
+
+/// Ends all of a person, in one team or in every one; the access tokens are withdrawn with the person's others.
+pub fn end_of_person(user: Id<kind::User>, team: Option<Id<kind::Team>>) -> Vec<Step> {
+    vec![
+        Step::any(
+            "delete from command_line_tokens where command_line in (select id from command_lines \
+             where user_id = $1 and (cast($2 as bytea) is null or team = $2))",
+            args![user, team],
+        ),
+        Step::any(
+            "delete from command_lines where user_id = $1 and (cast($2 as bytea) is null or team = $2)",
+            args![user, team],
+        ),
+    ]
+}
+
 /// Ends one, and withdraws its access tokens.
 pub fn end(id: Id<kind::CommandLine>, now: Time) -> Vec<Step> {
     vec![

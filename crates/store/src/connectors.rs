@@ -156,15 +156,10 @@ pub async fn some(
     db.all(SOME, args![team, list_of(ids)]).await
 }
 
-/// Whether a connector with this identifier shows this picture. The identifier is in the address of the picture, which
+/// The connector with this identifier, if it shows this picture. The identifier is in the address of the picture, which
 /// pages for people show; so no team is known.
-pub async fn team_by_icon(
-    db: &Db,
-    id: Id<kind::Connector>,
-    sha1: &str,
-) -> Result<Option<Id<kind::Team>>, DbError> {
-    let found: Option<ConnectorRow> = db.one(select!("where id = $1 and icon = $2"), args![id, sha1]).await?;
-    Ok(found.map(|row| row.connector.team))
+pub async fn by_icon(db: &Db, id: Id<kind::Connector>, sha1: &str) -> Result<Option<ConnectorRow>, DbError> {
+    db.one(select!("where id = $1 and icon = $2"), args![id, sha1]).await
 }
 
 /// Connectors of all teams after this one, for sealing anew: those that a key sealed, or all.

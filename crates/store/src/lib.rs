@@ -49,6 +49,7 @@ pub mod links;
 pub mod minted;
 pub mod nodes;
 pub mod passkeys;
+pub mod passphrase_resets;
 pub mod passphrases;
 pub mod people;
 pub mod pictures;
@@ -61,6 +62,7 @@ pub mod sealed;
 pub mod sessions;
 pub mod setup;
 pub mod sign_in_links;
+pub mod sign_in_tries;
 pub mod usage;
 
 pub use db::{Db, DbError, Location, OpenError, Shared};

@@ -147,6 +147,16 @@ pub async fn user_by_email(db: &Db, email: &str) -> Result<Option<User>, DbError
     db.one("select id, email, name, created_at, disabled_at from users where email = $1", args![email]).await
 }
 
+/// Whether somebody has this e-mail address, in whatever case it is written.
+pub async fn has_email(db: &Db, email: &str) -> Result<bool, DbError> {
+    if email.contains('\0') {
+        return Ok(false);
+    }
+    let lower = email.to_lowercase();
+    let count = "select count(*) from users where lower(email) = $1 or email = $2";
+    Ok(db.one::<i64>(count, args![lower, email]).await? != Some(0))
+}
+
 /// The teams of a person.
 pub async fn teams_of(db: &Db, user: Id<kind::User>) -> Result<Vec<Membership>, DbError> {
     db.all(
@@ -256,6 +266,16 @@ pub fn change_role(team: Id<kind::Team>, user: Id<kind::User>, was: Role, role: 
 /// Takes a person out of a team.
 pub fn remove_member(team: Id<kind::Team>, user: Id<kind::User>) -> Step {
     Step::one("delete from members where team = $1 and user_id = $2", args![team, user])
+}
+
+/// Goes through only while a person is in no other team than this one.
+pub fn only_in(team: Id<kind::Team>, user: Id<kind::User>) -> Step {
+    Step::none("update members set role = role where user_id = $2 and team <> $1", args![team, user])
+}
+
+/// Goes through only while somebody may act as a person: for what outlives the moment in which that was looked at.
+pub fn still_enabled(user: Id<kind::User>) -> Step {
+    Step::one("update users set name = name where id = $1 and disabled_at is null", args![user])
 }
 
 /// Lets nobody act as a person any more.

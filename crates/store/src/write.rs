@@ -74,6 +74,15 @@ impl Write {
         self
     }
 
+    /// Adds the statements and events of another one behind its own.
+    #[must_use]
+    pub fn also(mut self, other: Self) -> Self {
+        self.steps.extend(other.steps);
+        self.events.extend(other.events);
+        self.revises |= other.revises;
+        self
+    }
+
     /// Adds an audit event.
     #[must_use]
     pub fn event(mut self, env: &Env, event: &AuditEvent) -> Self {

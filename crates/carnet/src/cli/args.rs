@@ -1,5 +1,6 @@
 //! Commands and their flags, a file for each family. This one has the tree and what every command takes.
 
+mod admin;
 mod ask;
 mod audit;
 mod catalog;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use admin::{AdminArgs, AdminVerb};
 pub(crate) use ask::{AskArgs, SubjectArg};
 pub(crate) use audit::{AuditVerb, ExportArgs, TailArgs};
 pub(crate) use catalog::{CatalogSearchArgs, CatalogShowArgs, CatalogVerb};
@@ -36,9 +38,9 @@ pub(crate) use doctor::DoctorArgs;
 pub(crate) use keys::{KeyArg, KeysRotateArgs, KeysVerb};
 pub(crate) use login::{LoginArgs, LogoutArgs};
 pub(crate) use people::{
-    InviteArgs, MemberRemoveArgs, MemberUpdateArgs, MembersVerb, RoleArg, Switch, TeamCreateArgs,
-    TeamJoinArgs, TeamUpdateArgs, TeamsVerb, TokenCreateArgs, TokenRevokeArgs, TokensListArgs, TokensVerb,
-    WithdrawArgs,
+    InviteArgs, MemberRemoveArgs, MemberResetArgs, MemberUpdateArgs, MembersVerb, RoleArg, Switch,
+    TeamCreateArgs, TeamJoinArgs, TeamUpdateArgs, TeamsVerb, TokenCreateArgs, TokenRevokeArgs,
+    TokensListArgs, TokensVerb, WithdrawArgs,
 };
 pub(crate) use project::{
     EnvVerb, HealthWebhookArgs, LinkArgs, PrintArgs, ProjectArgs, ProjectNameArgs, ProjectRemoveArgs,
@@ -111,6 +113,8 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Make of a backup the data of a deployment, or only look through it
     Restore(RestoreArgs),
+    /// What only whoever has the data of the deployment may do, while it runs or not
+    Admin(AdminArgs),
     /// Run a command with fresh tokens in its environment, and nowhere else
     Run(Box<RunArgs>),
     /// Everything that asks a server.

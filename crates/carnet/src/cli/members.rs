@@ -4,7 +4,7 @@ use carnet_model::caller::Role;
 use carnet_sdk::GrantInfo;
 use serde_json::json;
 
-use super::args::{InviteArgs, MemberRemoveArgs, MemberUpdateArgs, RoleArg, WithdrawArgs};
+use super::args::{InviteArgs, MemberRemoveArgs, MemberResetArgs, MemberUpdateArgs, RoleArg, WithdrawArgs};
 use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::grants::every_connector;
@@ -68,10 +68,12 @@ pub(crate) async fn invite(cx: &mut Context<'_>, args: InviteArgs) -> Result<(),
     let life = args.expires.map(|life| u64::try_from(life.as_millis()).unwrap_or(u64::MAX));
     let made = client.invite(&team, args.role.role(), args.email.as_deref(), life).await?;
     let invitation = made.invitation.expose();
+    let url = made.url.as_ref().map(|url| url.expose().as_str());
     if cx.talk.wants_json() {
         return cx.talk.document(&json!({
             "id": made.info.id,
             "invitation": invitation,
+            "url": url,
             "role": made.info.role,
             "email": made.info.email,
             "expiresAt": made.info.expires_at,
@@ -80,9 +82,10 @@ pub(crate) async fn invite(cx: &mut Context<'_>, args: InviteArgs) -> Result<(),
     let ends = moment(made.info.expires_at, cx.now(), cx.talk.is_read_by_a_person());
     cx.talk
         .success(&format!("Invited, as {}; it works once and ends {ends}. Shown this once:", made.info.role));
-    cx.talk.answer(invitation)?;
+    cx.talk.answer(url.unwrap_or(invitation))?;
     let server = client.url().origin().ascii_serialization();
-    cx.talk.say(&format!("  They join with: carnet login {server}; carnet teams join"));
+    cx.talk.say("  They open it in a browser, and make an account there or sign in.");
+    cx.talk.say(&format!("  With an account, also: carnet login {server}; carnet teams join"));
     Ok(())
 }
 
@@ -119,6 +122,27 @@ pub(crate) async fn update(cx: &mut Context<'_>, args: MemberUpdateArgs) -> Resu
         return cx.talk.document(&member);
     }
     cx.talk.success(&format!("{} is {} of {team} now", member.email, member.role));
+    Ok(())
+}
+
+/// Makes a link by which a member chooses another passphrase.
+pub(crate) async fn reset_passphrase(cx: &mut Context<'_>, args: MemberResetArgs) -> Result<(), Failure> {
+    let client = cx.settings.client_without_project()?;
+    let team = named(cx, &client).await?;
+    let made = client.reset_passphrase(&team, &args.member).await?;
+    let url = made.url.expose();
+    if cx.talk.wants_json() {
+        return cx.talk.document(&json!({
+            "userId": made.user_id,
+            "email": made.email,
+            "url": url,
+            "expiresAt": made.expires_at,
+        }));
+    }
+    let ends = moment(made.expires_at, cx.now(), cx.talk.is_read_by_a_person());
+    cx.talk.success(&format!("A link for {}; it works once and ends {ends}. Shown this once:", made.email));
+    cx.talk.answer(url)?;
+    cx.talk.say("  Hand it to that person and nobody else: whoever opens it chooses the passphrase.");
     Ok(())
 }
 

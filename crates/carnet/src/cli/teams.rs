@@ -91,9 +91,11 @@ pub(crate) async fn join(cx: &mut Context<'_>, args: TeamJoinArgs) -> Result<(),
                 .next("carnet teams join @-", "to give it on stdin")
         })?,
     };
-    let to = client.invited_to(&invitation).await?;
+    // Of a link the last part.
+    let invitation = invitation.rsplit('/').next().unwrap_or_default();
+    let to = client.invited_to(invitation).await?;
     cx.talk.insist(args.yes, &format!("Join {} ({}) as {}?", to.team.name, to.team.slug, to.role))?;
-    let joined = client.accept_invitation(&invitation).await?;
+    let joined = client.accept_invitation(invitation).await?;
     answer(cx, &joined, "joined")
 }
 

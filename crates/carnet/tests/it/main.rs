@@ -7,6 +7,7 @@
 )]
 
 mod abuse;
+mod admin;
 mod backup;
 mod broker;
 mod canaries;

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use carnet_dashboard::{
     AccountDone, AnotherAccount, CommandLineLine, ConfirmLogin, Consent, Device, Done, Elsewhere, Ended,
-    EnterLoginCode, Entry, Failure, Form, Health, Home, Install, Instructions, KeyRefused, Label, Leaving,
-    LinkLine, LoginDecided, MyAccount, NoSuchCode, NotDone, NotSignedIn, Origin, Outcome, Page, Passkey,
-    PasskeyLine, PasteKey, Permission, Refused, Register, RegisterLeaving, RegisterWay, Request, SessionLine,
-    Setup, SetupDone, SignIn, SignOut, Stage, Whose, Why, Words,
+    EnterLoginCode, Entry, Failure, Form, Health, Home, Install, Instructions, Invitation, Joined,
+    KeyRefused, Label, Leaving, LinkLine, LoginDecided, MyAccount, NoSuchCode, NotDone, NotSignedIn, Origin,
+    Outcome, Page, Passkey, PasskeyLine, PasteKey, Permission, Reader, Refused, Register, RegisterLeaving,
+    RegisterWay, Request, Reset, ResetDone, SessionLine, Setup, SetupDone, SignIn, SignOut, Stage, Whose,
+    Why, Words,
 };
+use carnet_model::caller::Role;
 use carnet_model::{Secret, Slug};
 use http::StatusCode;
 use url::Url;
@@ -157,6 +159,8 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
         ("ended-other-browser", Why::OtherBrowser),
         ("ended-setup-expired", Why::SetupExpired),
         ("ended-setup-used", Why::SetupUsed),
+        ("ended-invitation", Why::InvitationEnded),
+        ("ended-reset", Why::ResetEnded),
     ] {
         let app = (why != Why::Unknown).then(|| Label::name(&say("Support Agent")));
         all.push((name, Ended { why, app, host: host() }.render()));
@@ -213,6 +217,7 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
     all.push(("setup-wrong", wrong.render()));
 
     sign_in(say, &mut all);
+    coming(say, &mut all);
 
     if let Ok(url) = Url::parse("https://connect.acme.dev/") {
         let access_token = Secret::new("crn_0000000000000000000000000000000example".to_owned());
@@ -242,6 +247,60 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
 
 fn passkey() -> Passkey {
     Passkey { challenge: "c2l4dGVlbiBieXRlcyBhdA".to_owned(), host: "connect.acme.dev".to_owned() }
+}
+
+/// Joining a team, and coming back without a passphrase.
+fn coming(say: &dyn Fn(&str) -> String, all: &mut Vec<(&'static str, Page)>) {
+    let host = || Label::name("connect.acme.dev");
+    let email = || Label::words(&say("grace@acme.dev"));
+    let entry = |value: &str, error: Option<&str>| Entry {
+        value: if value.is_empty() { String::new() } else { say(value) },
+        error: error.map(str::to_owned),
+    };
+    let stranger = |name: &str, wrong| Reader::Stranger {
+        name: entry(name, None),
+        email: entry(name, wrong),
+        passphrase: Entry::default(),
+        sign_in: "/login?to=%2Finvitation%2Fk3Jd".to_owned(),
+        form: form("/invitation/k3Jd"),
+    };
+    let taken = "Somebody here has an account with this address.";
+    for (name, role, only, reader) in [
+        ("invitation", Role::Member, None, stranger("", None)),
+        ("invitation-wrong", Role::Owner, None, stranger("Grace", Some(taken))),
+        ("invitation-only", Role::ConnectorManager, Some(email()), stranger("", None)),
+        ("invitation-only-wrong", Role::Viewer, Some(email()), stranger("Grace", Some(taken))),
+        (
+            "invitation-signed-in",
+            Role::Viewer,
+            None,
+            Reader::SignedIn { email: email(), form: form("/invitation/k3Jd/join") },
+        ),
+        ("invitation-another", Role::Viewer, Some(email()), Reader::Another { email: email() }),
+        ("invitation-already", Role::Viewer, None, Reader::Already { email: email() }),
+    ] {
+        let page = Invitation {
+            team: Label::name(&say("Acme")),
+            role,
+            by: Label::name(&say("Olga Petrova")),
+            by_email: Label::words(&say("olga@acme.dev")),
+            only,
+            left: "6 days".to_owned(),
+            reader,
+            host: host(),
+        };
+        all.push((name, page.render()));
+    }
+    if let Ok(url) = Url::parse("https://connect.acme.dev/") {
+        all.push(("joined", Joined { team: Label::name(&say("Acme")), url }.render()));
+    }
+    for (name, error) in [("reset", None), ("reset-wrong", Some("A passphrase has at least 15 characters."))]
+    {
+        let passphrase = entry("", error);
+        let page = Reset { email: email(), passphrase, host: host(), form: form("/reset/k3Jd") };
+        all.push((name, page.render()));
+    }
+    all.push(("reset-done", ResetDone { host: host() }.render()));
 }
 
 /// Signing in, and the own account.

@@ -1,16 +1,17 @@
 //! `/login/device`: where a command line is signed in.
 
-use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{Form as Posted, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, DeviceCodeRefused, DeviceLogin, Session};
 use serde::Deserialize;
 
 use super::consent::{failure, fault_page, host};
 use super::path::Path;
-use super::session::{SignedIn, Visiting, from_our_page, to_sign_in};
+use super::posted::Posted;
+use super::session::{SignedIn, Visiting, to_sign_in};
 use super::sign_in::on;
 use crate::device::NoSuchCode;
 use crate::device_login::{ConfirmLogin, EnterLoginCode, LoginDecided};
@@ -46,15 +47,9 @@ pub(super) async fn show(
 
 pub(super) async fn decide(
     State(broker): State<Broker>,
-    SignedIn(session): SignedIn,
     visitor: Visiting,
-    headers: HeaderMap,
-    answer: Result<Posted<LoginAnswer>, FormRejection>,
+    Posted { session, answer }: Posted<LoginAnswer>,
 ) -> Response {
-    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
-    if !from_our_page(&broker, &headers) || !broker.is_session_form(&session, &answer.form_token) {
-        return failure(&broker, StatusCode::FORBIDDEN);
-    }
     let team = match (answer.decision, answer.team.as_deref()) {
         (Decision::Deny, _) => None,
         (Decision::Allow, Some(team)) => Some(team),
@@ -80,14 +75,8 @@ pub(super) async fn decide(
 pub(super) async fn end(
     State(broker): State<Broker>,
     Path(id): Path,
-    SignedIn(session): SignedIn,
-    headers: HeaderMap,
-    answer: Result<Posted<BareAnswer>, FormRejection>,
+    Posted { session, .. }: Posted<BareAnswer>,
 ) -> Response {
-    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
-    if !from_our_page(&broker, &headers) || !broker.is_session_form(&session, &answer.form_token) {
-        return failure(&broker, StatusCode::FORBIDDEN);
-    }
     match broker.end_command_line(&session, &id).await {
         Ok(()) => on(&broker, "/account"),
         Err(fault) => fault_page(&broker, fault),

@@ -1,17 +1,17 @@
 //! `/account`: the own account.
 
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Form as Posted, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carnet_engine::{Broker, PasskeyFor, Session, SessionRow, SignInRefused};
-use carnet_model::{Code, Fault, SecretString, Time};
+use carnet_model::{Code, Fault, Time};
 
 use super::consent::{failure, fault_page, host};
 use super::path::Path;
-use super::session::{self, SignedIn, Visiting, from_our_page};
+use super::posted::Posted;
+use super::session::{self, SignedIn, Visiting};
 use super::sign_in::{elsewhere, elsewhere_of};
 use crate::form::{BareAnswer, PassphraseAnswer};
 use crate::label::Label;
@@ -25,15 +25,9 @@ pub(super) async fn show(State(broker): State<Broker>, SignedIn(session): Signed
 
 pub(super) async fn change_passphrase(
     State(broker): State<Broker>,
-    SignedIn(session): SignedIn,
     visitor: Visiting,
-    headers: HeaderMap,
-    answer: Result<Posted<PassphraseAnswer>, FormRejection>,
+    Posted { session, answer }: Posted<PassphraseAnswer>,
 ) -> Response {
-    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
-    if !is_ours(&broker, &session, &headers, &answer.form_token) {
-        return failure(&broker, StatusCode::FORBIDDEN);
-    }
     match broker.change_passphrase(&session, &answer.present, &answer.passphrase, &visitor.0).await {
         Ok(fresh) => {
             // Shown with the session as it is now, so that the page's forms are good.
@@ -63,14 +57,8 @@ pub(super) async fn change_passphrase(
 pub(super) async fn end_one(
     State(broker): State<Broker>,
     Path(id): Path,
-    SignedIn(session): SignedIn,
-    headers: HeaderMap,
-    answer: Result<Posted<BareAnswer>, FormRejection>,
+    Posted { session, .. }: Posted<BareAnswer>,
 ) -> Response {
-    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
-    if !is_ours(&broker, &session, &headers, &answer.form_token) {
-        return failure(&broker, StatusCode::FORBIDDEN);
-    }
     match broker.end_session(&session, &id).await {
         Ok(()) => page(&broker, &session, Some(Done::Ended), Wrong::default()).await,
         Err(fault) => fault_page(&broker, fault),
@@ -79,22 +67,12 @@ pub(super) async fn end_one(
 
 pub(super) async fn end_others(
     State(broker): State<Broker>,
-    SignedIn(session): SignedIn,
-    headers: HeaderMap,
-    answer: Result<Posted<BareAnswer>, FormRejection>,
+    Posted { session, .. }: Posted<BareAnswer>,
 ) -> Response {
-    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
-    if !is_ours(&broker, &session, &headers, &answer.form_token) {
-        return failure(&broker, StatusCode::FORBIDDEN);
-    }
     match broker.end_other_sessions(&session).await {
         Ok(()) => page(&broker, &session, Some(Done::Ended), Wrong::default()).await,
         Err(fault) => fault_page(&broker, fault),
     }
-}
-
-fn is_ours(broker: &Broker, session: &Session, headers: &HeaderMap, token: &SecretString) -> bool {
-    from_our_page(broker, headers) && broker.is_session_form(session, token)
 }
 
 /// What is wrong with the passphrases that were typed.

@@ -1,19 +1,18 @@
 //! `/login/passkey`, `/login/again/passkey`, `/account/passkeys`: signing in with a passkey, and keeping them.
 
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Form as Posted, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use carnet_engine::{Broker, PasskeyFor, PasskeyMade, PasskeyUse, Session, SignInRefused};
+use carnet_engine::{Broker, PasskeyFor, PasskeyMade, PasskeyUse, SignInRefused};
 use carnet_model::SecretString;
 
-use super::browser::Browser;
 use super::consent::{failure, host};
 use super::link::refused;
 use super::path::Path;
-use super::session::{self, Cookie, SignedIn, Visiting, from_our_page, to_sign_in};
+use super::posted::{Posted, PostedByVisitor};
+use super::session::{self, Cookie, Visiting, to_sign_in};
 use super::sign_in::{end_before, on};
 use crate::form::{BareAnswer, PasskeyAnswer, PasskeyMadeAnswer};
 use crate::label::Label;
@@ -30,19 +29,12 @@ pub(super) fn asked(broker: &Broker, purpose: PasskeyFor, bound: &SecretString) 
 /// Signs in.
 pub(super) async fn enter(
     State(broker): State<Broker>,
-    browser: Browser,
     cookie: Cookie,
     visitor: Visiting,
-    headers: HeaderMap,
-    answer: Result<Posted<PasskeyAnswer>, FormRejection>,
+    PostedByVisitor { browser, answer }: PostedByVisitor<PasskeyAnswer>,
 ) -> Response {
-    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
-    let Some(secret) = &browser.0 else { return failure(&broker, StatusCode::FORBIDDEN) };
-    if !from_our_page(&broker, &headers) || !broker.is_sign_in_form(secret, &answer.form_token) {
-        return failure(&broker, StatusCode::FORBIDDEN);
-    }
     let Some(used) = used(&answer) else { return failure(&broker, StatusCode::BAD_REQUEST) };
-    match broker.sign_in_with_passkey(&used, secret, &visitor.0).await {
+    match broker.sign_in_with_passkey(&used, &browser, &visitor.0).await {
         Ok(fresh) => {
             end_before(&broker, cookie).await;
             session::keep(on(&broker, &answer.to), &broker, &fresh)
@@ -54,15 +46,9 @@ pub(super) async fn enter(
 /// Proves again who it is.
 pub(super) async fn enter_again(
     State(broker): State<Broker>,
-    SignedIn(session): SignedIn,
     visitor: Visiting,
-    headers: HeaderMap,
-    answer: Result<Posted<PasskeyAnswer>, FormRejection>,
+    Posted { session, answer }: Posted<PasskeyAnswer>,
 ) -> Response {
-    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
-    if !is_ours(&broker, &session, &headers, &answer.form_token) {
-        return failure(&broker, StatusCode::FORBIDDEN);
-    }
     let Some(used) = used(&answer) else { return failure(&broker, StatusCode::BAD_REQUEST) };
     match broker.sign_in_again_with_passkey(&session, &used, &visitor.0).await {
         Ok(fresh) => session::keep(on(&broker, &answer.to), &broker, &fresh),
@@ -73,15 +59,9 @@ pub(super) async fn enter_again(
 /// Adds one.
 pub(super) async fn add(
     State(broker): State<Broker>,
-    SignedIn(session): SignedIn,
     visitor: Visiting,
-    headers: HeaderMap,
-    answer: Result<Posted<PasskeyMadeAnswer>, FormRejection>,
+    Posted { session, answer }: Posted<PasskeyMadeAnswer>,
 ) -> Response {
-    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
-    if !is_ours(&broker, &session, &headers, &answer.form_token) {
-        return failure(&broker, StatusCode::FORBIDDEN);
-    }
     let decoded =
         [&answer.challenge, &answer.client_data, &answer.authenticator_data].map(|text| decode(text));
     let [Some(challenge), Some(client_data), Some(authenticator_data)] = decoded else {
@@ -101,23 +81,13 @@ pub(super) async fn add(
 pub(super) async fn remove(
     State(broker): State<Broker>,
     Path(id): Path,
-    SignedIn(session): SignedIn,
-    headers: HeaderMap,
-    answer: Result<Posted<BareAnswer>, FormRejection>,
+    Posted { session, .. }: Posted<BareAnswer>,
 ) -> Response {
-    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
-    if !is_ours(&broker, &session, &headers, &answer.form_token) {
-        return failure(&broker, StatusCode::FORBIDDEN);
-    }
     match broker.remove_passkey(&session, &id).await {
         Ok(()) => on(&broker, "/account"),
         Err(SignInRefused::Wrong) => to_sign_in(&broker, "/login/again", "/account"),
         Err(error) => told(&broker, error),
     }
-}
-
-fn is_ours(broker: &Broker, session: &Session, headers: &HeaderMap, token: &SecretString) -> bool {
-    from_our_page(broker, headers) && broker.is_session_form(session, token)
 }
 
 fn used(answer: &PasskeyAnswer) -> Option<PasskeyUse> {

@@ -1,9 +1,8 @@
 //! `/register/{registration}`: where an application is registered at a provider, by the person who asked for the connector;
 //! and `/register/callback`, to which the provider leads back.
 
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Form as Posted, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, ConnectorView, RegistrationChoice, RegistrationPage, RegistrationWay, Session};
 use carnet_model::caller::Caller;
@@ -14,7 +13,8 @@ use super::browser::{self, Browser};
 use super::consent::{failure, host};
 use super::link::refused;
 use super::path::Path;
-use super::session::{SignedIn, from_our_page};
+use super::posted::Posted;
+use super::session::SignedIn;
 use super::sign_in::on;
 use crate::form::{Form, RegisterAnswer};
 use crate::label::Label;
@@ -42,15 +42,9 @@ pub(super) async fn show(
 pub(super) async fn go(
     State(broker): State<Broker>,
     Path(id): Path,
-    SignedIn(session): SignedIn,
     browser: Browser,
-    headers: HeaderMap,
-    answer: Result<Posted<RegisterAnswer>, FormRejection>,
+    Posted { session, answer }: Posted<RegisterAnswer>,
 ) -> Response {
-    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
-    if !from_our_page(&broker, &headers) || !broker.is_session_form(&session, &answer.form_token) {
-        return failure(&broker, StatusCode::FORBIDDEN);
-    }
     let (caller, page) = match page_for(&broker, &session, &id).await {
         Ok(found) => found,
         Err(fault) => return refused(&broker, fault),

@@ -87,22 +87,35 @@ impl FromRequestParts<Broker> for Visiting {
     }
 }
 
-/// Whether a form was posted from a page of ours: a browser says so itself, in one header or the other; one that says
-/// nothing is held to the form token alone.
-pub(super) fn from_our_page(broker: &Broker, headers: &HeaderMap) -> bool {
-    if let Some(site) = headers.get("sec-fetch-site") {
-        return matches!(site.as_bytes(), b"same-origin" | b"none");
-    }
-    match headers.get(header::ORIGIN) {
-        Some(origin) => origin.as_bytes() == broker.settings().url.origin().ascii_serialization().as_bytes(),
-        None => true,
-    }
-}
-
 /// Gives the browser the cookie of its session. It goes with the browser; how long it is worth something is decided
 /// here. `Lax`, because people come by links.
 pub(super) fn keep(response: Response, broker: &Broker, secret: &SecretString) -> Response {
     set(response, broker, secret.expose(), "")
+}
+
+/// What this browser got when somebody signed in with a passphrase, by which it is known to that account.
+pub(super) struct KnownBrowser(pub(super) Option<SecretString>);
+
+impl FromRequestParts<Broker> for KnownBrowser {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, broker: &Broker) -> Result<Self, Infallible> {
+        let name = if is_secure(broker) { KNOWN_SECURE } else { KNOWN };
+        Ok(Self(cookie(&parts.headers, name).map(SecretString::new)))
+    }
+}
+
+/// Makes the browser known to the account of this e-mail address, for as long as it keeps the cookie: it opens nothing.
+/// `Strict`, because it is needed by our own form alone.
+pub(super) fn make_known(mut response: Response, broker: &Broker, email: &str) -> Response {
+    let (name, secure) = if is_secure(broker) { (KNOWN_SECURE, "; Secure") } else { (KNOWN, "") };
+    let value = broker.known_browser(email);
+    let text = format!(
+        "{name}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age={HALF_A_YEAR}{secure}",
+        value.expose()
+    );
+    append(&mut response, &text);
+    response
 }
 
 /// Takes the cookie away.
@@ -113,21 +126,31 @@ pub(super) fn drop_cookie(response: Response, broker: &Broker) -> Response {
 fn set(mut response: Response, broker: &Broker, value: &str, more: &str) -> Response {
     let name = name(broker);
     let secure = if name == SECURE { "; Secure" } else { "" };
-    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{more}{secure}");
-    if let Ok(mut value) = HeaderValue::from_str(&text) {
+    append(&mut response, &format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{more}{secure}"));
+    response
+}
+
+fn append(response: &mut Response, cookie: &str) {
+    if let Ok(mut value) = HeaderValue::from_str(cookie) {
         value.set_sensitive(true);
         response.headers_mut().append(header::SET_COOKIE, value);
     }
-    response
 }
 
 /// As for the cookie that binds a consent: by https the name that only this very host can set.
 fn name(broker: &Broker) -> &'static str {
-    if broker.settings().url.scheme() == "https" { SECURE } else { PLAIN }
+    if is_secure(broker) { SECURE } else { PLAIN }
+}
+
+fn is_secure(broker: &Broker) -> bool {
+    broker.settings().url.scheme() == "https"
 }
 
 const SECURE: &str = "__Host-carnet-session";
 const PLAIN: &str = "carnet-session";
+const KNOWN_SECURE: &str = "__Host-carnet-known";
+const KNOWN: &str = "carnet-known";
+const HALF_A_YEAR: u32 = 180 * 24 * 60 * 60;
 /// As long a path as browsers send without trouble.
 const LONGEST: usize = 4096;
 

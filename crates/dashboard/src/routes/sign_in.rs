@@ -1,7 +1,7 @@
 //! `/login`, `/login/again`, `/logout`.
 
-use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{Form as Posted, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, PasskeyFor, SignInRefused};
@@ -10,7 +10,8 @@ use serde::Deserialize;
 
 use super::browser::{self, Browser};
 use super::consent::{failure, fault_page, host};
-use super::session::{self, Cookie, SignedIn, Visiting, after, from_our_page};
+use super::posted::{Posted, PostedByVisitor};
+use super::session::{self, Cookie, KnownBrowser, SignedIn, Visiting, after};
 use crate::form::{BareAnswer, Form, SignInAnswer};
 use crate::head::SeeOther;
 use crate::label::Label;
@@ -45,25 +46,20 @@ pub(super) fn elsewhere_of(broker: &Broker) -> Vec<(String, Label)> {
 
 pub(super) async fn enter(
     State(broker): State<Broker>,
-    browser: Browser,
     cookie: Cookie,
+    known: KnownBrowser,
     visitor: Visiting,
-    headers: HeaderMap,
-    answer: Result<Posted<SignInAnswer>, FormRejection>,
+    PostedByVisitor { browser, answer }: PostedByVisitor<SignInAnswer>,
 ) -> Response {
-    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
-    let Some(secret) = &browser.0 else { return failure(&broker, StatusCode::FORBIDDEN) };
-    if !from_our_page(&broker, &headers) {
-        return failure(&broker, StatusCode::FORBIDDEN);
-    }
-    let SignInAnswer { form_token, email, passphrase, to } = answer;
-    match broker.sign_in(&email, &passphrase, secret, &form_token, &visitor.0).await {
+    let SignInAnswer { email, passphrase, to, .. } = answer;
+    match broker.sign_in(&email, &passphrase, known.0.as_ref(), &visitor.0).await {
         Ok(fresh) => {
             end_before(&broker, cookie).await;
-            session::keep(on(&broker, &to), &broker, &fresh)
+            let response = session::keep(on(&broker, &to), &broker, &fresh);
+            session::make_known(response, &broker, &email)
         }
         Err(refused) => match told(refused) {
-            Ok(why) => page(&broker, browser, &email, &to, Some(why)),
+            Ok(why) => page(&broker, Browser(Some(browser)), &email, &to, Some(why)),
             Err(refused) => elsewhere(&broker, refused),
         },
     }
@@ -80,15 +76,9 @@ pub(super) async fn show_again(
 
 pub(super) async fn enter_again(
     State(broker): State<Broker>,
-    SignedIn(session): SignedIn,
     visitor: Visiting,
-    headers: HeaderMap,
-    answer: Result<Posted<SignInAnswer>, FormRejection>,
+    Posted { session, answer }: Posted<SignInAnswer>,
 ) -> Response {
-    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
-    if !from_our_page(&broker, &headers) || !broker.is_session_form(&session, &answer.form_token) {
-        return failure(&broker, StatusCode::FORBIDDEN);
-    }
     match broker.sign_in_again(&session, &answer.passphrase, &visitor.0).await {
         Ok(fresh) => session::keep(on(&broker, &answer.to), &broker, &fresh),
         Err(refused) => match told(refused) {
@@ -105,14 +95,8 @@ pub(super) async fn show_out(State(broker): State<Broker>, SignedIn(session): Si
 
 pub(super) async fn leave(
     State(broker): State<Broker>,
-    SignedIn(session): SignedIn,
-    headers: HeaderMap,
-    answer: Result<Posted<BareAnswer>, FormRejection>,
+    Posted { session, .. }: Posted<BareAnswer>,
 ) -> Response {
-    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
-    if !from_our_page(&broker, &headers) || !broker.is_session_form(&session, &answer.form_token) {
-        return failure(&broker, StatusCode::FORBIDDEN);
-    }
     match broker.end_session(&session, &session.row.id.to_string()).await {
         Ok(()) => session::drop_cookie(on(&broker, "/login"), &broker),
         Err(fault) => fault_page(&broker, fault),

@@ -1,7 +1,7 @@
 //! `/login/with/{issuer}`: signing in with an account elsewhere, adding one, and proving again by one.
 
-use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{Form as Posted, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, CallbackQuery, SignInFor, SignInRefused};
@@ -11,7 +11,8 @@ use super::browser::{self, Browser};
 use super::consent::{failure, fault_page, host};
 use super::link::refused;
 use super::path::Path;
-use super::session::{self, SignedIn, Visiting, after, from_our_page, to_sign_in};
+use super::posted::{Posted, PostedByVisitor};
+use super::session::{self, Visiting, after, to_sign_in};
 use super::sign_in::on;
 use crate::form::{UnlinkAnswer, WithAnswer};
 use crate::label::Label;
@@ -22,16 +23,9 @@ use crate::refused::Refused;
 pub(super) async fn leave(
     State(broker): State<Broker>,
     Path(name): Path,
-    browser: Browser,
-    headers: HeaderMap,
-    answer: Result<Posted<WithAnswer>, FormRejection>,
+    PostedByVisitor { browser, answer }: PostedByVisitor<WithAnswer>,
 ) -> Response {
-    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
-    let Some(secret) = &browser.0 else { return failure(&broker, StatusCode::FORBIDDEN) };
-    if !from_our_page(&broker, &headers) || !broker.is_sign_in_form(secret, &answer.form_token) {
-        return failure(&broker, StatusCode::FORBIDDEN);
-    }
-    let left = broker.leave_to_sign_in(&name, SignInFor::Entry, secret, after(&answer.to)).await;
+    let left = broker.leave_to_sign_in(&name, SignInFor::Entry, &browser, after(&answer.to)).await;
     gone(&broker, &name, left)
 }
 
@@ -39,15 +33,9 @@ pub(super) async fn leave(
 pub(super) async fn leave_again(
     State(broker): State<Broker>,
     Path(name): Path,
-    SignedIn(session): SignedIn,
     browser: Browser,
-    headers: HeaderMap,
-    answer: Result<Posted<WithAnswer>, FormRejection>,
+    Posted { session, answer }: Posted<WithAnswer>,
 ) -> Response {
-    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
-    if !from_our_page(&broker, &headers) || !broker.is_session_form(&session, &answer.form_token) {
-        return failure(&broker, StatusCode::FORBIDDEN);
-    }
     let secret: SecretString = browser.0.unwrap_or_else(|| browser::fresh(&broker));
     let purpose = SignInFor::Again(&session);
     let left = broker.leave_to_sign_in(&name, purpose, &secret, after(&answer.to)).await;
@@ -58,15 +46,9 @@ pub(super) async fn leave_again(
 pub(super) async fn leave_to_link(
     State(broker): State<Broker>,
     Path(name): Path,
-    SignedIn(session): SignedIn,
     browser: Browser,
-    headers: HeaderMap,
-    answer: Result<Posted<WithAnswer>, FormRejection>,
+    Posted { session, .. }: Posted<WithAnswer>,
 ) -> Response {
-    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
-    if !from_our_page(&broker, &headers) || !broker.is_session_form(&session, &answer.form_token) {
-        return failure(&broker, StatusCode::FORBIDDEN);
-    }
     let secret: SecretString = browser.0.unwrap_or_else(|| browser::fresh(&broker));
     match broker.leave_to_sign_in(&name, SignInFor::Link(&session), &secret, "/account").await {
         Err(SignInRefused::Wrong) => to_sign_in(&broker, "/login/again", "/account"),
@@ -77,14 +59,8 @@ pub(super) async fn leave_to_link(
 /// Takes an account off the own one.
 pub(super) async fn unlink(
     State(broker): State<Broker>,
-    SignedIn(session): SignedIn,
-    headers: HeaderMap,
-    answer: Result<Posted<UnlinkAnswer>, FormRejection>,
+    Posted { session, answer }: Posted<UnlinkAnswer>,
 ) -> Response {
-    let Ok(Posted(answer)) = answer else { return failure(&broker, StatusCode::BAD_REQUEST) };
-    if !from_our_page(&broker, &headers) || !broker.is_session_form(&session, &answer.form_token) {
-        return failure(&broker, StatusCode::FORBIDDEN);
-    }
     match broker.remove_sign_in_link(&session, &answer.issuer, &answer.subject).await {
         Ok(()) => on(&broker, "/account"),
         Err(SignInRefused::Wrong) => to_sign_in(&broker, "/login/again", "/account"),

@@ -75,12 +75,16 @@ fn statuses_tell_programs_what_the_words_tell_people() {
         | "refused"
         | "sign-in-wrong"
         | "sign-in-again-wrong"
-        | "account-wrong" => 422,
+        | "account-wrong"
+        | "invitation-wrong"
+        | "invitation-only-wrong"
+        | "reset-wrong" => 422,
         "device-wait" | "sign-in-wait" | "login-code-wait" => 429,
         "sign-in-busy" | "failed-unavailable" => 503,
         "failed-internal" => 500,
         "ended-unknown" => 404,
-        "ended-other-browser" => 403,
+        "ended-other-browser" | "invitation-another" => 403,
+        "invitation-already" => 409,
         _ if name.starts_with("ended-") => 410,
         _ => name.strip_prefix("failure-").map_or(200, |status| status.parse().unwrap()),
     };

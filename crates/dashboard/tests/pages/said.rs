@@ -1,8 +1,9 @@
 //! What the pages say, and what they ask.
 
 use carnet_dashboard::{
-    BareAnswer, Consent, ConsentAnswer, Decision, Label, LoginAnswer, PasskeyAnswer, PasskeyMadeAnswer,
-    PassphraseAnswer, SetupAnswer, SignInAnswer, Stage, UnlinkAnswer, Whose, WithAnswer,
+    BareAnswer, Consent, ConsentAnswer, Decision, JoinAnswer, Label, LoginAnswer, PasskeyAnswer,
+    PasskeyMadeAnswer, PassphraseAnswer, ResetAnswer, SetupAnswer, SignInAnswer, Stage, UnlinkAnswer, Whose,
+    WithAnswer,
 };
 use http::Uri;
 use serde::de::DeserializeOwned;
@@ -164,12 +165,45 @@ fn the_forms_post_what_the_handlers_read() {
     let first: PassphraseAnswer = posted(&tags(&page("account-ended")), 2, None, "typed");
     assert_eq!(first.present.expose(), "");
 
+    let join: JoinAnswer = posted(&tags(&page("invitation")), 0, None, "typed");
+    assert_eq!(
+        (join.name.as_str(), join.email.as_str(), join.passphrase.expose().as_str()),
+        ("typed", "typed", "typed")
+    );
+    let only: JoinAnswer = posted(&tags(&page("invitation-only")), 0, None, "typed");
+    assert_eq!((only.name.as_str(), only.email.as_str()), ("typed", ""));
+    let _: BareAnswer = posted(&tags(&page("invitation-signed-in")), 0, None, "");
+    let reset: ResetAnswer = posted(&tags(&page("reset")), 0, None, "typed");
+    assert_eq!(reset.passphrase.expose(), "typed");
+
     let login = tags(&page("login-confirm"));
     let allowed: LoginAnswer = posted(&login, 0, Some(("decision", "allow")), "");
     assert_eq!((allowed.code.as_str(), allowed.decision), ("WDJB-MJHT", Decision::Allow));
     assert_eq!(allowed.team.as_deref(), Some("team_4Kd0aTwXyZ3kLmN8bVc2D0"));
     let denied: LoginAnswer = posted(&login, 1, Some(("decision", "deny")), "");
     assert_eq!((denied.code.as_str(), denied.decision), ("WDJB-MJHT", Decision::Deny));
+}
+
+#[test]
+fn an_invitation_says_who_invites_to_what_and_what_that_means() {
+    for (name, said) in [
+        (
+            "invitation",
+            &["Join Acme", "Olga Petrova (olga@acme.dev) invites you, as a member.", "in 6 days"][..],
+        ),
+        ("invitation-wrong", &["as an owner.", "with people and keys too", "Somebody here has an account"]),
+        ("invitation-only", &["for the account of grace@acme.dev alone"]),
+        ("invitation-only-wrong", &["Somebody here has an account", "Sign in and come back"]),
+        ("invitation-signed-in", &["You are signed in as grace@acme.dev. Not you? Sign out", "Not now Join"]),
+        ("invitation-another", &["You are signed in as grace@acme.dev, for whom it is not"]),
+        ("invitation-already", &["grace@acme.dev is in this team already"]),
+        ("reset", &["For the account of grace@acme.dev", "You are signed out everywhere by it"]),
+    ] {
+        let text = text(&page(name));
+        for said in said {
+            assert!(text.contains(said), "{name}: {said}: {text}");
+        }
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::{Caller, Login, Member, Principal};
 use carnet_model::rights::Access;
-use carnet_model::{AccessToken, Env, Fault, SecretString, Time};
+use carnet_model::{AccessToken, Env, Fault, Id, SecretString, Time, kind};
 use carnet_store::command_lines::{self, CommandLineRow};
 use carnet_store::{DbError, Step, Write, access_tokens, people};
 use carnet_vault::Purpose;
@@ -151,8 +151,12 @@ impl Broker {
             login,
         });
         let event = |action| AuditEvent::of(&caller, now, action, None);
+        // An account that is disabled, or a sign-in that is ended, at this moment is given nothing that outlives that.
+        // In the order in which disabling goes, so that neither waits for the other.
         let write = Write::new()
+            .step(people::still_enabled(line.user))
             .steps(steps)
+            .step(command_lines::still_there(line.id))
             .step(access_tokens::insert(&row, hash.digest, hash.version))
             .step(command_lines::has(line.id, row.id))
             .event(&inner.env, &event(action).on(line.id).with("program", name))
@@ -167,22 +171,31 @@ impl Broker {
     async fn end(&self, line: &CommandLineRow, by: Principal) -> Result<(), OauthRefused> {
         let inner = &self.inner;
         let now = inner.env.now();
-        let event = AuditEvent { actor: by, ..AuditEvent::of_system(now, Action::CommandLineEnd) }
-            .in_team(line.team)
-            .on(line.id)
-            .with(
-                "why",
-                if matches!(by, Principal::System) {
-                    "a replaced refresh token was used"
-                } else {
-                    "signed out"
-                },
-            );
+        let why = match by {
+            Principal::System => "a replaced refresh token was used",
+            _ => "signed out",
+        };
+        let event = ended(line, by, now, why);
         let write = Write::new().steps(command_lines::end(line.id, now)).event(&inner.env, &event).revises();
         match inner.db.write(write).await {
             Ok(_) | Err(DbError::Unmet(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What ends the command lines of a person, in one team or everywhere, and the events that say so.
+    pub(crate) async fn ending_of_command_lines(
+        &self,
+        user: Id<kind::User>,
+        team: Option<Id<kind::Team>>,
+        by: Principal,
+        why: &str,
+    ) -> Result<(Vec<Step>, Vec<AuditEvent>), Fault> {
+        let now = self.inner.env.now();
+        let lines = command_lines::of_user(&self.inner.db, user, now).await.map_err(faults::store)?;
+        let lines = lines.iter().filter(|line| team.is_none_or(|team| line.team == team));
+        let events = lines.map(|line| ended(line, by, now, why)).collect();
+        Ok((command_lines::end_of_person(user, team), events))
     }
 
     /// The command line whose refresh token this is or was.
@@ -221,6 +234,13 @@ impl Broker {
         let label = [b"refresh-next/1".as_slice(), refresh.expose().as_bytes()].concat();
         format!("{PREFIX}{}", hex(&self.inner.keyring.hash(Purpose::TokenPepper, &label).digest)).into()
     }
+}
+
+fn ended(line: &CommandLineRow, by: Principal, now: Time, why: &str) -> AuditEvent {
+    AuditEvent { actor: by, ..AuditEvent::of_system(now, Action::CommandLineEnd) }
+        .in_team(line.team)
+        .on(line.id)
+        .with("why", why)
 }
 
 pub(super) fn fresh_refresh_token(env: &Env) -> SecretString {

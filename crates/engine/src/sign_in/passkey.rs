@@ -14,6 +14,7 @@ use carnet_vault::Purpose;
 use url::Host;
 
 use super::SignInRefused;
+use super::tries::By;
 use crate::broker::Broker;
 use crate::cache::sha256;
 use crate::faults;
@@ -194,11 +195,8 @@ impl Broker {
     ) -> Result<(PasskeyRow, Vec<Step>), SignInRefused> {
         let inner = &self.inner;
         let now = inner.env.now();
-        let account = sha256(&used.credential);
-        if let Some(wait) = inner.tries.wait(account, visitor.address, now) {
-            return Err(SignInRefused::Wait(wait));
-        }
-        inner.tries.count(account, visitor.address, now);
+        // A signature cannot be guessed; only the network is held back, which would have this server check many.
+        let counted = self.count_try(By::Nothing, visitor).await?;
         let ends = self.is_challenge(&used.challenge, purpose, bound)?;
         let found = passkeys::find(&inner.db, &used.credential).await.map_err(faults::store)?;
         let row = found.ok_or(SignInRefused::Wrong)?;
@@ -222,8 +220,8 @@ impl Broker {
                 return Err(unfit(error));
             }
         };
-        inner.tries.take_back(account, visitor.address);
         let mut steps = passkeys::answer(sha256(&used.challenge), ends, now);
+        steps.extend(counted.taken_back());
         steps.push(passkeys::used(row.id, row.uses, told.count.into(), now));
         Ok((row, steps))
     }

@@ -11,7 +11,8 @@ viewer may
     token.revoke-own
     access-token.read access-token.create access-token.revoke
 viewer may not
-    team.update team.create member.invite member.update member.remove account.read account.disable
+    team.update team.create member.invite member.update member.remove member.reset-passphrase
+    account.read account.disable
     connector.create connector.update connector.delete connector.check connector-key.rotate
     consent-rules.update trigger.update link.update installation.update grant.import provisioning.update
     token.app token.own token.revoke-all
@@ -30,7 +31,8 @@ member may unless strict
     connector.create connector.update connector.delete connector-key.rotate
     consent-rules.update installation.update grant.import provisioning.update
 member may not
-    team.update team.create member.invite member.update member.remove account.read account.disable
+    team.update team.create member.invite member.update member.remove member.reset-passphrase
+    account.read account.disable
     trusted-issuer.update
     access-token.read-all access-token.revoke-all
     key.read key.rotate key.verify secrets.export budget.update
@@ -44,13 +46,15 @@ connector-manager may
     trusted-issuer.read audit.read usage.read
     access-token.read access-token.create access-token.revoke
 connector-manager may not
-    team.update team.create member.invite member.update member.remove account.read account.disable
+    team.update team.create member.invite member.update member.remove member.reset-passphrase
+    account.read account.disable
     trusted-issuer.update
     access-token.read-all access-token.revoke-all
     key.read key.rotate key.verify secrets.export budget.update
 owner may
     team.read team.update team.create
-    member.read member.invite member.update member.remove invitation.accept account.read account.disable
+    member.read member.invite member.update member.remove member.reset-passphrase
+    invitation.accept account.read account.disable
     connector.read connector.create connector.update connector.delete connector.check connector-key.rotate
     consent-rules.update trigger.update link.update installation.update grant.read grant.import provisioning.update
     token.app token.own token.revoke-own token.revoke-all
@@ -69,8 +73,8 @@ const OF_A_PROJECT: &str = "team.read connector.read token.app token.own token.r
     return-origins.update health-webhook.update identity.issue access-token.read access-token.create access-token.revoke";
 
 /// What is not to be done from a session that somebody left open.
-const FRESH: &str = "team.update team.create member.invite member.update member.remove invitation.accept \
-    account.disable connector.delete connector-key.rotate project.delete trusted-issuer.update access-token.create \
+const FRESH: &str = "team.update team.create member.invite member.update member.remove \
+    member.reset-passphrase invitation.accept account.disable connector.delete connector-key.rotate project.delete trusted-issuer.update access-token.create \
     key.rotate secrets.export";
 
 const ROLES: [Role; 4] = [Role::Owner, Role::Member, Role::ConnectorManager, Role::Viewer];

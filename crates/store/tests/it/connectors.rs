@@ -277,7 +277,8 @@ async fn a_picture_stays_while_a_connector_shows_it_and_a_code_names_one_connect
             matches!(write(pictures::still_there(s.team.id, "unused")).await, Err(DbError::Unmet(0))),
             "{name}"
         );
-        let team = async |sha1| connectors::team_by_icon(&db, own.id, sha1).await.unwrap();
+        let team =
+            async |sha1| connectors::by_icon(&db, own.id, sha1).await.unwrap().map(|row| row.connector.team);
         assert_eq!((team("shown").await, team("unused").await), (Some(s.team.id), None), "{name}");
 
         write(creations::insert(s.team.id, "code", own.id, now)).await.unwrap();

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use carnet_testkit::{Answer, Browser, Engine, Kit, Plan, on_both_engines};
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::form_urlencoded::Serializer;
 
-use crate::sign_in::{PASSPHRASE, account, kit, signed_in};
+use crate::sign_in::{PASSPHRASE, account, kit, set_passphrase, signed_in, try_sign_in};
 
 on_both_engines!(
     a_command_line_is_signed_in_renewed_and_signed_out,
     a_refresh_token_is_good_once_and_for_two_at_the_same_moment,
     nobody_is_signed_in_without_a_fresh_yes,
+    a_command_line_ends_with_the_account_and_with_the_place_in_the_team,
     what_is_odd_is_refused_as_oauth_says,
 );
 
@@ -229,6 +230,50 @@ async fn nobody_is_signed_in_without_a_fresh_yes(engine: Engine) {
     }
     let started = start(&kit).await;
     assert_eq!(ada.get(text(&started, "verification_uri_complete")).await.status, 429);
+}
+
+async fn a_command_line_ends_with_the_account_and_with_the_place_in_the_team(engine: Engine) {
+    let kit = kit(engine).await;
+    let other = kit.another_tenant("other").await;
+    set_passphrase(&kit, &other.user).await;
+    let mut grace = Browser::default();
+    assert_eq!(try_sign_in(&kit, &mut grace, "owner@other.example", PASSPHRASE).await.status, 303);
+    let invitations = format!("/v1/teams/{}/invitations", kit.tenant.team);
+    let invited = kit.manage("POST", &invitations, Some(&json!({"role": "member"}))).await.ok();
+    let body = json!({"invitation": invited["invitation"]});
+    kit.node.call("POST", "/v1/invitations/accept", Some(&other.token), Some(&body)).await.ok();
+
+    // One in each of her teams.
+    let mut lines = Vec::new();
+    for team in [&kit.tenant.team, &other.team] {
+        let started = start(&kit).await;
+        let page = grace.get(text(&started, "verification_uri_complete")).await;
+        let (token, code) = (page.hidden("form_token"), page.hidden("code"));
+        let fields = [("form_token", token.as_str()), ("code", &code), ("team", team), ("decision", "allow")];
+        let done = grace.post(&format!("{}/login/device", kit.url()), &fields).await;
+        assert!(done.text().contains("is signed in"), "{}", done.text());
+        lines.push(poll(&kit, &started).await.ok());
+    }
+    let [here, hers] = &lines[..] else { panic!("{lines:?}") };
+    let count = async || kit.raw().await.number("select count(*) from command_lines").await;
+    assert_eq!(count().await, 2);
+
+    let member = format!("/v1/teams/{}/members/{}", kit.tenant.team, other.user);
+    assert_eq!(kit.manage("DELETE", &member, None).await.status, 204);
+    assert_eq!(count().await, 1, "the one in the team that she left has ended");
+    assert_eq!(error(&refresh(&kit, text(here, "refresh_token")).await), (400, "invalid_grant".to_owned()));
+    kit.node.call("GET", "/v2/user", Some(text(hers, "access_token")), None).await.ok();
+    let ended = kit.events_of("command-line.end").await;
+    assert_eq!(ended[0]["detail"]["why"], "the person was removed from the team");
+
+    let path = format!("/v1/accounts/{}", other.user);
+    kit.manage("PATCH", &path, Some(&json!({"disabled": true}))).await.ok();
+    assert_eq!(count().await, 0);
+    kit.manage("PATCH", &path, Some(&json!({"disabled": false}))).await.ok();
+    assert_eq!(error(&refresh(&kit, text(hers, "refresh_token")).await), (400, "invalid_grant".to_owned()));
+    let over = kit.node.call("GET", "/v2/user", Some(text(hers, "access_token")), None).await;
+    assert_eq!(over.refusal().0, 401);
+    assert_eq!(account(&kit, &mut grace).await.status, 303, "the browser was signed out too");
 }
 
 async fn what_is_odd_is_refused_as_oauth_says(engine: Engine) {

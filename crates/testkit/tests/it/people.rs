@@ -1,6 +1,8 @@
 //! People in a team: what each role may do, how they come and go, and what their access tokens carry.
 
+mod invited;
 mod members;
+mod resets;
 mod roles;
 mod tokens;
 

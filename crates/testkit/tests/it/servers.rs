@@ -50,6 +50,22 @@ async fn a_client_is_registered_looked_after_and_taken_back(engine: Engine) {
     assert_eq!(create(&kit, &peer.url, json!({})).await.status, 409);
     assert_eq!(peer.lines("/register"), [""; 0], "a name that is taken registers nothing");
 
+    // Only pages of a provider that was told the address of a picture may show it besides ours.
+    let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80".to_vec();
+    let bearer = format!("Bearer {}", kit.tenant.token);
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/octet-stream")];
+    let kept = kit.http.send("POST", &format!("{}/v2/files", kit.url()), &headers, png).await.ok();
+    let sha1 = kept["sha1"].as_str().unwrap();
+    for (connector, embedders) in [(&connector, "cross-origin"), (&kit.connector, "same-origin")] {
+        change(&kit, connector, &json!({"icon": sha1})).await.ok();
+        let url = format!("{}/pictures/{connector}/{sha1}", kit.url());
+        let shown = kit.http.send("GET", &url, &[], "").await;
+        assert_eq!(shown.status, 200);
+        assert_eq!(shown.header("cross-origin-resource-policy"), Some(embedders));
+        assert_eq!(shown.header("content-security-policy"), Some("default-src 'none'; sandbox"));
+    }
+    assert_eq!(peer.lines("/register/given"), [""; 0], "a picture without https is not told");
+
     peer.now("/register/given", 200, registered(&peer, "care-2", "secret-2"));
     let renamed = change(&kit, &connector, &json!({"name": "Renamed"})).await.ok();
     assert_eq!(renamed["serviceSync"], json!({"status": "done"}));

@@ -9,6 +9,7 @@ use serde_json::Value;
 on_both_engines!(
     a_person_signs_in_and_out,
     whoever_guesses_learns_nothing_and_waits,
+    wrong_tries_are_counted_by_all_processes_and_keep_nobody_out_for_ever,
     a_session_ends_when_it_is_unused_and_at_the_end_of_the_day,
     a_form_from_elsewhere_is_refused,
     another_passphrase_ends_every_other_session,
@@ -31,12 +32,16 @@ pub(crate) async fn set_passphrase(kit: &Kit, user: &str) {
 
 /// Fills in the page to sign in.
 pub(crate) async fn try_sign_in(kit: &Kit, browser: &mut Browser, email: &str, passphrase: &str) -> Answer {
-    let url = format!("{}/login?to=/account", kit.url());
-    let page = browser.get(&url).await;
+    try_sign_in_at(kit.url(), browser, email, passphrase).await
+}
+
+/// The same at a node.
+async fn try_sign_in_at(node: &str, browser: &mut Browser, email: &str, passphrase: &str) -> Answer {
+    let page = browser.get(&format!("{node}/login?to=/account")).await;
     assert_eq!(page.status, 200, "{}", page.text());
     let (token, to) = (page.hidden("form_token"), page.hidden("to"));
     let fields = [("form_token", token.as_str()), ("to", &to), ("email", email), ("passphrase", passphrase)];
-    browser.post(&format!("{}/login", kit.url()), &fields).await
+    browser.post(&format!("{node}/login"), &fields).await
 }
 
 pub(crate) async fn signed_in(kit: &Kit) -> Browser {
@@ -120,6 +125,74 @@ async fn whoever_guesses_learns_nothing_and_waits(engine: Engine) {
     assert_eq!(rejected[0]["outcome"], "denied");
     let theirs = kit.node.call("GET", "/v1/audit?action=sign-in.reject", Some(&other.token), None).await.ok();
     assert_eq!(theirs["events"].as_array().unwrap().len(), 1, "of their own person alone");
+}
+
+const WRONG: &str = "wrong horse battery";
+
+async fn wrong_tries_are_counted_by_all_processes_and_keep_nobody_out_for_ever(engine: Engine) {
+    let mut kit = kit(engine).await;
+    let other = kit.another_tenant("other").await;
+    set_passphrase(&kit, &other.user).await;
+    let ada = signed_in(&kit).await;
+    let mut grace = Browser::default();
+    assert_eq!(try_sign_in(&kit, &mut grace, "owner@other.example", PASSPHRASE).await.status, 303);
+    let second = if kit.is_shared() { Some(kit.second_node().await) } else { None };
+    let nodes = second.iter().map(|node| format!("http://{}", node.address)).chain([kit.url().to_owned()]);
+    let nodes: Vec<String> = nodes.collect();
+    for n in 0..10 {
+        let node = &nodes[n % nodes.len()];
+        let wrong = try_sign_in_at(node, &mut Browser::default(), EMAIL, WRONG).await;
+        assert_eq!(wrong.status, 422, "{n}");
+    }
+    for node in &nodes {
+        let right = try_sign_in_at(node, &mut Browser::default(), EMAIL, PASSPHRASE).await;
+        assert_eq!(right.status, 429, "{node}: {}", right.text());
+    }
+    drop(second);
+    kit.restart(async |_| {}).await;
+    let right = try_sign_in(&kit, &mut Browser::default(), EMAIL, PASSPHRASE).await;
+    assert_eq!(right.status, 429, "it was not forgotten: {}", right.text());
+
+    // Strangers have used up what strangers have: not what a browser has in which the person signed in before, nor what
+    // somebody has who is signed in.
+    let mut known = Browser::default();
+    known.cookies.extend(
+        ada.cookies.iter().find(|(name, _)| name.contains("known")).map(|(n, v)| (n.clone(), v.clone())),
+    );
+    assert_eq!(known.cookies.len(), 1, "{:?}", ada.cookies);
+    let mut own = known.clone();
+    let right = try_sign_in(&kit, &mut own, " Owner@Acme.example ", PASSPHRASE).await;
+    assert_eq!(right.status, 303, "{}", right.text());
+    let again = own.get(&format!("{}/login/again", kit.url())).await;
+    let fields = [("form_token", again.hidden("form_token")), ("passphrase", PASSPHRASE.to_owned())];
+    let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(own.post(&format!("{}/login/again", kit.url()), &fields).await.status, 303);
+    // Known to one account is not known to another, and nothing that is made up is known.
+    grace.cookies.retain(|name, _| name.contains("known"));
+    let (name, value) = known.cookies.first_key_value().unwrap();
+    let mut forged = Browser::default();
+    forged.cookies.insert(name.clone(), format!("{}{}", "0".repeat(32), &value[32..]));
+    let mut shouted = Browser::default();
+    shouted.cookies.insert(name.clone(), value.to_uppercase());
+    for mut stranger in [grace, forged] {
+        let right = try_sign_in(&kit, &mut stranger, EMAIL, PASSPHRASE).await;
+        assert_eq!(right.status, 429, "{}", right.text());
+    }
+    // And such a browser has no more tries than anybody, however its cookie is written.
+    for n in 0..10 {
+        let wrong = try_sign_in(&kit, &mut known.clone(), EMAIL, WRONG).await;
+        assert_eq!(wrong.status, 422, "{n}");
+    }
+    for mut spent in [known.clone(), shouted] {
+        let right = try_sign_in(&kit, &mut spent, EMAIL, PASSPHRASE).await;
+        assert_eq!(right.status, 429, "{}", right.text());
+    }
+    let kept = kit.raw().await.number("select count(*) from sign_in_tries").await;
+    assert!((3..=6).contains(&kept), "an account, a browser, a session, a network or two: {kept}");
+    kit.clock.pass(Duration::from_mins(16));
+    for mut browser in [Browser::default(), known] {
+        assert_eq!(try_sign_in(&kit, &mut browser, EMAIL, PASSPHRASE).await.status, 303);
+    }
 }
 
 async fn a_session_ends_when_it_is_unused_and_at_the_end_of_the_day(engine: Engine) {

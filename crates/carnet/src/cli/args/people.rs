@@ -48,7 +48,7 @@ pub(crate) struct TeamUpdateArgs {
 /// `carnet teams join`
 #[derive(Debug, Args)]
 pub(crate) struct TeamJoinArgs {
-    /// What was shown when the invitation was made: @FILE, or @- for stdin; asked for if left out
+    /// The link of the invitation, or its last part: @FILE, or @- for stdin; asked for if left out
     #[arg(value_name = "@FILE")]
     pub(crate) invitation: Option<String>,
     /// Ask nothing
@@ -74,12 +74,15 @@ pub(crate) enum MembersVerb {
     /// List them, and the invitations that can be used
     #[command(visible_alias = "ls")]
     List,
-    /// Invite somebody; prints what has to be given to them
+    /// Invite somebody; prints the link that has to be given to them
     Invite(InviteArgs),
     /// Withdraw an invitation
     Withdraw(WithdrawArgs),
     /// Give a member another role
     Update(MemberUpdateArgs),
+    /// Make a link by which a member who is in this team alone chooses another passphrase
+    #[command(visible_alias = "reset-password")]
+    ResetPassphrase(MemberResetArgs),
     /// Remove a member, with everything the person has here
     #[command(visible_alias = "rm")]
     Remove(MemberRemoveArgs),
@@ -117,6 +120,13 @@ pub(crate) struct MemberUpdateArgs {
     /// The role
     #[arg(long, value_enum)]
     pub(crate) role: RoleArg,
+}
+
+/// `carnet members reset-passphrase`
+#[derive(Debug, Args)]
+pub(crate) struct MemberResetArgs {
+    /// Identifier (usr_…) or e-mail address
+    pub(crate) member: String,
 }
 
 /// `carnet members remove`

@@ -46,9 +46,15 @@ fn peer() -> Peer {
             ("POST", "/invitations") => {
                 let mut made = invitation.clone();
                 made["invitation"] = json!("the-invitation");
+                made["url"] = json!("https://connect.example/invitation/the-invitation");
                 (201, made)
             }
             ("DELETE", "/invitations/inv_0000000000000000000002") => refusal(404, "not_found", json!({})),
+            ("POST", "/members/ada@example.com/passphrase-reset") => (
+                201,
+                json!({"userId": USER, "email": "ada@example.com", "expiresAt": 0,
+                    "url": "https://connect.example/reset/the-link"}),
+            ),
             ("PATCH", "/members/ada@example.com") => (200, member),
             ("PATCH", _) if path.contains("/members/") => refusal(409, "conflict", json!({})),
             ("GET", "/v1/access-tokens") => (200, json!({"tokens": [token(json!({"lastUsedAt": 0}))]})),
@@ -75,7 +81,8 @@ fn members_are_seen_invited_changed_and_removed() {
 
     let line = ["members", "invite", "--role", "viewer", "--email", "ada@example.com", "--expires", "2d"];
     let done = desk.run(&line).exits(0);
-    assert_eq!(done.out, "the-invitation\n", "stdout has what is to be given on, and nothing else");
+    let link = "https://connect.example/invitation/the-invitation\n";
+    assert_eq!(done.out, link, "stdout has what is to be given on, and nothing else");
     let path = format!("POST /v1/teams/{TEAM}/invitations");
     assert_eq!(
         peer.body(&path),
@@ -91,6 +98,10 @@ fn members_are_seen_invited_changed_and_removed() {
         desk.run(&["members", "update", "ada@example.com", "--role", "member", "--json"]).exits(0).json();
     assert_eq!(json["role"], "member");
     desk.run(&["members", "update", "last@example.com", "--role", "viewer"]).exits(7);
+    let done = desk.run(&["members", "reset-passphrase", "ada@example.com"]).exits(0);
+    assert_eq!(done.out, "https://connect.example/reset/the-link\n");
+    let json = desk.run(&["members", "reset-password", "ada@example.com", "--json"]).exits(0).json();
+    assert_eq!(json["email"], "ada@example.com");
     let before = peer.seen().len();
     desk.run(&["members", "remove", "ada@example.com"]).exits(2);
     assert!(peer.seen().len() <= before + 1, "nothing was removed");
@@ -116,7 +127,10 @@ fn a_team_is_shown_changed_made_and_joined() {
     assert!(!done.err.contains("the-invitation") && done.err.contains("teams join @FILE"), "{done:?}");
     desk.run(&["teams", "join", "--yes"]).exits(2);
     assert!(!peer.lines().contains(&"POST /v1/invitations/accept".to_owned()), "nobody said yes");
-    let done = desk.typing("the-invitation\n").run(&["teams", "join", "@-", "--yes"]).exits(0);
+    let done = desk
+        .typing("https://connect.example/invitation/the-invitation\n")
+        .run(&["teams", "join", "@-", "--yes"])
+        .exits(0);
     assert_eq!(done.out, format!("{TOKEN}\n"));
     assert_eq!(peer.body("POST /v1/invitations/accept"), json!({"invitation": "the-invitation"}));
     let asked = Desk::dev(&peer.url).at_a_terminal("the-invitation\ny\n").run(&["teams", "join"]).exits(0);

@@ -74,6 +74,9 @@ impl Broker {
             .on(user.id)
             .with("issuer", issuer.issuer.clone());
         // The address is a name like any other: who has it here already is somebody else, or says so while signed in.
+        if people::has_email(&inner.db, &user.email).await.map_err(faults::store)? {
+            return Err(taken().into());
+        }
         let steps = vec![
             people::insert_user(&user),
             people::insert_member(team.id, user.id, newcomers.role, now),

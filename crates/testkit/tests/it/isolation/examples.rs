@@ -39,6 +39,8 @@ pub(crate) const REFUSED_ALL_THE_SAME: &[&str] = &[
     "POST /v2/files",
     // Who invites is in the team already: people/members.
     "POST /v1/invitations/accept",
+    // The person of the example is in another team too: people/resets.
+    "POST /v1/teams/{team}/members/{user}/passphrase-reset",
     // The digest is of what a server said at this moment: servers.
     "POST /v1/connect/connectors/{connector}/server",
 ];

@@ -74,6 +74,13 @@ fn routes(kit: &Kit) -> Vec<Route> {
             &format!("{team}/invitations/inv_0000000000000000000000"),
             none.clone(),
         ),
+        route(
+            "member.reset-passphrase",
+            "O",
+            "POST",
+            &format!("{team}/members/usr_0000000000000000000000/passphrase-reset"),
+            none.clone(),
+        ),
         route("invitation.accept", "OMCV", "POST", "/v1/invitations/accept", json!({"invitation": "x"})),
         route("invitation.accept", "OMCV", "POST", "/v1/invitations/show", json!({"invitation": "x"})),
         route("account.read", "O", "GET", "/v1/accounts", none.clone()),

@@ -131,7 +131,7 @@ fn crud(action: &str) -> u64 {
         "create" | "issue" | "start" => 1,
         "read" | "export" | "check" => 2,
         "update" | "put" | "set" | "rotate" | "refresh" | "reseal" | "accept" | "adopt" | "eject"
-        | "park" | "complete" | "approve" | "restore" => 3,
+        | "park" | "complete" | "approve" | "restore" | "end" => 3,
         "delete" | "remove" | "revoke" | "withdraw" | "drop" | "undo" => 4,
         _ => OTHER,
     }
