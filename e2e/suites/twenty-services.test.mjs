@@ -38,7 +38,7 @@ const TABLE = [
   { service: 'okta', way: 'org-server', end: 'consent', says: 'Okta' },
   { service: 'zendesk', way: 'oauth', end: 'consent', says: 'delete' },
   { service: 'hubspot', way: 'oauth', end: 'consent', says: 'HubSpot' },
-  { service: 'dropbox', way: 'oauth', end: 'consent', says: 'Dropbox' },
+  { service: 'dropbox', end: 'consent', says: 'Dropbox' },
   { service: 'gitlab', way: 'oauth', end: 'consent', says: 'GitLab' },
   { service: 'asana', way: 'oauth', end: 'consent', says: 'Asana' },
   // Where an application is registered from here, nothing is brought along: a page does it with the person.
