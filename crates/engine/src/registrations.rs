@@ -178,12 +178,11 @@ impl Broker {
             )
             .next(format!("carnet show {uid}"), "to see it, or choose another name"));
         }
-        let (code, verifier) = match &ask.code {
-            Some(code) => (code.clone(), None),
-            None => {
-                let verifier = URL_SAFE_NO_PAD.encode(inner.env.bytes::<37>());
-                (URL_SAFE_NO_PAD.encode(sha256(verifier.as_bytes())), Some(verifier))
-            }
+        let (code, verifier) = if let Some(code) = &ask.code {
+            (code.clone(), None)
+        } else {
+            let verifier = URL_SAFE_NO_PAD.encode(inner.env.bytes::<37>());
+            (URL_SAFE_NO_PAD.encode(sha256(verifier.as_bytes())), Some(verifier))
         };
         let before = registrations::by_code(&inner.db, team, &code).await.map_err(faults::store)?;
         if let Some(before) = before.filter(|before| before.state != RegistrationState::Done) {

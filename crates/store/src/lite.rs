@@ -496,7 +496,7 @@ const READERS: usize = 4;
 const QUEUE: usize = 4096;
 /// How long a lock that another program holds is waited for. A write may have to wait out the group before it besides,
 /// and whoever waits is told within two seconds.
-const OUTSIDERS: Duration = Duration::from_millis(800);
+const OUTSIDERS: Duration = Duration::from_millis(600);
 /// A store in memory has no outsiders; there the writer waits for readers of this process, who always finish.
 const READERS_OF_MEMORY: Duration = Duration::from_secs(5);
 /// Writes in one commit. More would make the first of them wait without saving another flush worth naming.

@@ -105,7 +105,7 @@ pub(crate) async fn health_webhook(cx: &mut Context<'_>, args: HealthWebhookArgs
     }
     match (&args.to, webhook) {
         (Some(_), Some(set)) => {
-            cx.talk.success(&format!("{} is told when what {name} was granted breaks", set.url))
+            cx.talk.success(&format!("{} is told when what {name} was granted breaks", set.url));
         }
         (_, Some(set)) => cx.talk.answer(&set.url)?,
         (_, None) => cx

@@ -133,6 +133,8 @@ pub struct Kept {
     pub device: Option<DeviceCode>,
     /// Whether the application is being installed.
     pub installs: bool,
+    /// When the person was sent there, where something of the provider's is to be no older.
+    pub left_at: Option<Time>,
 }
 
 /// Bytes that are not a stored [`Kept`].
@@ -153,15 +155,16 @@ impl Kept {
             details: &self.details,
             device: self.device.as_ref().map(PlainDevice::of),
             installs: self.installs,
+            left_at: self.left_at,
         };
         super::held::write_json(&plain, 1024)
     }
 
     /// From what was sealed.
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidKept> {
-        let Read { verifier, nonce, issuer, scopes, resources, audience, details, device, installs } =
+        let Read { verifier, nonce, issuer, scopes, resources, audience, details, device, installs, left_at } =
             serde_json::from_slice(json).map_err(|_| InvalidKept)?;
-        Ok(Self { verifier, nonce, issuer, scopes, resources, audience, details, device, installs })
+        Ok(Self { verifier, nonce, issuer, scopes, resources, audience, details, device, installs, left_at })
     }
 }
 
@@ -176,6 +179,7 @@ struct Plain<'a> {
     details: &'a [Value],
     device: Option<PlainDevice<'a>>,
     installs: bool,
+    left_at: Option<Time>,
 }
 
 #[derive(Serialize)]
@@ -227,6 +231,8 @@ struct Read {
     device: Option<DeviceCode>,
     #[serde(default)]
     installs: bool,
+    #[serde(default)]
+    left_at: Option<Time>,
 }
 
 /// What came back from the person.
@@ -290,6 +296,7 @@ mod tests {
                 expires_at: Time::from_secs(7),
             }),
             installs: true,
+            left_at: Some(Time::from_secs(8)),
         };
         let again = Kept::from_json(kept.to_json().expose()).unwrap();
         assert_eq!(again.verifier.map(|v| v.expose().clone()).as_deref(), Some("v"));
@@ -298,7 +305,7 @@ mod tests {
         assert_eq!(device.page.as_str(), "https://a.example/device");
         assert_eq!((again.issuer, again.scopes, again.resources), (kept.issuer, kept.scopes, kept.resources));
         assert_eq!((again.audience, again.details), (kept.audience, kept.details));
-        assert!(again.installs);
+        assert_eq!((again.installs, again.left_at), (true, Some(Time::from_secs(8))));
         assert_eq!(Kept::from_json(b"{}").unwrap_err(), InvalidKept);
     }
 }

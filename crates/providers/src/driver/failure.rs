@@ -149,6 +149,12 @@ pub enum CallbackFault {
     /// The installation in the answer is none that the provider knows this person to have.
     #[error("the provider does not confirm that this person has to do with the installation")]
     InstallationNotConfirmed,
+    /// The application serves other teams too, and the person shows no more than access to what somebody installed before.
+    #[error(
+        "this application was installed there before, and the provider does not say that this person decides about it; \
+         its owner can install it, or remove it there first"
+    )]
+    NotTheirsToInstall,
     /// A callback of the wrong kind, or one that does not belong to what was kept.
     #[error("the answer does not belong to this kind of connector")]
     Unexpected,

@@ -110,7 +110,7 @@ impl Driver for Github {
         Box::pin(async move {
             let settings = Settings::of(at.connector)?;
             if kept.installs {
-                installation::finish(at, &settings, back).await
+                installation::finish(at, &settings, back, kept).await
             } else {
                 user::finish(at, &settings, back, kept).await
             }

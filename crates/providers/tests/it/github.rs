@@ -316,6 +316,58 @@ async fn an_installation_is_believed_if_github_lists_it_for_whoever_came_back() 
     assert!(outcome(&without_code).starts_with("callback InstallerUnknown"), "{without_code:?}");
 }
 
+/// Other teams have installed the operator's app too, and whoever reads one repository there has it in the list.
+#[tokio::test]
+async fn an_installation_of_a_shared_app_is_believed_of_whoever_decides_about_it() {
+    let bench = bench();
+    let mut made = made(&bench).await;
+    made.connector.managed = true;
+    let (_, kept) = leave(&made, |_| ()).await.unwrap();
+    bench
+        .server
+        .on(REDEEM, Reply::json(200, json!({"access_token": "ghu_1", "token_type": "bearer", "scope": ""})));
+    bench.server.on(FORGET, Reply::text(204, "text/plain", ""));
+    let listed = |account: Value, created: &str| {
+        let one = json!({"id": 100, "app_id": 4242, "account": account, "created_at": created});
+        Reply::json(200, json!({"total_count": 1, "installations": [one]}))
+    };
+    let acme = || json!({"id": 7, "login": "acme", "type": "Organization"});
+    let ada = || json!({"id": 7, "login": "acme", "type": "User"});
+    let member = |role: &str, state: &str, id: u64| {
+        Reply::json(200, json!({"role": role, "state": state, "organization": {"id": id, "login": "acme"}}))
+    };
+    let (before, since) = ("2027-01-15T07:58:00Z", "2027-01-15T08:00:01Z");
+    let mine = Ok(());
+    let not_mine = Err("callback NotTheirsToInstall");
+    for (list, membership, user, want) in [
+        (listed(acme(), since), message(404, "no"), message(404, "no"), mine),
+        (listed(acme(), before), member("admin", "active", 7), message(404, "no"), mine),
+        (listed(acme(), before), member("member", "active", 7), message(404, "no"), not_mine),
+        (listed(acme(), before), member("admin", "pending", 7), message(404, "no"), not_mine),
+        (listed(acme(), before), member("admin", "active", 8), message(404, "no"), not_mine),
+        (listed(acme(), before), message(403, "no"), message(404, "no"), not_mine),
+        (listed(acme(), "soon"), message(403, "no"), message(404, "no"), not_mine),
+        (listed(ada(), before), message(404, "no"), Reply::json(200, json!({"id": 7})), mine),
+        (listed(ada(), before), message(404, "no"), Reply::json(200, json!({"id": 8})), not_mine),
+        (
+            listed(json!({"login": "../../x", "type": "Organization"}), before),
+            message(404, "no"),
+            message(404, "no"),
+            not_mine,
+        ),
+        (listed(json!({"type": "User"}), before), message(404, "no"), Reply::json(200, json!({})), not_mine),
+    ] {
+        now_on(&bench, "/user/installations", list.clone());
+        now_on(&bench, "/user/memberships/orgs/acme", membership.clone());
+        now_on(&bench, "/user", user.clone());
+        let got = made.finish("code=c&installation_id=100&setup_action=install", &kept).await;
+        let got = got.as_ref().map(|_| ()).map_err(|_| outcome(&got));
+        assert_eq!(got.as_ref().map_err(String::as_str).copied(), want, "{list:?} {membership:?} {user:?}");
+        let last = bench.server.seen().last().map(Seen::line);
+        assert_eq!(last, Some(format!("DELETE {FORGET}")), "the person's token is given back");
+    }
+}
+
 #[tokio::test]
 async fn an_installation_that_is_named_is_looked_up_by_the_app() {
     let bench = bench();

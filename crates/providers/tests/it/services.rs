@@ -145,7 +145,8 @@ async fn an_installation_at_nobody_knows_where_is_none_and_is_given_back() {
             .server
             .seen()
             .iter()
-            .filter_map(|seen| seen.line().ends_with("/revoke").then(|| seen.field("token").unwrap()))
+            .filter(|seen| seen.line().ends_with("/revoke"))
+            .map(|seen| seen.field("token").unwrap())
             .collect();
         assert_eq!(ended, ["rt_1", "lin_1"], "{reply:?}");
     }

@@ -97,22 +97,18 @@ fn client_refused(rig: &Rig) -> Reply {
 #[tokio::test]
 async fn a_refresh_of_every_driver_is_given_up_when_its_provider_trickles() {
     let begun = Instant::now();
-    let tasks: Vec<_> = rigs()
-        .into_iter()
-        .filter(|rig| rig.renewal.is_some())
-        .map(|rig| {
-            tokio::spawn(async move {
-                let path = rig.renewal.as_ref().map(|renewal| renewal.path.clone()).unwrap();
-                let bench = rig.bench();
-                let made = bench.connector(rig.kind, rig.data.clone()).await;
-                bench.server.forget(&path);
-                bench.server.on(&path, Reply::Trickle);
-                (rig.name, outcome(&made.refresh(&brought(&made), "").await))
-            })
-        })
-        .collect();
-    for task in tasks {
-        let (name, got) = task.await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for rig in rigs().into_iter().filter(|rig| rig.renewal.is_some()) {
+        tasks.spawn(async move {
+            let path = rig.renewal.as_ref().map(|renewal| renewal.path.clone()).unwrap();
+            let bench = rig.bench();
+            let made = bench.connector(rig.kind, rig.data.clone()).await;
+            bench.server.forget(&path);
+            bench.server.on(&path, Reply::Trickle);
+            (rig.name, outcome(&made.refresh(&brought(&made), "").await))
+        });
+    }
+    for (name, got) in tasks.join_all().await {
         assert_eq!(got, "later in doubt", "{name}");
     }
     assert!(begun.elapsed() >= Duration::from_secs(2), "it was waited for");

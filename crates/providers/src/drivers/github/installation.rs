@@ -3,6 +3,10 @@
 //! "Any user can visit the setup URL with a spoofed installation_id" (About the setup URL). So the number in the address is
 //! believed only if GitHub lists it among the installations of the person who came back, asked with that person's own
 //! token, which is given back at once.
+//!
+//! Whoever can read one repository of an account has its installation in that list. That is enough where the app is the
+//! team's own. An app of the operator serves other teams, who have installed it too: there the person must own the
+//! account, be an administrator of the organization, or have made the installation just now.
 
 use carnet_model::{Scopes, SecretString, Time};
 use http::{Method, StatusCode};
@@ -50,7 +54,8 @@ pub(super) fn begin(at: &At<'_>, settings: &Settings, ask: &ConsentAsk<'_>) -> R
     Settings::client_secret(at)?;
     let mut url = page(settings, ask)?;
     url.query_pairs_mut().append_pair("state", ask.state.expose());
-    Ok(Step::Redirect { url: at.http.reroute(&url), kept: Kept { installs: true, ..Kept::default() } })
+    let kept = Kept { installs: true, left_at: Some(at.env.now()), ..Kept::default() };
+    Ok(Step::Redirect { url: at.http.reroute(&url), kept })
 }
 
 /// What came back: the installation, if GitHub confirms it for the person who came.
@@ -58,6 +63,7 @@ pub(super) async fn finish(
     at: &At<'_>,
     settings: &Settings,
     back: &Callback,
+    kept: &Kept,
 ) -> Result<Granted, DriverError> {
     let Callback::Redirected { params } = back else { return Err(CallbackFault::Unexpected.into()) };
     let one = |name: &str| params.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
@@ -77,10 +83,10 @@ pub(super) async fn finish(
         .into());
     }
     let token = user::redeem(at, settings, &user::code(params)?, None).await?.issued.access;
-    let found = among(at, settings, &token, id).await;
-    // It was needed for this one question.
+    let found = confirmed(at, settings, &token, id, kept).await;
+    // It was needed for these questions alone.
     let _ = user::forget(at, settings, &token).await;
-    let installation = found?.ok_or(CallbackFault::InstallationNotConfirmed)?;
+    let installation = found?;
     Ok(Granted {
         held: Held::nothing(),
         scopes: None,
@@ -93,6 +99,51 @@ pub(super) async fn finish(
     })
 }
 
+/// The installation, if the person whose token it is may say so for it.
+async fn confirmed(
+    at: &At<'_>,
+    settings: &Settings,
+    token: &SecretString,
+    id: &str,
+    kept: &Kept,
+) -> Result<Installed, DriverError> {
+    let found = among(at, settings, token, id).await?.ok_or(CallbackFault::InstallationNotConfirmed)?;
+    if !at.connector.managed || is_new(&found, kept) || decides(at, token, &found).await? {
+        Ok(described(&found, id))
+    } else {
+        Err(CallbackFault::NotTheirsToInstall.into())
+    }
+}
+
+/// Whether it was made since the person left for GitHub, whose clock may be a little behind.
+fn is_new(installation: &Value, kept: &Kept) -> bool {
+    let made = installation.get("created_at").and_then(Value::as_str);
+    let made = made.and_then(|text| text.parse::<Timestamp>().ok());
+    let left = kept.left_at.map(|left| left.secs() - CLOCK);
+    made.zip(left).is_some_and(|(made, left)| made.as_second() >= left)
+}
+
+/// Whether the person owns the account, or is an administrator of the organization ("Get the authenticated user", "Get an
+/// organization membership for the authenticated user"; the latter needs the app to have read access to members).
+async fn decides(at: &At<'_>, token: &SecretString, installation: &Value) -> Result<bool, DriverError> {
+    let account = |name: &str| installation.get("account").and_then(|account| account.get(name));
+    let github = Api::of(at);
+    let ask = async |path: &str| {
+        let answer = github.with_token(Method::GET, api::api(path)?, None, token).await?;
+        Ok::<_, DriverError>(api::object(&answer, StatusCode::OK).unwrap_or_default())
+    };
+    if account("type").is_some_and(|kind| kind == "User") {
+        let person = ask("user").await?;
+        return Ok(person.get("id").is_some_and(|id| id.is_u64() && account("id") == Some(id)));
+    }
+    let login = account("login").and_then(Value::as_str).filter(|login| is_login(login));
+    let Some(login) = login else { return Ok(false) };
+    let membership = ask(&format!("user/memberships/orgs/{login}")).await?;
+    let says = |name: &str, what: &str| membership.get(name).is_some_and(|said| said == what);
+    let there = membership.get("organization").and_then(|organization| organization.get("id"));
+    Ok(says("role", "admin") && says("state", "active") && there.is_some() && there == account("id"))
+}
+
 /// The installation of this number among those of the person whose token it is ("List app installations accessible to
 /// the user access token").
 async fn among(
@@ -100,7 +151,7 @@ async fn among(
     settings: &Settings,
     token: &SecretString,
     id: &str,
-) -> Result<Option<Installed>, DriverError> {
+) -> Result<Option<Value>, DriverError> {
     let github = Api::of(at);
     for page in 1..=PAGES {
         let url = api::api(&format!("user/installations?per_page=100&page={page}"))?;
@@ -115,7 +166,7 @@ async fn among(
                 && one.get("app_id").and_then(Value::as_u64) == Some(settings.app_id)
         });
         if let Some(found) = ours {
-            return Ok(Some(described(found, id)));
+            return Ok(Some(found.clone()));
         }
         if all.len() < 100 {
             break;
@@ -255,6 +306,11 @@ fn described(installation: &Value, id: &str) -> Installed {
     }
 }
 
+/// "Alphanumeric characters or single hyphens, and cannot begin or end with a hyphen": fit for a path.
+fn is_login(text: &str) -> bool {
+    (1..=39).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
 fn is_number(text: &str) -> bool {
     text.len() <= 18
         && !text.starts_with('0')
@@ -264,3 +320,5 @@ fn is_number(text: &str) -> bool {
 
 /// A person with more than a thousand installations of one app names the account by its number.
 const PAGES: u32 = 10;
+/// Seconds by which GitHub's clock may be behind ours.
+const CLOCK: i64 = 60;

@@ -88,8 +88,11 @@ pub(super) fn event(event: &AuditRecord, team: &str) -> Value {
         told.retain(|_, value| !value.is_null());
     }
     // Where the account is not the target, it is the actor's own.
-    if class == Class::AccountChange && told["user"]["uid"] == "unknown" {
-        told["user"] = told["actor"]["user"].clone();
+    if class == Class::AccountChange && told.pointer("/user/uid").is_some_and(|uid| uid == "unknown") {
+        let own = told.pointer("/actor/user").cloned();
+        if let (Some(user), Some(own)) = (told.get_mut("user"), own) {
+            *user = own;
+        }
     }
     told
 }
