@@ -11,80 +11,32 @@
 //! State is bound to the browser and works once. A code works once too: where its answer is lost, the application is
 //! there and its secrets are not, and the person is told how to go on.
 
+mod page;
+mod redeem;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use carnet_model::audit::{Action, AuditEvent, Outcome};
+use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
 use carnet_model::connector::{Branding, ConnectorType};
 use carnet_model::rights::Right;
-use carnet_model::{Code, ConnectorRef, Fault, Id, Scopes, SecretString, Uid, kind};
-use carnet_providers::{CallbackFault, DriverError, Redeem, Redeemed, RegistrationAsk};
+use carnet_model::{Code, ConnectorRef, Fault, Id, Scopes, Uid, kind};
+use carnet_providers::RegistrationAsk;
 use carnet_store::registrations::{self, Registration, RegistrationState};
 use carnet_store::{DbError, Write, connectors};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
-use std::time::Duration;
-use url::Url;
 
 use crate::broker::Broker;
 use crate::cache::sha256;
-use crate::connectors::{ConnectorView, NewConnectorAsk};
-use crate::consent::{Progress, hex};
+use crate::connectors::NewConnectorAsk;
+use crate::consent::Progress;
 use crate::faults;
 
-/// What the page of a registration shows.
-#[derive(Clone, Debug)]
-pub struct RegistrationPage {
-    /// The registration.
-    pub id: Id<kind::Registration>,
-    /// The team that will own the connector, by name.
-    pub team: String,
-    /// The service in words.
-    pub service: String,
-    /// The UID that the connector will have.
-    pub uid: String,
-    /// What the application could be called.
-    pub name: String,
-    /// What it could be allowed, with spaces between.
-    pub scopes: String,
-    /// How it is registered.
-    pub way: RegistrationWay,
-}
-
-/// How an application is registered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RegistrationWay {
-    /// At the provider, in the browser; an organization can own it.
-    Form,
-    /// With a token of the person's.
-    Token {
-        /// Where one is had.
-        tokens: Url,
-        /// Where the application can be made by hand.
-        by_hand: Url,
-    },
-}
-
-/// What a person chose.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct RegistrationChoice {
-    /// What the application is called.
-    pub name: String,
-    /// The organization that owns it; the person if it is empty.
-    pub owner: String,
-    /// What it may do, with spaces or commas between.
-    pub scopes: String,
-}
-
-/// A form that the browser posts to the provider.
-#[derive(Clone, Debug)]
-pub struct ProviderForm {
-    /// Where to.
-    pub to: Url,
-    /// Names and values.
-    pub fields: Vec<(&'static str, String)>,
-}
+pub use page::{ProviderForm, RegistrationChoice, RegistrationPage, RegistrationWay};
 
 /// The connector that was asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -272,301 +224,6 @@ impl Broker {
             },
             (None, None) => Progress::Pending,
         }))
-    }
-
-    /// The team for which an application is registered, for whoever has the link and signs in: all else is told to that
-    /// team's member alone.
-    pub async fn registration_team(&self, id: &str) -> Result<Id<kind::Team>, Fault> {
-        Ok(self.registration_of(id).await?.team)
-    }
-
-    /// What whoever has nothing to do with a registration is told.
-    pub fn no_registration(&self) -> Fault {
-        unknown()
-    }
-
-    /// The page of a registration, for the person who asked for the connector.
-    pub async fn registration_page(&self, caller: &Caller, id: &str) -> Result<RegistrationPage, Fault> {
-        let (registration, wish) = self.open_registration(caller, id).await?;
-        let kind = wish.kind().ok_or_else(|| over(&registration.service))?;
-        let team = self.team(registration.team).await?;
-        let scopes = wish.scopes();
-        let name: String = format!("{} {}", team.name, wish.uid.rsplit('/').next().unwrap_or_default())
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(34)
-            .collect();
-        let parsed = Scopes::parse(scopes.split_whitespace()).unwrap_or_default();
-        let redirect_uri = self.redirect_of(&wish);
-        let ask = RegistrationAsk {
-            name: name.trim(),
-            owner: None,
-            scopes: &parsed,
-            home: self.inner.settings.base(),
-            redirect_uri: &redirect_uri,
-            back: "",
-            state: "",
-        };
-        let way = match carnet_providers::driver(kind).registration(&ask).map_err(chosen_badly)? {
-            Some(carnet_providers::Registration::Form { .. }) => RegistrationWay::Form,
-            Some(carnet_providers::Registration::Token { tokens, by_hand }) => {
-                RegistrationWay::Token { tokens, by_hand }
-            }
-            None => return Err(over(&registration.service)),
-        };
-        let entry = self.inner.settings.catalog.get(&registration.service);
-        Ok(RegistrationPage {
-            id: registration.id,
-            team: team.name,
-            service: entry.map_or_else(|| registration.service.clone(), |entry| entry.name.to_string()),
-            uid: wish.uid,
-            name: name.trim().to_owned(),
-            scopes,
-            way,
-        })
-    }
-
-    /// The form with which this browser goes to the provider.
-    pub async fn registration_form(
-        &self,
-        caller: &Caller,
-        id: &str,
-        browser: &SecretString,
-        choice: &RegistrationChoice,
-    ) -> Result<ProviderForm, Fault> {
-        let inner = &self.inner;
-        let (registration, wish) = self.open_registration(caller, id).await?;
-        let kind = wish.kind().ok_or_else(|| over(&registration.service))?;
-        let state = hex(&inner.env.bytes::<32>());
-        let scopes = scopes_of(&choice.scopes)?;
-        let (redirect_uri, back) =
-            (self.redirect_of(&wish), format!("{}/register/callback", inner.settings.base()));
-        let owner = Some(choice.owner.trim()).filter(|owner| !owner.is_empty());
-        let ask = RegistrationAsk {
-            name: &choice.name,
-            owner,
-            scopes: &scopes,
-            home: inner.settings.base(),
-            redirect_uri: &redirect_uri,
-            back: &back,
-            state: &state,
-        };
-        let made = carnet_providers::driver(kind).registration(&ask).map_err(chosen_badly)?;
-        let Some(carnet_providers::Registration::Form { to, fields }) = made else {
-            return Err(over(&registration.service));
-        };
-        let chosen = serde_json::to_value(choice).map_err(faults::internal)?;
-        let now = inner.env.now();
-        let (state, browser) = (sha256(state.as_bytes()), sha256(browser.expose().as_bytes()));
-        let write = Write::new().step(registrations::send(&registration, state, browser, &chosen, now));
-        match inner.db.write(write).await {
-            Ok(_) => Ok(ProviderForm { to: inner.egress.reroute(&to), fields }),
-            Err(DbError::Unmet(_)) => Err(over(&registration.service)),
-            Err(error) => Err(faults::store(error)),
-        }
-    }
-
-    /// The browser came back from the provider. The connector, when it is made.
-    pub async fn registration_callback(
-        &self,
-        caller: &Caller,
-        params: &[(String, String)],
-        browser: Option<&SecretString>,
-        request: Id<kind::Request>,
-    ) -> Result<ConnectorView, Fault> {
-        let inner = &self.inner;
-        let one = |name: &str| {
-            let mut all = params.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str());
-            all.next().filter(|_| all.next().is_none())
-        };
-        let state = one("state").ok_or_else(unknown)?;
-        let found =
-            registrations::by_state(&inner.db, sha256(state.as_bytes())).await.map_err(faults::store)?;
-        let registration = found.filter(|found| is_whose(found, caller)).ok_or_else(unknown)?;
-        let bound = registration.browser_digest.zip(browser).is_some_and(|(bound, browser)| {
-            carnet_vault::equal(&bound, &sha256(browser.expose().as_bytes()))
-        });
-        if !bound {
-            return Err(unknown());
-        }
-        if let Some(connector) = registration.connector {
-            // The browser was reloaded.
-            return self.connector(caller, &connector.to_string(), request).await;
-        }
-        if registration.state != RegistrationState::Sent {
-            return Err(over(&registration.service));
-        }
-        let code = one("code").ok_or_else(|| {
-            Fault::new(
-                Code::InvalidRequest,
-                format!(
-                    "{} sent you back without an application. Nothing was made; try once more.",
-                    registration.service
-                ),
-            )
-        })?;
-        let code = code.to_owned();
-        self.take(&registration, RegistrationState::Sent).await?;
-        let (broker, caller) = (self.clone(), caller.clone());
-        let work =
-            self.track(async move { broker.take_over_app(&caller, &registration, &code, request).await });
-        work.await.map_err(faults::internal)?
-    }
-
-    /// Has the provider make the application with a token of the person's, which is kept nowhere.
-    pub async fn register_with_token(
-        &self,
-        caller: &Caller,
-        id: &str,
-        choice: &RegistrationChoice,
-        token: &SecretString,
-        request: Id<kind::Request>,
-    ) -> Result<ConnectorView, Fault> {
-        let (registration, wish) = self.open_registration(caller, id).await?;
-        let scopes = scopes_of(&choice.scopes)?;
-        self.take(&registration, registration.state).await?;
-        let mut data = wish.data.clone();
-        data.insert("botScopes".to_owned(), serde_json::to_value(&scopes).map_err(faults::internal)?);
-        data.insert("appName".to_owned(), choice.name.trim().into());
-        data.insert("configurationToken".to_owned(), token.expose().trim().into());
-        let ask = wish.ask(&registration.code, data);
-        match self.create_connector(caller, ask, request).await {
-            Ok(made) => {
-                self.end_registration(&registration, Ok(made.connector.id)).await?;
-                Ok(made)
-            }
-            Err(fault) => {
-                // Nothing was made, or the person is told to look; either way another try is another application.
-                let now = self.inner.env.now();
-                let write = Write::new().step(registrations::reopen(&registration, now));
-                self.inner.db.write(write).await.map_err(faults::store)?;
-                Err(fault)
-            }
-        }
-    }
-
-    async fn take_over_app(
-        &self,
-        caller: &Caller,
-        registration: &Registration,
-        code: &str,
-        request: Id<kind::Request>,
-    ) -> Result<ConnectorView, Fault> {
-        let wish: Wish = serde_json::from_value(registration.ask.clone()).map_err(faults::internal)?;
-        let choice: RegistrationChoice = registration
-            .chosen
-            .clone()
-            .and_then(|chosen| serde_json::from_value(chosen).ok())
-            .unwrap_or_default();
-        let made = match self.redeemed(registration, &wish, &choice, code).await {
-            Ok(redeemed) => {
-                let mut data = wish.data.clone();
-                data.extend(redeemed.data);
-                self.create_connector(caller, wish.ask(&registration.code, data), request).await
-            }
-            Err(fault) => Err(fault),
-        };
-        match made {
-            Ok(made) => {
-                self.end_registration(registration, Ok(made.connector.id)).await?;
-                Ok(made)
-            }
-            Err(fault) => {
-                self.end_registration(registration, Err(&fault)).await?;
-                Err(fault)
-            }
-        }
-    }
-
-    /// What the provider gave for the code, if it is what was asked for.
-    async fn redeemed(
-        &self,
-        registration: &Registration,
-        wish: &Wish,
-        choice: &RegistrationChoice,
-        code: &str,
-    ) -> Result<Redeemed, Fault> {
-        let inner = &self.inner;
-        let service = &registration.service;
-        let kind = wish.kind().ok_or_else(|| over(service))?;
-        let ask = Redeem { code, http: &inner.egress, env: &inner.env, tenant: registration.team };
-        let redeemed = match carnet_providers::driver(kind).redeem(&ask).await {
-            Ok(redeemed) => redeemed,
-            Err(DriverError::Callback(CallbackFault::CodeRefused { vendor })) => {
-                let fault = Fault::new(
-                    Code::ProviderRefused,
-                    format!(
-                        "{service} does not accept the code that came back: it was used, or is older than an hour."
-                    ),
-                );
-                return Err(match serde_json::to_value(vendor) {
-                    Ok(vendor) => fault.with("vendor", vendor),
-                    Err(_) => fault,
-                }
-                .next(format!("carnet create {service} --name NAME"), "to begin anew"));
-            }
-            Err(error) if error.in_doubt() => {
-                return Err(Fault::new(
-                    Code::ProviderUnavailable,
-                    format!(
-                        "The application {:?} is registered at {service}, but the answer with its secrets was lost, and \
-                         it is given once. Make a new key and secret on its page there, or delete it and begin anew.",
-                        choice.name.trim()
-                    ),
-                )
-                .next(
-                    format!("carnet create {service} --name NAME --data @file.json"),
-                    "with appId, privateKeyPem and clientSecret from its page",
-                )
-                .next(format!("carnet create {service} --name NAME"), "to begin anew"));
-            }
-            Err(error) => return Err(faults::driver(&error, &wish.uid)),
-        };
-        let wanted = choice.owner.trim();
-        let owner = redeemed.owner.as_deref();
-        if !wanted.is_empty() && !owner.is_some_and(|owner| owner.eq_ignore_ascii_case(wanted)) {
-            let page = redeemed.page.clone();
-            let fault = Fault::new(
-                Code::InvalidConnector,
-                format!(
-                    "The application was registered for {:?} at {service}, not for {wanted:?} as was chosen, so no \
-                     connector is made of it. Delete it there and begin anew.",
-                    owner.unwrap_or_default()
-                ),
-            )
-            .with("field", "owner");
-            return Err(match page {
-                Some(page) => fault.next(page, "to delete it"),
-                None => fault,
-            });
-        }
-        Ok(redeemed)
-    }
-
-    async fn end_registration(
-        &self,
-        registration: &Registration,
-        end: Result<Id<kind::Connector>, &Fault>,
-    ) -> Result<(), Fault> {
-        let inner = &self.inner;
-        let now = inner.env.now();
-        let mut event = AuditEvent {
-            actor: registration.requested_by,
-            ..AuditEvent::of_system(now, Action::RegistrationEnd).in_team(registration.team)
-        }
-        .on(registration.id)
-        .with("service", registration.service.clone());
-        event = match end {
-            Ok(connector) => event.with("connector", connector.to_string()),
-            Err(fault) => event.ended(Outcome::Failed).with("code", fault.code.as_str()),
-        };
-        let end = end.map_err(|fault| (fault.code.as_str(), fault.message.as_str()));
-        let write =
-            Write::new().step(registrations::finish(registration, end, now)).event(&inner.env, &event);
-        match inner.db.write(write).await {
-            Ok(_) | Err(DbError::Unmet(_)) => Ok(()),
-            Err(error) => Err(faults::store(error)),
-        }
     }
 
     async fn take(&self, registration: &Registration, from: RegistrationState) -> Result<(), Fault> {
