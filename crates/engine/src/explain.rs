@@ -47,7 +47,7 @@ pub struct Explained {
     pub uid: Uid,
     /// Who would ask.
     pub who: Principal,
-    /// Who the token would act as, as [`Subject::key`] has it.
+    /// Who the token would act as, as [`carnet_model::Subject::key`] has it.
     pub subject: String,
     /// Every rule, in the order in which they are tried.
     pub rules: Vec<RuleTold>,
