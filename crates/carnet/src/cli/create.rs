@@ -21,7 +21,7 @@ use super::talk::plain;
 pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(), Failure> {
     let data = match (&args.data, &args.key) {
         (Some(flag), _) => Some(data::read(flag, args.connector_type.as_deref(), &cx.place.folder, cx.talk)?),
-        (None, Some(flag)) => Some(Data::Object(data::key(flag, &cx.place.folder, cx.talk)?)),
+        (None, Some(flag)) => Some(Data::Object(data::key(flag, cx.place, cx.talk)?)),
         (None, None) => None,
     };
     let picture = branding::picture(cx, args.branding.icon.as_deref())?;

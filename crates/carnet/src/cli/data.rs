@@ -46,14 +46,9 @@ pub(crate) fn read(
 }
 
 /// Reads a key, which stands alone in a file or comes by stdin: never on the line.
-pub(crate) fn key(flag: &str, folder: &Path, talk: &mut Talk) -> Result<Map<String, Value>, Failure> {
-    if !flag.starts_with('@') {
-        return Err(Failure::usage("A key on the line would stay in your shell's history.")
-            .next("the same command with --key @FILE", "to read it from a file")
-            .next("the same command with --key @-", "to paste it, and end with Ctrl-D"));
-    }
-    let text = text(flag, folder, talk)?;
-    let key = text.trim();
+pub(crate) fn key(flag: &str, place: &Place, talk: &mut Talk) -> Result<Map<String, Value>, Failure> {
+    let key = secret(flag, "the same command with --key", place, talk)?;
+    let key = key.trim();
     if key.is_empty() || key.lines().count() > 1 {
         return Err(Failure::usage("A key is one line of text."));
     }
