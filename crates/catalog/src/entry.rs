@@ -122,6 +122,8 @@ pub struct Method {
     /// Members of `data` that only the service gives, beyond a client or a key: `consumerKey`, `installation.token`.
     #[serde(default)]
     pub needs: Vec<Line>,
+    /// The member that may be brought in place of all of these, because the provider gives them for it.
+    pub instead: Option<Line>,
 }
 
 /// A place of a [`Template`].

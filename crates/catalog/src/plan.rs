@@ -127,7 +127,8 @@ impl Entry {
         let keys = ["values", "subjectType"].iter().any(|name| ask.data.contains_key(*name));
         let wanted = ask.driver.or_else(|| keys.then_some(ConnectorType::ApiKey));
         let needed = |method: &Method| {
-            let mut tops = method.needs.iter().filter_map(|name| name.as_str().split('.').next());
+            let named = method.needs.iter().chain(&method.instead);
+            let mut tops = named.filter_map(|name| name.as_str().split('.').next());
             method.needs.is_empty() || tops.any(|top| ask.data.contains_key(top))
         };
         let fits = |method: &&Method| {
@@ -365,6 +366,9 @@ fn complete(entry: &Entry, method: &Method, data: &Map<String, Value>) -> Result
         Some(Value::Array(items)) => !items.is_empty(),
         Some(_) => true,
     };
+    if method.instead.as_ref().is_some_and(|name| has(&name.as_str())) {
+        return Ok(());
+    }
     // How a client proves itself may be said otherwise by who brings it.
     let auth = data.get("tokenEndpointAuthMethod").and_then(Value::as_str);
     let has_secret = auth.is_some_and(|auth| auth.starts_with("client_secret"));

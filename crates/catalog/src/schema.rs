@@ -28,7 +28,14 @@ impl Method {
             let secret = self.oauth.as_ref().and_then(|oauth| oauth.client_auth);
             let mut required = self.needs(secret.is_some_and(crate::ClientAuth::has_secret));
             required.retain(|name| !name.contains('.'));
-            put(&mut schema, "required", json!(required));
+            match &self.instead {
+                None => put(&mut schema, "required", json!(required)),
+                Some(instead) => put(
+                    &mut schema,
+                    "anyOf",
+                    json!([{"required": required}, {"required": [instead.as_str()]}]),
+                ),
+            }
         }
         let names: Vec<&str> = self.keys.iter().filter_map(|key| Some(key.name.as_ref()?.as_str())).collect();
         if let (Some(scope), false) =

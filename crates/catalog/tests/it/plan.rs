@@ -178,6 +178,12 @@ fn what_a_driver_needs_is_filled_in_or_named_with_its_page() {
     ] {
         assert_eq!(field(service, &ask(method, params, json!({}))), first, "{service} {method}");
     }
+    // Slack gives the client for another thing.
+    for (method, more) in [("app", json!({})), ("", json!({"botScopes": ["chat:write"]}))] {
+        let mut brought = more;
+        brought["configurationToken"] = "xoxe.xoxp-1".into();
+        assert_eq!(plan("slack", &ask(method, &[], brought)).unwrap().unwrap().method, "app");
+    }
     let snowflake = ask("key-pair", &[("account", "acme-prod.evil.example/")], json!({"username": "u"}));
     assert_eq!(field("snowflake", &snowflake), "params.account");
     let token = json!({"clientId": "1", "clientSecret": "s", "installation": {"token": "t"}});

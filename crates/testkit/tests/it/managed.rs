@@ -257,6 +257,10 @@ async fn an_application_of_a_provider_has_one_callback_and_no_installation_by_nu
     for elsewhere in ["/callback", "/callback/slack", "/callback/scl_0000000000000000000000"] {
         assert!(!installed(elsewhere).await, "{elsewhere}");
     }
+    // It was there before, and GitHub does not say that whoever came decides about it.
+    assert!(!installed("/callback/github").await);
+    let membership = json!({"role": "admin", "state": "active", "organization": {"id": 7, "login": "acme"}});
+    github.now("/user/memberships/orgs/acme", 200, membership);
     assert!(installed("/callback/github").await);
     let listed = kit.manage("GET", &installations, None).await.ok();
     assert_eq!(listed["installations"][0]["externalId"], "100");
