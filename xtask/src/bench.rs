@@ -7,8 +7,10 @@ use crate::run::{cargo, command, root, say, succeed};
 
 /// Prints one table; writes nothing but temporary folders. `--quick` only shows that everything runs.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
-    if let Err(error) = Need::Node.meet() {
-        say(&format!("!! {error:#}: there will be no neighbour to compare with"));
+    for need in [Need::Node, Need::VercelCli] {
+        if let Err(error) = need.meet() {
+            say(&format!("!! {error:#}: there will be no neighbour to compare with"));
+        }
     }
     // Apart, so that what the measuring needs of a shared dependency is not built into the program.
     for package in ["carnet", "carnet-benches"] {
