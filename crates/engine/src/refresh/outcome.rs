@@ -284,7 +284,8 @@ impl Broker {
                 .step(refreshes::cancel(operation.id))
                 .event(&inner.env, &event);
             match inner.db.write(write).await {
-                Ok(_) => {
+                // In conflict with itself alone: an earlier try was committed, and its answer lost.
+                Ok(_) | Err(DbError::Conflict) => {
                     inner.spill.forget(operation.id);
                     break;
                 }
