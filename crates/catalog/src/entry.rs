@@ -385,6 +385,7 @@ impl Method {
     /// Whether a connector can be made with nothing but a name: the server registers a client by itself.
     pub fn registers_itself(&self) -> bool {
         self.oauth.as_ref().is_some_and(|oauth| oauth.server.is_some() && oauth.beyond.is_none())
+            && self.needs.is_empty()
             && self.fields().all(|field| field.default.is_some())
     }
 

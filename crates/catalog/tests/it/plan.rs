@@ -134,6 +134,19 @@ fn a_server_that_registers_clients_needs_nothing() {
 }
 
 #[test]
+fn a_server_that_registers_nobody_is_brought_a_client() {
+    let catalog = Catalog::default();
+    for service in ["asana", "box"] {
+        let unfit = plan(service, &ask("mcp", &[], json!({}))).unwrap_err();
+        assert_eq!(unfit.field, "data.clientId", "{service}: {unfit:?}");
+        let made = plan(service, &ask("mcp", &[], client())).unwrap().unwrap();
+        assert!(made.address.is_some() && !made.data.contains_key("serverConfig"), "{service}");
+        let ways = &catalog.get(service).unwrap().methods;
+        assert!(!ways.iter().any(carnet_catalog::Method::registers_itself), "{service}");
+    }
+}
+
+#[test]
 fn the_way_is_the_one_that_fits_where_none_is_named() {
     let method = |service: &str, data: Value| plan(service, &ask("", &[], data)).unwrap().unwrap().method;
     assert_eq!(method("linear", client()), "oauth");
