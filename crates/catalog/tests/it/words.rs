@@ -6,6 +6,9 @@ use carnet_catalog::{Catalog, describe_standard_scope};
 fn what_deletes_is_said_to_delete() {
     let catalog = Catalog::default();
     for (service, scope) in [
+        ("github", "repo"),
+        ("github", "public_repo"),
+        ("github", "gist"),
         ("github", "delete_repo"),
         ("github", "delete:packages"),
         ("github", "admin:repo_hook"),
@@ -13,8 +16,12 @@ fn what_deletes_is_said_to_delete() {
         ("google", "https://www.googleapis.com/auth/calendar"),
         ("google", "https://www.googleapis.com/auth/drive"),
         ("google", "https://www.googleapis.com/auth/gmail.modify"),
+        ("google", "https://www.googleapis.com/auth/gmail.compose"),
         ("microsoft", "Mail.ReadWrite"),
         ("microsoft", "Files.ReadWrite.All"),
+        ("microsoft", "Chat.ReadWrite"),
+        ("microsoft-teams", "Chat.ReadWrite"),
+        ("microsoft", "https://graph.microsoft.com/.default"),
         ("slack", "chat:write"),
         ("slack", "files:write"),
         ("linear", "write"),
@@ -23,6 +30,11 @@ fn what_deletes_is_said_to_delete() {
         ("hubspot", "crm.objects.contacts.write"),
         ("zendesk", "write"),
         ("salesforce", "full"),
+        ("salesforce", "web"),
+        ("bitbucket", "repository:write"),
+        ("databricks", "sql"),
+        ("snowflake", "session:role-any"),
+        ("zapier", "action:run"),
         ("stripe", "read_write"),
         ("sentry", "project:admin"),
     ] {
@@ -36,8 +48,19 @@ fn what_deletes_is_said_to_delete() {
 fn what_manages_people_and_settings_is_said_to() {
     let catalog = Catalog::default();
     for (service, scope) in [
+        ("github", "repo"),
         ("github", "admin:org"),
+        ("github", "write:org"),
         ("linear", "admin"),
+        ("gitlab", "api"),
+        ("google", "https://www.googleapis.com/auth/drive"),
+        ("dropbox", "sharing.write"),
+        ("box", "root_readwrite"),
+        ("salesforce", "api"),
+        ("zendesk", "write"),
+        ("stripe", "read_write"),
+        ("docusign", "signature"),
+        ("snowflake", "session:role-any"),
         ("okta", "okta.users.manage"),
         ("microsoft", "Group.ReadWrite.All"),
         ("sentry", "org:admin"),
