@@ -170,7 +170,7 @@ impl Scene {
 
     /// What the owner sees of this user's grant: state and cause.
     pub(crate) async fn grant(&self, user: &str) -> Option<(String, String)> {
-        let path = "/v1/connect/connectors/demo%2Fscene/grants";
+        let path = "/v1/connect/connectors/demo%2Fscene/grants?limit=100";
         let said = self.manage("GET", path, &Value::Null).await;
         let grants = said.body["grants"].as_array()?.clone();
         let grant = grants.into_iter().find(|grant| grant["subject"] == person(user))?;
