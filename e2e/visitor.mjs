@@ -56,10 +56,14 @@ export class Visitor {
   trail = [];
 
   /** One exchange, no redirect followed. */
-  ask(url, { method = 'GET', form, headers = {} } = {}) {
+  ask(url, { form, ...more } = {}) {
+    return this.send(url, { body: form && new URLSearchParams(form).toString(), form, ...more });
+  }
+
+  /** The same with any body. */
+  send(url, { method = 'GET', form, body, headers = {} } = {}) {
     const { hostname, port, origin } = new URL(url);
     const jar = this.#jars.get(hostname) ?? this.#jars.set(hostname, new Map()).get(hostname);
-    const body = form && new URLSearchParams(form).toString();
     const sent = {
       accept: 'text/html',
       'sec-fetch-mode': 'navigate',

@@ -444,7 +444,7 @@ describe('vercel login, unmodified but for where its requests go', () => {
     return watch(spawn(process.execPath, [VERCEL, ...words, '-Q', join(home, 'settings')], { cwd: home, env, stdio: ['ignore', 'pipe', 'pipe'] }));
   };
 
-  test('signs in, acts as the person, and signs out', async () => {
+  test('case 75 login-device: signs in, acts as the person, and signs out', async () => {
     const login = vercel('login');
     const [code] = await login.said(/[B-Z]{4}-[B-Z]{4}/);
     await (await decide(code, LOOKS[2])).stop();

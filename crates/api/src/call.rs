@@ -57,7 +57,7 @@ where
     }
 }
 
-fn bearer(parts: &Parts) -> Result<Option<&str>, Problem> {
+pub(crate) fn bearer(parts: &Parts) -> Result<Option<&str>, Problem> {
     let mut values = parts.headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let odd =

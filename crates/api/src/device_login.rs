@@ -217,9 +217,16 @@ impl FromRequest<Broker> for Form {
 }
 
 impl Form {
+    /// A field that is there and not empty.
+    pub(crate) fn find(&self, name: &str) -> Option<&SecretString> {
+        self.fields
+            .iter()
+            .find(|(known, value)| known == name && !value.expose().is_empty())
+            .map(|(_, value)| value)
+    }
+
     fn field(&self, name: &str) -> Result<&SecretString, Refused> {
-        let found = self.fields.iter().find(|(known, value)| known == name && !value.expose().is_empty());
-        found.map(|(_, value)| value).ok_or(Refused::of("invalid_request", "A field is missing."))
+        self.find(name).ok_or(Refused::of("invalid_request", "A field is missing."))
     }
 
     fn text(&self, name: &str) -> Result<&str, Refused> {

@@ -33,8 +33,13 @@ impl IntoResponse for Problem {
             // What is left of the body is not read, and so nothing can follow it on this connection.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if fault.code == Code::Unauthorized {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        let scheme = match fault.code {
+            Code::Unauthorized => Some("Bearer"),
+            Code::InvalidClient => Some("Basic realm=\"carnet\", charset=\"UTF-8\""),
+            _ => None,
+        };
+        if let Some(scheme) = scheme {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
         }
         // For the line that is logged about this request; what happened inside stays inside.
         response.extensions_mut().insert(std::sync::Arc::new(fault));

@@ -15,9 +15,9 @@ use crate::route::Callers::{Anybody, Both, Person, Workload};
 use crate::route::{Content, Route, delete, get, patch, post, put};
 use crate::{
     access_tokens, accounts, audit, authorize, connector_keys, connectors, connectors_v2, consent_rules,
-    contacts, explain, export, grants, health, health_webhook, import, installations, invitations, issuers,
-    keys, links, members, openapi, pictures, platform, projects, provisioning, refusals, request_id, servers,
-    services, teams, token, trigger_destinations, usage, well_known,
+    contacts, explain, export, gateway, grants, health, health_webhook, import, installations, invitations,
+    issuers, keys, links, members, openapi, pictures, platform, projects, provisioning, redirect_uris,
+    refusals, request_id, servers, services, teams, token, trigger_destinations, usage, well_known,
 };
 
 /// The routes of the API. A connector is one segment: its identifier, or its UID percent-encoded.
@@ -167,6 +167,31 @@ fn plain() -> Vec<Route> {
         )
         .gives(200, device_login::introspected_shape())
         .or(400, device_login::error_shape()),
+        post(
+            "/oauth/token",
+            Anybody,
+            "Gives an app tokens for a code or a refresh token of somebody who signs in with a connector.",
+            gateway::token,
+        )
+        .gives(200, gateway::tokens_shape())
+        .or(400, device_login::error_shape())
+        .or(401, device_login::error_shape())
+        .refuses(&[Code::InvalidScope, Code::Forbidden]),
+        get(USERINFO, Anybody, "Says who has signed in to an app.", gateway::userinfo)
+            .gives(200, gateway::userinfo_shape())
+            .refuses(&[Code::Unauthorized]),
+        post(USERINFO, Anybody, "Says who has signed in to an app.", gateway::userinfo)
+            .gives(200, gateway::userinfo_shape())
+            .refuses(&[Code::Unauthorized]),
+        post(
+            "/oauth/revoke",
+            Anybody,
+            "Ends somebody's being signed in to an app (RFC 7009).",
+            gateway::revoke,
+        )
+        .gives(200, device_login::revoked_shape())
+        .or(400, device_login::error_shape())
+        .or(401, device_login::error_shape()),
         get("/openapi.json", Anybody, "Describes this API.", openapi::show).gives(200, openapi::shape()),
         get("/livez", Anybody, "Answers as long as the process does.", health::live)
             .gives(200, Content::Other("text/plain")),
@@ -248,6 +273,20 @@ fn connecting() -> Vec<Route> {
             .gives(200, links::shape()),
         delete(LINK, Person, "Keeps a project from asking a connector.", links::remove)
             .gives(204, Content::None),
+        get(
+            REDIRECT_URIS,
+            Person,
+            "Lists where a project's people are sent back to who sign in with a connector.",
+            redirect_uris::show,
+        )
+        .gives(200, redirect_uris::shape()),
+        put(
+            REDIRECT_URIS,
+            Person,
+            "Says where a project's people are sent back to who sign in with a connector.",
+            redirect_uris::set,
+        )
+        .gives(200, redirect_uris::shape()),
         get(INSTALLATIONS, Person, "Lists the installations of a connector.", installations::list)
             .gives(200, installations::all_shape()),
         post(INSTALLATIONS, Person, "Adds an installation to a connector.", installations::create)
@@ -594,8 +633,10 @@ const LINK: &str = "/v1/connect/connectors/{connector}/projects/{project}";
 const MEMBER: &str = "/v1/teams/{team}/members/{user}";
 const ORIGINS: &str = "/v1/projects/{project}/return-origins";
 const PROVISIONING: &str = "/v1/projects/{project}/provisioning";
+const REDIRECT_URIS: &str = "/v1/connect/connectors/{connector}/projects/{project}/redirect-uris";
 const TEAM: &str = "/v1/teams/{team}";
 const SERVER: &str = "/v1/connect/connectors/{connector}/server";
+const USERINFO: &str = "/oauth/userinfo";
 
 /// What comes of asking a provider, or of what a connector is.
 const PROVIDER: &[Code] = &[

@@ -47,6 +47,7 @@ mod open;
 mod page;
 mod projects;
 mod pull;
+mod redirect_uris;
 mod remove;
 mod revoke;
 mod run;
@@ -206,6 +207,7 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
             Verb::Token(args) => token::token(cx, args).await,
             Verb::Attach(args) => access::attach(cx, args).await,
             Verb::Detach(args) => access::detach(cx, args).await,
+            Verb::RedirectUris(args) => redirect_uris::redirect_uris(cx, args).await,
             Verb::Update(args) => update::update(cx, args).await,
             Verb::Open(args) => open::open(cx, args).await,
             Verb::Remove(args) => remove::remove(cx, args).await,

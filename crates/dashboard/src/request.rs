@@ -60,6 +60,8 @@ pub enum Whose {
     NamedByApp(Label),
     /// Somebody who is signed in to this server, at a terminal say: the email address.
     Member(Label),
+    /// Somebody whom the app will know by the account at the third party, because that is how they sign in.
+    SigningIn,
 }
 
 impl Request {

@@ -7,6 +7,7 @@ mod consent;
 mod device;
 mod device_login;
 mod ending;
+mod gateway;
 mod home;
 mod invitation;
 mod link;
@@ -39,6 +40,7 @@ pub fn router(broker: Broker) -> Router {
         .route("/authorize/{request}", get(consent::show).post(consent::decide))
         .route("/install/{request}", get(consent::show).post(consent::decide))
         .route("/authorize/{request}/undo", post(ending::undo))
+        .route("/oauth/authorize", get(gateway::authorize))
         .route("/api/v1/connect/authorize/{connector}", get(link::authorize))
         .route("/api/v1/connect/install/{connector}", get(link::install))
         .route("/mend/{secret}", get(link::mend))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use carnet_model::{ConnectorRef, Time};
 use carnet_store::grants::{Due, GrantRow};
 use carnet_store::{
-    DbError, Write, completions, connector_keys, consents, grants, health, minted, registrations,
+    DbError, Write, completions, connector_keys, consents, gateway, grants, health, minted, registrations,
     sign_in_tries,
 };
 use tokio::time::{Instant, MissedTickBehavior};
@@ -177,6 +177,7 @@ impl Broker {
             .step(registrations::sweep(now.minus(DAY * 7)))
             .step(health::sweep(now.minus(DAY * 30)))
             .step(connector_keys::sweep(now))
+            .step(gateway::sweep(now.minus(DAY)))
             .step(sign_in_tries::drop_over(now.minus(crate::sign_in::WINDOW)));
         self.inner.db.write(write).await.map(drop).map_err(|error| error.to_string())
     }

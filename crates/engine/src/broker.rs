@@ -30,7 +30,7 @@ use crate::keys::{ProviderState, Turning};
 use crate::managed::ManagedService;
 use crate::own_issuer::OwnIssuer;
 use crate::pace::Paces;
-use crate::rates::Rates;
+use crate::rates::{OfTeam, Rates};
 use crate::refresh::Flights;
 use crate::rejections::Rejections;
 use crate::seat::Seat;
@@ -65,7 +65,8 @@ pub(crate) struct Inner {
     pub(crate) breakers: Breakers,
     pub(crate) brakes: Brakes,
     pub(crate) paces: Paces,
-    pub(crate) rates: Rates,
+    pub(crate) rates: Rates<OfTeam>,
+    pub(crate) gateway_rates: Rates<crate::gateway::Asker>,
     pub(crate) codes: Brake,
     pub(crate) device_asks: Asks,
     pub(crate) stretching: Stretching,

@@ -24,6 +24,8 @@ mod page;
 mod record;
 mod request;
 mod rules;
+mod sign_in;
+mod signed_in;
 
 pub(crate) use brake::{Brake, network};
 pub(crate) use completion::{CLAIM, Delivery, PAUSES, Untaken};

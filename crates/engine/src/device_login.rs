@@ -91,6 +91,11 @@ impl From<Fault> for OauthRefused {
 }
 
 impl Broker {
+    /// Whether this is the client identifier of a command line, and of no connector.
+    pub fn is_command_line(&self, client: &str) -> bool {
+        program(client).is_some()
+    }
+
     /// A program asks to be signed in.
     pub async fn start_device_login(
         &self,

@@ -145,6 +145,7 @@ impl Broker {
             external_subject: granted.external_subject,
             metadata: granted.metadata,
             claims: Map::new(),
+            profile: granted.profile,
         };
         let given = Given {
             secret: GrantSecret { facts, held: granted.held },

@@ -34,7 +34,7 @@ use crate::faults;
 use crate::sealing::{Facts, MadeToken};
 
 pub use ask::TokenAsk;
-pub(crate) use ask::{Plan, Wanted, installation_place};
+pub(crate) use ask::{Plan, Wanted, ambient, installation_place};
 pub(crate) use user::{GRANT_RULES, Given, PATIENT, Unmet, consent_required, only_as_granted, spent};
 
 /// A token, as it is answered.

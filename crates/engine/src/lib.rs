@@ -29,6 +29,7 @@ mod directory;
 mod explain;
 mod export;
 mod faults;
+mod gateway;
 mod grants;
 mod health;
 mod import;
@@ -86,6 +87,9 @@ pub use device_login::{
 };
 pub use explain::{ExplainAsk, Explained, IdentityTold, RuleTold, Ruling, rule_in_words};
 pub use export::ExportedSecrets;
+pub use gateway::{
+    CodeAsk, GatewayGrant, GatewayPerson, GatewayRefused, GatewayTokens, NewRedirectUri, RegisteredUri,
+};
 pub use grants::GrantView;
 pub use health::{CheckedGrant, CheckedInstallation, Health, Verdict};
 pub use import::{Imported, ImportedToken, TokenToImport};

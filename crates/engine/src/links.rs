@@ -9,7 +9,7 @@ use carnet_model::rights::Right;
 use carnet_model::{Code, Environment, Fault, Id, kind};
 use carnet_store::links::{self, Link, LinkedProject};
 use carnet_store::projects::Project;
-use carnet_store::{DbError, Write, connectors, projects};
+use carnet_store::{DbError, Write, connectors, gateway, projects, redirect_uris};
 
 use crate::broker::Broker;
 use crate::connectors::{ConnectorView, read_time_cursor, time_cursor};
@@ -129,7 +129,11 @@ impl Broker {
             .on(id)
             .with("project", project.id.to_string());
         let write = Write::new()
-            .step(links::delete(caller.team(), id, project.id))
+            .steps([
+                redirect_uris::delete_of_link(caller.team(), id, project.id),
+                gateway::delete_of_link(caller.team(), id, project.id),
+                links::delete(caller.team(), id, project.id),
+            ])
             .event(&self.inner.env, &event)
             .revises();
         match self.inner.db.write(write).await {

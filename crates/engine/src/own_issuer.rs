@@ -11,7 +11,7 @@ use carnet_identity::{
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
 use carnet_model::rights::Right;
-use carnet_model::{Code, Environment, Fault, Id, Slug, Time, kind};
+use carnet_model::{Code, Environment, Fault, Id, SecretString, Slug, Time, kind};
 use carnet_store::keys::{self, SigningKeyRow};
 use carnet_store::people::Team;
 use carnet_store::projects::Project;
@@ -39,7 +39,7 @@ struct Published {
 #[derive(Debug)]
 pub struct IdentityToken {
     /// The JWT. A bearer credential, for the one who asked.
-    pub token: carnet_model::SecretString,
+    pub token: SecretString,
     /// When it ends.
     pub expires_at: Time,
 }
@@ -180,18 +180,19 @@ impl Broker {
         let jwks_uri = format!("{}/.well-known/jwks", settings.base());
         let mut document = discovery_document(&issuer, &jwks_uri, &[Algorithm::Rs256]);
         if let (None, Some(members)) = (team, document.as_object_mut()) {
-            // By these the official command line, and ours, sign people in.
+            // The deployment has two roles beside that of an issuer of workloads, and one description of all: it signs
+            // command lines in, ours and the official one, and people in apps.
             for (name, path) in [
-                ("device_authorization_endpoint", "device"),
-                ("token_endpoint", "token"),
-                ("revocation_endpoint", "revoke"),
-                ("introspection_endpoint", "introspect"),
+                ("authorization_endpoint", "oauth/authorize"),
+                ("token_endpoint", "oauth/token"),
+                ("userinfo_endpoint", "oauth/userinfo"),
+                ("revocation_endpoint", "oauth/revoke"),
+                ("device_authorization_endpoint", "login/oauth/device"),
+                ("introspection_endpoint", "login/oauth/introspect"),
             ] {
-                members.insert(name.to_owned(), format!("{}/login/oauth/{path}", settings.base()).into());
+                members.insert(name.to_owned(), format!("{}/{path}", settings.base()).into());
             }
-            let grants = ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"];
-            members.insert("grant_types_supported".to_owned(), grants.to_vec().into());
-            members.insert("token_endpoint_auth_methods_supported".to_owned(), vec!["none"].into());
+            members.extend(crate::gateway::described());
         }
         document
     }
@@ -299,15 +300,25 @@ impl Broker {
     }
 
     fn sign(&self, claims: &IdentityClaims, further: Map<String, Value>) -> Result<IdentityToken, Fault> {
-        let published = self.inner.issuer.now();
-        let schedule: Vec<_> = published.signing.iter().map(|(key, _)| key.clone()).collect();
-        let kid = rotation::signing(&schedule, claims.issued_at).map(|key| key.kid.clone());
-        let key = published.signing.iter().find(|(key, _)| Some(&key.kid) == kid.as_ref());
-        let (_, key) = key.ok_or_else(|| faults::internal(BadKeys("none is active")))?;
         let mut map = claims.to_map();
         map.extend(further);
-        let token = key.sign("JWT", &map).map_err(faults::internal)?;
-        Ok(IdentityToken { token: token.into(), expires_at: claims.issued_at.plus(claims.life) })
+        let token = self.sign_claims("JWT", &map, claims.issued_at)?;
+        Ok(IdentityToken { token, expires_at: claims.issued_at.plus(claims.life) })
+    }
+
+    /// A JWT of these claims with this `typ`, by the key that signs now.
+    pub(crate) fn sign_claims(
+        &self,
+        typ: &str,
+        claims: &Map<String, Value>,
+        now: Time,
+    ) -> Result<SecretString, Fault> {
+        let published = self.inner.issuer.now();
+        let schedule: Vec<_> = published.signing.iter().map(|(key, _)| key.clone()).collect();
+        let kid = rotation::signing(&schedule, now).map(|key| key.kid.clone());
+        let key = published.signing.iter().find(|(key, _)| Some(&key.kid) == kid.as_ref());
+        let (_, key) = key.ok_or_else(|| faults::internal(BadKeys("none is active")))?;
+        key.sign(typ, claims).map(SecretString::new).map_err(faults::internal)
     }
 
     /// An environment as identity tokens name it.

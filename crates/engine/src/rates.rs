@@ -1,4 +1,5 @@
-//! How fast a team may ask: so many reads a minute, and so many writes, each for itself.
+//! How fast a team may ask: so many reads a minute, and so many writes, each for itself. The sign-in gateway counts in the
+//! same way, by connector.
 //!
 //! One time per team and kind is kept, the time at which what was asked so far would be used up at the team's pace (the
 //! generic cell rate algorithm, ITU-T I.371). A request that would move it more than a minute ahead is refused, with the
@@ -9,6 +10,7 @@
 //! whose plan sets no pace.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -29,15 +31,22 @@ pub enum Pace {
     Write,
 }
 
-/// The paces of the teams that asked lately.
-#[derive(Default)]
-pub(crate) struct Rates(Mutex<Known>);
+/// The paces of those who asked lately, by who they are.
+pub(crate) struct Rates<K>(Mutex<Known<K>>);
 
-#[derive(Default)]
-struct Known {
-    teams: HashMap<(Id<kind::Team>, Pace), Used>,
+struct Known<K> {
+    all: HashMap<K, Used>,
     /// When those that are at rest were last forgotten.
     swept_at: Time,
+}
+
+/// A team, and the kind of what it asks.
+pub(crate) type OfTeam = (Id<kind::Team>, Pace);
+
+impl<K> Default for Rates<K> {
+    fn default() -> Self {
+        Self(Mutex::new(Known { all: HashMap::new(), swept_at: Time::default() }))
+    }
 }
 
 struct Used {
@@ -49,37 +58,32 @@ struct Used {
 
 /// It is too fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct TooFast {
-    wait: Duration,
+pub(crate) struct TooFast {
+    pub(crate) wait: Duration,
     /// Whether this is the first refusal for a while, and belongs on the record.
-    is_news: bool,
+    pub(crate) is_news: bool,
 }
 
-impl Rates {
+impl<K: Eq + Hash> Rates<K> {
     /// How long a request would have to wait that came now; nothing is used up.
-    fn look(&self, team: Id<kind::Team>, pace: Pace, per_minute: NonZeroU32, now: Time) -> Option<Duration> {
+    fn look(&self, who: &K, per_minute: NonZeroU32, now: Time) -> Option<Duration> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let used = known.teams.get(&(team, pace)).map_or(0, |used| used.up_to);
+        let used = known.all.get(who).map_or(0, |used| used.up_to);
         let ahead = ahead(used, per_minute, now);
         (ahead > 0).then(|| Duration::from_micros(ahead.unsigned_abs()))
     }
 
-    fn take(
-        &self,
-        team: Id<kind::Team>,
-        pace: Pace,
-        per_minute: NonZeroU32,
-        now: Time,
-    ) -> Result<(), TooFast> {
+    /// Lets one through, or says how long it has to wait.
+    pub(crate) fn take(&self, who: K, per_minute: NonZeroU32, now: Time) -> Result<(), TooFast> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A clock that was set back forgets them all, which is to nobody's harm.
         if now < known.swept_at || known.swept_at.until(now) >= MINUTE {
             known.swept_at = now;
             known
-                .teams
+                .all
                 .retain(|_, used| used.up_to > micros(now) && used.up_to - micros(now) <= 2 * MINUTE_MICROS);
         }
-        let used = known.teams.entry((team, pace)).or_insert(Used { up_to: 0, told_at: None });
+        let used = known.all.entry(who).or_insert(Used { up_to: 0, told_at: None });
         let ahead = ahead(used.up_to, per_minute, now);
         if ahead <= 0 {
             used.up_to = micros(now) + MINUTE_MICROS + ahead;
@@ -116,7 +120,7 @@ impl Broker {
         let (name, plan) = inner.settings.plans.of(caller.team());
         let Some(per_minute) = pace.of(&plan) else { return Ok(()) };
         let now = inner.env.now();
-        let Err(TooFast { wait, is_news }) = inner.rates.take(caller.team(), pace, per_minute, now) else {
+        let Err(TooFast { wait, is_news }) = inner.rates.take((caller.team(), pace), per_minute, now) else {
             return Ok(());
         };
         if is_news {
@@ -135,7 +139,7 @@ impl Broker {
     pub(crate) fn too_fast(&self, caller: &Caller, pace: Pace) -> Option<Fault> {
         let (_, plan) = self.inner.settings.plans.of(caller.team());
         let per_minute = pace.of(&plan)?;
-        let wait = self.inner.rates.look(caller.team(), pace, per_minute, self.inner.env.now())?;
+        let wait = self.inner.rates.look(&(caller.team(), pace), per_minute, self.inner.env.now())?;
         Some(refusal(pace, per_minute, wait))
     }
 }
@@ -183,53 +187,53 @@ mod tests {
 
     #[test]
     fn a_minutes_worth_may_come_at_once_and_then_the_pace_holds() {
-        let rates = Rates::default();
+        let rates = Rates::<OfTeam>::default();
         let at = |millis| Time::from_millis(NOW + millis);
         for _ in 0..60 {
-            rates.take(team(1), Pace::Read, per_minute(60), at(0)).unwrap();
+            rates.take((team(1), Pace::Read), per_minute(60), at(0)).unwrap();
         }
-        assert_eq!(rates.look(team(1), Pace::Read, per_minute(60), at(0)), Some(Duration::from_secs(1)));
+        assert_eq!(rates.look(&(team(1), Pace::Read), per_minute(60), at(0)), Some(Duration::from_secs(1)));
         assert_eq!(
-            rates.look(team(1), Pace::Read, per_minute(60), at(1000)),
+            rates.look(&(team(1), Pace::Read), per_minute(60), at(1000)),
             None,
             "and looking uses up nothing"
         );
-        let refused = rates.take(team(1), Pace::Read, per_minute(60), at(0)).unwrap_err();
+        let refused = rates.take((team(1), Pace::Read), per_minute(60), at(0)).unwrap_err();
         assert_eq!(refused, TooFast { wait: Duration::from_secs(1), is_news: true });
         // Trying again costs nothing, and is no news.
-        let again = rates.take(team(1), Pace::Read, per_minute(60), at(500)).unwrap_err();
+        let again = rates.take((team(1), Pace::Read), per_minute(60), at(500)).unwrap_err();
         assert_eq!(again, TooFast { wait: Duration::from_millis(500), is_news: false });
-        rates.take(team(1), Pace::Read, per_minute(60), at(1000)).unwrap();
-        rates.take(team(1), Pace::Read, per_minute(60), at(1000)).unwrap_err();
+        rates.take((team(1), Pace::Read), per_minute(60), at(1000)).unwrap();
+        rates.take((team(1), Pace::Read), per_minute(60), at(1000)).unwrap_err();
     }
 
     #[test]
     fn teams_and_kinds_do_not_wait_for_each_other() {
-        let rates = Rates::default();
+        let rates = Rates::<OfTeam>::default();
         let now = Time::from_millis(NOW);
-        rates.take(team(1), Pace::Write, per_minute(1), now).unwrap();
-        rates.take(team(1), Pace::Write, per_minute(1), now).unwrap_err();
-        rates.take(team(1), Pace::Read, per_minute(1), now).unwrap();
-        rates.take(team(2), Pace::Write, per_minute(1), now).unwrap();
+        rates.take((team(1), Pace::Write), per_minute(1), now).unwrap();
+        rates.take((team(1), Pace::Write), per_minute(1), now).unwrap_err();
+        rates.take((team(1), Pace::Read), per_minute(1), now).unwrap();
+        rates.take((team(2), Pace::Write), per_minute(1), now).unwrap();
     }
 
     #[test]
     fn who_is_at_rest_takes_no_memory() {
-        let rates = Rates::default();
+        let rates = Rates::<OfTeam>::default();
         for number in 0..200 {
-            rates.take(team(number), Pace::Read, per_minute(200), Time::from_millis(NOW)).unwrap();
+            rates.take((team(number), Pace::Read), per_minute(200), Time::from_millis(NOW)).unwrap();
         }
         let later = Time::from_millis(NOW + 61_000);
-        rates.take(team(250), Pace::Read, per_minute(200), later).unwrap();
-        assert_eq!(rates.0.lock().unwrap().teams.len(), 1);
+        rates.take((team(250), Pace::Read), per_minute(200), later).unwrap();
+        assert_eq!(rates.0.lock().unwrap().all.len(), 1);
     }
 
     #[test]
     fn in_any_minute_there_are_at_most_two_minutes_worth() {
-        let rates = Rates::default();
+        let rates = Rates::<OfTeam>::default();
         let let_through = (0..60_000)
             .filter(|millis| {
-                rates.take(team(1), Pace::Read, per_minute(200), Time::from_millis(NOW + millis)).is_ok()
+                rates.take((team(1), Pace::Read), per_minute(200), Time::from_millis(NOW + millis)).is_ok()
             })
             .count();
         assert!((399..=400).contains(&let_through), "{let_through}");

@@ -6,7 +6,7 @@
 use carnet_model::connector::Connector;
 use carnet_model::grant::{Grant, Place};
 use carnet_model::{Id, Scopes, Secret, SecretBytes, SecretString, Time, kind};
-use carnet_providers::{ConnectorSecrets, Held, Kept};
+use carnet_providers::{ConnectorSecrets, Held, Kept, Profile};
 use carnet_store::connector_keys::ConnectorKeyRow;
 use carnet_store::consents::Consent;
 use carnet_store::minted::MintedRow;
@@ -44,6 +44,9 @@ pub(crate) struct Facts {
     pub(crate) external_subject: Option<String>,
     pub(crate) metadata: Map<String, Value>,
     pub(crate) claims: Map<String, Value>,
+    /// For apps that sign people in; nobody else is told.
+    #[serde(default, skip_serializing_if = "Profile::is_empty")]
+    pub(crate) profile: Profile,
 }
 
 /// A token that was made for a request.

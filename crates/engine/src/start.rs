@@ -123,6 +123,7 @@ impl Broker {
             brakes: Brakes::default(),
             paces: Paces::new(settings.refreshes_per_second),
             rates: Rates::default(),
+            gateway_rates: Rates::default(),
             codes: Brake::default(),
             device_asks: Asks::default(),
             stretching: Stretching::default(),

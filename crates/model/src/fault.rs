@@ -72,6 +72,12 @@ codes! {
     InvalidConnector = "invalid_connector", 422;
     /// No credential, or one that does not verify.
     Unauthorized = "unauthorized", 401;
+    /// An app that signs people in with a connector did not prove which project it is, or may not use the connector.
+    InvalidClient = "invalid_client", 401;
+    /// The code or the refresh token of a sign-in is not good, not any more, or not this app's.
+    InvalidGrant = "invalid_grant", 400;
+    /// The token endpoint does not give tokens for this `grant_type`.
+    UnsupportedGrantType = "unsupported_grant_type", 400;
     /// The credential is good, and a rule says no.
     Forbidden = "forbidden", 403;
     /// The connector is linked to the project, but not for the environment in which the caller runs.

@@ -54,6 +54,10 @@ pub mod kind {
         Passkey = "pky",
         /// A command line that a person signed in.
         CommandLine = "cli",
+        /// Somebody who signed in to an app with a connector: what the app knows the account at the provider as.
+        GatewayPerson = "per",
+        /// Somebody's being signed in to an app with a connector.
+        GatewaySession = "gws",
         /// A link by which one person may join a team.
         Invitation = "inv",
         /// A trusted issuer of workload identities.

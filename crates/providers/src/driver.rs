@@ -10,6 +10,7 @@ pub(crate) mod held;
 pub(crate) mod import;
 pub(crate) mod installed;
 pub(crate) mod mint;
+pub(crate) mod profile;
 pub(crate) mod registration;
 pub(crate) mod secrets;
 pub(crate) mod signer;

@@ -32,6 +32,7 @@ pub use driver::held::{Access, Held, InvalidHeld};
 pub use driver::import::Import;
 pub use driver::installed::Installed;
 pub use driver::mint::{Asserted, MintAsk, Minted, Revocation};
+pub use driver::profile::Profile;
 pub use driver::registration::{Redeem, Redeemed, Registration, RegistrationAsk};
 pub use driver::secrets::{ConnectorSecrets, InvalidSecrets};
 pub use driver::signer::{CannotSign, Signer, SigningAlgorithm, jwks_url};

@@ -84,7 +84,7 @@ pub use keys::{
     Examined, ExaminedColumn, KeyVersion, KeysStatus, Process, RootWrap, Rotated, RunbookEntry, RunbookStep,
     SigningKey, UnseenToken,
 };
-pub use links::{Link, LinkedProject};
+pub use links::{Link, LinkedProject, RedirectUri};
 pub use login::{DeviceLogin, LoginProgress, LoginTokens};
 pub use operation::{Liveness, Readiness};
 pub use people::{InvitationInfo, InvitedTo, NewInvitation, PassphraseReset, TeamAndToken, TeamMember};

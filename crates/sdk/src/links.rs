@@ -37,7 +37,46 @@ pub struct LinkedProject {
     pub name: String,
 }
 
+/// An address to which people are sent back who sign in with a connector.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+pub struct RedirectUri {
+    /// The address; without a port if it is on the person's own machine, where any will do.
+    pub uri: String,
+    /// In which environment the app runs that is there: a name, or the identifier of one that the team made.
+    pub environment: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RedirectUris {
+    redirect_uris: Vec<RedirectUri>,
+}
+
 impl Client {
+    /// Where the people of a project are sent back to who sign in with a connector.
+    pub async fn redirect_uris(
+        &self,
+        connector: &str,
+        project: Id<kind::Project>,
+    ) -> Result<Vec<RedirectUri>, Error> {
+        let project = project.to_string();
+        let path = ["v1", "connect", "connectors", connector, "projects", &project, "redirect-uris"];
+        self.fetch::<RedirectUris>(Call::get(&path)).await.map(|answer| answer.redirect_uris)
+    }
+
+    /// Puts these in the place of those that there are.
+    pub async fn set_redirect_uris(
+        &self,
+        connector: &str,
+        project: Id<kind::Project>,
+        uris: Vec<RedirectUri>,
+    ) -> Result<Vec<RedirectUri>, Error> {
+        let project = project.to_string();
+        let path = ["v1", "connect", "connectors", connector, "projects", &project, "redirect-uris"];
+        let call = Call::new(reqwest::Method::PUT, &path).json(&RedirectUris { redirect_uris: uris });
+        self.fetch::<RedirectUris>(call).await.map(|answer| answer.redirect_uris)
+    }
+
     /// The links of a connector.
     pub async fn links(&self, connector: &str) -> Result<Vec<Link>, Error> {
         #[derive(Deserialize)]

@@ -133,7 +133,6 @@ impl Refusal {
             "authorization_pending" | "slow_down" => Reason::AuthorizationPending { retry_after },
             "access_denied" => Reason::AuthorizationDenied,
             "expired_token" => Reason::AuthorizationExpired,
-            "invalid_grant" => Reason::NoToken,
             "temporarily_unavailable" => Reason::Unavailable { retry_after },
             "" if self.status == 429 => Reason::RateLimited { retry_after },
             "" if matches!(self.status, 502..=504) => Reason::Unavailable { retry_after },
@@ -149,7 +148,7 @@ impl Refusal {
             },
             Code::InstallationRequired => self.installation_required(),
             Code::RegistrationRequired => Reason::RegistrationRequired { link: self.link("registerUrl") },
-            Code::NoToken => Reason::NoToken,
+            Code::NoToken | Code::InvalidGrant => Reason::NoToken,
             Code::UnresolvedToken => Reason::UnresolvedToken,
             Code::InvalidScope => Reason::InvalidScope,
             Code::InvalidTarget => Reason::InvalidTarget,
@@ -157,7 +156,7 @@ impl Refusal {
             Code::Gone => Reason::AuthorizationExpired,
             Code::Forbidden => Reason::Forbidden,
             Code::EnvironmentNotLinked => Reason::EnvironmentNotLinked,
-            Code::Unauthorized => Reason::Unauthorized,
+            Code::Unauthorized | Code::InvalidClient => Reason::Unauthorized,
             Code::RateLimited => Reason::RateLimited { retry_after },
             Code::QuotaExceeded => Reason::QuotaExceeded,
             Code::ProviderUnavailable
@@ -170,6 +169,7 @@ impl Refusal {
             | Code::MethodNotAllowed
             | Code::Conflict
             | Code::TooLarge
+            | Code::UnsupportedGrantType
             | Code::UnsupportedMediaType => Reason::InvalidRequest,
             Code::Internal => Reason::Other { code: code.as_str() },
         }

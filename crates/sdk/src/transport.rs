@@ -197,7 +197,7 @@ fn bearer(secret: &SecretString) -> Result<HeaderValue, Error> {
 }
 
 fn is_route_word(part: &str) -> bool {
-    const WORDS: [&str; 44] = [
+    const WORDS: [&str; 45] = [
         "login",
         "oauth",
         "device",
@@ -238,6 +238,7 @@ fn is_route_word(part: &str) -> bool {
         "secrets",
         "consent-rules",
         "return-origins",
+        "redirect-uris",
         "files",
         "installations",
         "livez",

@@ -308,6 +308,14 @@ pub fn finish_pending(id: Id<kind::AuthorizationRequest>, result: &Json, now: Ti
     )
 }
 
+/// Whose consent it is, where that was not known before the provider said it.
+pub fn belongs_to(id: Id<kind::AuthorizationRequest>, subject: &str) -> Step {
+    Step::one(
+        "update consents set subject = $2 where id = $1 and kept is null and parked is null",
+        args![id, subject],
+    )
+}
+
 /// What was parked is confirmed or declined: whoever takes this step first, and in time.
 pub fn finish_parked(id: Id<kind::AuthorizationRequest>, result: &Json, now: Time) -> Step {
     Step::one(

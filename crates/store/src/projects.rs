@@ -95,6 +95,8 @@ pub fn insert(project: &Project) -> Step {
 /// Removes a project with its environments and links. Grants given to it must be gone before.
 pub fn delete(team: Id<kind::Team>, id: Id<kind::Project>) -> Vec<Step> {
     vec![
+        Step::any("delete from redirect_uris where team = $1 and project = $2", args![team, id]),
+        Step::any("delete from gateway_sessions where team = $1 and project = $2", args![team, id]),
         Step::any("delete from links where team = $1 and project = $2", args![team, id]),
         Step::any("delete from return_origins where team = $1 and project = $2", args![team, id]),
         Step::any("delete from provisioning where team = $1 and project = $2", args![team, id]),

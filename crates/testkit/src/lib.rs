@@ -42,7 +42,7 @@ pub use key_service::{Answers, KeyService};
 pub use kit::{Kit, Node, Plan, Tenant, eventually};
 pub use listener::Listener;
 pub use logs::Logs;
-pub use provider::{Behaviour, Fault, Gate, Provider, id_token};
+pub use provider::{Behaviour, Fault, Gate, Provider, id_token, id_token_of};
 pub use raw::{Held, Raw};
 pub use receiver::{Received, Receiver};
 pub use vault::VaultServer;

@@ -178,12 +178,16 @@ impl Provider {
 
 /// An ID token as a provider sends it beside the access token.
 pub fn id_token(issuer: &str, client: &str, subject: &str) -> String {
+    id_token_of(&json!({"iss": issuer, "aud": client, "sub": subject, "exp": 9_999_999_999_i64, "iat": 1}))
+}
+
+/// The same with these claims.
+pub fn id_token_of(claims: &Value) -> String {
     let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
-    let claims = json!({"iss": issuer, "aud": client, "sub": subject, "exp": 9_999_999_999_i64, "iat": 1});
     format!(
         "{}.{}.{}",
         part(&json!({"alg": "RS256"})),
-        part(&claims),
+        part(claims),
         BASE64_URL_SAFE_NO_PAD.encode("unsigned")
     )
 }

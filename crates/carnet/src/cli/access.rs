@@ -127,7 +127,7 @@ pub(crate) async fn detach(cx: &mut Context<'_>, args: DetachArgs) -> Result<(),
 }
 
 /// The environments that were named; the three built-in ones if none was. The project's own are known by short name.
-async fn environments(
+pub(super) async fn environments(
     client: &Client,
     project: &Project,
     names: &[String],

@@ -31,7 +31,7 @@ pub(crate) use audit::{AuditVerb, ExportArgs, TailArgs};
 pub(crate) use catalog::{CatalogSearchArgs, CatalogShowArgs, CatalogVerb};
 pub(crate) use connect::{
     AttachArgs, CheckArgs, ConnectVerb, ConnectorArgs, ConnectorKeysArgs, CreateArgs, DetachArgs, ImportArgs,
-    ListArgs, OpenArgs, RemoveArgs, RevokeArgs, TokenArgs, UpdateArgs, Verb,
+    ListArgs, OpenArgs, RedirectUrisArgs, RemoveArgs, RevokeArgs, TokenArgs, UpdateArgs, Verb,
 };
 pub(crate) use contexts::{ContextAddArgs, ContextArgs, ContextRemoveArgs, ContextVerb};
 pub(crate) use doctor::DoctorArgs;

@@ -11,6 +11,7 @@ mod logging;
 mod mending;
 mod peer;
 mod people;
+mod redirecting;
 mod running;
 mod setting_up;
 mod trusting;

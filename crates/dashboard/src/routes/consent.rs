@@ -146,6 +146,7 @@ fn page_of(broker: &Broker, page: ConsentPage, refused: Option<KeyRefused>) -> R
         picture: page.picture.as_ref().map(|(connector, sha1)| format!("/pictures/{connector}/{sha1}")),
         connector: Label::name(&page.connector),
         whose: match &page.member {
+            _ if page.signs_in => Whose::SigningIn,
             Some(email) => Whose::Member(Label::words(email)),
             None => Whose::NamedByApp(Label::words(&page.subject)),
         },

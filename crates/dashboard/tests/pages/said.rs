@@ -259,3 +259,14 @@ fn a_code_for_another_page_is_shown_with_the_way_there_and_the_page_looks_again(
         assert!(refresh.get("content").unwrap().starts_with("5;url=/authorize/car_"), "{name}");
     }
 }
+
+#[test]
+fn who_signs_in_is_told_to_which_app_and_what_it_learns() {
+    let mut page = samples::consent(&str::to_owned, Stage::Production);
+    page.request.whose = Whose::SigningIn;
+    let text = text(&html(Consent::render(&page)));
+    for said in ["You sign in to Support Agent with Linear", "your name, email address and picture"] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(!text.contains("calls you"), "nobody has a name for the person yet: {text}");
+}

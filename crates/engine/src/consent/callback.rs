@@ -117,6 +117,9 @@ impl Broker {
             Ok(granted) if remembered.installs => {
                 self.record_installation(consent, entry, remembered, granted, asked).await
             }
+            Ok(granted) if remembered.sign_in.is_some() => {
+                self.sign_in_with(consent, entry, remembered, granted, asked).await
+            }
             Ok(granted) => self.take_in(consent, entry, remembered, granted, asked).await,
             // A mistyped key can be typed again.
             Err(DriverError::Callback(CallbackFault::InvalidKey)) => Err(ConsentEnd::Fault(

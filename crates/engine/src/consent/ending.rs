@@ -218,7 +218,10 @@ impl Broker {
         let return_url = remembered.return_url.as_deref().and_then(|url| Url::parse(url).ok());
         Ok(Ending {
             request: consent.id,
-            return_to: return_url.and_then(|url| self.with_outcome(url, consent.id, &kind)),
+            return_to: match &remembered.sign_in {
+                Some(app) => self.sign_in_answer(app, consent.id, &kind),
+                None => return_url.and_then(|url| self.with_outcome(url, consent.id, &kind)),
+            },
             kind,
             project,
             team,

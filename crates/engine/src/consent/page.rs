@@ -46,6 +46,8 @@ pub struct ConsentPage {
     pub kind: PageKind,
     /// Whether the application is to be installed, rather than the person to be acted for.
     pub installs: bool,
+    /// Whether the person signs in to the application with this.
+    pub signs_in: bool,
     /// What is asked for.
     pub scopes: Vec<ScopeLine>,
     /// What was granted before, if anything.
@@ -173,6 +175,7 @@ impl Broker {
             service: inner.service_name(connector),
             kind,
             installs: remembered.installs,
+            signs_in: remembered.sign_in.is_some(),
             scopes: scopes
                 .iter()
                 .flat_map(Scopes::iter)
@@ -287,7 +290,7 @@ impl Broker {
     }
 
     /// Where the person would go next. Nobody is told yet.
-    fn way(&self, entry: &Arc<Entry>, remembered: &Remembered) -> Result<PageKind, ConsentEnd> {
+    pub(super) fn way(&self, entry: &Arc<Entry>, remembered: &Remembered) -> Result<PageKind, ConsentEnd> {
         let secrets = self.opened(entry)?;
         let state = SecretString::new(String::new());
         let way = entry.driver().way(&self.inner.at(entry, &secrets), &ask(entry, remembered, &state));

@@ -36,11 +36,11 @@ pub(crate) struct Given {
 
 /// What was confirmed already.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Confirmed {
+pub(crate) struct Confirmed {
     /// That another account takes the place of the one before.
-    pub(super) account: bool,
+    pub(crate) account: bool,
     /// That the application has its person back.
-    pub(super) completion: bool,
+    pub(crate) completion: bool,
 }
 
 /// A grant that can be written.
@@ -58,7 +58,8 @@ impl Given {
         request: Id<kind::AuthorizationRequest>,
         inner: &Inner,
     ) -> Self {
-        let Granted { held, scopes, external_subject, access_expires_at, name, metadata, .. } = granted;
+        let Granted { held, scopes, external_subject, access_expires_at, name, metadata, profile, .. } =
+            granted;
         let facts = Facts {
             token_id: Some(inner.env.id()),
             asked,
@@ -67,6 +68,7 @@ impl Given {
             external_subject,
             metadata,
             claims: held.claims(),
+            profile,
         };
         Self { secret: GrantSecret { facts, held }, scopes, access_expires_at }
     }
@@ -176,7 +178,7 @@ impl Broker {
         self.inner.open_parked(consent, sealed).map_err(|error| ConsentEnd::Fault(faults::internal(error)))
     }
 
-    async fn record_grant(
+    pub(super) async fn record_grant(
         &self,
         consent: &Consent,
         entry: &Arc<Entry>,
@@ -235,6 +237,7 @@ impl Broker {
                 .steps(ready.steps())
                 .step(end)
                 .steps(self.completion(consent, connector, remembered, &result, now))
+                .steps(self.app_session(consent, remembered, now))
                 .event(&inner.env, &event)
                 .revises();
             match inner.db.write(write).await {

@@ -109,6 +109,29 @@ pub(crate) struct Remembered {
     pub(crate) installs: bool,
     /// At which tenant of the provider.
     pub(crate) tenant: Option<String>,
+    /// The app to which the person signs in with this, if that is what it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sign_in: Option<AppSignIn>,
+}
+
+/// What an app said that sent somebody to sign in. [`crate::gateway`] tells about it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AppSignIn {
+    /// What it calls the connector.
+    pub(crate) client: String,
+    /// Where the code goes, as it wrote it.
+    pub(crate) redirect_uri: String,
+    /// What it wants back with the code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) state: Option<String>,
+    /// What is to stand in the ID token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) nonce: Option<String>,
+    /// Its PKCE challenge, by S256.
+    pub(crate) challenge: String,
+    /// What it asked for, and `offline_access`.
+    pub(crate) scope: String,
 }
 
 /// What a request that may be made is written down from.

@@ -212,7 +212,7 @@ impl TokenAsk {
         Ok(())
     }
 
-    fn installation(
+    pub(crate) fn installation(
         &self,
         entry: &Entry,
         abilities: &TokenAbilities,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use carnet_model::failpoint::Point;
 use carnet_model::{Code, Fault, Id, ScopeRequest, Scopes, Subject, kind};
-use carnet_providers::{Asserted, DriverError, Held, Installed, MintAsk, Minted};
+use carnet_providers::{Asserted, DriverError, Held, Installed, MintAsk, Minted, Profile};
 use carnet_store::installations::Installation;
 use carnet_store::minted::{self, MintedRow};
 use carnet_store::pass;
@@ -140,6 +140,7 @@ impl Broker {
             external_subject: minted.external_subject,
             metadata: minted.metadata,
             claims: minted.claims,
+            profile: Profile::default(),
         };
         let made = MadeToken { token: minted.token, facts, expires_at: minted.expires_at };
         let mut row = MintedRow {

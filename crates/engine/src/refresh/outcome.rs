@@ -151,6 +151,7 @@ impl Broker {
                     external_subject,
                     metadata: kept(&minted.metadata, before.facts.metadata),
                     claims: kept(&minted.claims, before.facts.claims),
+                    profile: before.facts.profile,
                 }
             }
         };

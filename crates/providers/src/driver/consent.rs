@@ -9,6 +9,7 @@ use url::Url;
 
 use super::held::Held;
 use super::installed::Installed;
+use super::profile::Profile;
 
 /// What a person is asked to consent to.
 #[derive(Clone, Debug)]
@@ -269,6 +270,8 @@ pub struct Granted {
     pub name: Option<String>,
     /// Further facts for callers.
     pub metadata: Map<String, Value>,
+    /// Who the person is, for apps that sign people in.
+    pub profile: Profile,
     /// Where the application is installed now, if that is what was asked for.
     pub installation: Option<Installed>,
 }

@@ -19,6 +19,7 @@ use crate::driver::failure::{BadConfiguration, CallbackFault, DriverError};
 use crate::driver::held::Held;
 use crate::driver::import::Import;
 use crate::driver::mint::{MintAsk, Minted, Revocation};
+use crate::driver::profile::Profile;
 use crate::driver::secrets::ConnectorSecrets;
 use crate::driver::{Accepted, At, Boxed, Driver, NewConnector};
 use crate::fields::{Fields, is_credential};
@@ -120,6 +121,7 @@ impl Driver for ApiKey {
                 refresh_expires_at: None,
                 name: holder.name,
                 metadata: Map::new(),
+                profile: Profile::default(),
                 installation: None,
             })
         })
@@ -146,6 +148,7 @@ impl Driver for ApiKey {
             refresh_expires_at: None,
             name,
             metadata,
+            profile: Profile::default(),
             installation: None,
         })
     }

@@ -7,6 +7,7 @@ mod connectors;
 mod consents;
 mod contract;
 mod durability;
+mod gateway;
 mod grants;
 mod keys;
 mod left_open;

@@ -24,6 +24,7 @@ const NO_SECRET: &[&str] = &[
     "token_id",
     "alert_id",
     "made_by",
+    "person",
     "target",
     // what an authenticator chose as its name, and the public half of its key
     "credential",

@@ -43,7 +43,8 @@ async fn every_change_stands_in_the_log_when_it_is_answered(engine: Engine) {
         ("DELETE", "/v1/connect/connectors/{}".to_owned(), Value::Null, "connector.delete"),
         ("POST", link.clone(), json!({"environments": ["production"]}), "link.put"),
         ("DELETE", link.clone(), Value::Null, "link.delete"),
-        ("POST", link, json!({}), "link.put"),
+        ("POST", link.clone(), json!({}), "link.put"),
+        ("PUT", format!("{link}/redirect-uris"), json!({"redirectUris": []}), "link.redirect-uris.put"),
         (
             "POST",
             format!("{connector}/installations"),

@@ -9,6 +9,7 @@ mod connector_keys;
 mod consent;
 mod device_login;
 mod explain;
+mod gateway;
 mod health;
 mod identities;
 mod import;

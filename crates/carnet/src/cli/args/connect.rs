@@ -22,6 +22,8 @@ pub(crate) enum Verb {
     Attach(AttachArgs),
     /// Stop a project from asking a connector for tokens
     Detach(DetachArgs),
+    /// Say where an app's people are sent back to who sign in with a connector
+    RedirectUris(RedirectUrisArgs),
     /// Change what a connector is called, how it looks, and its configuration
     Update(UpdateArgs),
     /// Open a connector's page in the browser
@@ -188,6 +190,28 @@ pub(crate) struct DetachArgs {
     /// Ask nothing
     #[arg(short, long)]
     pub(crate) yes: bool,
+}
+
+/// `carnet redirect-uris`
+#[derive(Debug, Args)]
+pub(crate) struct RedirectUrisArgs {
+    /// Identifier (scl_…) or UID (service/name)
+    pub(crate) connector: String,
+    /// The project; the linked one if left out
+    #[arg(short, long)]
+    pub(crate) project: Option<String>,
+    /// Register this address: https; or http on localhost in development, where any port will do
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) add: Vec<String>,
+    /// Forget this address
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) remove: Vec<String>,
+    /// In which environment the app runs that is at the added address
+    #[arg(short, long, requires = "add")]
+    pub(crate) environment: Option<String>,
+    /// Only say what it would do
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// `carnet update`

@@ -24,6 +24,7 @@ use crate::driver::failure::{CallbackFault, DriverError};
 use crate::driver::held::Held;
 use crate::driver::installed::Installed;
 use crate::driver::mint::Minted;
+use crate::driver::profile::Profile;
 use crate::driver::standing::Standing;
 use crate::fields::is_credential;
 
@@ -95,6 +96,7 @@ pub(super) async fn finish(
         refresh_expires_at: None,
         name: installation.name.clone(),
         metadata: Map::new(),
+        profile: Profile::default(),
         installation: Some(installation),
     })
 }

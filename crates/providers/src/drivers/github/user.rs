@@ -24,6 +24,7 @@ use crate::driver::failure::{CallbackFault, DriverError};
 use crate::driver::held::{Access, Held, Tokens};
 use crate::driver::import::Import;
 use crate::driver::mint::{Minted, Revocation};
+use crate::driver::profile::Profile;
 use crate::driver::standing::Standing;
 use crate::fields::is_credential;
 use crate::oauth::authorization::{self, fresh, is_reserved, is_target};
@@ -106,6 +107,7 @@ pub(super) async fn finish(
         refresh_expires_at,
         name,
         metadata: Map::new(),
+        profile: Profile::default(),
         installation: None,
     })
 }
@@ -197,6 +199,7 @@ pub(super) fn import(settings: &Settings, import: Import) -> Result<Granted, Dri
         refresh_expires_at,
         name: import.name,
         metadata: import.metadata,
+        profile: Profile::default(),
         installation: None,
     })
 }

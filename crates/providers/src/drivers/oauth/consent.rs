@@ -16,6 +16,7 @@ use crate::driver::failure::{CallbackFault, DriverError};
 use crate::driver::held::{Access, Held, Tokens};
 use crate::driver::import::Import;
 use crate::driver::installed::Installed;
+use crate::driver::profile::Profile;
 use crate::fields::is_credential;
 use crate::oauth::authorization::{self, fresh, is_reserved, is_target};
 use crate::oauth::client::{Client, Form, Received};
@@ -192,6 +193,11 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
         received.issued.refresh_expires_in.filter(|_| refresh.is_some()).map(|life| received.end_of(life));
     let access_expires_at = end_of_access(&settings, &received, refresh.is_some());
     let name = person.as_ref().and_then(Person::name).or(found.name);
+    let profile = match &person {
+        // An issuer's subjects are its own, whatever tenants it has.
+        Some(person) => Profile::of_claims(&person.claims),
+        None => Profile { tenant: found.tenant, ..Profile::default() },
+    };
     let (external_subject, claims) = facts(&settings, person);
     let external_subject = external_subject.or(found.subject);
     let has_own = settings.options.installation.as_ref().is_some_and(|one| one.own_token);
@@ -206,6 +212,7 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
             refresh_expires_at: None,
             name: installation.as_ref().and_then(|place| place.name.clone()),
             metadata,
+            profile: Profile::default(),
             installation,
         });
     }
@@ -226,6 +233,7 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
         refresh_expires_at,
         name: installation.as_ref().and_then(|place| place.name.clone()).or(name),
         metadata,
+        profile,
         installation,
     })
 }
@@ -293,6 +301,7 @@ pub(super) fn import(at: &At<'_>, import: Import) -> Result<Granted, DriverError
         refresh_expires_at,
         name,
         metadata,
+        profile: Profile::default(),
         installation: None,
     })
 }

@@ -15,6 +15,7 @@ use crate::driver::failure::{CallbackFault, DriverError};
 use crate::driver::held::{Access, Held, Tokens};
 use crate::driver::import::Import;
 use crate::driver::installed::Installed;
+use crate::driver::profile::Profile;
 use crate::fields::is_credential;
 use crate::oauth::authorization::{is_reserved, is_target};
 use crate::oauth::callback;
@@ -120,6 +121,7 @@ pub(super) async fn finish(
         refresh_expires_at: None,
         name: place.name.clone(),
         metadata,
+        profile: Profile { tenant: place.tenant_id.clone(), ..Profile::default() },
         installation: kept.installs.then_some(place),
     })
 }
@@ -160,6 +162,7 @@ pub(super) fn import(settings: &Settings, import: Import) -> Result<Granted, Dri
         refresh_expires_at: None,
         name: import.name,
         metadata: import.metadata,
+        profile: Profile::default(),
         installation: None,
     })
 }

@@ -115,6 +115,9 @@ pub(crate) fn body(operation: &Operation, names: &Names) -> Value {
         }
         "POST /v1/connect/connectors/{connector}/contacts" => json!({"phoneNumber": "+12025551234"}),
         "PATCH /v1/connect/connectors/{connector}/consent-rules" => json!({"requireCompletion": false}),
+        "PUT /v1/connect/connectors/{connector}/projects/{project}/redirect-uris" => {
+            json!({"redirectUris": [{"uri": "https://app.example/callback", "environment": "production"}]})
+        }
         "POST /v9/projects" => json!({"name": "made-by-an-example"}),
         "POST /projects/{project}/custom-environments" => json!({"slug": "made-by-an-example"}),
         "POST /v9/projects/{project}/custom-environments" => json!({"slug": "made-by-another"}),

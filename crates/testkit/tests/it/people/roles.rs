@@ -142,6 +142,14 @@ fn routes(kit: &Kit) -> Vec<Route> {
         route("consent-rules.update", "OmC", "PATCH", &format!("{gone}/consent-rules"), json!({})),
         route("link.update", "OMC", "POST", &format!("{gone}/projects/{p}"), json!({})),
         route("link.update", "OMC", "DELETE", &format!("{gone}/projects/{p}"), none.clone()),
+        route(
+            "link.update",
+            "OMC",
+            "PUT",
+            &format!("{gone}/projects/{p}/redirect-uris"),
+            json!({"redirectUris": []}),
+        ),
+        route("connector.read", "OMCV", "GET", &format!("{c}/projects/{p}/redirect-uris"), none.clone()),
         route("installation.update", "OmC", "POST", &format!("{gone}/installations"), json!({})),
         route(
             "installation.update",
