@@ -15,7 +15,7 @@ use axum::middleware;
 use carnet_engine::Broker;
 use carnet_model::{Code, Fault};
 
-use crate::metrics::Meter;
+use crate::metrics::{self, Metrics};
 use crate::problem::Problem;
 use crate::route::Route;
 use crate::{refusals, request_id};
@@ -46,10 +46,10 @@ fn served(routes: Vec<Route>) -> Router<Broker> {
 
 /// What goes around all routes, those of other crates too: the request's identifier, figures about all of them, and
 /// answers for what is not there.
-pub fn frame(routes: Router, broker: Broker) -> Router {
-    let meter = Meter::default();
+pub fn frame(routes: Router, broker: Broker, metrics: &Metrics) -> Router {
+    let meter = metrics.meter();
     routes
-        .route("/metrics", meter.route(broker.clone()))
+        .route(metrics::PATH, metrics.at_the_door(broker.clone()))
         .fallback(async || nothing_here())
         .method_not_allowed_fallback(async || {
             Problem(Fault::new(Code::MethodNotAllowed, "This path does not take this method."))
