@@ -25,7 +25,8 @@ mod record;
 mod request;
 mod rules;
 
-pub(crate) use brake::{Brake, network};
+#[cfg(test)]
+pub(crate) use brake::CODE_WINDOWS;
 pub(crate) use completion::{CLAIM, Delivery, PAUSES, Untaken};
 pub use confirm::AccountQuestion;
 pub use device::CodeRefused;

@@ -55,6 +55,7 @@ pub mod people;
 pub mod pictures;
 pub mod projects;
 pub mod provisioning;
+pub mod pulse;
 pub mod refreshes;
 pub mod registrations;
 pub mod return_origins;

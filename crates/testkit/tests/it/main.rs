@@ -18,6 +18,7 @@ mod keys;
 mod managed;
 mod metrics;
 mod people;
+mod readiness;
 mod refresh;
 mod registrations;
 mod revoke;
