@@ -27,7 +27,10 @@ pub(crate) fn shape(status: &str) -> Shape {
 
 pub(crate) async fn ready(State(broker): State<Broker>) -> Response {
     let readiness = broker.readiness().await;
-    let store = if readiness.store { "ok" } else { "does not answer" };
+    let store = match &readiness.store {
+        Ok(()) => "ok".to_owned(),
+        Err(why) => format!("takes no write: {why}"),
+    };
     let provider = match &readiness.provider {
         ProviderState::Fine => "ok".to_owned(),
         // Not answering is tolerated while the keys are in memory.

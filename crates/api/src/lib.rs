@@ -60,6 +60,7 @@ mod usage;
 mod well_known;
 
 pub use listener::{Limits, serve};
+pub use metrics::Metrics;
 pub use openapi::document as openapi;
 pub use problem::Problem;
 pub use request_id::RequestId;

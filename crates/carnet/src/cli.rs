@@ -9,7 +9,7 @@
 //! `dev`, `serve`, `backup`, `restore` and `admin` are handed in by `main` as [`Servers`]. Neither a runtime nor TLS is set up before
 //! a command needs it, so that `carnet --help` costs nothing.
 
-mod access;
+pub(crate) mod access;
 pub(crate) mod args;
 mod audit;
 mod branding;
@@ -60,7 +60,7 @@ mod talk;
 mod teams;
 mod token;
 mod tokens;
-mod transfer;
+pub(crate) mod transfer;
 mod tree;
 mod trust;
 mod update;

@@ -1,7 +1,8 @@
 //! The configuration of `carnet serve`: flags, then variables, then the file. Read once.
 
 mod egress;
-mod written;
+mod metrics;
+pub(crate) mod written;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -21,6 +22,7 @@ use crate::root_key::{AwsKmsSource, GcpKmsSource, Root, RootKeySource, TransitSo
 use crate::sign_in::SignInSource;
 
 use egress::{Egress, policy};
+use metrics::{MetricsConfig, MetricsTable};
 use written::{Written, line_at};
 
 /// The configuration file. An unknown key stops the start, with the line it stands on.
@@ -72,6 +74,8 @@ pub(crate) struct ConfigFile {
     pub(crate) managed: Vec<ManagedSource>,
     /// What may be connected to besides the public Internet.
     pub(crate) egress: Egress,
+    /// Who may read `/metrics`, and where.
+    pub(crate) metrics: MetricsTable,
     /// The text that it was read from.
     #[serde(skip)]
     written: Written,
@@ -103,6 +107,7 @@ pub(crate) struct Config {
     pub(crate) plans: Plans,
     pub(crate) sign_in: Vec<SignInIssuer>,
     pub(crate) managed: BTreeMap<String, ManagedService>,
+    pub(crate) metrics: MetricsConfig,
     /// As it is in force, to be printed. Holds no secret.
     pub(crate) shown: ConfigFile,
 }
@@ -166,6 +171,7 @@ impl Config {
         let sign_in = crate::sign_in::read(&file.sign_in, false)
             .map_err(|unfit| file.written.told(&format!("sign_in.{}", unfit.member), unfit.failure))?;
         let managed = file.at("managed", crate::managed::read(&file.managed, &catalog))?;
+        let metrics = metrics::read(&file, listen)?;
         let mut shown = file;
         shown.url = Some(url.to_string());
         shown.listen = Some(listen.to_string());
@@ -185,6 +191,7 @@ impl Config {
             plans,
             sign_in,
             managed,
+            metrics,
             shown,
         })
     }

@@ -1,5 +1,7 @@
 //! `carnet dev`: a complete development broker in the foreground, with a real OAuth server to try it against.
 
+mod demo;
+
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,18 +10,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use carnet_demo::{ClientRegistration, Demo, Options};
+use carnet_api::Metrics;
+use carnet_demo::Demo;
 use carnet_egress::{Origin, Policy};
-use carnet_engine::{
-    Broker, ConnectorChange, Credential, FirstOwner, Location, ManagedService, NewConnectorAsk, Plans,
-    Project, Root, Settings, Team, TeamHint, User,
-};
-use carnet_model::caller::Caller;
-use carnet_model::connector::ConnectorType;
-use carnet_model::{AccessToken, Code, Env, SecretString, Slug};
+use carnet_engine::{Broker, Credential, FirstOwner, Location, Plans, Root, Settings, Team, TeamHint, User};
+use carnet_model::{AccessToken, Env, SecretString, Slug};
 use carnet_vault::{FileKey, Location as KeyPlace};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::cli::args::DevArgs;
@@ -27,7 +25,10 @@ use crate::cli::browser;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::folder;
 use crate::config::variable;
+use crate::seed::{self, Ground, Seed, Sown};
 use crate::server;
+
+use demo::{DemoClient, demo_app, demo_client, demo_connector, demo_server};
 
 pub(crate) fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
     server::log_to_stderr(variable("CARNET_LOG").as_deref(), "warn");
@@ -37,6 +38,7 @@ pub(crate) fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
 
 async fn start(args: DevArgs) -> anyhow::Result<()> {
     let env = crate::failpoints::env()?;
+    let seed = Seed::read(&args.seed)?;
     make_folder(&args.data)?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
     let listener = server::listen(address, "carnet dev --port 7071").await?;
@@ -73,10 +75,10 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
         Broker::open(settings, &location, Root::Key(Box::new(key_file(&args, &env)?)), policy, env).await?;
     let _operator = crate::admin::listen(&broker, &location);
     let more = axum::Router::new().nest("/demo", demo.router()).merge(demo.well_known_router());
-    let routes = server::routes(&broker, more);
+    let routes = server::routes(&broker, more, &Metrics::default());
     broker.hold_back(true);
-    let ready = prepare(broker.clone(), args, url, client);
-    server::run(broker, listener, routes, ready).await
+    let ready = prepare(broker.clone(), args, url, demo, client, seed);
+    server::run(broker, vec![(listener, routes)], ready).await
 }
 
 /// What a development server writes for programs: `DIR/dev.json`.
@@ -98,13 +100,30 @@ struct DevFile {
 
 /// Makes what is missing, writes `dev.json` and says what to do next. The listener serves already: the demo connector
 /// is registered by asking the demo server who it is.
-async fn prepare(broker: Broker, args: DevArgs, url: Url, client: DemoClient) -> anyhow::Result<()> {
+async fn prepare(
+    broker: Broker,
+    args: DevArgs,
+    url: Url,
+    demo: Demo,
+    client: DemoClient,
+    seed: Seed,
+) -> anyhow::Result<()> {
     let file = args.data.join("dev.json");
     let Developer { team, user, token, passphrase } = developer(&broker, &file).await?;
     let caller = broker.recognise(&Credential::of(Some(&token), TeamHint::default())?).await?;
     let name = project_name(&args.folder);
     let project = broker.ensure_project(team.id, caller.principal(), &name).await?;
     demo_connector(&broker, &caller, &project, &url, &client).await?;
+    let ground = Ground {
+        url: url.clone(),
+        token: token.clone(),
+        team: team.slug.to_string(),
+        project: project.name.to_string(),
+        demo,
+        demo_client: client.client_id,
+        env: broker.env().clone(),
+    };
+    let sown = Box::pin(seed.apply(&ground)).await?;
     let identity =
         broker.development_token(&caller, &project.id.to_string(), None, broker.request_id()).await?;
     let dev = DevFile {
@@ -122,7 +141,7 @@ async fn prepare(broker: Broker, args: DevArgs, url: Url, client: DemoClient) ->
         .with_context(|| format!("cannot write {}", file.display()))?;
     link_folder(&args, &dev)?;
     broker.hold_back(false);
-    say(&args, &dev)?;
+    say(&args, &dev, &sown)?;
     if !args.no_open && !args.json && std::io::stdout().is_terminal() && browser::open(&url).is_err() {
         tracing::info!(%url, "no browser could be opened");
     }
@@ -178,111 +197,6 @@ async fn knows(broker: &Broker, token: &str) -> bool {
     match Credential::of(Some(token), TeamHint::default()) {
         Ok(credential) => broker.recognise(&credential).await.is_ok(),
         Err(_) => false,
-    }
-}
-
-/// `demo/hello`, with the address it has today.
-async fn demo_connector(
-    broker: &Broker,
-    caller: &Caller,
-    project: &Project,
-    url: &Url,
-    client: &DemoClient,
-) -> anyhow::Result<()> {
-    let request = broker.request_id();
-    match broker.connector(caller, "demo/hello", request).await {
-        Ok(found) => {
-            let issuer = found.connector.data.get("serverUrl").and_then(Value::as_str);
-            if issuer != Some(demo_issuer(url).as_str()) {
-                // The port is another than last time: read the server's description anew.
-                let mut data = demo_data(url, client);
-                data.insert("serverConfig".to_owned(), Value::Null);
-                let change = ConnectorChange { data: Some(data), ..ConnectorChange::default() };
-                broker.update_connector(caller, "demo/hello", change, request).await?;
-            }
-        }
-        Err(fault) if fault.code == Code::NotFound => {
-            let ask = NewConnectorAsk {
-                service: "demo".to_owned(),
-                name: Some("hello".to_owned()),
-                data: demo_data(url, client),
-                ..NewConnectorAsk::default()
-            };
-            broker.create_connector(caller, ask, request).await?;
-        }
-        Err(fault) => return Err(fault.into()),
-    }
-    match broker.link(caller, "demo/hello", &project.id.to_string()).await {
-        Ok(_) => Ok(()),
-        Err(fault) if fault.code == Code::NotFound => {
-            let all = ["production", "preview", "development"].map(str::to_owned);
-            broker.put_link(caller, "demo/hello", &project.id.to_string(), &all, request).await?;
-            Ok(())
-        }
-        Err(fault) => Err(fault.into()),
-    }
-}
-
-/// Which client Carnet is at the demo server. Kept, so that what people granted survives a restart.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct DemoClient {
-    client_id: String,
-    client_secret: SecretString,
-}
-
-fn demo_client(args: &DevArgs, env: &Env) -> anyhow::Result<DemoClient> {
-    let file = args.data.join("demo-client.json");
-    if let Ok(text) = std::fs::read_to_string(&file) {
-        return serde_json::from_str(&text)
-            .with_context(|| format!("{} cannot be read; delete it to make a new one", file.display()));
-    }
-    let secret = AccessToken::generate(env).expose().to_owned();
-    let client = json!({"clientId": "carnet-dev", "clientSecret": secret});
-    folder::replace(&file, client.to_string().as_bytes(), 0o600)
-        .with_context(|| format!("cannot write {}", file.display()))?;
-    Ok(DemoClient { client_id: "carnet-dev".to_owned(), client_secret: secret.into() })
-}
-
-fn demo_server(args: &DevArgs, url: &Url, client: &DemoClient, env: &Env) -> anyhow::Result<Demo> {
-    let base = url.as_str().trim_end_matches('/');
-    let mut options = Options::new(Url::parse(&demo_issuer(url))?);
-    options.clients = vec![ClientRegistration {
-        client_id: client.client_id.clone(),
-        client_secret: client.client_secret.duplicate(),
-        redirect_uris: vec![format!("{base}/callback")],
-    }];
-    options.state = (!args.memory).then(|| args.data.join("demo-provider.json"));
-    Ok(Demo::new(options, env.clone())?)
-}
-
-fn demo_issuer(url: &Url) -> String {
-    format!("{}/demo", url.as_str().trim_end_matches('/'))
-}
-
-fn demo_data(url: &Url, client: &DemoClient) -> Map<String, Value> {
-    let data = json!({
-        "serverUrl": demo_issuer(url),
-        "clientId": client.client_id,
-        "clientSecret": client.client_secret.expose(),
-        "userAuthorization": {"enabled": true, "scopes": ["profile:read", "messages:read", "offline_access"]},
-        "clientCredentials": {"enabled": true, "scopes": ["profile:read", "messages:read"]},
-    });
-    match data {
-        Value::Object(data) => data,
-        _ => Map::new(),
-    }
-}
-
-/// The demo's client, as an application of the operator's.
-fn demo_app(url: &Url, client: &DemoClient) -> ManagedService {
-    ManagedService {
-        r#type: ConnectorType::Oauth,
-        method: None,
-        data: demo_data(url, client),
-        teams: None,
-        goes_along: true,
-        one_callback: false,
     }
 }
 
@@ -342,11 +256,18 @@ fn link_folder(args: &DevArgs, dev: &DevFile) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", file.display()))
 }
 
-fn say(args: &DevArgs, dev: &DevFile) -> anyhow::Result<()> {
+fn say(args: &DevArgs, dev: &DevFile, sown: &Sown) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     let file = args.data.join("dev.json");
     if args.json {
-        writeln!(out, "{}", json!({"url": dev.url, "api": format!("{}/v1", dev.url), "devFile": file}))?;
+        let things = sown.things.iter();
+        let things = things.map(|(kind, name, how)| json!({"kind": kind, "name": name, "outcome": how}));
+        let seed = json!({"things": things.collect::<Vec<_>>(), "notes": sown.notes});
+        let mut said = json!({"url": dev.url, "api": format!("{}/v1", dev.url), "devFile": file});
+        if let Some(said) = said.as_object_mut().filter(|_| !args.seed.is_empty()) {
+            said.insert("seed".to_owned(), seed);
+        }
+        writeln!(out, "{said}")?;
         return Ok(());
     }
     let kept = match (&args.database_url, args.memory) {
@@ -354,6 +275,17 @@ fn say(args: &DevArgs, dev: &DevFile) -> anyhow::Result<()> {
         (None, true) => "in memory; gone at the end".to_owned(),
         (None, false) => format!("{}  (delete it to begin anew)", args.data.display()),
     };
+    let there = sown.things.iter().filter(|(_, _, how)| *how == "was there").count();
+    let seeded = match args.seed.as_slice() {
+        [] => String::new(),
+        files => {
+            let made = sown.things.len() - there;
+            format!("\n  Seed        {}: {made} made, {there} were there", seed::named(files))
+        }
+    };
+    for note in &sown.notes {
+        tracing::warn!("seed: {note}");
+    }
     let DevFile { url, project_name, .. } = dev;
     write!(
         out,
@@ -361,7 +293,7 @@ fn say(args: &DevArgs, dev: &DevFile) -> anyhow::Result<()> {
          Dashboard   {url}\n  \
          API         {url}/v1\n  \
          Data        {kept}\n  \
-         Project     {project_name} · development\n\n  \
+         Project     {project_name} · development{seeded}\n\n  \
          Try         carnet token demo/hello --subject app\n  \
          And         carnet token demo/hello --subject user --yes\n  \
          Your app    eval \"$(carnet env print)\"  or  carnet env pull\n\n  \

@@ -11,6 +11,7 @@ mod failpoints;
 mod hygiene;
 mod managed;
 mod root_key;
+mod seed;
 mod serve;
 mod server;
 mod sign_in;

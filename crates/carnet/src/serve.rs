@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use carnet_api::Metrics;
 use carnet_engine::{Broker, Settings};
 use serde_json::json;
 
@@ -44,11 +45,18 @@ async fn start(config: Config, json: bool) -> anyhow::Result<()> {
         recovery_key: config.recovery_key,
     };
     let listener = server::listen(config.listen, "carnet serve --listen 127.0.0.1:PORT").await?;
+    let of_metrics = match config.metrics.listen {
+        Some(address) => Some(server::listen(address, "another listen in [metrics]").await?),
+        None => None,
+    };
     let broker = Broker::open(settings, &config.location, root, config.policy, env).await?;
     let _operator = admin::listen(&broker, &config.location);
-    let routes = server::routes(&broker, axum::Router::new());
+    let metrics = Metrics::new(config.metrics.token);
+    let routes = server::routes(&broker, axum::Router::new(), &metrics);
+    let own = of_metrics.map(|listener| (listener, metrics.router(broker.clone())));
+    let listeners = [(listener, routes)].into_iter().chain(own).collect();
     let announced = broker.clone();
-    server::run(broker, listener, routes, async move {
+    server::run(broker, listeners, async move {
         tracing::info!(url = %config.url, listen = %config.listen, "ready");
         let base = announced.settings().base().to_owned();
         let setup = if announced.needs_setup().await? {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use carnet_api::Limits;
+use carnet_api::{Limits, Metrics};
 use carnet_engine::Broker;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,10 +16,10 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::failure::Failure;
 
 /// Every route of a server.
-pub(crate) fn routes(broker: &Broker, more: Router) -> Router {
+pub(crate) fn routes(broker: &Broker, more: Router, metrics: &Metrics) -> Router {
     let routes =
         carnet_api::router(broker.clone()).merge(carnet_dashboard::router(broker.clone())).merge(more);
-    carnet_api::frame(routes, broker.clone())
+    carnet_api::frame(routes, broker.clone(), metrics)
 }
 
 /// Takes the address, or says who has it.
@@ -31,24 +31,28 @@ pub(crate) async fn listen(address: SocketAddr, remedy: &str) -> anyhow::Result<
     })
 }
 
-/// Serves until the process is asked to stop, then finishes what was begun.
+/// Serves until the process is asked to stop, then finishes what was begun. Every listener has its own routes.
 pub(crate) async fn run(
     broker: Broker,
-    listener: TcpListener,
-    routes: Router,
+    listeners: Vec<(TcpListener, Router)>,
     ready: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     let stop = tokio_util::sync::CancellationToken::new();
-    let stopped = stop.clone();
-    let serving = broker.spawn(async move {
-        carnet_api::serve(listener, routes, Limits::default(), stopped.cancelled_owned()).await;
-    });
+    let serve = |(listener, routes)| {
+        let stopped = stop.clone();
+        broker.spawn(async move {
+            carnet_api::serve(listener, routes, Limits::default(), stopped.cancelled_owned()).await;
+        })
+    };
+    let serving: Vec<_> = listeners.into_iter().map(serve).collect();
     let outcome = match ready.await {
         Ok(()) => asked_to_stop().await,
         Err(error) => Err(error),
     };
     stop.cancel();
-    let _ = serving.await;
+    for one in serving {
+        let _ = one.await;
+    }
     broker.shut_down(PATIENCE).await;
     outcome
 }

@@ -10,6 +10,7 @@
 
 mod account;
 mod assets;
+mod browser_name;
 mod consent;
 mod device;
 mod device_login;
@@ -38,6 +39,7 @@ mod sign_in;
 
 pub use account::AnotherAccount;
 pub use assets::{Asset, asset};
+pub use browser_name::BrowserName;
 pub use consent::Consent;
 pub use device::{Device, NoSuchCode};
 pub use device_login::{ConfirmLogin, EnterLoginCode, LoginDecided};

@@ -4,6 +4,7 @@ use askama::Template;
 use carnet_model::SecretString;
 use http::StatusCode;
 
+use crate::browser_name::BrowserName;
 use crate::head::Page;
 use crate::label::Label;
 use crate::setup::Entry;
@@ -60,8 +61,8 @@ pub enum Done {
 pub struct SessionLine {
     /// `ses_…`
     pub id: String,
-    /// What the browser calls itself.
-    pub browser: Label,
+    /// Which browser it is.
+    pub browser: BrowserName,
     /// By what the person signed in.
     pub means: Label,
     /// How long ago it was used, in words.

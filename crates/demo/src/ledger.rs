@@ -227,11 +227,24 @@ impl Ledger {
             return Err(Refusal::WrongVerifier);
         }
         let grant = self.next_grant;
-        self.next_grant += 1;
         row.redeemed = Some(grant);
-        let scopes = row.scopes.clone();
-        let kept =
-            Grant { client: row.client.clone(), person: row.person, scopes: scopes.clone(), ends: now };
+        let (person, scopes) = (row.person, row.scopes.clone());
+        Ok(self.allow(env, terms, client, person, scopes))
+    }
+
+    /// Makes a grant of what a person allowed, with its first tokens.
+    pub(crate) fn allow(
+        &mut self,
+        env: &Env,
+        terms: &Terms,
+        client: &str,
+        person: Person,
+        scopes: Scopes,
+    ) -> Issued {
+        let now = self.tidy(env);
+        let grant = self.next_grant;
+        self.next_grant += 1;
+        let kept = Grant { client: client.to_owned(), person, scopes: scopes.clone(), ends: now };
         if self.grants.len() >= MOST_GRANTS {
             let first = self.grants.iter().min_by_key(|(_, grant)| grant.ends).map(|(id, _)| *id);
             if let Some(first) = first {
@@ -241,7 +254,7 @@ impl Ledger {
         self.grants.insert(grant, kept);
         let refresh =
             scopes.contains(scope::OFFLINE_ACCESS).then(|| self.issue_refresh(env, terms, grant, now));
-        Ok(self.issue_access(env, terms, Holder::Grant(grant), scopes, refresh, now))
+        self.issue_access(env, terms, Holder::Grant(grant), scopes, refresh, now)
     }
 
     /// Renews. Without `narrower`, for everything that was granted (RFC 6749 §6).

@@ -11,6 +11,8 @@
 //! Not promised: identity. There are two made-up people, anybody may be either of them, and there is no ID token.
 //! It must never be reachable from outside a development machine.
 //!
+//! `Demo::allow` makes a grant as a yes on the page does, for whoever runs the provider.
+//!
 //! Who takes part: [`Options`] says how it behaves; `authorize`, `token`, `revoke`, `api` and `metadata` are its
 //! endpoints; `ledger` decides what a code or token is still good for; [`Event`] tells what it saw.
 //!
@@ -22,6 +24,7 @@
 //! # }
 //! ```
 
+mod allow;
 mod answer;
 mod api;
 mod authorize;
@@ -44,6 +47,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use carnet_model::Env;
 
+pub use allow::{Allowed, NotAllowed};
 pub use event::{Event, GrantType, Outcome, What};
 pub use ledger::StateError;
 pub use options::{ClientRegistration, OpenError, Options};

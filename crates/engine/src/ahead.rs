@@ -178,7 +178,7 @@ impl Broker {
             .step(health::sweep(now.minus(DAY * 30)))
             .step(connector_keys::sweep(now))
             .step(gateway::sweep(now.minus(DAY)))
-            .step(sign_in_tries::drop_over(now.minus(crate::sign_in::WINDOW)));
+            .step(sign_in_tries::drop_over(now.minus(crate::tries::LONGEST_WINDOW)));
         self.inner.db.write(write).await.map(drop).map_err(|error| error.to_string())
     }
 }

@@ -22,7 +22,6 @@ use crate::breaker::Breakers;
 use crate::cache::TokenCache;
 use crate::callers::Known;
 use crate::connector_keys::OpenKeys;
-use crate::consent::Brake;
 use crate::device_login::Asks;
 use crate::directory::Directory;
 use crate::issue::Mints;
@@ -30,6 +29,7 @@ use crate::keys::{ProviderState, Turning};
 use crate::managed::ManagedService;
 use crate::own_issuer::OwnIssuer;
 use crate::pace::Paces;
+use crate::pulse::Pulse;
 use crate::rates::{OfTeam, Rates};
 use crate::refresh::Flights;
 use crate::rejections::Rejections;
@@ -67,7 +67,7 @@ pub(crate) struct Inner {
     pub(crate) paces: Paces,
     pub(crate) rates: Rates<OfTeam>,
     pub(crate) gateway_rates: Rates<crate::gateway::Asker>,
-    pub(crate) codes: Brake,
+    pub(crate) pulse: Pulse,
     pub(crate) device_asks: Asks,
     pub(crate) stretching: Stretching,
     pub(crate) issuer: OwnIssuer,
@@ -126,8 +126,8 @@ pub struct Readiness {
     pub stopping: bool,
     /// It is still being set up by whoever started it.
     pub preparing: bool,
-    /// The store answers.
-    pub store: bool,
+    /// Why the store takes no write, if it takes none.
+    pub store: Result<(), String>,
     /// What the root-key provider last said.
     pub provider: ProviderState,
 }
@@ -135,7 +135,10 @@ pub struct Readiness {
 impl Readiness {
     /// Whether requests should come here.
     pub fn is_ready(&self) -> bool {
-        !self.stopping && !self.preparing && self.store && !matches!(self.provider, ProviderState::Refused(_))
+        !self.stopping
+            && !self.preparing
+            && self.store.is_ok()
+            && !matches!(self.provider, ProviderState::Refused(_))
     }
 }
 
@@ -165,7 +168,7 @@ impl Broker {
         Readiness {
             stopping: self.inner.stop.is_cancelled(),
             preparing: self.inner.preparing.load(Ordering::Acquire),
-            store: self.inner.db.refresh_revision().await.is_ok(),
+            store: self.feel_pulse().await,
             provider: self.inner.turning.provider(),
         }
     }

@@ -27,7 +27,8 @@ mod rules;
 mod sign_in;
 mod signed_in;
 
-pub(crate) use brake::{Brake, network};
+#[cfg(test)]
+pub(crate) use brake::CODE_WINDOWS;
 pub(crate) use completion::{CLAIM, Delivery, PAUSES, Untaken};
 pub use confirm::AccountQuestion;
 pub use device::CodeRefused;

@@ -226,7 +226,7 @@ impl Broker {
         let granted = provider::hangs_on_a_grant(entry, &subject);
         if granted {
             names.extend(GRANT_RULES);
-            names.push("grant-lives");
+            names.extend(["grant-lives", provider::DOUBT]);
         }
         names.push(provider::BREAKER);
         if granted {

@@ -25,10 +25,11 @@ use crate::broker::Broker;
 use crate::faults;
 use crate::rejections::Rejection;
 use crate::sessions::{Session, Visitor};
+use crate::tries::Counted;
 pub use elsewhere::{CallbackQuery, CameBack, Newcomers, SignInFor, SignInIssuer};
 pub use passkey::{PasskeyFor, PasskeyMade, PasskeyUse};
 pub(crate) use tries::By;
-use tries::Counted;
+#[cfg(test)]
 pub(crate) use tries::WINDOW;
 
 /// Why somebody is not signed in.

@@ -18,7 +18,6 @@ use crate::brake::Brakes;
 use crate::breaker::Breakers;
 use crate::broker::{Broker, Inner, Settings};
 use crate::cache::TokenCache;
-use crate::consent::Brake;
 use crate::device_login::Asks;
 use crate::directory::Directory;
 use crate::issue::Mints;
@@ -26,6 +25,7 @@ use crate::keks::{Keks, Root};
 use crate::keys::{Turning, wrapped_keys};
 use crate::own_issuer::OwnIssuer;
 use crate::pace::Paces;
+use crate::pulse::Pulse;
 use crate::rates::Rates;
 use crate::refresh::Flights;
 use crate::rejections::Rejections;
@@ -124,7 +124,7 @@ impl Broker {
             paces: Paces::new(settings.refreshes_per_second),
             rates: Rates::default(),
             gateway_rates: Rates::default(),
-            codes: Brake::default(),
+            pulse: Pulse::default(),
             device_asks: Asks::default(),
             stretching: Stretching::default(),
             issuer: OwnIssuer::empty(),

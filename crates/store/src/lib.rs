@@ -56,6 +56,7 @@ pub mod people;
 pub mod pictures;
 pub mod projects;
 pub mod provisioning;
+pub mod pulse;
 pub mod redirect_uris;
 pub mod refreshes;
 pub mod registrations;

@@ -59,6 +59,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(22, "0022_registrations"),
     migration!(23, "0023_leaked"),
     migration!(24, "0024_gateway"),
+    migration!(26, "0026_pulse"),
     migration!(31, "0031_audit_actions"),
 ];
 

@@ -1,4 +1,5 @@
-//! Tries to sign in: how many there were for an account, from a browser, from a network.
+//! Tries to sign in, and device codes that were entered: how many there were for an account, from a browser, from a
+//! network, from all together.
 
 use carnet_model::Time;
 

@@ -15,7 +15,9 @@ pub(crate) fn compare(method: &str, path: &str, answer: &Answer) {
     let Some(template) = template_of(method, path) else { return };
     let told = format!("{method} {path}: {} {}", answer.status, answer.text());
     let schema = schema_of(method, template, answer.status).unwrap_or_else(|| {
-        panic!("{told}\nThe description of {method} {template} does not have this status: crates/api/src/router.rs")
+        panic!(
+            "{told}\nThe description of {method} {template} does not have this status: crates/api/src/router/"
+        )
     });
     match schema.as_ref() {
         Schema::Nothing => assert!(answer.body.is_empty(), "{told}\nThe description says that it is empty."),

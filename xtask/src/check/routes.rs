@@ -7,13 +7,20 @@ use crate::tree::File;
 
 const PAGE: &str = "docs/api.md";
 const ROUTER: &str = "crates/api/src/router.rs";
+/// One file per group of routes.
+const GROUPS: &str = "crates/api/src/router/";
 
 pub(super) fn faults(files: &[File]) -> Vec<String> {
     let (Some(page), Some(router)) = (at(files, PAGE), at(files, ROUTER)) else {
         return vec![format!("{PAGE} or {ROUTER} is missing")];
     };
+    let groups: Vec<&File> = files.iter().filter(|file| file.path.starts_with(GROUPS)).collect();
+    if groups.is_empty() {
+        return vec![format!("{GROUPS} has no routes")];
+    }
     let told = quoted(&page.text, '`');
-    let served = quoted(&router.text, '"');
+    let served: BTreeSet<String> =
+        groups.into_iter().chain([router]).flat_map(|file| quoted(&file.text, '"')).collect();
     // Pages for people are routed by another crate.
     let sources: Vec<&File> =
         files.iter().filter(|file| file.extension() == "rs" && file.path.starts_with("crates/")).collect();
@@ -38,10 +45,11 @@ mod tests {
 
     #[test]
     fn a_path_that_is_served_and_not_told_and_the_other_way_round_are_told() {
-        let router = file(ROUTER, ".route(\"/v1/a/{b}\", get(x))\n.route(\n    \"/v1/c\",\n");
+        let router = file(ROUTER, ".route(\"/v1/a/{b}\", get(x))\n");
+        let group = file("crates/api/src/router/one.rs", ".route(\n    \"/v1/c\",\n");
         let pages = file("crates/dashboard/src/pages.rs", ".route(\"/page\", get(x))");
         let page = file(PAGE, "| `GET POST /v1/a/{b}`, `/page` | x |\n| `DELETE /v1/gone` | y |");
-        let told = faults(&[router, pages, page]);
+        let told = faults(&[router, group, pages, page]);
         assert_eq!(
             told,
             [format!("{PAGE}: /v1/c is served and not told"), format!("{PAGE}: /v1/gone is not served")]

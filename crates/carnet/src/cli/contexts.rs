@@ -9,7 +9,7 @@ use serde_json::json;
 use super::args::{ContextAddArgs, ContextArgs, ContextRemoveArgs};
 use super::context::Context;
 use super::data::secret;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::login;
 use super::logins::{Known, Logins};
 use super::settings::address;
@@ -92,13 +92,7 @@ pub(crate) fn choose(cx: &mut Context<'_>, args: ContextArgs) -> Result<(), Fail
 pub(crate) async fn add(cx: &mut Context<'_>, args: ContextAddArgs) -> Result<(), Failure> {
     let url = address(&args.server, "the command line")?;
     let mut logins = login::file(cx)?;
-    if let Some(known) = logins.named(&args.name) {
-        let message = format!("There is a context {} already: {}.", known.name, known.url);
-        return Err(Failure::new("conflict", message)
-            .exit(Exit::Conflict)
-            .next(format!("carnet context remove {}", known.name), "to forget it")
-            .next(format!("carnet login {} --context {}", known.url, known.name), "to sign in to it"));
-    }
+    logins.lacks(&args.name)?;
     let token = match &args.token {
         Some(flag) => Some(secret(flag, "--token", cx.place, cx.talk)?.into()),
         None => None,

@@ -11,7 +11,7 @@ use super::args::{LoginArgs, LogoutArgs};
 use super::browser;
 use super::context::Context;
 use super::failure::{Exit, Failure};
-use super::logins::{Logins, origin};
+use super::logins::{self, Logins, origin};
 use super::settings::{Login, address};
 
 /// Signs in, and keeps what it was given.
@@ -116,17 +116,26 @@ fn of_server(logins: &Logins, name: &str, url: &Url) -> Result<String, Failure> 
 
 /// Before a command: another access token, if the one that is kept ends in a moment.
 pub(crate) async fn renew(cx: &mut Context<'_>) -> Result<(), Failure> {
-    let Some(kept) = &cx.settings.kept_login else { return Ok(()) };
+    let Some(context) = cx.settings.kept_login.as_ref().filter(|kept| ends(cx, kept)) else { return Ok(()) };
+    let context = context.context.clone();
     let Some(url) = cx.settings.url.as_ref().map(|found| found.value.clone()) else { return Ok(()) };
-    let (Some(refresh), Some(expires_at)) = (&kept.refresh, kept.expires_at) else { return Ok(()) };
-    if cx.now().plus(AHEAD) < expires_at {
+    let mut logins = file(cx)?;
+    // Where another command takes too long over it, this one goes with the token that there is.
+    let Some(turn) = logins.turn().await? else { return Ok(()) };
+    // Another command may have had it renewed, or ended, since this one read the file.
+    logins = file(cx)?;
+    let Some(kept) = logins.named(&context).and_then(|known| known.login) else { return Ok(()) };
+    if !ends(cx, &kept) {
+        if let Some(found) = &mut cx.settings.credential {
+            found.value = Login::AccessToken(kept.access);
+        }
         return Ok(());
     }
-    let context = kept.context.clone();
+    let Some(refresh) = &kept.refresh else { return Ok(()) };
     let client = Client::builder(url.clone()).env(cx.place.env.clone()).build()?;
     match client.renew_login(refresh).await {
         Ok(Some(tokens)) => {
-            file(cx)?.renewed(&context, &tokens)?;
+            logins.renewed(&context, &tokens, &turn)?;
             if let Some(found) = &mut cx.settings.credential {
                 found.value = Login::AccessToken(tokens.access);
             }
@@ -143,6 +152,11 @@ pub(crate) async fn renew(cx: &mut Context<'_>) -> Result<(), Failure> {
         // The command itself says what is wrong with the server, better than this could.
         Err(_) => Ok(()),
     }
+}
+
+/// Whether a sign-in that can be renewed ends in a moment.
+fn ends(cx: &Context<'_>, kept: &logins::Login) -> bool {
+    kept.refresh.is_some() && kept.expires_at.is_some_and(|end| end <= cx.now().plus(AHEAD))
 }
 
 async fn wait(cx: &Context<'_>, client: &Client, started: &DeviceLogin) -> Result<LoginTokens, Failure> {

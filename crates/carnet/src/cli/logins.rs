@@ -4,11 +4,17 @@
 //! A context has a name, a server, the team that is meant there if it is said, and a sign-in if there is one. A sign-in
 //! belongs to its server, by origin, and is sent to no other. The current context says which server is meant where nothing
 //! else does.
+//!
+//! Several commands may run at once. Who changes the file holds a lock beside it, reads it anew and changes what stands
+//! there then, so that nothing of the others is lost. Who renews a sign-in holds the lock for as long: a refresh token is
+//! good once, and whoever comes second finds what the first one got.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use carnet_model::{SecretString, Time};
 use carnet_sdk::LoginTokens;
@@ -51,6 +57,11 @@ struct KeptLogin {
     refresh_token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Time>,
+}
+
+/// The right to change the file. It goes with its process, however that ends.
+pub(crate) struct Turn {
+    _held: File,
 }
 
 /// A context that was found.
@@ -162,19 +173,24 @@ impl Logins {
         user: &str,
     ) -> Result<(), Failure> {
         let origin = origin(url).ok_or_else(no_server)?;
-        let team = self.contexts.get(name).and_then(|kept| kept.team.clone());
         let user = Some(user.to_owned()).filter(|user| !user.is_empty());
-        let kept = Kept { url: origin, team, user, login: Some(KeptLogin::of(tokens)) };
-        self.contexts.insert(name.to_owned(), kept);
-        self.current = Some(name.to_owned());
-        self.write()
+        self.change(|now| {
+            let team = now.contexts.get(name).and_then(|kept| kept.team.clone());
+            let kept = Kept { url: origin, team, user, login: Some(KeptLogin::of(tokens)) };
+            now.contexts.insert(name.to_owned(), kept);
+            now.current = Some(name.to_owned());
+            Ok(())
+        })
     }
 
-    /// Puts what a sign-in was renewed with into its place, and writes the file.
-    pub(crate) fn renewed(&mut self, name: &str, tokens: &LoginTokens) -> Result<(), Failure> {
-        let Some(kept) = self.contexts.get_mut(name) else { return Ok(()) };
-        kept.login = Some(KeptLogin::of(tokens));
-        self.write()
+    /// Puts what a sign-in was renewed with into its place, and writes the file. What was signed out meanwhile stays so.
+    pub(crate) fn renewed(&mut self, name: &str, tokens: &LoginTokens, turn: &Turn) -> Result<(), Failure> {
+        self.change_in(turn, |now| {
+            if let Some(kept) = now.contexts.get_mut(name).filter(|kept| kept.login.is_some()) {
+                kept.login = Some(KeptLogin::of(tokens));
+            }
+            Ok(())
+        })
     }
 
     /// Makes a context, with an access token that was brought if there is one, and writes the file. The first one becomes
@@ -192,47 +208,118 @@ impl Logins {
             refresh_token: None,
             expires_at: None,
         });
-        self.contexts.insert(name.to_owned(), Kept { url: origin, team, user: None, login });
-        if self.current().is_none() {
-            self.current = Some(name.to_owned());
-        }
-        self.write()
+        self.change(|now| {
+            now.lacks(name)?;
+            now.contexts.insert(name.to_owned(), Kept { url: origin, team, user: None, login });
+            if now.current().is_none() {
+                now.current = Some(name.to_owned());
+            }
+            Ok(())
+        })
+    }
+
+    /// Fails if there is a context of this name.
+    pub(crate) fn lacks(&self, name: &str) -> Result<(), Failure> {
+        let Some(known) = self.named(name) else { return Ok(()) };
+        let message = format!("There is a context {} already: {}.", known.name, known.url);
+        Err(Failure::new("conflict", message)
+            .exit(Exit::Conflict)
+            .next(format!("carnet context remove {}", known.name), "to forget it")
+            .next(format!("carnet login {} --context {}", known.url, known.name), "to sign in to it"))
     }
 
     /// Makes a context the current one, and writes the file.
     pub(crate) fn choose(&mut self, name: &str) -> Result<(), Failure> {
-        self.current = Some(name.to_owned());
-        self.write()
+        self.change(|now| {
+            now.expect(name)?;
+            now.current = Some(name.to_owned());
+            Ok(())
+        })
     }
 
     /// Forgets the sign-in of a context, which stays, and writes the file.
     pub(crate) fn sign_out(&mut self, name: &str) -> Result<(), Failure> {
-        let Some(kept) = self.contexts.get_mut(name) else { return Ok(()) };
-        (kept.login, kept.user) = (None, None);
-        self.write()
+        self.change(|now| {
+            if let Some(kept) = now.contexts.get_mut(name) {
+                (kept.login, kept.user) = (None, None);
+            }
+            Ok(())
+        })
     }
 
     /// Forgets a context, and writes the file.
     pub(crate) fn remove(&mut self, name: &str) -> Result<(), Failure> {
-        self.contexts.remove(name);
-        if self.current.as_deref() == Some(name) {
-            self.current = None;
-        }
-        self.write()
+        self.change(|now| {
+            now.contexts.remove(name);
+            if now.current.as_deref() == Some(name) {
+                now.current = None;
+            }
+            Ok(())
+        })
     }
 
-    fn write(&self) -> Result<(), Failure> {
-        let written = (|| {
+    /// Waits for the turn to change the file; none if others hold it for too long.
+    pub(crate) async fn turn(&self) -> Result<Option<Turn>, Failure> {
+        for _ in 0..TRIES {
+            if let Some(turn) = self.try_turn()? {
+                return Ok(Some(turn));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(None)
+    }
+
+    /// Changes what stands in the file now, in a turn of its own.
+    fn change(&mut self, edit: impl FnOnce(&mut Self) -> Result<(), Failure>) -> Result<(), Failure> {
+        for _ in 0..TRIES {
+            if let Some(turn) = self.try_turn()? {
+                return self.change_in(&turn, edit);
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Err(Failure::new(
+            "busy",
+            format!("Another command has been changing {} for long.", self.path.display()),
+        )
+        .exit(Exit::Later)
+        .next("the same command again", "a moment later"))
+    }
+
+    fn change_in(
+        &mut self,
+        _turn: &Turn,
+        edit: impl FnOnce(&mut Self) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let mut now = Self::read(folder)?;
+        edit(&mut now)?;
+        let text = serde_json::to_vec_pretty(&now).map_err(io::Error::from);
+        text.and_then(|text| replace(&now.path, &text, 0o600)).map_err(|error| now.unwritable(&error))?;
+        *self = now;
+        Ok(())
+    }
+
+    /// The turn, if nobody has it. A file of its own is locked: that of the sign-ins is another one with every change.
+    fn try_turn(&self) -> Result<Option<Turn>, Failure> {
+        let opened = (|| {
             if let Some(folder) = self.path.parent() {
                 DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
             }
-            replace(&self.path, &serde_json::to_vec_pretty(self)?, 0o600)
+            let lock = self.path.with_extension("lock");
+            let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(lock)?;
+            match file.try_lock() {
+                Ok(()) => Ok(Some(Turn { _held: file })),
+                Err(TryLockError::WouldBlock) => Ok(None),
+                Err(TryLockError::Error(error)) => Err(error),
+            }
         })();
-        written.map_err(|error| {
-            Failure::new("credential_file_unusable", format!("{} cannot be written.", self.path.display()))
-                .because(&error)
-                .next("export XDG_CONFIG_HOME=…", "with a folder of your own that can be written")
-        })
+        opened.map_err(|error| self.unwritable(&error))
+    }
+
+    fn unwritable(&self, error: &io::Error) -> Failure {
+        Failure::new("credential_file_unusable", format!("{} cannot be written.", self.path.display()))
+            .because(error)
+            .next("export XDG_CONFIG_HOME=…", "with a folder of your own that can be written")
     }
 }
 
@@ -281,3 +368,8 @@ fn no_server() -> Failure {
     Failure::usage("This address names no server.")
         .next("carnet login https://…", "with the address of the server")
 }
+
+/// How often somebody who waits looks whether it is its turn.
+const PAUSE: Duration = Duration::from_millis(20);
+/// For twenty seconds: longer than a server may take to renew a sign-in, and shorter than anybody waits.
+const TRIES: u32 = 1000;

@@ -4,12 +4,12 @@
 //! says what it is, and makes it: what is there already is left as it is, one thing that cannot be made keeps no other
 //! from being made, and the same command again goes on where it stopped.
 
-mod apply;
+pub(crate) mod apply;
 mod carnet;
 mod env;
 mod export;
 mod nango;
-mod plan;
+pub(crate) mod plan;
 mod vercel_connect;
 
 use std::fs;

@@ -35,7 +35,8 @@ impl Written {
         failure
     }
 
-    fn line_of(&self, member: &str) -> Option<usize> {
+    /// On which line a member stands, or what it would belong to.
+    pub(crate) fn line_of(&self, member: &str) -> Option<usize> {
         let table = DeTable::parse(&self.text).ok()?;
         let mut parts = member.split('.');
         let (mut start, mut value) = find(table.get_ref(), parts.next()?)?;

@@ -12,6 +12,8 @@ mod backup;
 mod broker;
 mod canaries;
 mod consent;
+mod contexts;
+mod disk;
 mod keys;
 mod kill;
 #[cfg(debug_assertions)]
@@ -20,6 +22,7 @@ mod release;
 mod run;
 #[cfg(debug_assertions)]
 mod scene;
+mod seed;
 mod serve;
 mod transfer;
 mod two;

@@ -40,6 +40,9 @@ fn an_unsafe_set_up_is_refused_with_the_reason() {
         ("url = 'https://connect.example'\n[egress]\nroots_file = '/nowhere'", "line 4: Cannot read"),
         ("url = 'https://connect.example'\npassphrase_file = '/nowhere'", "line 3: Cannot read"),
         ("url = 'https://connect.example'\nrecovery_key = 'age2x'", "line 3: recovery_key"),
+        ("url = 'https://connect.example'\n[metrics]\ntoken_file = '/nowhere'", "line 4: Cannot read"),
+        ("url = 'https://connect.example'\n[metrics]\nlisten = '0.0.0.0:9'", "line 4: metrics.listen"),
+        ("url = 'https://connect.example'\n[metrics]\nlisten = '127.0.0.1:7070'", "line 4: metrics.listen"),
         ("url = 'https://connect.example'\n[usage]\nplan = 'golden'", "line 4: [usage]: there is no plan"),
         (
             "url = 'https://connect.example'\n[[sign_in]]\nname = 'a'\nissuer = 'http://a.example'\nclient_id = 'x'",
@@ -187,4 +190,63 @@ async fn a_lost_database_is_said_within_two_seconds() {
     assert_eq!(http.get(format!("{}/livez", broker.url)).send().await.unwrap().status(), 200);
     assert_eq!(http.get(format!("{}/readyz", broker.url)).send().await.unwrap().status(), 503);
     assert_eq!(http.get(format!("{}/.well-known/jwks", broker.url)).send().await.unwrap().status(), 200);
+}
+
+/// A proxy on this machine must not open the figures, whatever it writes into requests.
+#[tokio::test]
+async fn figures_are_read_with_a_token_or_at_a_listener_of_their_own() {
+    let http = client();
+    let get = async |port: u16, path: &str, headers: &[(&str, &str)]| {
+        let mut request = http.get(format!("http://127.0.0.1:{port}{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let token = "0123456789abcdef0123456789abcdef";
+    for with_token in [false, true] {
+        let home = tempfile::tempdir().unwrap();
+        let (door, own) = (free_port(), free_port());
+        let mut text = format!("[metrics]\nlisten = \"127.0.0.1:{own}\"\n");
+        if with_token {
+            std::fs::write(home.path().join("token"), format!("{token}\n")).unwrap();
+            text.push_str(&format!("token_file = \"{}\"\n", home.path().join("token").display()));
+        }
+        std::fs::write(home.path().join("carnet.toml"), text).unwrap();
+        let listen = format!("127.0.0.1:{door}");
+        let args = ["--config", "carnet.toml", "--url", "https://connect.example", "--listen", &listen];
+        let mut child = serve(home.path(), &[&args[..], &["--json"]].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut String::new()).unwrap();
+
+        let bearer = format!("Bearer {token}");
+        let right = [("authorization", bearer.as_str())];
+        let wrong = [("authorization", "Bearer 0123456789abcdef0123456789abcdeF")];
+        let proxied = [("x-forwarded-for", "203.0.113.7"), right[0]];
+        let asked = [
+            get(door, "/metrics", &[]).await.0,
+            get(door, "/metrics", &wrong).await.0,
+            get(door, "/metrics", &right).await.0,
+            get(door, "/metrics", &proxied).await.0,
+            get(own, "/metrics", &[]).await.0,
+            get(own, "/metrics", &[("x-real-ip", "127.0.0.1")]).await.0,
+            get(own, "/metrics", &right).await.0,
+        ];
+        let (own_answer, elsewhere) =
+            (get(own, "/metrics", &right).await.1, get(own, "/readyz", &right).await.0);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let want = if with_token {
+            [401, 401, 200, 200, 401, 401, 200]
+        } else {
+            [404, 404, 404, 404, 200, 404, 200]
+        };
+        assert_eq!(asked, want, "with a token: {with_token}");
+        assert!(own_answer.contains("carnet_ready 1"), "{own_answer}");
+        assert_eq!(elsewhere, 404, "nothing else is there");
+    }
 }

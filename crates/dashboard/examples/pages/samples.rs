@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use carnet_dashboard::{
-    AccountDone, AnotherAccount, CommandLineLine, ConfirmLogin, Consent, Device, Done, Elsewhere, Ended,
-    EnterLoginCode, Entry, Failure, Form, Health, Home, Install, Instructions, Invitation, Joined,
-    KeyRefused, Label, Leaving, LinkLine, LoginDecided, MyAccount, NoSuchCode, NotDone, NotSignedIn, Origin,
-    Outcome, Page, Passkey, PasskeyLine, PasteKey, Permission, Reader, Refused, Register, RegisterLeaving,
-    RegisterWay, Request, Reset, ResetDone, SessionLine, Setup, SetupDone, SignIn, SignOut, Stage, Whose,
-    Why, Words,
+    AccountDone, AnotherAccount, BrowserName, CommandLineLine, ConfirmLogin, Consent, Device, Done,
+    Elsewhere, Ended, EnterLoginCode, Entry, Failure, Form, Health, Home, Install, Instructions, Invitation,
+    Joined, KeyRefused, Label, Leaving, LinkLine, LoginDecided, MyAccount, NoSuchCode, NotDone, NotSignedIn,
+    Origin, Outcome, Page, Passkey, PasskeyLine, PasteKey, Permission, Reader, Refused, Register,
+    RegisterLeaving, RegisterWay, Request, Reset, ResetDone, SessionLine, Setup, SetupDone, SignIn, SignOut,
+    Stage, Whose, Why, Words,
 };
 use carnet_model::caller::Role;
 use carnet_model::{Secret, Slug};
@@ -379,7 +379,7 @@ fn sign_in(say: &dyn Fn(&str) -> String, all: &mut Vec<(&'static str, Page)>) {
     ] {
         let line = |n: u8, browser: &str, this| SessionLine {
             id: format!("ses_4Kd0aTwXyZ3kLmN8bVc2D{n}"),
-            browser: Label::words(&say(browser)),
+            browser: BrowserName::read(&say(browser)),
             means: Label::words(&say("passphrase")),
             used: "7 minutes ago".to_owned(),
             this,

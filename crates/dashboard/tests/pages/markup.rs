@@ -173,6 +173,7 @@ fn pages_hold_only_known_elements_and_attributes_and_nothing_inline() {
         "src",
         "tabindex",
         "target",
+        "title",
         "type",
         "value",
         "viewBox",

@@ -111,3 +111,26 @@ async fn a_refresh_token_is_bound_to_its_client_and_its_time() {
     world.pass(Duration::from_hours(30 * 24));
     assert_eq!(world.refresh(&token).await.error(), invalid_grant());
 }
+
+#[tokio::test]
+async fn what_is_allowed_without_a_browser_turns_and_ends_like_any_other_grant() {
+    let world = World::new().await;
+    let scopes = ["profile:read", "offline_access"].map(str::to_owned);
+    let allowed = world.demo.allow("app", "grace", &scopes).await.unwrap();
+    assert!(world.works(allowed.access.expose()).await);
+    let first = allowed.refresh.unwrap();
+    let (access, _) = world.refresh(first.expose()).await.tokens();
+    assert!(world.works(&access).await);
+    assert_eq!(world.refresh(first.expose()).await.error(), invalid_grant());
+    assert!(!world.works(&access).await);
+    let once = world.demo.allow("app", "ada@hello.test", &scopes[..1]).await.unwrap();
+    assert!(once.refresh.is_none() && once.subject == "ada");
+    for (client, person, scope) in
+        [("nobody", "ada", "profile:read"), ("app", "bob", "profile:read"), ("app", "ada", "x")]
+    {
+        assert!(
+            world.demo.allow(client, person, &[scope.to_owned()]).await.is_err(),
+            "{client} {person} {scope}"
+        );
+    }
+}

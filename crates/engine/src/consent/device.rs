@@ -20,6 +20,7 @@ use crate::broker::Broker;
 use crate::cache::sha256;
 use crate::directory::Entry;
 use crate::faults;
+use crate::tries::NoTry;
 
 /// Eight letters of twenty that are hard to confuse and spell nothing (RFC 8628 §6.1).
 pub(crate) struct DeviceCode([u8; 8]);
@@ -113,11 +114,8 @@ impl Broker {
         }
         let inner = &self.inner;
         let now = inner.env.now();
-        if let Some(wait) = inner.codes.wait(address, now) {
-            return Err(CodeRefused::Wait(wait));
-        }
         // Counted before it is looked up: tries that come at the same moment do not slip through.
-        inner.codes.count(address, now);
+        let counted = self.count_code(address).await?;
         let code = DeviceCode::parse(typed).ok_or(CodeRefused::Unknown)?;
         let digests = self.digests_of(&code);
         let found = consents::by_device_code(&inner.db, digests.whole, MOST_TRIES, now).await?;
@@ -127,12 +125,10 @@ impl Broker {
         };
         let write = Write::new()
             .step(consents::enter(consent.id, sha256(browser.expose().as_bytes()), MOST_TRIES, now))
+            .steps(counted.taken_back())
             .event(&inner.env, &event(&consent, now, Action::AuthorizationEnter));
         match inner.db.write(write).await {
-            Ok(_) => {
-                inner.codes.take_back(address);
-                Ok(consent.id)
-            }
+            Ok(_) => Ok(consent.id),
             Err(DbError::Unmet(_)) => Err(CodeRefused::Unknown),
             Err(error) => Err(error.into()),
         }
@@ -165,6 +161,15 @@ impl Broker {
         DeviceDigests {
             whole: digest(b"device-code/1", &code.0),
             half: digest(b"device-code-half/1", code.first_half()),
+        }
+    }
+}
+
+impl From<NoTry> for CodeRefused {
+    fn from(why: NoTry) -> Self {
+        match why {
+            NoTry::Wait(wait) => Self::Wait(wait),
+            NoTry::Store(error) => error.into(),
         }
     }
 }

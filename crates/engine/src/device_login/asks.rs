@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use carnet_model::Time;
 
-use crate::consent::network;
+use crate::tries::network;
 
 /// Who asked, and since when.
 #[derive(Default)]

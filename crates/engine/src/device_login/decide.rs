@@ -14,6 +14,7 @@ use crate::broker::Broker;
 use crate::consent::DeviceCode;
 use crate::faults;
 use crate::sessions::Session;
+use crate::tries::NoTry;
 
 /// Who asks, for the person who decides.
 #[derive(Debug)]
@@ -44,6 +45,15 @@ pub enum DeviceCodeRefused {
     Fault(Fault),
 }
 
+impl From<NoTry> for DeviceCodeRefused {
+    fn from(why: NoTry) -> Self {
+        match why {
+            NoTry::Wait(wait) => Self::Wait(wait),
+            NoTry::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<DbError> for DeviceCodeRefused {
     fn from(error: DbError) -> Self {
         Self::Fault(faults::store(error))
@@ -69,14 +79,11 @@ impl Broker {
         if !session.login().is_fresh(now) {
             return Err(DeviceCodeRefused::NotFresh);
         }
-        if let Some(wait) = inner.codes.wait(address, now) {
-            return Err(DeviceCodeRefused::Wait(wait));
-        }
-        inner.codes.count(address, now);
+        let counted = self.count_code(address).await?;
         let code = DeviceCode::parse(typed).ok_or(DeviceCodeRefused::Unknown)?;
         let found = device_logins::by_code(&inner.db, self.digest_of_code(&code), now).await?;
         let row = found.ok_or(DeviceCodeRefused::Unknown)?;
-        inner.codes.take_back(address);
+        self.uncount(&counted).await?;
         let teams = self.teams_of(session.user.id).await?;
         Ok(DeviceLogin {
             program: program(&row.client).unwrap_or("An unknown program"),

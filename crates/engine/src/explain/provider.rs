@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use carnet_model::grant::Cause;
 use carnet_model::{Fault, Subject, Time};
+use carnet_store::grants::GrantRow;
+use carnet_store::{DbError, refreshes};
 
 use crate::broker::Broker;
 use crate::directory::Entry;
 use crate::faults;
 use crate::issue::{Given, PATIENT, Unmet, Wanted, consent_required, only_as_granted, spent};
-use crate::refresh::{DEADLINE, RenewFailure};
+use crate::refresh::{DEADLINE, Doubt, RenewFailure};
 
 /// A rule that denies, and the refusal.
 type Denial = (&'static str, Fault);
@@ -62,6 +64,10 @@ impl Broker {
             }
         }
         let line = entry.line();
+        if self.is_in_doubt(entry, &row).await.map_err(faults::store)? {
+            let fault = RenewFailure::InDoubt.fault(entry, |cause| consent_required(entry, wanted, cause));
+            return Ok(Some((DOUBT, fault)));
+        }
         let denied = |rule, failure: RenewFailure| {
             Ok(Some((rule, failure.fault(entry, |cause| consent_required(entry, wanted, cause)))))
         };
@@ -76,6 +82,23 @@ impl Broker {
             wait if wait >= PATIENT => denied(ROW, RenewFailure::Busy),
             _ => Ok(None),
         }
+    }
+
+    /// Whether an answer about the present refresh token was lost, and it may not be presented again yet. An attempt that
+    /// is under way is not lost; tokens that came too late are put into their place before anybody asks.
+    async fn is_in_doubt(&self, entry: &Entry, row: &GrantRow) -> Result<bool, DbError> {
+        let db = &self.inner.db;
+        let (team, id) = (row.grant.place.team, row.grant.id);
+        let now = db.clock(&self.inner.env).await?;
+        let open = refreshes::open_of(db, team, id).await?;
+        if row.lease_until > now || open.iter().any(|attempt| attempt.fence > row.fence) {
+            return Ok(false);
+        }
+        if Doubt::judge(&open, row, &entry.abilities, now) != Doubt::Wait {
+            return Ok(false);
+        }
+        let kept = refreshes::orphans_of(db, team, id).await?;
+        Ok(!kept.iter().any(|orphan| orphan.rt_version == row.grant.rt_version))
     }
 
     /// Whether a token for just this is kept, so that nobody has to be asked.
@@ -99,6 +122,8 @@ pub(super) fn hangs_on_a_grant(entry: &Entry, subject: &Subject) -> bool {
 
 /// How fast the team asks.
 pub(super) const TEAM_PACE: &str = "team-pace";
+/// Whether the refresh token may be presented again after an answer was lost.
+pub(super) const DOUBT: &str = "refresh-in-doubt";
 /// How long the provider is left alone ([`crate::breaker`]).
 pub(super) const BREAKER: &str = "provider-breaker";
 /// Whether it is believed ([`crate::brake`]).

@@ -28,6 +28,9 @@ pub fn rule_in_words(rule: &str) -> &str {
         "installation" => "the connector is installed where the token is wanted",
         "team-pace" => "the team has not used up its requests of this minute",
         "quota" => "the team's plan has requests left in this month",
+        "refresh-in-doubt" => {
+            "no answer about its refresh token was lost, or it may be presented again without harm"
+        }
         "provider-breaker" => {
             "the provider may be asked now, or need not be: it has not just failed or asked to wait"
         }
@@ -77,6 +80,10 @@ pub(super) fn change(rule: &str, connector: &str, caller: &Caller) -> Vec<Next> 
         "provider-breaker" | "provider-brake" | "provider-pace" => {
             (format!("carnet show {connector}"), "to see its latest failures")
         }
+        "refresh-in-doubt" => (
+            format!("carnet token {connector} --subject user --yes"),
+            "to consent anew, if it cannot wait until the token that still lives has ended",
+        ),
         "grant-given" | "grant-active" | "grant-scopes" | "grant-lives" => {
             (format!("carnet token {connector} --subject user --yes"), "to consent yourself, in a browser")
         }
@@ -91,7 +98,7 @@ mod tests {
     use carnet_model::access::Denied;
     use carnet_model::rights::Right;
 
-    use super::super::provider::{BRAKE, BREAKER, ROW, TEAM_PACE};
+    use super::super::provider::{BRAKE, BREAKER, DOUBT, ROW, TEAM_PACE};
     use super::*;
     use crate::issue::{GRANT_RULES, QUOTA};
 
@@ -112,7 +119,8 @@ mod tests {
         ] {
             assert_ne!(rule_in_words(denied.rule()), denied.rule());
         }
-        for rule in GRANT_RULES.into_iter().chain([QUOTA, TEAM_PACE, BREAKER, BRAKE, ROW, "grant-lives"]) {
+        let others = [QUOTA, TEAM_PACE, DOUBT, BREAKER, BRAKE, ROW, "grant-lives"];
+        for rule in GRANT_RULES.into_iter().chain(others) {
             assert_ne!(rule_in_words(rule), rule);
         }
     }

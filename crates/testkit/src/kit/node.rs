@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use carnet_api::Limits;
+use carnet_api::{Limits, Metrics};
 use carnet_egress::{Origin, Policy};
 use carnet_engine::{Broker, Location, Root, Settings, StartError};
 use carnet_model::Env;
@@ -38,7 +38,7 @@ impl Node {
         let policy = Policy { loopback: true, origins, ..Policy::default() };
         let broker = Broker::open(settings, location, root, policy, env).await?;
         let routes = carnet_api::router(broker.clone()).merge(carnet_dashboard::router(broker.clone()));
-        let routes = carnet_api::frame(routes, broker.clone());
+        let routes = carnet_api::frame(routes, broker.clone(), &Metrics::default());
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let serving = broker.spawn(carnet_api::serve(socket, routes, Limits::default(), stopped));

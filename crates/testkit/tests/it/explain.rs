@@ -16,6 +16,7 @@ on_both_engines!(
     a_person_sees_why_a_workload_is_refused,
     one_grant_is_shown_and_revoked_by_its_identifier,
     what_the_team_or_the_provider_has_no_room_for_is_named_in_its_order,
+    a_refresh_in_doubt_is_named_with_what_ends_the_doubt,
 );
 
 async fn explain(kit: &Kit, bearer: &str, connector: &str, query: &str) -> Answer {
@@ -229,4 +230,25 @@ async fn what_the_team_or_the_provider_has_no_room_for_is_named_in_its_order(eng
         [("identity".to_owned(), "passed".to_owned()), ("team-pace".to_owned(), "denied".to_owned())]
     );
     assert_eq!(kit.node.token(&workload, Kit::UID, &app).await.refusal().1, "rate_limited");
+}
+
+async fn a_refresh_in_doubt_is_named_with_what_ends_the_doubt(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    kit.consent("alice").await;
+    let (all, less) = (of("alice"), json!({"subject": of("alice")["subject"], "scopes": ["profile:read"]}));
+    let narrowed = "?user=alice&scopes=profile%3Aread";
+    // A narrower token takes a refresh, whose answer is lost: a strict provider may have spent the token, or not.
+    kit.provider.next([Fault::lost().after_its_work()]);
+    assert_eq!(kit.ask(&less).await.refusal().1, "provider_unavailable");
+    kit.clock.pass(Duration::from_secs(61));
+    assert_eq!(decided(&kit, narrowed, &less).await, "refresh-in-doubt");
+    assert_eq!(decided(&kit, "?user=alice", &all).await, Value::Null, "the token that lives is given out");
+    let told = explain(&kit, &kit.workload("production"), Kit::UID, narrowed).await.ok();
+    let rule = told["rules"].as_array().unwrap().iter().find(|rule| rule["outcome"] == "denied").unwrap();
+    assert_eq!(rule["next"][0]["command"], format!("carnet token {} --subject user --yes", Kit::UID));
+    let asked = kit.provider.requests("refresh_token");
+
+    kit.consent("alice").await;
+    assert_eq!(decided(&kit, narrowed, &less).await, Value::Null);
+    assert_eq!(kit.provider.requests("refresh_token"), asked + 1, "explaining asks nobody");
 }

@@ -19,6 +19,7 @@ mod keys;
 mod managed;
 mod metrics;
 mod people;
+mod readiness;
 mod refresh;
 mod registrations;
 mod revoke;

@@ -39,9 +39,19 @@ async fn what_was_answered_and_refused_is_counted_and_nothing_that_was_entrusted
     }
     assert!(!text.contains("MARTIAN") && !text.contains("alice"), "{text}");
 
-    // Whoever asks from elsewhere is told what is told where there is nothing.
-    let elsewhere = kit.http.send("GET", &url, &[("x-forwarded-for", "203.0.113.7")], "").await;
+    // Whoever asks through a proxy, or by another name, is told what is told where there is nothing.
     let nowhere = kit.http.send("GET", &format!("{}/metrix", kit.url()), &[], "").await;
-    assert_eq!((elsewhere.status, elsewhere.json()), (404, nowhere.json()));
     assert_eq!(nowhere.json()["error"]["code"], json!("not_found"));
+    for header in [
+        ("x-forwarded-for", "203.0.113.7"),
+        ("x-forwarded-for", "127.0.0.1"),
+        ("x-forwarded-proto", "https"),
+        ("x-real-ip", "127.0.0.1"),
+        ("forwarded", "for=127.0.0.1"),
+        ("via", "1.1 proxy"),
+        ("host", "connect.example.com"),
+    ] {
+        let elsewhere = kit.http.send("GET", &url, &[header], "").await;
+        assert_eq!((elsewhere.status, elsewhere.json()), (404, nowhere.json()), "{header:?}");
+    }
 }

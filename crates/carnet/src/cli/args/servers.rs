@@ -34,6 +34,9 @@ pub(crate) struct DevArgs {
     /// A file with `[[managed]]`, as in the configuration of serve: applications to make connectors from
     #[arg(long, value_name = "FILE")]
     pub(crate) managed: Option<PathBuf>,
+    /// What is there from the start, in TOML or JSON: projects, connectors, grants; an export is one. Several are one seed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) seed: Vec<PathBuf>,
     /// Where the command was started, or what --cwd says. The paths here begin with it.
     #[arg(skip)]
     pub(crate) folder: PathBuf,
@@ -47,7 +50,8 @@ impl DevArgs {
     pub(crate) fn at(self, folder: &Path, json: bool) -> Self {
         let sign_in = self.sign_in.map(|file| folder.join(file));
         let managed = self.managed.map(|file| folder.join(file));
-        Self { data: folder.join(self.data), sign_in, managed, folder: folder.to_owned(), json, ..self }
+        let seed = self.seed.iter().map(|file| folder.join(file)).collect();
+        Self { data: folder.join(self.data), sign_in, managed, seed, folder: folder.to_owned(), json, ..self }
     }
 }
 

@@ -137,3 +137,29 @@ fn what_was_named_on_the_line_goes_before_variables_and_files() {
     desk.run(&["list", "--all-projects"]).exits(0);
     assert_eq!(other.seen().pop().unwrap().bearer, "Bearer crn_other");
 }
+
+#[test]
+fn commands_that_run_at_once_renew_a_sign_in_once() {
+    let peer = Peer::with(|route, _, _| {
+        (route == "POST /login/oauth/token").then(|| {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            (200, json!({"access_token": "crn_next", "refresh_token": "r2", "expires_in": 28_800}))
+        })
+    });
+    let desk = Desk::bare();
+    let login = json!({"accessToken": "crn_ended", "refreshToken": "r1", "expiresAt": 1});
+    let file = json!({"current": "here", "contexts": {"here": {"url": peer.url, "login": login}}});
+    fs::create_dir_all(desk.path("config")).unwrap();
+    super::folder::replace(&desk.path("config/logins.json"), file.to_string().as_bytes(), 0o600).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| desk.run(&["list", "--all-projects"]).exits(0));
+        }
+    });
+    let renewals = peer.lines().into_iter().filter(|line| line == "POST /login/oauth/token").count();
+    assert_eq!(renewals, 1, "a refresh token is good once");
+    assert_eq!(bearers(&peer, "GET /v1/connect"), ["Bearer crn_next"; 8]);
+    let kept: serde_json::Value =
+        serde_json::from_slice(&fs::read(desk.path("config/logins.json")).unwrap()).unwrap();
+    assert_eq!(kept["contexts"]["here"]["login"]["refreshToken"], "r2");
+}

@@ -1,4 +1,4 @@
-//! Making what a plan says, one thing after the other.
+//! Making what a plan says, one thing after the other: of an import, and of the seed of a development server.
 
 use carnet_model::Code;
 use carnet_sdk::{Client, NewConnector, NewTrustedIssuer, Project, TrustRule};
@@ -11,43 +11,61 @@ use crate::cli::failure::Failure;
 use crate::cli::table::table;
 
 /// What became of one thing.
-struct Done {
-    kind: &'static str,
-    name: String,
-    outcome: Result<&'static str, Failure>,
+pub(crate) struct Done {
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+    /// What it is of.
+    pub(crate) of: Of,
+    pub(crate) outcome: Result<&'static str, Failure>,
+}
+
+/// Which project, trusted issuer or connector of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    Project(usize),
+    Issuer(usize),
+    Connector(usize),
 }
 
 /// Makes everything, and says what became of each. Exits with 1 if something could not be made.
 pub(super) async fn apply(cx: &mut Context<'_>, client: &Client, plan: Plan) -> Result<(), Failure> {
+    let done = make(client, &plan, |at, total| cx.talk.progress(&format!("{at} of {total}"))).await;
+    cx.talk.progress("");
+    report(cx, &done, &plan.notes)
+}
+
+/// Makes everything, one after the other: one thing that cannot be made keeps no other from being made. `tick` is told
+/// which of how many it is at.
+pub(crate) async fn make(client: &Client, plan: &Plan, mut tick: impl FnMut(usize, usize)) -> Vec<Done> {
     let mut done: Vec<Done> = Vec::new();
     let total = plan.projects.len() + plan.connectors.len() + plan.issuers.len();
     let mut at = 0;
-    let mut tick = |cx: &mut Context<'_>| {
+    let mut next = || {
         at += 1;
-        cx.talk.progress(&format!("{at} of {total}"));
+        tick(at, total);
     };
-    for project in &plan.projects {
-        tick(cx);
+    for (number, project) in plan.projects.iter().enumerate() {
+        next();
         let outcome = make_project(client, project).await;
-        done.push(Done { kind: "project", name: project.name.clone(), outcome });
+        done.push(Done { kind: "project", name: project.name.clone(), of: Of::Project(number), outcome });
     }
-    for issuer in &plan.issuers {
-        tick(cx);
+    for (number, issuer) in plan.issuers.iter().enumerate() {
+        next();
         let name = issuer.get("issuer").and_then(Value::as_str).unwrap_or_default().to_owned();
-        done.push(Done { kind: "trusted issuer", name, outcome: make_issuer(client, issuer).await });
+        let outcome = make_issuer(client, issuer).await;
+        done.push(Done { kind: "trusted issuer", name, of: Of::Issuer(number), outcome });
     }
-    for connector in plan.connectors {
-        tick(cx);
-        let uid = connector.uid.clone();
-        let outcome = make_connector(client, &connector).await;
+    for (number, connector) in plan.connectors.iter().enumerate() {
+        next();
+        let (name, of) = (connector.uid.clone(), Of::Connector(number));
+        let outcome = make_connector(client, connector).await;
         let made = outcome.is_ok();
-        done.push(Done { kind: "connector", name: uid.clone(), outcome });
+        done.push(Done { kind: "connector", name, of, outcome });
         if made {
-            done.extend(belongings(client, &connector).await);
+            done.extend(belongings(client, connector, of).await);
         }
     }
-    cx.talk.progress("");
-    report(cx, &done, &plan.notes)
+    done
 }
 
 async fn make_project(client: &Client, planned: &PlannedProject) -> Result<&'static str, Failure> {
@@ -147,11 +165,11 @@ async fn make_connector(client: &Client, planned: &PlannedConnector) -> Result<&
 }
 
 /// Links, installations, rules and grants. Each is tried, whatever becomes of the others.
-async fn belongings(client: &Client, planned: &PlannedConnector) -> Vec<Done> {
+async fn belongings(client: &Client, planned: &PlannedConnector, of: Of) -> Vec<Done> {
     let mut done = Vec::new();
     let uid = &planned.uid;
     let failed = |kind, outcome: Result<(), Failure>| {
-        outcome.err().map(|failure| Done { kind, name: uid.clone(), outcome: Err(failure) })
+        outcome.err().map(|failure| Done { kind, name: uid.clone(), of, outcome: Err(failure) })
     };
     for (project, environments) in &planned.links {
         done.extend(failed("link", link(client, uid, project, environments).await));
@@ -166,9 +184,9 @@ async fn belongings(client: &Client, planned: &PlannedConnector) -> Vec<Done> {
         done.extend(failed("consent rules", set.map(drop).map_err(Failure::from)));
     }
     for some in planned.tokens.chunks(AT_ONCE) {
-        match grants(client, planned, some).await {
+        match grants(client, planned, some, of).await {
             Ok(outcomes) => done.extend(outcomes),
-            Err(failure) => done.push(Done { kind: "grants", name: uid.clone(), outcome: Err(failure) }),
+            Err(failure) => done.push(Done { kind: "grants", name: uid.clone(), of, outcome: Err(failure) }),
         }
     }
     done
@@ -193,10 +211,11 @@ async fn link(client: &Client, uid: &str, name: &str, environments: &[String]) -
     Ok(())
 }
 
-async fn grants(
+pub(crate) async fn grants(
     client: &Client,
     planned: &PlannedConnector,
     some: &[super::plan::PlannedToken],
+    of: Of,
 ) -> Result<Vec<Done>, Failure> {
     let mut known: Vec<Project> = Vec::new();
     let mut tokens = Vec::with_capacity(some.len());
@@ -222,7 +241,7 @@ async fn grants(
             Some(error) => Err(Failure::new(&error.code, error.message)
                 .next("carnet import-tokens --help", "to import it by itself")),
         };
-        Done { kind: "grant", name, outcome }
+        Done { kind: "grant", name, of, outcome }
     };
     Ok(answer.tokens.into_iter().map(outcome).collect())
 }

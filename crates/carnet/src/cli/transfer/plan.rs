@@ -1,4 +1,4 @@
-//! What an import would make, whatever file it comes from.
+//! What an import would make, or the seed of a development server, whatever file it comes from.
 
 use carnet_sdk::{ConsentRules, NewInstallation};
 use serde_json::{Map, Value, json};
@@ -8,62 +8,62 @@ use crate::cli::failure::Failure;
 use crate::cli::talk::plain;
 
 /// Where things go whose file names no place of ours.
-pub(super) struct Home {
+pub(crate) struct Home {
     /// The project's name.
-    pub(super) project: String,
+    pub(crate) project: String,
     /// The environment of grants.
-    pub(super) environment: String,
+    pub(crate) environment: String,
 }
 
 /// Everything to be made.
 #[derive(Default)]
-pub(super) struct Plan {
-    pub(super) projects: Vec<PlannedProject>,
-    pub(super) connectors: Vec<PlannedConnector>,
+pub(crate) struct Plan {
+    pub(crate) projects: Vec<PlannedProject>,
+    pub(crate) connectors: Vec<PlannedConnector>,
     /// Trusted issuers as the API takes them, but for projects and environments, which are named.
-    pub(super) issuers: Vec<Value>,
+    pub(crate) issuers: Vec<Value>,
     /// What the source does not give.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// A project, by name, and its own environments.
 #[derive(Default)]
-pub(super) struct PlannedProject {
-    pub(super) name: String,
-    pub(super) environments: Vec<String>,
-    pub(super) return_origins: Vec<String>,
+pub(crate) struct PlannedProject {
+    pub(crate) name: String,
+    pub(crate) environments: Vec<String>,
+    pub(crate) return_origins: Vec<String>,
 }
 
 /// A connector with what belongs to it.
 #[derive(Default)]
-pub(super) struct PlannedConnector {
-    pub(super) uid: String,
-    pub(super) service: String,
-    pub(super) name: String,
+pub(crate) struct PlannedConnector {
+    pub(crate) uid: String,
+    pub(crate) service: String,
+    pub(crate) name: String,
     /// None to leave the registration to the server.
-    pub(super) r#type: Option<String>,
-    pub(super) data: Map<String, Value>,
+    pub(crate) r#type: Option<String>,
+    pub(crate) data: Map<String, Value>,
     /// Projects by name, and in which environments they may ask; none for the three built-in ones.
-    pub(super) links: Vec<(String, Vec<String>)>,
-    pub(super) installations: Vec<NewInstallation>,
-    pub(super) consent_rules: Option<ConsentRules>,
+    pub(crate) links: Vec<(String, Vec<String>)>,
+    pub(crate) installations: Vec<NewInstallation>,
+    pub(crate) consent_rules: Option<ConsentRules>,
     /// Tokens as `import-tokens` takes them, but for the project, which is named.
-    pub(super) tokens: Vec<PlannedToken>,
+    pub(crate) tokens: Vec<PlannedToken>,
 }
 
 /// A token, and the name of the project whose users gave it.
-pub(super) struct PlannedToken {
-    pub(super) project: String,
-    pub(super) token: Map<String, Value>,
+pub(crate) struct PlannedToken {
+    pub(crate) project: String,
+    pub(crate) token: Map<String, Value>,
 }
 
 impl Plan {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.projects.is_empty() && self.connectors.is_empty() && self.issuers.is_empty()
     }
 
     /// Adds members of `data` by UID.
-    pub(super) fn complete(&mut self, with: &Map<String, Value>) -> Result<(), Failure> {
+    pub(crate) fn complete(&mut self, with: &Map<String, Value>) -> Result<(), Failure> {
         for (uid, members) in with {
             let Some(members) = members.as_object() else {
                 return Err(Failure::usage(format!("--with has no object for {uid}.")));
@@ -82,7 +82,7 @@ impl Plan {
     }
 
     /// Says what it is.
-    pub(super) fn show(&self, cx: &mut Context<'_>) -> Result<(), Failure> {
+    pub(crate) fn show(&self, cx: &mut Context<'_>) -> Result<(), Failure> {
         if cx.talk.wants_json() {
             let connectors: Vec<Value> = self
                 .connectors
@@ -114,7 +114,7 @@ impl Plan {
     }
 
     /// The same for people.
-    pub(super) fn in_words(&self) -> Vec<String> {
+    pub(crate) fn in_words(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for project in &self.projects {
             lines.push(format!("project {}", project.name));
@@ -137,7 +137,7 @@ impl Plan {
 }
 
 /// What may follow the `/` of a UID, made of a name.
-pub(super) fn slug(name: &str) -> String {
+pub(crate) fn slug(name: &str) -> String {
     let word = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let slug: String = name.chars().map(word).collect();
     let slug = slug.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");

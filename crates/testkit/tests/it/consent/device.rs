@@ -7,11 +7,20 @@ use serde_json::{Value, json};
 
 use super::nothing_was_granted;
 
-on_both_engines!(a_code_entered_elsewhere_leads_to_tokens, a_code_that_was_nearly_guessed_is_worth_nothing,);
+on_both_engines!(
+    a_code_entered_elsewhere_leads_to_tokens,
+    a_code_that_was_nearly_guessed_is_worth_nothing,
+    wrong_codes_are_counted_by_all_processes_and_after_a_restart,
+);
 
 /// Enters a code; what comes back is the answer to the form.
 async fn enter(kit: &Kit, browser: &mut Browser, code: &str) -> Answer {
-    let url = format!("{}/device", kit.url());
+    enter_at(kit.url(), browser, code).await
+}
+
+/// The same at a node.
+async fn enter_at(node: &str, browser: &mut Browser, code: &str) -> Answer {
+    let url = format!("{node}/device");
     let form_token = browser.get(&url).await.hidden("form_token");
     browser.post(&url, &[("form_token", &form_token), ("code", code)]).await
 }
@@ -100,6 +109,29 @@ async fn a_code_that_was_nearly_guessed_is_worth_nothing(engine: Engine) {
     assert_eq!(without_token(&right), without_token(&wrong), "and answered as if it had never been");
     assert_eq!(enter(&kit, &mut from("203.0.113.11"), &other).await.status, 303, "others still hold");
     nothing_was_granted(&kit).await;
+}
+
+async fn wrong_codes_are_counted_by_all_processes_and_after_a_restart(engine: Engine) {
+    let mut kit = Kit::start(engine, Plan::default()).await;
+    let (code, _) = start(&kit).await;
+    let second = if kit.is_shared() { Some(kit.second_node().await) } else { None };
+    let nodes = second.iter().map(|node| format!("http://{}", node.address)).chain([kit.url().to_owned()]);
+    let nodes: Vec<String> = nodes.collect();
+    // Right ones in between count for nothing.
+    let (other, _) = start(&kit).await;
+    for (n, guess) in
+        ["BBBB-BBBB", "CCCC-CCCC", &other, "DDDD-DDDD", "FFFF-FFFF", "GGGG-GGGG"].iter().enumerate()
+    {
+        let answer = enter_at(&nodes[n % nodes.len()], &mut from("198.51.100.7"), guess).await;
+        assert_eq!(answer.status, if **guess == *other { 303 } else { 422 }, "{n}: {}", answer.text());
+    }
+    for node in &nodes {
+        assert_eq!(enter_at(node, &mut from("198.51.100.7"), &code).await.status, 429, "{node}");
+    }
+    drop(second);
+    kit.restart(async |_| {}).await;
+    assert_eq!(enter(&kit, &mut from("198.51.100.7"), &code).await.status, 429, "it was not forgotten");
+    assert_eq!(enter(&kit, &mut from("198.51.100.8"), &code).await.status, 303, "and nobody else waits");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
