@@ -279,6 +279,7 @@ fn demo_app(url: &Url, client: &DemoClient) -> ManagedService {
     ManagedService {
         r#type: ConnectorType::Oauth,
         method: None,
+        params: BTreeMap::new(),
         data: demo_data(url, client),
         teams: None,
         goes_along: true,
