@@ -10,6 +10,7 @@
 
 mod account;
 mod assets;
+mod browser_name;
 mod consent;
 mod device;
 mod device_login;
