@@ -10,7 +10,6 @@
 
 mod account;
 mod assets;
-mod browser_name;
 mod consent;
 mod device;
 mod device_login;

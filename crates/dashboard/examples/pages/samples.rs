@@ -392,7 +392,10 @@ fn sign_in(say: &dyn Fn(&str) -> String, all: &mut Vec<(&'static str, Page)>) {
             present: Entry::default(),
             passphrase: Entry { value: String::new(), error },
             done,
-            sessions: vec![line(1, "Chrome on Linux", true), line(2, "Safari on an iPhone", false)],
+            sessions: vec![
+                line(1, "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0", true),
+                line(2, "Mozilla/5.0 (iPhone; CPU iPhone OS 26_0 like Mac OS X)", false),
+            ],
             passkey: has_passphrase.then(passkey),
             handle: "T5NqTZ6TP47bpAAAAAAAAA".to_owned(),
             passkeys: if has_passphrase {

@@ -13,7 +13,6 @@ use super::path::Path;
 use super::posted::Posted;
 use super::session::{self, SignedIn, Visiting};
 use super::sign_in::{elsewhere, elsewhere_of};
-use crate::browser_name::browser_in_words;
 use crate::form::{BareAnswer, PassphraseAnswer};
 use crate::label::Label;
 use crate::my_account::{CommandLineLine, Done, LinkLine, MyAccount, PasskeyLine, SessionLine};
@@ -151,9 +150,10 @@ async fn account(
 }
 
 fn line(row: &SessionRow, of: &Session, now: Time) -> SessionLine {
+    let browser = if row.browser.is_empty() { "An unnamed browser" } else { &row.browser };
     SessionLine {
         id: row.id.to_string(),
-        browser: Label::words(&browser_in_words(&row.browser)),
+        browser: Label::words(browser),
         means: Label::words(&row.means),
         used: ago(row.seen_at.until(now)),
         this: row.id == of.row.id,
