@@ -25,6 +25,10 @@ pub(crate) struct ManagedSource {
     pub(crate) r#type: Option<String>,
     /// The way of the catalog by which it is connected, which says the addresses. Left out where `data_file` says all.
     pub(crate) connection_method: Option<String>,
+    /// What is filled into the addresses of that way: `{ host = "gitlab.example.com" }`. Left out, a team says it, except
+    /// where that could be any host at all.
+    #[serde(default)]
+    pub(crate) params: BTreeMap<String, String>,
     /// A file with the `data` of its connectors as one JSON object, secrets included, that nobody else can read.
     pub(crate) data_file: PathBuf,
     /// The teams that may use it, by identifier; all if left out.
@@ -114,14 +118,34 @@ fn one(source: &ManagedSource, catalog: &Catalog) -> Result<ManagedService, Fail
             Some(read.collect::<Result<BTreeSet<_>, _>>()?)
         }
     };
-    Ok(ManagedService {
+    let fields: Vec<&str> =
+        named.iter().flat_map(|method| method.fields()).map(|field| field.key.as_str()).collect();
+    if let Some(name) = source.params.keys().find(|name| !fields.contains(&name.as_str())) {
+        return Err(bad("params", format!("has {name:?}, which is no field of that connection method")));
+    }
+    for field in named.iter().flat_map(|method| method.fields()) {
+        if let Some(value) = source.params.get(field.key.as_str()) {
+            field.check(value).map_err(|why| bad("params", format!("{} {why}", field.key)))?;
+        }
+    }
+    let app = ManagedService {
         r#type,
         method: source.connection_method.clone(),
+        params: source.params.clone(),
         data: data(&source.data_file)?,
         teams,
         goes_along: source.goes_along,
         one_callback: true,
-    })
+    };
+    match app.shown_as_token() {
+        Some(member) => Err(bad(
+            "data_file",
+            format!(
+                "has {member}, which is itself the token: every team would be given it. Let each bring its own"
+            ),
+        )),
+        None => Ok(app),
+    }
 }
 
 /// The file's object. What others on this machine can read is no secret.
@@ -173,6 +197,11 @@ mod tests {
         assert_eq!(read["linear"].r#type, ConnectorType::Oauth);
         let one = "teams = ['team_0000000000000000000001']\n";
         assert_eq!(read_text(&app("x", &good, one)).unwrap()["x"].teams.as_ref().unwrap().len(), 1);
+        let keys = file("keys.json", r#"{"values": [{"value": "s3cret"}]}"#, 0o600);
+        let bot = file("bot.json", r#"{"clientId": "1", "installation": {"token": "s3cret"}}"#, 0o600);
+        let gitlab = |more: &str| app("gitlab", &good, &format!("connection_method = 'oauth'\n{more}"));
+        let read = read_text(&gitlab("params = { host = 'git.acme.example' }\n")).unwrap();
+        assert_eq!(read["gitlab"].params["host"], "git.acme.example");
         let open = file("open.json", "{\"a\": 1}", 0o644);
         let list = file("list.json", "[]", 0o600);
         let broken = file("broken.json", "{\n\"clientSecret\": s3cret}", 0o600);
@@ -180,6 +209,11 @@ mod tests {
             (app("Slack!", &good, ""), "small letters"),
             (app("a/b", &good, ""), "small letters"),
             (app("slack", "/nowhere/at/all", ""), "Cannot read"),
+            (app("telegram", &keys, "type = 'api-key'\n"), "itself the token"),
+            (app("discord", &bot, "connection_method = 'bot'\n"), "itself the token"),
+            (gitlab("params = { subdomain = 'x' }\n"), "no field"),
+            (gitlab("params = { host = 'a/b' }\n"), "is a host"),
+            (app("slack", &good, "params = { host = 'a' }\n"), "no field"),
             (app("slack", &open, ""), "read by others"),
             (app("slack", &list, ""), "one JSON object"),
             (app("slack", &broken, ""), "line 2"),

@@ -185,6 +185,11 @@ impl Field {
         if sound { Ok(()) } else { Err(self.expectation()) }
     }
 
+    /// Whether it can be any host at all, of whomever.
+    pub fn is_any_host(&self) -> bool {
+        self.kind == FieldKind::Host && self.within.contains(&HostPattern::Any)
+    }
+
     fn expectation(&self) -> String {
         let what = match self.kind {
             FieldKind::Label => "is one name of letters, digits and hyphens".to_owned(),

@@ -13,6 +13,7 @@ mod brake;
 mod callback;
 mod completion;
 mod confirm;
+mod decide;
 mod device;
 mod elsewhere;
 mod ending;
@@ -29,8 +30,9 @@ mod signed_in;
 
 #[cfg(test)]
 pub(crate) use brake::CODE_WINDOWS;
-pub(crate) use completion::{CLAIM, Delivery, PAUSES, Untaken};
+pub(crate) use completion::{CLAIM, Delivery};
 pub use confirm::AccountQuestion;
+pub use decide::{After, Decision};
 pub use device::CodeRefused;
 pub(crate) use device::DeviceCode;
 pub use elsewhere::Elsewhere;
@@ -38,7 +40,7 @@ pub use ending::{ConsentEnd, Ending, EndingKind};
 pub use install::InstallAsk;
 pub(crate) use lapse::EXCHANGE;
 pub use link::LinkAsk;
-pub use page::{After, ConsentPage, Decision, PageKind, ScopeLine};
+pub use page::{ConsentPage, PageKind, ScopeLine};
 pub(crate) use page::{hex, place};
 pub(crate) use record::{Given, is_another_account};
 pub(crate) use request::Remembered;

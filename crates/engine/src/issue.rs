@@ -9,6 +9,7 @@ mod ask;
 mod exchange;
 mod made;
 mod user;
+mod wanted;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -34,8 +35,9 @@ use crate::faults;
 use crate::sealing::{Facts, MadeToken};
 
 pub use ask::TokenAsk;
-pub(crate) use ask::{Plan, Wanted, ambient, installation_place};
+pub(crate) use ask::installation_place;
 pub(crate) use user::{GRANT_RULES, Given, PATIENT, Unmet, consent_required, only_as_granted, spent};
+pub(crate) use wanted::{Plan, Wanted, ambient};
 
 /// A token, as it is answered.
 #[derive(Debug)]

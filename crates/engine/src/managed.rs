@@ -9,7 +9,7 @@
 //! What the team may say about such a connector is how it is called and looks. With `eject` it takes it over: with a
 //! client of its own; or, where the operator lets go of the application that way, with this one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use carnet_model::connector::{Connector, ConnectorType};
 use carnet_model::{Code, Fault, Id, kind};
@@ -29,6 +29,8 @@ pub struct ManagedService {
     pub method: Option<String>,
     /// The connector's `data`, secrets included.
     pub data: Map<String, Value>,
+    /// What the operator filled into the addresses of that way; no team says otherwise.
+    pub params: BTreeMap<String, String>,
     /// Which teams may make connectors from it and use them; all, if nobody has said.
     pub teams: Option<BTreeSet<Id<kind::Team>>>,
     /// Whether a team that ejects a connector without a client of its own takes this one along.
@@ -44,6 +46,21 @@ impl std::fmt::Debug for ManagedService {
             .field("type", &self.r#type)
             .field("teams", &self.teams)
             .finish_non_exhaustive()
+    }
+}
+
+impl ManagedService {
+    /// The secret of the application that would itself be given out as a token, if there is one: to share that is to
+    /// show it to every team, and to let each reach what the application reaches for the others.
+    pub fn shown_as_token(&self) -> Option<&'static str> {
+        let installation = self.data.get("installation").and_then(Value::as_object);
+        if self.r#type == ConnectorType::ApiKey && self.data.contains_key("values") {
+            Some("values")
+        } else if installation.is_some_and(|one| one.contains_key("token")) {
+            Some("installation.token")
+        } else {
+            None
+        }
     }
 }
 
@@ -72,10 +89,12 @@ impl Inner {
     /// The secrets of a connector, those of the operator's application among them.
     pub(crate) fn secrets(&self, entry: &Entry) -> Result<ConnectorSecrets, Unsealable> {
         let own = self.own_secrets(entry)?;
-        if !own.has_gaps() {
+        let connector = &entry.row.connector;
+        // Nobody else's gaps are filled, however they came to be.
+        if !connector.managed || !own.has_gaps() {
             return Ok(own);
         }
-        let filled = self.app_behind(&entry.row.connector).and_then(|app| own.filled(&app.data));
+        let filled = self.app_behind(connector).and_then(|app| own.filled(&app.data));
         filled.ok_or(Unsealable("connectors whose application the operator has taken away"))
     }
 

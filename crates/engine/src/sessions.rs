@@ -164,6 +164,18 @@ impl Broker {
         visitor: &Visitor,
         before: Vec<Step>,
     ) -> Result<SecretString, Fault> {
+        self.begin_session_proved(user, means, visitor, before, self.inner.env.now()).await
+    }
+
+    /// The same for somebody who has proved it a while ago.
+    pub(crate) async fn begin_session_proved(
+        &self,
+        user: Id<kind::User>,
+        means: &str,
+        visitor: &Visitor,
+        before: Vec<Step>,
+        proved_at: Time,
+    ) -> Result<SecretString, Fault> {
         let inner = &self.inner;
         let now = inner.env.now();
         let (cookie, digest) = self.fresh_cookie();
@@ -173,17 +185,21 @@ impl Broker {
             means: means.to_owned(),
             browser: called(&visitor.browser),
             created_at: now,
-            proved_at: now,
+            proved_at,
             seen_at: now,
             expires_at: now.plus(LONGEST),
         };
         let steps = sessions::insert(&row, digest, now.minus(IDLE));
-        let write = Write::new().steps(before).steps(steps);
+        // A session that began while nobody may act as the person would be good as soon as somebody may.
+        let write = Write::new().step(people::still_enabled(user)).steps(before).steps(steps);
         let id = row.id.to_string();
-        self.write_of(user, write, Action::SessionStart, &id, Some((means, visitor)))
-            .await
-            .map_err(faults::store)?;
-        Ok(cookie)
+        match self.write_of(user, write, Action::SessionStart, &id, Some((means, visitor))).await {
+            Ok(()) => Ok(cookie),
+            Err(DbError::Unmet(0)) => {
+                Err(Fault::new(Code::Forbidden, "This account is disabled: nobody can sign in to it."))
+            }
+            Err(error) => Err(faults::store(error)),
+        }
     }
 
     /// The person has proved again who it is: the same session, fresh and with another cookie.

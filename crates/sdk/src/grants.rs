@@ -86,7 +86,7 @@ const PAGE: u32 = 100;
 pub struct Health {
     /// Whether everything on this page holds, as far as somebody could be asked.
     pub holds: bool,
-    /// The installations; on the first page only.
+    /// The installations.
     #[serde(default)]
     pub installations: Vec<Checked>,
     /// The grants.
@@ -128,6 +128,7 @@ impl Client {
                 None => Health { cursor: next, ..page },
                 Some(mut before) => {
                     before.holds &= page.holds;
+                    before.installations.extend(page.installations);
                     before.grants.extend(page.grants);
                     before.cursor = next;
                     before

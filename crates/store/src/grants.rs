@@ -1,4 +1,11 @@
-//! Grants, their secrets in an envelope, and the lease by which one node at a time refreshes them.
+//! Grants and their secrets in an envelope: found, put in their places, and no longer believed. Who [refreshes] them and
+//! when, and how they are [taken back], is told beside.
+//!
+//! [refreshes]: lease
+//! [taken back]: withdraw
+
+mod refresh;
+mod withdrawal;
 
 use aws_lc_rs::digest;
 use carnet_model::grant::{Cause, Grant, GrantState, Place};
@@ -7,6 +14,14 @@ use carnet_model::{Id, Scopes, Time, kind};
 use crate::db::{Db, DbError};
 use crate::row::{FromRow, Row, Sql, args};
 use crate::write::Step;
+
+pub use refresh::{
+    Due, consider, due, due_of, free_every_lease, free_leases_of, hasten, hurry, lease, let_rest, postpone,
+    release, renew, used,
+};
+pub use withdrawal::{
+    none_left, still_withdrawing, withdraw, withdraw_of_connector, withdraw_of_project, withdrawn,
+};
 
 /// A grant, its envelope and its lease.
 #[derive(Clone, Debug)]
@@ -47,16 +62,17 @@ pub fn place_key(place: &Place) -> [u8; 32] {
 
 /// A select of every column that a row is read from, and what follows `from grants`.
 macro_rules! select {
-    ($rest:literal) => {
+    ($($rest:expr),+ $(,)?) => {
         concat!(
             "select id, team, connector, project, environment, subject, installation, state, \
              state_since, cause, scopes, external_subject, held, access_expires_at, \
              refresh_expires_at, refreshable, version, rt_version, lease_until, fence, last_used_at, \
              created_at, updated_at, leaked_rt from grants ",
-            $rest
+            $($rest),+
         )
     };
 }
+pub(crate) use select;
 
 impl FromRow for GrantRow {
     const TABLE: &'static str = "grants";
@@ -190,40 +206,6 @@ pub async fn of_project(
     .await
 }
 
-/// A connector that has grants whose time to be refreshed has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Due {
-    /// Its team.
-    pub team: Id<kind::Team>,
-    /// The connector.
-    pub connector: Id<kind::Connector>,
-}
-
-impl FromRow for Due {
-    const TABLE: &'static str = "grants";
-    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
-        Ok(Self { team: row.get(0)?, connector: row.get(1)? })
-    }
-}
-
-/// Connectors with grants whose time to be refreshed has come.
-pub async fn due(db: &Db, now: Time, limit: i64) -> Result<Vec<Due>, DbError> {
-    db.all("select distinct team, connector from grants where refresh_due <= $1 limit $2", args![now, limit])
-        .await
-}
-
-/// The grants of a connector whose time to be refreshed has come, the most urgent first.
-pub async fn due_of(db: &Db, due: Due, now: Time, limit: i64) -> Result<Vec<GrantRow>, DbError> {
-    db.all(
-        select!(
-            "where connector = $1 and team = $2 and refresh_due <= $3 and state = 'active' and lease_until < $3 \
-             order by refresh_due limit $4"
-        ),
-        args![due.connector, due.team, now, limit],
-    )
-    .await
-}
-
 /// Grants of all teams after this one, withdrawn ones too, for sealing anew: those that a key sealed, or all.
 pub async fn sealed(
     db: &Db,
@@ -238,15 +220,6 @@ pub async fn sealed(
         args![key, after, limit],
     )
     .await
-}
-
-/// Makes every grant that can be renewed due now, and due until that has worked, whoever uses it: what a thief copied is
-/// then spent at providers that rotate.
-pub fn hurry(now: Time) -> Step {
-    Step::any(
-        "update grants set refresh_due = $1, leaked_rt = rt_version where state = 'active' and refreshable = 1",
-        args![now],
-    )
 }
 
 /// Puts a new grant at a free place, or takes the place of the one there if that is still at `replaces`.
@@ -305,62 +278,6 @@ pub fn put(row: &GrantRow, refresh_due: Option<Time>, replaces: Option<i64>) -> 
     }
 }
 
-/// Takes the lease, if nobody holds it and the refresh token is still the one that was read. The fence grows by one.
-pub fn lease(row: &GrantRow, owner: [u8; 16], now: Time, until: Time) -> Step {
-    Step::one(
-        "update grants set lease_owner = $4, lease_until = $5, fence = fence + 1 \
-         where id = $1 and team = $2 and rt_version = $3 and fence = $7 and lease_until < $6 and state = 'active'",
-        args![row.grant.id, row.grant.place.team, row.grant.rt_version, owner, until, now, row.fence],
-    )
-}
-
-/// Gives the lease back without a change.
-pub fn release(team: Id<kind::Team>, id: Id<kind::Grant>, fence: i64) -> Step {
-    Step::any(
-        "update grants set lease_owner = null, lease_until = 0 where id = $1 and team = $2 and fence = $3",
-        args![id, team, fence],
-    )
-}
-
-/// Frees every lease: for a process that holds the store alone, at its start.
-pub fn free_every_lease() -> Step {
-    Step::any("update grants set lease_owner = null, lease_until = 0 where lease_until > 0", args![])
-}
-
-/// Frees the leases of a process that is gone.
-pub fn free_leases_of(owner: [u8; 16]) -> Step {
-    Step::any(
-        "update grants set lease_owner = null, lease_until = 0 where lease_until > 0 and lease_owner = $1",
-        args![owner],
-    )
-}
-
-/// Records what a refresh brought, if the lease is still ours. `row.grant` has the new versions.
-pub fn renew(row: &GrantRow, fence: i64, refresh_due: Option<Time>) -> Step {
-    let g = &row.grant;
-    Step::one(
-        "update grants set scopes = $4, external_subject = $5, held = $6, access_expires_at = $7, \
-         refresh_expires_at = $8, refreshable = $9, version = $10, rt_version = $11, lease_owner = null, \
-         lease_until = 0, refresh_due = $12, updated_at = $13 \
-         where id = $1 and team = $2 and fence = $3 and version = cast($10 as bigint) - 1 and state = 'active'",
-        args![
-            g.id,
-            g.place.team,
-            fence,
-            g.scopes.as_ref().map(ToString::to_string),
-            g.external_subject.clone(),
-            row.held.clone(),
-            g.access_expires_at,
-            g.refresh_expires_at,
-            g.refreshable,
-            g.version,
-            g.rt_version,
-            refresh_due,
-            g.updated_at
-        ],
-    )
-}
-
 /// Marks a grant as needing consent again, if its refresh token is still the one that failed.
 pub fn needs_consent(
     team: Id<kind::Team>,
@@ -376,94 +293,6 @@ pub fn needs_consent(
     )
 }
 
-/// Says when to try ahead of time again.
-pub fn postpone(team: Id<kind::Team>, id: Id<kind::Grant>, until: Time) -> Step {
-    Step::any(
-        "update grants set refresh_due = $3 where id = $1 and team = $2 and refresh_due is not null",
-        args![id, team, until],
-    )
-}
-
-/// Says that it is to be refreshed as soon as there is room.
-pub fn hasten(team: Id<kind::Team>, id: Id<kind::Grant>) -> Step {
-    Step::any(
-        "update grants set refresh_due = 0 where id = $1 and team = $2 and state = 'active'",
-        args![id, team],
-    )
-}
-
-/// Says that it is not tried ahead of time any more, until it is used again.
-pub fn let_rest(team: Id<kind::Team>, id: Id<kind::Grant>) -> Step {
-    Step::any("update grants set refresh_due = null where id = $1 and team = $2", args![id, team])
-}
-
-/// Has every grant of a connector looked at again: when they are due has changed.
-pub fn consider(team: Id<kind::Team>, connector: Id<kind::Connector>, now: Time) -> Step {
-    Step::any(
-        "update grants set refresh_due = $3 where team = $1 and connector = $2 and state = 'active' \
-         and refreshable = 1 and (refresh_due is null or refresh_due > $3)",
-        args![team, connector, now],
-    )
-}
-
-/// Notes that tokens are being asked for, and when to try ahead of time if it was left to rest.
-pub fn used(team: Id<kind::Team>, id: Id<kind::Grant>, now: Time, refresh_due: Option<Time>) -> Step {
-    Step::any(
-        "update grants set last_used_at = $3, refresh_due = case when state = 'active' then \
-         coalesce(refresh_due, $4) else null end where id = $1 and team = $2",
-        args![id, team, now, refresh_due],
-    )
-}
-
-/// Withdraws a grant: from now on no token comes from it, and its place is free. It stays until the provider was told.
-pub fn withdraw(team: Id<kind::Team>, id: Id<kind::Grant>, now: Time) -> Step {
-    Step::any(
-        "update grants set state = 'withdrawn', state_since = $3, place = id, refresh_due = null, fence = fence + 1, \
-         lease_owner = null, lease_until = 0 where id = $1 and team = $2 and state <> 'withdrawn'",
-        args![id, team, now],
-    )
-}
-
-/// Withdraws every grant of a connector, or of one of its installations.
-pub fn withdraw_of_connector(
-    team: Id<kind::Team>,
-    connector: Id<kind::Connector>,
-    installation: Option<Id<kind::Installation>>,
-    now: Time,
-) -> Step {
-    Step::any(
-        "update grants set state = 'withdrawn', state_since = $4, place = id, refresh_due = null, fence = fence + 1, \
-         lease_owner = null, lease_until = 0 where team = $1 and connector = $2 and state <> 'withdrawn' \
-         and (cast($3 as bytea) is null or installation = $3)",
-        args![team, connector, installation, now],
-    )
-}
-
-/// Withdraws every grant that people gave a project.
-pub fn withdraw_of_project(team: Id<kind::Team>, project: Id<kind::Project>, now: Time) -> Step {
-    Step::any(
-        "update grants set state = 'withdrawn', state_since = $3, place = id, refresh_due = null, fence = fence + 1, \
-         lease_owner = null, lease_until = 0 where team = $1 and project = $2 and state <> 'withdrawn'",
-        args![team, project, now],
-    )
-}
-
-/// Notes that somebody is telling the provider of the withdrawn grants of a connector.
-pub fn still_withdrawing(team: Id<kind::Team>, connector: Id<kind::Connector>, now: Time) -> Step {
-    Step::any(
-        "update grants set state_since = $3 where team = $1 and connector = $2 and state = 'withdrawn'",
-        args![team, connector, now],
-    )
-}
-
-/// Goes through only if the connector has no grant, not even a withdrawn one whose provider has yet to be told.
-pub fn none_left(team: Id<kind::Team>, connector: Id<kind::Connector>) -> Step {
-    Step::none(
-        "update grants set updated_at = updated_at where team = $1 and connector = $2",
-        args![team, connector],
-    )
-}
-
 /// Removes a grant and everything made from it.
 pub fn delete(team: Id<kind::Team>, id: Id<kind::Grant>) -> Vec<Step> {
     vec![
@@ -472,15 +301,6 @@ pub fn delete(team: Id<kind::Team>, id: Id<kind::Grant>) -> Vec<Step> {
         Step::any("delete from refresh_operations where team = $1 and grant_id = $2", args![team, id]),
         Step::any("delete from grants where team = $1 and id = $2", args![team, id]),
     ]
-}
-
-/// Grants that were withdrawn and whose provider has not been told yet: somebody stopped in between.
-pub async fn withdrawn(db: &Db, before: Time, limit: i64) -> Result<Vec<GrantRow>, DbError> {
-    db.all(
-        select!("where state = 'withdrawn' and state_since <= $1 order by state_since limit $2"),
-        args![before, limit],
-    )
-    .await
 }
 
 // SQLite would rather walk through every grant of the connector in the order of identifiers than sort the few of a

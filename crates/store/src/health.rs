@@ -221,10 +221,8 @@ pub async fn ending(db: &Db, now: Time, until: Time, limit: i64) -> Result<Vec<G
 
 macro_rules! ending {
     ($end:literal, $which:literal) => {
-        concat!(
-            "select id, team, connector, project, environment, subject, installation, state, state_since, cause, \
-             scopes, external_subject, held, access_expires_at, refresh_expires_at, refreshable, version, rt_version, \
-             lease_until, fence, last_used_at, created_at, updated_at, leaked_rt from grants g where state = 'active' and ",
+        crate::grants::select!(
+            "g where state = 'active' and ",
             $which,
             " and ", $end, " > $1 and ", $end, " <= $2 and ", $end, " - updated_at >= 86400000 \
              and ($1 - updated_at) >= (", $end, " - updated_at) / 4 * 3 \

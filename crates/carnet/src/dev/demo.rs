@@ -111,6 +111,7 @@ pub(super) fn demo_app(url: &Url, client: &DemoClient) -> ManagedService {
     ManagedService {
         r#type: ConnectorType::Oauth,
         method: None,
+        params: BTreeMap::new(),
         data: demo_data(url, client),
         teams: None,
         goes_along: true,

@@ -76,10 +76,13 @@ pub(super) async fn decide(
                 None => failure(&broker, StatusCode::INTERNAL_SERVER_ERROR),
             }
         }
-        Ok(After::Code) => match SeeOther::ours(&format!("/authorize/{request}")) {
-            Some(same) => same.into_response(),
-            None => failure(&broker, StatusCode::INTERNAL_SERVER_ERROR),
-        },
+        // The page once more, with what is asked for by now.
+        Ok(After::Code) | Err(ConsentEnd::Changed) => {
+            match SeeOther::ours(&format!("/authorize/{request}")) {
+                Some(same) => same.into_response(),
+                None => failure(&broker, StatusCode::INTERNAL_SERVER_ERROR),
+            }
+        }
         Ok(After::Ended(ending)) => finished_by_form(&broker, *ending, &secret).await,
         Err(ConsentEnd::AnotherAccount) => {
             let replace = answer.decision == form::Decision::Allow;
@@ -216,7 +219,7 @@ pub(super) fn ended(broker: &Broker, end: ConsentEnd) -> Response {
     let why = match end {
         ConsentEnd::Unknown => Why::Unknown,
         // The question is shown where it can be answered; anywhere else there is nothing to do.
-        ConsentEnd::Used | ConsentEnd::AnotherAccount => Why::Used,
+        ConsentEnd::Used | ConsentEnd::Changed | ConsentEnd::AnotherAccount => Why::Used,
         ConsentEnd::Expired => Why::Expired,
         ConsentEnd::OtherBrowser => Why::OtherBrowser,
         ConsentEnd::Fault(fault) => return fault_page(broker, fault),

@@ -12,8 +12,8 @@ use super::consent::{failure, fault_page, host};
 use super::link::refused;
 use super::path::Path;
 use super::posted::{Posted, PostedByVisitor};
-use super::session::{self, Visiting, after, to_sign_in};
-use super::sign_in::on;
+use super::session::{self, Cookie, Visiting, after, to_sign_in};
+use super::sign_in::{end_before, on};
 use crate::form::{UnlinkAnswer, WithAnswer};
 use crate::label::Label;
 use crate::leaving::Leaving;
@@ -74,6 +74,7 @@ pub(super) async fn callback(
     State(broker): State<Broker>,
     Path(name): Path,
     browser: Browser,
+    cookie: Cookie,
     visitor: Visiting,
     headers: HeaderMap,
     query: Result<Query<CallbackQuery>, QueryRejection>,
@@ -88,7 +89,11 @@ pub(super) async fn callback(
         Ok(back) => {
             let response = on(&broker, &back.back);
             match &back.cookie {
-                Some(cookie) => session::keep(response, &broker, cookie),
+                Some(fresh) => {
+                    // Of one that was renewed the cookie before is nobody's by now.
+                    end_before(&broker, cookie).await;
+                    session::keep(response, &broker, fresh)
+                }
                 None => response,
             }
         }

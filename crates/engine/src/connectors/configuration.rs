@@ -1,5 +1,7 @@
 //! How a new connector is configured: by the operator, by the catalog, or by the team.
 
+use std::collections::BTreeMap;
+
 use carnet_model::connector::ConnectorType;
 use carnet_model::{Code, Fault, Id, kind};
 use serde_json::{Map, Value};
@@ -45,6 +47,7 @@ impl Broker {
                     let ask = NewConnectorAsk {
                         data: app.data.clone(),
                         method: Some(method.clone()),
+                        params: self.params_of(app, method, ask, service)?,
                         managed: false,
                         ..ask.clone()
                     };
@@ -77,6 +80,40 @@ impl Broker {
             .next(format!("carnet catalog search {service}"), "to see whether it is known by another name"));
         }
         Ok(Configuration::of(kind.unwrap_or(ConnectorType::Oauth), ask.data.clone()))
+    }
+
+    /// What is filled into the addresses: what the operator says, and what a team may say besides. Where a field is any
+    /// host at all, whoever fills it in says who is sent the operator's secret, so that is the operator's alone.
+    fn params_of(
+        &self,
+        app: &ManagedService,
+        method: &str,
+        ask: &NewConnectorAsk,
+        service: &str,
+    ) -> Result<BTreeMap<String, String>, Fault> {
+        let method = self.inner.settings.catalog.get(service).and_then(|entry| entry.method(method));
+        let is_anywhere = |name: &str| {
+            method.is_some_and(|method| {
+                method.fields().any(|field| field.key.as_str() == name && field.is_any_host())
+            })
+        };
+        let mut params = app.params.clone();
+        for (name, value) in &ask.params {
+            let fixed = app.params.get(name);
+            if fixed.is_some_and(|fixed| fixed != value) || (fixed.is_none() && is_anywhere(name)) {
+                return Err(Fault::new(
+                    Code::InvalidConnector,
+                    format!(
+                        "{name} of {service} says where the operator's application is, which is the operator's to say. \
+                         Leave it out, or bring an application of your own."
+                    ),
+                )
+                .with("field", format!("params.{name}"))
+                .next(format!("carnet catalog show {service}"), "to see how one is registered"));
+            }
+            params.insert(name.clone(), value.clone());
+        }
+        Ok(params)
     }
 
     /// The operator's application from which this connector is to be made. Another way of the service than the

@@ -16,7 +16,7 @@ use carnet_egress::{Call, Purpose};
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
 use carnet_model::connector::Connector;
-use carnet_model::{Code, Environment, Fault, Id, SecretString, Time, kind};
+use carnet_model::{Code, Env, Environment, Fault, Id, SecretString, Time, kind};
 use carnet_store::completions::{self, Completion};
 use carnet_store::consents::{self, Consent};
 use carnet_store::{DbError, Step, Write, people, projects};
@@ -179,19 +179,16 @@ impl Broker {
             .with("attempts", completion.attempts);
         let write = match end {
             Ok(()) => Write::new().step(completions::taken(completion.id, now)).event(&inner.env, &event),
-            Err(Untaken { why, for_good }) => {
+            Err(untaken) => {
+                let (due, why) = (untaken.again(&inner.env, completion.attempts), untaken.why);
                 tracing::info!(delivery = %completion.id, request = %completion.request, why, "a completion webhook was not taken");
-                let pause = usize::try_from(completion.attempts - 1).ok().and_then(|n| PAUSES.get(n));
-                match pause.filter(|_| !for_good) {
-                    Some(pause) => {
-                        let due = now.plus(*pause + inner.env.jitter(*pause / 8));
-                        Write::new().step(completions::postpone(
-                            completion.id,
-                            completion.attempts,
-                            due,
-                            &why,
-                        ))
-                    }
+                match due {
+                    Some(due) => Write::new().step(completions::postpone(
+                        completion.id,
+                        completion.attempts,
+                        due,
+                        &why,
+                    )),
                     None => Write::new()
                         .step(completions::give_up(completion.id, now, &why))
                         .event(&inner.env, &event.ended(Outcome::Failed).with("why", why)),
@@ -263,13 +260,20 @@ pub(crate) struct Untaken {
 }
 
 impl Untaken {
+    /// When it is tried again after so many attempts; `None` if it is given up.
+    pub(crate) fn again(&self, env: &Env, attempts: i64) -> Option<Time> {
+        let pause =
+            usize::try_from(attempts - 1).ok().and_then(|n| PAUSES.get(n)).filter(|_| !self.for_good)?;
+        Some(env.now().plus(*pause + env.jitter(*pause / 8)))
+    }
+
     fn now(error: impl std::error::Error) -> Self {
         Self { why: error.to_string(), for_good: false }
     }
 }
 
 /// Between attempts; after the last there is none. Half a day in all: an agent that waits for longer has given up.
-pub(crate) const PAUSES: [Duration; 9] = [
+const PAUSES: [Duration; 9] = [
     Duration::from_secs(2),
     Duration::from_secs(15),
     Duration::from_mins(1),

@@ -76,6 +76,8 @@ pub enum ConsentEnd {
     Expired,
     /// It was begun in another browser.
     OtherBrowser,
+    /// The connector asks for something else by now than the page did on which the person said yes.
+    Changed,
     /// The person has signed in to another account than before, and must say whether that was meant.
     AnotherAccount,
     /// Something failed.

@@ -1,18 +1,18 @@
-//! What the person sees, and what the person decides.
+//! What the person sees. What comes of it is told by [`super::decide`].
 
 use carnet_catalog::{Entry as KnownService, Verified, describe_standard_scope};
-use carnet_model::audit::{Action, AuditEvent, Outcome};
+use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Principal;
 use carnet_model::{ConnectorRef, Environment, Fault, Id, Scopes, SecretString, Slug, Time, kind};
-use carnet_providers::{Callback, ConnectorSecrets, ConsentAsk, DriverError, Step, Way};
+use carnet_providers::{ConnectorSecrets, ConsentAsk, Way};
 use carnet_store::consents::{self, Consent, ConsentState};
-use carnet_store::{DbError, Write, grants, people, projects};
+use carnet_store::{DbError, grants, people, projects};
 use carnet_vault::Purpose;
 use std::sync::Arc;
 use url::Url;
 
-use super::elsewhere::{Elsewhere, awaited};
-use super::ending::{ConsentEnd, Ending, EndingKind};
+use super::elsewhere::Elsewhere;
+use super::ending::ConsentEnd;
 use super::request::{EXPIRED, Remembered, Stored, result_of};
 use crate::broker::Broker;
 use crate::cache::sha256;
@@ -89,28 +89,6 @@ pub struct ScopeLine {
     pub words: Option<String>,
     /// Whether the words were read at the service itself, or mean the same everywhere.
     pub sure: bool,
-}
-
-/// What the person decided.
-#[derive(Debug)]
-pub enum Decision {
-    /// Yes.
-    Allow,
-    /// No.
-    Deny,
-    /// Yes, with this key.
-    Key(SecretString),
-}
-
-/// What happens next.
-#[derive(Debug)]
-pub enum After {
-    /// The browser goes to the provider.
-    Provider(Url),
-    /// The same page again: it has a code for the provider's now.
-    Code,
-    /// It is over.
-    Ended(Box<Ending>),
 }
 
 impl Broker {
@@ -190,103 +168,11 @@ impl Broker {
             by_code: remembered.by_code,
             asked_at: consent.created_at,
             returns_to: remembered.return_url.as_deref().and_then(|text| Url::parse(text).ok()),
-            form_token: self.form_token(consent.id, browser),
+            form_token: {
+                let token = self.form_token(consent.id, browser);
+                SecretString::new(format!("{}.{}", token.expose(), shown_scopes(remembered, entry)))
+            },
         })
-    }
-
-    /// Takes the person's decision. `browser` is the binding secret in the cookie, `form_token` what the page held.
-    pub async fn decide_consent(
-        &self,
-        request: &str,
-        browser: &SecretString,
-        form_token: &str,
-        decision: Decision,
-    ) -> Result<After, ConsentEnd> {
-        let (consent, entry, remembered) = self.open_consent(request, browser).await?;
-        if !self.is_form_token(consent.id, browser, form_token) {
-            return Err(ConsentEnd::OtherBrowser);
-        }
-        match decision {
-            Decision::Deny => {
-                self.deny(&consent, &entry, &remembered).await.map(|ending| After::Ended(Box::new(ending)))
-            }
-            Decision::Allow => self.approve(&consent, &entry, &remembered, browser).await,
-            Decision::Key(key) => {
-                let kept = carnet_providers::Kept::default();
-                self.clone()
-                    .complete(consent, entry, remembered, Callback::Pasted { key }, kept)
-                    .await
-                    .map(|ending| After::Ended(Box::new(ending)))
-            }
-        }
-    }
-
-    async fn approve(
-        &self,
-        consent: &Consent,
-        entry: &Arc<Entry>,
-        remembered: &Remembered,
-        browser: &SecretString,
-    ) -> Result<After, ConsentEnd> {
-        let inner = &self.inner;
-        let state = SecretString::new(hex(&inner.env.bytes::<32>()));
-        let (after, kept) = match self.begin(entry, remembered, &state).await? {
-            Step::Redirect { url, kept } => (After::Provider(url), kept),
-            Step::Device { kept } => (After::Code, kept),
-            Step::PasteKey { .. } => return Err(ConsentEnd::Unknown),
-        };
-        let sealed =
-            inner.seal_kept(consent, &kept).map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
-        let now = inner.env.now();
-        let event = event(consent, now, Action::AuthorizationApprove);
-        let awaited = awaited(consent.id, &kept, now);
-        let write = Write::new()
-            .step(consents::approve(
-                consent.id,
-                sha256(state.expose().as_bytes()),
-                sha256(browser.expose().as_bytes()),
-                sealed,
-                now,
-            ))
-            .steps(awaited.map(carnet_store::awaited::put))
-            .event(&inner.env, &event);
-        match inner.db.write(write).await {
-            Ok(_) => {
-                if let Some(awaited) = awaited {
-                    self.await_person(awaited);
-                }
-                Ok(after)
-            }
-            Err(DbError::Unmet(_)) => Err(self.why_ended(consent.id).await),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn deny(
-        &self,
-        consent: &Consent,
-        entry: &Arc<Entry>,
-        remembered: &Remembered,
-    ) -> Result<Ending, ConsentEnd> {
-        let inner = &self.inner;
-        let now = inner.env.now();
-        let result = serde_json::to_value(Stored::Canceled).unwrap_or_default();
-        let event = event(consent, now, Action::AuthorizationComplete)
-            .ended(Outcome::Denied)
-            .with("status", "canceled");
-        let webhook = self.completion(consent, &entry.row.connector, remembered, &Stored::Canceled, now);
-        let write = Write::new()
-            .step(consents::finish_pending(consent.id, &result, now))
-            .steps(webhook)
-            .event(&inner.env, &event);
-        match inner.db.write(write).await {
-            Ok(_) => {
-                self.deliver_soon();
-                self.ending(consent, entry, remembered, EndingKind::Canceled).await
-            }
-            Err(DbError::Unmet(_)) => Err(self.why_ended(consent.id).await),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Where the person would go next. Nobody is told yet.
@@ -302,28 +188,12 @@ impl Broker {
         })
     }
 
-    /// The driver's first step, which may ask the provider. Nothing is written meanwhile.
-    async fn begin(
-        &self,
-        entry: &Arc<Entry>,
-        remembered: &Remembered,
-        state: &SecretString,
-    ) -> Result<Step, ConsentEnd> {
-        let connector = entry.row.connector.uid.as_str();
-        let secrets = self.opened(entry)?;
-        let at = self.inner.at(entry, &secrets);
-        let ask = ask(entry, remembered, state);
-        let begun = tokio::time::timeout(PATIENCE, entry.driver().begin(&at, &ask)).await;
-        let late = DriverError::Later { retry_after: None, in_doubt: false };
-        begun.unwrap_or(Err(late)).map_err(|error| ConsentEnd::Fault(faults::driver(&error, connector)))
-    }
-
-    fn opened(&self, entry: &Entry) -> Result<ConnectorSecrets, ConsentEnd> {
+    pub(super) fn opened(&self, entry: &Entry) -> Result<ConnectorSecrets, ConsentEnd> {
         self.inner.secrets(entry).map_err(|error| ConsentEnd::Fault(faults::internal(error)))
     }
 
     /// A request that can still be decided in this browser, with its connector as it is now.
-    async fn open_consent(
+    pub(super) async fn open_consent(
         &self,
         request: &str,
         browser: &SecretString,
@@ -461,6 +331,12 @@ fn wanted_scopes(remembered: &Remembered, entry: &Entry) -> Option<Scopes> {
     Some(scopes).filter(|scopes| !scopes.is_empty())
 }
 
+/// What a page asks for, in short: told back with the answer, so that it answers just that.
+pub(super) fn shown_scopes(remembered: &Remembered, entry: &Entry) -> String {
+    let scopes = wanted_scopes(remembered, entry).unwrap_or_default();
+    hex(&sha256(scopes.joined(" ").as_bytes())).chars().take(16).collect()
+}
+
 fn describe(known: Option<&KnownService>, scope: &str) -> Option<String> {
     match known {
         Some(entry) => entry.describe_scope(scope).map(str::to_owned),
@@ -495,6 +371,3 @@ impl From<Fault> for ConsentEnd {
         Self::Fault(fault)
     }
 }
-
-/// A person waits for the page. The way out gives up on one request before that.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(12);

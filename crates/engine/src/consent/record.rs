@@ -141,6 +141,19 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// What the person was asked for now and in the consent that is being replaced, of the same account, as far as the
+    /// provider still gives it: who asks for one thing after the other has not lost the first by the second.
+    fn asked_in_all(&self, now: Option<Scopes>, before: &GrantRow, given: &Given) -> Option<Scopes> {
+        let (now, granted) = (now?, given.scopes.as_ref());
+        // What does not open is replaced all the same.
+        let Ok(secret) = self.open_grant(&before.grant, &before.held) else { return Some(now) };
+        // Where nothing in particular was asked for, it was whatever the provider gave.
+        let then = secret.facts.asked.or_else(|| before.grant.scopes.clone()).unwrap_or_default();
+        Some(granted.map_or_else(|| now.clone(), |granted| now.union(&then.both(granted))))
+    }
+}
+
 /// Whether both accounts are known and are not the same.
 pub(crate) fn is_another_account(before: &GrantRow, given: &Given) -> bool {
     let (old, new) = (&before.grant.external_subject, &given.secret.facts.external_subject);
@@ -183,11 +196,12 @@ impl Broker {
         consent: &Consent,
         entry: &Arc<Entry>,
         remembered: &Remembered,
-        given: Given,
+        mut given: Given,
         confirmed: Confirmed,
     ) -> Result<EndingKind, ConsentEnd> {
         let inner = &self.inner;
         let place = place(consent);
+        let asked_now = given.secret.facts.asked.clone();
         let result = Stored::Success { account: given.account(), installation: None };
         let result_json = serde_json::to_value(&result).unwrap_or_default();
         let deadline = inner.env.now().plus(TRY_TO_RECORD);
@@ -214,6 +228,10 @@ impl Broker {
                 let code = self.completion_code(consent.id);
                 return self.park(consent, &given, Some(sha256(code.expose().as_bytes()))).await;
             }
+            given.secret.facts.asked = match before.as_ref().filter(|_| !other) {
+                Some(before) => inner.asked_in_all(asked_now.clone(), before, &given),
+                None => asked_now.clone(),
+            };
             let ready = inner
                 .ready(entry, &place, before.as_ref(), &given, now)
                 .map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;

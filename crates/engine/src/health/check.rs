@@ -29,9 +29,9 @@ use crate::refresh::{RenewFailure, Urgency};
 pub struct Health {
     /// The connector.
     pub connector: ConnectorView,
-    /// Its installations; on the first page only.
+    /// A page of its installations; they come before the grants.
     pub installations: Vec<CheckedInstallation>,
-    /// A page of its grants.
+    /// The rest of the page: its grants.
     pub grants: Vec<CheckedGrant>,
     /// Where the next page begins.
     pub next: Option<String>,
@@ -95,7 +95,7 @@ impl Verdict {
 }
 
 impl Broker {
-    /// Asks the provider of a connector about its installations and a page of its grants, from the one after `after`.
+    /// Asks the provider of a connector about a page of its installations and grants, from the one after `after`.
     pub async fn check_health(
         &self,
         caller: &Caller,
@@ -105,26 +105,31 @@ impl Broker {
         request: Id<kind::Request>,
     ) -> Result<Health, Fault> {
         let entry = self.managed(caller, connector, Right::ConnectorCheck).await?;
-        let cursor = after.map(Id::parse).transpose().map_err(|_| {
-            Fault::new(Code::InvalidRequest, "cursor is not one that this list gave.").with("field", "cursor")
-        })?;
+        let place = Place::read(after)?;
         let limit = usize::try_from(limit.clamp(1, MOST)).unwrap_or(1);
-        let (db, team, id) = (&self.inner.db, caller.team(), entry.row.connector.id);
-        let one_more = i64::try_from(limit + 1).unwrap_or(i64::from(MOST) + 1);
-        let mut rows = grants::of_connector(db, team, id, cursor, one_more).await.map_err(faults::store)?;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| more).map(|row| row.grant.id.to_string());
-        let known = if after.is_none() { entry.installations.clone() } else { Vec::new() };
-        let asked = rows.into_iter().map(|row| {
-            let (broker, entry) = (self.clone(), entry.clone());
-            self.track(async move { broker.check_grant(&entry, row).await })
-        });
+        let (known, rows, next) = self.page(&entry, place, limit).await?;
         // All begin at once; how many are at the provider at a time is the connector's pace.
-        let asked: Vec<_> = asked.collect();
+        let installed: Vec<_> = known
+            .into_iter()
+            .map(|installation| {
+                let (broker, entry) = (self.clone(), entry.clone());
+                self.track(async move {
+                    let said = broker.standing_of(&entry, &installation).await;
+                    (installation, said)
+                })
+            })
+            .collect();
+        let asked: Vec<_> = rows
+            .into_iter()
+            .map(|row| {
+                let (broker, entry) = (self.clone(), entry.clone());
+                self.track(async move { broker.check_grant(&entry, row).await })
+            })
+            .collect();
         let (mut installations, mut steps) = (Vec::new(), Vec::new());
-        for installation in known {
-            let verdict = self.check_installation(&entry, &installation, &mut steps).await;
+        for one in installed {
+            let (installation, said) = one.await.map_err(faults::internal)?;
+            let verdict = self.verdict_of(&entry, &installation, said, &mut steps);
             installations.push(CheckedInstallation { installation, verdict });
         }
         let mut grants = Vec::with_capacity(asked.len());
@@ -134,22 +139,56 @@ impl Broker {
         let broken = grants.iter().filter(|one| one.verdict.is_broken()).count()
             + installations.iter().filter(|one| one.verdict.is_broken()).count();
         let event = AuditEvent::of(caller, self.inner.env.now(), Action::ConnectorCheck, Some(request))
-            .on(id)
+            .on(entry.row.connector.id)
             .with("grants", grants.len())
             .with("installations", installations.len())
             .with("broken", broken);
         let write = Write::new().steps(steps).event(&self.inner.env, &event);
-        db.write(write).await.map_err(faults::store)?;
+        self.inner.db.write(write).await.map_err(faults::store)?;
         Ok(Health { connector: entry.view(), installations, grants, next })
     }
 
-    async fn check_installation(
+    /// So many of a connector's installations and grants from this place on, and where the next page begins.
+    async fn page(
+        &self,
+        entry: &Entry,
+        place: Place,
+        limit: usize,
+    ) -> Result<(Vec<Installation>, Vec<GrantRow>, Option<String>), Fault> {
+        let mut known: Vec<Installation> = match place {
+            Place::Installations(after) => {
+                let rest = entry.installations.iter().filter(|one| after.is_none_or(|after| one.id > after));
+                rest.cloned().collect()
+            }
+            Place::Grants(_) => Vec::new(),
+        };
+        known.sort_unstable_by_key(|one| one.id);
+        let more = known.len() > limit;
+        known.truncate(limit);
+        let last = known.last().map(|one| one.id.to_string());
+        if more {
+            return Ok((known, Vec::new(), last));
+        }
+        let after = if let Place::Grants(after) = place { Some(after) } else { None };
+        let room = limit - known.len();
+        let one_more = i64::try_from(room + 1).unwrap_or(i64::from(MOST) + 1);
+        let connector = &entry.row.connector;
+        let rows = grants::of_connector(&self.inner.db, connector.team, connector.id, after, one_more).await;
+        let mut rows = rows.map_err(faults::store)?;
+        let more = rows.len() > room;
+        rows.truncate(room);
+        let last = rows.last().map(|row| row.grant.id.to_string()).or(last);
+        Ok((known, rows, last.filter(|_| more)))
+    }
+
+    fn verdict_of(
         &self,
         entry: &Entry,
         installation: &Installation,
+        said: Result<Standing, DriverError>,
         steps: &mut Vec<Step>,
     ) -> Verdict {
-        match self.standing_of(entry, installation).await {
+        match said {
             Ok(standing) => {
                 steps.extend(self.tell_installation(entry, installation, standing, self.inner.env.now()));
                 match standing {
@@ -259,5 +298,24 @@ impl Broker {
     }
 }
 
-/// So many grants are asked about in one request: as many as their provider answers within a client's patience.
+/// Where a page begins.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Behind this installation, or with the first.
+    Installations(Option<Id<kind::Installation>>),
+    /// Behind this grant.
+    Grants(Id<kind::Grant>),
+}
+
+impl Place {
+    fn read(cursor: Option<&str>) -> Result<Self, Fault> {
+        let Some(cursor) = cursor else { return Ok(Self::Installations(None)) };
+        let installation = Id::parse(cursor).map(|id| Self::Installations(Some(id)));
+        installation.or_else(|_| Id::parse(cursor).map(Self::Grants)).map_err(|_| {
+            Fault::new(Code::InvalidRequest, "cursor is not one that this list gave.").with("field", "cursor")
+        })
+    }
+}
+
+/// So many installations and grants are asked about in one request: as many as their provider answers within a client's patience.
 const MOST: u32 = 50;

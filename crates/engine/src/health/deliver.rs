@@ -9,7 +9,7 @@ use carnet_store::{DbError, Write};
 
 use super::notice::Ending;
 use crate::broker::Broker;
-use crate::consent::{CLAIM, Delivery, PAUSES, Untaken};
+use crate::consent::{CLAIM, Delivery};
 
 impl Broker {
     /// Notes for their projects which grants end soon, although they work.
@@ -76,14 +76,11 @@ impl Broker {
             .with("attempts", notice.attempts);
         let write = match end {
             Ok(()) => Write::new().step(health::taken(notice.id, now)).event(&inner.env, &event),
-            Err(Untaken { why, for_good }) => {
+            Err(untaken) => {
+                let (due, why) = (untaken.again(&inner.env, notice.attempts), untaken.why);
                 tracing::info!(delivery = %notice.id, why, "a health webhook was not taken");
-                let pause = usize::try_from(notice.attempts - 1).ok().and_then(|n| PAUSES.get(n));
-                match pause.filter(|_| !for_good) {
-                    Some(pause) => {
-                        let due = now.plus(*pause + inner.env.jitter(*pause / 8));
-                        Write::new().step(health::postpone(notice.id, notice.attempts, due, &why))
-                    }
+                match due {
+                    Some(due) => Write::new().step(health::postpone(notice.id, notice.attempts, due, &why)),
                     None => Write::new()
                         .step(health::give_up(notice.id, now, &why))
                         .event(&inner.env, &event.ended(Outcome::Failed).with("why", why)),

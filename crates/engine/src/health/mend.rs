@@ -3,7 +3,7 @@
 //!
 //! The link is good for one break, for a week, and for as long as that break lasts; opening it makes a request for
 //! consent like any other, with the same page, the same binding to a browser and the same end. It asks for what was
-//! granted before, of the same user, for the same project, which must still be allowed to ask.
+//! asked for before, of the same user, for the same project, which must still be allowed to ask.
 
 use std::time::Duration;
 
@@ -30,7 +30,9 @@ impl Broker {
             return Err(ConsentEnd::Expired);
         }
         let grant = grants::find(&inner.db, notice.team, Id::from_bytes(notice.target)).await?;
-        let grant = grant.ok_or(ConsentEnd::Used)?.grant;
+        let row = grant.ok_or(ConsentEnd::Used)?;
+        let asked = inner.open_grant(&row.grant, &row.held).ok().and_then(|secret| secret.facts.asked);
+        let grant = row.grant;
         let lasts = match &grant.state {
             GrantState::NeedsConsent { .. } => true,
             // Of one that works it says when it ends; with another end it is mended.
@@ -63,7 +65,8 @@ impl Broker {
             return Ok(found.id);
         }
         let remembered = Remembered {
-            scopes: grant.scopes.as_ref().map(|scopes| scopes.iter().map(str::to_owned).collect()),
+            // By the names that were asked for: a provider may answer with others, and with more.
+            scopes: asked.or(grant.scopes).map(|scopes| scopes.iter().map(str::to_owned).collect()),
             ..Remembered::default()
         };
         let consent = Consent {

@@ -1,17 +1,17 @@
-//! A token request: as it was asked, and as it is meant.
+//! A token request as it was asked, read against what the connector can do.
 
 use std::fmt;
 use std::time::Duration;
 
-use carnet_model::audit::AuditEvent;
 use carnet_model::caller::Caller;
 use carnet_model::grant::Place;
-use carnet_model::{Code, Environment, Fault, Id, ScopeRequest, Scopes, Subject, SubjectKind, kind};
+use carnet_model::{Code, Environment, Fault, Id, ScopeRequest, Subject, SubjectKind, kind};
 use carnet_providers::{Abilities, TokenAbilities};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::BUFFER;
-use crate::cache::{AskKey, Parts, id_bytes};
+use super::wanted::{Wanted, copy};
+use crate::cache::{Parts, id_bytes};
 use crate::directory::Entry;
 
 /// A token request as it was asked.
@@ -40,34 +40,6 @@ impl fmt::Debug for TokenAsk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenAsk").field("connector", &self.connector).finish_non_exhaustive()
     }
-}
-
-/// A token request as it is meant, after the decision.
-pub(crate) struct Wanted {
-    pub(crate) subject: Subject,
-    pub(crate) place: Place,
-    pub(crate) installation: Option<Id<kind::Installation>>,
-    pub(crate) scopes: ScopeRequest,
-    /// The connector's default scopes for this kind of subject.
-    pub(crate) defaults: Scopes,
-    /// Whether nobody gets more than these.
-    pub(crate) bounded: bool,
-    pub(crate) resources: Vec<String>,
-    pub(crate) audience: Vec<String>,
-    pub(crate) details: Vec<Value>,
-    pub(crate) buffer: Duration,
-    pub(crate) key: AskKey,
-}
-
-/// What must be done so that a grant gives what is wanted.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Plan {
-    /// Hand out the grant's own token.
-    AsGranted,
-    /// Have one made with just these scopes.
-    Narrow(Scopes),
-    /// These scopes were never granted.
-    Missing(Scopes),
 }
 
 impl TokenAsk {
@@ -285,116 +257,6 @@ impl TokenAsk {
     }
 }
 
-impl Wanted {
-    /// What a grant with these scopes needs for what is wanted.
-    ///
-    /// The defaults mean what was granted of them: a person may have left some out, and asking again would ask for
-    /// ever; and whatever the provider calls what it gave, if no more than the defaults was asked for at consent. Named
-    /// scopes mean exactly those. Neither ever gives more than was asked for.
-    pub(crate) fn plan(&self, granted: Option<&Scopes>, at_consent: Option<&Scopes>) -> Plan {
-        let targets = !self.resources.is_empty() || !self.audience.is_empty() || !self.details.is_empty();
-        let Some(granted) = granted else {
-            return match &self.scopes {
-                // The provider never says what it gave: only what was asked for is known, and that was the defaults.
-                ScopeRequest::Exactly(scopes) => Plan::Narrow(scopes.clone()),
-                _ if targets => Plan::Narrow(Scopes::empty()),
-                _ => Plan::AsGranted,
-            };
-        };
-        let powers = granted.without(&ambient());
-        let asked = match &self.scopes {
-            ScopeRequest::Unscoped => {
-                return if targets { Plan::Narrow(Scopes::empty()) } else { Plan::AsGranted };
-            }
-            ScopeRequest::Defaults if self.defaults.is_empty() => {
-                return if targets { Plan::Narrow(Scopes::empty()) } else { Plan::AsGranted };
-            }
-            ScopeRequest::Defaults => {
-                let no_more =
-                    at_consent.is_some_and(|then| then.without(&ambient()).is_within(&self.defaults));
-                if no_more && !targets {
-                    return Plan::AsGranted;
-                }
-                self.defaults.both(granted)
-            }
-            ScopeRequest::Exactly(scopes) => {
-                let missing = scopes.without(granted);
-                if !missing.is_empty() {
-                    return Plan::Missing(missing);
-                }
-                scopes.clone()
-            }
-        };
-        if powers.is_within(&asked) && !targets { Plan::AsGranted } else { Plan::Narrow(asked) }
-    }
-
-    /// The scopes to ask a provider for, where no grant says which there are; `None` to name none.
-    pub(crate) fn sent_scopes(&self) -> Option<Scopes> {
-        match &self.scopes {
-            ScopeRequest::Defaults => Some(self.defaults.clone()).filter(|defaults| !defaults.is_empty()),
-            ScopeRequest::Unscoped => None,
-            ScopeRequest::Exactly(scopes) => Some(scopes.clone()),
-        }
-    }
-
-    /// The same request once more.
-    pub(crate) fn duplicate(&self) -> Self {
-        Self {
-            subject: copy(&self.subject),
-            place: self.place.clone(),
-            installation: self.installation,
-            scopes: self.scopes.clone(),
-            defaults: self.defaults.clone(),
-            bounded: self.bounded,
-            resources: self.resources.clone(),
-            audience: self.audience.clone(),
-            details: self.details.clone(),
-            buffer: self.buffer,
-            key: self.key,
-        }
-    }
-
-    /// Adds to the event what was wanted.
-    pub(crate) fn describe(&self, event: AuditEvent, caller: &Caller) -> AuditEvent {
-        let mut event = event
-            .with("subject", self.place.subject.clone())
-            .with("environment", self.place.environment.to_string())
-            .with(
-                "scopes",
-                match &self.scopes {
-                    ScopeRequest::Defaults => "*".to_owned(),
-                    ScopeRequest::Unscoped => String::new(),
-                    ScopeRequest::Exactly(scopes) => scopes.to_string(),
-                },
-            );
-        if let Caller::Workload(workload) = caller {
-            event = event
-                .with("issuer", workload.proof.issuer.clone())
-                .with("sub", workload.proof.subject.clone());
-            if let Some(issuer) = workload.proof.trusted_issuer {
-                event = event.with("trustedIssuer", issuer.to_string());
-            }
-            if !workload.proof.claims.is_empty() {
-                event = event.with("claims", workload.proof.claims.clone());
-            }
-        }
-        if let Subject::JwtBearer { sub, iss, aud, additional_claims } = &self.subject {
-            let claims: Vec<&str> = additional_claims.keys().map(String::as_str).collect();
-            event = event.with("asserted", json!({"sub": sub, "iss": iss, "aud": aud, "claims": claims}));
-        }
-        if let Some(installation) = self.installation {
-            event = event.with("installationId", installation.to_string());
-        }
-        if !self.resources.is_empty() {
-            event = event.with("resources", self.resources.clone());
-        }
-        if !self.audience.is_empty() {
-            event = event.with("audience", self.audience.clone());
-        }
-        event
-    }
-}
-
 /// Where the grant of an installation is kept: the installation has one, for every project and environment that may ask.
 pub(crate) fn installation_place(
     team: Id<kind::Team>,
@@ -426,25 +288,6 @@ pub(crate) fn unsupported(entry: &Entry, subject: &Subject) -> Fault {
     .with("supportedSubjectTypes", kinds)
 }
 
-/// Scopes that shape the ceremony and give a token no power at the provider's API (OpenID Connect Core §11, §5.4).
-pub(crate) fn ambient() -> Scopes {
-    Scopes::parse(["offline_access", "openid", "profile", "email"]).unwrap_or_default()
-}
-
-fn copy(subject: &Subject) -> Subject {
-    match subject {
-        Subject::App => Subject::App,
-        Subject::User { id, issuer } => Subject::User { id: id.clone(), issuer: issuer.clone() },
-        Subject::JwtBearer { sub, iss, aud, additional_claims } => Subject::JwtBearer {
-            sub: sub.clone(),
-            iss: iss.clone(),
-            aud: aud.clone(),
-            additional_claims: additional_claims.clone(),
-        },
-        Subject::Token { token } => Subject::Token { token: token.duplicate() },
-    }
-}
-
 /// The environment in words, for faults.
 pub(crate) fn in_environment(environment: Environment) -> String {
     match environment {
@@ -455,6 +298,3 @@ pub(crate) fn in_environment(environment: Environment) -> String {
 
 /// No token is asked to live longer than a day more.
 const DAY_MS: u64 = 24 * 3600 * 1000;
-
-#[cfg(test)]
-mod tests;

@@ -176,7 +176,7 @@ impl Broker {
             _ => return Ok(()),
         };
         let uid = &entry.row.connector.uid;
-        let extra = given.without(asked).without(&super::ask::ambient());
+        let extra = given.without(asked).without(&super::wanted::ambient());
         if !missing.is_empty() {
             return Err(Fault::new(
                 Code::InvalidScope,

@@ -175,6 +175,7 @@ impl Broker {
             .await
             .map_err(|failure| failure.fault(entry, |cause| consent_required(entry, wanted, cause)))?;
         super::made::check_target(entry, &minted)?;
+        let is_bounded = !scopes.is_empty();
         let exact = Wanted { scopes: ScopeRequest::Exactly(scopes), ..wanted.duplicate() };
         // Bound to a target, and to no scopes in particular.
         let any_scopes = match &wanted.scopes {
@@ -182,7 +183,7 @@ impl Broker {
             ScopeRequest::Defaults => wanted.defaults.is_empty(),
             ScopeRequest::Exactly(_) => false,
         };
-        if !any_scopes {
+        if !any_scopes || is_bounded {
             self.check_scopes(entry, &exact, minted.scopes.as_ref())?;
         }
         let (made, row) = self.keep_made(wanted, minted, Some(row.grant.id))?;

@@ -79,19 +79,24 @@ impl Broker {
         data.insert("appName".to_owned(), choice.name.trim().into());
         data.insert("configurationToken".to_owned(), token.expose().trim().into());
         let ask = wish.ask(&registration.code, data);
-        match self.create_connector(caller, ask, request).await {
-            Ok(made) => {
-                self.end_registration(&registration, Ok(made.connector.id)).await?;
-                Ok(made)
+        let (broker, caller) = (self.clone(), caller.clone());
+        // A person who closes the tab leaves nobody without the end of it.
+        let work = self.track(async move {
+            match broker.create_connector(&caller, ask, request).await {
+                Ok(made) => {
+                    broker.end_registration(&registration, Ok(made.connector.id)).await?;
+                    Ok(made)
+                }
+                Err(fault) => {
+                    // Nothing was made, or the person is told to look; either way another try is another application.
+                    let now = broker.inner.env.now();
+                    let write = Write::new().step(registrations::reopen(&registration, now));
+                    broker.inner.db.write(write).await.map_err(faults::store)?;
+                    Err(fault)
+                }
             }
-            Err(fault) => {
-                // Nothing was made, or the person is told to look; either way another try is another application.
-                let now = self.inner.env.now();
-                let write = Write::new().step(registrations::reopen(&registration, now));
-                self.inner.db.write(write).await.map_err(faults::store)?;
-                Err(fault)
-            }
-        }
+        });
+        work.await.map_err(faults::internal)?
     }
 
     async fn take_over_app(

@@ -32,6 +32,7 @@ use crate::consent::hex;
 use crate::faults;
 use crate::sessions::{Session, Visitor};
 
+use exchange::asked_at;
 use links::taken;
 
 /// An issuer with whose accounts people may sign in.
@@ -190,7 +191,10 @@ impl Broker {
         let back = way.back.clone();
         match (way.purpose, link) {
             (WayPurpose::SignIn, Some(link)) => {
-                let cookie = self.begin_session(link.user, text, visitor, Vec::new()).await?;
+                // A session at the issuer is no proof of this moment: it is as old as what the issuer says of it.
+                let proved_at = asked_at(&claims).map_or(now, |at| at.min(now));
+                let cookie =
+                    self.begin_session_proved(link.user, text, visitor, Vec::new(), proved_at).await?;
                 Ok(CameBack { cookie: Some(cookie), back })
             }
             (WayPurpose::SignIn, None) => {

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::reached;
 use crate::broker::Broker;
-use crate::consent::{CLAIM, Delivery, PAUSES, Untaken};
+use crate::consent::{CLAIM, Delivery};
 
 impl Broker {
     /// Tells of budgets that were reached, and sends what is due.
@@ -82,18 +82,12 @@ impl Broker {
             .with("attempts", attempts);
         let write = match end {
             Ok(()) => Write::new().step(usage::again(alert.id, None)).event(&inner.env, &event),
-            Err(Untaken { why, for_good }) => {
-                let pause = usize::try_from(attempts - 1).ok().and_then(|n| PAUSES.get(n));
-                match pause.filter(|_| !for_good) {
-                    Some(pause) => {
-                        let due = now.plus(*pause + inner.env.jitter(*pause / 8));
-                        Write::new().step(usage::again(alert.id, Some(due)))
-                    }
-                    None => Write::new()
-                        .step(usage::again(alert.id, None))
-                        .event(&inner.env, &event.ended(Outcome::Failed).with("why", why)),
-                }
-            }
+            Err(untaken) => match untaken.again(&inner.env, attempts) {
+                Some(due) => Write::new().step(usage::again(alert.id, Some(due))),
+                None => Write::new()
+                    .step(usage::again(alert.id, None))
+                    .event(&inner.env, &event.ended(Outcome::Failed).with("why", untaken.why)),
+            },
         };
         inner.db.write(write).await.map(drop)
     }

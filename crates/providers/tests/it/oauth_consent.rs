@@ -340,6 +340,7 @@ async fn an_id_token_says_who_the_person_is_and_only_listed_claims_are_kept() {
     let answer =
         |claims: &Value| Reply::json(200, json!({"access_token": "at", "id_token": id_token(claims)}));
     bench.server.on("/token", answer(&sound));
+    bench.server.on("/revoke", Reply::json(200, "{}"));
     let granted = made.finish("code=c", &kept).await.unwrap();
     assert_eq!(granted.external_subject.as_deref(), Some("alice"));
     assert_eq!(granted.name.as_deref(), Some("Alice"));
@@ -358,7 +359,11 @@ async fn an_id_token_says_who_the_person_is_and_only_listed_claims_are_kept() {
         claims[name] = value.clone();
         bench.server.forget("/token");
         bench.server.on("/token", answer(&claims));
+        bench.server.seen();
         assert_eq!(outcome(&made.finish("code=c", &kept).await), "garbage in doubt", "{name} {value}");
+        let revoked = bench.server.seen().into_iter().filter(|seen| seen.path == "/revoke");
+        let revoked: Vec<_> = revoked.map(|seen| seen.field("token")).collect();
+        assert_eq!(revoked, [Some("at".to_owned())], "nobody will use it: {name} {value}");
     }
     bench.server.forget("/token");
     bench.server.on("/token", Reply::json(200, json!({"access_token": "at", "id_token": "nonsense"})));

@@ -41,7 +41,10 @@ async fn a_filtered_list_of_events_is_read_by_the_index_of_its_filter() {
             let lines: Vec<String> =
                 plan.query_map(arguments, |row| row.get(3)).unwrap().map(Result::unwrap).collect();
             let plan = lines.join("; ");
-            assert!(plan.contains(index) && !plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{text}: {plan}");
+            assert!(
+                plan.contains(index) && !plan.contains("SCAN") && !plan.contains("TEMP B-TREE"),
+                "{text}: {plan}"
+            );
         }
     }
 

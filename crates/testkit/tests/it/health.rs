@@ -14,6 +14,7 @@ on_both_engines!(
     a_health_webhook_that_was_not_taken_is_sent_again_by_the_next_process,
     a_grant_that_will_end_is_told_of_before_it_does,
     who_asks_is_told_what_holds_and_what_does_not,
+    a_link_that_mends_asks_for_what_was_asked_for_and_not_for_what_was_given,
 );
 
 const HOOK: &str = "/health";
@@ -207,4 +208,26 @@ async fn who_asks_is_told_what_holds_and_what_does_not(engine: Engine) {
     let checked = kit.events_of("connector.check").await;
     let broken: i64 = checked.iter().map(|event| event["detail"]["broken"].as_i64().unwrap()).sum();
     assert_eq!((checked.len(), broken), (5, 2), "as found by one page, and by the last look");
+}
+
+async fn a_link_that_mends_asks_for_what_was_asked_for_and_not_for_what_was_given(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let receiver = Receiver::start().await;
+    told_at(&kit, &receiver).await;
+    let started = kit.authorize("alice", json!({"scopes": ["profile:read", "offline_access"]})).await;
+    let mut browser = Browser::default();
+    let there = browser.leave(started["url"].as_str().unwrap()).await;
+    let callback = browser.at_provider(&there, "allow", "ada").await;
+    kit.provider.next([Fault::rewritten(|answer| {
+        answer.insert("scope".to_owned(), "profile:read offline_access messages:write".into());
+    })]);
+    browser.come_back(&callback).await;
+    break_it(&kit).await;
+    let told = receiver.at(HOOK).await;
+    let page =
+        browser.get(told.body["mend"]["url"].as_str().unwrap()).await.header("location").unwrap().to_owned();
+    let there = browser.leave(&format!("{}{page}", kit.url())).await;
+    let asked = url::Url::parse(&there).unwrap();
+    let scope = asked.query_pairs().find(|(name, _)| name == "scope").unwrap().1.into_owned();
+    assert_eq!(scope, "offline_access profile:read");
 }

@@ -17,6 +17,7 @@ on_both_engines!(
     an_application_is_installed_and_has_tokens_there_and_nowhere_else,
     an_installation_that_the_provider_does_not_confirm_is_not_recorded,
     an_installation_that_is_recorded_by_hand_is_looked_up,
+    many_installations_are_asked_about_a_page_at_a_time,
     a_person_is_acted_for_beside_the_installations,
     an_installation_that_was_suspended_or_removed_is_told_of_when_it_is_met,
 );
@@ -245,6 +246,42 @@ async fn an_installation_that_is_recorded_by_hand_is_looked_up(engine: Engine) {
     );
     scene.gives(100, "ghs_acme", json!({}));
     assert_eq!(scene.ask(&app()).await.token(), "ghs_acme");
+}
+
+async fn many_installations_are_asked_about_a_page_at_a_time(engine: Engine) {
+    let scene = Scene::start(engine).await;
+    let path = format!("/v1/connect/connectors/{}", scene.connector);
+    for id in 100..103 {
+        let about = format!("/app/installations/{id}");
+        scene.github.now(
+            &about,
+            200,
+            json!({"id": id, "account": {"id": id, "login": format!("acme-{id}")}}),
+        );
+        let body = json!({"externalId": id.to_string()});
+        scene.kit.manage("POST", &format!("{path}/installations"), Some(&body)).await.ok();
+    }
+    scene.github.now("/app/installations/101", 404, json!({"message": "Not Found"}));
+    let (mut seen, mut cursor, mut pages) = (Vec::new(), None::<String>, 0);
+    loop {
+        let after = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+        let page = scene.kit.manage("POST", &format!("{path}/check?limit=2{after}"), None).await.ok();
+        let found = page["installations"].as_array().unwrap();
+        assert!(found.len() <= 2, "{page}");
+        let one = |one: &Value| (one["externalId"].clone(), one["standing"].clone());
+        seen.extend(found.iter().map(one));
+        pages += 1;
+        cursor = page.get("cursor").map(|cursor| cursor.as_str().unwrap().to_owned());
+        if cursor.is_none() {
+            break;
+        }
+    }
+    seen.sort_by_key(|(id, _)| id.to_string());
+    let want = [("100", "holds"), ("101", "gone"), ("102", "holds")];
+    assert_eq!(seen, want.map(|(id, standing)| (json!(id), json!(standing))));
+    assert_eq!(pages, 2);
+    let bad = scene.kit.manage("POST", &format!("{path}/check?cursor=usr_1"), None).await;
+    assert_eq!(bad.refusal(), (400, "invalid_request".to_owned()));
 }
 
 async fn an_installation_that_was_suspended_or_removed_is_told_of_when_it_is_met(engine: Engine) {

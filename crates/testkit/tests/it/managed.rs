@@ -19,6 +19,7 @@ on_both_engines!(
     two_teams_share_an_application_and_nothing_else,
     the_operator_says_who_may_use_an_application_and_with_which_secret,
     an_application_of_a_provider_has_one_callback_and_no_installation_by_number,
+    no_team_says_where_the_secret_of_an_application_is_sent,
 );
 
 const MANAGED: &str = "/v1/connect/connectors/managed";
@@ -27,6 +28,7 @@ fn app(data: Map<String, Value>) -> ManagedService {
     ManagedService {
         r#type: ConnectorType::Oauth,
         method: None,
+        params: BTreeMap::new(),
         data,
         teams: None,
         goes_along: false,
@@ -264,4 +266,34 @@ async fn an_application_of_a_provider_has_one_callback_and_no_installation_by_nu
     assert!(installed("/callback/github").await);
     let listed = kit.manage("GET", &installations, None).await.ok();
     assert_eq!(listed["installations"][0]["externalId"], "100");
+}
+
+async fn no_team_says_where_the_secret_of_an_application_is_sent(engine: Engine) {
+    let data = json!({"clientId": "of-the-operator", "clientSecret": "operator-s3cret"});
+    let data = data.as_object().unwrap().clone();
+    let gitlab = ManagedService { method: Some("oauth".to_owned()), one_callback: true, ..app(data.clone()) };
+    let own = BTreeMap::from([("subdomain".to_owned(), "acme".to_owned())]);
+    let zendesk = ManagedService { params: own, ..gitlab.clone() };
+    let managed = BTreeMap::from([("gitlab".to_owned(), gitlab), ("zendesk".to_owned(), zendesk)]);
+    let kit = Kit::start(engine, Plan { managed, ..Plan::default() }).await;
+    let create = async |service: &str, name: &str, params: Value| {
+        let body =
+            json!({"service": service, "name": name, "projectId": kit.tenant.project, "params": params});
+        kit.manage("POST", MANAGED, Some(&body)).await
+    };
+    // Anybody runs a GitLab: which one is meant is said by whoever registered the application there.
+    let refused = create("gitlab", "theirs", json!({"host": "evil.example"})).await;
+    assert_eq!(refused.refusal(), (422, "invalid_connector".to_owned()), "{}", refused.text());
+    assert_eq!(refused.json()["error"]["field"], "params.host");
+    let made = create("gitlab", "ours", json!({})).await.ok();
+    assert_eq!(made["data"]["serverConfig"]["token_endpoint"], "https://gitlab.com/oauth/token");
+    // What the operator has filled in stays so, wherever else it could lead.
+    let refused = create("zendesk", "theirs", json!({"subdomain": "evil"})).await;
+    assert_eq!(refused.json()["error"]["field"], "params.subdomain", "{}", refused.text());
+    let made = create("zendesk", "ours", json!({"subdomain": "acme"})).await.ok();
+    let token = made["data"]["serverConfig"]["token_endpoint"].as_str().unwrap();
+    assert!(token.starts_with("https://acme.zendesk.com/"), "{token}");
+    for event in kit.events().await {
+        assert!(!event.to_string().contains("operator-s3cret"), "{event}");
+    }
 }

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 
 use crate::of;
 
-on_both_engines!(a_narrowed_token_can_do_what_was_asked_and_no_more);
+on_both_engines!(
+    a_narrowed_token_can_do_what_was_asked_and_no_more,
+    what_the_person_was_not_asked_for_is_not_handed_out,
+);
 
 fn with_scopes(scopes: &[&str]) -> Value {
     json!({"subject": {"type": "user", "id": "alice"}, "scopes": scopes})
@@ -51,6 +54,48 @@ async fn a_narrowed_token_can_do_what_was_asked_and_no_more(engine: Engine) {
     assert_eq!(wider.refusal(), (422, "user_authorization_required".to_owned()));
     assert_eq!(wider.json()["error"]["missing"], json!(["messages:write"]));
     assert_eq!(wider.json()["error"]["reason"], "insufficient_scope");
+}
+
+/// Consents to these scopes at a provider that remembers more from another time.
+async fn consents(kit: &Kit, scopes: &[&str], given: &'static str) {
+    let started = kit.authorize("alice", json!({"scopes": scopes})).await;
+    let mut browser = Browser::default();
+    let there = browser.leave(started["url"].as_str().unwrap()).await;
+    let callback = browser.at_provider(&there, "allow", "ada").await;
+    kit.provider.next([Fault::rewritten(move |answer| {
+        answer.insert("scope".to_owned(), given.into());
+    })]);
+    let done = browser.come_back(&callback).await;
+    assert!(done.text().contains("is connected to"), "{}", done.text());
+}
+
+async fn what_the_person_was_not_asked_for_is_not_handed_out(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let all = "messages:read offline_access profile:read";
+    consents(&kit, &["profile:read", "offline_access"], all).await;
+    // The connector's defaults are wider than what was consented to, and so is what the provider gave.
+    let token = kit.user_token("alice").await.token();
+    assert_eq!(kit.provider.me(&token).await.unwrap()["scope"], "offline_access profile:read");
+    assert_eq!(kit.provider.last("refresh_token", "scope"), ["offline_access profile:read"]);
+    let wider = kit.ask(&with_scopes(&["messages:read"])).await;
+    assert_eq!(wider.refusal(), (422, "user_authorization_required".to_owned()));
+    assert_eq!(wider.json()["error"]["missing"], json!(["messages:read"]));
+    let explained = async |scope: &str| {
+        let query = format!("subject=user&user=alice&scopes={scope}");
+        let path = format!("/v1/connect/connectors/{}/explain?{query}", kit.connector);
+        kit.node.call("GET", &path, Some(&kit.workload("production")), None).await.ok()
+    };
+    let told = explained("messages:read").await;
+    assert_eq!((&told["allowed"], &told["decidedBy"]), (&json!(false), &json!("grant-scopes")), "{told}");
+
+    // Asked for one after the other, both count as asked for.
+    consents(&kit, &["messages:read", "offline_access"], all).await;
+    for scope in ["messages:read", "profile:read"] {
+        let told = explained(scope).await;
+        assert_eq!(told["allowed"], true, "{scope}: {told}");
+    }
+    let wider = kit.ask(&with_scopes(&["messages:write"])).await;
+    assert_eq!(wider.refusal(), (422, "user_authorization_required".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

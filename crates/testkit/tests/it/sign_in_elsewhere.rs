@@ -17,6 +17,8 @@ use crate::sign_in::{EMAIL, PASSPHRASE, account, set_passphrase, try_sign_in};
 on_both_engines!(
     an_account_is_linked_by_its_person_and_signs_that_person_in,
     an_address_joins_nobody_to_anybody,
+    a_session_at_the_issuer_proves_no_more_than_the_issuer_says,
+    a_disabled_account_begins_no_session_that_is_good_later,
     an_answer_that_is_not_for_this_browser_or_not_sound_signs_nobody_in,
 );
 
@@ -226,6 +228,79 @@ async fn an_address_joins_nobody_to_anybody(engine: Engine) {
     let (issuer, subject) = (page.hidden("issuer"), page.hidden("subject"));
     let fields = [("form_token", token.as_str()), ("issuer", &issuer), ("subject", &subject)];
     assert_eq!(bob.post(&scene.at("/account/links/remove"), &fields).await.status, 409);
+}
+
+/// Whoever sits down at a browser in which somebody is signed in at the issuer proves nothing by a click.
+async fn a_session_at_the_issuer_proves_no_more_than_the_issuer_says(engine: Engine) {
+    let scene = scene(engine, Some(Role::Member)).await;
+    let mut bob = Browser::default();
+    let enter = async |bob: &mut Browser, asked_ago: Option<i64>| {
+        let sent = scene.leave(bob, "/login", "/login/with/acme").await;
+        let mut claims = scene.claims(&sent, "bob");
+        if let Some(ago) = asked_ago {
+            claims.insert("auth_time".to_owned(), (scene.kit.clock.now().secs() - ago).into());
+        }
+        assert_eq!(scene.back(bob, &sent, &claims).await.status, 303);
+    };
+    let may_add = async |bob: &mut Browser| {
+        let page = account(&scene.kit, bob).await;
+        let fields = [("form_token", page.hidden("form_token"))];
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let answer = bob.post(&scene.at("/account/links/add/acme"), &fields).await;
+        answer.header("location").is_none_or(|there| !there.starts_with("/login/again"))
+    };
+    enter(&mut bob, None).await;
+    assert!(may_add(&mut bob).await, "an issuer that does not say is believed to have asked");
+    let mut bob = Browser::default();
+    enter(&mut bob, Some(60)).await;
+    assert!(may_add(&mut bob).await);
+    let mut bob = Browser::default();
+    enter(&mut bob, Some(3600)).await;
+    assert!(!may_add(&mut bob).await, "what was proved an hour ago is not proved now");
+
+    // Proving it again means being asked since one left for it.
+    for (ago, status) in [(300, 403), (0, 303)] {
+        let sent = scene.leave(&mut bob, "/login/again", "/login/again/with/acme").await;
+        let mut claims = scene.claims(&sent, "bob");
+        claims.insert("auth_time".to_owned(), (scene.kit.clock.now().secs() - ago).into());
+        assert_eq!(scene.back(&mut bob, &sent, &claims).await.status, status, "asked {ago} s ago");
+    }
+    assert!(may_add(&mut bob).await);
+
+    // Whoever signs in anew, on a page that was still open, leaves no session behind.
+    let mut browser = Browser::default();
+    let open = browser.get(&scene.at("/login")).await.hidden("form_token");
+    assert_eq!(try_sign_in(&scene.kit, &mut browser, EMAIL, PASSPHRASE).await.status, 303);
+    let before = browser.clone();
+    let left =
+        browser.post(&scene.at("/login/with/acme"), &[("form_token", &open), ("to", "/account")]).await;
+    let sent: Sent = Url::parse(&left.link()).unwrap().query_pairs().into_owned().collect();
+    assert_eq!(scene.back(&mut browser, &sent, &scene.claims(&sent, "bob")).await.status, 303);
+    assert!(account(&scene.kit, &mut browser).await.text().contains("bob@acme.example"));
+    assert!(!scene.is_in(&mut before.clone()).await);
+}
+
+async fn a_disabled_account_begins_no_session_that_is_good_later(engine: Engine) {
+    let scene = scene(engine, Some(Role::Member)).await;
+    let kit = &scene.kit;
+    let enter = async |browser: &mut Browser| {
+        let sent = scene.leave(browser, "/login", "/login/with/acme").await;
+        scene.back(browser, &sent, &scene.claims(&sent, "bob")).await.status
+    };
+    assert_eq!(enter(&mut Browser::default()).await, 303);
+    let all = kit.manage("GET", "/v1/accounts", None).await.ok();
+    let bob =
+        all["accounts"].as_array().unwrap().iter().find(|one| one["email"] == "bob@acme.example").unwrap();
+    let path = format!("/v1/accounts/{}", bob["id"].as_str().unwrap());
+    let disable =
+        async |disabled: bool| kit.manage("PATCH", &path, Some(&json!({"disabled": disabled}))).await.ok();
+    disable(true).await;
+    let mut early = Browser::default();
+    assert_eq!(enter(&mut early).await, 403);
+    disable(false).await;
+    assert!(!scene.is_in(&mut early).await);
+    assert_eq!(enter(&mut early).await, 303);
+    assert!(scene.is_in(&mut early).await);
 }
 
 async fn an_answer_that_is_not_for_this_browser_or_not_sound_signs_nobody_in(engine: Engine) {

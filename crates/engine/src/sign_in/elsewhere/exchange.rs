@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use carnet_egress::{Call, Purpose as Errand};
 use carnet_identity::{Algorithm, Expectation, KeySource, Presented, VerifiedClaims};
-use carnet_model::{Fault, Id, SecretString, kind};
+use carnet_model::{Fault, Id, SecretString, Time, kind};
 use carnet_store::sign_in_links::{SignInWay, WayPurpose};
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
@@ -72,7 +72,7 @@ impl Broker {
             types: &types,
             max_life: Duration::from_hours(24),
             max_age: Some(LIFE),
-            skew: Duration::from_secs(30),
+            skew: SKEW,
         };
         let claims = presented.verify(&keys, &expect, now).map_err(bad)?;
         let said = claims.claim("nonce").and_then(Value::as_str).unwrap_or_default();
@@ -83,9 +83,10 @@ impl Broker {
             return Err(unusable(issuer, "its identity token is for another client").into());
         }
         if matches!(way.purpose, WayPurpose::Again(_)) {
-            // OpenID Connect Core §3.1.2.1: where `max_age` was asked, `auth_time` is there.
-            let at = claims.claim("auth_time").and_then(Value::as_i64).unwrap_or_default();
-            if at < now.minus(LIFE).secs() {
+            // OpenID Connect Core §3.1.2.1: where `max_age` was asked, `auth_time` is there. Asked since the person left:
+            // what was proved before that proves nothing again.
+            let left = way.expires_at.minus(LIFE + SKEW);
+            if asked_at(&claims).is_none_or(|at| at < left) {
                 return Err(unusable(issuer, "it did not ask you again who you are").into());
             }
         }
@@ -166,6 +167,11 @@ impl Broker {
     }
 }
 
+/// When the issuer last asked the person who it is, if it says so. A session there can be older than a session here.
+pub(super) fn asked_at(claims: &VerifiedClaims) -> Option<Time> {
+    claims.claim("auth_time").and_then(Value::as_i64).map(Time::from_secs)
+}
+
 /// Under which name the keys of an issuer are remembered.
 fn key_of(issuer: &SignInIssuer) -> Id<kind::TrustedIssuer> {
     let digest = sha256(format!("sign-in/1 {}", issuer.issuer).as_bytes());
@@ -178,3 +184,5 @@ fn key_of(issuer: &SignInIssuer) -> Id<kind::TrustedIssuer> {
 
 /// On behalf of no team: the operator wrote the issuer down.
 const NO_TEAM: Id<kind::Team> = Id::from_bytes([0; 16]);
+/// By which clocks may differ.
+const SKEW: Duration = Duration::from_secs(30);

@@ -32,7 +32,8 @@ impl Broker {
             return Err(SignInRefused::Wrong);
         }
         let links = self.sign_in_links(session).await?;
-        if links.len() < 2 && !self.has_passphrase(session).await? {
+        let others = links.len() > 1 || !self.passkeys(session).await?.is_empty();
+        if !others && !self.has_passphrase(session).await? {
             let message = "This is the only way in which you can sign in. Choose a passphrase first.";
             return Err(Fault::new(Code::Conflict, message).into());
         }

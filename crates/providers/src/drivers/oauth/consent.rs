@@ -186,7 +186,13 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
         }
     };
     let metadata = told(&settings, &mut received);
-    let person = person(&settings, &mut received, kept.nonce.as_ref(), true)?;
+    let person = match person(&settings, &mut received, kept.nonce.as_ref(), true) {
+        Ok(person) => person,
+        Err(error) => {
+            discard(&settings, &client, &received.issued.access, received.issued.refresh.as_ref()).await;
+            return Err(error);
+        }
+    };
     let scopes = received.issued.scopes.take().or_else(|| kept.scopes.clone());
     let refresh = received.issued.refresh.take().filter(|_| settings.options.refresh);
     let refresh_expires_at =

@@ -110,7 +110,7 @@ pub(super) async fn create(
                     vendor.error
                 ),
             ),
-            code => unasked(format!("\u{201c}{code}\u{201d}{}", first_error(&answer.body))),
+            code => unasked(format!("\u{201c}{code}\u{201d}{}", first_error(&answer.body, token))),
         },
         error => unasked(error.to_string()),
     })?;
@@ -128,14 +128,16 @@ pub(super) async fn create(
     })
 }
 
-/// What Slack finds wrong with the manifest, and where, in its words, shortened.
-fn first_error(body: &[u8]) -> String {
+/// What Slack finds wrong with the manifest, and where, in its words, shortened; never with the token that it was sent.
+fn first_error(body: &[u8], sent: &SecretString) -> String {
     let said: Option<Value> = serde_json::from_slice(body).ok();
     let first = said.as_ref().and_then(|said| said.get("errors")?.get(0));
     let text = |name: &str| {
         let text = first?.get(name)?.as_str()?;
         let plain = |c: &char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
-        Some(text.chars().filter(plain).take(200).collect::<String>())
+        let text: String =
+            text.replace(sent.expose().as_str(), "…").chars().filter(plain).take(200).collect();
+        Some(text)
     };
     match (text("message"), text("pointer")) {
         (Some(message), Some(pointer)) => format!(": \u{201c}{message}\u{201d} at {pointer}"),
@@ -182,7 +184,11 @@ mod tests {
     fn what_slack_finds_wrong_is_quoted_short_and_harmless() {
         let said =
             json!({"ok": false, "errors": [{"message": "bad \"url\"\u{202e}", "pointer": "/oauth_config"}]});
-        assert_eq!(first_error(said.to_string().as_bytes()), ": \u{201c}bad url\u{201d} at /oauth_config");
-        assert_eq!(first_error(b"<html>"), "");
+        let token = SecretString::new("xoxe.xoxp-s3cret".to_owned());
+        let quoted = |said: Value| first_error(said.to_string().as_bytes(), &token);
+        assert_eq!(quoted(said), ": \u{201c}bad url\u{201d} at /oauth_config");
+        let echo = json!({"errors": [{"message": "no scope for xoxe.xoxp-s3cret here", "pointer": "/xoxe.xoxp-s3cret"}]});
+        assert_eq!(quoted(echo), ": \u{201c}no scope for  here\u{201d} at /");
+        assert_eq!(first_error(b"<html>", &token), "");
     }
 }

@@ -12,6 +12,7 @@ on_both_engines!(
     a_callback_counts_only_in_the_browser_that_said_yes,
     a_reload_shows_the_same_end_and_exchanges_nothing_again,
     a_request_that_has_expired_is_of_no_use,
+    yes_is_said_to_what_was_read_and_to_nothing_added_since,
 );
 
 async fn a_callback_counts_only_in_the_browser_that_said_yes(engine: Engine) {
@@ -209,4 +210,30 @@ async fn a_request_of_a_removed_connector_is_gone() {
     assert_eq!(browser.get(&callback).await.status, 404);
     assert_eq!(browser.get(&page).await.status, 404);
     assert_eq!(exchanges(&kit), 0);
+}
+
+async fn yes_is_said_to_what_was_read_and_to_nothing_added_since(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let (page, _) = begin(&kit).await;
+    let mut browser = Browser::default();
+    let read = browser.get(&page).await;
+    assert!(!read.text().contains("messages:write"));
+    let scopes = ["profile:read", "messages:read", "messages:write", "offline_access"];
+    let more = json!({"data": {"userAuthorization": {"enabled": true, "scopes": scopes}}});
+    kit.manage("PATCH", &format!("/v1/connect/connectors/{}", kit.connector), Some(&more)).await.ok();
+    let (token, path) = (read.hidden("form_token"), page.replacen(kit.url(), "", 1));
+    let said = browser.post(&page, &[("form_token", &token), ("decision", "allow")]).await;
+    assert_eq!((said.status, said.header("location")), (303, Some(path.as_str())), "{}", said.text());
+    assert!(kit.events_of("authorization.approve").await.is_empty());
+    // The page says it now; and no can be said to either.
+    let there = browser.leave(&page).await;
+    assert!(there.contains("messages%3Awrite"), "{there}");
+    let (page, _) = begin(&kit).await;
+    let mut browser = Browser::default();
+    let read = browser.get(&page).await;
+    let fewer = json!({"data": {"userAuthorization": {"enabled": true, "scopes": ["profile:read"]}}});
+    kit.manage("PATCH", &format!("/v1/connect/connectors/{}", kit.connector), Some(&fewer)).await.ok();
+    let token = read.hidden("form_token");
+    browser.post(&page, &[("form_token", &token), ("decision", "deny")]).await;
+    assert_eq!(kit.events_of("authorization.complete").await.len(), 1);
 }

@@ -1,3 +1,6 @@
+use carnet_model::Environment;
+
+use super::super::BUFFER;
 use super::*;
 
 fn scopes(text: &str) -> Scopes {
@@ -60,4 +63,39 @@ fn a_provider_may_call_the_defaults_by_other_names() {
     assert_eq!(ask("email openid"), Plan::AsGranted);
     // More was asked for then than the defaults are now.
     assert_eq!(ask("email files"), Plan::Narrow(Scopes::empty()));
+}
+
+#[test]
+fn what_the_person_was_not_asked_for_is_not_granted_by_a_provider_that_gives_more() {
+    use ScopeRequest::{Defaults, Exactly, Unscoped};
+    for (request, defaults, granted, at_consent, plan) in [
+        // The page said a; the provider gave what it remembers from another time.
+        (Defaults, "a b", "a b", "a", Plan::Narrow(scopes("a"))),
+        (Defaults, "a b", "a b openid", "a openid", Plan::Narrow(scopes("a"))),
+        (Defaults, "a b", "b", "a", Plan::Missing(scopes("b"))),
+        (Defaults, "a b", "a b c", "a c", Plan::Narrow(scopes("a"))),
+        (Unscoped, "a b", "a b", "a", Plan::Narrow(scopes("a"))),
+        (Exactly(scopes("b")), "a b", "a b", "a", Plan::Missing(scopes("b"))),
+        (Exactly(scopes("a b")), "x", "a b", "a", Plan::Missing(scopes("b"))),
+        (Exactly(scopes("a")), "a b", "a b", "a", Plan::Narrow(scopes("a"))),
+        // What a provider always adds is nothing that the connector hands out by its defaults.
+        (Defaults, "a", "a always", "a", Plan::AsGranted),
+        (Unscoped, "", "a always", "a", Plan::AsGranted),
+        (Defaults, "", "a always", "a", Plan::AsGranted),
+        // All of it was asked for.
+        (Defaults, "a b", "a b", "a b", Plan::AsGranted),
+        (Defaults, "a b", "a", "a b", Plan::AsGranted),
+        (Exactly(scopes("b")), "a b", "a b", "a b", Plan::Narrow(scopes("b"))),
+        // By another name, unless it is a name of the connector's own.
+        (Exactly(scopes("long/a")), "a b", "long/a", "a", Plan::AsGranted),
+        (Exactly(scopes("b")), "a b", "long/a b", "a", Plan::Missing(scopes("b"))),
+        (Defaults, "a b", "long/a b", "a", Plan::Missing(scopes("b"))),
+    ] {
+        let got =
+            wanted(request.clone(), defaults, &[]).plan(Some(&scopes(granted)), Some(&scopes(at_consent)));
+        assert_eq!(
+            got, plan,
+            "{request:?} of defaults {defaults:?}: asked {at_consent:?}, given {granted:?}"
+        );
+    }
 }
