@@ -460,7 +460,7 @@ fn wanted_scopes(remembered: &Remembered, entry: &Entry) -> Option<Scopes> {
 
 fn describe(known: Option<&KnownService>, scope: &str) -> Option<String> {
     match known {
-        Some(entry) => entry.describe_scope(scope).map(str::to_owned),
+        Some(entry) => entry.describe_scope(scope).map(std::borrow::Cow::into_owned),
         None => describe_standard_scope(scope).map(str::to_owned),
     }
 }
