@@ -91,6 +91,7 @@ impl Broker {
         broker.inner.spill.replay(&broker.inner.db, &broker.inner.env).await?;
         broker.take_over().await?;
         broker.end_interrupted_consents(broker.exchange_silence()).await?;
+        broker.end_interrupted_registrations(broker.exchange_silence()).await?;
         broker.await_again().await?;
         broker.start_housekeeping();
         pass(&broker.inner.env, Point::StartReady).await?;
