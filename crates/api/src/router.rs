@@ -16,8 +16,8 @@ use crate::route::{Content, Route, delete, get, patch, post, put};
 use crate::{
     access_tokens, accounts, audit, authorize, connector_keys, connectors, connectors_v2, consent_rules,
     contacts, explain, export, grants, health, health_webhook, import, installations, invitations, issuers,
-    keys, links, members, openapi, pictures, platform, projects, provisioning, refusals, request_id, servers,
-    services, teams, token, trigger_destinations, usage, well_known,
+    keys, links, managed_apps, members, openapi, pictures, platform, projects, provisioning, refusals,
+    request_id, servers, services, teams, token, trigger_destinations, usage, well_known,
 };
 
 /// The routes of the API. A connector is one segment: its identifier, or its UID percent-encoded.
@@ -428,6 +428,28 @@ fn projects_and_people() -> Vec<Route> {
             .gives(200, accounts::all_shape()),
         patch("/v1/accounts/{user}", Person, "Disables an account, or enables it again.", accounts::update)
             .gives(200, accounts::shape()),
+        get(
+            "/v1/managed-apps",
+            Person,
+            "Lists the applications that connectors of all teams are made from.",
+            managed_apps::list,
+        )
+        .gives(200, managed_apps::all_shape()),
+        post("/v1/managed-apps", Person, "Registers an application for all teams.", managed_apps::create)
+            .gives(201, managed_apps::shape())
+            .refuses(PROVIDER),
+        get(MANAGED_APP, Person, "Shows one, without secrets.", managed_apps::show)
+            .gives(200, managed_apps::shape()),
+        patch(MANAGED_APP, Person, "Changes one, for all teams at once.", managed_apps::update)
+            .gives(200, managed_apps::shape())
+            .refuses(PROVIDER),
+        delete(
+            MANAGED_APP,
+            Person,
+            "Removes one; with `force` even if connectors are made from it.",
+            managed_apps::remove,
+        )
+        .gives(200, managed_apps::removed_shape()),
         post("/v9/projects", Person, "Makes a project.", projects::create).gives(200, projects::shape()),
         get("/v9/projects/{project}", Person, "Shows a project.", projects::show)
             .gives(200, projects::shape()),
@@ -591,6 +613,7 @@ const INVITATIONS: &str = "/v1/teams/{team}/invitations";
 const INSTALLATIONS: &str = "/v1/connect/connectors/{connector}/installations";
 const ISSUERS: &str = "/v1/trusted-issuers";
 const LINK: &str = "/v1/connect/connectors/{connector}/projects/{project}";
+const MANAGED_APP: &str = "/v1/managed-apps/{app}";
 const MEMBER: &str = "/v1/teams/{team}/members/{user}";
 const ORIGINS: &str = "/v1/projects/{project}/return-origins";
 const PROVISIONING: &str = "/v1/projects/{project}/provisioning";

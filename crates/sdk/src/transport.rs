@@ -197,7 +197,7 @@ fn bearer(secret: &SecretString) -> Result<HeaderValue, Error> {
 }
 
 fn is_route_word(part: &str) -> bool {
-    const WORDS: [&str; 44] = [
+    const WORDS: [&str; 45] = [
         "login",
         "oauth",
         "device",
@@ -209,6 +209,7 @@ fn is_route_word(part: &str) -> bool {
         "connect",
         "connectors",
         "managed",
+        "managed-apps",
         "services",
         "token",
         "tokens",

@@ -58,6 +58,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(21, "0021_health"),
     migration!(22, "0022_registrations"),
     migration!(23, "0023_leaked"),
+    migration!(28, "0028_managed_apps"),
     migration!(31, "0031_audit_actions"),
 ];
 
