@@ -7,7 +7,7 @@
 // Before Microsoft stands the proof by a federated credential, verified by `jose` against what the issuer publishes.
 //
 // GET /_key is the key of the GitHub App. PUT /_redirect {uri} registers a redirect URI. PUT /_installer {login,
-// installation} says who installs the app next, and where.
+// installation} says who installs the app next, and where. GET /_asked says what Microsoft was last asked for.
 import { createServer, request as send } from 'node:http';
 import { parseArgs } from 'node:util';
 import { createEmulator } from 'emulate';
@@ -116,6 +116,8 @@ const emulator = await createEmulator({
 let installer = { login: 'octocat', installation: 100 };
 /** Whom the application at Microsoft trusts: `issuer` and `subject`. */
 let trusted = {};
+/** What was last asked of Microsoft's token endpoint, without what proves the client. */
+let asked = {};
 
 const json = (answer, status, body) => {
   answer.writeHead(status, { 'content-type': 'application/json' });
@@ -130,6 +132,7 @@ const PAGES = {
     redirects.push((await read(question)).uri);
     json(answer, 200, redirects);
   },
+  'GET /_asked': (_, answer) => json(answer, 200, asked),
   'PUT /_trusted': async (question, answer) => json(answer, 200, (trusted = await read(question))),
   'PUT /_installer': async (question, answer) => json(answer, 200, (installer = await read(question))),
   // Where an owner chooses an account: as if that had been done, and the person asked for in the same step.
@@ -155,6 +158,7 @@ const PAGES = {
 if (options.service === 'microsoft') {
   PAGES[`POST /${TENANT}/oauth2/v2.0/token`] = async (question, answer) => {
     const form = new URLSearchParams((await question.toArray()).join(''));
+    asked = { grant: form.get('grant_type'), scope: form.get('scope') };
     if (form.has('client_assertion')) {
       const refuse = (words) => json(answer, 401, { error: 'invalid_client', error_description: words });
       try {

@@ -46,6 +46,7 @@ export async function startEmulator(service) {
     key: async () => (await fetch(`${url}/_key`)).text(),
     redirect: (uri) => put('/_redirect', { uri }),
     installer: (login, installation) => put('/_installer', { login, installation }),
+    asked: async () => (await fetch(`${url}/_asked`)).json(),
     trust: (issuer, subject) => put('/_trusted', { issuer, subject }),
   };
 }

@@ -1,7 +1,9 @@
 // An application of Microsoft Entra at an emulated one: without a secret, for people and for itself, used through the
-// client of Microsoft Graph.
+// client of Microsoft Graph. And the other way round: a workload whose identity Carnet issues is taken by Microsoft's own
+// library as a federated credential.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { ConfidentialClientApplication } from '@azure/msal-node';
 import { Client } from '@microsoft/microsoft-graph-client';
 import { startBroker } from '../broker.mjs';
 import { startEmulator } from '../peers/start.mjs';
@@ -81,4 +83,53 @@ test('a person is acted for through the client of Graph', async () => {
   const renewed = (await broker.token(connector.uid, ADA, { validityBufferMs: 7_200_000 })).is(200).body;
   assert.notEqual(renewed.token, first.token);
   assert.equal((await graph('/me', renewed.token)).id, first.claims.oid);
+});
+
+test('a bot of Teams is made from the catalog, tried at its directory, and has its own token', async () => {
+  const bot = (more) => ({
+    service: 'microsoft-teams',
+    name: 'bot',
+    uid: 'microsoft-teams/bot',
+    connectionMethod: 'bot',
+    params: { tenant: data.tenantId },
+    data: { clientId: data.clientId, clientSecret: 'microsoft-client-secret', ...more },
+    projectId: broker.dev.projectId,
+  });
+  const wrong = (await broker.api('POST', '/v1/connect/connectors', { json: bot({ clientSecret: 'wrong' }) })).is(422, 'invalid_connector');
+  assert.equal(wrong.body.error.field, 'data.clientSecret', wrong.text);
+  const made = (await broker.api('POST', '/v1/connect/connectors', { json: bot() })).is(201).body;
+  assert.deepEqual(made.data.appScopes, ['https://api.botframework.com/.default']);
+  assert.doesNotMatch(JSON.stringify(made), /microsoft-client-secret/);
+  const { token } = (await broker.token(made.uid, APP)).is(200).body;
+  assert.match(token, /^microsoft_/);
+  assert.equal((await microsoft.asked()).scope, 'https://api.botframework.com/.default');
+  const nobody = await broker.authorize(made.uid, ADA);
+  assert.ok(nobody.status >= 400, 'a bot acts for itself alone');
+});
+
+test('an identity that Carnet issues is a federated credential in Microsoft\'s own library', async () => {
+  const audience = 'api://AzureADTokenExchange';
+  const identity = async () => {
+    const path = `/v1/projects/${broker.dev.projectId}/token`;
+    return (await broker.api('POST', path, { json: { audience } })).is(200).body.token;
+  };
+  const { iss, sub } = JSON.parse(Buffer.from((await identity()).split('.')[1], 'base64url'));
+  // What would go to Entra goes to the emulator; the rest is the library's own.
+  const there = (method) => async (url, options) => {
+    const { origin, pathname, search } = new URL(url);
+    assert.equal(origin, 'https://login.microsoftonline.com');
+    const answer = await fetch(new URL(pathname + search, microsoft.url), { method, headers: options?.headers, body: options?.body });
+    return { status: answer.status, headers: Object.fromEntries(answer.headers), body: await answer.json() };
+  };
+  const application = () =>
+    new ConfidentialClientApplication({
+      auth: { clientId: data.clientId, authority: `https://login.microsoftonline.com/${data.tenantId}`, clientAssertion: identity },
+      system: { networkClient: { sendGetRequestAsync: there('GET'), sendPostRequestAsync: there('POST') } },
+    });
+  const ask = () => application().acquireTokenByClientCredential({ scopes: ['https://graph.microsoft.com/.default'] });
+  await assert.rejects(ask(), /AADSTS70021/, 'not before Entra is told whom to trust');
+  await microsoft.trust(iss, sub);
+  const { accessToken, expiresOn } = await ask();
+  assert.match(accessToken, /^microsoft_/);
+  assert.ok(expiresOn > new Date());
 });

@@ -15,8 +15,20 @@ const PROBED = {
   '/bot123:secret-of-telegram/getMe': { ok: true, result: { id: 123, is_bot: true, username: 'broker_bot' } },
   '/api/users/@me': { id: '99', username: 'broker' },
   '/v1/account': { id: 'acct_1' },
+  '/4a6b0a1e-6c1c-4b5f-9a0e-2f3d6c1b7a55/v2.0/.well-known/openid-configuration': { token_endpoint: 'https://login.microsoftonline.com' },
+  '/.well-known/openid-configuration': { issuer: 'https://acme.okta.com' },
 };
-const ORIGINS = ['https://api.telegram.org', 'https://discord.com', 'https://api.stripe.com'];
+/** Where a client is known by its secret: only its code, or its refresh token, is none. */
+const TOKENS = ['/token', '/oauth/token'];
+const ORIGINS = [
+  'https://api.telegram.org',
+  'https://discord.com',
+  'https://api.stripe.com',
+  'https://oauth2.googleapis.com',
+  'https://auth.atlassian.com',
+  'https://acme.okta.com',
+  'https://login.microsoftonline.com',
+];
 
 /** A service, the way that is taken where there are several, what only the service gives, and where it ends. */
 const TABLE = [
@@ -36,6 +48,12 @@ const TABLE = [
   { service: 'google', way: 'oauth', end: 'consent', says: 'Google' },
   { service: 'microsoft', way: 'oauth', end: 'consent', says: 'Microsoft' },
   { service: 'okta', way: 'org-server', end: 'consent', says: 'Okta' },
+  // By drivers of their own, which ask the service about the client when the connector is made.
+  { service: 'google', way: 'client', key: '1-try.apps.googleusercontent.com', end: 'consent', says: 'See your e-mail address' },
+  { service: 'jira', way: 'app', end: 'consent', says: 'Create, change and delete issues' },
+  { service: 'okta', way: 'app', end: 'consent', says: 'Keep this access while you are away' },
+  { service: 'microsoft', way: 'entra', key: 'aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee', end: 'consent', says: 'Sign you in and read your profile' },
+  { service: 'microsoft-teams', way: 'entra', key: 'aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee', end: 'consent', says: 'Send messages in channels in your name' },
   { service: 'zendesk', way: 'oauth', end: 'consent', says: 'delete' },
   { service: 'hubspot', way: 'oauth', end: 'consent', says: 'HubSpot' },
   { service: 'dropbox', end: 'consent', says: 'Dropbox' },
@@ -53,8 +71,8 @@ let broker, peer;
 
 before(async () => {
   const server = createServer((question, answer) => {
-    const said = PROBED[question.url];
-    answer.writeHead(said ? 200 : 401, { 'content-type': 'application/json' });
+    const said = TOKENS.includes(question.url) ? { error: 'invalid_grant' } : PROBED[question.url];
+    answer.writeHead(said?.error ? 400 : said ? 200 : 401, { 'content-type': 'application/json' });
     answer.end(JSON.stringify(said ?? {}));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -35,6 +35,7 @@ mod issuers;
 mod keys;
 mod links;
 mod listener;
+mod managed_apps;
 mod members;
 mod metrics;
 mod openapi;

@@ -133,7 +133,7 @@ pub(crate) async fn show(
     call: Call,
     Query(params): Query<Params>,
 ) -> Result<Answer<Value>, Problem> {
-    Ok(Answer(broker.service(&call.caller, &service, params.schemas.unwrap_or(false))?))
+    Ok(Answer(broker.service(&call.caller, &service, params.schemas.unwrap_or(false)).await?))
 }
 
 pub(crate) async fn list(

@@ -42,6 +42,7 @@ mod list;
 mod login;
 mod logins;
 mod man;
+mod managed;
 mod members;
 mod open;
 mod page;
@@ -79,8 +80,8 @@ use clap::{CommandFactory, FromArgMatches};
 
 use args::{
     AdminArgs, AuditVerb, BackupArgs, CatalogVerb, Cli, ClientCommand, Command, ConnectVerb, ContextVerb,
-    DevArgs, EnvVerb, Global, GrantsVerb, InstallationsVerb, KeysVerb, MembersVerb, ProjectsVerb,
-    RestoreArgs, ServeArgs, TeamsVerb, TokensListArgs, TokensVerb, Verb,
+    DevArgs, EnvVerb, Global, GrantsVerb, InstallationsVerb, KeysVerb, ManagedVerb, MembersVerb,
+    ProjectsVerb, RestoreArgs, ServeArgs, TeamsVerb, TokensListArgs, TokensVerb, Verb,
 };
 use context::Context;
 use failure::{Exit, Failure};
@@ -274,6 +275,13 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
             KeysVerb::Status => keys::status(cx).await,
             KeysVerb::Rotate(args) => keys::rotate(cx, args).await,
             KeysVerb::Verify => keys::verify(cx).await,
+        },
+        ClientCommand::Managed { verb } => match verb.unwrap_or(ManagedVerb::List) {
+            ManagedVerb::List => managed::list(cx).await,
+            ManagedVerb::Show(args) => managed::show(cx, args).await,
+            ManagedVerb::Add(args) => managed::add(cx, args).await,
+            ManagedVerb::Update(args) => managed::update(cx, args).await,
+            ManagedVerb::Remove(args) => managed::remove(cx, args).await,
         },
         ClientCommand::Whoami => whoami::whoami(cx).await,
     }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use carnet_engine::{Catalog, ManagedService};
 use carnet_model::Id;
-use carnet_model::connector::ConnectorType;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -75,39 +74,15 @@ pub(crate) fn read(
 
 fn one(source: &ManagedSource, catalog: &Catalog) -> Result<ManagedService, Failure> {
     let bad = |what: &str, why: String| wrong(format!("managed {:?}: {what} {why}.", source.service));
-    // It becomes a part of an address, and of UIDs.
-    let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
-    if source.service.is_empty() || source.service.len() > 100 || !source.service.chars().all(sound) {
-        return Err(bad("service", "has small letters, digits, dashes and dots".to_owned()));
-    }
-    let named = match &source.connection_method {
-        None => None,
-        Some(name) => {
-            let entry = catalog
-                .get(&source.service)
-                .ok_or_else(|| bad("connection_method", "needs a service of the catalog".to_owned()))?;
-            let method = entry.methods.iter().find(|method| method.method.as_str() == name);
-            Some(
-                method
-                    .ok_or_else(|| bad("connection_method", format!("{name:?} is no way of that service")))?,
-            )
-        }
-    };
-    let given = match &source.r#type {
-        None => None,
-        Some(text) => Some(ConnectorType::parse(text).ok_or_else(|| {
-            let known: Vec<&str> = ConnectorType::ALL.iter().map(|known| known.as_str()).collect();
-            bad("type", format!("is one of {}", known.join(", ")))
-        })?),
-    };
-    let r#type = match (given, named) {
-        (Some(given), Some(method)) if given != method.driver => {
-            return Err(bad("type", format!("is {} by that connection method", method.driver.as_str())));
-        }
-        (Some(given), _) => given,
-        (None, Some(method)) => method.driver,
-        (None, None) => ConnectorType::Oauth,
-    };
+    let r#type = ManagedService::driver(
+        catalog,
+        &source.service,
+        source.r#type.as_deref(),
+        source.connection_method.as_deref(),
+    );
+    let r#type = r#type.map_err(|unfit| {
+        bad(if unfit.field == "method" { "connection_method" } else { unfit.field }, unfit.why)
+    })?;
     let teams = match &source.teams {
         None => None,
         Some(teams) => {
@@ -169,6 +144,8 @@ fn data(path: &Path) -> Result<Map<String, Value>, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use carnet_model::connector::ConnectorType;
+
     use super::*;
 
     fn read_text(text: &str) -> Result<BTreeMap<String, ManagedService>, Failure> {

@@ -78,6 +78,11 @@ impl Entry {
         for (name, value) in &method.data {
             data.insert(name.clone(), filled(value, &values));
         }
+        // A driver of its own has the scopes of people under its own name, and the target's go before the way's there too.
+        let own = target.map(|target| &target.scopes).filter(|scopes| !scopes.is_empty());
+        if let (Some(scopes), Some(under)) = (own, data.get_mut("userScopes")) {
+            *under = json!(scopes);
+        }
         let data = laid_over(data, &ask.data);
         complete(self, method, &data)?;
         if method.driver == ConnectorType::ApiKey {

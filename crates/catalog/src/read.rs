@@ -65,6 +65,10 @@ impl Entry {
         if let Some(twice) = twice(&targets) {
             return Err(wrong(format!("target = \"{twice}\""), format!("there are two targets {twice}")));
         }
+        for (scope, words) in &self.scopes {
+            let sound = crate::words::sound_place(scope.as_str(), words.as_str());
+            sound.map_err(|why| wrong(format!("\"{scope}\""), why))?;
+        }
         for target in &self.targets {
             self.has_words(target.scopes.iter().map(Scope::as_str))?;
         }

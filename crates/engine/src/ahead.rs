@@ -54,6 +54,7 @@ impl Broker {
             broker.inner.turn_signing_keys().await.map_err(|fault| fault.to_string())?;
             // One that this process is at ends within less than that.
             broker.end_interrupted_consents(EXCHANGE).await.map_err(|error| error.to_string())?;
+            broker.end_interrupted_registrations(EXCHANGE).await.map_err(|error| error.to_string())?;
             broker.sweep().await
         });
     }

@@ -26,7 +26,7 @@ use crate::device_login::Asks;
 use crate::directory::Directory;
 use crate::issue::Mints;
 use crate::keys::{ProviderState, Turning};
-use crate::managed::ManagedService;
+use crate::managed::{Apps, ManagedService};
 use crate::own_issuer::OwnIssuer;
 use crate::pace::Paces;
 use crate::pulse::Pulse;
@@ -58,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) callers: Remembered<Known>,
     pub(crate) rejections: Rejections,
     pub(crate) directory: Directory,
+    pub(crate) apps: Apps,
     pub(crate) connector_keys: OpenKeys,
     pub(crate) tokens: TokenCache,
     pub(crate) mints: Mints,
@@ -97,6 +98,7 @@ pub struct Settings {
     /// The issuers with whose accounts people may sign in.
     pub sign_in: Vec<SignInIssuer>,
     /// Services for which the operator has registered an application: teams make connectors from it without seeing it.
+    /// Taken out of here at the start; further ones can be registered while the server runs.
     pub managed: BTreeMap<String, ManagedService>,
     /// What is known about services.
     pub catalog: Catalog,

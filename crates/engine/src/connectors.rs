@@ -104,7 +104,7 @@ impl Entry {
     }
 }
 
-fn bad_configuration(bad: carnet_providers::BadConfiguration) -> Fault {
+pub(crate) fn bad_configuration(bad: carnet_providers::BadConfiguration) -> Fault {
     Fault::new(Code::InvalidConnector, format!("data.{}: {}.", bad.field, bad.why.trim_end_matches('.')))
         .with("field", format!("data.{}", bad.field))
 }

@@ -19,6 +19,7 @@ use quick_cache::sync::Cache;
 
 use crate::broker::Inner;
 use crate::connector_keys::ConnectorKeys;
+use crate::managed::App;
 
 pub(crate) struct Directory {
     entries: Cache<(Id<kind::Team>, ConnectorRef), Arc<Entry>>,
@@ -35,6 +36,8 @@ pub(crate) struct Entry {
     /// Its own keys; none where it does not sign.
     pub(crate) keys: ConnectorKeys,
     pub(crate) consent_rules: ConsentRules,
+    /// The operator's application for its service, where it is managed and the team may use it.
+    pub(crate) app: Option<App>,
     pub(crate) revision: Revision,
 }
 
@@ -75,9 +78,13 @@ impl Entry {
         self.installations.iter().find(|installation| installation.id == id)
     }
 
-    /// By what the breaker of its provider is known.
+    /// By what the breaker of its provider is known: with the operator's application as it is now, whose secret may have
+    /// been what was wrong.
     pub(crate) fn line(&self) -> crate::breaker::Line {
-        (self.row.connector.id, self.row.connector.version)
+        let connector = &self.row.connector;
+        let app = self.app.as_ref().map_or(0, App::changed_at);
+        // Versions of a connector are counted from one; times in milliseconds have 41 bits.
+        (connector.id, connector.version.wrapping_add(app << 20))
     }
 
     /// How long its provider remembers a refresh token that is not used, as far as the connector says.
@@ -122,7 +129,10 @@ impl Inner {
             None => ConnectorKeys::default(),
         };
         let consent_rules = consent_rules::of_connector(&self.db, team, row.connector.id).await?;
+        let app =
+            if row.connector.managed { self.app_for(team, &row.connector.service).await? } else { None };
         let entry = Arc::new(Entry {
+            app,
             installations,
             consent_rules,
             abilities,

@@ -104,7 +104,10 @@ pub use keys::{
     Examined, ExaminedColumn, KekStep, KeyKind, KeyView, KeysStatus, NodeView, ProviderState, RotateAsk,
     Rotated, RunbookEntry, RunbookStep, SigningView, UnseenToken, WrapView,
 };
-pub use managed::ManagedService;
+pub use managed::{
+    ManagedAppChange, ManagedAppHistory, ManagedAppSource, ManagedAppView, ManagedService, NewManagedApp,
+    OfferedTo, UnfitApp,
+};
 pub use own_issuer::IdentityToken;
 pub use passphrase_resets::ResetLink;
 pub use pictures::ShownOn;

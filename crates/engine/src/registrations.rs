@@ -8,9 +8,10 @@
 //! 3. The application is taken over: the code is redeemed in a tracked task, the owner compared with the one that was
 //!    chosen, the connector made with the rights that the person has then, its secrets sealed.
 //!
-//! State is bound to the browser and works once. A code works once too: where its answer is lost, the application is
-//! there and its secrets are not, and the person is told how to go on.
+//! State is bound to the browser and works once. A code works once too: where its answer is lost, or the process that
+//! redeems it is gone, the application is there and its secrets are not, and the person is told how to go on.
 
+mod interrupted;
 mod page;
 mod redeem;
 

@@ -6,13 +6,14 @@
 use carnet_model::{Environment, Id, kind};
 use carnet_store::sealed::{COLUMNS, SealedColumn};
 use carnet_store::{
-    DbError, Value, connector_keys, connectors, consents, grants, keys, minted, passphrases, refreshes,
+    DbError, Value, connector_keys, connectors, consents, grants, keys, managed_apps, minted, passphrases,
+    refreshes,
 };
 use carnet_vault::Aad;
 
 use crate::broker::Inner;
 use crate::consent::place;
-use crate::sealing::{led_by, whose};
+use crate::sealing::{led_by, offered_as, whose};
 
 /// One sealed value and its place.
 pub(crate) struct SealedRow {
@@ -138,6 +139,18 @@ pub(crate) async fn rows(
                 row(grant.id.into(), found.held, &aad)
             })
             .collect(),
+        ("managed_apps", "secrets") => {
+            let after = String::from_utf8(after).unwrap_or_default();
+            managed_apps::sealed(db, by, &after, limit)
+                .await?
+                .into_iter()
+                .map(|mut found| {
+                    let sealed = std::mem::take(&mut found.secrets);
+                    let offered_as = offered_as(&found);
+                    row((&found.service).into(), sealed, &inner.app_aad(&found, &offered_as))
+                })
+                .collect()
+        }
         ("minted_tokens", "sealed") => minted::sealed(db, by, after, limit)
             .await?
             .into_iter()

@@ -9,6 +9,7 @@ use carnet_model::{Id, Scopes, Secret, SecretBytes, SecretString, Time, kind};
 use carnet_providers::{ConnectorSecrets, Held, Kept, Profile};
 use carnet_store::connector_keys::ConnectorKeyRow;
 use carnet_store::consents::Consent;
+use carnet_store::managed_apps::ManagedAppRow;
 use carnet_store::minted::MintedRow;
 use carnet_vault::{Aad, StretchedPassphrase};
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,21 @@ impl Inner {
     ) -> Result<ConnectorSecrets, Unsealable> {
         let plain = self.open(&self.connector_aad(connector, &led_by(connector)), sealed)?;
         ConnectorSecrets::from_json(plain.expose()).map_err(|_| Unsealable("connectors"))
+    }
+
+    /// The members with secrets of an application of the operator's.
+    pub(crate) fn seal_app(
+        &self,
+        app: &ManagedAppRow,
+        secrets: &Map<String, Value>,
+    ) -> Result<Vec<u8>, Unsealable> {
+        let plain = serde_json::to_vec(secrets).map_err(|_| Unsealable("managed_apps"))?;
+        self.seal(&self.app_aad(app, &offered_as(app)), Secret::new(plain))
+    }
+
+    pub(crate) fn open_app(&self, app: &ManagedAppRow) -> Result<Map<String, Value>, Unsealable> {
+        let plain = self.open(&self.app_aad(app, &offered_as(app)), &app.secrets)?;
+        serde_json::from_slice(plain.expose()).map_err(|_| Unsealable("managed_apps"))
     }
 
     pub(crate) fn seal_grant(&self, grant: &Grant, secret: &GrantSecret) -> Result<Vec<u8>, Unsealable> {
@@ -192,6 +208,7 @@ impl Inner {
         self.keyring.open(aad, sealed).map_err(|_| match aad.table {
             "connectors" => Unsealable("connectors"),
             "grants" => Unsealable("grants"),
+            "managed_apps" => Unsealable("managed_apps"),
             "refresh_orphans" => Unsealable("refresh_orphans"),
             "minted_tokens" => Unsealable("minted_tokens"),
             "consents" => Unsealable("consents"),
@@ -284,6 +301,17 @@ impl Inner {
         }
     }
 
+    pub(crate) fn app_aad<'a>(&self, app: &'a ManagedAppRow, offered_as: &'a str) -> Aad<'a> {
+        Aad {
+            table: "managed_apps",
+            column: "secrets",
+            row: app.service.as_bytes(),
+            subject: Some(offered_as),
+            version: app.version.unsigned_abs(),
+            ..self.signing_aad("")
+        }
+    }
+
     pub(crate) fn passphrase_aad<'a>(&self, user: &'a [u8; 16]) -> Aad<'a> {
         Aad { table: "passphrases", row: user, ..self.signing_aad("") }
     }
@@ -308,6 +336,22 @@ impl Inner {
 pub(crate) fn led_by(connector: &Connector) -> String {
     let data = serde_json::to_vec(&connector.data).unwrap_or_default();
     hex(&Parts::new("connector/1").add(connector.r#type.as_str().as_bytes()).add(&data).finish())
+}
+
+/// What decides to whom an application's secrets are sent and who may use it: driver, way, configuration and teams. When
+/// it was registered tells it from one that was there before.
+pub(crate) fn offered_as(app: &ManagedAppRow) -> String {
+    let data = serde_json::to_vec(&app.data).unwrap_or_default();
+    let teams = app.teams.as_ref().map(|teams| serde_json::to_vec(teams).unwrap_or_default());
+    let along: &[u8] = if app.goes_along { b"goes along" } else { b"stays" };
+    let parts = Parts::new("managed-app/1")
+        .add(app.r#type.as_str().as_bytes())
+        .maybe(app.method.as_deref().map(str::as_bytes))
+        .add(&data)
+        .maybe(teams.as_deref())
+        .add(along)
+        .add(&app.created_at.millis().to_be_bytes());
+    hex(&parts.finish())
 }
 
 /// What decides who gets a grant's tokens, besides the columns with a place of their own: the subject, the installation,

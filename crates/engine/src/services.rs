@@ -11,6 +11,8 @@ use url::Url;
 
 use crate::broker::{Broker, Inner};
 use crate::connectors::{Configuration, ConnectorView, NewConnectorAsk};
+use crate::faults;
+use crate::managed::App;
 use crate::registrations::is_assisted;
 
 /// Which services to list.
@@ -27,7 +29,7 @@ pub struct ServicesQuery {
 impl Broker {
     /// What is known of a service, with the schemas of `data` if they are asked for. An unknown one is no mistake: it is
     /// connected by its address.
-    pub fn service(&self, caller: &Caller, name: &str, schemas: bool) -> Result<Value, Fault> {
+    pub async fn service(&self, caller: &Caller, name: &str, schemas: bool) -> Result<Value, Fault> {
         self.may(caller, Right::ConnectorRead)?;
         let unknown = || {
             let name: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
@@ -38,8 +40,9 @@ impl Broker {
             .next("carnet catalog search", "to see what there is")
         };
         let entry = self.inner.settings.catalog.get(&name.to_lowercase()).ok_or_else(unknown)?;
+        let app = self.inner.app_for(caller.team(), entry.slug.as_str()).await.map_err(faults::store)?;
         let methods: Vec<Value> =
-            entry.methods.iter().map(|method| self.described(caller, entry, method, schemas)).collect();
+            entry.methods.iter().map(|method| described(app.as_ref(), entry, method, schemas)).collect();
         let mut types: Vec<Value> = Vec::new();
         for method in &entry.methods {
             let r#type = method.driver.as_str();
@@ -147,13 +150,13 @@ impl Broker {
         Ok(plan.map(|plan| Configuration {
             kind: plan.driver,
             data: plan.data,
-            managed: false,
+            app: None,
             address: plan.address,
             way: Some((plan.method, plan.target)),
         }))
     }
 
-    fn refused(&self, service: &str, unfit: Unfit) -> Fault {
+    pub(crate) fn refused(&self, service: &str, unfit: Unfit) -> Fault {
         let Unfit { field, why, page } = unfit;
         let is_client = ["data.client", "data.appId"].iter().any(|name| field.starts_with(name));
         let (code, why) = if is_client {
@@ -174,81 +177,6 @@ impl Broker {
         }
         fault.next(format!("carnet catalog show {service}"), "to see how it is connected")
     }
-
-    fn described(&self, caller: &Caller, entry: &Entry, method: &Method, schemas: bool) -> Value {
-        let app = self.inner.app_for(caller.team(), entry.slug.as_str());
-        // Of several ways, that of the application.
-        let fits = app.is_some_and(|app| match &app.method {
-            Some(named) => named == method.method.as_str(),
-            None => app.r#type == method.driver,
-        });
-        let assisted = is_assisted(method.driver);
-        let managed = fits || assisted || method.registers_itself();
-        let known = data_schema(method.driver);
-        let auth = method.oauth.as_ref().and_then(|oauth| oauth.client_auth);
-        let keys: Vec<&str> =
-            method.keys.iter().filter_map(|key| Some(key.name.as_ref()?.as_str())).collect();
-        let needs = method.needs(auth.is_some_and(carnet_catalog::ClientAuth::has_secret));
-        let defaults = method.oauth.as_ref().map(|oauth| {
-            json!({"userAuthorization": {"enabled": oauth.authorization.is_some() || oauth.server.is_some(), "scopes": oauth.scopes}})
-        });
-        let fields: Vec<Value> = method
-            .fields()
-            .map(|field| {
-                object([
-                    ("key", Some(json!(field.key))),
-                    ("label", Some(json!(field.label))),
-                    ("placeholder", Some(json!(field.example))),
-                    ("help", field.help.as_ref().map(|text| json!(text))),
-                    ("default", field.default.as_ref().map(|text| json!(text))),
-                    ("choices", Some(&field.choices).filter(|all| !all.is_empty()).map(|all| json!(all))),
-                ])
-            })
-            .collect();
-        let refresh = method.oauth.as_ref().map(|oauth| {
-            let refresh = &oauth.refresh;
-            object([
-                ("class", Some(json!(refresh.class))),
-                ("seconds", refresh.seconds.map(Value::from)),
-                ("idleDays", refresh.idle_days.map(Value::from)),
-                ("lifeDays", refresh.life_days.map(Value::from)),
-                ("note", refresh.note.as_ref().map(|text| json!(text))),
-            ])
-        });
-        object([
-            ("connectionMethod", Some(json!(method.method))),
-            ("label", Some(json!(method.label))),
-            ("description", Some(json!(method.description))),
-            ("docUrl", method.docs.as_ref().map(|page| json!(page))),
-            ("settingsUrl", method.console.as_ref().map(|page| json!(page))),
-            ("instructions", method.instructions.as_ref().map(|text| json!(text))),
-            ("verified", Some(json!(method.verified.unwrap_or(entry.verified)))),
-            ("targets", Some(&method.targets).filter(|all| !all.is_empty()).map(|all| json!(all))),
-            (
-                "create",
-                Some(object([
-                    ("managed", Some(managed.into())),
-                    ("manual", Some(true.into())),
-                    ("assisted", assisted.then(|| true.into())),
-                    ("application", fits.then(|| true.into())),
-                ])),
-            ),
-            (
-                "type",
-                Some(object([
-                    ("type", Some(json!(method.driver))),
-                    ("encryptedFields", Some(json!(known.secrets))),
-                    ("createInputDefaults", defaults),
-                    ("createInputSchema", schemas.then(|| method.narrow(known.schema))),
-                ])),
-            ),
-            ("keys", Some(keys).filter(|names| !names.is_empty()).map(|names| json!(names))),
-            ("needs", Some(needs).filter(|names| !names.is_empty()).map(|names| json!(names))),
-            ("templateFields", Some(fields).filter(|all| !all.is_empty()).map(Value::from)),
-            ("refresh", refresh),
-            ("accessTokenLife", method.oauth.as_ref().and_then(|oauth| oauth.life).map(Value::from)),
-        ])
-    }
 }
 
 impl Inner {
@@ -268,6 +196,80 @@ impl Inner {
     pub(crate) fn service_name(&self, connector: &Connector) -> String {
         self.entry_of(connector).map_or_else(|| connector.name.clone(), |entry| entry.name.to_string())
     }
+}
+
+/// A way of a service. `app` is the operator's application for it.
+fn described(app: Option<&App>, entry: &Entry, method: &Method, schemas: bool) -> Value {
+    // Of several ways, that of the application.
+    let fits = app.is_some_and(|app| match app.method() {
+        Some(named) => named == method.method.as_str(),
+        None => app.r#type() == method.driver,
+    });
+    let assisted = is_assisted(method.driver);
+    let managed = fits || assisted || method.registers_itself();
+    let known = data_schema(method.driver);
+    let auth = method.oauth.as_ref().and_then(|oauth| oauth.client_auth);
+    let keys: Vec<&str> = method.keys.iter().filter_map(|key| Some(key.name.as_ref()?.as_str())).collect();
+    let needs = method.needs(auth.is_some_and(carnet_catalog::ClientAuth::has_secret));
+    let defaults = method.oauth.as_ref().map(|oauth| {
+        json!({"userAuthorization": {"enabled": oauth.authorization.is_some() || oauth.server.is_some(), "scopes": oauth.scopes}})
+    });
+    let fields: Vec<Value> = method
+        .fields()
+        .map(|field| {
+            object([
+                ("key", Some(json!(field.key))),
+                ("label", Some(json!(field.label))),
+                ("placeholder", Some(json!(field.example))),
+                ("help", field.help.as_ref().map(|text| json!(text))),
+                ("default", field.default.as_ref().map(|text| json!(text))),
+                ("choices", Some(&field.choices).filter(|all| !all.is_empty()).map(|all| json!(all))),
+            ])
+        })
+        .collect();
+    let refresh = method.oauth.as_ref().map(|oauth| {
+        let refresh = &oauth.refresh;
+        object([
+            ("class", Some(json!(refresh.class))),
+            ("seconds", refresh.seconds.map(Value::from)),
+            ("idleDays", refresh.idle_days.map(Value::from)),
+            ("lifeDays", refresh.life_days.map(Value::from)),
+            ("note", refresh.note.as_ref().map(|text| json!(text))),
+        ])
+    });
+    object([
+        ("connectionMethod", Some(json!(method.method))),
+        ("label", Some(json!(method.label))),
+        ("description", Some(json!(method.description))),
+        ("docUrl", method.docs.as_ref().map(|page| json!(page))),
+        ("settingsUrl", method.console.as_ref().map(|page| json!(page))),
+        ("instructions", method.instructions.as_ref().map(|text| json!(text))),
+        ("verified", Some(json!(method.verified.unwrap_or(entry.verified)))),
+        ("targets", Some(&method.targets).filter(|all| !all.is_empty()).map(|all| json!(all))),
+        (
+            "create",
+            Some(object([
+                ("managed", Some(managed.into())),
+                ("manual", Some(true.into())),
+                ("assisted", assisted.then(|| true.into())),
+                ("application", fits.then(|| true.into())),
+            ])),
+        ),
+        (
+            "type",
+            Some(object([
+                ("type", Some(json!(method.driver))),
+                ("encryptedFields", Some(json!(known.secrets))),
+                ("createInputDefaults", defaults),
+                ("createInputSchema", schemas.then(|| method.narrow(known.schema))),
+            ])),
+        ),
+        ("keys", Some(keys).filter(|names| !names.is_empty()).map(|names| json!(names))),
+        ("needs", Some(needs).filter(|names| !names.is_empty()).map(|names| json!(names))),
+        ("templateFields", Some(fields).filter(|all| !all.is_empty()).map(Value::from)),
+        ("refresh", refresh),
+        ("accessTokenLife", method.oauth.as_ref().and_then(|oauth| oauth.life).map(Value::from)),
+    ])
 }
 
 /// What stands in a list.

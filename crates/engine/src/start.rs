@@ -23,6 +23,7 @@ use crate::directory::Directory;
 use crate::issue::Mints;
 use crate::keks::{Keks, Root};
 use crate::keys::{Turning, wrapped_keys};
+use crate::managed::Apps;
 use crate::own_issuer::OwnIssuer;
 use crate::pace::Paces;
 use crate::pulse::Pulse;
@@ -91,6 +92,7 @@ impl Broker {
         broker.inner.spill.replay(&broker.inner.db, &broker.inner.env).await?;
         broker.take_over().await?;
         broker.end_interrupted_consents(broker.exchange_silence()).await?;
+        broker.end_interrupted_registrations(broker.exchange_silence()).await?;
         broker.await_again().await?;
         broker.start_housekeeping();
         pass(&broker.inner.env, Point::StartReady).await?;
@@ -99,7 +101,7 @@ impl Broker {
 
     /// Opens the store and the keys, and does nothing by itself: no provider is called, nothing is turned.
     pub(crate) async fn assemble(
-        settings: Settings,
+        mut settings: Settings,
         location: &Location,
         root: Root,
         egress: Egress,
@@ -115,6 +117,7 @@ impl Broker {
             callers: Remembered::new(CALLERS),
             rejections: Rejections::default(),
             directory: Directory::new(),
+            apps: Apps::new(std::mem::take(&mut settings.managed)),
             connector_keys: crate::connector_keys::none_open(),
             tokens: TokenCache::new(&env).map_err(|_| StartError::Cipher)?,
             mints: Mints::default(),

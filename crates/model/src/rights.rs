@@ -116,6 +116,10 @@ rights! {
     AccountRead = "account.read" [Yes No No No] Looks Team Any;
     /// Disable an account, as an owner of the deployment's first team.
     AccountDisable = "account.disable" [Yes No No No] Changes Team Fresh;
+    /// See the applications that connectors of all teams are made from, as an owner of the deployment's first team.
+    ManagedAppRead = "managed-app.read" [Yes No No No] Looks Team Any;
+    /// Register, change and remove such applications, as an owner of the deployment's first team.
+    ManagedAppUpdate = "managed-app.update" [Yes No No No] Changes Team Fresh;
 
     /// See connectors, their links, installations, rules and public keys, and how services are connected.
     ConnectorRead = "connector.read" [Yes Yes Yes Yes] Looks Project Any;

@@ -49,6 +49,7 @@ mod issuers;
 mod keys;
 mod links;
 mod login;
+mod managed_apps;
 mod operation;
 mod people;
 mod projects;
@@ -86,6 +87,7 @@ pub use keys::{
 };
 pub use links::{Link, LinkedProject, RedirectUri};
 pub use login::{DeviceLogin, LoginProgress, LoginTokens};
+pub use managed_apps::{ManagedApp, ManagedAppChange, NewManagedApp, OfferedTo, RemovedApp};
 pub use operation::{Liveness, Readiness};
 pub use people::{InvitationInfo, InvitedTo, NewInvitation, PassphraseReset, TeamAndToken, TeamMember};
 pub use projects::{CustomEnvironment, Project};

@@ -209,6 +209,7 @@ fn is_route_word(part: &str) -> bool {
         "connect",
         "connectors",
         "managed",
+        "managed-apps",
         "services",
         "token",
         "tokens",

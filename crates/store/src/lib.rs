@@ -47,6 +47,7 @@ pub mod invitations;
 pub mod issuers;
 pub mod keys;
 pub mod links;
+pub mod managed_apps;
 pub mod minted;
 pub mod nodes;
 pub mod passkeys;

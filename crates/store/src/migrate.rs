@@ -60,6 +60,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(23, "0023_leaked"),
     migration!(24, "0024_gateway"),
     migration!(26, "0026_pulse"),
+    migration!(28, "0028_managed_apps"),
     migration!(31, "0031_audit_actions"),
 ];
 

@@ -109,6 +109,15 @@ pub async fn by_state(db: &Db, state: [u8; 32]) -> Result<Option<Registration>, 
     db.one(select!("where state_digest = $1"), args![state]).await
 }
 
+/// Those that were taken before this and have not ended since, the oldest first.
+pub async fn interrupted(db: &Db, before: Time, limit: i64) -> Result<Vec<Registration>, DbError> {
+    db.all(
+        select!("where state = 'redeeming' and updated_at <= $1 order by updated_at, id limit $2"),
+        args![before, limit],
+    )
+    .await
+}
+
 /// Adds one; fails as a conflict if there is one under the same code.
 pub fn insert(registration: &Registration) -> Step {
     Step::one(
@@ -153,7 +162,8 @@ pub fn take(registration: &Registration, from: RegistrationState, now: Time) -> 
     )
 }
 
-/// It is over: with a connector, or with code and sentence of why there is none.
+/// It is over: with a connector, or with code and sentence of why there is none. A connector is there whatever was said
+/// before by somebody who took its maker for dead.
 pub fn finish(
     registration: &Registration,
     end: Result<Id<kind::Connector>, (&str, &str)>,
@@ -166,8 +176,27 @@ pub fn finish(
     let (code, message) = error.unzip();
     Step::one(
         "update registrations set state = 'done', connector = $3, error_code = $4, error_message = $5, updated_at = $6 \
-         where id = $1 and team = $2 and state <> 'done'",
+         where id = $1 and team = $2 \
+         and (state <> 'done' or (connector is null and cast($3 as bytea) is not null))",
         args![registration.id, registration.team, connector, code, message, now],
+    )
+}
+
+/// Ends one whose maker is gone, if nothing was heard of it since it was read.
+pub fn finish_interrupted(
+    registration: &Registration,
+    end: Result<Id<kind::Connector>, (&str, &str)>,
+    now: Time,
+) -> Step {
+    let (connector, error) = match end {
+        Ok(connector) => (Some(connector), None),
+        Err(error) => (None, Some(error)),
+    };
+    let (code, message) = error.unzip();
+    Step::one(
+        "update registrations set state = 'done', connector = $3, error_code = $4, error_message = $5, updated_at = $6 \
+         where id = $1 and team = $2 and state = 'redeeming' and updated_at = $7",
+        args![registration.id, registration.team, connector, code, message, now, registration.updated_at],
     )
 }
 

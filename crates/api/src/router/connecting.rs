@@ -7,7 +7,8 @@ use crate::route::Callers::{Both, Person, Workload};
 use crate::route::{Content, Route, delete, get, patch, post, put};
 use crate::{
     connector_keys, connectors, connectors_v2, consent_rules, contacts, explain, grants, health_webhook,
-    import, installations, links, pictures, provisioning, redirect_uris, servers, services, token, trigger_destinations,
+    import, installations, links, pictures, provisioning, redirect_uris, servers, services, token,
+    trigger_destinations,
 };
 
 pub(super) fn all() -> Vec<Route> {

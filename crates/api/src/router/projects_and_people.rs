@@ -2,11 +2,12 @@
 
 use carnet_model::Code;
 
+use super::PROVIDER;
 use crate::route::Callers::Person;
 use crate::route::{Content, Route, delete, get, patch, post, put};
 use crate::{
-    access_tokens, accounts, consent_rules, health_webhook, invitations, issuers, members, platform,
-    projects, provisioning, teams,
+    access_tokens, accounts, consent_rules, health_webhook, invitations, issuers, managed_apps, members,
+    platform, projects, provisioning, teams,
 };
 
 pub(super) fn all() -> Vec<Route> {
@@ -57,6 +58,28 @@ pub(super) fn all() -> Vec<Route> {
             .gives(200, accounts::all_shape()),
         patch("/v1/accounts/{user}", Person, "Disables an account, or enables it again.", accounts::update)
             .gives(200, accounts::shape()),
+        get(
+            "/v1/managed-apps",
+            Person,
+            "Lists the applications that connectors of all teams are made from.",
+            managed_apps::list,
+        )
+        .gives(200, managed_apps::all_shape()),
+        post("/v1/managed-apps", Person, "Registers an application for all teams.", managed_apps::create)
+            .gives(201, managed_apps::shape())
+            .refuses(PROVIDER),
+        get(MANAGED_APP, Person, "Shows one, without secrets.", managed_apps::show)
+            .gives(200, managed_apps::shape()),
+        patch(MANAGED_APP, Person, "Changes one, for all teams at once.", managed_apps::update)
+            .gives(200, managed_apps::shape())
+            .refuses(PROVIDER),
+        delete(
+            MANAGED_APP,
+            Person,
+            "Removes one; with `force` even if connectors are made from it.",
+            managed_apps::remove,
+        )
+        .gives(200, managed_apps::removed_shape()),
         post("/v9/projects", Person, "Makes a project.", projects::create).gives(200, projects::shape()),
         get("/v9/projects/{project}", Person, "Shows a project.", projects::show)
             .gives(200, projects::shape()),
@@ -193,6 +216,7 @@ const ENVIRONMENTS_V9: &str = "/v9/projects/{project}/custom-environments";
 const HEALTH_WEBHOOK: &str = "/v1/projects/{project}/health-webhook";
 const INVITATIONS: &str = "/v1/teams/{team}/invitations";
 const ISSUERS: &str = "/v1/trusted-issuers";
+const MANAGED_APP: &str = "/v1/managed-apps/{app}";
 const MEMBER: &str = "/v1/teams/{team}/members/{user}";
 const ORIGINS: &str = "/v1/projects/{project}/return-origins";
 const PROVISIONING: &str = "/v1/projects/{project}/provisioning";

@@ -9,6 +9,7 @@ mod contexts;
 mod doctor;
 mod keys;
 mod login;
+mod managed;
 mod people;
 mod project;
 mod run;
@@ -37,6 +38,9 @@ pub(crate) use contexts::{ContextAddArgs, ContextArgs, ContextRemoveArgs, Contex
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use keys::{KeyArg, KeysRotateArgs, KeysVerb};
 pub(crate) use login::{LoginArgs, LogoutArgs};
+pub(crate) use managed::{
+    ManagedAddArgs, ManagedRemoveArgs, ManagedShowArgs, ManagedUpdateArgs, ManagedVerb,
+};
 pub(crate) use people::{
     InviteArgs, MemberRemoveArgs, MemberResetArgs, MemberUpdateArgs, MembersVerb, RoleArg, Switch,
     TeamCreateArgs, TeamJoinArgs, TeamUpdateArgs, TeamsVerb, TokenCreateArgs, TokenRevokeArgs,
@@ -212,6 +216,12 @@ pub(crate) enum ClientCommand {
         /// Which.
         #[command(subcommand)]
         verb: KeysVerb,
+    },
+    /// The applications that connectors of all teams are made from, as an owner of the deployment's first team
+    Managed {
+        /// Which.
+        #[command(subcommand)]
+        verb: Option<ManagedVerb>,
     },
     /// Write down everything that the team has set up, without secrets
     Export(ExportAllArgs),

@@ -8,6 +8,7 @@ mod dry;
 mod importing;
 mod keys;
 mod logging;
+mod managed;
 mod mending;
 mod peer;
 mod people;

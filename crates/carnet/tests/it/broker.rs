@@ -32,7 +32,7 @@ impl Broker {
         database: Option<&str>,
         key: Option<&Path>,
     ) -> Self {
-        Self::try_start(home, port, database, key)
+        Self::try_start(home, port, database, key, &[])
             .await
             .unwrap_or_else(|status| panic!("the server ended at its start: {status}"))
     }
@@ -43,12 +43,14 @@ impl Broker {
         port: u16,
         database: Option<&str>,
         key: Option<&Path>,
+        flags: &[&str],
     ) -> Result<Self, ExitStatus> {
         let data = home.join("data");
         let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
         command
             .args(["dev", "--no-open", "--port", &port.to_string(), "--data"])
             .arg(&data)
+            .args(flags)
             .current_dir(home)
             .env("CARNET_FAIL_POINTS", home.join("points"));
         if let Some(url) = database {

@@ -18,6 +18,7 @@ mod keys;
 mod kill;
 #[cfg(debug_assertions)]
 mod points;
+mod registration;
 mod release;
 mod run;
 #[cfg(debug_assertions)]

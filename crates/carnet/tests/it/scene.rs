@@ -64,7 +64,7 @@ impl Scene {
     /// Starts the server; how it ended if it ended at once.
     pub(crate) async fn open(&mut self) -> Result<(), std::process::ExitStatus> {
         let url = self.database.as_ref().map(Database::url);
-        let mut broker = Broker::try_start(self.home.path(), self.port, url, None).await?;
+        let mut broker = Broker::try_start(self.home.path(), self.port, url, None, &[]).await?;
         let dev = tokio::select! {
             dev = broker.dev() => Some(dev),
             () = broker.until_gone() => None,

@@ -256,12 +256,38 @@ fn a_server_that_is_connected_by_its_address_is_known_by_it() {
 }
 
 #[test]
+fn a_bot_of_teams_asks_for_its_token_where_it_is_registered() {
+    let tenant = "11111111-2222-3333-4444-555555555555";
+    let bot = plan("microsoft-teams", &ask("bot", &[("tenant", tenant)], client())).unwrap().unwrap();
+    assert_eq!(bot.driver, ConnectorType::MicrosoftEntra);
+    assert_eq!(bot.data["tenantId"], tenant);
+    assert_eq!(bot.data["appScopes"], json!(["https://api.botframework.com/.default"]));
+    assert!(!bot.data.contains_key("userScopes"), "nobody consents to a bot");
+    let many = plan("microsoft-teams", &ask("bot-of-many", &[], client())).unwrap().unwrap();
+    assert_eq!(
+        many.data["serverConfig"]["token_endpoint"],
+        "https://login.microsoftonline.com/botframework.com/oauth2/v2.0/token"
+    );
+    assert_eq!(field("microsoft-teams", &ask("bot", &[], client())), "params.tenant");
+}
+
+#[test]
 fn a_target_has_scopes_of_its_own() {
     let gmail = Ask { target: Some("gmail".to_owned()), ..ask("oauth", &[], client()) };
     let plan = plan("google", &gmail).unwrap().unwrap();
     assert_eq!(plan.target.as_deref(), Some("gmail"));
     let scopes = plan.data["userAuthorization"]["scopes"].as_array().unwrap();
     assert!(scopes.contains(&json!("https://www.googleapis.com/auth/gmail.send")));
+    // By a driver of its own as well, and what is brought along goes before both.
+    let gmail = Ask { target: Some("gmail".to_owned()), ..ask("client", &[], client()) };
+    let data = self::plan("google", &gmail).unwrap().unwrap().data;
+    assert!(
+        data["userScopes"].as_array().unwrap().contains(&json!("https://www.googleapis.com/auth/gmail.send"))
+    );
+    let mut brought = client();
+    brought["userScopes"] = json!(["openid"]);
+    let own = Ask { target: Some("gmail".to_owned()), ..ask("client", &[], brought) };
+    assert_eq!(self::plan("google", &own).unwrap().unwrap().data["userScopes"], json!(["openid"]));
     let other = Ask { target: Some("mail".to_owned()), ..ask("oauth", &[], client()) };
     assert_eq!(field("google", &other), "target");
     let served = Ask { target: Some("api".to_owned()), ..ask("mcp", &[], json!({})) };

@@ -39,8 +39,46 @@ fn what_deletes_is_said_to_delete() {
         ("sentry", "project:admin"),
     ] {
         let words = catalog.get(service).unwrap().describe_scope(scope);
-        let told = words.is_some_and(|words| words.to_lowercase().contains("delete"));
+        let told = words.as_ref().is_some_and(|words| words.to_lowercase().contains("delete"));
         assert!(told, "{service} {scope}: {words:?}");
+    }
+}
+
+#[test]
+fn what_may_do_everything_is_said_to_delete_and_to_manage() {
+    let catalog = Catalog::default();
+    for (service, scope) in [
+        ("snowflake", "session:role-any"),
+        ("snowflake", "session:role:PUBLIC"),
+        ("snowflake", "session:role:ANALYST"),
+        ("salesforce", "full"),
+        ("databricks", "all-apis"),
+        ("microsoft", "https://graph.microsoft.com/.default"),
+        ("microsoft", "https://vault.azure.net/.default"),
+        ("microsoft", "https://management.azure.com/user_impersonation"),
+        ("microsoft-teams", "https://graph.microsoft.com/.default"),
+    ] {
+        let words = catalog.get(service).unwrap().describe_scope(scope).unwrap_or_default().to_lowercase();
+        assert!(words.contains("delete") && words.contains("manage"), "{service} {scope}: {words:?}");
+    }
+}
+
+#[test]
+fn a_scope_that_is_named_after_something_of_the_customers_says_its_name() {
+    let catalog = Catalog::default();
+    for (service, scope, says) in [
+        ("snowflake", "session:role:ANALYST", "the role ANALYST"),
+        ("snowflake", "session:role:My_Role$1", "the role My_Role$1"),
+        ("zoho-crm", "ZohoCRM.modules.leads.READ", "Read leads"),
+        ("zoho-crm", "ZohoCRM.modules.leads.DELETE", "Delete leads"),
+        ("microsoft", "https://vault.azure.net/.default", "vault.azure.net"),
+    ] {
+        let words = catalog.get(service).unwrap().describe_scope(scope);
+        assert!(words.as_deref().is_some_and(|words| words.contains(says)), "{service} {scope}: {words:?}");
+    }
+    let snowflake = catalog.get("snowflake").unwrap();
+    for scope in ["session:role:", "session:role:A<b>", "session:role:A:B", "session:roles:A"] {
+        assert_eq!(snowflake.describe_scope(scope), None, "{scope}");
     }
 }
 
@@ -67,7 +105,7 @@ fn what_manages_people_and_settings_is_said_to() {
     ] {
         let words = catalog.get(service).unwrap().describe_scope(scope);
         assert!(
-            words.is_some_and(|words| words.to_lowercase().contains("manage")),
+            words.as_ref().is_some_and(|words| words.to_lowercase().contains("manage")),
             "{service} {scope}: {words:?}"
         );
     }
@@ -110,7 +148,7 @@ fn the_demo_provider_and_its_file_tell_the_same_about_its_scopes() {
 fn the_scopes_of_openid_connect_mean_the_same_everywhere() {
     let catalog = Catalog::default();
     let github = catalog.get("github").unwrap();
-    assert_eq!(github.describe_scope("email"), Some("See your e-mail address"));
+    assert_eq!(github.describe_scope("email").as_deref(), Some("See your e-mail address"));
     assert_eq!(github.describe_scope("made:up"), None);
     assert_eq!(describe_standard_scope("repo"), None);
 }

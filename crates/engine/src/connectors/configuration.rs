@@ -8,14 +8,15 @@ use serde_json::{Map, Value};
 
 use super::NewConnectorAsk;
 use crate::broker::Broker;
-use crate::managed::ManagedService;
+use crate::faults;
+use crate::managed::App;
 
 /// How a new connector is configured.
 pub(crate) struct Configuration {
     pub(crate) kind: ConnectorType,
     pub(crate) data: Map<String, Value>,
-    /// With the operator's client.
-    pub(crate) managed: bool,
+    /// With the operator's client: of this application.
+    pub(crate) app: Option<App>,
     /// Where its server is found out about, if not at the service's own address.
     pub(crate) address: Option<String>,
     /// The way of the catalog, and what of the service.
@@ -24,39 +25,41 @@ pub(crate) struct Configuration {
 
 impl Configuration {
     fn of(kind: ConnectorType, data: Map<String, Value>) -> Self {
-        Self { kind, data, managed: false, address: None, way: None }
+        Self { kind, data, app: None, address: None, way: None }
     }
 }
 
 impl Broker {
     /// The driver and the configuration: the operator's where it is managed, else what the catalog makes of the request,
     /// else the team's own.
-    pub(super) fn configuration(
+    pub(super) async fn configuration(
         &self,
         ask: &NewConnectorAsk,
         team: Id<kind::Team>,
         service: &str,
+        fitting: Option<App>,
     ) -> Result<Configuration, Fault> {
-        let app = self.inner.app_for(team, service);
-        // The address of a server that registers clients by itself needs nobody to have done so before.
-        let by_itself = app.is_none() && ask.r#type.is_none() && service.contains(['.', ':']);
-        if let Some(app) = self.fitting_app(ask, team, service) {
-            let planned = match &app.method {
+        if let Some(app) = fitting {
+            let data = self.inner.whole_app(&app).map_err(faults::internal)?.into_owned();
+            let planned = match app.method() {
                 None => None,
                 Some(method) => {
                     let ask = NewConnectorAsk {
-                        data: app.data.clone(),
-                        method: Some(method.clone()),
-                        params: self.params_of(app, method, ask, service)?,
+                        data: data.clone(),
+                        method: Some(method.to_owned()),
+                        params: self.params_of(app.params(), method, ask, service)?,
                         managed: false,
                         ..ask.clone()
                     };
-                    self.planned(&ask, service, Some(app.r#type))?
+                    self.planned(&ask, service, Some(app.r#type()))?
                 }
             };
-            let configuration = planned.unwrap_or_else(|| Configuration::of(app.r#type, app.data.clone()));
-            return Ok(Configuration { managed: true, ..configuration });
+            let configuration = planned.unwrap_or_else(|| Configuration::of(app.r#type(), data));
+            return Ok(Configuration { app: Some(app), ..configuration });
         }
+        // The address of a server that registers clients by itself needs nobody to have done so before.
+        let offered = self.inner.app_for(team, service).await.map_err(faults::store)?.is_some();
+        let by_itself = !offered && ask.r#type.is_none() && service.contains(['.', ':']);
         let kind = match &ask.r#type {
             None => None,
             Some(text) => Some(ConnectorType::parse(text).ok_or_else(|| {
@@ -86,7 +89,7 @@ impl Broker {
     /// host at all, whoever fills it in says who is sent the operator's secret, so that is the operator's alone.
     fn params_of(
         &self,
-        app: &ManagedService,
+        fixed: &BTreeMap<String, String>,
         method: &str,
         ask: &NewConnectorAsk,
         service: &str,
@@ -97,10 +100,10 @@ impl Broker {
                 method.fields().any(|field| field.key.as_str() == name && field.is_any_host())
             })
         };
-        let mut params = app.params.clone();
+        let mut params = fixed.clone();
         for (name, value) in &ask.params {
-            let fixed = app.params.get(name);
-            if fixed.is_some_and(|fixed| fixed != value) || (fixed.is_none() && is_anywhere(name)) {
+            let said = fixed.get(name);
+            if said.is_some_and(|said| said != value) || (said.is_none() && is_anywhere(name)) {
                 return Err(Fault::new(
                     Code::InvalidConnector,
                     format!(
@@ -118,22 +121,25 @@ impl Broker {
 
     /// The operator's application from which this connector is to be made. Another way of the service than the
     /// application's is not the application's business.
-    pub(super) fn fitting_app(
+    pub(super) async fn fitting_app(
         &self,
         ask: &NewConnectorAsk,
         team: Id<kind::Team>,
         service: &str,
-    ) -> Option<&ManagedService> {
-        let fits = |app: &&ManagedService| match (&ask.method, &app.method) {
+    ) -> Result<Option<App>, Fault> {
+        if !ask.managed {
+            return Ok(None);
+        }
+        let fits = |app: &App| match (ask.method.as_deref(), app.method()) {
             (None, _) => true,
             (Some(asked), Some(own)) => asked == own,
             (Some(asked), None) => {
                 let entry = self.inner.settings.catalog.get(service);
                 entry.is_some_and(|entry| {
-                    entry.methods.iter().any(|m| m.method.as_str() == asked && m.driver == app.r#type)
+                    entry.methods.iter().any(|m| m.method.as_str() == asked && m.driver == app.r#type())
                 })
             }
         };
-        self.inner.app_for(team, service).filter(|_| ask.managed).filter(fits)
+        Ok(self.inner.app_for(team, service).await.map_err(faults::store)?.filter(fits))
     }
 }

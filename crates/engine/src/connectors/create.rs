@@ -9,13 +9,14 @@ use carnet_model::rights::Right;
 use carnet_model::{Code, ConnectorRef, Fault, Id, Slug, Uid, kind};
 use carnet_providers::NewConnector;
 use carnet_store::connectors::{self, ConnectorRow};
-use carnet_store::{DbError, Write, creations, links, pictures};
+use carnet_store::{DbError, Write, creations, links, managed_apps, pictures};
 use serde_json::{Map, Value};
 
 use super::{Configuration, ConnectorView, bad_configuration, called, code, taken, view};
 use crate::broker::Broker;
 use crate::connector_keys::KeyChange;
 use crate::faults;
+use crate::managed::App;
 
 /// A connector that somebody wants to make.
 #[derive(Clone, Debug, Default)]
@@ -110,10 +111,12 @@ impl Broker {
         if let Some(made) = self.made_before(team, ask.code.as_deref(), &uid).await? {
             return Ok(made);
         }
-        if let (None, Some(kind)) = (self.fitting_app(&ask, team, &service), self.assisted(&ask, &service)) {
+        let fitting = self.fitting_app(&ask, team, &service).await?;
+        if let (None, Some(kind)) = (&fitting, self.assisted(&ask, &service)) {
             return Err(self.start_registration(caller, &ask, kind, (&service, &uid), request).await?);
         }
-        let Configuration { kind, data, managed, address, way } = self.configuration(&ask, team, &service)?;
+        let Configuration { kind, data, app, address, way } =
+            self.configuration(&ask, team, &service, fitting).await?;
         // Before a server is asked to register anything: who tries again has a connector already.
         let reference = ConnectorRef::Uid(uid.clone());
         if connectors::find(&inner.db, team, &reference).await.map_err(faults::store)?.is_some() {
@@ -137,10 +140,11 @@ impl Broker {
             })
             .await
             .map_err(bad_configuration)?;
-        let app = inner.app_for(team, &service).filter(|_| managed);
-        if let Some(app) = app {
-            accepted.secrets = accepted.secrets.without(&app.data);
-            if app.one_callback && accepted.redirect_uri.is_some() {
+        let managed = app.is_some();
+        if let Some(app) = &app {
+            let whole = inner.whole_app(app).map_err(faults::internal)?;
+            accepted.secrets = accepted.secrets.without(&whole);
+            if app.one_callback() && accepted.redirect_uri.is_some() {
                 accepted.redirect_uri = Some(self.one_callback(&service));
             }
         }
@@ -172,7 +176,12 @@ impl Broker {
             .with("type", kind.as_str())
             .with("managed", managed)
             .with("service", row.connector.service.clone());
-        let mut write = Write::new().step(connectors::insert(&row)).event(&inner.env, &event).revises();
+        let mut write = Write::new();
+        // Whoever takes the application away sees this connector, or nothing is made.
+        if let Some(App::Stored(app)) = &app {
+            write = write.step(managed_apps::is_still(app));
+        }
+        write = write.step(connectors::insert(&row)).event(&inner.env, &event).revises();
         if let Some(project) = &project {
             let linked = AuditEvent::of(caller, now, Action::LinkPut, Some(request))
                 .on(id)

@@ -12,6 +12,7 @@ use super::{ConnectorChange, ConnectorUpdated};
 use crate::broker::Broker;
 use crate::directory::Entry;
 use crate::faults;
+use crate::managed::App;
 
 impl Broker {
     /// Makes a managed connector a manual one. With `data` it changes to a client of the team's own in the same step;
@@ -40,7 +41,7 @@ impl Broker {
     pub(super) fn take_along(&self, entry: &Entry) -> Result<ConnectorSecrets, Fault> {
         self.is_offered(entry)?;
         let connector = &entry.row.connector;
-        if !self.inner.app_behind(connector).is_some_and(|app| app.goes_along) {
+        if !self.inner.app_behind(entry).is_some_and(App::goes_along) {
             return Err(Fault::new(
                 Code::InvalidConnector,
                 format!(

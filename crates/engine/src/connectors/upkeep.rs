@@ -94,7 +94,7 @@ impl Broker {
     }
 
     /// Where that document is.
-    pub(super) fn client_document_url(&self, team: Id<kind::Team>, connector: Id<kind::Connector>) -> String {
+    pub(crate) fn client_document_url(&self, team: Id<kind::Team>, connector: Id<kind::Connector>) -> String {
         format!("{}/clients/{team}/{connector}", self.inner.settings.base())
     }
 }

@@ -339,7 +339,7 @@ pub(super) fn shown_scopes(remembered: &Remembered, entry: &Entry) -> String {
 
 fn describe(known: Option<&KnownService>, scope: &str) -> Option<String> {
     match known {
-        Some(entry) => entry.describe_scope(scope).map(str::to_owned),
+        Some(entry) => entry.describe_scope(scope).map(std::borrow::Cow::into_owned),
         None => describe_standard_scope(scope).map(str::to_owned),
     }
 }

@@ -3,7 +3,7 @@
 
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
-use carnet_model::{Code, Fault, Id, SecretString, kind};
+use carnet_model::{Code, Fault, Id, SecretString, Time, kind};
 use carnet_providers::{CallbackFault, DriverError, Redeem, Redeemed};
 use carnet_store::registrations::{self, Registration, RegistrationState};
 use carnet_store::{DbError, Write};
@@ -204,16 +204,7 @@ impl Broker {
     ) -> Result<(), Fault> {
         let inner = &self.inner;
         let now = inner.env.now();
-        let mut event = AuditEvent {
-            actor: registration.requested_by,
-            ..AuditEvent::of_system(now, Action::RegistrationEnd).in_team(registration.team)
-        }
-        .on(registration.id)
-        .with("service", registration.service.clone());
-        event = match end {
-            Ok(connector) => event.with("connector", connector.to_string()),
-            Err(fault) => event.ended(Outcome::Failed).with("code", fault.code.as_str()),
-        };
+        let event = ended(registration, end.map_err(|fault| fault.code.as_str()), now);
         let end = end.map_err(|fault| (fault.code.as_str(), fault.message.as_str()));
         let write =
             Write::new().step(registrations::finish(registration, end, now)).event(&inner.env, &event);
@@ -221,5 +212,23 @@ impl Broker {
             Ok(_) | Err(DbError::Unmet(_)) => Ok(()),
             Err(error) => Err(faults::store(error)),
         }
+    }
+}
+
+/// How it ended, for the log: with a connector, or with the code of why there is none.
+pub(super) fn ended(
+    registration: &Registration,
+    end: Result<Id<kind::Connector>, &str>,
+    now: Time,
+) -> AuditEvent {
+    let event = AuditEvent {
+        actor: registration.requested_by,
+        ..AuditEvent::of_system(now, Action::RegistrationEnd).in_team(registration.team)
+    }
+    .on(registration.id)
+    .with("service", registration.service.clone());
+    match end {
+        Ok(connector) => event.with("connector", connector.to_string()),
+        Err(code) => event.ended(Outcome::Failed).with("code", code),
     }
 }

@@ -12,7 +12,7 @@ viewer may
     access-token.read access-token.create access-token.revoke
 viewer may not
     team.update team.create member.invite member.update member.remove member.reset-passphrase
-    account.read account.disable
+    account.read account.disable managed-app.read managed-app.update
     connector.create connector.update connector.delete connector.check connector-key.rotate
     consent-rules.update trigger.update link.update installation.update grant.import provisioning.update
     token.app token.own token.revoke-all
@@ -32,7 +32,7 @@ member may unless strict
     consent-rules.update installation.update grant.import provisioning.update
 member may not
     team.update team.create member.invite member.update member.remove member.reset-passphrase
-    account.read account.disable
+    account.read account.disable managed-app.read managed-app.update
     trusted-issuer.update
     access-token.read-all access-token.revoke-all
     key.read key.rotate key.verify secrets.export budget.update
@@ -47,14 +47,14 @@ connector-manager may
     access-token.read access-token.create access-token.revoke
 connector-manager may not
     team.update team.create member.invite member.update member.remove member.reset-passphrase
-    account.read account.disable
+    account.read account.disable managed-app.read managed-app.update
     trusted-issuer.update
     access-token.read-all access-token.revoke-all
     key.read key.rotate key.verify secrets.export budget.update
 owner may
     team.read team.update team.create
     member.read member.invite member.update member.remove member.reset-passphrase
-    invitation.accept account.read account.disable
+    invitation.accept account.read account.disable managed-app.read managed-app.update
     connector.read connector.create connector.update connector.delete connector.check connector-key.rotate
     consent-rules.update trigger.update link.update installation.update grant.read grant.import provisioning.update
     token.app token.own token.revoke-own token.revoke-all
@@ -65,7 +65,7 @@ owner may
 ";
 
 /// What does no more than look.
-const LOOKS: &str = "team.read member.read account.read connector.read grant.read project.read trusted-issuer.read \
+const LOOKS: &str = "team.read member.read account.read managed-app.read connector.read grant.read project.read trusted-issuer.read \
     access-token.read access-token.read-all audit.read usage.read key.read";
 
 /// What is about one project.
@@ -74,7 +74,7 @@ const OF_A_PROJECT: &str = "team.read connector.read token.app token.own token.r
 
 /// What is not to be done from a session that somebody left open.
 const FRESH: &str = "team.update team.create member.invite member.update member.remove \
-    member.reset-passphrase invitation.accept account.disable connector.delete connector-key.rotate project.delete trusted-issuer.update access-token.create \
+    member.reset-passphrase invitation.accept account.disable managed-app.update connector.delete connector-key.rotate project.delete trusted-issuer.update access-token.create \
     key.rotate secrets.export";
 
 const ROLES: [Role; 4] = [Role::Owner, Role::Member, Role::ConnectorManager, Role::Viewer];

@@ -21,7 +21,7 @@ use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::dialect::{Dialect, client_is_known, kept, named};
+use super::dialect::{Dialect, ReadSecret, callback, client_is_known, kept, named, taken_with_secret};
 use crate::driver::consent::{ConsentAsk, Granted};
 use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::held::Held;
@@ -47,22 +47,44 @@ impl Dialect for Atlassian {
     const NAME: &'static str = "Atlassian";
     type Facts = Facts;
 
-    fn facts(&self, data: &Map<String, Value>) -> Result<Facts, BadConfiguration> {
-        read(Fields::new(data.clone()), |_| Ok(())).map(|(facts, ())| facts)
+    fn read<S>(mut fields: Fields, secret: ReadSecret<'_, S>) -> Result<(Facts, S), BadConfiguration> {
+        let client_id = fields.text("clientId")?.ok_or_else(|| fields.bad("clientId", "is missing"))?;
+        let secret = secret(&mut fields)?;
+        let user_scopes = named(fields.scopes("userScopes")?).ok_or_else(|| {
+            fields.bad(
+                "userScopes",
+                "is empty: name what people are asked for, with offline_access to renew it",
+            )
+        })?;
+        let site = match fields.text("site")? {
+            None => None,
+            Some(text) => {
+                let text = text.to_ascii_lowercase();
+                let host = text.strip_prefix("https://").unwrap_or(&text).trim_end_matches('/');
+                let name = host.strip_suffix(SITES).unwrap_or(host);
+                let is_name = (1..=63).contains(&name.len())
+                    && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                    && !name.starts_with('-')
+                    && !name.ends_with('-');
+                if !is_name {
+                    return Err(
+                        fields.bad("site", "must be the name of one site: acme, or acme.atlassian.net")
+                    );
+                }
+                Some(format!("{name}{SITES}"))
+            }
+        };
+        fields.finish()?;
+        Ok((Facts { client_id, user_scopes, site }, secret))
     }
 
     fn accept<'a>(&'a self, mut ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>> {
         Box::pin(async move {
-            let fields = Fields::new(std::mem::take(&mut ask.data));
-            let (facts, secret) = read(fields, |fields| {
-                let secret = fields.secret("clientSecret")?;
-                secret.ok_or_else(|| fields.bad("clientSecret", "is missing"))
-            })?;
+            let (facts, secret) = taken_with_secret::<Self>(&mut ask)?;
             if let Some(site) = &facts.site {
                 is_site(&ask, site).await?;
             }
-            let base = ask.callback_base.trim_end_matches('/');
-            let redirect_uri = format!("{base}/callback/{}", ask.connector);
+            let redirect_uri = callback(&ask);
             // Atlassian says "Unauthorized" of an unknown client and of a wrong secret alike.
             let (proof, by) = (Proof::Post(&secret), By::Code(&redirect_uri));
             client_is_known(&ask, TOKEN, &facts.client_id, proof, by, |_| "clientSecret").await?;
@@ -186,36 +208,6 @@ impl Facts {
         }
         data
     }
-}
-
-/// Reads `data`; `secret` reads what only new data has.
-fn read<S>(
-    mut fields: Fields,
-    secret: impl FnOnce(&mut Fields) -> Result<S, BadConfiguration>,
-) -> Result<(Facts, S), BadConfiguration> {
-    let client_id = fields.text("clientId")?.ok_or_else(|| fields.bad("clientId", "is missing"))?;
-    let secret = secret(&mut fields)?;
-    let user_scopes = named(fields.scopes("userScopes")?).ok_or_else(|| {
-        fields.bad("userScopes", "is empty: name what people are asked for, with offline_access to renew it")
-    })?;
-    let site = match fields.text("site")? {
-        None => None,
-        Some(text) => {
-            let text = text.to_ascii_lowercase();
-            let host = text.strip_prefix("https://").unwrap_or(&text).trim_end_matches('/');
-            let name = host.strip_suffix(SITES).unwrap_or(host);
-            let is_name = (1..=63).contains(&name.len())
-                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-                && !name.starts_with('-')
-                && !name.ends_with('-');
-            if !is_name {
-                return Err(fields.bad("site", "must be the name of one site: acme, or acme.atlassian.net"));
-            }
-            Some(format!("{name}{SITES}"))
-        }
-    };
-    fields.finish()?;
-    Ok((Facts { client_id, user_scopes, site }, secret))
 }
 
 /// Whether there is such a site: it says its own cloud ID to everybody (`/_edge/tenant_info`).

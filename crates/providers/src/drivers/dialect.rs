@@ -20,6 +20,7 @@ use crate::driver::held::Held;
 use crate::driver::import::Import;
 use crate::driver::mint::{MintAsk, Minted, Revocation};
 use crate::driver::{Accepted, At, Boxed, Driver, NewConnector};
+use crate::fields::Fields;
 use crate::oauth::client::Client;
 use crate::oauth::client_auth::Proof;
 use crate::oauth::probe::{self, By, Known};
@@ -31,10 +32,12 @@ pub(super) trait Dialect: Send + Sync {
     /// What is known about a connector, without its secret.
     type Facts: Send + Sync;
 
-    /// Reads the `data` of a stored connector.
-    fn facts(&self, data: &Map<String, Value>) -> Result<Self::Facts, BadConfiguration>;
+    /// Reads `data`. `secret` reads what only new data has, where it stands among the rest.
+    fn read<S>(fields: Fields, secret: ReadSecret<'_, S>) -> Result<(Self::Facts, S), BadConfiguration>
+    where
+        Self: Sized;
 
-    /// Reads new `data` and asks the provider about it.
+    /// Asks the provider about it.
     fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>>;
 
     /// The same as the `data` of a connector of the type `oauth`.
@@ -93,7 +96,7 @@ pub(super) struct Speaks<D>(pub D);
 
 impl<D: Dialect> Speaks<D> {
     fn inner(&self, at: &At<'_>) -> Result<(D::Facts, Connector), DriverError> {
-        let facts = self.0.facts(&at.connector.data)?;
+        let facts = stored::<D>(&at.connector.data)?;
         let inner = self.view(&facts, at.connector);
         Ok((facts, inner))
     }
@@ -103,7 +106,7 @@ impl<D: Dialect> Speaks<D> {
     }
 
     fn of(&self, connector: &Connector) -> Option<(D::Facts, Connector)> {
-        let facts = self.0.facts(&connector.data).ok()?;
+        let facts = stored::<D>(&connector.data).ok()?;
         let inner = self.view(&facts, connector);
         Some((facts, inner))
     }
@@ -242,6 +245,39 @@ pub(super) async fn client_is_known(
         }
         Known::Unasked(why) => Err(bad("clientId", format!("could not be tried at the provider: {why}"))),
     }
+}
+
+/// How the secret of new data is read.
+pub(super) type ReadSecret<'a, S> = &'a dyn Fn(&mut Fields) -> Result<S, BadConfiguration>;
+
+/// What is known about a stored connector, whose secrets stand elsewhere.
+fn stored<D: Dialect>(data: &Map<String, Value>) -> Result<D::Facts, BadConfiguration> {
+    D::read(Fields::new(data.clone()), &|_| Ok(())).map(|(facts, ())| facts)
+}
+
+/// Reads new data; there may be a secret.
+pub(super) fn taken<D: Dialect>(
+    ask: &mut NewConnector<'_>,
+) -> Result<(D::Facts, Option<SecretString>), BadConfiguration> {
+    D::read(Fields::new(std::mem::take(&mut ask.data)), &secret)
+}
+
+/// The same, where there must be one.
+pub(super) fn taken_with_secret<D: Dialect>(
+    ask: &mut NewConnector<'_>,
+) -> Result<(D::Facts, SecretString), BadConfiguration> {
+    D::read(Fields::new(std::mem::take(&mut ask.data)), &|fields| {
+        secret(fields)?.ok_or_else(|| fields.bad("clientSecret", "is missing"))
+    })
+}
+
+fn secret(fields: &mut Fields) -> Result<Option<SecretString>, BadConfiguration> {
+    fields.secret("clientSecret")
+}
+
+/// Where people come back to, which is registered at the provider.
+pub(super) fn callback(ask: &NewConnector<'_>) -> String {
+    format!("{}/callback/{}", ask.callback_base.trim_end_matches('/'), ask.connector)
 }
 
 /// Scopes of people that must be there.

@@ -19,7 +19,7 @@ use carnet_model::connector::Connector;
 use carnet_model::{Scopes, Time};
 use serde_json::{Map, Value, json};
 
-use super::dialect::{Dialect, client_is_known, kept, named};
+use super::dialect::{Dialect, ReadSecret, callback, client_is_known, kept, named, taken_with_secret};
 use crate::driver::consent::{ConsentAsk, Granted};
 use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::held::Held;
@@ -46,17 +46,31 @@ impl Dialect for Google {
     const NAME: &'static str = "Google";
     type Facts = Facts;
 
-    fn facts(&self, data: &Map<String, Value>) -> Result<Facts, BadConfiguration> {
-        read(Fields::new(data.clone()), |_| Ok(())).map(|(facts, ())| facts)
+    fn read<S>(mut fields: Fields, secret: ReadSecret<'_, S>) -> Result<(Facts, S), BadConfiguration> {
+        let client_id = fields.text("clientId")?.filter(|id| id.ends_with(CLIENTS));
+        let client_id = client_id
+            .ok_or_else(|| fields.bad("clientId", format!("must be the client's: NUMBER-NAME{CLIENTS}")))?;
+        let secret = secret(&mut fields)?;
+        let user_scopes =
+            named(fields.scopes("userScopes")?).map(|scopes| short(&scopes)).ok_or_else(|| {
+                fields.bad("userScopes", "is empty: name what people are asked for, like openid and email")
+            })?;
+        let hosted_domain = fields.text("hostedDomain")?.map(|domain| domain.to_ascii_lowercase());
+        let is_domain = |domain: &String| {
+            domain.contains('.')
+                && domain.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
+        };
+        if hosted_domain.as_ref().is_some_and(|domain| !is_domain(domain)) {
+            return Err(fields.bad("hostedDomain", "must be the domain of a Google Workspace: acme.example"));
+        }
+        let testing = fields.flag("testing")?.unwrap_or(false);
+        fields.finish()?;
+        Ok((Facts { client_id, user_scopes, hosted_domain, testing }, secret))
     }
 
     fn accept<'a>(&'a self, mut ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>> {
         Box::pin(async move {
-            let fields = Fields::new(std::mem::take(&mut ask.data));
-            let (facts, secret) = read(fields, |fields| {
-                let secret = fields.secret("clientSecret")?;
-                secret.ok_or_else(|| fields.bad("clientSecret", "is missing"))
-            })?;
+            let (facts, secret) = taken_with_secret::<Self>(&mut ask)?;
             // A code would be refused for its redirect URI, which cannot be registered before there is a connector.
             let proof = Proof::Post(&secret);
             client_is_known(&ask, TOKEN, &facts.client_id, proof, By::Refresh, |vendor| {
@@ -66,12 +80,7 @@ impl Dialect for Google {
                 if is_id || vendor.error == "deleted_client" { "clientId" } else { "clientSecret" }
             })
             .await?;
-            let base = ask.callback_base.trim_end_matches('/');
-            Ok(Accepted {
-                data: facts.to_data(),
-                secrets: kept(secret),
-                redirect_uri: Some(format!("{base}/callback/{}", ask.connector)),
-            })
+            Ok(Accepted { data: facts.to_data(), secrets: kept(secret), redirect_uri: Some(callback(&ask)) })
         })
     }
 
@@ -192,30 +201,6 @@ impl Facts {
         }
         data
     }
-}
-
-/// Reads `data`; `secret` reads what only new data has.
-fn read<S>(
-    mut fields: Fields,
-    secret: impl FnOnce(&mut Fields) -> Result<S, BadConfiguration>,
-) -> Result<(Facts, S), BadConfiguration> {
-    let client_id = fields.text("clientId")?.filter(|id| id.ends_with(CLIENTS));
-    let client_id = client_id
-        .ok_or_else(|| fields.bad("clientId", format!("must be the client's: NUMBER-NAME{CLIENTS}")))?;
-    let secret = secret(&mut fields)?;
-    let user_scopes = named(fields.scopes("userScopes")?).map(|scopes| short(&scopes)).ok_or_else(|| {
-        fields.bad("userScopes", "is empty: name what people are asked for, like openid and email")
-    })?;
-    let hosted_domain = fields.text("hostedDomain")?.map(|domain| domain.to_ascii_lowercase());
-    let is_domain = |domain: &String| {
-        domain.contains('.') && domain.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
-    };
-    if hosted_domain.as_ref().is_some_and(|domain| !is_domain(domain)) {
-        return Err(fields.bad("hostedDomain", "must be the domain of a Google Workspace: acme.example"));
-    }
-    let testing = fields.flag("testing")?.unwrap_or(false);
-    fields.finish()?;
-    Ok((Facts { client_id, user_scopes, hosted_domain, testing }, secret))
 }
 
 /// Puts the short names in what is held, and the end of its refresh token if it is sooner.

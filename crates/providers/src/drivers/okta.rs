@@ -19,7 +19,7 @@ use carnet_model::connector::Connector;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::dialect::{Dialect, client_is_known, kept};
+use super::dialect::{Dialect, ReadSecret, callback, client_is_known, kept, taken};
 use crate::driver::consent::Granted;
 use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::held::Held;
@@ -53,14 +53,93 @@ impl Dialect for Okta {
     const NAME: &'static str = "Okta";
     type Facts = Facts;
 
-    fn facts(&self, data: &Map<String, Value>) -> Result<Facts, BadConfiguration> {
-        read(Fields::new(data.clone()), |_| Ok(())).map(|(facts, ())| facts)
+    fn read<S>(mut fields: Fields, secret: ReadSecret<'_, S>) -> Result<(Facts, S), BadConfiguration> {
+        let domain =
+            fields.text("domain")?.ok_or_else(|| fields.bad("domain", "is missing: acme.okta.com"))?;
+        let domain = domain.to_ascii_lowercase();
+        if !is_host(&domain) {
+            return Err(fields.bad("domain", "must be the organization's host alone, like acme.okta.com"));
+        }
+        let is_console = |host: &str| host.split('.').next().is_some_and(|label| label.ends_with("-admin"));
+        if OKTAS.iter().any(|okta| domain.ends_with(okta)) && is_console(&domain) {
+            return Err(fields.bad("domain", "is the address of the admin console: leave -admin out"));
+        }
+        let server = fields.text("authorizationServer")?;
+        let is_id = |id: &String| {
+            id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        };
+        if server.as_ref().is_some_and(|id| !is_id(id) || id == "v1") {
+            return Err(fields.bad(
+                "authorizationServer",
+                "must be the identifier of a custom authorization server, like default; left out, it is the organization's own",
+            ));
+        }
+        let client_id = fields.text("clientId")?.ok_or_else(|| fields.bad("clientId", "is missing"))?;
+        let secret = secret(&mut fields)?;
+        let user_scopes = fields.scopes("userScopes")?.unwrap_or_default();
+        let app_scopes = fields.scopes("appScopes")?.unwrap_or_default();
+        if user_scopes.is_empty() && app_scopes.is_empty() {
+            return Err(fields.bad("userScopes", "is empty, and appScopes too: no token can be had"));
+        }
+        let ceremonial = ["openid", "profile", "email", "address", "phone", "offline_access", "groups"];
+        if let Some(name) = app_scopes.iter().find(|name| ceremonial.contains(name)) {
+            return Err(fields.bad("appScopes", format!("cannot hold {name}, which is about a person")));
+        }
+        match &server {
+            None => {
+                if let Some(other) = app_scopes.iter().find(|name| !name.starts_with("okta.")) {
+                    return Err(fields.bad(
+                        "appScopes",
+                        format!("cannot hold {other}: the organization's own server gives okta.… alone; name an authorizationServer"),
+                    ));
+                }
+            }
+            Some(_) => {
+                for (field, scopes) in [("appScopes", &app_scopes), ("userScopes", &user_scopes)] {
+                    if let Some(own) = scopes.iter().find(|name| name.starts_with("okta.")) {
+                        return Err(fields.bad(
+                            field,
+                            format!("cannot hold {own}: the organization's own server alone gives it; leave authorizationServer out"),
+                        ));
+                    }
+                }
+            }
+        }
+        let idle_days = match fields.number("idleDays")? {
+            None => IDLE_DAYS,
+            Some(days @ 1..=3650) => days,
+            Some(_) => return Err(fields.bad("idleDays", "must be 1 to 3650 days")),
+        };
+        let rotation = match fields.object("rotation")? {
+            None => None,
+            Some(mut inner) => {
+                let class = inner.text("class")?;
+                let seconds = inner.number("seconds")?;
+                inner.finish()?;
+                Some(match (class.as_deref(), seconds) {
+                    (Some("none"), None) => json!({"class": "none"}),
+                    (Some("strict"), None) | (Some("grace"), Some(0)) => json!({"class": "strict"}),
+                    (Some("grace"), seconds @ (None | Some(1..=60))) => {
+                        json!({"class": "grace", "seconds": seconds.unwrap_or(GRACE)})
+                    }
+                    _ => {
+                        let forms = r#"must be {"class":"none"} for persistent tokens, {"class":"grace","seconds":…} of 0 to 60 or {"class":"strict"} for rotating ones"#;
+                        return Err(fields.bad("rotation", forms));
+                    }
+                })
+            }
+        };
+        let jwks_uri = fields.text("jwksUri")?;
+        fields.finish()?;
+        Ok((
+            Facts { domain, server, client_id, user_scopes, app_scopes, jwks_uri, rotation, idle_days },
+            secret,
+        ))
     }
 
     fn accept<'a>(&'a self, mut ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>> {
         Box::pin(async move {
-            let fields = Fields::new(std::mem::take(&mut ask.data));
-            let (mut facts, secret) = read(fields, |fields| fields.secret("clientSecret"))?;
+            let (mut facts, secret) = taken::<Self>(&mut ask)?;
             if facts.server.is_none() && !facts.app_scopes.is_empty() && secret.is_some() {
                 return Err(bad(
                     "clientSecret",
@@ -70,8 +149,7 @@ impl Dialect for Okta {
             }
             is_there(&ask, &facts).await?;
             facts.jwks_uri = secret.is_none().then(|| jwks_url(ask.callback_base, ask.connector));
-            let base = ask.callback_base.trim_end_matches('/');
-            let redirect_uri = format!("{base}/callback/{}", ask.connector);
+            let redirect_uri = callback(&ask);
             if let Some(secret) = &secret {
                 let endpoint = facts.at("token");
                 let by = By::Code(&redirect_uri);
@@ -186,90 +264,6 @@ impl Facts {
         }
         data
     }
-}
-
-/// Reads `data`; `secret` reads what only new data has.
-fn read<S>(
-    mut fields: Fields,
-    secret: impl FnOnce(&mut Fields) -> Result<S, BadConfiguration>,
-) -> Result<(Facts, S), BadConfiguration> {
-    let domain = fields.text("domain")?.ok_or_else(|| fields.bad("domain", "is missing: acme.okta.com"))?;
-    let domain = domain.to_ascii_lowercase();
-    if !is_host(&domain) {
-        return Err(fields.bad("domain", "must be the organization's host alone, like acme.okta.com"));
-    }
-    let is_console = |host: &str| host.split('.').next().is_some_and(|label| label.ends_with("-admin"));
-    if OKTAS.iter().any(|okta| domain.ends_with(okta)) && is_console(&domain) {
-        return Err(fields.bad("domain", "is the address of the admin console: leave -admin out"));
-    }
-    let server = fields.text("authorizationServer")?;
-    let is_id = |id: &String| {
-        id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-    };
-    if server.as_ref().is_some_and(|id| !is_id(id) || id == "v1") {
-        return Err(fields.bad(
-            "authorizationServer",
-            "must be the identifier of a custom authorization server, like default; left out, it is the organization's own",
-        ));
-    }
-    let client_id = fields.text("clientId")?.ok_or_else(|| fields.bad("clientId", "is missing"))?;
-    let secret = secret(&mut fields)?;
-    let user_scopes = fields.scopes("userScopes")?.unwrap_or_default();
-    let app_scopes = fields.scopes("appScopes")?.unwrap_or_default();
-    if user_scopes.is_empty() && app_scopes.is_empty() {
-        return Err(fields.bad("userScopes", "is empty, and appScopes too: no token can be had"));
-    }
-    let ceremonial = ["openid", "profile", "email", "address", "phone", "offline_access", "groups"];
-    if let Some(name) = app_scopes.iter().find(|name| ceremonial.contains(name)) {
-        return Err(fields.bad("appScopes", format!("cannot hold {name}, which is about a person")));
-    }
-    match &server {
-        None => {
-            if let Some(other) = app_scopes.iter().find(|name| !name.starts_with("okta.")) {
-                return Err(fields.bad(
-                    "appScopes",
-                    format!("cannot hold {other}: the organization's own server gives okta.… alone; name an authorizationServer"),
-                ));
-            }
-        }
-        Some(_) => {
-            for (field, scopes) in [("appScopes", &app_scopes), ("userScopes", &user_scopes)] {
-                if let Some(own) = scopes.iter().find(|name| name.starts_with("okta.")) {
-                    return Err(fields.bad(
-                        field,
-                        format!("cannot hold {own}: the organization's own server alone gives it; leave authorizationServer out"),
-                    ));
-                }
-            }
-        }
-    }
-    let idle_days = match fields.number("idleDays")? {
-        None => IDLE_DAYS,
-        Some(days @ 1..=3650) => days,
-        Some(_) => return Err(fields.bad("idleDays", "must be 1 to 3650 days")),
-    };
-    let rotation = match fields.object("rotation")? {
-        None => None,
-        Some(mut inner) => {
-            let class = inner.text("class")?;
-            let seconds = inner.number("seconds")?;
-            inner.finish()?;
-            Some(match (class.as_deref(), seconds) {
-                (Some("none"), None) => json!({"class": "none"}),
-                (Some("strict"), None) | (Some("grace"), Some(0)) => json!({"class": "strict"}),
-                (Some("grace"), seconds @ (None | Some(1..=60))) => {
-                    json!({"class": "grace", "seconds": seconds.unwrap_or(GRACE)})
-                }
-                _ => {
-                    let forms = r#"must be {"class":"none"} for persistent tokens, {"class":"grace","seconds":…} of 0 to 60 or {"class":"strict"} for rotating ones"#;
-                    return Err(fields.bad("rotation", forms));
-                }
-            })
-        }
-    };
-    let jwks_uri = fields.text("jwksUri")?;
-    fields.finish()?;
-    Ok((Facts { domain, server, client_id, user_scopes, app_scopes, jwks_uri, rotation, idle_days }, secret))
 }
 
 /// Whether there is such a server, and whether it calls itself so: it publishes how to sign in there.

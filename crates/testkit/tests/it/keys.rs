@@ -89,6 +89,9 @@ async fn one_of_everything(kit: &Kit) {
         "userAuthorization": {"enabled": false},
     });
     kit.connect("signing", signing).await;
+    // An application for all teams.
+    let app = json!({"service": "for-all", "data": kit.data()});
+    kit.manage("POST", "/v1/managed-apps", Some(&app)).await.ok();
 }
 
 /// Refreshed tokens that came too late for their grant, and stay where they are kept.

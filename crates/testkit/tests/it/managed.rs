@@ -1,6 +1,8 @@
 //! Connectors from an application that the operator registered: teams use it side by side, see nothing of each other
 //! and nothing of its secrets, and the operator has the last word.
 
+mod registry;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

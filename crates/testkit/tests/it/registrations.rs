@@ -15,6 +15,7 @@ on_both_engines!(
     a_github_app_is_registered_from_a_manifest_and_installed,
     what_comes_back_from_elsewhere_or_for_somebody_else_makes_no_connector,
     a_slack_app_is_made_with_a_token_that_is_not_kept,
+    a_registration_whose_process_is_gone_ends_with_what_became_of_it,
 );
 
 const MANAGED: &str = "/v1/connect/connectors/managed?autoinstall=true";
@@ -287,4 +288,49 @@ async fn a_slack_app_is_made_with_a_token_that_is_not_kept(engine: Engine) {
     let made = kit.manage("POST", "/v1/connect/connectors", Some(&body)).await;
     assert!(!made.text().contains("xoxe"), "{}", made.text());
     assert_eq!(made.ok()["data"]["appId"], "A123");
+}
+
+async fn a_registration_whose_process_is_gone_ends_with_what_became_of_it(engine: Engine) {
+    let mut scene = Scene::start(engine).await;
+    // The connector was made, and nobody was left to say so.
+    let (page, made) = scene.begin("bot").await;
+    let mut browser = signed_in(&scene.kit).await;
+    let leaving = scene.chooses(&mut browser, &page, "").await;
+    scene.gives("octocat");
+    let done = browser.get(&scene.back(&leaving)).await;
+    assert_eq!(done.status, 303, "{}", done.text());
+    let connector = scene.result(&made).await["data"]["clientId"].clone();
+    // The code was on its way, and nobody knows what became of it.
+    let (page, lost) = scene.begin("other").await;
+    let leaving = scene.chooses(&mut browser, &page, "").await;
+    let (_, waiting) = scene.begin("third").await;
+    let leave = "update registrations set state = 'redeeming', connector = null, error_code = null";
+    let Scene { kit, .. } = &mut scene;
+    kit.clock.pass(std::time::Duration::from_mins(1));
+    kit.restart(async |kit| {
+        let raw = kit.raw().await;
+        assert_eq!(raw.run(&format!("{leave} where state in ('done', 'sent')")).await, 2);
+        // On a store that others may be at, nobody is taken for dead so soon.
+        kit.clock.pass(std::time::Duration::from_mins(4));
+    })
+    .await;
+    let found = scene.result(&made).await;
+    assert_eq!((&found["status"], &found["data"]["clientId"]), (&json!("success"), &connector));
+    let ended = scene.result(&lost).await;
+    assert_eq!(
+        (&ended["status"], &ended["error"]["code"]),
+        (&json!("error"), &json!("provider_unavailable")),
+        "{ended}"
+    );
+    assert!(ended.to_string().contains("was stopped while it took over"), "{ended}");
+    assert_eq!(scene.result(&waiting).await, json!({"status": "pending"}), "what nobody took goes on");
+    let events = scene.kit.events_of("registration.complete").await;
+    let interrupted: Vec<_> = events.iter().filter(|event| event["detail"]["interrupted"] == true).collect();
+    assert_eq!(interrupted.len(), 2, "{events:?}");
+
+    // It is over: what comes back late makes nothing, and another begins anew.
+    let late = browser.get(&scene.back(&leaving)).await;
+    assert!(late.status >= 400, "{} {}", late.status, late.text());
+    let again = scene.asks("other", json!({})).await;
+    assert_eq!(again.refusal(), (422, "registration_required".to_owned()));
 }

@@ -39,6 +39,7 @@ fn peer() -> Peer {
                     "rules": [{"project": PROJECT, "environment": "production", "claims": {}}]})
                 }
                 "GET /v1/keys" => super::keys::status(),
+                "GET /v1/managed-apps/slack" => super::managed::app("slack", "server"),
                 "GET /v1/connect/connectors/demo%2Fhello" => {
                     let mut known = connector();
                     known["data"] = json!({"userAuthorization": {"enabled": true, "scopes": ["old"]}});
@@ -76,6 +77,8 @@ fn every_command_that_destroys_says_what_it_would_hit_and_hits_nothing() {
         (&["projects", "trust", "remove", ISS], None, 1),
         (&["keys", "rotate", "root"], None, 0),
         (&["keys", "rotate", "--compromised"], None, 0),
+        (&["managed", "update", "slack", "--rotate-secret", "@secret"], None, 0),
+        (&["managed", "remove", "slack"], None, 0),
         (&["connect", "keys", "demo/hello", "--rotate"], None, 1),
         (&["import-tokens", "demo/hello", "@tokens.json"], None, 0),
     ] {

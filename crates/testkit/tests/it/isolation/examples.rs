@@ -134,6 +134,8 @@ pub(crate) fn body(operation: &Operation, names: &Names) -> Value {
             json!({"invitation": names.of("invited")})
         }
         "PATCH /v1/accounts/{user}" => json!({"disabled": true}),
+        "POST /v1/managed-apps" => app("made-by-an-example"),
+        "PATCH /v1/managed-apps/{app}" => json!({"goesAlong": true}),
         "POST /v1/keys/rotate" => json!({"kind": "team"}),
         "POST /v1/connect/connectors/{connector}/projects/{project}" => {
             json!({"environments": ["production"]})
@@ -173,6 +175,16 @@ fn smallest(schema: &Value) -> Value {
     }
 }
 
+/// An application for all teams.
+fn app(service: &str) -> Value {
+    let server = "https://apps.example";
+    json!({"service": service, "data": {
+        "clientId": "of-an-example", "clientSecret": "s3cret-of-an-example",
+        "serverConfig": {"token_endpoint": format!("{server}/token"), "authorization_endpoint": format!("{server}/authorize")},
+        "userAuthorization": {"enabled": true, "scopes": ["read"]},
+    }})
+}
+
 /// A trusted issuer that nobody's token comes from.
 fn issuer(project: &str, name: &str) -> Value {
     json!({
@@ -202,7 +214,9 @@ pub(crate) async fn furnish(kit: &Kit) -> Names {
     let accept = Some(json!({"invitation": invite().await["invitation"]}));
     kit.node.call("POST", "/v1/invitations/accept", Some(&colleague.token), accept.as_ref()).await.ok();
     let open = invite().await;
+    kit.manage("POST", "/v1/managed-apps", Some(&app("kept-by-an-example"))).await.ok();
     Names(vec![
+        ("app", "kept-by-an-example".to_owned()),
         ("connector", connector),
         ("environment", id(kit.manage("POST", &environments, Some(&json!({"slug": "qa"}))).await.ok())),
         ("grant", kit.grants().await[0]["id"].as_str().unwrap().to_owned()),

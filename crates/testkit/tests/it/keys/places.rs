@@ -148,6 +148,21 @@ const TABLES: &[Table] = &[
         // From when to when it signs: an older key of the same connector at worst.
         free: &["created_at", "activates_at", "gone_at"],
     },
+    Table {
+        name: "managed_apps",
+        sealed: "secrets",
+        bound: &[
+            ("service", "'another'"),
+            ("type", "'api-key'"),
+            ("method", "'oauth'"),
+            ("data", "replace(data, 'clientId', 'clientIe')"),
+            ("teams", "'[]'"),
+            ("goes_along", "1 - goes_along"),
+            ("created_at", "created_at + 1"),
+            ("version", "version + 1"),
+        ],
+        free: &["updated_at", "created_by", "updated_by"],
+    },
     Table { name: "passphrases", sealed: "sealed", bound: &[("user_id", ANOTHER)], free: &["changed_at"] },
     Table {
         name: "signing_keys",
