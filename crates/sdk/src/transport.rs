@@ -197,7 +197,7 @@ fn bearer(secret: &SecretString) -> Result<HeaderValue, Error> {
 }
 
 fn is_route_word(part: &str) -> bool {
-    const WORDS: [&str; 45] = [
+    const WORDS: [&str; 46] = [
         "login",
         "oauth",
         "device",

@@ -16,7 +16,7 @@ use carnet_store::{DbError, Write, people, redirect_uris};
 use std::sync::Arc;
 use url::Url;
 
-use super::brake::network;
+use crate::tries::network;
 use super::page::PageKind;
 use super::request::{AppSignIn, Remembered, life_of, names_of};
 use crate::broker::Broker;
