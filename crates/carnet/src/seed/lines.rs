@@ -11,7 +11,7 @@ use crate::config::written::{Written, line_at};
 /// A file that was read.
 pub(super) struct Text {
     path: String,
-    text: String,
+    whole: String,
     toml: Option<Written>,
 }
 
@@ -19,7 +19,7 @@ impl Text {
     pub(super) fn new(path: &Path, text: String) -> Self {
         let is_json = text.trim_start().starts_with('{');
         let toml = (!is_json).then(|| Written::new(path, text.clone()));
-        Self { path: path.display().to_string(), text, toml }
+        Self { path: path.display().to_string(), whole: text, toml }
     }
 
     /// What it says.
@@ -29,11 +29,11 @@ impl Text {
             wrong(format!("{} line {line}: {why}.", self.path))
         };
         if self.toml.is_some() {
-            return toml::from_str(&self.text).map_err(|error| {
-                told(line_at(&self.text, error.span().map_or(0, |span| span.start)), error.message())
+            return toml::from_str(&self.whole).map_err(|error| {
+                told(line_at(&self.whole, error.span().map_or(0, |span| span.start)), error.message())
             });
         }
-        serde_json::from_str(&self.text).map_err(|error| {
+        serde_json::from_str(&self.whole).map_err(|error| {
             // It says its place a second time.
             let why = error.to_string();
             told(error.line(), why.rsplit_once(" at line ").map_or(why.as_str(), |(why, _)| why))
@@ -44,7 +44,7 @@ impl Text {
     pub(super) fn told(&self, member: &str, mut failure: Failure) -> Failure {
         let line = match &self.toml {
             Some(written) => written.line_of(member),
-            None => json_line(&self.text, member),
+            None => json_line(&self.whole, member),
         };
         failure.message = match line {
             Some(line) => format!("{} line {line}: {}", self.path, failure.message),
@@ -101,27 +101,34 @@ fn past(bytes: &[u8], at: usize) -> Option<usize> {
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     for (offset, byte) in bytes.get(at..)?.iter().enumerate() {
         let end = at + offset;
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' if quoted => {
-                quoted = false;
-                if depth == 0 {
-                    return Some(end + 1);
-                }
+        let ends = match byte {
+            _ if escaped => {
+                escaped = false;
+                None
             }
-            _ if quoted => {}
-            b'"' => quoted = true,
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' if depth == 0 => return Some(end),
-            b'}' | b']' => {
+            b'\\' if quoted => {
+                escaped = true;
+                None
+            }
+            b'"' => {
+                quoted = !quoted;
+                (!quoted && depth == 0).then_some(end + 1)
+            }
+            _ if quoted => None,
+            b'{' | b'[' => {
+                depth += 1;
+                None
+            }
+            b'}' | b']' if depth > 0 => {
                 depth -= 1;
-                if depth == 0 {
-                    return Some(end + 1);
-                }
+                (depth == 0).then_some(end + 1)
             }
-            b',' | b' ' | b'\t' | b'\r' | b'\n' if depth == 0 => return Some(end),
-            _ => {}
+            // What ends a number or a word.
+            b'}' | b']' | b',' | b' ' | b'\t' | b'\r' | b'\n' => (depth == 0).then_some(end),
+            _ => None,
+        };
+        if ends.is_some() {
+            return ends;
         }
     }
     Some(bytes.len())

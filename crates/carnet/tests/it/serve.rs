@@ -211,7 +211,7 @@ async fn figures_are_read_with_a_token_or_at_a_listener_of_their_own() {
         let mut text = format!("[metrics]\nlisten = \"127.0.0.1:{own}\"\n");
         if with_token {
             std::fs::write(home.path().join("token"), format!("{token}\n")).unwrap();
-            text.push_str(&format!("token_file = \"{}\"\n", home.path().join("token").display()));
+            text = format!("{text}token_file = \"{}\"\n", home.path().join("token").display());
         }
         std::fs::write(home.path().join("carnet.toml"), text).unwrap();
         let listen = format!("127.0.0.1:{door}");
