@@ -137,7 +137,7 @@ async fn a_consent_runs_as_the_file_of_the_service_says() {
             "zendesk",
             "oauth",
             "/oauth/authorizations/new",
-            Some("read write"),
+            Some("read tickets:write"),
             ("client_id", "id"),
             "/oauth/tokens",
             false,

@@ -22,7 +22,7 @@ async fn a_service_of_the_catalog_needs_no_more_than_what_only_the_service_gives
     assert_eq!(status, 201, "{made}");
     assert_eq!((&made["connectionMethod"], &made["service"]), (&json!("oauth"), &json!("zendesk")));
     assert_eq!(made["data"]["serverConfig"]["token_endpoint"], "https://acme.zendesk.com/oauth/tokens");
-    assert_eq!(made["data"]["userAuthorization"]["scopes"], json!(["read", "write"]));
+    assert_eq!(made["data"]["userAuthorization"]["scopes"], json!(["read", "tickets:write"]));
     assert!(!made.to_string().contains("s3cret"));
 
     let (status, made) = create(
