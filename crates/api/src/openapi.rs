@@ -266,6 +266,7 @@ fn keep(schemas: &mut BTreeMap<&'static str, Value>, shape: &Shape) {
 const MEANINGS: &[(&str, &str)] = &[
     ("connector", "A connector: its identifier, or its UID with the slash written %2F."),
     ("environment", "A custom environment, by its identifier or short name."),
+    ("app", "The application for all teams, by the service that it is for."),
     ("grant", "A grant, by its identifier."),
     ("installation", "An installation of the connector, by its identifier."),
     ("invitation", "An invitation, by its identifier."),

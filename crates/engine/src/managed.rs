@@ -55,6 +55,12 @@ pub struct ManagedService {
     pub one_callback: bool,
 }
 
+/// Whether this may name the service of an application: it becomes a part of an address, and of UIDs.
+fn is_service(text: &str) -> bool {
+    let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    !text.is_empty() && text.len() <= 100 && text.chars().all(sound)
+}
+
 /// What does not fit together about an application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnfitApp {
@@ -73,9 +79,7 @@ impl ManagedService {
         method: Option<&str>,
     ) -> Result<ConnectorType, UnfitApp> {
         let unfit = |field, why: String| UnfitApp { field, why };
-        // It becomes a part of an address, and of UIDs.
-        let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
-        if service.is_empty() || service.len() > 100 || !service.chars().all(sound) {
+        if !is_service(service) {
             return Err(unfit("service", "has small letters, digits, dashes and dots".to_owned()));
         }
         let named = match method {
