@@ -291,7 +291,7 @@ async fn a_disabled_account_begins_no_session_that_is_good_later(engine: Engine)
     let all = kit.manage("GET", "/v1/accounts", None).await.ok();
     let bob =
         all["accounts"].as_array().unwrap().iter().find(|one| one["email"] == "bob@acme.example").unwrap();
-    let path = format!("/v1/accounts/{}", bob["id"].as_str().unwrap());
+    let path = format!("/v1/accounts/{}", bob["userId"].as_str().unwrap());
     let disable =
         async |disabled: bool| kit.manage("PATCH", &path, Some(&json!({"disabled": disabled}))).await.ok();
     disable(true).await;
