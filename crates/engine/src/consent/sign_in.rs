@@ -16,7 +16,6 @@ use carnet_store::{DbError, Write, people, redirect_uris};
 use std::sync::Arc;
 use url::Url;
 
-use crate::tries::network;
 use super::page::PageKind;
 use super::request::{AppSignIn, Remembered, life_of, names_of};
 use crate::broker::Broker;
@@ -26,6 +25,7 @@ use crate::faults;
 use crate::gateway::{Asker, GatewayRefused, answer_to, is_challenge, known_as};
 use crate::issue::{TokenAsk, ambient};
 use crate::sessions::Visitor;
+use crate::tries::network;
 
 /// What the app wrote into the link.
 struct Asked<'a>(&'a [(String, String)]);
