@@ -178,7 +178,7 @@ async fn whoever_has_signed_in_can_be_acted_for(engine: Engine) {
     let given = world.redeem(&param(&to, "code").unwrap()).await.ok();
     assert_eq!(given["scope"], "messages:read offline_access openid profile:read");
     let sub = world.userinfo(&given["access_token"]).await.ok()["sub"].clone();
-    let ask = json!({"subject": {"type": "user", "id": sub}, "scopes": ["messages:read"]});
+    let ask = json!({"subject": {"type": "user", "id": sub}, "scopes": ["messages:read", "profile:read"]});
     let token = kit.node.token(&kit.workload("production"), &world.connector, &ask).await.token();
     assert_eq!(kit.provider.me(&token).await.unwrap()["sub"], "ada");
     // In this environment and no other.
