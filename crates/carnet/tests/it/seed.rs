@@ -34,8 +34,8 @@ fn dev(home: &Path, port: u16, seeds: &[&str]) -> Command {
 }
 
 impl Server {
-    fn start(home: &Path, seeds: &[&str]) -> Self {
-        let mut child = dev(home, free_port(), seeds).stdout(Stdio::piped()).spawn().unwrap();
+    fn start(home: &Path, port: u16, seeds: &[&str]) -> Self {
+        let mut child = dev(home, port, seeds).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let said = serde_json::from_str(&line).unwrap_or_else(|_| panic!("it did not start: {line}"));
@@ -108,9 +108,9 @@ rules = [{ environment = "development", claims = { repository = "acme/support" }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_seed_says_is_there_from_the_first_request_on_and_is_made_once() {
-    let home = tempfile::tempdir().unwrap();
+    let (home, port) = (tempfile::tempdir().unwrap(), free_port());
     std::fs::write(home.path().join("agent.toml"), SEED).unwrap();
-    let server = Server::start(home.path(), &["agent.toml"]);
+    let server = Server::start(home.path(), port, &["agent.toml"]);
     let made = |what: &str| (what.to_owned(), "made".to_owned());
     let imported = |what: &str| (what.to_owned(), "imported".to_owned());
     assert_eq!(
@@ -139,7 +139,7 @@ async fn what_a_seed_says_is_there_from_the_first_request_on_and_is_made_once() 
     drop(server);
 
     // The next start finds everything there, and the people's tokens still work.
-    let server = Server::start(home.path(), &["agent.toml"]);
+    let server = Server::start(home.path(), port, &["agent.toml"]);
     let outcomes = server.outcomes();
     assert!(outcomes.len() == 7 && outcomes.iter().all(|(_, how)| how == "was there"), "{outcomes:?}");
     let ids = |grants: &[Value]| {
@@ -158,7 +158,7 @@ async fn what_a_seed_says_is_there_from_the_first_request_on_and_is_made_once() 
 async fn an_export_is_a_seed_and_a_second_file_has_what_it_lacks() {
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::fs::write(here.path().join("agent.toml"), SEED).unwrap();
-    let server = Server::start(here.path(), &["agent.toml"]);
+    let server = Server::start(here.path(), free_port(), &["agent.toml"]);
     let export = Command::new(env!("CARGO_BIN_EXE_carnet"))
         .args(["export", "-o", "team.json"])
         .current_dir(here.path())
@@ -178,7 +178,7 @@ async fn an_export_is_a_seed_and_a_second_file_has_what_it_lacks() {
     let secrets =
         r#"{"connectors": [{"uid": "openai/key", "data": {"values": [{"value": "sk-of-a-test"}]}}]}"#;
     std::fs::write(there.path().join("secrets.json"), secrets).unwrap();
-    let server = Server::start(there.path(), &["team.json", "secrets.json"]);
+    let server = Server::start(there.path(), free_port(), &["team.json", "secrets.json"]);
     let board = server.grants("demo/board").await;
     assert_eq!(board.len(), 3, "{board:?}");
     assert!(board.iter().any(|grant| grant["externalSubject"] == "grace"), "{board:?}");
@@ -221,7 +221,7 @@ fn what_is_wrong_in_a_seed_stops_the_start_with_its_line() {
         std::fs::write(home.path().join(name), text).unwrap();
         let Output { status, stdout, stderr, .. } = dev(home.path(), free_port(), &[name]).output().unwrap();
         let said = String::from_utf8_lossy(&stdout).into_owned();
-        let error: Value = serde_json::from_str(said.lines().last().unwrap_or_default())
+        let error: Value = serde_json::from_str(&said)
             .unwrap_or_else(|_| panic!("{name}: {said}{}", String::from_utf8_lossy(&stderr)));
         let message = error["error"]["message"].as_str().unwrap();
         assert!(status.code() == Some(exit) && message.contains(says), "{name} → {status}: {error}");
