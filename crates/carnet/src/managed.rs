@@ -93,6 +93,10 @@ fn one(source: &ManagedSource, catalog: &Catalog) -> Result<ManagedService, Fail
             Some(read.collect::<Result<BTreeSet<_>, _>>()?)
         }
     };
+    let named = source
+        .connection_method
+        .as_deref()
+        .and_then(|method| catalog.get(&source.service).and_then(|entry| entry.method(method)));
     let fields: Vec<&str> =
         named.iter().flat_map(|method| method.fields()).map(|field| field.key.as_str()).collect();
     if let Some(name) = source.params.keys().find(|name| !fields.contains(&name.as_str())) {

@@ -1,5 +1,7 @@
 //! The demo provider of a development server, and the connector to it.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use carnet_demo::{ClientRegistration, Demo, Options};
 use carnet_engine::{Broker, ConnectorChange, ManagedService, NewConnectorAsk, Project};
