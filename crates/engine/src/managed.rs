@@ -120,7 +120,7 @@ impl std::fmt::Debug for ManagedService {
 }
 
 impl ManagedService {
-    /// The secret of the application that would itself be given out as a token, if there is one: [`shown_as_token`].
+    /// The secret of the application that would itself be given out as a token, if there is one.
     pub fn shown_as_token(&self) -> Option<&'static str> {
         shown_as_token(self.r#type, &self.data)
     }

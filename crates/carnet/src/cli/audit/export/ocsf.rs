@@ -221,6 +221,9 @@ mod tests {
                 "authorization.enter-code",
                 "completion.deliver",
                 "health.deliver",
+                // Somebody signs in to an app, not here, and it is the app that asks.
+                "gateway.sign-in",
+                "gateway.renew",
                 "keys.shut",
                 "keys.open",
                 "caller.reject",
