@@ -154,6 +154,26 @@ async fn what_a_seed_says_is_there_from_the_first_request_on_and_is_made_once() 
     assert_eq!((status, server.whose(&token).await), (200, json!("ada")), "{token}");
 }
 
+/// Who copies the example of the documentation has what it says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_example_of_the_documentation_is_a_seed() {
+    let page = include_str!("../../../../docs/seed.md");
+    let (_, example) = page.split_once("```toml\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let (home, port) = (tempfile::tempdir().unwrap(), free_port());
+    std::fs::write(home.path().join("agent.seed.toml"), example).unwrap();
+    let server = Server::start(home.path(), port, &["agent.seed.toml"]);
+    let outcomes = server.outcomes();
+    assert!(
+        outcomes.contains(&("trusted issuer github-actions".to_owned(), "made".to_owned())),
+        "{outcomes:?}"
+    );
+    for (user, person) in [("alice", "ada"), ("bob", "grace")] {
+        let (status, token) = server.token("demo/board", user).await;
+        assert_eq!((status, server.whose(&token).await), (200, json!(person)), "{token}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_is_a_seed_and_a_second_file_has_what_it_lacks() {
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

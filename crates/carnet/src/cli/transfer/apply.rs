@@ -51,7 +51,9 @@ pub(crate) async fn make(client: &Client, plan: &Plan, mut tick: impl FnMut(usiz
     }
     for (number, issuer) in plan.issuers.iter().enumerate() {
         next();
-        let name = issuer.get("issuer").and_then(Value::as_str).unwrap_or_default().to_owned();
+        // A family whose issuer is known says no address.
+        let named = ["issuer", "family"].iter().find_map(|name| issuer.get(*name).and_then(Value::as_str));
+        let name = named.unwrap_or_default().to_owned();
         let outcome = make_issuer(client, issuer).await;
         done.push(Done { kind: "trusted issuer", name, of: Of::Issuer(number), outcome });
     }
