@@ -162,18 +162,20 @@ pub fn take(registration: &Registration, from: RegistrationState, now: Time) -> 
     )
 }
 
+/// How one ends: with its connector, or with code and sentence of why there is none.
+pub type End<'a> = Result<Id<kind::Connector>, (&'a str, &'a str)>;
+
+fn parts(end: End<'_>) -> (Option<Id<kind::Connector>>, Option<&str>, Option<&str>) {
+    match end {
+        Ok(connector) => (Some(connector), None, None),
+        Err((code, message)) => (None, Some(code), Some(message)),
+    }
+}
+
 /// It is over: with a connector, or with code and sentence of why there is none. A connector is there whatever was said
 /// before by somebody who took its maker for dead.
-pub fn finish(
-    registration: &Registration,
-    end: Result<Id<kind::Connector>, (&str, &str)>,
-    now: Time,
-) -> Step {
-    let (connector, error) = match end {
-        Ok(connector) => (Some(connector), None),
-        Err(error) => (None, Some(error)),
-    };
-    let (code, message) = error.unzip();
+pub fn finish(registration: &Registration, end: End<'_>, now: Time) -> Step {
+    let (connector, code, message) = parts(end);
     Step::one(
         "update registrations set state = 'done', connector = $3, error_code = $4, error_message = $5, updated_at = $6 \
          where id = $1 and team = $2 \
@@ -183,16 +185,8 @@ pub fn finish(
 }
 
 /// Ends one whose maker is gone, if nothing was heard of it since it was read.
-pub fn finish_interrupted(
-    registration: &Registration,
-    end: Result<Id<kind::Connector>, (&str, &str)>,
-    now: Time,
-) -> Step {
-    let (connector, error) = match end {
-        Ok(connector) => (Some(connector), None),
-        Err(error) => (None, Some(error)),
-    };
-    let (code, message) = error.unzip();
+pub fn finish_interrupted(registration: &Registration, end: End<'_>, now: Time) -> Step {
+    let (connector, code, message) = parts(end);
     Step::one(
         "update registrations set state = 'done', connector = $3, error_code = $4, error_message = $5, updated_at = $6 \
          where id = $1 and team = $2 and state = 'redeeming' and updated_at = $7",

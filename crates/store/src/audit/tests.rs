@@ -60,14 +60,16 @@ async fn a_filtered_list_of_events_is_read_by_the_index_of_its_filter() {
     // The plan that is kept for a prepared statement, whatever its arguments are: the one that must be right.
     client.batch_execute("set plan_cache_mode = force_generic_plan").await.unwrap();
     for texts in [BEFORE, AFTER] {
-        for (text, index) in each(&texts).into_iter().skip(2) {
+        for (text, index) in each(&texts) {
             let name = format!("plan{}", text.len());
             client.batch_execute(&format!("deallocate all; prepare {name} as {text}")).await.unwrap();
             let asked =
                 format!("explain execute {name} ('team1'::bytea, 9000, 'action.1', 'scl_1', null, 20)");
             let rows = client.query(&asked, &[]).await.unwrap();
             let plan = rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n");
-            assert!(plan.contains(index) && !plan.contains("Seq Scan"), "{text}: {plan}");
+            // Where no column but the team's narrows it down, walking the whole log backwards is as good to this planner.
+            let walks = index == "audit_events_team" && plan.contains("audit_events_pkey");
+            assert!((walks || plan.contains(index)) && !plan.contains("Seq Scan"), "{text}: {plan}");
         }
     }
     drop(client);
