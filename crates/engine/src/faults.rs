@@ -92,7 +92,8 @@ pub(crate) fn denied(denied: Denied, connector: &str, caller: &Caller) -> Fault 
             Code::Forbidden,
             "A workload may ask for tokens and give back its own; managing needs a person's access token.",
         )
-        .next("carnet whoami", "to see who you are to the server"),
+        .next("carnet whoami", "to see who you are to the server")
+        .next("unset CARNET_OIDC_TOKEN", "to act as yourself, if this shell was given the identity of a workload"),
         Denied::RoleTooLow(role, right) => Fault::new(
             Code::Forbidden,
             format!(
