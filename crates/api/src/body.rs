@@ -7,10 +7,11 @@ use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRef, FromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use carnet_engine::{Broker, Credential};
-use carnet_model::{Code, Fault};
+use carnet_model::{Code, Fault, unread};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
 
 use crate::problem::Problem;
 
@@ -61,17 +62,32 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Json<T>, Problem> {
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Err(Problem::invalid("The body is not a JSON object."));
     }
-    serde_json::from_slice(bytes).map(Json).map_err(|error| {
-        // serde quotes unknown names and wrong values, which may be secrets put in the wrong place; where it is wrong
-        // is enough.
-        let what = match error.classify() {
-            serde_json::error::Category::Data => {
-                "has a field that is missing, superfluous or of the wrong type"
-            }
-            _ => "is not JSON",
-        };
-        Problem::invalid(format!("The body {what} (line {}, column {}).", error.line(), error.column()))
-    })
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| misread(&error))?;
+    reader.end().map_err(|error| not_json(&error))?;
+    Ok(Json(read))
+}
+
+/// Which field does not fit, and what would; never what stands there.
+fn misread(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let cause = error.inner();
+    if cause.classify() != serde_json::error::Category::Data {
+        return not_json(cause);
+    }
+    let field = error.path().iter().fold(String::new(), |path, segment| match segment {
+        Segment::Map { key } if unread::is_name(key) => {
+            format!("{path}{}{key}", if path.is_empty() { "" } else { "." })
+        }
+        Segment::Seq { index } => format!("{path}[{index}]"),
+        _ => path,
+    });
+    let place = if field.is_empty() { String::new() } else { format!("{field}: ") };
+    let (why, line, column) = (unread::why(cause), cause.line(), cause.column());
+    Problem::invalid(format!("The body does not fit: {place}{why} (line {line}, column {column})."))
+}
+
+fn not_json(error: &serde_json::Error) -> Problem {
+    Problem::invalid(format!("The body is not JSON (line {}, column {}).", error.line(), error.column()))
 }
 
 /// All of a body, if it is not larger than `limit` and comes in time.
@@ -121,3 +137,27 @@ const LIMIT: usize = 256 * 1024;
 /// The largest body that is listened to to its end, to say that it is too large.
 const HEARD: u64 = 16 * 1024 * 1024;
 const DEADLINE: Duration = Duration::from_secs(8);
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use crate::token::TokenBody;
+
+    #[test]
+    fn a_body_that_does_not_fit_names_the_field_and_not_what_stands_there() {
+        for (body, said) in [
+            (r#"{"audience": "hunter2"}"#, "audience: expected a sequence (line 1, column 22)."),
+            (r#"{"scopes": ["a", {"hunter2": 1}]}"#, "scopes[1]: expected a string"),
+            (r#"{"scope": []}"#, "scope: no such field; expected one of `subject`"),
+            (r#"{"sk_hunter2": []}"#, "The body does not fit: no such field; expected one of"),
+            (r#"{"scopes": []"#, "The body is not JSON (line 1, column 13)."),
+            (r#"{"scopes": []} hunter2"#, "The body is not JSON (line 1, column 16)."),
+            (r#"["hunter2"]"#, "The body is not a JSON object."),
+        ] {
+            let problem = parse::<TokenBody>(body.as_bytes()).err().unwrap();
+            let told = &problem.0.message;
+            assert!(told.contains(said), "{body}: {told}");
+            assert!(!told.contains("hunter2"), "{body}: {told}");
+        }
+    }
+}

@@ -25,6 +25,7 @@ mod subject;
 mod time;
 mod token_format;
 mod uid;
+pub mod unread;
 
 pub use env::{Clock, Env, OsRandom, Random, SystemClock};
 pub use environment::{Environment, InvalidEnvironment, InvalidSlug, Slug};

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::secret::{Secret, SecretString};
+use crate::unread;
 
 /// The subject of a token request, as parsed from the wire.
 #[derive(Debug)]
@@ -218,10 +219,7 @@ const RESERVED_CLAIMS: &[&str] = &[
 ];
 
 fn read<'de, T: Deserialize<'de>>(value: &'de Value) -> Result<T, InvalidSubject> {
-    // serde's message may quote a value; only the fact is passed on.
-    T::deserialize(value).map_err(|_| {
-        InvalidSubject::Fields("a field is missing, superfluous or of the wrong type".to_owned())
-    })
+    T::deserialize(value).map_err(|error| InvalidSubject::Fields(unread::why(&error)))
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,8 @@
 //! A strict reader of a connector's `data`: each field is taken once with its type, and what is left over at the end
 //! is refused by name. `null` is read as absent.
 
+use std::collections::BTreeSet;
+
 use carnet_model::{Scopes, SecretString};
 use serde_json::{Map, Value};
 
@@ -10,6 +12,8 @@ use crate::driver::failure::BadConfiguration;
 pub(crate) struct Fields {
     path: String,
     members: Map<String, Value>,
+    /// The names that were asked for, there or not: what to offer for a name that nobody knows.
+    known: BTreeSet<String>,
 }
 
 type Read<T> = Result<Option<T>, BadConfiguration>;
@@ -17,7 +21,11 @@ type Read<T> = Result<Option<T>, BadConfiguration>;
 impl Fields {
     /// All of `members`.
     pub(crate) const fn new(members: Map<String, Value>) -> Self {
-        Self { path: String::new(), members }
+        Self::at(String::new(), members)
+    }
+
+    const fn at(path: String, members: Map<String, Value>) -> Self {
+        Self { path, members, known: BTreeSet::new() }
     }
 
     /// A complaint about the field `name`.
@@ -27,6 +35,7 @@ impl Fields {
 
     /// The field as it stands.
     pub(crate) fn any(&mut self, name: &str) -> Option<Value> {
+        self.known.insert(name.to_owned());
         self.members.remove(name).filter(|value| !value.is_null())
     }
 
@@ -136,7 +145,7 @@ impl Fields {
     pub(crate) fn object(&mut self, name: &str) -> Read<Self> {
         match self.any(name) {
             None => Ok(None),
-            Some(Value::Object(members)) => Ok(Some(Self { path: format!("{}{name}.", self.path), members })),
+            Some(Value::Object(members)) => Ok(Some(Self::at(format!("{}{name}.", self.path), members))),
             Some(_) => Err(self.bad(name, "must be an object")),
         }
     }
@@ -150,7 +159,7 @@ impl Fields {
             let Value::Object(members) = item else {
                 return Err(self.bad(&format!("{name}.{place}"), "must be an object"));
             };
-            out.push(Self { path: format!("{}{name}.{place}.", self.path), members });
+            out.push(Self::at(format!("{}{name}.{place}.", self.path), members));
         }
         Ok(Some(out))
     }
@@ -185,7 +194,7 @@ impl Fields {
                 return Err(self.bad(&name, "is there twice, in two spellings"));
             }
         }
-        Ok(Self { path: self.path, members })
+        Ok(Self::at(self.path, members))
     }
 
     /// Drops members without reading them.
@@ -193,13 +202,14 @@ impl Fields {
         self.members.retain(|name, _| !is_known(name));
     }
 
-    /// Refuses what is left over.
+    /// Refuses what is left over, and says what there is.
     pub(crate) fn finish(self) -> Result<(), BadConfiguration> {
         match self.members.keys().next() {
             None => Ok(()),
             Some(name) => {
                 let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
-                Err(self.bad(&shown, "is not a field of this kind of connector"))
+                let known = self.known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+                Err(self.bad(&shown, format!("is not a field of this kind of connector; there are: {known}")))
             }
         }
     }
@@ -234,6 +244,10 @@ mod tests {
         assert_eq!(all.text("a").unwrap().as_deref(), Some("x"));
         let inner = all.object("b").unwrap().unwrap();
         assert_eq!(inner.finish().unwrap_err().field, "b.c");
+        let mut inner = fields(json!({"lable": "x"}));
+        inner.text("label").unwrap();
+        inner.secret("value").unwrap();
+        assert!(inner.finish().unwrap_err().why.ends_with("there are: label, value"));
         all.finish().unwrap();
     }
 

@@ -45,7 +45,7 @@ async fn a_turn_that_is_killed_goes_on_at_the_next_start() {
     let mut broker = Broker::start(home.path(), port, None).await;
     let mut dev = broker.dev().await;
     for n in 0..2_000 {
-        let body = json!({"subject": {"type": "app"}, "audience": format!("https://{n}.example")});
+        let body = json!({"subject": {"type": "app"}, "audience": [format!("https://{n}.example")]});
         post(&broker, &dev, "/v1/connect/token/demo%2Fhello", body).await;
     }
     post(&broker, &dev, "/v1/keys/rotate", json!({"kind": "team"})).await;
