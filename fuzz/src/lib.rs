@@ -23,7 +23,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use mutate::Mutator;
-pub use targets::{account, callback, envelope, jwks, jwt, metadata, reach, token_answer, url};
+pub use targets::{account, callback, envelope, jwks, jwt, metadata, reach, token_answer, url, webhook};
 
 /// A parser, and what must hold of it.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +48,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "callback", run: callback::run, words: callback::WORDS, made: Vec::new },
     Target { name: "reach", run: reach::run, words: reach::WORDS, made: Vec::new },
     Target { name: "account", run: account::run, words: account::WORDS, made: Vec::new },
+    Target { name: "webhook", run: webhook::run, words: webhook::WORDS, made: webhook::made },
     Target { name: "envelope", run: envelope::run, words: envelope::WORDS, made: envelope::made },
 ];
 

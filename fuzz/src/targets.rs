@@ -9,6 +9,7 @@ pub mod metadata;
 pub mod reach;
 pub mod token_answer;
 pub mod url;
+pub mod webhook;
 
 /// The first line, and what follows it.
 fn first_line(data: &[u8]) -> (&[u8], &[u8]) {

@@ -48,5 +48,6 @@ targets! {
     no_callback_is_taken_of_another_server_or_with_an_error: "callback",
     no_token_that_reaches_farther_than_asked_is_taken: "reach",
     no_name_of_an_account_leads_to_another_host: "account",
+    no_webhook_is_taken_that_nobody_signed: "webhook",
     no_record_opens_that_was_not_sealed_for_its_place: "envelope",
 }

@@ -11,6 +11,8 @@
 //!   [`Abilities::rotation`];
 //! - whether the granted scopes are those that were asked for is compared outside, with [`Minted::scopes`].
 //!
+//! What providers send by themselves is judged by [`webhook`], which knows how each of them signs.
+//!
 //! What is data about a service is none of this: `carnet-catalog` has it, and a service that speaks plain OAuth 2.0 or
 //! takes a key needs nothing else. `oauth` is the protocol, from discovery to revocation, in pieces that every driver with
 //! an OAuth server behind it puts together; `drivers` holds the drivers, one file each.
@@ -24,6 +26,7 @@ pub mod fuzzing;
 mod oauth;
 mod private_key;
 mod schema;
+pub mod webhook;
 
 pub use driver::ability::{Abilities, Inbound, TokenAbilities};
 pub use driver::consent::{Callback, ConsentAsk, DeviceCode, Granted, InvalidKept, Kept, Step, Way};

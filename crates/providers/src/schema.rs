@@ -89,6 +89,7 @@ fn oauth() -> DataSchema {
     let properties = json!({
         "clientId": text("The client's identifier at the server. Without it the server is asked to register a client."),
         "clientSecret": secret("The client's secret."),
+        "webhookSecret": secret(WEBHOOK_SECRET),
         "tokenEndpointAuthMethod": {
             "type": "string",
             "enum": crate::oauth::client_auth::ClientAuth::ALL.map(crate::oauth::client_auth::ClientAuth::as_str),
@@ -204,7 +205,7 @@ fn oauth() -> DataSchema {
     });
     DataSchema {
         schema: schema("An OAuth 2.0 or OpenID Connect client.", properties),
-        secrets: vec!["clientSecret", "initialAccessToken", "installation.token"],
+        secrets: vec!["clientSecret", "initialAccessToken", "installation.token", "webhookSecret"],
     }
 }
 
@@ -232,10 +233,11 @@ fn api_key() -> DataSchema {
             "description": "Where a person finds a key to paste, in Markdown.",
         },
         "probe": probe("How a key is tried before it is kept."),
+        "webhookSecret": secret(WEBHOOK_SECRET),
     });
     DataSchema {
         schema: schema("Keys that do not change by themselves.", properties),
-        secrets: vec!["values[].value"],
+        secrets: vec!["values[].value", "webhookSecret"],
     }
 }
 
@@ -248,6 +250,9 @@ fn schema(description: &str, properties: Value) -> Value {
         "properties": properties,
     })
 }
+
+const WEBHOOK_SECRET: &str =
+    "With what the service's webhooks are verified; at Discord the application's public key.";
 
 #[cfg(test)]
 mod tests {

@@ -57,6 +57,9 @@ impl Driver for ApiKey {
                 }
                 secrets.insert(pointer(place), value);
             }
+            if let Some(secret) = settings.webhook_secret.take() {
+                secrets.insert("/webhookSecret".to_owned(), secret);
+            }
             Ok(Accepted { data: settings.to_data(), secrets, redirect_uri: None })
         })
     }
@@ -208,6 +211,8 @@ struct Settings {
     instructions: Option<String>,
     /// How a key is tried.
     probe: Option<Probe>,
+    /// With what the service's webhooks are verified. Only new data has it.
+    webhook_secret: Option<SecretString>,
 }
 
 /// What is known about one stored key.
@@ -252,8 +257,11 @@ impl Settings {
         let service_urls = fields.texts("serviceUrls")?.unwrap_or_default();
         let instructions = fields.prose("instructions")?;
         let probe = Probe::read(&mut fields)?;
+        let webhook_secret = fields.secret("webhookSecret")?;
         fields.finish()?;
-        Ok((Self { is_for_people, values: described, service_urls, instructions, probe }, keys))
+        let settings =
+            Self { is_for_people, values: described, service_urls, instructions, probe, webhook_secret };
+        Ok((settings, keys))
     }
 
     fn to_data(&self) -> Map<String, Value> {

@@ -237,6 +237,9 @@ async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadConfiguration>
     if let Some(token) = read.registration_token.take().filter(|_| read.options.registration.is_some()) {
         secrets.insert(REGISTRATION_TOKEN.to_owned(), token);
     }
+    if let Some(secret) = read.webhook_secret.take() {
+        secrets.insert(WEBHOOK_SECRET.to_owned(), secret);
+    }
     let own = read.options.installation.as_ref().zip(read.installation_token.as_ref());
     if let Some((installation, token)) = own {
         if let Some(probe) = &installation.probe {
@@ -457,4 +460,5 @@ const UNSAID_LIFE: u64 = 15 * 60;
 const TIME_FOR_BOTH: Duration = Duration::from_secs(6);
 const TIME_TO_TELL: Duration = Duration::from_secs(2);
 const CLIENT_SECRET: &str = "/clientSecret";
+const WEBHOOK_SECRET: &str = "/webhookSecret";
 const REGISTRATION_TOKEN: &str = "/clientRegistration/accessToken";

@@ -14,8 +14,8 @@
 //!   refusal.
 
 use carnet_egress::{Call, Purpose};
-use carnet_model::Scopes;
 use carnet_model::connector::Connector;
+use carnet_model::{Scopes, SecretString};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -47,6 +47,8 @@ pub(super) struct Facts {
     jwks_uri: Option<String>,
     rotation: Option<Value>,
     idle_days: u64,
+    /// With what event hooks prove themselves. Only new data has it.
+    webhook_secret: Option<SecretString>,
 }
 
 impl Dialect for Okta {
@@ -130,11 +132,20 @@ impl Dialect for Okta {
             }
         };
         let jwks_uri = fields.text("jwksUri")?;
+        let webhook_secret = fields.secret("webhookSecret")?;
         fields.finish()?;
-        Ok((
-            Facts { domain, server, client_id, user_scopes, app_scopes, jwks_uri, rotation, idle_days },
-            secret,
-        ))
+        let facts = Facts {
+            domain,
+            server,
+            client_id,
+            user_scopes,
+            app_scopes,
+            jwks_uri,
+            rotation,
+            idle_days,
+            webhook_secret,
+        };
+        Ok((facts, secret))
     }
 
     fn accept<'a>(&'a self, mut ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>> {
@@ -161,9 +172,13 @@ impl Dialect for Okta {
                 })
                 .await?;
             }
+            let mut secrets = secret.map_or_else(ConnectorSecrets::default, kept);
+            if let Some(secret) = facts.webhook_secret.take() {
+                secrets.insert("/webhookSecret".to_owned(), secret);
+            }
             Ok(Accepted {
                 data: facts.to_data(),
-                secrets: secret.map_or_else(ConnectorSecrets::default, kept),
+                secrets,
                 redirect_uri: (!facts.user_scopes.is_empty()).then_some(redirect_uri),
             })
         })

@@ -35,10 +35,11 @@ pub(super) fn okta() -> DataSchema {
             "description": "After how many days without use a refresh token ends; 7 where nothing is said.",
         },
         "jwksUri": text("Where Okta finds the connector's key. Written by this server."),
+        "webhookSecret": secret("The Authorization that event hooks are set up with."),
     });
     DataSchema {
         schema: schema("An application of an Okta organization.", properties),
-        secrets: vec!["clientSecret"],
+        secrets: vec!["clientSecret", "webhookSecret"],
     }
 }
 

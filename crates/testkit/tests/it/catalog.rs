@@ -132,7 +132,7 @@ async fn services_are_found_and_described() {
     assert_eq!(custom["templateFields"][1]["default"], "default");
     assert_eq!(
         custom["type"]["encryptedFields"],
-        json!(["clientSecret", "initialAccessToken", "installation.token"])
+        json!(["clientSecret", "initialAccessToken", "installation.token", "webhookSecret"])
     );
     assert_eq!(custom["type"]["createInputSchema"]["required"], json!(["clientId", "clientSecret"]));
     assert_eq!(custom["create"], json!({"managed": false, "manual": true}));

@@ -105,6 +105,8 @@ pub(super) struct Read {
     pub registration_token: Option<SecretString>,
     /// The token that the application has everywhere.
     pub installation_token: Option<SecretString>,
+    /// With what the service's webhooks are verified.
+    pub webhook_secret: Option<SecretString>,
 }
 
 impl Read {
@@ -123,6 +125,7 @@ impl Read {
         };
         let (registration, registration_token) = Registration::read(&mut fields, &client_id)?;
         let initial = fields.secret("initialAccessToken")?;
+        let webhook_secret = fields.secret("webhookSecret")?;
         let (refresh, idle_days) = refresh_tokens(&mut fields)?;
         let (forwarded_claims, forwarded_members) = forwarded(&mut fields)?;
         let (installation, installation_token) = Installation::read(&mut fields)?;
@@ -163,7 +166,16 @@ impl Read {
             }
         }
         fields.finish()?;
-        Ok(Self { options, document, auth, secret, initial, registration_token, installation_token })
+        Ok(Self {
+            options,
+            document,
+            auth,
+            secret,
+            initial,
+            registration_token,
+            installation_token,
+            webhook_secret,
+        })
     }
 }
 

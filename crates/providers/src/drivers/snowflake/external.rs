@@ -51,6 +51,9 @@ pub(super) async fn accept(
     if !is_said("serverUrl") && !is_said("serverConfig") {
         return Err(bad("serverUrl", "is missing: the issuer whose tokens the security integration takes"));
     }
+    if is_said("webhookSecret") {
+        return Err(bad("webhookSecret", "is of no use: Snowflake sends no webhooks"));
+    }
     let ask = NewConnector { data: described, service: "snowflake", address: None, ..ask };
     let accepted = Oauth.accept(ask).await;
     let accepted = accepted.map_err(|refused| bad(&refused.field, &refused.why))?;
