@@ -175,7 +175,8 @@ fn unit(asked: &Asked) -> Result<()> {
     let mut nextest = cargo();
     nextest.args(["nextest", "run", "--locked", "--workspace"]);
     if asked.long {
-        nextest.env("CARNET_TEST_LONG", "1");
+        // The ordinary profile ends a test that takes minutes.
+        nextest.env("CARNET_TEST_LONG", "1").args(["--profile", "long"]);
     }
     // Every test is a process of its own; without this each would start a server of its own.
     with_postgres(&mut nextest)
