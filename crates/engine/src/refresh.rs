@@ -172,7 +172,7 @@ impl Broker {
                 return Err(RenewFailure::Busy);
             }
             let now = self.inner.db.clock(&self.inner.env).await?;
-            if row.lease_until > now {
+            if row.is_leased(now) {
                 place = None;
                 tokio::time::sleep(pause + self.inner.env.jitter(pause)).await;
                 pause = (pause * 2).min(POLL_LAST);
@@ -207,6 +207,8 @@ impl Broker {
                 continue;
             }
             let Some(operation) = self.intend(&row, now).await? else {
+                // Whoever was faster is at it now, and takes the time of a call.
+                tokio::time::sleep(pause + self.inner.env.jitter(pause)).await;
                 continue;
             };
             match self.present(entry, &row, &operation, &goal, doubt.cause()).await? {

@@ -74,6 +74,15 @@ macro_rules! select {
 }
 pub(crate) use select;
 
+impl GrantRow {
+    /// Whether somebody holds its lease: as [`lease`] sees it, to the millisecond. Whoever took it for free where that
+    /// takes it for held would ask again and again without waiting.
+    #[must_use]
+    pub fn is_leased(&self, now: Time) -> bool {
+        self.lease_until >= now
+    }
+}
+
 impl FromRow for GrantRow {
     const TABLE: &'static str = "grants";
     fn from_row(row: &Row<'_>) -> Result<Self, DbError> {

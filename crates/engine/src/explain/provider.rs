@@ -91,7 +91,7 @@ impl Broker {
         let (team, id) = (row.grant.place.team, row.grant.id);
         let now = db.clock(&self.inner.env).await?;
         let open = refreshes::open_of(db, team, id).await?;
-        if row.lease_until > now || open.iter().any(|attempt| attempt.fence > row.fence) {
+        if row.is_leased(now) || open.iter().any(|attempt| attempt.fence > row.fence) {
             return Ok(false);
         }
         if Doubt::judge(&open, row, &entry.abilities, now) != Doubt::Wait {

@@ -32,6 +32,17 @@ async fn of_fifty_contenders_one_gets_the_lease() {
         assert_eq!(winners, 1, "{name}");
         let leased = grants::find(&db, s.team.id, g.grant.id).await.unwrap().unwrap();
         assert_eq!((leased.fence, leased.lease_until), (found.fence + 1, until), "{name}");
+        // Its last millisecond is one of it, for whoever looks and for whoever would take it.
+        for (millis, held) in [(-1, true), (0, true), (1, false)] {
+            let at = Time::from_millis(until.millis() + millis);
+            assert_eq!(leased.is_leased(at), held, "{name} {millis}");
+            let unmet = Write::new()
+                .step(grants::lease(&leased, [60; 16], at, at))
+                // Never done: only whether the lease could be had is looked at.
+                .step(grants::lease(&leased, [61; 16], at, at));
+            let told = db.write(unmet).await.unwrap_err();
+            assert_eq!(matches!(told, DbError::Unmet(0)), held, "{name} {millis}: {told}");
+        }
         // What it brings is recorded under the fence it got, and only once.
         let mut renewed = leased.clone();
         renewed.grant.version += 1;
