@@ -183,23 +183,26 @@ impl Account<'_> {
         scopes: &Scopes,
         person: Option<&str>,
     ) -> Result<(SecretString, Time), DriverError> {
-        let now = self.env.now();
-        let mut claims = Map::from_iter([
-            ("iss".to_owned(), self.settings.email.clone().into()),
-            ("scope".to_owned(), scopes.joined(" ").into()),
-            ("aud".to_owned(), TOKEN.into()),
-            // Google refuses a JWT from the future and takes one of an hour.
-            ("iat".to_owned(), (now.secs() - 30).into()),
-            ("exp".to_owned(), (now.secs() + 600).into()),
-        ]);
-        if let Some(person) = person {
-            claims.insert("sub".to_owned(), person.into());
-        }
-        let jwt = self.key.jwt(self.settings.key_id.as_deref(), &claims);
-        let jwt =
-            jwt.map_err(|error| DriverError::Misconfigured("privateKeyPem".to_owned(), error.to_string()))?;
-        let mut form = Form::of("urn:ietf:params:oauth:grant-type:jwt-bearer");
-        form.push_secret("assertion", &jwt);
+        let form = |now: Time| {
+            let mut claims = Map::from_iter([
+                ("iss".to_owned(), self.settings.email.clone().into()),
+                ("scope".to_owned(), scopes.joined(" ").into()),
+                ("aud".to_owned(), TOKEN.into()),
+                // Google refuses a JWT from the future and takes one of an hour.
+                ("iat".to_owned(), (now.secs() - 30).into()),
+                ("exp".to_owned(), (now.secs() + 600).into()),
+            ]);
+            if let Some(person) = person {
+                claims.insert("sub".to_owned(), person.into());
+            }
+            let jwt = self
+                .key
+                .jwt(self.settings.key_id.as_deref(), &claims)
+                .map_err(|error| DriverError::Misconfigured("privateKeyPem".to_owned(), error.to_string()))?;
+            let mut form = Form::of("urn:ietf:params:oauth:grant-type:jwt-bearer");
+            form.push_secret("assertion", &jwt);
+            Ok(form)
+        };
         let url = self.http.check(TOKEN, Purpose::ProviderToken);
         let url = url.map_err(|refused| DriverError::Misconfigured("key".to_owned(), refused.to_string()))?;
         let client = Client {
@@ -209,7 +212,7 @@ impl Account<'_> {
             id: &self.settings.email,
             proof: Proof::Unsaid,
         };
-        let received = client.token(&url, form, Phase::Assertion).await?;
+        let received = client.token_by_clock(&url, Phase::Assertion, form).await?;
         // Google always says; what does not end is not one of its tokens.
         let life = received.issued.expires_in.ok_or(DriverError::Garbage { in_doubt: true })?;
         let within = received.issued.scopes.as_ref().is_none_or(|given| given.is_within(scopes));

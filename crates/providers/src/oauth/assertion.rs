@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use carnet_model::{Env, SecretString};
+use carnet_model::{Env, SecretString, Time};
 use serde_json::{Map, Value};
 
 use crate::driver::failure::DriverError;
@@ -24,8 +24,8 @@ pub(crate) struct Assertion<'a> {
 
 impl Assertion<'_> {
     /// Signs it. It says that it was made a little earlier, for servers whose clocks are behind.
-    pub(crate) fn sign(self, signer: &dyn Signer, env: &Env) -> Result<SecretString, DriverError> {
-        let now = env.now();
+    /// `now` is the time at the server that reads it, as far as that is known.
+    pub(crate) fn sign(self, signer: &dyn Signer, env: &Env, now: Time) -> Result<SecretString, DriverError> {
         let mut claims = self.claims;
         let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
         put("iss", self.issuer.into());

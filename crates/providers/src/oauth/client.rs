@@ -30,6 +30,8 @@ pub(crate) struct Client<'a> {
 pub(crate) struct Received {
     pub issued: Issued,
     pub at: Time,
+    /// What time it was at the server, by its own word.
+    pub there: Time,
     /// How long the server took.
     pub took: Duration,
 }
@@ -39,22 +41,63 @@ impl Client<'_> {
     pub(crate) async fn token(
         &self,
         endpoint: &Url,
-        mut form: Form,
+        form: Form,
         phase: Phase,
     ) -> Result<Received, DriverError> {
+        if matches!(self.proof, Proof::Assertion(_)) {
+            return self.token_by_clock(endpoint, phase, |_| Ok(form.duplicate())).await;
+        }
+        self.token_at(endpoint, form, phase, self.env.now()).await.map_err(|failure| failure.error)
+    }
+
+    /// Asks with something that is signed for a time, which `form` puts in. Where the server refuses it and its clock is
+    /// another one than ours, it is asked once more by the server's: nothing came of the first.
+    pub(crate) async fn token_by_clock(
+        &self,
+        endpoint: &Url,
+        phase: Phase,
+        form: impl Fn(Time) -> Result<Form, DriverError>,
+    ) -> Result<Received, DriverError> {
+        let now = self.env.now();
+        match self.token_at(endpoint, form(now)?, phase, now).await {
+            Err(NoToken { there: Some(there), .. }) => {
+                let again = self.token_at(endpoint, form(there)?, phase, there).await;
+                again.map_err(|failure| failure.error)
+            }
+            other => other.map_err(|failure| failure.error),
+        }
+    }
+
+    async fn token_at(
+        &self,
+        endpoint: &Url,
+        mut form: Form,
+        phase: Phase,
+        now: Time,
+    ) -> Result<Received, NoToken> {
         let begun = self.env.now();
-        let answer = self.send(endpoint, &mut form, "serverConfig.token_endpoint").await?;
+        let sent =
+            self.send_at(Limits::default().total, endpoint, &mut form, "serverConfig.token_endpoint", now);
+        let answer = sent.await.map_err(NoToken::of)?;
         let at = self.env.now();
+        let there = failure::date(&answer.headers).unwrap_or(at);
         let wait = failure::retry_after(&answer.headers, at);
         match spoken(&answer) {
             Spoken::Issued(issued) if phase != Phase::Exchange && issued.is_other => {
-                Err(failure::of_nothing(answer.status, wait))
+                Err(NoToken::of(failure::of_nothing(answer.status, wait)))
             }
-            Spoken::Issued(issued) => Ok(Received { issued, at, took: begun.until(at) }),
+            Spoken::Issued(issued) => Ok(Received { issued, at, there, took: begun.until(at) }),
             Spoken::Refusal(refusal) => {
-                Err(failure::of_refusal(phase, answer.status, &refusal, wait, &form.secrets))
+                let error = failure::of_refusal(phase, answer.status, &refusal, wait, &form.secrets);
+                let refused = matches!(
+                    error,
+                    DriverError::ClientRejected { .. }
+                        | DriverError::Refused { .. }
+                        | DriverError::Gone { .. }
+                );
+                Err(NoToken { there: Some(there).filter(|there| refused && are_apart(now, *there)), error })
             }
-            Spoken::Nothing => Err(failure::of_nothing(answer.status, wait)),
+            Spoken::Nothing => Err(NoToken::of(failure::of_nothing(answer.status, wait))),
         }
     }
 
@@ -118,7 +161,19 @@ impl Client<'_> {
         form: &mut Form,
         field: &str,
     ) -> Result<Answer, DriverError> {
-        let header = self.proof.apply(self.id, self.env, form)?;
+        self.send_at(patience, endpoint, form, field, self.env.now()).await
+    }
+
+    /// The same, where it is `now` at the server.
+    async fn send_at(
+        &self,
+        patience: Duration,
+        endpoint: &Url,
+        form: &mut Form,
+        field: &str,
+        now: Time,
+    ) -> Result<Answer, DriverError> {
+        let header = self.proof.apply(self.id, self.env, now, form)?;
         let mut call = form.call(endpoint.clone(), Purpose::ProviderToken, self.tenant);
         call.limits.total = patience;
         if let Some(header) = header {
@@ -126,6 +181,24 @@ impl Client<'_> {
         }
         self.http.send(call).await.map_err(|error| failure::of_transport(error, field))
     }
+}
+
+/// Why there is no token, and what time it is at the server if that may be the reason.
+struct NoToken {
+    error: DriverError,
+    there: Option<Time>,
+}
+
+impl NoToken {
+    const fn of(error: DriverError) -> Self {
+        Self { error, there: None }
+    }
+}
+
+/// Whether two clocks are so far apart that what is signed by one is refused by the other. A day apart is a clock that was
+/// never set, and nothing is signed by it.
+fn are_apart(here: Time, there: Time) -> bool {
+    (60..24 * 3600).contains(&here.secs().abs_diff(there.secs()))
 }
 
 impl Received {
@@ -195,6 +268,17 @@ impl Form {
         let mut form = Self::new();
         form.push("grant_type", grant_type);
         form
+    }
+
+    /// The same once more, for another try.
+    pub(crate) fn duplicate(&self) -> Self {
+        let mut body = String::with_capacity(16 * 1024);
+        body.push_str(&self.body);
+        Self {
+            body,
+            secrets: self.secrets.iter().map(SecretString::duplicate).collect(),
+            format: self.format,
+        }
     }
 
     /// Adds a field.

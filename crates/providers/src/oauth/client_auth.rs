@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use carnet_model::{Env, SecretString};
+use carnet_model::{Env, SecretString, Time};
 use http::HeaderValue;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
@@ -73,11 +73,12 @@ pub(crate) struct ClientAssertion<'a> {
 }
 
 impl Proof<'_> {
-    /// Puts the proof into `form`, or gives the header that holds it.
+    /// Puts the proof into `form`, or gives the header that holds it. `now` is the time at the server.
     pub(crate) fn apply(
         &self,
         id: &str,
         env: &Env,
+        now: Time,
         form: &mut Form,
     ) -> Result<Option<HeaderValue>, DriverError> {
         match self {
@@ -102,7 +103,7 @@ impl Proof<'_> {
                 };
                 form.push("client_id", id);
                 form.push("client_assertion_type", ASSERTION_TYPE);
-                form.push_secret("client_assertion", &assertion.sign(*signer, env)?);
+                form.push_secret("client_assertion", &assertion.sign(*signer, env, now)?);
             }
         }
         Ok(None)

@@ -122,7 +122,10 @@ pub(crate) fn of_transport(error: EgressError, field: &str) -> DriverError {
 /// How many seconds a server asks to wait: a number or a date (RFC 9110 §10.2.3), at most an hour.
 ///
 /// Okta says instead at which second since 1970 a spent budget is filled again ("Rate limits overview").
+///
+/// A point in time is one of the server's clock, which the same answer tells.
 pub(crate) fn retry_after(headers: &HeaderMap, now: Time) -> Option<u64> {
+    let now = date(headers).unwrap_or(now);
     let Some(text) = headers.get(RETRY_AFTER) else {
         let number = |name: &HeaderName| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
         let reset = number(&RATE_RESET).filter(|_| number(&RATE_LEFT) == Some(0))?;
@@ -205,6 +208,11 @@ mod tests {
             assert_eq!(retry_after(&headers, now), seconds, "{text}");
         }
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
+        // A server whose clock is an hour ahead, and means six seconds.
+        let mut ahead = HeaderMap::new();
+        ahead.insert(RETRY_AFTER, HeaderValue::from_static("Sun, 06 Nov 1994 09:48:13 GMT"));
+        ahead.insert(DATE, HeaderValue::from_static("Sun, 06 Nov 1994 09:48:07 GMT"));
+        assert_eq!(retry_after(&ahead, now), Some(6));
         for (left, reset, seconds) in [
             (Some("0"), "784111777", Some(90)),
             (Some("0"), "784111600", Some(0)),

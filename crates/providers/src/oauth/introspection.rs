@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::client::{Client, Form};
-use super::json;
+use super::{failure, json};
 
 /// What a server says about a token.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,7 +45,9 @@ impl Client<'_> {
         if answer.status != StatusCode::OK {
             return Introspected::Unsaid;
         }
-        json::object(&answer.body).map_or(Introspected::Unsaid, |said| read(&said, self.env.now().secs()))
+        // The end is a time of the server's clock, which may be another one than ours.
+        let there = failure::date(&answer.headers).unwrap_or_else(|| self.env.now());
+        json::object(&answer.body).map_or(Introspected::Unsaid, |said| read(&said, there.secs()))
     }
 }
 

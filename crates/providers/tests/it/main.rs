@@ -21,6 +21,7 @@ mod microsoft_entra;
 #[cfg(test)]
 mod oauth_accept;
 #[cfg(test)]
+mod oauth_clock;
 mod oauth_consent;
 #[cfg(test)]
 mod oauth_discovery;

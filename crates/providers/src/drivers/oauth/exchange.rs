@@ -177,7 +177,7 @@ pub(super) async fn mint(
             life: ACTOR_LIFE,
             claims: Map::new(),
         };
-        form.push_secret("actor_token", &actor.sign(signer, client.env)?);
+        form.push_secret("actor_token", &actor.sign(signer, client.env, client.env.now())?);
         form.push("actor_token_type", TokenType::Jwt.as_str());
     }
     if let Some(scopes) = asked {

@@ -126,17 +126,20 @@ pub(super) async fn mint(
     target: &Target<'_>,
 ) -> Result<Minted, DriverError> {
     let rules = &settings.options.jwt_bearer;
-    let assertion =
-        rules.assertion(who, client.id, settings.server.token.as_str())?.sign(signer, client.env)?;
     let asked = scopes.filter(|scopes| !scopes.is_empty());
-    let mut form = Form::of(GRANT_TYPE);
-    form.push_secret("assertion", &assertion);
-    if let Some(scopes) = asked {
-        form.push("scope", &scopes.joined(settings.options.separator()));
-    }
-    target.apply(&mut form);
+    let (id, env) = (client.id, client.env);
+    let form = |now| {
+        let assertion = rules.assertion(who, id, settings.server.token.as_str())?;
+        let mut form = Form::of(GRANT_TYPE);
+        form.push_secret("assertion", &assertion.sign(signer, env, now)?);
+        if let Some(scopes) = asked {
+            form.push("scope", &scopes.joined(settings.options.separator()));
+        }
+        target.apply(&mut form);
+        Ok(form)
+    };
     let client = if rules.with_client { client } else { Client { proof: Proof::Unsaid, ..client } };
-    let mut received = client.token(&settings.server.token, form, Phase::Assertion).await?;
+    let mut received = client.token_by_clock(&settings.server.token, Phase::Assertion, form).await?;
     if let Some(why) = settle(settings, &client, target, &mut received).await {
         return Err(DriverError::Stray(why));
     }
