@@ -379,7 +379,7 @@ pub(crate) fn connector(view: &ConnectorView) -> Value {
                 let mut value = json!({
                     "crossInstallation": tokens.cross_installation,
                     "supportsRefinement": tokens.refinement,
-                    "supportsResources": tokens.resources,
+                    "supportsResources": tokens.resources.can_be_named(),
                     "scopes": tokens.scopes,
                     "supportedAuthorizationDetails": tokens.details,
                 });

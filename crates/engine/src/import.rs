@@ -140,6 +140,7 @@ impl Broker {
         let facts = Facts {
             token_id: Some(self.inner.env.id()),
             asked: None,
+            resources: Vec::new(),
             given_by: None,
             name: granted.name,
             external_subject: granted.external_subject,

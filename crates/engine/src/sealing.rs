@@ -38,6 +38,9 @@ pub(crate) struct Facts {
     /// What the person was asked for. Some providers answer with other names for the same scopes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) asked: Option<Scopes>,
+    /// The resources (RFC 8707) that the person was asked for, besides the connector's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) resources: Vec<String>,
     /// The request for consent from which it came; none if it was imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) given_by: Option<Id<kind::AuthorizationRequest>>,

@@ -28,7 +28,7 @@ mod private_key;
 mod schema;
 pub mod webhook;
 
-pub use driver::ability::{Abilities, Inbound, TokenAbilities};
+pub use driver::ability::{Abilities, Inbound, Resources, TokenAbilities, is_same_resource};
 pub use driver::consent::{Callback, ConsentAsk, DeviceCode, Granted, InvalidKept, Kept, Step, Way};
 pub use driver::failure::{BadConfiguration, CallbackFault, DriverError, Vendor};
 pub use driver::held::{Access, Held, InvalidHeld};

@@ -329,7 +329,12 @@ impl Kit {
 
     /// The whole consent of this user, as Ada at the provider.
     pub async fn consent(&self, user: &str) {
-        let started = self.authorize(user, Value::Null).await;
+        self.consent_to(user, Value::Null).await;
+    }
+
+    /// The same, to what `more` of a request to authorize says besides.
+    pub async fn consent_to(&self, user: &str, more: Value) {
+        let started = self.authorize(user, more).await;
         let url = started["url"].as_str().unwrap();
         let done = Browser::default().consent(url, "ada").await;
         assert_eq!(done.status, 200, "{}", done.text());

@@ -35,7 +35,7 @@ impl Broker {
         let inner = &self.inner;
         let told = granted.installation.take().filter(|told| told.external_id.is_some());
         let told = told.ok_or_else(|| ConsentEnd::Fault(faults::internal(NoInstallation)))?;
-        let given = Given::of(granted, asked, consent.id, inner);
+        let given = Given::of(granted, asked, remembered, consent.id, inner);
         let is_elsewhere = |tenant: &String| told.tenant_id.as_ref() != Some(tenant);
         if remembered.tenant.as_ref().is_some_and(is_elsewhere) {
             self.tell_now(entry, &given.secret.held).await;

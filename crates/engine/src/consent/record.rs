@@ -55,6 +55,7 @@ impl Given {
     pub(super) fn of(
         granted: Granted,
         asked: Option<Scopes>,
+        remembered: &Remembered,
         request: Id<kind::AuthorizationRequest>,
         inner: &Inner,
     ) -> Self {
@@ -63,6 +64,7 @@ impl Given {
         let facts = Facts {
             token_id: Some(inner.env.id()),
             asked,
+            resources: remembered.resources.clone(),
             given_by: Some(request),
             name,
             external_subject,
@@ -170,7 +172,7 @@ impl Broker {
         granted: Granted,
         asked: Option<Scopes>,
     ) -> Result<EndingKind, ConsentEnd> {
-        let given = Given::of(granted, asked, consent.id, &self.inner);
+        let given = Given::of(granted, asked, remembered, consent.id, &self.inner);
         self.record_grant(consent, entry, remembered, given, Confirmed::default()).await
     }
 

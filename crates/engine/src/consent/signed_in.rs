@@ -34,7 +34,7 @@ impl Broker {
         granted: Granted,
         asked: Option<Scopes>,
     ) -> Result<EndingKind, ConsentEnd> {
-        let given = Given::of(granted, asked, consent.id, &self.inner);
+        let given = Given::of(granted, asked, remembered, consent.id, &self.inner);
         let facts = &given.secret.facts;
         let Some(account) = facts.external_subject.clone() else {
             self.tell_now(entry, &given.secret.held).await;

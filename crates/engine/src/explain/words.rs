@@ -38,6 +38,7 @@ pub fn rule_in_words(rule: &str) -> &str {
         "provider-pace" => "a refresh, where one is needed, has its turn at the provider in time",
         "grant-given" => "the user has consented, or the application is installed, in this environment",
         "grant-active" => "the consent still holds at the provider",
+        "grant-resources" => "what was consented to is for the resources that are asked for",
         "grant-scopes" => "what was granted covers what is asked for",
         "grant-lives" => "what was granted has not ended, or can be renewed",
         other => other,
@@ -84,7 +85,7 @@ pub(super) fn change(rule: &str, connector: &str, caller: &Caller) -> Vec<Next> 
             format!("carnet token {connector} --subject user --yes"),
             "to consent anew, if it cannot wait until the token that still lives has ended",
         ),
-        "grant-given" | "grant-active" | "grant-scopes" | "grant-lives" => {
+        "grant-given" | "grant-active" | "grant-resources" | "grant-scopes" | "grant-lives" => {
             (format!("carnet token {connector} --subject user --yes"), "to consent yourself, in a browser")
         }
         _ => ("carnet whoami".to_owned(), "to see as whom you ask"),

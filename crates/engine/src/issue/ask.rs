@@ -6,7 +6,7 @@ use std::time::Duration;
 use carnet_model::caller::Caller;
 use carnet_model::grant::Place;
 use carnet_model::{Code, Environment, Fault, Id, ScopeRequest, Subject, SubjectKind, kind};
-use carnet_providers::{Abilities, TokenAbilities};
+use carnet_providers::{Abilities, Resources, TokenAbilities};
 use serde_json::Value;
 
 use super::BUFFER;
@@ -141,6 +141,7 @@ impl TokenAsk {
             scopes,
             defaults: abilities.scopes.clone(),
             bounded,
+            to_consent: if abilities.resources == Resources::Any { resources.clone() } else { Vec::new() },
             resources,
             audience,
             details: self.details.clone(),
@@ -175,13 +176,22 @@ impl TokenAsk {
             );
             return Err(fault.with("supported", abilities.details.clone()));
         }
-        if !self.resources.is_empty() && !abilities.resources {
-            return Err(Fault::new(
+        match (abilities.resources.foreign(&self.resources), &abilities.resources) {
+            (None, _) => Ok(()),
+            // Never asked of the provider: it may know this resource too, or spend a refresh token to say no.
+            (Some(foreign), Resources::Only(own)) => Err(Fault::new(
+                Code::InvalidTarget,
+                format!(
+                    "{connector} is for {own}; it gives no token for {:?}.",
+                    foreign.chars().take(200).collect::<String>()
+                ),
+            )
+            .next("carnet create <URL>", "to register a connector for the other resource")),
+            (Some(_), _) => Err(Fault::new(
                 Code::InvalidTarget,
                 format!("{connector} cannot bind a token to a resource, and would give more than asked."),
-            ));
+            )),
         }
-        Ok(())
     }
 
     pub(crate) fn installation(

@@ -135,6 +135,7 @@ impl Broker {
         let facts = Facts {
             token_id: Some(self.inner.env.id()),
             asked: None,
+            resources: Vec::new(),
             given_by: None,
             name: None,
             external_subject: minted.external_subject,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use carnet_model::grant::{Cause, GrantState};
 use carnet_model::{Code, Fault, ScopeRequest, Scopes, Subject, Time};
-use carnet_providers::MintAsk;
+use carnet_providers::{MintAsk, is_same_resource};
 use carnet_store::grants::{self, GrantRow};
 
 use super::{Found, Plan, Source, Wanted};
@@ -31,7 +31,7 @@ pub(crate) struct Unmet {
 }
 
 /// What is asked of a grant, in this order. For `explain`.
-pub(crate) const GRANT_RULES: [&str; 3] = ["grant-given", "grant-active", "grant-scopes"];
+pub(crate) const GRANT_RULES: [&str; 4] = ["grant-given", "grant-active", "grant-resources", "grant-scopes"];
 
 impl Broker {
     pub(crate) async fn user_token(&self, entry: &Arc<Entry>, wanted: &Wanted) -> Result<Found, Fault> {
@@ -67,6 +67,13 @@ impl Broker {
         }
         let secret =
             self.inner.open_grant(&row.grant, &row.held).map_err(|error| failed(faults::internal(error)))?;
+        // RFC 8707 §2.2: of what was consented to. The provider is not asked: to say no, some spend the refresh token.
+        let consented = |asked: &&String| {
+            secret.facts.resources.iter().any(|consented| is_same_resource(consented, asked))
+        };
+        if let Some(unasked) = wanted.to_consent.iter().find(|asked| !consented(asked)) {
+            return Err(unmet("grant-resources", resource_consent_required(entry, wanted, unasked)));
+        }
         let narrowed = match wanted.plan(row.grant.scopes.as_ref(), secret.facts.asked.as_ref()) {
             Plan::Missing(missing) => {
                 return Err(unmet("grant-scopes", more_consent_required(entry, wanted, &missing)));
@@ -301,6 +308,20 @@ fn more_consent_required(entry: &Entry, wanted: &Wanted, missing: &Scopes) -> Fa
     )
     .with("reason", "insufficient_scope")
     .with("missing", missing)
+}
+
+/// The grant is for other resources than the one that is asked for.
+fn resource_consent_required(entry: &Entry, wanted: &Wanted, resource: &str) -> Fault {
+    let (code, who) = if matches!(wanted.subject, Subject::App) {
+        (Code::InstallationRequired, "Installation required: the application".to_owned())
+    } else {
+        (Code::UserAuthorizationRequired, format!("User authorization required: {}", wanted.place.subject))
+    };
+    let uid = &entry.row.connector.uid;
+    let resource: String = resource.chars().take(200).collect();
+    Fault::new(code, format!("{who} has consent at {uid}, and not for the resource {resource:?}."))
+        .with("reason", "resource_not_consented")
+        .with("resource", resource)
 }
 
 /// A token that came within this time lives about as long as any that could be had.

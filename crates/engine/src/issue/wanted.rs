@@ -21,6 +21,8 @@ pub(crate) struct Wanted {
     /// Whether nobody gets more than these.
     pub(crate) bounded: bool,
     pub(crate) resources: Vec<String>,
+    /// Those of them that a grant must be for: all, or none where they are the connector's own.
+    pub(crate) to_consent: Vec<String>,
     pub(crate) audience: Vec<String>,
     pub(crate) details: Vec<Value>,
     pub(crate) buffer: Duration,
@@ -119,6 +121,7 @@ impl Wanted {
             defaults: self.defaults.clone(),
             bounded: self.bounded,
             resources: self.resources.clone(),
+            to_consent: self.to_consent.clone(),
             audience: self.audience.clone(),
             details: self.details.clone(),
             buffer: self.buffer,

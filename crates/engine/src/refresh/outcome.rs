@@ -146,6 +146,7 @@ impl Broker {
                 Facts {
                     token_id: Some(inner.env.id()),
                     asked: before.facts.asked,
+                    resources: before.facts.resources,
                     given_by: before.facts.given_by,
                     name: before.facts.name,
                     external_subject,

@@ -61,6 +61,46 @@ pub struct Inbound {
     pub audiences: Vec<String>,
 }
 
+/// Which resources (RFC 8707) a token can be asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Resources {
+    /// None: the provider does not know the parameter.
+    #[default]
+    Unknown,
+    /// The one that the connector is for. A server that is shared may know others, and give tokens for them.
+    Only(String),
+    /// Those that are consented to, or, where nobody consents, those that the provider knows.
+    Any,
+}
+
+impl Resources {
+    /// Whether a resource can be named at all.
+    #[must_use]
+    pub fn can_be_named(&self) -> bool {
+        *self != Self::Unknown
+    }
+
+    /// The first of `asked` that the connector is not for.
+    #[must_use]
+    pub fn foreign<'a>(&self, asked: &'a [String]) -> Option<&'a String> {
+        match self {
+            Self::Unknown => asked.first(),
+            Self::Only(own) => asked.iter().find(|asked| !is_same_resource(own, asked)),
+            Self::Any => None,
+        }
+    }
+}
+
+/// Whether two texts name the same resource: a final `/` makes no other one.
+#[must_use]
+pub fn is_same_resource(one: &str, other: &str) -> bool {
+    let canonical = |text: &str| Url::parse(text).map(|url| url.as_str().trim_end_matches('/').to_owned());
+    match (canonical(one), canonical(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
+}
+
 /// What can be asked of tokens for one kind of subject.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenAbilities {
@@ -71,8 +111,8 @@ pub struct TokenAbilities {
     /// Whether nobody gets more than the defaults, where there are any: neither by asking nor by what a provider gives
     /// unasked.
     pub bounded: bool,
-    /// Whether a token can be bound to resources (RFC 8707).
-    pub resources: bool,
+    /// Which resources a token can be bound to (RFC 8707).
+    pub resources: Resources,
     /// The types of authorization detail that the provider knows (RFC 9396).
     pub details: Vec<String>,
     /// Whether consent means that the person pastes a credential.

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::oauth::Oauth;
-use crate::driver::ability::Abilities;
+use crate::driver::ability::{Abilities, Resources};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
 use crate::driver::failure::{BadConfiguration, DriverError, Vendor};
 use crate::driver::held::Held;
@@ -121,7 +121,7 @@ impl<D: Dialect> Driver for Speaks<D> {
         let Some((_, inner)) = self.of(connector) else { return Abilities::NONE };
         let mut abilities = Oauth.abilities(&inner);
         for tokens in [&mut abilities.app, &mut abilities.user].into_iter().flatten() {
-            tokens.resources = false;
+            tokens.resources = Resources::Unknown;
             tokens.refinement &= self.0.narrows();
         }
         abilities

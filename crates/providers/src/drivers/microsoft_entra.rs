@@ -16,7 +16,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::oauth::Oauth;
-use crate::driver::ability::Abilities;
+use crate::driver::ability::{Abilities, Resources};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
 use crate::driver::failure::{BadConfiguration, DriverError, Vendor};
 use crate::driver::held::Held;
@@ -44,7 +44,7 @@ impl Driver for Entra {
         let Ok((settings, _)) = Settings::read(connector.data.clone()) else { return Abilities::NONE };
         let mut abilities = Oauth.abilities(&settings.as_oauth(connector));
         for tokens in [&mut abilities.app, &mut abilities.user].into_iter().flatten() {
-            tokens.resources = false;
+            tokens.resources = Resources::Unknown;
         }
         abilities
     }

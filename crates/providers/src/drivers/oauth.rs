@@ -30,7 +30,7 @@ use carnet_model::{Scopes, SecretString, SubjectKind, Time};
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::driver::ability::{Abilities, TokenAbilities};
+use crate::driver::ability::{Abilities, Resources, TokenAbilities};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
 use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::held::{Access, Held};
@@ -259,7 +259,7 @@ fn abilities(settings: &Settings) -> Abilities {
         scopes: scopes.clone(),
         refinement: true,
         bounded: false,
-        resources: true,
+        resources: settings.options.resource.clone().map_or(Resources::Any, Resources::Only),
         details: settings.server.document.detail_types.clone().unwrap_or_default(),
         manual_credential: false,
         cross_installation: false,
@@ -380,7 +380,7 @@ fn person(
 ) -> Result<Option<Person>, DriverError> {
     let Some(issuer) = settings.server.issuer() else { return Ok(None) };
     let Some(token) = received.issued.id_token.take() else { return Ok(None) };
-    let now = is_first.then_some(received.at);
+    let now = is_first.then_some(received.there);
     let expected = Expected { issuer, client: &settings.options.client_id, nonce, now };
     id_token::read(&token, &expected).map(Some).map_err(|_| DriverError::Garbage { in_doubt: true })
 }

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::oauth::Oauth;
-use crate::driver::ability::Abilities;
+use crate::driver::ability::{Abilities, Resources};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
 use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::held::Held;
@@ -60,7 +60,7 @@ impl Driver for Salesforce {
         for tokens in [&mut abilities.app, &mut abilities.user, &mut abilities.asserted].into_iter().flatten()
         {
             tokens.refinement = false;
-            tokens.resources = false;
+            tokens.resources = Resources::Unknown;
         }
         // The key is the connected app's, and came with the configuration.
         abilities.signs = None;

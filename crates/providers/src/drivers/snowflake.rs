@@ -21,7 +21,7 @@ use carnet_model::connector::Connector;
 use serde_json::{Map, Value};
 
 use super::oauth::Oauth;
-use crate::driver::ability::{Abilities, TokenAbilities};
+use crate::driver::ability::{Abilities, Resources, TokenAbilities};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
 use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::held::Held;
@@ -52,7 +52,7 @@ impl Driver for Snowflake {
         };
         if let Some(user) = &mut abilities.user {
             user.refinement = false;
-            user.resources = false;
+            user.resources = Resources::Unknown;
         }
         abilities.app = settings.has_app().then(TokenAbilities::default);
         abilities.signs = settings.by_workload.then(SigningAlgorithm::default);

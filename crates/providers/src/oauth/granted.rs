@@ -9,16 +9,18 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use carnet_model::SecretString;
 use serde_json::{Map, Value};
-use url::Url;
 
 use super::json;
 use super::token_answer::Issued;
+use crate::driver::ability::is_same_resource;
 
 /// What was asked.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Asked<'a> {
     pub resources: &'a [String],
     pub audience: &'a [&'a str],
+    /// Whether the audience is the caller's own word, and not the connector's.
+    pub names_audience: bool,
     pub details: &'a [Value],
 }
 
@@ -31,12 +33,19 @@ pub(crate) fn stray(asked: Asked<'_>, issued: &Issued) -> Option<String> {
     if issued.details.as_ref().is_some_and(|given| given.iter().any(wider)) {
         return Some("its authorization details go beyond what was asked".to_owned());
     }
-    if asked.resources.is_empty() {
+    if asked.resources.is_empty() && !asked.names_audience {
         return None;
     }
     let audience = audience(&issued.access)?;
+    if asked.names_audience && !audience.iter().any(|given| asked.audience.contains(&given.as_str())) {
+        return Some("it is not a token for the audience that was asked for".to_owned());
+    }
+    if asked.resources.is_empty() {
+        return None;
+    }
     let fits = |given: &String| {
-        asked.resources.iter().any(|asked| is_same(asked, given)) || asked.audience.contains(&given.as_str())
+        asked.resources.iter().any(|asked| is_same_resource(asked, given))
+            || asked.audience.contains(&given.as_str())
     };
     (!audience.iter().any(fits)).then(|| "it is a token for another audience".to_owned())
 }
@@ -81,15 +90,6 @@ fn decode(part: &str) -> Option<Map<String, Value>> {
     json::object(&BASE64_URL_SAFE_NO_PAD.decode(part).ok()?)
 }
 
-/// The same resource, whether or not it is written with a final `/`.
-fn is_same(one: &str, other: &str) -> bool {
-    let canonical = |text: &str| Url::parse(text).map(|url| url.as_str().trim_end_matches('/').to_owned());
-    match (canonical(one), canonical(other)) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => one == other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -121,7 +121,7 @@ mod tests {
     fn a_jwt_for_another_audience_is_told() {
         let resources = ["https://mcp.example/mcp".to_owned()];
         let audience = ["api"];
-        let asked = Asked { resources: &resources, audience: &audience, details: &[] };
+        let asked = Asked { resources: &resources, audience: &audience, ..Asked::default() };
         for (token, fits) in [
             (jwt(&json!({"aud": "https://mcp.example/mcp"})), true),
             (jwt(&json!({"aud": "https://mcp.example/mcp/"})), true),
@@ -137,6 +137,15 @@ mod tests {
             (format!("{}.x", jwt(&json!({"aud": "other"}))), true),
         ] {
             assert_eq!(stray(asked, &issued(&token, None)).is_none(), fits, "{token}");
+        }
+        // An audience that the caller names is not left out.
+        let named = Asked { names_audience: true, ..asked };
+        for (token, fits) in [
+            (jwt(&json!({"aud": ["api", "https://mcp.example/mcp"]})), true),
+            (jwt(&json!({"aud": "https://mcp.example/mcp"})), false),
+            ("opaque".to_owned(), true),
+        ] {
+            assert_eq!(stray(named, &issued(&token, None)).is_none(), fits, "{token}");
         }
         let nothing_asked = Asked::default();
         assert!(stray(nothing_asked, &issued(&jwt(&json!({"aud": "anything"})), None)).is_none());

@@ -14,6 +14,7 @@ use crate::driver::failure::DriverError;
 pub(crate) struct Target<'a> {
     resources: &'a [String],
     audience: Vec<&'a str>,
+    names_audience: bool,
     wanted: &'a [Value],
     details: Option<String>,
 }
@@ -49,18 +50,19 @@ impl<'a> Target<'a> {
                  authorization_details_types_supported",
             ));
         }
+        let names_audience = !audience.is_empty();
         let audience = match audience {
             [] => default_audience.into_iter().collect(),
             some => some.iter().map(String::as_str).collect(),
         };
         let wanted = details;
         let details = (!details.is_empty()).then(|| Value::from(details.to_vec()).to_string());
-        Ok(Self { resources, audience, wanted, details })
+        Ok(Self { resources, audience, names_audience, wanted, details })
     }
 
     /// Nothing in particular.
     pub(crate) const fn none() -> Self {
-        Self { resources: &[], audience: Vec::new(), wanted: &[], details: None }
+        Self { resources: &[], audience: Vec::new(), names_audience: false, wanted: &[], details: None }
     }
 
     /// The parameters, in order.
@@ -73,7 +75,13 @@ impl<'a> Target<'a> {
 
     /// What is wrong with what was issued for it, if anything is.
     pub(crate) fn stray(&self, issued: &Issued) -> Option<String> {
-        stray(Asked { resources: self.resources, audience: &self.audience, details: self.wanted }, issued)
+        let asked = Asked {
+            resources: self.resources,
+            audience: &self.audience,
+            names_audience: self.names_audience,
+            details: self.wanted,
+        };
+        stray(asked, issued)
     }
 
     /// Puts the parameters into a form.

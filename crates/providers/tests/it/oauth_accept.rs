@@ -241,7 +241,12 @@ async fn abilities_follow_from_the_configuration() {
     assert_eq!(abilities.rotation, Rotation::None);
     let user = abilities.user.unwrap();
     assert_eq!(user.scopes, Scopes::parse(["read"]).unwrap());
-    assert!(user.refinement && user.resources && !user.manual_credential && !user.cross_installation);
+    assert!(
+        user.refinement
+            && user.resources.can_be_named()
+            && !user.manual_credential
+            && !user.cross_installation
+    );
     assert_eq!(user.details, ["account"]);
 
     let more =

@@ -175,7 +175,9 @@ async fn what_the_scopes_of_a_request_mean() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_token_for_one_resource_is_not_handed_out_for_another() {
     let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
-    kit.consent("alice").await;
+    let resources = ["https://one.example/mcp", "https://two.example/mcp"];
+    kit.consent_to("alice", json!({"resources": resources})).await;
+    assert_eq!(kit.provider.last("authorization_code", "resource"), resources);
     let whole = kit.user_token("alice").await.token();
     let asking = |user: bool, resource: &str| {
         let subject = if user { json!({"type": "user", "id": "alice"}) } else { json!({"type": "app"}) };
@@ -183,7 +185,7 @@ async fn a_token_for_one_resource_is_not_handed_out_for_another() {
     };
     let mut seen = vec![whole];
     for (user, grant_type) in [(false, "client_credentials"), (true, "refresh_token")] {
-        for resource in ["https://one.example/mcp", "https://two.example/mcp"] {
+        for resource in resources {
             let token = kit.ask(&asking(user, resource)).await.token();
             assert_eq!(kit.provider.last(grant_type, "resource"), [resource]);
             assert_eq!(kit.ask(&asking(user, resource)).await.token(), token);
@@ -191,6 +193,15 @@ async fn a_token_for_one_resource_is_not_handed_out_for_another() {
             seen.push(token);
         }
     }
+    // The refresh token is not presented for what nobody consented to: some servers spend it to say no.
+    let refreshes = kit.provider.requests("refresh_token");
+    let foreign = kit.ask(&asking(true, "https://evil.example/mcp")).await;
+    assert_eq!(foreign.refusal(), (422, "user_authorization_required".to_owned()));
+    assert_eq!(foreign.json()["error"]["reason"], "resource_not_consented");
+    assert_eq!(foreign.json()["error"]["resource"], "https://evil.example/mcp");
+    assert_eq!(kit.provider.requests("refresh_token"), refreshes);
+    // A final slash makes no other resource.
+    kit.ask(&asking(true, "https://one.example/mcp/")).await.token();
     for bad in [json!([""]), json!(["a b"]), json!(["x".repeat(2049)]), json!(vec!["https://a.example"; 21])]
     {
         let answer = kit.ask(&json!({"subject": {"type": "app"}, "resources": bad})).await;
