@@ -140,7 +140,7 @@ export default {
   async '58 trigger-destinations-replace'() {
     const made = await broker.connector(oauth());
     const replace = (destinations, path = made.id) => broker.api('PATCH', connectorPath(path, '/trigger-destinations'), { json: { destinations } });
-    // No type of connector receives provider events yet: none can be forwarded, and the empty list is all there is.
+    // Where events are signed in no way that is known, none are received: the empty list is all there is.
     const { body } = (await replace([])).is(200);
     assert.deepEqual([body.id, body.supportsTriggers, 'triggerDestinations' in body], [made.id, false, false]);
     const one = { projectId: dev.projectId, path: '/hook' };

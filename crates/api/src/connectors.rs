@@ -18,10 +18,11 @@ use crate::path::Path;
 use crate::problem::Problem;
 use crate::query::{Query, comma_list};
 use crate::servers;
-use crate::shape::{Shape, anything, either, flag, id, list_of, map, object_of, one_of, text, time};
+use crate::shape::{Shape, anything, flag, id, list_of, map, object_of, one_of, text, time};
+use crate::trigger_destinations;
+use crate::trigger_wishes::{self, TriggerDestination, Wished};
 
-/// The body of a create: what the official CLI sends, and what the documentation says. Members about triggers are read
-/// so that their form is checked; asking for triggers is refused where there are none.
+/// The body of a create: what the official CLI sends, and what the documentation says.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct CreateBody {
@@ -32,10 +33,10 @@ pub(crate) struct CreateBody {
     data: Option<Map<String, Value>>,
     project_id: Option<String>,
     environments: Option<Vec<String>>,
-    #[schemars(schema_with = "triggers")]
+    #[schemars(schema_with = "trigger_wishes::schema")]
     triggers: Option<Value>,
     events: Option<Vec<String>>,
-    trigger_destination: Option<Map<String, Value>>,
+    trigger_destination: Option<TriggerDestination>,
     icon: Option<String>,
     background_color: Option<String>,
     accent_color: Option<String>,
@@ -46,13 +47,11 @@ pub(crate) struct CreateBody {
     request_code: Option<String>,
 }
 
-pub(crate) fn triggers(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    either([flag(), object_of([("enabled?", flag())]).open()]).inside()
-}
-
 impl CreateBody {
     fn ask(self, managed: bool) -> Result<NewConnectorAsk, Problem> {
-        no_triggers(self.triggers.as_ref(), self.events.as_deref())?;
+        let triggers = Wished::read(self.triggers.as_ref(), self.events)?.for_new()?;
+        let destination =
+            self.trigger_destination.map(|asked| asked.of(self.project_id.as_deref())).transpose()?;
         let params = self
             .params
             .unwrap_or_default()
@@ -73,8 +72,6 @@ impl CreateBody {
                 .with("field", "service"),
             ));
         };
-        // Read so that it is known.
-        let _ = self.trigger_destination;
         Ok(NewConnectorAsk {
             id: None,
             service,
@@ -93,24 +90,11 @@ impl CreateBody {
                 background_color: self.background_color,
                 accent_color: self.accent_color,
             },
+            triggers,
+            destination,
             code: self.request_code,
         })
     }
-}
-
-/// `triggers` is a boolean in the documentation and an object from the official CLI. There are none to turn on.
-pub(crate) fn no_triggers(triggers: Option<&Value>, events: Option<&[String]>) -> Result<(), Problem> {
-    let on = match triggers {
-        None | Some(Value::Null) => false,
-        Some(Value::Bool(on)) => *on,
-        Some(Value::Object(object)) => object.get("enabled").and_then(Value::as_bool).unwrap_or(false),
-        Some(_) => return Err(Problem::invalid("triggers is true, false or an object with enabled.")),
-    };
-    let field = if on { "triggers" } else { "events" };
-    if on || events.is_some_and(|events| !events.is_empty()) {
-        return Err(refused(field, "Connectors of this type receive no provider events."));
-    }
-    Ok(())
 }
 
 pub(crate) fn refused(field: &str, why: &str) -> Problem {
@@ -319,6 +303,9 @@ fn described<const N: usize>(more: [(&str, Shape); N]) -> Shape {
         ("accentColor?", text()),
         ("appTokens?", abilities(Vec::new())),
         ("userTokens?", abilities(vec![("manualCredentialInput", flag())])),
+        ("triggers?", object_of([("enabled", flag()), ("url", text())])),
+        ("events?", list_of(text())),
+        ("triggerDestinations?", list_of(trigger_destinations::shape())),
         ("includes?", object_of([("projects", projects)])),
     ])
     .with(more)
@@ -335,7 +322,7 @@ pub(crate) fn list_v2_shape() -> Shape {
 
 /// The connector object. Never a secret: there is none in a view.
 pub(crate) fn connector(view: &ConnectorView) -> Value {
-    let ConnectorView { connector: c, abilities, projects, way, variable } = view;
+    let ConnectorView { connector: c, abilities, projects, way, variable, triggers, receives } = view;
     let subjects: Vec<&str> = abilities.subjects.iter().map(|kind| kind.as_str()).collect();
     let mut out = json!({
         "id": c.id,
@@ -353,7 +340,7 @@ pub(crate) fn connector(view: &ConnectorView) -> Value {
         "supportedSubjectTypes": subjects,
         "supportsInstallation": abilities.installation,
         "supportsRevocation": abilities.revocation,
-        "supportsTriggers": false,
+        "supportsTriggers": receives,
         "supportsIcon": "maybe",
         "data": c.data,
     });
@@ -389,6 +376,13 @@ pub(crate) fn connector(view: &ConnectorView) -> Value {
                 value
             }),
         );
+    }
+    if let Some(triggers) = triggers {
+        // Only where they are received: that is how the clients know.
+        put("triggers", triggers.enabled.then(|| json!({"enabled": true, "url": triggers.url})));
+        put("events", (!triggers.events.is_empty()).then(|| triggers.events.clone().into()));
+        let destinations: Vec<_> = triggers.destinations.iter().map(trigger_destinations::object).collect();
+        put("triggerDestinations", (!destinations.is_empty()).then(|| destinations.into()));
     }
     put("includes", projects.as_ref().map(|projects| {
         let items: Vec<Value> = projects

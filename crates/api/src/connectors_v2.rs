@@ -14,13 +14,14 @@ use crate::path::Path;
 use crate::problem::Problem;
 use crate::servers;
 use crate::shape::{Shape, object_of, text};
+use crate::trigger_wishes::{self, Wished};
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct UpdateBody {
     name: Option<String>,
     uid: Option<String>,
-    #[schemars(schema_with = "connectors::triggers")]
+    #[schemars(schema_with = "trigger_wishes::schema")]
     triggers: Option<Value>,
     events: Option<Vec<String>>,
     data: Option<Map<String, Value>>,
@@ -43,7 +44,10 @@ pub(crate) async fn update(
     call: Call,
     Json(body): Json<UpdateBody>,
 ) -> Result<Answer<Value>, Problem> {
-    connectors::no_triggers(body.triggers.as_ref(), body.events.as_deref())?;
+    let wished = Wished::read(body.triggers.as_ref(), body.events)?.for_change();
+    if let Some(wished) = wished {
+        broker.change_triggers(&call.caller, &name, wished, call.request).await?;
+    }
     let change = ConnectorChange {
         name: body.name,
         uid: body.uid,

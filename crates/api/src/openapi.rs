@@ -265,6 +265,7 @@ fn keep(schemas: &mut BTreeMap<&'static str, Value>, shape: &Shape) {
 /// The names in paths.
 const MEANINGS: &[(&str, &str)] = &[
     ("connector", "A connector: its identifier, or its UID with the slash written %2F."),
+    ("delivery", "An event on its way to a destination, by its identifier."),
     ("environment", "A custom environment, by its identifier or short name."),
     ("app", "The application for all teams, by the service that it is for."),
     ("grant", "A grant, by its identifier."),

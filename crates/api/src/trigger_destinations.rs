@@ -1,19 +1,19 @@
-//! `PATCH /v1/connect/connectors/{connector}/trigger-destinations`. No type of connector receives provider events so far
-//! (`supportsTriggers` is false): the empty list is what every connector has, and any other is refused with the reason.
-//! It is read first, so that what could never be a list of destinations is told as such.
+//! `PATCH /v1/connect/connectors/{connector}/trigger-destinations`: where a connector's events are forwarded to.
 
 use axum::Json as Answer;
 use axum::extract::State;
-use carnet_engine::Broker;
+use carnet_engine::{Broker, Destination as Known, NewDestination};
+use carnet_model::Environment;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::body::Json;
 use crate::call::Call;
-use crate::connectors::{self, refused};
+use crate::connectors;
 use crate::path::Path;
 use crate::problem::Problem;
+use crate::shape::{Shape, flag, id, object_of, text};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -36,27 +36,48 @@ pub(crate) async fn replace(
     call: Call,
     Json(body): Json<ReplaceBody>,
 ) -> Result<Answer<Value>, Problem> {
-    let view = broker.manageable_connector(&call.caller, &name).await?;
-    if body.destinations.len() > 3 {
-        return Err(refused("destinations", "A connector has at most three destinations."));
-    }
-    for destination in &body.destinations {
-        if destination.branch.is_some() && destination.custom_environment_id.is_some() {
-            return Err(refused(
-                "destinations",
-                "A destination names a branch or a custom environment, not both.",
-            ));
+    let asked = body
+        .destinations
+        .into_iter()
+        .map(|one| NewDestination {
+            project: one.project_id,
+            path: one.path,
+            branch: one.branch,
+            custom_environment: one.custom_environment_id,
+        })
+        .collect();
+    let view = broker.replace_destinations(&call.caller, &name, asked, call.request).await?;
+    Ok(Answer(connectors::connector(&view)))
+}
+
+pub(crate) fn shape() -> Shape {
+    object_of([
+        ("projectId", id("prj")),
+        ("path?", text()),
+        ("branch?", text()),
+        ("customEnvironmentId?", id("env")),
+        ("disabled?", flag()),
+    ])
+}
+
+/// A destination as the clients compare it: what it does not have is not there.
+pub(crate) fn object(destination: &Known) -> Value {
+    let mut out = Map::from_iter([("projectId".to_owned(), destination.project.to_string().into())]);
+    let custom = match destination.environment {
+        Environment::Custom(id) => Some(id.to_string()),
+        _ => None,
+    };
+    for (name, value) in [
+        ("path", destination.path.clone()),
+        ("branch", destination.branch.clone()),
+        ("customEnvironmentId", custom),
+    ] {
+        if let Some(value) = value {
+            out.insert(name.to_owned(), value.into());
         }
-        if destination.path.as_ref().is_some_and(|path| !(1..=2048).contains(&path.chars().count())) {
-            return Err(refused("destinations", "The path of a destination has 1 to 2048 characters."));
-        }
-        broker.project(&call.caller, &destination.project_id).await?;
     }
-    if body.destinations.is_empty() {
-        return Ok(Answer(connectors::connector(&view)));
+    if destination.disabled_at.is_some() {
+        out.insert("disabled".to_owned(), true.into());
     }
-    Err(refused(
-        "destinations",
-        "Connectors of this type receive no provider events, so there is nothing to forward.",
-    ))
+    Value::Object(out)
 }

@@ -55,6 +55,8 @@ pub(crate) fn shape() -> Shape {
         ("writesPerMinute", count().or_null()),
     ]);
     let share = object_of([("id", text().or_null()), ("name", text().or_null()), ("requests", count())]);
+    let forwarded = object_of([("id", text().or_null()), ("name", text().or_null()), ("forwarded", count())]);
+    let triggers = object_of([("month", text()), ("forwarded", count()), ("shares", list_of(forwarded))]);
     object_of([
         ("plan", plan),
         ("month", month_shape().with([("resetsAt", time())])),
@@ -62,6 +64,7 @@ pub(crate) fn shape() -> Shape {
         ("months", list_of(month_shape())),
         ("by", one_of(&["connector", "project", "user"])),
         ("shares", list_of(share)),
+        ("triggers", triggers),
         ("budget", budget_shape().or_null()),
     ])
     .named("Usage")
@@ -115,18 +118,30 @@ fn told(usage: &Usage, by: By, name: &str) -> Value {
         "since": usage.since.to_string(),
         "months": usage.months.iter().map(|(of, requests)| month(*of, *requests)).collect::<Vec<_>>(),
         "by": name,
+        "triggers": {
+            "month": usage.month.to_string(),
+            "forwarded": usage.triggers,
+            "shares": usage.trigger_shares.iter().map(|share| forwarded(share, by)).collect::<Vec<_>>(),
+        },
         "shares": usage.shares.iter().map(|share| share_of(share, by)).collect::<Vec<_>>(),
         "budget": usage.budget.as_ref().map(budget),
     })
 }
 
 fn share_of(share: &Share, by: By) -> Value {
-    let id = share.id.map(|id| match by {
+    json!({"id": id_of(share, by), "name": share.name, "requests": share.requests})
+}
+
+fn forwarded(share: &Share, by: By) -> Value {
+    json!({"id": id_of(share, by), "name": share.name, "forwarded": share.requests})
+}
+
+fn id_of(share: &Share, by: By) -> Option<String> {
+    share.id.map(|id| match by {
         By::Connector => Id::<kind::Connector>::from_bytes(id).to_string(),
         By::Project => Id::<kind::Project>::from_bytes(id).to_string(),
         By::User => Id::<kind::User>::from_bytes(id).to_string(),
-    });
-    json!({"id": id, "name": share.name, "requests": share.requests})
+    })
 }
 
 fn budget(budget: &Budget) -> Value {

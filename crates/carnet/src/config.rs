@@ -31,6 +31,8 @@ use written::{Written, line_at};
 pub(crate) struct ConfigFile {
     /// The address under which people and programs reach the server: `https://connect.example.com`.
     pub(crate) url: Option<String>,
+    /// The issuer that identity tokens name in place of `url`, where that name is owned too.
+    pub(crate) issuer: Option<String>,
     /// The address to listen on; `127.0.0.1:7070`.
     pub(crate) listen: Option<String>,
     /// Whether a proxy that terminates TLS stands before the server, so that it may listen on other addresses than
@@ -94,6 +96,7 @@ pub(crate) struct UsageTable {
 /// A configuration that can be started.
 pub(crate) struct Config {
     pub(crate) url: Url,
+    pub(crate) issuer: Option<Url>,
     pub(crate) listen: SocketAddr,
     pub(crate) location: Location,
     pub(crate) root: Root,
@@ -152,6 +155,7 @@ impl Config {
     pub(crate) fn read(args: &ServeArgs) -> Result<Self, Failure> {
         let mut file = ConfigFile::gather(args)?;
         let url = file.at("url", url(file.url.as_deref()))?;
+        let issuer = file.at("issuer", file.issuer.as_deref().map(issuer).transpose())?;
         let listen = file.at("listen", listen(file.listen.as_deref(), file.behind_proxy))?;
         let policy = policy(&file)?;
         let Kept { location, root, next, spill } =
@@ -178,6 +182,7 @@ impl Config {
         shown.database_url = shown.database_url.map(|_| "(set)".to_owned());
         Ok(Self {
             url,
+            issuer,
             listen,
             location,
             root,
@@ -262,6 +267,19 @@ fn url(text: Option<&str>) -> Result<Url, Failure> {
         _ => Err(wrong("The public address must be https: tokens would cross the network in the clear.")
             .next(text.replacen("http://", "https://", 1), "with a proxy that terminates TLS in front")),
     }
+}
+
+/// An issuer's name: an https origin.
+pub(crate) fn issuer(text: &str) -> Result<Url, Failure> {
+    let bad =
+        || wrong(format!("issuer {text:?} is an https origin: scheme and host, and nothing behind them."));
+    let url = Url::parse(text).map_err(|_| bad())?;
+    let plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.path() == "/";
+    if plain && url.scheme() == "https" && url.host().is_some() { Ok(url) } else { Err(bad()) }
 }
 
 fn listen(text: Option<&str>, behind_proxy: bool) -> Result<SocketAddr, Failure> {

@@ -55,6 +55,7 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
     let settings = Settings {
         recovery_key,
         url: url.clone(),
+        issuer: args.issuer.as_deref().map(crate::config::issuer).transpose()?,
         development: true,
         spill: (!args.memory).then(|| args.data.join("spill")),
         refreshes_per_second: Settings::REFRESHES_PER_SECOND,

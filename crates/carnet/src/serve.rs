@@ -33,6 +33,7 @@ async fn start(config: Config, json: bool) -> anyhow::Result<()> {
     let root = root_key::open(config.root, config.next, &config.location, &env)?;
     let settings = Settings {
         url: config.url.clone(),
+        issuer: config.issuer,
         development: false,
         spill: Some(config.spill),
         refreshes_per_second: config.refreshes_per_second,

@@ -7,7 +7,7 @@ use carnet_model::{ConnectorRef, Time};
 use carnet_store::grants::{Due, GrantRow};
 use carnet_store::{
     DbError, Write, completions, connector_keys, consents, gateway, grants, health, minted, registrations,
-    sign_in_tries,
+    sign_in_tries, trigger_events,
 };
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -40,6 +40,9 @@ impl Broker {
         });
         self.every(Duration::from_secs(1), |broker| async move {
             broker.deliver_notices().await.map_err(|error| error.to_string())
+        });
+        self.every(Duration::from_millis(500), |broker| async move {
+            broker.deliver_triggers().await.map_err(|error| error.to_string())
         });
         self.every(Duration::from_secs(5), |broker| async move {
             broker.tell_of_endings().await.map_err(|error| error.to_string())
@@ -177,6 +180,7 @@ impl Broker {
             .step(completions::sweep(now.minus(DAY * 30)))
             .step(registrations::sweep(now.minus(DAY * 7)))
             .step(health::sweep(now.minus(DAY * 30)))
+            .steps(trigger_events::sweep(now.minus(DAY * 30)))
             .step(connector_keys::sweep(now))
             .step(gateway::sweep(now.minus(DAY)))
             .step(sign_in_tries::drop_over(now.minus(crate::tries::LONGEST_WINDOW)));

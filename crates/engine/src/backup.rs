@@ -77,6 +77,7 @@ impl Held {
             plans: crate::usage::Plans::default(),
             managed: std::collections::BTreeMap::new(),
             catalog: carnet_catalog::Catalog::default(),
+            issuer: None,
             recovery_key: None,
         };
         // An empty store would be made a deployment of its own.

@@ -36,6 +36,7 @@ use crate::rejections::Rejections;
 use crate::seat::Seat;
 use crate::sign_in::{SignInIssuer, Stretching};
 use crate::spill::Spill;
+use crate::triggers::Lines;
 use crate::usage::Plans;
 
 /// A running deployment. Cheap to clone.
@@ -67,6 +68,8 @@ pub(crate) struct Inner {
     pub(crate) brakes: Brakes,
     pub(crate) paces: Paces,
     pub(crate) rates: Rates<OfTeam>,
+    pub(crate) trigger_rates: Rates<Id<kind::Connector>>,
+    pub(crate) trigger_lines: Lines,
     pub(crate) gateway_rates: Rates<crate::gateway::Asker>,
     pub(crate) pulse: Pulse,
     pub(crate) device_asks: Asks,
@@ -83,6 +86,9 @@ pub(crate) struct Inner {
 pub struct Settings {
     /// The address under which people and programs reach it, without a final `/`.
     pub url: Url,
+    /// The issuer that identity tokens name in place of the address, where that name is owned too: the official verifiers
+    /// of forwarded events take no other than their vendor's.
+    pub issuer: Option<Url>,
     /// On a developer's machine: plain http and loopback are allowed.
     pub development: bool,
     /// Where refreshed tokens are kept while the store does not take them.

@@ -23,13 +23,15 @@ use carnet_model::connector::Connector;
 use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, Uid, kind};
 use carnet_providers::Abilities;
+use carnet_providers::webhook::scheme_of;
 
 use crate::broker::Broker;
 use crate::directory::Entry;
+use crate::triggers::Triggers;
 
 pub use change::{ConnectorChange, ConnectorUpdated};
 pub(crate) use configuration::Configuration;
-pub use create::NewConnectorAsk;
+pub use create::{NewConnectorAsk, TriggerAsk};
 pub use list::{LinkedProjects, ListQuery, Sort};
 pub(crate) use list::{read_time_cursor, time_cursor};
 pub use server::{Difference, ServerCheck};
@@ -48,6 +50,10 @@ pub struct ConnectorView {
     pub way: Option<(String, Option<String>)>,
     /// The variable in which the service's own tools look for a token, where one connector was asked about.
     pub variable: Option<String>,
+    /// What it does with its provider's events; `None` where it receives none, or nobody looked.
+    pub triggers: Option<Triggers>,
+    /// Whether its provider's events can be received here.
+    pub receives: bool,
 }
 
 impl Broker {
@@ -66,12 +72,21 @@ impl Broker {
         }
         let variable = self.inner.entry_of(&entry.row.connector).and_then(|known| known.env.as_ref());
         let variable = variable.map(ToString::to_string);
-        Ok(ConnectorView { variable, ..view(entry.row.connector.clone()) })
+        Ok(ConnectorView { variable, ..self.view_of(&entry) })
     }
 
     /// A connector, for a person who may say to whom its events are forwarded.
     pub async fn manageable_connector(&self, caller: &Caller, name: &str) -> Result<ConnectorView, Fault> {
         Ok(self.managed(caller, name, Right::TriggerUpdate).await?.view())
+    }
+
+    /// As it may be seen, with what it does with its provider's events.
+    pub(crate) fn view_of(&self, entry: &Entry) -> ConnectorView {
+        let mut view = entry.view();
+        if view.receives {
+            view.triggers = Some(self.shown(view.connector.id, &entry.triggers));
+        }
+        view
     }
 }
 
@@ -87,7 +102,8 @@ fn view(connector: Connector) -> ConnectorView {
 impl From<Connector> for ConnectorView {
     fn from(connector: Connector) -> Self {
         let abilities = carnet_providers::driver(connector.r#type).abilities(&connector);
-        Self { connector, abilities, projects: None, way: None, variable: None }
+        let receives = scheme_of(&connector.service).is_some();
+        Self { connector, abilities, projects: None, way: None, variable: None, triggers: None, receives }
     }
 }
 
@@ -100,6 +116,8 @@ impl Entry {
             projects: None,
             way: None,
             variable: None,
+            triggers: None,
+            receives: scheme_of(&self.row.connector.service).is_some(),
         }
     }
 }

@@ -14,12 +14,13 @@ use carnet_providers::{Abilities, At, ConnectorSecrets, Signer};
 use carnet_store::connectors::{self, ConnectorRow};
 use carnet_store::consent_rules::{self, ConsentRules};
 use carnet_store::installations::{self, Installation};
-use carnet_store::{DbError, Revision, links};
+use carnet_store::{DbError, Revision, destinations, links, triggers};
 use quick_cache::sync::Cache;
 
 use crate::broker::Inner;
 use crate::connector_keys::ConnectorKeys;
 use crate::managed::App;
+use crate::triggers::Kept;
 
 pub(crate) struct Directory {
     entries: Cache<(Id<kind::Team>, ConnectorRef), Arc<Entry>>,
@@ -36,6 +37,8 @@ pub(crate) struct Entry {
     /// Its own keys; none where it does not sign.
     pub(crate) keys: ConnectorKeys,
     pub(crate) consent_rules: ConsentRules,
+    /// What it does with its provider's events.
+    pub(crate) triggers: Kept,
     /// The operator's application for its service, where it is managed and the team may use it.
     pub(crate) app: Option<App>,
     pub(crate) revision: Revision,
@@ -128,6 +131,10 @@ impl Inner {
             Some(_) => self.connector_keys(&row.connector).await?,
             None => ConnectorKeys::default(),
         };
+        let triggers = Kept {
+            setting: triggers::of_connector(&self.db, team, row.connector.id).await?,
+            destinations: destinations::of_connector(&self.db, team, row.connector.id).await?,
+        };
         let consent_rules = consent_rules::of_connector(&self.db, team, row.connector.id).await?;
         let app =
             if row.connector.managed { self.app_for(team, &row.connector.service).await? } else { None };
@@ -135,6 +142,7 @@ impl Inner {
             app,
             installations,
             consent_rules,
+            triggers,
             abilities,
             keys,
             links: links.into_iter().map(|link| (link.project, link.environments)).collect(),

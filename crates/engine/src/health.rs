@@ -3,7 +3,8 @@
 //! A grant that breaks, or an installation that its provider has suspended or removed, is [told](notice) to the project
 //! that used it: a webhook that the project sets here, written in the same write as what broke, so that it is told once
 //! whatever happens to the process; sent [from its row](deliver) until it is taken. What can be mended by a person comes
-//! with the [link](mend) that does it. Who wants to know without waiting [asks the provider](check).
+//! with the [link](mend) that does it. Who wants to know without waiting [asks the provider](check); so does
+//! this server where an event of the provider [says](signal) that something is lost.
 //!
 //! Nothing here gives a grant up by itself: only a refresh that the provider refuses does, or a provider that no longer
 //! knows what was held and cannot be renewed.
@@ -12,6 +13,7 @@ mod check;
 mod deliver;
 mod mend;
 mod notice;
+mod signal;
 
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;

@@ -47,6 +47,7 @@ mod pace;
 mod passphrase_resets;
 mod people;
 mod pictures;
+mod project_urls;
 mod projects;
 mod pulse;
 mod rates;
@@ -66,6 +67,7 @@ mod spill;
 mod start;
 mod teams;
 mod tries;
+mod triggers;
 mod usage;
 
 pub use access_tokens::{CreatedToken, NewToken, Whose};
@@ -76,7 +78,7 @@ pub use callers::{Credential, TeamHint};
 pub use connector_keys::{ConnectorKeyView, ConnectorKeysView};
 pub use connectors::{
     ConnectorChange, ConnectorUpdated, ConnectorView, Difference, LinkedProjects, ListQuery, NewConnectorAsk,
-    ServerCheck, ServiceSync, Sort,
+    ServerCheck, ServiceSync, Sort, TriggerAsk,
 };
 pub use consent::{
     AccountQuestion, After, AuthorizationStarted, AuthorizeAsk, CodeRefused, ConsentEnd, ConsentPage,
@@ -124,6 +126,10 @@ pub use sign_in::{
 };
 pub use start::StartError;
 pub use teams::{CreatedTeam, TeamChange};
+pub use triggers::{
+    DeliveriesQuery, DeliveryView, Intake, NewDestination, Posted, SigningSecret, TriggerChange, TriggerView,
+    Triggers,
+};
 pub use usage::{BadPlans, NewBudget, NewWebhook, Plan, Plans, Price, Usage, UsageQuery};
 
 pub use carnet_catalog::{Catalog, Unreadable as UnreadableCatalog};
@@ -132,6 +138,8 @@ pub use carnet_model::Month;
 pub use carnet_store::access_tokens::AccessTokenRow;
 pub use carnet_store::consent_rules::ConsentRules;
 pub use carnet_store::copy;
+pub use carnet_store::deliveries::{Attempt, TriggerDelivery};
+pub use carnet_store::destinations::Destination;
 pub use carnet_store::health::HealthWebhook;
 pub use carnet_store::installations::Installation;
 pub use carnet_store::invitations::Invitation;
@@ -140,6 +148,7 @@ pub use carnet_store::links::{Link, LinkedProject};
 pub use carnet_store::passkeys::PasskeyRow;
 pub use carnet_store::people::{Membership, Team, TeamMember, User};
 pub use carnet_store::pictures::Picture;
+pub use carnet_store::project_urls::ProjectUrl;
 pub use carnet_store::projects::{CustomEnvironment, Project};
 pub use carnet_store::sessions::SessionRow;
 pub use carnet_store::sign_in_links::SignInLink;

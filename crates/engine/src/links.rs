@@ -9,7 +9,7 @@ use carnet_model::rights::Right;
 use carnet_model::{Code, Environment, Fault, Id, kind};
 use carnet_store::links::{self, Link, LinkedProject};
 use carnet_store::projects::Project;
-use carnet_store::{DbError, Write, connectors, gateway, projects, redirect_uris};
+use carnet_store::{DbError, Write, connectors, destinations, gateway, projects, redirect_uris};
 
 use crate::broker::Broker;
 use crate::connectors::{ConnectorView, read_time_cursor, time_cursor};
@@ -63,8 +63,9 @@ impl Broker {
         let next = last.map(|last| time_cursor(last.created_at, last.connector));
         let ids: Vec<_> = found.iter().map(|link| link.connector).collect();
         let rows = connectors::some(db, member.team, &ids).await.map_err(faults::store)?;
-        let mut views: HashMap<_, _> =
-            rows.into_iter().map(|row| (row.connector.id, ConnectorView::from(row.connector))).collect();
+        let mut views: Vec<_> = rows.into_iter().map(|row| ConnectorView::from(row.connector)).collect();
+        self.add_triggers(&mut views).await?;
+        let mut views: HashMap<_, _> = views.into_iter().map(|view| (view.connector.id, view)).collect();
         // One that was removed in between has no link any more either.
         let pairs =
             found.into_iter().filter_map(|link| views.remove(&link.connector).map(|view| (link, view)));
@@ -106,8 +107,15 @@ impl Broker {
             .on(id)
             .with("project", project.id.to_string())
             .with("environments", environments.iter().map(ToString::to_string).collect::<Vec<_>>());
+        // Where the project may not ask, nothing is forwarded either.
+        let cut = entry
+            .triggers
+            .destinations
+            .iter()
+            .filter(|one| one.project == project.id && !environments.contains(&one.environment));
         let write = Write::new()
             .step(links::put(caller.team(), id, project.id, &environments, now))
+            .steps(cut.map(destinations::remove))
             .event(&self.inner.env, &event)
             .revises();
         self.inner.db.write(write).await.map_err(faults::store)?;
@@ -132,6 +140,7 @@ impl Broker {
             .steps([
                 redirect_uris::delete_of_link(caller.team(), id, project.id),
                 gateway::delete_of_link(caller.team(), id, project.id),
+                destinations::remove_of_link(caller.team(), id, project.id),
                 links::delete(caller.team(), id, project.id),
             ])
             .event(&self.inner.env, &event)

@@ -70,8 +70,18 @@ impl OwnIssuer {
 }
 
 impl Settings {
-    /// The issuer of a team's identity tokens, and their audience unless asked otherwise.
+    /// What the issuers of all teams begin with, without a final `/`.
+    pub(crate) fn issuers(&self) -> &str {
+        self.issuer.as_ref().unwrap_or(&self.url).as_str().trim_end_matches('/')
+    }
+
+    /// The issuer of a team's identity tokens.
     pub(crate) fn issuer_of(&self, team: &Slug) -> String {
+        format!("{}/{team}", self.issuers())
+    }
+
+    /// Their audience unless asked otherwise.
+    pub(crate) fn audience_of(&self, team: &Slug) -> String {
         format!("{}/{team}", self.base())
     }
 }
@@ -240,7 +250,7 @@ impl Broker {
                 "audience has 1 to 512 characters and no control character.",
             ));
         }
-        let audience = audience.map_or_else(|| self.inner.settings.issuer_of(&team.slug), str::to_owned);
+        let audience = audience.map_or_else(|| self.inner.settings.audience_of(&team.slug), str::to_owned);
         let event = AuditEvent::of(caller, self.inner.env.now(), Action::IdentityIssue, Some(request))
             .on(project.id)
             .with("environment", runtime.environment().to_string())
@@ -276,6 +286,29 @@ impl Broker {
         let claims = self.claims(team, project, runtime, audience, DELIVERY, delivery.to_string());
         let digest = hex(&sha256(body));
         self.sign(&claims, Map::from_iter([("body_sha256".to_owned(), digest.into())]))
+    }
+
+    /// The same for a provider's event: with the connector that it came from, so that a receiver tells it from the token
+    /// that its own deployment has.
+    #[expect(clippy::too_many_arguments, reason = "each is a claim of its own")]
+    pub(crate) fn sign_trigger(
+        &self,
+        team: &Team,
+        project: &Project,
+        runtime: Runtime,
+        audience: &str,
+        token_id: String,
+        body: &[u8],
+        trigger: Value,
+    ) -> Result<IdentityToken, Fault> {
+        let claims = self.claims(team, project, runtime, audience, DELIVERY, token_id);
+        let further = Map::from_iter([
+            // As the official service names it, for which receivers look.
+            ("client_id".to_owned(), "api-connex".into()),
+            ("trigger".to_owned(), trigger),
+            ("body_sha256".to_owned(), hex(&sha256(body)).into()),
+        ]);
+        self.sign(&claims, further)
     }
 
     fn claims(

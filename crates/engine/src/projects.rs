@@ -193,6 +193,8 @@ impl Broker {
             .steps(given.iter().map(|row| carnet_store::grants::withdraw(member.team, row.grant.id, now)))
             .step(carnet_store::redirect_uris::delete_of_environment(member.team, environment.project, gone))
             .step(carnet_store::gateway::delete_of_environment(member.team, environment.project, gone))
+            .step(carnet_store::destinations::remove_of_environment(member.team, environment.project, gone))
+            .step(carnet_store::project_urls::remove(member.team, environment.project, gone))
             .step(projects::delete_environment(member.team, environment.id))
             .event(&inner.env, &event)
             .revises();

@@ -33,9 +33,10 @@ use serde_json::{Map, Value};
 
 use crate::broker::Broker;
 use crate::cache::sha256;
-use crate::connectors::NewConnectorAsk;
+use crate::connectors::{NewConnectorAsk, TriggerAsk};
 use crate::consent::Progress;
 use crate::faults;
+use crate::triggers::NewDestination;
 
 pub use page::{ProviderForm, RegistrationChoice, RegistrationPage, RegistrationWay};
 
@@ -54,6 +55,11 @@ struct Wish {
     icon: Option<String>,
     background_color: Option<String>,
     accent_color: Option<String>,
+    /// The events that are forwarded, where any are to be received; empty for all.
+    #[serde(default)]
+    events: Option<Vec<String>>,
+    #[serde(default)]
+    destination: Option<NewDestination>,
 }
 
 impl Wish {
@@ -80,6 +86,13 @@ impl Wish {
                 background_color: self.background_color.clone(),
                 accent_color: self.accent_color.clone(),
             },
+            triggers: self.events.clone().map(|events| TriggerAsk {
+                events,
+                signing_secret: None,
+                // An application that is there is not lost for want of a secret that can be given later.
+                if_possible: true,
+            }),
+            destination: self.destination.clone(),
             code: Some(code.to_owned()),
         }
     }
@@ -154,6 +167,8 @@ impl Broker {
             icon: ask.branding.icon.clone(),
             background_color: ask.branding.background_color.clone(),
             accent_color: ask.branding.accent_color.clone(),
+            events: ask.triggers.as_ref().map(|wanted| wanted.events.clone()),
+            destination: ask.destination.clone(),
         };
         let registration = Registration {
             id: inner.env.id(),

@@ -31,8 +31,8 @@ pub(crate) struct Rejection {
 #[derive(Default)]
 pub(crate) struct Rejections(Mutex<HashMap<Key, Folded>>);
 
-/// The issuer whose rules refused, and the reason. There are as many reasons as sentences of ours.
-type Key = (Option<Id<kind::TrustedIssuer>>, String);
+/// The issuer whose rules refused, or the connector, and the reason. There are as many reasons as sentences of ours.
+type Key = (Option<[u8; 16]>, String);
 
 struct Folded {
     recorded_at: Time,
@@ -60,9 +60,20 @@ impl Rejections {
         }
     }
 
+    /// The same for what arrives at a connector and is no event of its provider.
+    pub(crate) fn fold_trigger(
+        &self,
+        connector: Id<kind::Connector>,
+        why: &'static str,
+        now: Time,
+    ) -> Option<u64> {
+        self.fold((Some(*connector.bytes()), why.to_owned()), now)
+    }
+
     /// Drops what is known of an issuer that is trusted no more.
     pub(crate) fn forget(&self, issuer: Id<kind::TrustedIssuer>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(known, _), _| *known != Some(issuer));
+        let issuer = Some(*issuer.bytes());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(known, _), _| *known != issuer);
     }
 }
 
@@ -75,7 +86,7 @@ impl Broker {
         rejection: Rejection,
     ) -> Result<(), Fault> {
         let now = self.inner.env.now();
-        let key = (by.map(|(_, issuer)| issuer), rejection.why.clone());
+        let key = (by.map(|(_, issuer)| *issuer.bytes()), rejection.why.clone());
         let Some(unrecorded) = self.inner.rejections.fold(key, now) else { return Ok(()) };
         let mut event = AuditEvent::of_system(now, Action::CallerReject);
         if let Some((team, issuer)) = by {
@@ -102,9 +113,10 @@ mod tests {
     #[test]
     fn one_rejection_a_minute_is_recorded_and_the_rest_counted() {
         let rejections = Rejections::default();
-        let issuer = Id::from_bytes([1; 16]);
+        let issuer = Id::<kind::TrustedIssuer>::from_bytes([1; 16]);
         let at = |seconds: i64| Time::from_secs(1_800_000_000 + seconds);
-        let fold = |why: &str, seconds: i64| rejections.fold((Some(issuer), why.to_owned()), at(seconds));
+        let fold =
+            |why: &str, seconds: i64| rejections.fold((Some(*issuer.bytes()), why.to_owned()), at(seconds));
         assert_eq!(fold("expired", 0), Some(0));
         for second in 0..60 {
             assert_eq!(fold("expired", second), None);
@@ -114,6 +126,6 @@ mod tests {
         assert_eq!(fold("expired", 120), Some(0));
         assert_eq!(fold("expired", 10), Some(0), "a clock set back");
         rejections.forget(issuer);
-        assert_eq!(rejections.fold((Some(issuer), "expired".to_owned()), at(11)), Some(0));
+        assert_eq!(rejections.fold((Some(*issuer.bytes()), "expired".to_owned()), at(11)), Some(0));
     }
 }

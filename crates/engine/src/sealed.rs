@@ -7,7 +7,7 @@ use carnet_model::{Environment, Id, kind};
 use carnet_store::sealed::{COLUMNS, SealedColumn};
 use carnet_store::{
     DbError, Value, connector_keys, connectors, consents, grants, keys, managed_apps, minted, passphrases,
-    refreshes,
+    refreshes, trigger_events, triggers,
 };
 use carnet_vault::Aad;
 
@@ -173,6 +173,22 @@ pub(crate) async fn rows(
                 .map(|found| row((&found.kid).into(), found.sealed, &inner.signing_aad(&found.kid)))
                 .collect()
         }
+        ("trigger_events", "content") => trigger_events::sealed(db, by, after, limit)
+            .await?
+            .into_iter()
+            .map(|mut found| {
+                let sealed = std::mem::take(&mut found.content);
+                row(found.id.into(), sealed, &inner.trigger_event_aad(&found))
+            })
+            .collect(),
+        ("trigger_settings", "secrets") => triggers::sealed(db, by, after, limit)
+            .await?
+            .into_iter()
+            .map(|mut found| {
+                let sealed = std::mem::take(&mut found.secrets);
+                row(found.connector.into(), sealed, &inner.trigger_secrets_aad(&found))
+            })
+            .collect(),
         (table, _) => return Err(DbError::Corrupt { table, column: 0 }),
     })
 }

@@ -11,6 +11,8 @@ use carnet_store::connector_keys::ConnectorKeyRow;
 use carnet_store::consents::Consent;
 use carnet_store::managed_apps::ManagedAppRow;
 use carnet_store::minted::MintedRow;
+use carnet_store::trigger_events::TriggerEvent;
+use carnet_store::triggers::TriggerSetting;
 use carnet_vault::{Aad, StretchedPassphrase};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -201,6 +203,32 @@ impl Inner {
         self.open(&self.connector_key_aad(row), &row.sealed)
     }
 
+    /// With what a connector's events are signed.
+    pub(crate) fn seal_trigger_secrets(
+        &self,
+        setting: &TriggerSetting,
+        plain: SecretBytes,
+    ) -> Result<Vec<u8>, Unsealable> {
+        self.seal(&self.trigger_secrets_aad(setting), plain)
+    }
+
+    pub(crate) fn open_trigger_secrets(&self, setting: &TriggerSetting) -> Result<SecretBytes, Unsealable> {
+        self.open(&self.trigger_secrets_aad(setting), &setting.secrets)
+    }
+
+    /// Headers and body of an event.
+    pub(crate) fn seal_trigger_event(
+        &self,
+        event: &TriggerEvent,
+        plain: SecretBytes,
+    ) -> Result<Vec<u8>, Unsealable> {
+        self.seal(&self.trigger_event_aad(event), plain)
+    }
+
+    pub(crate) fn open_trigger_event(&self, event: &TriggerEvent) -> Result<SecretBytes, Unsealable> {
+        self.open(&self.trigger_event_aad(event), &event.content)
+    }
+
     fn seal(&self, aad: &Aad<'_>, plain: SecretBytes) -> Result<Vec<u8>, Unsealable> {
         self.keyring
             .seal(&self.env, aad, plain.expose())
@@ -217,6 +245,8 @@ impl Inner {
             "consents" => Unsealable("consents"),
             "connector_keys" => Unsealable("connector_keys"),
             "passphrases" => Unsealable("passphrases"),
+            "trigger_events" => Unsealable("trigger_events"),
+            "trigger_settings" => Unsealable("trigger_settings"),
             _ => Unsealable("signing_keys"),
         })
     }
@@ -301,6 +331,37 @@ impl Inner {
             connector: Some(row.connector),
             subject: Some(&row.algorithm),
             version: row.version.unsigned_abs(),
+        }
+    }
+
+    pub(crate) fn trigger_secrets_aad<'a>(&self, setting: &'a TriggerSetting) -> Aad<'a> {
+        Aad {
+            deployment: self.deployment,
+            team: Some(setting.team),
+            table: "trigger_settings",
+            column: "secrets",
+            row: setting.connector.bytes(),
+            project: None,
+            environment: None,
+            connector: Some(setting.connector),
+            subject: None,
+            version: setting.version.unsigned_abs(),
+        }
+    }
+
+    /// To whom an event goes follows from its connector.
+    pub(crate) fn trigger_event_aad<'a>(&self, event: &'a TriggerEvent) -> Aad<'a> {
+        Aad {
+            deployment: self.deployment,
+            team: Some(event.team),
+            table: "trigger_events",
+            column: "content",
+            row: event.id.bytes(),
+            project: None,
+            environment: None,
+            connector: Some(event.connector),
+            subject: None,
+            version: 0,
         }
     }
 

@@ -33,6 +33,7 @@ use crate::rejections::Rejections;
 use crate::seat::Seat;
 use crate::sign_in::Stretching;
 use crate::spill::Spill;
+use crate::triggers::Lines;
 
 /// Why a deployment does not start.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +128,8 @@ impl Broker {
             paces: Paces::new(settings.refreshes_per_second),
             rates: Rates::default(),
             gateway_rates: Rates::default(),
+            trigger_rates: Rates::default(),
+            trigger_lines: Lines::default(),
             pulse: Pulse::default(),
             device_asks: Asks::default(),
             stretching: Stretching::default(),

@@ -45,6 +45,11 @@ pub struct Usage {
     pub months: Vec<(Month, i64)>,
     /// Who had them, the most first.
     pub shares: Vec<Share>,
+    /// Provider events that were forwarded in the present month: one for each destination, and one for an event that had
+    /// none.
+    pub triggers: i64,
+    /// To whom, from `since` on, the most first.
+    pub trigger_shares: Vec<Share>,
     /// The budget, if one is set.
     pub budget: Option<Budget>,
 }
@@ -86,6 +91,10 @@ impl Broker {
             since,
             months: months.into_iter().map(|sum| (sum.month, sum.requests)).collect(),
             shares: usage::shares(db, team, since, query.by).await.map_err(faults::store)?,
+            triggers: usage::triggers_between(db, team, month.first_day(), month.next().first_day())
+                .await
+                .map_err(faults::store)?,
+            trigger_shares: usage::trigger_shares(db, team, since, query.by).await.map_err(faults::store)?,
             budget: usage::budget(db, team).await.map_err(faults::store)?,
         })
     }

@@ -66,6 +66,8 @@ pub mod kind {
         RefreshOperation = "rfo",
         /// An inbound provider event.
         Event = "evt",
+        /// Where a connector's events are forwarded to.
+        Destination = "dst",
         /// One event on its way to one destination.
         Delivery = "dlv",
         /// One HTTP request to Carnet.

@@ -137,6 +137,10 @@ rights! {
     ConsentRulesUpdate = "consent-rules.update" [Yes Unstrict Yes No] Changes Team Any;
     /// Say to whom a connector's events are forwarded.
     TriggerUpdate = "trigger.update" [Yes Yes Yes No] Changes Team Any;
+    /// See what was forwarded to whom, attempt by attempt, without what was in it.
+    TriggerRead = "trigger.read" [Yes Yes Yes Yes] Looks Team Any;
+    /// Have an event forwarded once more.
+    TriggerReplay = "trigger.replay" [Yes Yes Yes No] Changes Team Any;
     /// Attach a connector to a project, and detach it.
     LinkUpdate = "link.update" [Yes Yes Yes No] Changes Team Any;
     /// Install a connector at a tenant of its provider, record and remove installations.
@@ -167,6 +171,8 @@ rights! {
     ReturnOriginsUpdate = "return-origins.update" [Yes Yes Yes No] Changes Project Any;
     /// Say where a project is told that what it was granted breaks.
     HealthWebhookUpdate = "health-webhook.update" [Yes Yes Yes No] Changes Project Any;
+    /// Say where a project's environments are reached.
+    ProjectUrlsUpdate = "project-urls.update" [Yes Yes Yes No] Changes Project Any;
     /// Say in which environments a project's workloads make connectors for themselves.
     ProvisioningUpdate = "provisioning.update" [Yes Unstrict Yes No] Changes Team Any;
     /// Be given an identity of a project for development.

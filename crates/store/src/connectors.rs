@@ -292,6 +292,15 @@ pub fn delete(team: Id<kind::Team>, id: Id<kind::Connector>) -> Vec<Step> {
         Step::any("delete from installations where team = $1 and connector = $2", args![team, id]),
         Step::any("delete from health_notices where team = $1 and connector = $2", args![team, id]),
         Step::any("delete from registrations where team = $1 and connector = $2", args![team, id]),
+        Step::any(
+            "delete from trigger_attempts where delivery in \
+             (select id from trigger_deliveries where team = $1 and connector = $2)",
+            args![team, id],
+        ),
+        Step::any("delete from trigger_deliveries where team = $1 and connector = $2", args![team, id]),
+        Step::any("delete from trigger_events where team = $1 and connector = $2", args![team, id]),
+        Step::any("delete from trigger_destinations where team = $1 and connector = $2", args![team, id]),
+        Step::any("delete from trigger_settings where team = $1 and connector = $2", args![team, id]),
         Step::one("delete from connectors where team = $1 and id = $2", args![team, id]),
     ]
 }

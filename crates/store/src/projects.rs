@@ -102,6 +102,8 @@ pub fn delete(team: Id<kind::Team>, id: Id<kind::Project>) -> Vec<Step> {
         Step::any("delete from provisioning where team = $1 and project = $2", args![team, id]),
         Step::any("delete from health_notices where team = $1 and project = $2", args![team, id]),
         Step::any("delete from health_webhooks where team = $1 and project = $2", args![team, id]),
+        Step::any("delete from trigger_destinations where team = $1 and project = $2", args![team, id]),
+        Step::any("delete from project_urls where team = $1 and project = $2", args![team, id]),
         Step::any("delete from custom_environments where team = $1 and project = $2", args![team, id]),
         Step::one("delete from projects where team = $1 and id = $2", args![team, id]),
     ]

@@ -67,6 +67,8 @@ pub const COLUMNS: &[SealedColumn] = &[
     column!("passphrases", "sealed", by "user_id", of_team: false),
     column!("refresh_orphans", "held", by "id", of_team: true),
     column!("signing_keys", "sealed", by "kid", of_team: false),
+    column!("trigger_events", "content", by "id", of_team: true),
+    column!("trigger_settings", "secrets", by "connector", of_team: true),
 ];
 
 impl SealedColumn {

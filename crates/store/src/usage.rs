@@ -364,3 +364,48 @@ pub fn claim(alert: &Alert, now: Time, until: Time) -> Step {
 pub fn again(id: Id<kind::Delivery>, due: Option<Time>) -> Step {
     Step::any("update budgets set alert_due_at = $2 where alert_id = $1", args![id, due])
 }
+
+/// One forwarded event: to a project, or to nobody.
+pub fn count_trigger(
+    team: Id<kind::Team>,
+    connector: Id<kind::Connector>,
+    project: Option<Id<kind::Project>>,
+    at: Time,
+) -> Step {
+    let project = project.map_or_else(|| Value::Blob(Vec::new()), Value::from);
+    Step::one(
+        "insert into trigger_days (team, day, connector, project, triggers) values ($1, $2, $3, $4, 1) \
+         on conflict (team, day, connector, project) do update set triggers = trigger_days.triggers + 1",
+        args![team, day_of(at), connector, project],
+    )
+}
+
+/// Forwarded events of a team from the first of `since` on, told apart, the most first. People forward none.
+pub async fn trigger_shares(
+    db: &Db,
+    team: Id<kind::Team>,
+    since: Month,
+    by: By,
+) -> Result<Vec<Share>, DbError> {
+    let sql = match by {
+        By::Connector => {
+            "select u.connector, max(c.uid), cast(sum(u.triggers) as bigint) from trigger_days u \
+             left join connectors c on c.id = u.connector and c.team = u.team \
+             where u.team = $1 and u.day >= $2 group by u.connector order by 3 desc, 1 limit 1000"
+        }
+        By::Project => {
+            "select u.project, max(p.name), cast(sum(u.triggers) as bigint) from trigger_days u \
+             left join projects p on p.id = u.project and p.team = u.team \
+             where u.team = $1 and u.day >= $2 group by u.project order by 3 desc, 1 limit 1000"
+        }
+        By::User => return Ok(Vec::new()),
+    };
+    db.all(sql, args![team, since.first_day()]).await
+}
+
+/// Forwarded events of a team on the days from `from` and before `until`.
+pub async fn triggers_between(db: &Db, team: Id<kind::Team>, from: i64, until: i64) -> Result<i64, DbError> {
+    let sql = "select cast(coalesce(sum(triggers), 0) as bigint) from trigger_days \
+               where team = $1 and day >= $2 and day < $3";
+    Ok(db.one::<i64>(sql, args![team, from, until]).await?.unwrap_or_default())
+}

@@ -56,6 +56,8 @@ pub struct Plan {
     pub recovery_key: Option<String>,
     /// What token requests cost, where they end and how fast they may come.
     pub plans: Plans,
+    /// The issuer that identity tokens name in place of the address.
+    pub issuer: Option<String>,
     /// Applications that the operator registered at providers.
     pub managed: BTreeMap<String, ManagedService>,
 }
@@ -74,6 +76,7 @@ impl Default for Plan {
             origins: Vec::new(),
             recovery_key: None,
             plans: Plans::default(),
+            issuer: None,
             managed: BTreeMap::new(),
         }
     }
@@ -169,6 +172,7 @@ impl Kit {
         };
         let settings = Settings {
             url: Url::parse(&url).unwrap(),
+            issuer: plan.issuer.as_deref().map(|issuer| Url::parse(issuer).unwrap()),
             development: true,
             spill: None,
             refreshes_per_second: plan.refreshes_per_second,

@@ -8,7 +8,7 @@ use crate::route::{Content, Route, delete, get, patch, post, put};
 use crate::{
     connector_keys, connectors, connectors_v2, consent_rules, contacts, explain, grants, health_webhook,
     import, installations, links, pictures, provisioning, redirect_uris, servers, services, token,
-    trigger_destinations,
+    trigger_destinations, triggers,
 };
 
 pub(super) fn all() -> Vec<Route> {
@@ -59,6 +59,37 @@ pub(super) fn all() -> Vec<Route> {
             trigger_destinations::replace,
         )
         .gives(200, connectors::shape()),
+        get(TRIGGERS, Person, "Shows what a connector does with its provider's events.", triggers::show)
+            .gives(200, triggers::shape()),
+        patch(
+            TRIGGERS,
+            Person,
+            "Changes what a connector does with its provider's events.",
+            triggers::change,
+        )
+        .gives(200, triggers::shape())
+        .refuses(&[Code::InvalidConnector]),
+        get(
+            "/v1/connect/connectors/{connector}/deliveries",
+            Person,
+            "Lists what was forwarded of a connector's events.",
+            triggers::deliveries,
+        )
+        .gives(200, triggers::deliveries_shape()),
+        get(
+            "/v1/connect/connectors/{connector}/deliveries/{delivery}",
+            Person,
+            "Shows one event on its way, attempt by attempt.",
+            triggers::delivery,
+        )
+        .gives(200, triggers::delivery_shape()),
+        post(
+            "/v1/connect/connectors/{connector}/deliveries/{delivery}/replay",
+            Person,
+            "Forwards an event once more.",
+            triggers::replay,
+        )
+        .gives(200, triggers::delivery_shape()),
         patch(CONNECTOR, Person, "Changes a connector.", connectors::update)
             .gives(200, connectors::changed_shape())
             .refuses(PROVIDER),
@@ -202,3 +233,4 @@ const INSTALLATIONS: &str = "/v1/connect/connectors/{connector}/installations";
 const LINK: &str = "/v1/connect/connectors/{connector}/projects/{project}";
 const REDIRECT_URIS: &str = "/v1/connect/connectors/{connector}/projects/{project}/redirect-uris";
 const SERVER: &str = "/v1/connect/connectors/{connector}/server";
+const TRIGGERS: &str = "/v1/connect/connectors/{connector}/triggers";

@@ -5,7 +5,7 @@ use carnet_model::Code;
 use super::PROVIDER;
 use crate::route::Callers::{Anybody, Both};
 use crate::route::{Content, Route, get, post};
-use crate::{device_login, gateway, health, openapi, pictures, servers, token, well_known};
+use crate::{device_login, gateway, health, intake, openapi, pictures, servers, token, well_known};
 
 pub(super) fn all() -> Vec<Route> {
     vec![
@@ -122,6 +122,18 @@ pub(super) fn all() -> Vec<Route> {
         .gives(200, device_login::revoked_shape())
         .or(400, device_login::error_shape())
         .or(401, device_login::error_shape()),
+        post(INTAKE, Anybody, "Takes an event of a connector's provider.", intake::receive)
+            .gives(200, Content::Other("*/*"))
+            .or(204, Content::None)
+            .refuses(INTAKE_REFUSES),
+        get(
+            INTAKE,
+            Anybody,
+            "Answers what a provider asks of the address before it uses it.",
+            intake::answer,
+        )
+        .gives(200, Content::Other("*/*"))
+        .refuses(INTAKE_REFUSES),
         get("/openapi.json", Anybody, "Describes this API.", openapi::show).gives(200, openapi::shape()),
         get("/livez", Anybody, "Answers as long as the process does.", health::live)
             .gives(200, Content::Other("text/plain")),
@@ -132,3 +144,5 @@ pub(super) fn all() -> Vec<Route> {
 }
 
 const USERINFO: &str = "/oauth/userinfo";
+const INTAKE: &str = "/connect/trigger/{connector}";
+const INTAKE_REFUSES: &[Code] = &[Code::Unauthorized, Code::TooLarge, Code::StoreUnavailable];

@@ -7,7 +7,7 @@ use crate::route::Callers::Person;
 use crate::route::{Content, Route, delete, get, patch, post, put};
 use crate::{
     access_tokens, accounts, consent_rules, health_webhook, invitations, issuers, managed_apps, members,
-    platform, projects, provisioning, teams,
+    platform, project_urls, projects, provisioning, teams,
 };
 
 pub(super) fn all() -> Vec<Route> {
@@ -56,6 +56,10 @@ pub(super) fn all() -> Vec<Route> {
             .refuses(&[Code::Gone]),
         get("/v1/accounts", Person, "Lists everybody who has an account.", accounts::list)
             .gives(200, accounts::all_shape()),
+        get(PROJECT_URLS, Person, "Says where a project's environments are reached.", project_urls::show)
+            .gives(200, project_urls::shape()),
+        put(PROJECT_URLS, Person, "Sets where a project's environments are reached.", project_urls::set)
+            .gives(200, project_urls::shape()),
         patch("/v1/accounts/{user}", Person, "Disables an account, or enables it again.", accounts::update)
             .gives(200, accounts::shape()),
         get(
@@ -221,3 +225,4 @@ const MEMBER: &str = "/v1/teams/{team}/members/{user}";
 const ORIGINS: &str = "/v1/projects/{project}/return-origins";
 const PROVISIONING: &str = "/v1/projects/{project}/provisioning";
 const TEAM: &str = "/v1/teams/{team}";
+const PROJECT_URLS: &str = "/v1/projects/{project}/urls";

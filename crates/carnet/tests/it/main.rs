@@ -26,6 +26,7 @@ mod scene;
 mod seed;
 mod serve;
 mod transfer;
+mod triggers;
 mod two;
 #[cfg(debug_assertions)]
 mod window;

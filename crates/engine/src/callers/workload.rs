@@ -44,8 +44,8 @@ impl Broker {
                 return Err(refused(error, None, now));
             }
         };
-        let base = self.inner.settings.base();
-        let own = presented.issuer().strip_prefix(base).and_then(|rest| rest.strip_prefix('/'));
+        let issuers = self.inner.settings.issuers();
+        let own = presented.issuer().strip_prefix(issuers).and_then(|rest| rest.strip_prefix('/'));
         match own.and_then(|slug| Slug::parse(slug).ok()) {
             Some(slug) => self.own_workload(presented, &slug, now).await,
             None => self.foreign_workload(presented, bearer, hint, now).await,
@@ -60,7 +60,7 @@ impl Broker {
         now: Time,
     ) -> Result<Recognised, Fault> {
         let issuer = self.inner.settings.issuer_of(slug);
-        let audiences = [issuer.clone()];
+        let audiences = [self.inner.settings.audience_of(slug)];
         let types = ["JWT".to_owned()];
         let expect = Expectation {
             issuer: &issuer,

@@ -82,7 +82,7 @@ impl Broker {
             let renew = told.renew;
             let (before, row) = broker.write_change(&caller, &name, change, request, told).await?;
             let (row, sync) = broker.tell_of_change(&caller, &before, row, request, renew).await?;
-            let connector = view(row.connector);
+            let connector = broker.with_triggers(view(row.connector)).await?;
             let reconsent = broker.asks_people_for_more(before, &connector).await?;
             Ok(ConnectorUpdated { connector, sync, reconsent })
         });

@@ -8,6 +8,7 @@ use carnet_model::connector::{Branding, Connector};
 use carnet_model::rights::Right;
 use carnet_model::{Code, ConnectorRef, Fault, Id, Slug, Uid, kind};
 use carnet_providers::NewConnector;
+use carnet_providers::webhook::scheme_of;
 use carnet_store::connectors::{self, ConnectorRow};
 use carnet_store::{DbError, Write, creations, links, managed_apps, pictures};
 use serde_json::{Map, Value};
@@ -17,6 +18,7 @@ use crate::broker::Broker;
 use crate::connector_keys::KeyChange;
 use crate::faults;
 use crate::managed::App;
+use crate::triggers::NewDestination;
 
 /// A connector that somebody wants to make.
 #[derive(Clone, Debug, Default)]
@@ -47,8 +49,23 @@ pub struct NewConnectorAsk {
     pub environments: Option<Vec<String>>,
     /// How it looks.
     pub branding: Branding,
+    /// What it is to do with its provider's events, if it is to receive them.
+    pub triggers: Option<TriggerAsk>,
+    /// Where they are forwarded to.
+    pub destination: Option<NewDestination>,
     /// What its maker calls this create: the same create again makes no second connector.
     pub code: Option<String>,
+}
+
+/// What a new connector is to do with its provider's events.
+#[derive(Clone, Debug, Default)]
+pub struct TriggerAsk {
+    /// The names of those that are forwarded; empty for all.
+    pub events: Vec<String>,
+    /// With what they are signed, where its configuration does not say.
+    pub signing_secret: Option<String>,
+    /// Whether the connector is made without, where there is nothing to verify events with.
+    pub if_possible: bool,
 }
 
 impl Broker {
@@ -90,7 +107,7 @@ impl Broker {
             }
             None => None,
         };
-        let environments = match (&project, &ask.environments) {
+        let mut environments = match (&project, &ask.environments) {
             (Some(project), Some(names)) => self.environments_of(caller, project.id, names).await?,
             _ => carnet_model::Environment::BUILT_IN.to_vec(),
         };
@@ -141,6 +158,7 @@ impl Broker {
             .await
             .map_err(bad_configuration)?;
         let managed = app.is_some();
+        let verifying = scheme_of(&service).and_then(|scheme| scheme.secret_of(&accepted.secrets));
         if let Some(app) = &app {
             let whole = inner.whole_app(app).map_err(faults::internal)?;
             accepted.secrets = accepted.secrets.without(&whole);
@@ -176,6 +194,9 @@ impl Broker {
             .with("type", kind.as_str())
             .with("managed", managed)
             .with("service", row.connector.service.clone());
+        let receiving = self.first_triggers(caller, &ask, &row.connector, verifying, now).await?;
+        let project_id = project.as_ref().map(|project| project.id);
+        receiving.enable(project_id, &mut environments);
         let mut write = Write::new();
         // Whoever takes the application away sees this connector, or nothing is made.
         if let Some(App::Stored(app)) = &app {
@@ -190,6 +211,8 @@ impl Broker {
             write =
                 write.step(links::put(team, id, project.id, &environments, now)).event(&inner.env, &linked);
         }
+        write =
+            self.with_first_triggers(write, receiving, (caller, &row.connector), project_id, (request, now));
         let change = KeyChange { caller, request, connector: &row.connector };
         let signs = carnet_providers::driver(kind).abilities(&row.connector).signs;
         write = self.first_key(write, &change, signs).await?;
@@ -200,7 +223,7 @@ impl Broker {
             write = write.step(pictures::still_there(team, icon));
         }
         let Err(error) = inner.db.write(write).await else {
-            return Ok(ConnectorView { way, ..view(row.connector) });
+            return Ok(ConnectorView { way, ..self.with_triggers(view(row.connector)).await? });
         };
         self.retire_client(&row.connector, &accepted.secrets).await;
         match error {

@@ -181,7 +181,7 @@ impl Broker {
         Ok((known, rows, last.filter(|_| more)))
     }
 
-    fn verdict_of(
+    pub(super) fn verdict_of(
         &self,
         entry: &Entry,
         installation: &Installation,
@@ -232,7 +232,7 @@ impl Broker {
         entry.driver().check(&inner.at(entry, &secrets), what).await
     }
 
-    async fn check_grant(&self, entry: &Arc<Entry>, row: GrantRow) -> Result<CheckedGrant, Fault> {
+    pub(super) async fn check_grant(&self, entry: &Arc<Entry>, row: GrantRow) -> Result<CheckedGrant, Fault> {
         let verdict = self.verdict_on(entry, &row).await?;
         // As it is now: it may have been renewed, or be found dead.
         let (db, place) = (&self.inner.db, &row.grant.place);

@@ -7,24 +7,24 @@ use super::*;
 const BY_ROLE: &str = "
 viewer may
     team.read member.read invitation.accept
-    connector.read grant.read project.read trusted-issuer.read audit.read usage.read
+    trigger.read connector.read grant.read project.read trusted-issuer.read audit.read usage.read
     token.revoke-own
     access-token.read access-token.create access-token.revoke
 viewer may not
     team.update team.create member.invite member.update member.remove member.reset-passphrase
     account.read account.disable managed-app.read managed-app.update
     connector.create connector.update connector.delete connector.check connector-key.rotate
-    consent-rules.update trigger.update link.update installation.update grant.import provisioning.update
+    consent-rules.update trigger.update trigger.replay link.update installation.update grant.import provisioning.update
     token.app token.own token.revoke-all
-    project.create project.delete environment.update return-origins.update health-webhook.update identity.issue
+    project.create project.delete environment.update return-origins.update health-webhook.update project-urls.update identity.issue
     trusted-issuer.update
     access-token.read-all access-token.revoke-all
     key.read key.rotate key.verify secrets.export budget.update
 member may
     team.read member.read invitation.accept
-    connector.read connector.check grant.read trigger.update link.update
+    connector.read connector.check grant.read trigger.read trigger.update trigger.replay link.update
     token.app token.own token.revoke-own token.revoke-all
-    project.read project.create project.delete environment.update return-origins.update health-webhook.update identity.issue
+    project.read project.create project.delete environment.update return-origins.update health-webhook.update project-urls.update identity.issue
     trusted-issuer.read audit.read usage.read
     access-token.read access-token.create access-token.revoke
 member may unless strict
@@ -38,11 +38,11 @@ member may not
     key.read key.rotate key.verify secrets.export budget.update
 connector-manager may
     team.read member.read invitation.accept
-    connector.read connector.check grant.read trigger.update link.update
+    connector.read connector.check grant.read trigger.read trigger.update trigger.replay link.update
     connector.create connector.update connector.delete connector-key.rotate
     consent-rules.update installation.update grant.import provisioning.update
     token.app token.own token.revoke-own token.revoke-all
-    project.read project.create project.delete environment.update return-origins.update health-webhook.update identity.issue
+    project.read project.create project.delete environment.update return-origins.update health-webhook.update project-urls.update identity.issue
     trusted-issuer.read audit.read usage.read
     access-token.read access-token.create access-token.revoke
 connector-manager may not
@@ -56,21 +56,21 @@ owner may
     member.read member.invite member.update member.remove member.reset-passphrase
     invitation.accept account.read account.disable managed-app.read managed-app.update
     connector.read connector.create connector.update connector.delete connector.check connector-key.rotate
-    consent-rules.update trigger.update link.update installation.update grant.read grant.import provisioning.update
+    consent-rules.update trigger.read trigger.update trigger.replay link.update installation.update grant.read grant.import provisioning.update
     token.app token.own token.revoke-own token.revoke-all
-    project.read project.create project.delete environment.update return-origins.update health-webhook.update identity.issue
+    project.read project.create project.delete environment.update return-origins.update health-webhook.update project-urls.update identity.issue
     trusted-issuer.read trusted-issuer.update
     access-token.read access-token.create access-token.revoke access-token.read-all access-token.revoke-all
     audit.read key.read key.rotate key.verify secrets.export usage.read budget.update
 ";
 
 /// What does no more than look.
-const LOOKS: &str = "team.read member.read account.read managed-app.read connector.read grant.read project.read trusted-issuer.read \
+const LOOKS: &str = "trigger.read team.read member.read account.read managed-app.read connector.read grant.read project.read trusted-issuer.read \
     access-token.read access-token.read-all audit.read usage.read key.read";
 
 /// What is about one project.
 const OF_A_PROJECT: &str = "team.read connector.read token.app token.own token.revoke-own project.read environment.update \
-    return-origins.update health-webhook.update identity.issue access-token.read access-token.create access-token.revoke";
+    return-origins.update health-webhook.update project-urls.update identity.issue access-token.read access-token.create access-token.revoke";
 
 /// What is not to be done from a session that somebody left open.
 const FRESH: &str = "team.update team.create member.invite member.update member.remove \

@@ -26,6 +26,9 @@ const NO_SECRET: &[&str] = &[
     "made_by",
     "person",
     "target",
+    "event",
+    "destination",
+    "delivery",
     // what an authenticator chose as its name, and the public half of its key
     "credential",
     "public_key",
@@ -40,6 +43,7 @@ const NO_SECRET: &[&str] = &[
     "device_half",
     "digest_before",
     "mend_digest",
+    "dedupe",
     "commitment",
     // drawn for a commitment, to be erased with what it commits to
     "salt",

@@ -14,6 +14,8 @@ use std::time::Duration;
 use carnet_testkit::{Authority, Browser, Fault, Gate, Kit, Raw, eventually};
 use serde_json::{Value, json};
 
+use crate::triggers;
+
 /// Longer than from the commit of a version to the first sealing anew.
 const IN_USE: Duration = Duration::from_mins(1);
 
@@ -89,6 +91,9 @@ async fn one_of_everything(kit: &Kit) {
         "userAuthorization": {"enabled": false},
     });
     kit.connect("signing", signing).await;
+    // With what events are signed, and an event.
+    let receiving = triggers::connector(kit, "receiving", Value::Null).await;
+    triggers::sent(kit, &receiving, &triggers::event("Ev-of-everything")).await;
     // An application for all teams.
     let app = json!({"service": "for-all", "data": kit.data()});
     kit.manage("POST", "/v1/managed-apps", Some(&app)).await.ok();

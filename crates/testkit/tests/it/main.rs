@@ -30,6 +30,7 @@ mod sign_in;
 mod sign_in_elsewhere;
 mod subjects;
 mod tamper;
+mod triggers;
 mod usage;
 mod whole_log;
 

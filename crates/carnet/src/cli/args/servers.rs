@@ -25,6 +25,9 @@ pub(crate) struct DevArgs {
     /// The public half of the operator's recovery key: age1…
     #[arg(long, value_name = "AGE1")]
     pub(crate) recovery_key: Option<String>,
+    /// The issuer that identity tokens name in place of the server's address, where that name is owned too
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) issuer: Option<String>,
     /// Send what would go to one origin to another: `https://slack.com=http://127.0.0.1:9411`
     #[arg(long, value_name = "A=B")]
     pub(crate) provider_origin: Vec<String>,

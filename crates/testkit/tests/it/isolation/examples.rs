@@ -7,6 +7,7 @@ use carnet_testkit::Kit;
 use serde_json::{Map, Value, json};
 
 use super::{Operation, of};
+use crate::triggers;
 
 /// What the names in paths stand for.
 #[derive(Clone)]
@@ -41,6 +42,8 @@ pub(crate) const REFUSED_ALL_THE_SAME: &[&str] = &[
     "POST /v1/invitations/accept",
     // The person of the example is in another team too: people/resets.
     "POST /v1/teams/{team}/members/{user}/passphrase-reset",
+    // It waits, and only what has ended is replayed: triggers/tried.
+    "POST /v1/connect/connectors/{connector}/deliveries/{delivery}/replay",
     // The digest is of what a server said at this moment: servers.
     "POST /v1/connect/connectors/{connector}/server",
 ];
@@ -199,8 +202,11 @@ pub(crate) async fn furnish(kit: &Kit) -> Names {
     let id = |answer: Value| answer["id"].as_str().unwrap().to_owned();
     kit.consent("alice").await;
     kit.user_token("alice").await.token();
-    let connector = kit.connect("apart", json!({"signingAlgorithm": "ES256"})).await;
+    let connector = triggers::connector(kit, "apart", json!({"signingAlgorithm": "ES256"})).await;
     let project = kit.tenant.project.clone();
+    triggers::destinations(kit, &connector, json!([{"projectId": project}])).await.ok();
+    triggers::sent(kit, &connector, &triggers::event("Ev-of-an-example")).await;
+    let deliveries = triggers::deliveries(kit, &connector, "").await;
     let link = format!("/v1/connect/connectors/{connector}/projects/{project}");
     kit.manage("POST", &link, Some(&json!({"environments": ["production"]}))).await.ok();
     let environments = format!("/v9/projects/{project}/custom-environments");
@@ -218,6 +224,7 @@ pub(crate) async fn furnish(kit: &Kit) -> Names {
     Names(vec![
         ("app", "kept-by-an-example".to_owned()),
         ("connector", connector),
+        ("delivery", deliveries[0]["id"].as_str().unwrap().to_owned()),
         ("environment", id(kit.manage("POST", &environments, Some(&json!({"slug": "qa"}))).await.ok())),
         ("grant", kit.grants().await[0]["id"].as_str().unwrap().to_owned()),
         ("installation", id(kit.manage("POST", &installations, Some(&installation)).await.ok())),

@@ -8,13 +8,8 @@ use serde_json::Value;
 use super::Operation;
 
 /// What is asked with a method that could change something, and changes nothing.
-const CHANGES_NOTHING: &[&str] = &[
-    "POST /v1/trusted-issuers/check",
-    "POST /v1/invitations/show",
-    "POST /v1/keys/verify",
-    // There are no destinations to set.
-    "PATCH /v1/connect/connectors/{connector}/trigger-destinations",
-];
+const CHANGES_NOTHING: &[&str] =
+    &["POST /v1/trusted-issuers/check", "POST /v1/invitations/show", "POST /v1/keys/verify"];
 
 /// Every change is there, by the request that made it.
 pub(crate) async fn of_changes(kit: &Kit, calls: &[(Operation, Answer)]) {

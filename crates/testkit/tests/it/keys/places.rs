@@ -163,6 +163,20 @@ const TABLES: &[Table] = &[
         ],
         free: &["updated_at", "created_by", "updated_by"],
     },
+    Table {
+        name: "trigger_events",
+        sealed: "content",
+        bound: &[("id", ANOTHER), ("team", ANOTHER), ("connector", ANOTHER)],
+        // What is said about it; to whom it goes follows from the connector.
+        free: &["dedupe", "name", "tenant", "size", "received_at"],
+    },
+    Table {
+        name: "trigger_settings",
+        sealed: "secrets",
+        bound: &[("connector", ANOTHER), ("team", ANOTHER), ("version", "version + 1")],
+        // Whether events are received, and which: nothing is sent to anybody with these secrets.
+        free: &["enabled", "events", "created_at", "updated_at"],
+    },
     Table { name: "passphrases", sealed: "sealed", bound: &[("user_id", ANOTHER)], free: &["changed_at"] },
     Table {
         name: "signing_keys",

@@ -221,6 +221,11 @@ mod tests {
                 "authorization.enter-code",
                 "completion.deliver",
                 "health.deliver",
+                "trigger.receive",
+                "trigger.reject",
+                "trigger.deliver",
+                "trigger.disable",
+                "trigger.replay",
                 // Somebody signs in to an app, not here, and it is the app that asks.
                 "gateway.sign-in",
                 "gateway.renew",

@@ -1,0 +1,333 @@
+//! Whether a connector's events are received, which of them, and with what they are signed.
+//!
+//! A secret that is set here takes the place of the one in the connector's configuration. The one before is good for a
+//! while beside it, because providers change theirs at another moment.
+
+use std::time::Duration;
+
+use carnet_model::audit::{Action, AuditEvent};
+use carnet_model::caller::Caller;
+use carnet_model::connector::Connector;
+use carnet_model::rights::Right;
+use carnet_model::{Code, Fault, Id, Secret, SecretBytes, SecretString, Time, kind};
+use carnet_providers::webhook::{Scheme, scheme_of};
+use carnet_store::Write;
+use carnet_store::triggers::{self, TriggerSetting};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Kept, Triggers};
+use crate::broker::{Broker, Inner};
+use crate::directory::Entry;
+use crate::faults;
+use crate::sealing::Unsealable;
+
+/// A change of the setting.
+#[derive(Debug, Default)]
+pub struct TriggerChange {
+    /// Whether events are received.
+    pub enabled: Option<bool>,
+    /// The names of those that are forwarded; empty for all.
+    pub events: Option<Vec<String>>,
+    /// With what the provider signs from now on.
+    pub signing_secret: Option<SecretString>,
+    /// For how long the secret before is good beside it; a day if left out.
+    pub keep_previous: Option<Duration>,
+}
+
+/// The setting as it may be seen.
+#[derive(Clone, Debug)]
+pub struct TriggerView {
+    /// What is received and where it goes.
+    pub triggers: Triggers,
+    /// The secrets that are good now, without themselves.
+    pub secrets: Vec<SigningSecret>,
+}
+
+/// A secret with which events may be signed, without itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SigningSecret {
+    /// When it was set; `None` for the one of the connector's configuration.
+    pub set_at: Option<Time>,
+    /// When it ends, if another has taken its place.
+    pub until: Option<Time>,
+}
+
+/// A secret as it is sealed.
+#[derive(Deserialize)]
+pub(super) struct Signing {
+    value: SecretString,
+    /// `None` where it came from the connector's configuration.
+    set_at: Option<Time>,
+    until: Option<Time>,
+}
+
+impl Signing {
+    fn shown(&self) -> SigningSecret {
+        SigningSecret { set_at: self.set_at, until: self.until }
+    }
+
+    fn is_good(&self, now: Time) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+impl Broker {
+    /// The setting of a connector.
+    pub async fn triggers(&self, caller: &Caller, connector: &str) -> Result<TriggerView, Fault> {
+        let entry = self.managed(caller, connector, Right::TriggerRead).await?;
+        self.told(&entry, &entry.triggers)
+    }
+
+    /// Changes the setting of a connector.
+    pub async fn change_triggers(
+        &self,
+        caller: &Caller,
+        connector: &str,
+        change: TriggerChange,
+        request: Id<kind::Request>,
+    ) -> Result<TriggerView, Fault> {
+        let entry = self.managed(caller, connector, Right::ConnectorUpdate).await?;
+        let inner = &self.inner;
+        let of = &entry.row.connector;
+        let asks_nothing = change.enabled != Some(true)
+            && change.events.as_ref().is_none_or(Vec::is_empty)
+            && change.signing_secret.is_none();
+        if asks_nothing && scheme_of(&of.service).is_none() {
+            return self.told(&entry, &entry.triggers);
+        }
+        let turns_on = change.enabled == Some(true);
+        let scheme = receives(of, if turns_on { "enabled" } else { "events" })?;
+        let now = inner.env.now();
+        let mut fields = Vec::new();
+        let before = entry.triggers.setting.as_ref();
+        let mut signing = match before {
+            Some(setting) => inner.open_signing(setting).map_err(faults::internal)?,
+            None => Vec::new(),
+        };
+        signing.retain(|one| one.is_good(now));
+        if let Some(value) = change.signing_secret {
+            is_sound(&value)?;
+            let until = Some(now.plus(change.keep_previous.unwrap_or(BESIDE).min(LONGEST_BESIDE)));
+            if signing.is_empty()
+                && let Some(value) = scheme.secret_of(&inner.secrets(&entry).map_err(faults::internal)?)
+            {
+                signing.push(Signing { value, set_at: None, until });
+            }
+            for one in signing.iter_mut().filter(|one| one.until.is_none()) {
+                one.until = until;
+            }
+            signing.insert(0, Signing { value, set_at: Some(now), until: None });
+            signing.truncate(MOST_SECRETS);
+            fields.push("signingSecret");
+        }
+        let mut setting = TriggerSetting {
+            connector: of.id,
+            team: of.team,
+            enabled: before.is_some_and(|setting| setting.enabled),
+            events: before.map(|setting| setting.events.clone()).unwrap_or_default(),
+            secrets: Vec::new(),
+            version: before.map_or(1, |setting| setting.version + 1),
+            created_at: before.map_or(now, |setting| setting.created_at),
+            updated_at: now,
+        };
+        if let Some(enabled) = change.enabled {
+            setting.enabled = enabled;
+            fields.push("enabled");
+        }
+        if let Some(events) = change.events {
+            setting.events = names(events)?;
+            fields.push("events");
+        }
+        if setting.enabled && signing.is_empty() {
+            let own = inner.secrets(&entry).map_err(faults::internal)?;
+            scheme.secret_of(&own).ok_or_else(|| no_secret(of, scheme))?;
+        }
+        setting.secrets = inner.seal_signing(&setting, &signing).map_err(faults::internal)?;
+        let event = AuditEvent::of(caller, now, Action::TriggerPut, Some(request))
+            .on(of.id)
+            .with("enabled", setting.enabled)
+            .with("events", setting.events.clone())
+            .with("fields", fields);
+        let write = Write::new().step(triggers::put(&setting)).event(&inner.env, &event).revises();
+        inner.db.write(write).await.map_err(faults::store)?;
+        let kept = Kept { setting: Some(setting), destinations: entry.triggers.destinations.clone() };
+        self.told(&entry, &kept)
+    }
+
+    /// The setting of a connector that is being made.
+    pub(crate) fn first_setting(
+        &self,
+        connector: &Connector,
+        own: Option<SecretString>,
+        ask: TriggerChange,
+        now: Time,
+    ) -> Result<TriggerSetting, Fault> {
+        let scheme = receives(connector, "triggers")?;
+        if let Some(value) = &ask.signing_secret {
+            is_sound(value)?;
+        }
+        let signing: Vec<_> = ask
+            .signing_secret
+            .map(|value| Signing { value, set_at: Some(now), until: None })
+            .into_iter()
+            .collect();
+        let enabled = ask.enabled.unwrap_or_default();
+        if enabled && signing.is_empty() && own.is_none() {
+            return Err(no_secret(connector, scheme));
+        }
+        let mut setting = TriggerSetting {
+            connector: connector.id,
+            team: connector.team,
+            enabled,
+            events: names(ask.events.unwrap_or_default())?,
+            secrets: Vec::new(),
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        setting.secrets = self.inner.seal_signing(&setting, &signing).map_err(faults::internal)?;
+        Ok(setting)
+    }
+
+    fn told(&self, entry: &Entry, kept: &Kept) -> Result<TriggerView, Fault> {
+        let now = self.inner.env.now();
+        let mut secrets: Vec<SigningSecret> = match &kept.setting {
+            Some(setting) => {
+                let signing = self.inner.open_signing(setting).map_err(faults::internal)?;
+                signing.iter().filter(|one| one.is_good(now)).map(Signing::shown).collect()
+            }
+            None => Vec::new(),
+        };
+        let connector = &entry.row.connector;
+        if let (true, Some(scheme)) = (secrets.is_empty(), scheme_of(&connector.service)) {
+            let own = self.inner.secrets(entry).map_err(faults::internal)?;
+            secrets.extend(scheme.secret_of(&own).map(|_| SigningSecret { set_at: None, until: None }));
+        }
+        Ok(TriggerView { triggers: self.shown(connector.id, kept), secrets })
+    }
+}
+
+impl Inner {
+    /// Every secret with which an event of this connector may be signed now.
+    pub(super) fn signing_of(
+        &self,
+        entry: &Entry,
+        setting: &TriggerSetting,
+        scheme: Scheme,
+        now: Time,
+    ) -> Result<Vec<SecretString>, Unsealable> {
+        let signing = self.open_signing(setting)?;
+        let good: Vec<_> = signing.into_iter().filter(|one| one.is_good(now)).map(|one| one.value).collect();
+        if !good.is_empty() {
+            return Ok(good);
+        }
+        Ok(scheme.secret_of(&self.secrets(entry)?).into_iter().collect())
+    }
+
+    fn seal_signing(&self, setting: &TriggerSetting, signing: &[Signing]) -> Result<Vec<u8>, Unsealable> {
+        let plain: Vec<_> = signing
+            .iter()
+            .map(|one| json!({"value": one.value.expose(), "set_at": one.set_at, "until": one.until}))
+            .collect();
+        let plain = serde_json::to_vec(&plain).map_err(|_| Unsealable("trigger_settings"))?;
+        self.seal_trigger_secrets(setting, Secret::new(plain))
+    }
+
+    fn open_signing(&self, setting: &TriggerSetting) -> Result<Vec<Signing>, Unsealable> {
+        let plain: SecretBytes = self.open_trigger_secrets(setting)?;
+        serde_json::from_slice(plain.expose()).map_err(|_| Unsealable("trigger_settings"))
+    }
+}
+
+/// How the events of a connector are verified, if its service sends any that can be.
+pub(super) fn receives(connector: &Connector, field: &str) -> Result<Scheme, Fault> {
+    scheme_of(&connector.service).ok_or_else(|| {
+        Fault::new(
+            Code::InvalidRequest,
+            format!(
+                "Connectors to {} receive no provider events: how they would be signed is not known here.",
+                connector.service
+            ),
+        )
+        .with("field", field)
+    })
+}
+
+fn no_secret(connector: &Connector, scheme: Scheme) -> Fault {
+    let member = scheme.secret_member();
+    Fault::new(
+        Code::InvalidConnector,
+        format!(
+            "{} has nothing to verify events with: give data.{member}, or signingSecret of its triggers.",
+            connector.uid
+        ),
+    )
+    .with("field", format!("data.{member}"))
+    .next(
+        format!("carnet update {} --triggers --signing-secret @-", connector.uid),
+        "to set it and receive events",
+    )
+}
+
+fn is_sound(secret: &SecretString) -> Result<(), Fault> {
+    let text = secret.expose();
+    if (8..=512).contains(&text.len()) && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    let why = "signingSecret has 8 to 512 characters and no control character.";
+    Err(Fault::new(Code::InvalidRequest, why).with("field", "signingSecret"))
+}
+
+fn names(events: Vec<String>) -> Result<Vec<String>, Fault> {
+    let sound = |name: &String| (1..=100).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
+    if events.len() > 100 || !events.iter().all(sound) {
+        let why = "events has at most 100 names of 1 to 100 characters, without spaces.";
+        return Err(Fault::new(Code::InvalidRequest, why).with("field", "events"));
+    }
+    let mut out: Vec<String> = Vec::with_capacity(events.len());
+    for name in events {
+        if !out.contains(&name) {
+            out.push(name);
+        }
+    }
+    Ok(out)
+}
+
+/// Whether an event of this name is forwarded. Some providers subscribe to `message.im` and send `message`, others
+/// subscribe to `issues` and send `issues.opened`.
+pub(super) fn is_wanted(wanted: &[String], name: &str) -> bool {
+    let begins = |long: &str, short: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with('.'));
+    wanted.is_empty()
+        || wanted.iter().any(|one| one == name || one == "*" || begins(one, name) || begins(name, one))
+}
+
+/// For how long the secret before is good, if nobody says.
+const BESIDE: Duration = Duration::from_hours(24);
+const LONGEST_BESIDE: Duration = Duration::from_hours(24 * 30);
+/// The newest and those it replaces.
+const MOST_SECRETS: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_wanted_as_a_provider_subscribes_to_it() {
+        let wanted = ["message.im".to_owned(), "issues".to_owned()];
+        for (name, is) in [
+            ("message.im", true),
+            ("message", true),
+            ("issues.opened", true),
+            ("issues", true),
+            ("issue", false),
+            ("issues_opened", false),
+            ("app_mention", false),
+        ] {
+            assert_eq!(is_wanted(&wanted, name), is, "{name}");
+        }
+        assert!(is_wanted(&[], "anything"));
+        assert!(names(vec!["a b".to_owned()]).is_err());
+        assert_eq!(names(vec!["a".to_owned(), "a".to_owned()]).unwrap(), ["a"]);
+    }
+}

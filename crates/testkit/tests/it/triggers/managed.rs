@@ -1,0 +1,131 @@
+//! Who sets up what, and what is refused.
+
+use std::time::Duration;
+
+use carnet_testkit::{Engine, Kit, Plan, Receiver, on_both_engines};
+use serde_json::{Value, json};
+
+use super::*;
+
+on_both_engines!(
+    a_secret_takes_the_place_of_another_and_the_one_before_holds_for_a_while,
+    what_cannot_be_forwarded_is_refused_with_the_reason,
+);
+
+async fn a_secret_takes_the_place_of_another_and_the_one_before_holds_for_a_while(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let receiver = Receiver::start().await;
+    let connector = one_destination(&kit, &receiver, "/hook").await;
+    let path = format!("/v1/connect/connectors/{connector}/triggers");
+    let shown = kit.manage("GET", &path, None).await.ok();
+    assert_eq!(shown["signingSecrets"].as_array().unwrap().len(), 1, "{shown}");
+    let new = "another-secret-0123456789";
+    let change = json!({"signingSecret": new, "keepPreviousMs": 60_000});
+    let changed = kit.manage("PATCH", &path, Some(&change)).await;
+    assert!(!changed.text().contains(new) && !changed.text().contains(SECRET));
+    let changed = changed.ok();
+    let secrets = changed["signingSecrets"].as_array().unwrap();
+    assert_eq!((secrets.len(), &secrets[0]["until"]), (2, &Value::Null), "{changed}");
+    for (number, secret) in [SECRET, new].iter().enumerate() {
+        let answer = send(&kit, &kit.node, &connector, secret, &event(&format!("Ev{number}"))).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    kit.clock.pass(Duration::from_mins(2));
+    let refused = send(&kit, &kit.node, &connector, SECRET, &event("Ev3")).await;
+    assert_eq!(refused.refusal(), (401, "unauthorized".to_owned()));
+    assert_eq!(send(&kit, &kit.node, &connector, new, &event("Ev4")).await.status, 200);
+    receiver.count_at("/hook", 3).await;
+}
+
+async fn what_cannot_be_forwarded_is_refused_with_the_reason(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let connector = connector(&kit, "bot", Value::Null).await;
+    let project = kit.tenant.project.clone();
+    let field = |answer: &carnet_testkit::Answer| answer.json()["error"]["field"].clone();
+
+    // No secret, no events; and none of a service that signs in no way that is known.
+    let body = |service: &str, triggers: Value| json!({"service": service, "name": "no", "type": "oauth", "data": kit.data(), "triggers": triggers});
+    let made = kit.manage("POST", "/v1/connect/connectors", Some(&body("slack", json!(true)))).await;
+    assert_eq!(
+        (made.refusal(), field(&made)),
+        ((422, "invalid_connector".to_owned()), json!("data.signingSecret"))
+    );
+    let made =
+        kit.manage("POST", "/v1/connect/connectors", Some(&body("demo", json!({"enabled": true})))).await;
+    assert_eq!((made.refusal(), field(&made)), ((400, "invalid_request".to_owned()), json!("triggers")));
+    let one = json!({"projectId": project});
+    let custom = json!({"projectId": project, "customEnvironmentId": "env_0000000000000000000000"});
+    for (connector, wrong, status) in [
+        (kit.connector.as_str(), json!([one]), 400),
+        (&connector, json!([one, one]), 400),
+        (&connector, json!([{"projectId": project, "path": "x".repeat(2049)}]), 400),
+        (
+            &connector,
+            json!([{"projectId": project, "branch": "a", "customEnvironmentId": "production"}]),
+            400,
+        ),
+        (&connector, json!([{"projectId": project, "customEnvironmentId": "production"}]), 400),
+        (&connector, json!([custom]), 404),
+        (&connector, json!([{"projectId": "prj_0000000000000000000000"}]), 404),
+    ] {
+        let answer = destinations(&kit, connector, wrong.clone()).await;
+        assert_eq!(answer.status, status, "{wrong}: {}", answer.text());
+    }
+    let four: Vec<Value> = (0..4).map(|n| json!({"projectId": project, "path": format!("/{n}")})).collect();
+    assert_eq!(destinations(&kit, &connector, json!(four)).await.status, 400);
+
+    // Addresses that nothing is sent to.
+    let urls = format!("/v1/projects/{project}/urls");
+    let own = format!("{}/hook", kit.url());
+    for (environment, url) in [
+        ("production", "http://10.0.0.1"),
+        ("production", "https://169.254.169.254"),
+        ("production", "ftp://a.example"),
+        ("production", own.as_str()),
+        ("production", "https://{branch}.example.com"),
+        ("production", "https://a.example/?q=1"),
+        ("preview", "https://user@{branch}.example.com"),
+        ("nowhere", "https://a.example"),
+    ] {
+        let body = json!({"urls": [{"environment": environment, "url": url}]});
+        let refused = kit.manage("PUT", &urls, Some(&body)).await;
+        assert_eq!(refused.refusal(), (400, "invalid_request".to_owned()), "{url}");
+    }
+    let twice = json!({"urls": [
+        {"environment": "preview", "url": "https://{branch}.example.com"},
+        {"environment": "preview", "url": "https://preview.example.com/app/"},
+    ]});
+    assert_eq!(kit.manage("PUT", &urls, Some(&twice)).await.status, 400);
+    let set = json!({"urls": [{"environment": "preview", "url": "https://{branch}.example.com/"}]});
+    kit.manage("PUT", &urls, Some(&set)).await.ok();
+    let shown = kit.manage("GET", &urls, None).await.ok();
+    assert_eq!(shown["urls"][0]["url"], "https://{branch}.example.com");
+
+    // Asked for together, it is there together.
+    let mut whole = body("slack", json!({"enabled": true, "signingSecret": SECRET}));
+    whole["events"] = json!(["app_mention"]);
+    whole["projectId"] = json!(project);
+    whole["environments"] = json!(["development"]);
+    whole["triggerDestination"] = json!({"path": "/hook", "branch": "main"});
+    let made = kit.manage("POST", "/v1/connect/connectors", Some(&whole)).await.ok();
+    assert_eq!(made["events"], json!(["app_mention"]));
+    assert_eq!(
+        made["triggerDestinations"],
+        json!([{"projectId": project, "path": "/hook", "branch": "main"}])
+    );
+    let link = format!("/v1/connect/connectors/{}/projects/{project}", made["id"].as_str().unwrap());
+    assert_eq!(kit.manage("GET", &link, None).await.ok()["environments"], json!(["development", "preview"]));
+    // The later shape turns it off and on, and says what there is.
+    let later = format!("/v2/connect/connectors/{}", made["id"].as_str().unwrap());
+    let off = kit.manage("PATCH", &later, Some(&json!({"triggers": false}))).await.ok();
+    assert_eq!(off["connector"].get("triggers"), None);
+    let on = kit.manage("PATCH", &later, Some(&json!({"triggers": true, "events": []}))).await.ok();
+    assert_eq!(
+        (&on["connector"]["triggers"]["enabled"], on["connector"].get("events")),
+        (&json!(true), None)
+    );
+    // A team's list shows the same.
+    let listed = kit.manage("GET", "/v2/connect/connectors", None).await.ok();
+    let listed = listed["connectors"].as_array().unwrap().iter().find(|one| one["id"] == made["id"]).cloned();
+    assert_eq!(listed.unwrap()["triggerDestinations"], made["triggerDestinations"]);
+}
