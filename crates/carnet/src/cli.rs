@@ -24,6 +24,7 @@ mod context;
 mod contexts;
 mod create;
 mod data;
+mod deliveries;
 mod doctor;
 mod envfile;
 mod explain;
@@ -46,6 +47,7 @@ mod managed;
 mod members;
 mod open;
 mod page;
+mod project_urls;
 mod projects;
 mod pull;
 mod redirect_uris;
@@ -80,8 +82,8 @@ use clap::{CommandFactory, FromArgMatches};
 
 use args::{
     AdminArgs, AuditVerb, BackupArgs, CatalogVerb, Cli, ClientCommand, Command, ConnectVerb, ContextVerb,
-    DevArgs, EnvVerb, Global, GrantsVerb, InstallationsVerb, KeysVerb, ManagedVerb, MembersVerb,
-    ProjectsVerb, RestoreArgs, ServeArgs, TeamsVerb, TokensListArgs, TokensVerb, Verb,
+    DeliveriesVerb, DevArgs, EnvVerb, Global, GrantsVerb, InstallationsVerb, KeysVerb, ManagedVerb,
+    MembersVerb, ProjectsVerb, RestoreArgs, ServeArgs, TeamsVerb, TokensListArgs, TokensVerb, Verb,
 };
 use context::Context;
 use failure::{Exit, Failure};
@@ -206,10 +208,10 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
             Verb::List(args) => list::list(cx, args).await,
             Verb::Show(args) => show::show(cx, &args.connector).await,
             Verb::Token(args) => token::token(cx, args).await,
-            Verb::Attach(args) => access::attach(cx, args).await,
+            Verb::Attach(args) => access::attach(cx, *args).await,
             Verb::Detach(args) => access::detach(cx, args).await,
             Verb::RedirectUris(args) => redirect_uris::redirect_uris(cx, args).await,
-            Verb::Update(args) => update::update(cx, args).await,
+            Verb::Update(args) => update::update(cx, *args).await,
             Verb::Open(args) => open::open(cx, args).await,
             Verb::Remove(args) => remove::remove(cx, args).await,
             Verb::RevokeTokens(args) => revoke::revoke(cx, args).await,
@@ -225,6 +227,7 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
             ProjectsVerb::Create(args) => projects::create(cx, args).await,
             ProjectsVerb::Show(args) => projects::show(cx, args).await,
             ProjectsVerb::Remove(args) => projects::remove(cx, args).await,
+            ProjectsVerb::Url(args) => project_urls::url(cx, args).await,
             ProjectsVerb::HealthWebhook(args) => projects::health_webhook(cx, args).await,
             ProjectsVerb::Trust(args) => trust::run(cx, *args).await,
         },
@@ -256,6 +259,11 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
             GrantsVerb::List(args) => grants::list(cx, args).await,
             GrantsVerb::Show(args) => grants::show(cx, args).await,
             GrantsVerb::Revoke(args) => grants::revoke(cx, args).await,
+        },
+        ClientCommand::Deliveries { verb } => match verb {
+            DeliveriesVerb::List(args) => deliveries::list(cx, args).await,
+            DeliveriesVerb::Show(args) => deliveries::show(cx, args).await,
+            DeliveriesVerb::Replay(args) => deliveries::replay(cx, args).await,
         },
         ClientCommand::Installations { verb } => match verb {
             InstallationsVerb::List(args) => installations::list(cx, args).await,

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::client::Client;
 use crate::error::Error;
 use crate::transport::Call;
+use crate::triggers::{NewTriggers, TriggerDestination};
 
 /// A connector as the server describes it. Never a secret.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -143,6 +144,15 @@ pub struct NewConnector {
     /// What is filled into the addresses of that way.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, String>,
+    /// Whether it receives its provider's events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub triggers: Option<NewTriggers>,
+    /// The names of those that are forwarded; all if left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<String>,
+    /// Where they are forwarded to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trigger_destination: Option<TriggerDestination>,
     /// What [`Client::upload_picture`] answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub icon: Option<String>,

@@ -58,6 +58,7 @@ mod rules;
 mod services;
 mod tokens;
 mod transport;
+mod triggers;
 mod usage;
 mod with_token;
 
@@ -98,6 +99,10 @@ pub use services::{
     ServiceTarget, ServiceType, TemplateField,
 };
 pub use tokens::{AskedSubject, ConnectorName, Revocation, RevokeRequest, Token, TokenRequest};
+pub use triggers::{
+    DeliveredEvent, Delivery, DeliveryAttempt, DeliveryPage, NewTriggers, NextPage, ProjectUrl,
+    TriggerChange, TriggerDestination, TriggerSettings,
+};
 pub use usage::{Usage, UsageBudget, UsageFilter, UsageMonth, UsagePlan, UsageShare};
 pub use with_token::{Answered, CallError};
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use carnet_model::Environment;
-use carnet_sdk::{Client, Project};
-use serde_json::json;
+use carnet_sdk::{Client, Connector, Project, TriggerDestination};
+use serde_json::{Value, json};
 
-use super::args::{AttachArgs, DetachArgs};
+use super::args::{AttachArgs, DetachArgs, TriggerArgs};
 use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::hit::{Would, grants_of, member};
@@ -66,10 +66,19 @@ pub(crate) async fn attach(cx: &mut Context<'_>, args: AttachArgs) -> Result<(),
         let wanted: Vec<_> = wanted.iter().copied().collect();
         client.put_link(&id, project.id, &wanted).await?;
     }
+    let forwarded = if args.triggers.triggers {
+        Some(forward(cx, &client, &connector, &project, &args.triggers).await?)
+    } else {
+        None
+    };
+    let unchanged = unchanged && forwarded.as_ref().is_none_or(|(_, is_new)| !is_new);
     if cx.talk.wants_json() {
         let mut answer = json!({
             "clientId": connector.id, "uid": connector.uid, "projectId": project.id, "environments": wanted,
         });
+        if let (Some((destination, _)), Some(object)) = (&forwarded, answer.as_object_mut()) {
+            object.insert("triggerDestination".to_owned(), json!(destination));
+        }
         if let (true, Some(object)) = (unchanged, answer.as_object_mut()) {
             object.insert("unchanged".to_owned(), true.into());
         }
@@ -83,6 +92,59 @@ pub(crate) async fn attach(cx: &mut Context<'_>, args: AttachArgs) -> Result<(),
         cx.talk.success(&format!("{uid} attached to {name} in {places}"));
     }
     Ok(())
+}
+
+/// Adds a destination of the connector's events, beside those that are there; whether it is a new one.
+async fn forward(
+    cx: &mut Context<'_>,
+    client: &Client,
+    connector: &Connector,
+    project: &Project,
+    args: &TriggerArgs,
+) -> Result<(TriggerDestination, bool), Failure> {
+    let uid = &connector.uid;
+    let rest = &connector.rest;
+    if rest.get("supportsTriggers") == Some(&Value::Bool(false)) {
+        return Err(Failure::usage(format!("{uid} receives no events of its provider."))
+            .next(format!("carnet attach {uid}"), "to attach it without"));
+    }
+    let destination = destination(client, project, args).await?;
+    let known = rest.get("triggerDestinations").cloned().unwrap_or_else(|| json!([]));
+    let mut all: Vec<TriggerDestination> = serde_json::from_value(known).unwrap_or_default();
+    let is_new = !all.contains(&destination);
+    if is_new {
+        all.push(destination.clone());
+        client.set_trigger_destinations(&connector.id.to_string(), &all).await?;
+    }
+    if rest.get("triggers").is_none() {
+        cx.talk.warn(&format!("{uid} receives no events yet; turn them on: carnet update {uid} --triggers"));
+    }
+    Ok((destination, is_new))
+}
+
+/// A destination as the flags name it.
+pub(super) async fn destination(
+    client: &Client,
+    project: &Project,
+    args: &TriggerArgs,
+) -> Result<TriggerDestination, Failure> {
+    let custom_environment_id = match &args.trigger_environment {
+        None => None,
+        Some(name) => match environment(client, project, name).await? {
+            Environment::Custom(id) => Some(id.to_string()),
+            Environment::Production => None,
+            Environment::Preview | Environment::Development => {
+                return Err(Failure::usage(format!("Events are not forwarded to {name} as a whole."))
+                    .next("--trigger-branch BRANCH", "for the previews of a branch"));
+            }
+        },
+    };
+    Ok(TriggerDestination {
+        project_id: Some(project.id.to_string()),
+        path: args.trigger_path.clone(),
+        branch: args.trigger_branch.clone(),
+        custom_environment_id,
+    })
 }
 
 /// Stops a project from asking.

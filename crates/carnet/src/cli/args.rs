@@ -16,6 +16,7 @@ mod run;
 mod servers;
 mod shell;
 mod transfer;
+mod triggers;
 mod trust;
 mod usage;
 mod who;
@@ -54,6 +55,10 @@ pub(crate) use run::RunArgs;
 pub(crate) use servers::{BackupArgs, DevArgs, RestoreArgs, ServeArgs};
 pub(crate) use shell::{CompleteArgs, CompletionsArgs, ManArgs};
 pub(crate) use transfer::{ExportAllArgs, ImportAllArgs, Source};
+pub(crate) use triggers::{
+    DeliveriesListArgs, DeliveriesVerb, DeliveryArgs, NewTriggerArgs, ProjectUrlArgs, TriggerArgs,
+    TriggerChangeArgs,
+};
 pub(crate) use trust::{NewTrustArgs, TrustArgs, TrustVerb, TrustedRemoveArgs};
 pub(crate) use usage::UsageArgs;
 pub(crate) use who::{
@@ -178,6 +183,12 @@ pub(crate) enum ClientCommand {
         /// Which.
         #[command(subcommand)]
         verb: Option<GrantsVerb>,
+    },
+    /// What was forwarded of connectors' events, and whether it arrived
+    Deliveries {
+        /// Which.
+        #[command(subcommand)]
+        verb: DeliveriesVerb,
     },
     /// Where connectors are installed at their providers
     Installations {

@@ -5,7 +5,9 @@
 //! there.
 
 use carnet_model::{Code, SecretString, Time};
-use carnet_sdk::{Client, ConnectionMethod, Connector, NewConnector, ServiceDescription};
+use carnet_sdk::{
+    Client, ConnectionMethod, Connector, NewConnector, NewTriggers, ServiceDescription, TriggerDestination,
+};
 use serde_json::{Value, json};
 
 use super::args::CreateArgs;
@@ -36,6 +38,13 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
         return Err(Failure::usage("A connector needs a --name where no project is linked.")
             .next(format!("carnet create {} --name NAME", args.service), "to name it"));
     }
+    let signing_secret = match &args.triggers.signing_secret {
+        Some(flag) => {
+            Some(data::secret(flag, "carnet create SERVICE --triggers --signing-secret", cx.place, cx.talk)?)
+        }
+        None => None,
+    };
+    let trigger_destination = destination(cx, &client, &args).await?;
     // A type says that everything about the server is in the data.
     let known = match &args.connector_type {
         Some(_) => None,
@@ -64,6 +73,9 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
         connection_method: method.map(|method| method.connection_method.clone()),
         target: args.target.clone(),
         params: args.params.iter().cloned().collect(),
+        triggers: args.triggers.place.triggers.then_some(NewTriggers { enabled: true, signing_secret }),
+        events: args.triggers.events.clone(),
+        trigger_destination,
         icon: branding::upload(&client, picture).await?,
         background_color: args.branding.background_color.clone(),
         accent_color: args.branding.accent_color.clone(),
@@ -86,12 +98,29 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
     if let Some(method) = method {
         tell_what_is_left(cx, &made, method);
     }
+    if let Some(url) = made.rest.get("triggers").and_then(|triggers| triggers.get("url")?.as_str()) {
+        cx.talk.say(&format!("  Its provider sends events to {}", plain(url)));
+    }
     if project_id.is_some() {
         cx.talk.say(&format!("  Attached to the linked project. Try: carnet token {uid}"));
     } else {
         cx.talk.say(&format!("  Attach it to a project: carnet attach {uid} --project PROJECT"));
     }
     Ok(())
+}
+
+/// Where a new connector's events go, if that was said; the place of the linked project then.
+async fn destination(
+    cx: &mut Context<'_>,
+    client: &Client,
+    args: &CreateArgs,
+) -> Result<Option<TriggerDestination>, Failure> {
+    let (place, project) = (&args.triggers.place, args.triggers.trigger_project.as_deref());
+    if !place.triggers || !(place.name_a_place() || project.is_some()) {
+        return Ok(None);
+    }
+    let project = cx.project(client, project).await?;
+    super::access::destination(client, &project, place).await.map(Some)
 }
 
 /// What is not managed and comes without data is asked for all the same: the server says what is missing and where it

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use carnet_sdk::{AuditRecord, GrantInfo, Link};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::grants::state_in_words;
 use super::status::{failures_in_words, last_failures};
 use super::table::{moment, sheet};
+use super::talk::plain;
 
 /// Shows a connector.
 pub(crate) async fn show(cx: &mut Context<'_>, name: &str) -> Result<(), Failure> {
@@ -39,9 +40,14 @@ pub(crate) async fn show(cx: &mut Context<'_>, name: &str) -> Result<(), Failure
         ("Subjects", connector.supported_subject_types.join(", ")),
         ("Created", moment(connector.created_at, now, relative)),
     ];
-    if let Some(uri) = connector.rest.get("redirectUri").and_then(serde_json::Value::as_str) {
+    if let Some(uri) = connector.rest.get("redirectUri").and_then(Value::as_str) {
         rows.push(("Redirect URI", uri.to_owned()));
     }
+    if let Some(url) = connector.rest.get("triggers").and_then(|triggers| triggers.get("url")?.as_str()) {
+        rows.push(("Events at", plain(url)));
+    }
+    let destinations = connector.rest.get("triggerDestinations").and_then(Value::as_array);
+    rows.extend(destinations.into_iter().flatten().map(|one| ("Forwarded to", destination_in_words(one))));
     if let Some(links) = &links {
         rows.extend(links_in_words(links).into_iter().map(|link| ("Attached to", link)));
     }
@@ -74,6 +80,19 @@ fn readable(read: Result<Vec<AuditRecord>, Failure>) -> Result<Option<Vec<AuditR
         Err(failure) if failure.exit == Exit::Denied => Ok(None),
         Err(failure) => Err(failure),
     }
+}
+
+/// `prj_… production /hook`
+fn destination_in_words(destination: &Value) -> String {
+    let of = |name: &str| destination.get(name).and_then(Value::as_str).map(plain);
+    let branch = of("branch").map(|branch| format!("previews of {branch}"));
+    let place = branch.or_else(|| of("customEnvironmentId")).unwrap_or_else(|| "production".to_owned());
+    let mut words = vec![of("projectId").unwrap_or_default(), place];
+    words.extend(of("path"));
+    if destination.get("disabled") == Some(&Value::Bool(true)) {
+        words.push("(said that it is gone; set it anew to go on)".to_owned());
+    }
+    words.join(" ")
 }
 
 fn links_in_words(links: &[Link]) -> Vec<String> {

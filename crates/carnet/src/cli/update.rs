@@ -1,6 +1,6 @@
 //! `update`: what a connector is called, how it looks, and its configuration.
 
-use carnet_sdk::{Connector, ConnectorChange};
+use carnet_sdk::{Connector, ConnectorChange, TriggerChange};
 use serde_json::{Map, Value, json};
 
 use super::args::UpdateArgs;
@@ -27,6 +27,12 @@ pub(crate) async fn update(cx: &mut Context<'_>, args: UpdateArgs) -> Result<(),
         Some(flag) => Some(data::secret(flag, "carnet update CONNECTOR --rotate-secret", cx.place, cx.talk)?),
         None => None,
     };
+    let signing_secret = match &args.triggers.signing_secret {
+        Some(flag) => {
+            Some(data::secret(flag, "carnet update CONNECTOR --signing-secret", cx.place, cx.talk)?)
+        }
+        None => None,
+    };
     let picture = branding::picture(cx, args.branding.icon.as_deref())?;
     let client = cx.client()?;
     let connector = cx.connector(&client, &args.connector).await?;
@@ -46,6 +52,9 @@ pub(crate) async fn update(cx: &mut Context<'_>, args: UpdateArgs) -> Result<(),
             ("icon", picture.is_some()),
             ("backgroundColor", args.branding.background_color.is_some()),
             ("accentColor", args.branding.accent_color.is_some()),
+            ("triggers", args.triggers.triggers || args.triggers.no_triggers),
+            ("events", !args.triggers.trigger_events.is_empty()),
+            ("signingSecret", signing_secret.is_some()),
         ];
         let others = others.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned());
         let members: Vec<String> = names.chain(others).collect();
@@ -61,11 +70,33 @@ pub(crate) async fn update(cx: &mut Context<'_>, args: UpdateArgs) -> Result<(),
         background_color: args.branding.background_color,
         accent_color: args.branding.accent_color,
     };
-    let after = client.update_connector(&id, &change).await?;
+    let events = (!args.triggers.trigger_events.is_empty()).then(|| {
+        let all = args.triggers.trigger_events.iter().any(|event| event == "*");
+        if all { Vec::new() } else { args.triggers.trigger_events.clone() }
+    });
+    let turned = args.triggers.triggers || args.triggers.no_triggers;
+    let triggers =
+        TriggerChange { enabled: turned.then_some(args.triggers.triggers), events, signing_secret };
+    let is_about_triggers =
+        triggers.enabled.is_some() || triggers.events.is_some() || triggers.signing_secret.is_some();
+    let is_about_the_rest = change.name.is_some()
+        || change.data.is_some()
+        || change.icon.is_some()
+        || change.background_color.is_some()
+        || change.accent_color.is_some();
+    let set = if is_about_triggers { Some(client.change_triggers(&id, &triggers).await?) } else { None };
+    let after = if is_about_the_rest {
+        client.update_connector(&id, &change).await?
+    } else {
+        client.connector_metadata(&id).await?
+    };
     if cx.talk.wants_json() {
         return cx.talk.document(&outline(&after));
     }
     cx.talk.success(&format!("Connector {} updated.", after.uid));
+    if let Some(set) = set.filter(|set| set.enabled) {
+        cx.talk.say(&format!("  Its provider sends events to {}", set.url));
+    }
     let errors = after.rest.get("serviceSync").and_then(|sync| sync.get("errors")).and_then(Value::as_array);
     for error in errors.into_iter().flatten().filter_map(Value::as_str) {
         cx.talk.warn(&plain(error));

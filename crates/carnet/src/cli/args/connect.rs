@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::AskArgs;
+use super::{AskArgs, NewTriggerArgs, TriggerArgs, TriggerChangeArgs};
 
 /// What to do with connectors.
 #[derive(Debug, Subcommand)]
@@ -19,13 +19,13 @@ pub(crate) enum Verb {
     /// Ask for a token and print it
     Token(TokenArgs),
     /// Let a project ask a connector for tokens
-    Attach(AttachArgs),
+    Attach(Box<AttachArgs>),
     /// Stop a project from asking a connector for tokens
     Detach(DetachArgs),
     /// Say where an app's people are sent back to who sign in with a connector
     RedirectUris(RedirectUrisArgs),
     /// Change what a connector is called, how it looks, and its configuration
-    Update(UpdateArgs),
+    Update(Box<UpdateArgs>),
     /// Open a connector's page in the browser
     Open(OpenArgs),
     /// Ask a connector's provider what still holds, and whether its server is as it was pinned
@@ -102,6 +102,9 @@ pub(crate) struct CreateArgs {
     /// What the service's address needs, such as subdomain=acme
     #[arg(long = "param", value_name = "KEY=VALUE", value_parser = parameter)]
     pub(crate) params: Vec<(String, String)>,
+    /// Its provider's events.
+    #[command(flatten)]
+    pub(crate) triggers: NewTriggerArgs,
     /// How it looks.
     #[command(flatten)]
     pub(crate) branding: BrandingArgs,
@@ -168,6 +171,9 @@ pub(crate) struct AttachArgs {
     /// Where: production, preview, development or one of your own; all three if left out
     #[arg(short, long, value_delimiter = ',')]
     pub(crate) environment: Vec<String>,
+    /// Its provider's events.
+    #[command(flatten)]
+    pub(crate) triggers: TriggerArgs,
     /// Only say what it would do
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -232,6 +238,9 @@ pub(crate) struct UpdateArgs {
     /// Members of the configuration that change, as JSON, @FILE or @-; null takes one away
     #[arg(long, value_name = "JSON", group = "what")]
     pub(crate) data: Option<String>,
+    /// Its provider's events.
+    #[command(flatten)]
+    pub(crate) triggers: TriggerChangeArgs,
     /// How it looks.
     #[command(flatten)]
     pub(crate) branding: BrandingArgs,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::TrustArgs;
+use super::{ProjectUrlArgs, TrustArgs};
 
 /// `carnet link`
 #[derive(Debug, Args)]
@@ -60,6 +60,8 @@ pub(crate) enum ProjectsVerb {
     /// Remove one, its links and what is kept for it
     #[command(visible_alias = "rm")]
     Remove(ProjectRemoveArgs),
+    /// Say where its environments are reached: there its events are forwarded to
+    Url(ProjectUrlArgs),
     /// Say where one is told that what it was granted breaks
     HealthWebhook(HealthWebhookArgs),
     /// Accept the identities of another issuer as this project's
