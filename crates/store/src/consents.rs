@@ -8,6 +8,7 @@
 //! Every arrow is one statement that finds the row in the state before it, or nothing.
 
 use carnet_model::caller::Principal;
+use carnet_model::grant::Place;
 use carnet_model::{Environment, Id, Time, kind};
 use serde_json::Value as Json;
 
@@ -52,6 +53,38 @@ pub struct Consent {
     pub created_at: Time,
     /// Until when it can be used.
     pub expires_at: Time,
+}
+
+impl Consent {
+    /// One that nobody has decided yet.
+    pub fn pending(
+        id: Id<kind::AuthorizationRequest>,
+        place: Place,
+        requested_by: Principal,
+        ask: Json,
+        created_at: Time,
+        expires_at: Time,
+    ) -> Self {
+        Self {
+            id,
+            team: place.team,
+            connector: place.connector,
+            project: place.project,
+            environment: place.environment,
+            subject: place.subject,
+            installation: place.installation,
+            requested_by,
+            ask,
+            state: ConsentState::Pending,
+            browser_digest: None,
+            kept: None,
+            parked: None,
+            completion_digest: None,
+            result: None,
+            created_at,
+            expires_at,
+        }
+    }
 }
 
 /// Where a request for consent stands.

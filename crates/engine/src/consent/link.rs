@@ -8,10 +8,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carnet_model::caller::Caller;
+use carnet_model::grant::Place;
 use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, Time, kind};
 use carnet_store::Write;
-use carnet_store::consents::{self, Consent, ConsentState};
+use carnet_store::consents::{self, Consent};
 
 use super::AuthorizeAsk;
 use super::install::InstallAsk;
@@ -109,25 +110,16 @@ impl Broker {
         else {
             return fault;
         };
-        let consent = Consent {
-            id: self.inner.env.id(),
+        let place = Place {
             team: caller.team(),
             connector: entry.row.connector.id,
             project: None,
             environment: caller.environment(),
             subject: String::new(),
             installation: None,
-            requested_by: caller.principal(),
-            ask,
-            state: ConsentState::Pending,
-            browser_digest: None,
-            kept: None,
-            parked: None,
-            completion_digest: None,
-            result: None,
-            created_at: now,
-            expires_at: Time::from_millis(now.millis() + 1),
         };
+        let end = Time::from_millis(now.millis() + 1);
+        let consent = Consent::pending(self.inner.env.id(), place, caller.principal(), ask, now, end);
         // The refusal itself is in the audit log already.
         let write = Write::new()
             .step(consents::insert(&consent, digest, None))

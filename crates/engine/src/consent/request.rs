@@ -256,25 +256,8 @@ impl Broker {
             by_code,
             ..remembered
         };
-        let consent = Consent {
-            id: inner.env.id(),
-            team: place.team,
-            connector: place.connector,
-            project: place.project,
-            environment: place.environment,
-            subject: place.subject,
-            installation: place.installation,
-            requested_by: caller.principal(),
-            ask: serde_json::to_value(&remembered).map_err(faults::internal)?,
-            state: ConsentState::Pending,
-            browser_digest: None,
-            kept: None,
-            parked: None,
-            completion_digest: None,
-            result: None,
-            created_at: now,
-            expires_at: now.plus(life),
-        };
+        let asked = serde_json::to_value(&remembered).map_err(faults::internal)?;
+        let consent = Consent::pending(inner.env.id(), place, caller.principal(), asked, now, now.plus(life));
         let digests = code.as_ref().filter(|_| by_code).map(|code| self.digests_of(code));
         let verifier = URL_SAFE_NO_PAD.encode(inner.env.bytes::<37>());
         let event = event.with("request", consent.id.to_string());

@@ -10,8 +10,9 @@
 
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Principal;
+use carnet_model::grant::Place;
 use carnet_model::{Code, ConnectorRef, Environment, Fault, Id, Scopes, Subject, kind};
-use carnet_store::consents::{self, Consent, ConsentState};
+use carnet_store::consents::{self, Consent};
 use carnet_store::{DbError, Write, people, redirect_uris};
 use std::sync::Arc;
 use url::Url;
@@ -190,26 +191,18 @@ impl Broker {
         let id = inner.env.id();
         // Whose consent it is will be known when the provider says it; until then it is this request's.
         let subject = Subject::User { id: id.to_string(), issuer: None }.key().unwrap_or_default();
-        let consent = Consent {
-            id,
+        let place = Place {
             team: connector.team,
             connector: connector.id,
             project: Some(there.project),
             environment: there.environment,
             subject,
             installation,
-            // Whoever has the link: the project has not proved that it was its own.
-            requested_by: Principal::System,
-            ask: serde_json::to_value(&remembered).map_err(faults::internal)?,
-            state: ConsentState::Pending,
-            browser_digest: None,
-            kept: None,
-            parked: None,
-            completion_digest: None,
-            result: None,
-            created_at: now,
-            expires_at: now.plus(life_of(None, false)?),
         };
+        let asked = serde_json::to_value(&remembered).map_err(faults::internal)?;
+        // Whoever has the link asks: the project has not proved that it was its own.
+        let consent =
+            Consent::pending(id, place, Principal::System, asked, now, now.plus(life_of(None, false)?));
         let mut event = AuditEvent::of_system(now, Action::AuthorizationStart)
             .in_team(connector.team)
             .on(connector.id)

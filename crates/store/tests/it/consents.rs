@@ -1,6 +1,7 @@
 //! Requests for consent, and the turns in which a provider is asked about one.
 
 use carnet_model::caller::Principal;
+use carnet_model::grant::Place;
 use carnet_model::{Env, Environment, Time};
 use carnet_store::{Write, awaited, consents};
 
@@ -13,25 +14,17 @@ async fn a_request_for_consent_is_used_once() {
     for (name, db, _keep) in stores().await.0 {
         let s = scene(&db, &env).await;
         let now = env.now();
-        let consent = consents::Consent {
-            id: env.id(),
+        let place = Place {
             team: s.team.id,
             connector: s.connector.connector.id,
             project: Some(s.project.id),
             environment: Environment::Development,
             subject: "user:u".into(),
             installation: None,
-            requested_by: Principal::System,
-            ask: serde_json::json!({"scopes": ["a"]}),
-            state: consents::ConsentState::Pending,
-            browser_digest: None,
-            kept: None,
-            parked: None,
-            completion_digest: None,
-            result: None,
-            created_at: now,
-            expires_at: Time::from_millis(now.millis() + 60_000),
         };
+        let end = Time::from_millis(now.millis() + 60_000);
+        let asked = serde_json::json!({"scopes": ["a"]});
+        let consent = consents::Consent::pending(env.id(), place, Principal::System, asked, now, end);
         let done = serde_json::json!({"status": "success"});
         let step = async |step| db.write(Write::new().step(step)).await.is_ok();
         assert!(step(consents::insert(&consent, [1; 32], None)).await, "{name}");
