@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use carnet_egress::Egress;
 use carnet_model::connector::Connector;
-use carnet_model::{Env, Id, kind};
+use carnet_model::{Env, Id, Scopes, kind};
 use serde_json::{Map, Value};
 
 use ability::Abilities;
@@ -54,6 +54,12 @@ pub trait Driver: Send + Sync {
     /// then refreshed before that, whether somebody asks for tokens or not.
     fn idle(&self, _connector: &Connector) -> Option<Duration> {
         None
+    }
+
+    /// What an installation allows whatever is asked of it, as the provider said when the connector was made or changed
+    /// last; empty where the provider's own page is the first to say. It is shown to whoever installs, and asked of nobody.
+    fn installs(&self, _connector: &Connector) -> Scopes {
+        Scopes::empty()
     }
 
     /// The origins to which the secrets of the connector and of its grants are sent. A change that adds one would hand

@@ -12,6 +12,13 @@ fn what_deletes_is_said_to_delete() {
         ("github", "delete_repo"),
         ("github", "delete:packages"),
         ("github", "admin:repo_hook"),
+        ("github", "actions:write"),
+        ("github", "administration:write"),
+        ("github", "contents:write"),
+        ("github", "issues:write"),
+        ("github", "packages:write"),
+        ("github", "secrets:write"),
+        ("github", "organization_administration:write"),
         ("google", "https://mail.google.com/"),
         ("google", "https://www.googleapis.com/auth/calendar"),
         ("google", "https://www.googleapis.com/auth/drive"),
@@ -89,6 +96,9 @@ fn what_manages_people_and_settings_is_said_to() {
         ("github", "repo"),
         ("github", "admin:org"),
         ("github", "write:org"),
+        ("github", "administration:write"),
+        ("github", "members:write"),
+        ("github", "organization_administration:write"),
         ("linear", "admin"),
         ("gitlab", "api"),
         ("google", "https://www.googleapis.com/auth/drive"),
@@ -126,6 +136,51 @@ fn a_scope_named_after_deleting_or_reading_means_that() {
                 reads.iter().any(|part| name.contains(part)) && !more.iter().any(|part| name.contains(part));
             if only_reads {
                 assert!(!words.contains("delete") && !words.contains("hange"), "{at} says {words:?}");
+            }
+        }
+    }
+}
+
+/// The permissions of GitHub's own description of its API, "App Permissions", and the levels that each has.
+const OF_A_GITHUB_APP: &[(&str, &str)] = &[
+    (
+        "read write",
+        "actions administration artifact_metadata attestations checks codespaces contents dependabot_secrets deployments \
+         discussions environments issues merge_queues packages pages pull_requests repository_custom_properties \
+         repository_hooks secret_scanning_alerts secrets security_events single_file statuses vulnerability_alerts \
+         custom_properties_for_organizations members organization_administration organization_announcement_banners \
+         organization_copilot_agent_settings organization_custom_org_roles organization_custom_roles organization_hooks \
+         organization_packages organization_personal_access_token_requests organization_personal_access_tokens \
+         organization_secrets organization_self_hosted_runners organization_user_blocking team_discussions \
+         email_addresses followers git_ssh_keys gpg_keys interaction_limits starring",
+    ),
+    (
+        "read write admin",
+        "repository_projects organization_custom_properties organization_projects \
+         enterprise_custom_properties_for_organizations",
+    ),
+    ("read", "metadata organization_events organization_plan"),
+    ("write", "workflows organization_copilot_seat_management profile"),
+];
+
+#[test]
+fn what_a_github_app_may_do_is_told_level_by_level() {
+    let catalog = Catalog::default();
+    let github = catalog.get("github").unwrap();
+    let does = [
+        "Create", "create", "Change", "change", "delete", "Publish", "Manage", "Start", "Add", "Set", "End",
+        "Block", "Decide", "Follow", "Star ",
+    ];
+    for (levels, names) in OF_A_GITHUB_APP {
+        for name in names.split_whitespace() {
+            let mut before = String::new();
+            for level in levels.split(' ') {
+                let words = github.describe_scope(&format!("{name}:{level}"));
+                let words = words.unwrap_or_else(|| panic!("{name}:{level} has words")).into_owned();
+                assert_ne!(words, before, "{name}:{level} is more than the level below it");
+                let is_told = does.iter().any(|verb| words.contains(verb));
+                assert_eq!(is_told, level != "read", "{name}:{level} says {words:?}");
+                before = words;
             }
         }
     }

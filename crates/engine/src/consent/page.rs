@@ -111,7 +111,7 @@ impl Broker {
     ) -> Result<ConsentPage, ConsentEnd> {
         let inner = &self.inner;
         let connector = &entry.row.connector;
-        let scopes = wanted_scopes(remembered, entry);
+        let scopes = listed_scopes(remembered, entry);
         let kind = match self.elsewhere(consent)? {
             Some(elsewhere) => PageKind::Elsewhere(elsewhere),
             None => self.way(entry, remembered)?,
@@ -156,7 +156,6 @@ impl Broker {
             signs_in: remembered.sign_in.is_some(),
             scopes: scopes
                 .iter()
-                .flat_map(Scopes::iter)
                 .map(|scope| ScopeLine {
                     scope: scope.to_owned(),
                     words: describe(known, scope),
@@ -331,9 +330,18 @@ fn wanted_scopes(remembered: &Remembered, entry: &Entry) -> Option<Scopes> {
     Some(scopes).filter(|scopes| !scopes.is_empty())
 }
 
+/// The scopes that the page lists: what is asked for or, where an installation allows the same whatever is asked, that.
+fn listed_scopes(remembered: &Remembered, entry: &Entry) -> Scopes {
+    match wanted_scopes(remembered, entry) {
+        Some(asked) => asked,
+        None if remembered.installs => entry.driver().installs(&entry.row.connector),
+        None => Scopes::empty(),
+    }
+}
+
 /// What a page asks for, in short: told back with the answer, so that it answers just that.
 pub(super) fn shown_scopes(remembered: &Remembered, entry: &Entry) -> String {
-    let scopes = wanted_scopes(remembered, entry).unwrap_or_default();
+    let scopes = listed_scopes(remembered, entry);
     hex(&sha256(scopes.joined(" ").as_bytes())).chars().take(16).collect()
 }
 

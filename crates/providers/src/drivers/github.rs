@@ -14,9 +14,9 @@ mod user;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use carnet_model::SubjectKind;
 use carnet_model::connector::Connector;
 use carnet_model::grant::Rotation;
+use carnet_model::{Scopes, SubjectKind};
 use serde_json::Value;
 
 use crate::driver::ability::{Abilities, TokenAbilities};
@@ -29,6 +29,7 @@ use crate::driver::mint::{MintAsk, Minted, Revocation};
 use crate::driver::registration::{Redeem, Redeemed, Registration, RegistrationAsk};
 use crate::driver::standing::{Checked, Standing};
 use crate::driver::{Accepted, At, Boxed, Driver, NewConnector};
+use narrowing::Permissions;
 use settings::Settings;
 
 /// The driver of `github` connectors.
@@ -72,6 +73,12 @@ impl Driver for Github {
     fn idle(&self, connector: &Connector) -> Option<Duration> {
         let has_people = Settings::of(connector).is_ok_and(|settings| settings.has_people);
         has_people.then_some(Duration::from_hours(183 * 24))
+    }
+
+    /// The permissions of the app, which GitHub gives to each of its installations.
+    fn installs(&self, connector: &Connector) -> Scopes {
+        let said = connector.data.get("permissions").and_then(|value| Permissions::of_json(value).ok());
+        said.and_then(|permissions| permissions.to_scopes()).unwrap_or_default()
     }
 
     fn recipients(&self, _connector: &Connector) -> BTreeSet<String> {

@@ -41,7 +41,8 @@ impl Scene {
         github.now(
             "/app",
             200,
-            json!({"id": 4242, "slug": "broker", "client_id": "Iv1.broker", "name": "Broker"}),
+            json!({"id": 4242, "slug": "broker", "client_id": "Iv1.broker", "name": "Broker",
+                "permissions": {"contents": "write", "metadata": "read", "members": "write"}}),
         );
         github.now(
             REDEEM,
@@ -136,6 +137,14 @@ async fn an_application_is_installed_and_has_tokens_there_and_nowhere_else(engin
     let page = Browser::default().get(started["url"].as_str().unwrap()).await;
     assert!(page.text().contains("wants to be installed in"), "{}", page.text());
     assert!(!page.text().contains("act as you"), "{}", page.text());
+    // What GitHub gives to each installation of this app, in words.
+    for told in [
+        "Read, change and delete the code",
+        "Manage who belongs to an organization",
+        "See which repositories",
+    ] {
+        assert!(page.text().contains(told), "{told}: {}", page.text());
+    }
     let page = scene.walk(&started, "code=c1&installation_id=100&setup_action=install").await;
     assert!(page.text().contains("acme"), "{}", page.text());
     let result = scene.result(&started).await;

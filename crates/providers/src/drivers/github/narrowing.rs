@@ -35,6 +35,15 @@ impl Level {
         }
     }
 
+    /// What it lets a token do with the thing it is about.
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "change",
+            Self::Admin => "manage",
+        }
+    }
+
     fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|level| level.as_str() == text)
     }
@@ -83,12 +92,19 @@ impl Permissions {
     }
 
     /// As scopes.
-    fn to_scopes(&self) -> Option<Scopes> {
+    pub(super) fn to_scopes(&self) -> Option<Scopes> {
         Scopes::parse(self.0.iter().map(|(name, level)| format!("{name}:{}", level.as_str()))).ok()
     }
 
-    fn is_within(&self, other: &Self) -> bool {
-        self.0.iter().all(|(name, level)| other.0.get(name).is_some_and(|most| level <= most))
+    /// The first of them that goes beyond these, and what there is in its place, as the end of a sentence.
+    fn beyond(&self, most: &Self) -> Option<String> {
+        let within = |name: &String, level: &Level| most.0.get(name).is_some_and(|most| level <= most);
+        let (name, level) = self.0.iter().find(|(name, level)| !within(name, level))?;
+        let may = most.0.get(name).map_or_else(
+            || format!("tokens may not reach {name} at all"),
+            |most| format!("tokens may {} {name} at most", most.verb()),
+        );
+        Some(format!("{name}:{} goes beyond {LIMIT}, by which {may}", level.as_str()))
     }
 
     /// What is wrong with what was given, where this was asked. Reading metadata comes with every permission on a
@@ -97,13 +113,13 @@ impl Permissions {
         for (name, level) in &given.0 {
             let implied = name == "metadata" && *level == Level::Read;
             match self.0.get(name) {
-                Some(asked) if level > asked => return Some(format!("it may {} {name}", level.as_str())),
-                None if !implied => return Some(format!("it may {} {name}", level.as_str())),
+                Some(asked) if level > asked => return Some(format!("it may {} {name}", level.verb())),
+                None if !implied => return Some(format!("it may {} {name}", level.verb())),
                 _ => {}
             }
         }
         let fewer = self.0.iter().find(|(name, asked)| given.0.get(*name).is_none_or(|level| level < asked));
-        fewer.map(|(name, level)| format!("it may not {} {name}", level.as_str()))
+        fewer.map(|(name, level)| format!("it may not {} {name}", level.verb()))
     }
 }
 
@@ -136,9 +152,9 @@ impl Narrowing {
         let most = of(most)?;
         let by_scopes = of(scopes.unwrap_or(&Scopes::empty()))?;
         if let (Some(asked), Some(most)) = (&by_scopes, &most)
-            && !asked.is_within(most)
+            && let Some(why) = asked.beyond(most)
         {
-            return Err(DriverError::Forbidden(BEYOND.to_owned()));
+            return Err(DriverError::Forbidden(why));
         }
         let by_scopes = by_scopes.or(most);
         let detail = match details {
@@ -166,9 +182,9 @@ impl Narrowing {
         }
         let asked = detail.get("permissions").map(permissions).transpose().map_err(unsupported)?;
         if let (Some(asked), Some(most)) = (&asked, &by_scopes)
-            && !asked.is_within(most)
+            && let Some(why) = asked.beyond(most)
         {
-            return Err(DriverError::Forbidden(BEYOND.to_owned()));
+            return Err(DriverError::Forbidden(why));
         }
         let repositories = detail.get("repositories").map(|value| repositories(value, place)).transpose();
         Ok(Self {
@@ -280,8 +296,8 @@ fn is_name(text: &str) -> bool {
 
 /// The type of authorization detail, as the official clients write it.
 pub(super) const DETAIL: &str = "github_app_installation";
-const BEYOND: &str =
-    "permissions go beyond the scopes that are asked for, or beyond the connector's appScopes";
+/// What permissions are held against.
+const LIMIT: &str = "the scopes that are asked for or, where none are, the connector's appScopes";
 const KNOWN: [&str; 4] = ["type", "org", "permissions", "repositories"];
 
 #[cfg(test)]

@@ -132,3 +132,24 @@ fn what_the_connector_allows_is_meant_by_silence_and_never_exceeded() {
         assert!(matches!(refused, Err(DriverError::Forbidden(_))), "{asked} {details}");
     }
 }
+
+#[test]
+fn what_goes_beyond_is_named_with_what_there_is_in_its_place() {
+    let most = Scopes::parse_joined("contents:read issues:write").unwrap();
+    for (scopes_, says) in [
+        ("contents:write", "contents:write goes beyond"),
+        ("contents:write", "tokens may read contents at most"),
+        ("issues:admin", "tokens may change issues at most"),
+        ("actions:read", "tokens may not reach actions at all"),
+    ] {
+        let refused = Narrowing::read(&most, scopes(scopes_).as_ref(), &[], &at_acme()).unwrap_err();
+        assert!(matches!(&refused, DriverError::Forbidden(why) if why.contains(says)), "{refused:?}");
+    }
+    let asked = read("contents:read", json!([])).unwrap();
+    let stray = |permissions: Value| asked.judge(json!({"permissions": permissions}).as_object().unwrap());
+    assert_eq!(stray(json!({"contents": "write"})).as_deref(), Some("it may change contents"));
+    assert_eq!(
+        stray(json!({"contents": "read", "members": "admin"})).as_deref(),
+        Some("it may manage members")
+    );
+}
