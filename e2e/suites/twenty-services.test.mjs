@@ -51,6 +51,8 @@ const TABLE = [
   // By drivers of their own, which ask the service about the client when the connector is made.
   { service: 'google', way: 'client', key: '1-try.apps.googleusercontent.com', end: 'consent', says: 'See your e-mail address' },
   { service: 'jira', way: 'app', end: 'consent', says: 'Create, change and delete issues' },
+  { service: 'confluence', way: 'app', end: 'consent', says: 'Create, change and delete pages' },
+  { service: 'stripe', way: 'connect', end: 'install', says: 'manage and delete everything in your account' },
   { service: 'okta', way: 'app', end: 'consent', says: 'Keep this access while you are away' },
   { service: 'microsoft', way: 'entra', key: 'aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee', end: 'consent', says: 'Sign you in and read your profile' },
   { service: 'microsoft-teams', way: 'entra', key: 'aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee', end: 'consent', says: 'Send messages in channels in your name' },

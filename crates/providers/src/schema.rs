@@ -115,6 +115,11 @@ fn oauth() -> DataSchema {
             "additionalProperties": {"type": "string"},
             "description": "Further parameters of the authorization request.",
         },
+        "tokenRequestParams": {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "description": "Further parameters of the request that redeems a code.",
+        },
         "scopeSeparator": {"type": "string", "enum": [" ", ","], "description": "What stands between two scopes."},
         "forwardedClaims": object("Claims of the ID token that are told beside a token.", json!({
             "idToken": texts("Names of claims of the ID token."),

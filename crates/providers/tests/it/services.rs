@@ -374,6 +374,8 @@ async fn what_cannot_work_is_refused_with_the_field() {
     let off = json!({"enabled": false});
     for (more, field) in [
         (json!({"tokenRequestFormat": "xml"}), "tokenRequestFormat"),
+        (json!({"tokenRequestParams": {"code": "x"}}), "tokenRequestParams.code"),
+        (json!({"tokenRequestParams": {"client_secret": "x"}}), "tokenRequestParams.client_secret"),
         (json!({"account": {}}), "account.subject"),
         (json!({"account": {"subject": "id"}}), "account.subject"),
         (json!({"account": {"subject": "/id", "query": "{ me }"}}), "account.query"),
@@ -422,4 +424,50 @@ async fn what_cannot_work_is_refused_with_the_field() {
         let data = json!({"values": [{"value": "k"}], "probe": probe});
         assert_eq!(bench.accept(ConnectorType::ApiKey, data).await.unwrap_err().field, field, "{probe}");
     }
+}
+
+/// Tokens that end are asked for where the code is redeemed, and nowhere else.
+#[tokio::test]
+async fn a_shop_gives_tokens_that_end_and_are_renewed() {
+    let bench = bench(&["https://acme.myshopify.com"]);
+    let token = |number: u8| {
+        Reply::json(
+            200,
+            json!({"access_token": format!("shpat_{number}"), "scope": "read_products,read_orders", "expires_in": 3600,
+                "refresh_token": format!("shprt_{number}"), "refresh_token_expires_in": 7_776_000}),
+        )
+    };
+    bench.server.on("/admin/oauth/access_token", token(1));
+    let ask = Ask {
+        method: Some("oauth".to_owned()),
+        params: [("shop".to_owned(), "acme".to_owned())].into(),
+        data: object(client()),
+        ..Ask::default()
+    };
+    let plan = Catalog::default().get("shopify").unwrap().plan(&ask).unwrap().unwrap();
+    let made = bench.connector(plan.driver, plan.data.into()).await;
+    bench.server.seen();
+    let (url, kept) = consent(&made, false, None).await;
+    assert_eq!(
+        (url.path(), param(&url, "scope").as_deref()),
+        ("/admin/oauth/authorize", Some("read_orders,read_products"))
+    );
+    assert_eq!(param(&url, "expiring"), None);
+    let granted = made.finish("code=c", &kept).await.unwrap();
+    let redeemed = bench.server.only();
+    assert_eq!(
+        (redeemed.field("expiring").as_deref(), redeemed.field("code").as_deref()),
+        (Some("1"), Some("c"))
+    );
+    assert_eq!(tokens(&granted.held), (Some("shpat_1"), Some("shprt_1")));
+    assert!(granted.access_expires_at.is_some() && granted.refresh_expires_at.is_some());
+
+    bench.server.forget("/admin/oauth/access_token");
+    bench.server.on("/admin/oauth/access_token", token(2));
+    made.refresh(&granted.held, "").await.unwrap();
+    let renewed = bench.server.only();
+    assert_eq!(
+        (renewed.field("expiring"), renewed.field("refresh_token").as_deref()),
+        (None, Some("shprt_1"))
+    );
 }

@@ -325,6 +325,9 @@ fn code(
     form.push_secret("code", &code);
     form.push("redirect_uri", at.redirect_uri);
     form.push_secret("code_verifier", verifier);
+    for (name, value) in &settings.options.token_params {
+        form.push(name, value);
+    }
     Ok(form)
 }
 

@@ -1,37 +1,41 @@
 //! The configuration of an `oauth` connector: its `data` on the wire and in the store.
 //!
 //! What is stored has the form of what was sent, completed: the server's metadata is pinned in `serverConfig`, so that
-//! a server cannot move its endpoints later, and the method of client authentication is written down.
+//! a server cannot move its endpoints later, and the method of client authentication is written down. Here it is read;
+//! [`fit`] asks whether it can work, [`written`] writes it down.
 
+mod fit;
 mod members;
+mod written;
 
 use std::time::Duration;
 
 use carnet_model::connector::Connector;
 use carnet_model::grant::Rotation;
 use carnet_model::{Scopes, SecretString};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::account::Account;
 use super::client_assertion::ClientAssertion;
 use super::disconnection::Disconnection;
-use super::exchange::{self, Exchange};
+use super::exchange::Exchange;
 use super::installation::Installation;
-use super::jwt_bearer::{self, JwtBearer};
+use super::jwt_bearer::JwtBearer;
 use super::registration::Registration;
 use crate::driver::failure::BadConfiguration;
 use crate::driver::signer::SigningAlgorithm;
 use crate::fields::Fields;
 use crate::oauth::client::{Form, Format};
 use crate::oauth::client_auth::ClientAuth;
-use crate::oauth::device;
 use crate::oauth::metadata::{Document, Server};
 
 use members::{
     authorization_params, default_life, format, forwarded, grant_type, refresh_tokens, resource, rotation,
-    separator, signing, switch,
+    separator, signing, switch, token_params,
 };
+
+pub(super) use written::way;
 
 /// A configuration that is complete.
 #[derive(Debug)]
@@ -59,6 +63,8 @@ pub(super) struct Options {
     pub default_audience: Option<String>,
     pub default_life: Option<Duration>,
     pub authorization_params: Vec<(String, String)>,
+    /// Further parameters of the request that redeems a code.
+    pub token_params: Vec<(String, String)>,
     pub separator: Option<String>,
     pub rotation: Rotation,
     /// Named, so that there is a key even if nothing needs it yet.
@@ -143,6 +149,7 @@ impl Read {
             default_audience: fields.text("defaultAudience")?,
             default_life: default_life(&mut fields)?,
             authorization_params: authorization_params(&mut fields)?,
+            token_params: token_params(&mut fields)?,
             separator: separator(&mut fields)?,
             rotation: rotation(&mut fields)?,
             signing: signing(&mut fields)?,
@@ -194,147 +201,6 @@ impl Settings {
         Ok(Self { options, server, auth })
     }
 
-    /// Refuses what cannot work at this server with any client. `discovered` says that the server spoke for itself.
-    pub(super) fn fit(
-        options: &mut Options,
-        server: &Server,
-        discovered: bool,
-    ) -> Result<(), BadConfiguration> {
-        let bad =
-            |field: &str, why: &str| Err(BadConfiguration { field: field.to_owned(), why: why.to_owned() });
-        let entrance = if options.device { &server.device } else { &server.authorization };
-        let unsaid = entrance.is_some() && options.installation.is_none();
-        let user = options.user.enabled.get_or_insert(unsaid);
-        let app = options.app.enabled.get_or_insert(false);
-        let (user, app) = (*user, *app);
-        let (asserted, exchanged) = (options.jwt_bearer.enabled, options.exchange.enabled);
-        let installs = options.installation.is_some();
-        if !user && !app && !asserted && !exchanged && !installs {
-            return bad(
-                "userAuthorization",
-                "enable userAuthorization, installation, clientCredentials, jwtBearer or tokenExchange, or no token can \
-                 be had",
-            );
-        }
-        if installs && app {
-            return bad(
-                "clientCredentials.enabled",
-                "an application that is installed has the token of its installation",
-            );
-        }
-        if installs && !options.account.as_ref().is_some_and(Account::has_tenant) {
-            return bad("account.tenant", "is missing: it says where the application was installed");
-        }
-        if installs && server.authorization.is_none() {
-            return bad("serverConfig.authorization_endpoint", "is missing: installation needs it");
-        }
-        for (on, field, grant) in [
-            (asserted, "jwtBearer.enabled", jwt_bearer::GRANT_TYPE),
-            (exchanged, "tokenExchange.enabled", exchange::GRANT_TYPE),
-        ] {
-            if on && server.lacks_grant_type(grant) {
-                return bad(field, &format!("the server does not offer the grant type {grant}"));
-            }
-        }
-        if user && options.device && entrance.is_none() {
-            return bad(
-                "serverConfig.device_authorization_endpoint",
-                "is missing: deviceAuthorization needs it",
-            );
-        }
-        if user && options.device && server.lacks_grant_type(device::GRANT_TYPE) {
-            return bad(
-                "deviceAuthorization.enabled",
-                "the server does not offer the grant type device_code",
-            );
-        }
-        if user && entrance.is_none() {
-            return bad("serverConfig.authorization_endpoint", "is missing: userAuthorization needs it");
-        }
-        if user && !options.device && server.lacks_grant_type("authorization_code") {
-            return bad(
-                "userAuthorization.enabled",
-                "the server does not offer the grant type authorization_code",
-            );
-        }
-        if app && server.lacks_grant_type("client_credentials") {
-            return bad(
-                "clientCredentials.enabled",
-                "the server does not offer the grant type client_credentials",
-            );
-        }
-        let challenges = server.document.challenge_methods.as_deref();
-        if user && options.pkce_required && challenges.is_some_and(|known| !known.iter().any(|m| m == "S256"))
-        {
-            return bad(
-                "pkceRequired",
-                "the server does not offer PKCE by S256, which protects the authorization code; set this to false \
-                 only if it has another protection",
-            );
-        }
-        // The Model Context Protocol (revision 2026-07-28) and RFC 9700 §2.1.1: silence means no PKCE.
-        if user
-            && !options.device
-            && options.pkce_required
-            && discovered
-            && options.resource.is_some()
-            && challenges.is_none()
-        {
-            return bad(
-                "pkceRequired",
-                "the server of this resource does not say that it knows PKCE, so the authorization code would be \
-                 unprotected; set this to false only if it has another protection",
-            );
-        }
-        if !options.forwarded_claims.is_empty() && server.issuer().is_none() {
-            return bad("serverConfig.issuer", "is missing: claims are forwarded only from a known issuer");
-        }
-        Ok(())
-    }
-
-    /// Completes a new configuration, once it [fits](Self::fit) and there is a client. `discovered` says that the server
-    /// spoke for itself.
-    pub(super) fn complete(
-        read: Read,
-        server: Server,
-        discovered: bool,
-    ) -> Result<(Self, Option<SecretString>), BadConfiguration> {
-        let Read { options, auth, secret, installation_token, .. } = read;
-        let app = options.app.is_on();
-        let bad =
-            |field: &str, why: &str| Err(BadConfiguration { field: field.to_owned(), why: why.to_owned() });
-        let auth = match auth {
-            Some(auth) => auth,
-            None => choose_auth(secret.is_some(), &server, discovered)?,
-        };
-        if options.installation.as_ref().is_some_and(|one| one.own_token) && installation_token.is_none() {
-            return bad(
-                "installation.token",
-                "is missing: it is the token that the application has everywhere",
-            );
-        }
-        if options.disconnection.is_some() && secret.is_none() {
-            return bad("clientSecret", "is missing: disconnection needs it");
-        }
-        match (auth, secret.is_some()) {
-            (ClientAuth::None, true) => bad(
-                "clientSecret",
-                "a client of method none has no secret; remove it or choose another method",
-            ),
-            (ClientAuth::PrivateKeyJwt, true) => bad(
-                "clientSecret",
-                "a client of method private_key_jwt has no secret; remove it or choose another method",
-            ),
-            (ClientAuth::Basic | ClientAuth::Post, false) => {
-                bad("clientSecret", "is missing: the method needs it")
-            }
-            (ClientAuth::None, false) if app => {
-                bad("clientCredentials.enabled", "a public client cannot act for itself (RFC 6749 §4.4)")
-            }
-            _ => Ok((Self { options, server, auth }, secret)),
-        }
-    }
-
     /// With what the connector signs, if it does.
     pub(super) fn signs(&self) -> Option<SigningAlgorithm> {
         let options = &self.options;
@@ -342,95 +208,6 @@ impl Settings {
             || options.jwt_bearer.enabled
             || (options.exchange.enabled && options.exchange.actor);
         self.options.signing.or_else(|| needed.then(SigningAlgorithm::default))
-    }
-
-    /// As stored and shown: without the secret.
-    pub(super) fn to_data(&self) -> Map<String, Value> {
-        let options = &self.options;
-        let mut data = Map::new();
-        let mut put = |name: &str, value: Value| data.insert(name.to_owned(), value);
-        put("clientId", options.client_id.clone().into());
-        if let Some(url) = &options.server_url {
-            put("serverUrl", url.clone().into());
-        }
-        if let Some(url) = &options.discovery_server_url {
-            put("discoveryServerUrl", url.clone().into());
-        }
-        put("serverConfig", self.server.document.to_json().into());
-        put("tokenEndpointAuthMethod", self.auth.as_str().into());
-        put("pkceRequired", options.pkce_required.into());
-        put("userAuthorization", options.user.to_json());
-        put("clientCredentials", options.app.to_json());
-        put(
-            "refreshTokens",
-            match options.idle_days {
-                None => json!({"enabled": options.refresh}),
-                Some(days) => json!({"enabled": options.refresh, "idleDays": days}),
-            },
-        );
-        let forwarded =
-            [("idToken", &options.forwarded_claims), ("tokenResponse", &options.forwarded_members)];
-        let forwarded: Map<_, _> = forwarded
-            .into_iter()
-            .filter(|(_, names)| !names.is_empty())
-            .map(|(from, names)| (from.to_owned(), names.clone().into()))
-            .collect();
-        if !forwarded.is_empty() {
-            put("forwardedClaims", forwarded.into());
-        }
-        if let Some(audience) = &options.default_audience {
-            put("defaultAudience", audience.clone().into());
-        }
-        if let Some(life) = options.default_life {
-            put("defaultTokenExpiresIn", life.as_secs().into());
-        }
-        if !options.authorization_params.is_empty() {
-            put("authorizationUrlParams", options.authorization_params.iter().cloned().collect());
-        }
-        if let Some(separator) = &options.separator {
-            put("scopeSeparator", separator.clone().into());
-        }
-        if let Some(algorithm) = options.signing {
-            put("signingAlgorithm", algorithm.as_str().into());
-        }
-        if let Some(assertion) = options.client_assertion.to_json() {
-            put("clientAssertion", assertion);
-        }
-        if let Some(asserted) = options.jwt_bearer.to_json() {
-            put("jwtBearer", asserted);
-        }
-        if let Some(exchanged) = options.exchange.to_json() {
-            put("tokenExchange", exchanged);
-        }
-        put("rotation", serde_json::to_value(options.rotation).unwrap_or_default());
-        if let Some(name) = &options.client_name {
-            put("clientName", name.clone().into());
-        }
-        if let Some(resource) = &options.resource {
-            put("resource", resource.clone().into());
-        }
-        if options.device {
-            put("deviceAuthorization", json!({"enabled": true}));
-        }
-        if let Some(registration) = &options.registration {
-            put("clientRegistration", registration.to_json());
-        }
-        if options.format != Format::default() {
-            put("tokenRequestFormat", options.format.as_str().into());
-        }
-        if let Some(account) = &options.account {
-            put("account", account.to_json());
-        }
-        if let Some(installation) = &options.installation {
-            put("installation", installation.to_json());
-        }
-        if let Some(disconnection) = &options.disconnection {
-            put("disconnection", disconnection.to_json());
-        }
-        if options.revocation_ends_all {
-            put("revocationEndsAll", true.into());
-        }
-        data
     }
 }
 
@@ -486,40 +263,4 @@ impl GrantType {
     pub(super) fn is_on(&self) -> bool {
         self.enabled == Some(true)
     }
-
-    fn to_json(&self) -> Value {
-        json!({"enabled": self.is_on(), "scopes": self.scopes})
-    }
-}
-
-/// What the ways to a token that need no consent say of themselves alike: whether they are on, their scopes, and lists
-/// where there is something in them.
-pub(super) fn way<const N: usize>(
-    enabled: bool,
-    scopes: &Scopes,
-    lists: [(&str, &[String]); N],
-) -> Map<String, Value> {
-    let said = lists.into_iter().filter(|(_, list)| !list.is_empty());
-    let mut out: Map<_, _> = said.map(|(name, list)| (name.to_owned(), list.into())).collect();
-    out.insert("enabled".to_owned(), enabled.into());
-    out.insert("scopes".to_owned(), json!(scopes));
-    out
-}
-
-/// The method where none is configured. A server that speaks for itself and lists none means Basic (RFC 8414 §2); one
-/// that was described by hand gets what most servers take, and what the wire contract has as its default.
-fn choose_auth(has_secret: bool, server: &Server, discovered: bool) -> Result<ClientAuth, BadConfiguration> {
-    if !has_secret {
-        return Ok(ClientAuth::None);
-    }
-    let Some(known) = &server.document.client_auth_methods else {
-        return Ok(if discovered { ClientAuth::Basic } else { ClientAuth::Post });
-    };
-    [ClientAuth::Basic, ClientAuth::Post]
-        .into_iter()
-        .find(|method| known.iter().any(|name| name == method.as_str()))
-        .ok_or_else(|| BadConfiguration {
-            field: "tokenEndpointAuthMethod".to_owned(),
-            why: "the server lists no method that takes a client secret and is supported here".to_owned(),
-        })
 }

@@ -9,7 +9,7 @@ use super::GrantType;
 use crate::driver::failure::BadConfiguration;
 use crate::driver::signer::SigningAlgorithm;
 use crate::fields::Fields;
-use crate::oauth::authorization::is_reserved;
+use crate::oauth::authorization::{is_protocols_own, is_reserved};
 use crate::oauth::client::Format;
 use crate::oauth::target::is_resource;
 
@@ -66,6 +66,19 @@ pub(super) fn default_life(fields: &mut Fields) -> Result<Option<Duration>, BadC
         None => Ok(None),
         Some(seconds @ 60..=315_360_000) => Ok(Some(Duration::from_secs(seconds))),
         Some(_) => Err(fields.bad("defaultTokenExpiresIn", "must be 60 seconds to ten years")),
+    }
+}
+
+/// What some servers want to hear when a code is redeemed, and nowhere else.
+pub(super) fn token_params(fields: &mut Fields) -> Result<Vec<(String, String)>, BadConfiguration> {
+    let params = fields.pairs("tokenRequestParams")?.unwrap_or_default();
+    let is_own =
+        |name: &str| is_protocols_own(name) || ["grant_type", "code", "refresh_token"].contains(&name);
+    match params.iter().find(|(name, _)| is_own(name)) {
+        Some((name, _)) => {
+            Err(fields.bad(&format!("tokenRequestParams.{name}"), "is set by the protocol itself"))
+        }
+        None => Ok(params),
     }
 }
 
