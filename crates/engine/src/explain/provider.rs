@@ -46,9 +46,9 @@ impl Broker {
         if self.is_at_hand(wanted).await? {
             return Ok(None);
         }
-        if narrowed.is_some() {
+        if let Some(left) = &narrowed {
             if !row.grant.refreshable {
-                return Ok(Some(("grant-scopes", only_as_granted(entry, &row))));
+                return Ok(Some(("grant-scopes", only_as_granted(entry, wanted, &row, left))));
             }
         } else {
             if spent(&row, &secret, now) {

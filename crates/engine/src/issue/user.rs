@@ -169,7 +169,7 @@ impl Broker {
             return Ok(Found::kept(made, Source::Store));
         }
         if !row.grant.refreshable {
-            return Err(only_as_granted(entry, row));
+            return Err(only_as_granted(entry, wanted, row, &scopes));
         }
         let need = MintAsk::Refresh {
             scopes: Some(scopes.clone()).filter(|scopes| !scopes.is_empty()),
@@ -217,17 +217,29 @@ pub(crate) fn spent(row: &GrantRow, secret: &GrantSecret, now: Time) -> bool {
     !renewable && row.grant.access_expires_at.is_some_and(|end| end <= now)
 }
 
-/// Less was asked for than was granted, and there is nothing to have less made with.
-pub(crate) fn only_as_granted(entry: &Entry, row: &GrantRow) -> Fault {
+/// Less is to be handed out than was granted, and there is nothing to have less made with. `left` is what may be.
+///
+/// A provider may add up what a person ever allowed the application, wherever that was, and say so once it is asked for
+/// less. Where only the person's word here is missing for the connector's defaults, it is asked for: afterwards the token
+/// is what was consented to.
+pub(crate) fn only_as_granted(entry: &Entry, wanted: &Wanted, row: &GrantRow, left: &Scopes) -> Fault {
+    let targets = !(wanted.resources.is_empty() && wanted.audience.is_empty() && wanted.details.is_empty());
+    let granted = row.grant.scopes.clone().unwrap_or_default();
+    let rest = granted.without(left).without(&super::wanted::ambient());
+    let is_default = matches!(wanted.scopes, ScopeRequest::Defaults);
+    if is_default && !targets && !rest.is_empty() && rest.is_within(&wanted.defaults) {
+        return more_consent_required(entry, wanted, &rest);
+    }
+    let uid = &entry.row.connector.uid;
     Fault::new(
         Code::InvalidScope,
         format!(
-            "The grant of {} allows more than was asked for, and the provider gave nothing to make a narrower \
+            "The grant of {uid} allows more than was asked for, and the provider gave nothing to make a narrower \
              token with. Ask for the granted scopes, or for consent to fewer.",
-            entry.row.connector.uid
         ),
     )
     .with("granted", row.grant.scopes.as_ref().map(ToString::to_string))
+    .next(format!("carnet grants {uid}"), "to see what was granted to whom")
 }
 
 fn stray(entry: &Entry) -> Fault {

@@ -110,6 +110,42 @@ async fn what_cannot_be_narrowed_is_refused_instead_of_handed_out_whole() {
     assert_eq!(kit.provider.requests("refresh_token"), 0);
 }
 
+/// A provider that adds up what a person ever allowed the application gives all of it to who asks for a part, and a token
+/// without end cannot be narrowed. Nobody gets more than was consented to; what is missing is the person's word, and once
+/// that is given the defaults are had.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_provider_adds_up_is_had_once_the_person_has_consented_to_it_here() {
+    let plan = Plan { scopes: vec!["profile:read", "messages:read"], ..Plan::default() };
+    let kit = Kit::start(Engine::Sqlite, plan).await;
+    let all = "messages:read profile:read";
+    consents(&kit, &["profile:read"], all).await;
+    let refused = kit.user_token("alice").await;
+    assert_eq!(refused.refusal(), (422, "user_authorization_required".to_owned()));
+    assert_eq!(refused.json()["error"]["missing"], json!(["messages:read"]));
+    let explain = format!("/v1/connect/connectors/{}/explain?subject=user&user=alice", kit.connector);
+    let told = kit.node.call("GET", &explain, Some(&kit.workload("production")), None).await.ok();
+    assert_eq!((&told["allowed"], &told["decidedBy"]), (&json!(false), &json!("grant-scopes")), "{told}");
+    // The part alone cannot be had, and asking the person again would not change that.
+    assert_eq!(kit.ask(&with_scopes(&["profile:read"])).await.refusal(), (422, "invalid_scope".to_owned()));
+
+    // The other part, at another time: both were consented to here.
+    consents(&kit, &["messages:read"], all).await;
+    let token = kit.user_token("alice").await.token();
+    assert_eq!(kit.provider.api("messages", &token).await, 200);
+    // Narrower once more, it stays what it was.
+    consents(&kit, &["profile:read"], all).await;
+    kit.user_token("alice").await.token();
+    // What was ended does not count any more, whatever the provider remembers.
+    let path = format!("/v1/connect/connectors/{}/tokens", kit.connector);
+    kit.manage("DELETE", &path, Some(&json!({}))).await.ok();
+    consents(&kit, &["profile:read"], all).await;
+    assert_eq!(kit.user_token("alice").await.refusal(), (422, "user_authorization_required".to_owned()));
+    // Somebody else's consent neither.
+    let explained =
+        kit.node.call("GET", &explain.replace("alice", "bob"), Some(&kit.workload("production")), None).await;
+    assert_eq!(explained.ok()["decidedBy"], "grant-given");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_provider_that_gives_more_or_less_than_asked_is_not_believed() {
     let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
