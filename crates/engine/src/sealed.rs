@@ -6,14 +6,14 @@
 use carnet_model::{Environment, Id, kind};
 use carnet_store::sealed::{COLUMNS, SealedColumn};
 use carnet_store::{
-    DbError, Value, connector_keys, connectors, consents, grants, keys, managed_apps, minted, passphrases,
+    DbError, Value, connector_keys, connectors, consents, grants, health, keys, managed_apps, minted, passphrases,
     refreshes, trigger_events, triggers,
 };
 use carnet_vault::Aad;
 
 use crate::broker::Inner;
 use crate::consent::place;
-use crate::sealing::{led_by, offered_as, whose};
+use crate::sealing::{broken, led_by, offered_as, whose};
 
 /// One sealed value and its place.
 pub(crate) struct SealedRow {
@@ -137,6 +137,15 @@ pub(crate) async fn rows(
                 let whose = whose(&grant.place, grant.scopes.as_ref());
                 let aad = inner.grant_aad("grants", grant.id.bytes(), &grant.place, &whose, grant.version);
                 row(grant.id.into(), found.held, &aad)
+            })
+            .collect(),
+        ("health_notices", "mend") => health::sealed(db, by, after, limit)
+            .await?
+            .into_iter()
+            .map(|mut found| {
+                let mend = found.mend.take().unwrap_or_default();
+                let broken = broken(&found);
+                row(found.id.into(), mend, &inner.mend_aad(&found, &broken))
             })
             .collect(),
         ("managed_apps", "secrets") => {

@@ -9,6 +9,7 @@ use carnet_model::{Id, Scopes, Secret, SecretBytes, SecretString, Time, kind};
 use carnet_providers::{ConnectorSecrets, Held, Kept, Profile};
 use carnet_store::connector_keys::ConnectorKeyRow;
 use carnet_store::consents::Consent;
+use carnet_store::health::Notice;
 use carnet_store::managed_apps::ManagedAppRow;
 use carnet_store::minted::MintedRow;
 use carnet_store::trigger_events::TriggerEvent;
@@ -164,6 +165,18 @@ impl Inner {
         GrantSecret::unpack(plain.expose()).ok_or(Unsealable("consents"))
     }
 
+    /// The link that mends what a project is told of.
+    pub(crate) fn seal_mend(&self, notice: &Notice, link: &SecretString) -> Result<Vec<u8>, Unsealable> {
+        let plain = Secret::new(link.expose().as_bytes().to_vec());
+        self.seal(&self.mend_aad(notice, &broken(notice)), plain)
+    }
+
+    pub(crate) fn open_mend(&self, notice: &Notice, sealed: &[u8]) -> Result<SecretString, Unsealable> {
+        let plain = self.open(&self.mend_aad(notice, &broken(notice)), sealed)?;
+        let text = str::from_utf8(plain.expose()).map_err(|_| Unsealable("health_notices"))?;
+        Ok(text.to_owned().into())
+    }
+
     pub(crate) fn seal_passphrase(
         &self,
         user: Id<kind::User>,
@@ -239,6 +252,7 @@ impl Inner {
         self.keyring.open(aad, sealed).map_err(|_| match aad.table {
             "connectors" => Unsealable("connectors"),
             "grants" => Unsealable("grants"),
+            "health_notices" => Unsealable("health_notices"),
             "managed_apps" => Unsealable("managed_apps"),
             "refresh_orphans" => Unsealable("refresh_orphans"),
             "minted_tokens" => Unsealable("minted_tokens"),
@@ -315,6 +329,21 @@ impl Inner {
             environment: Some(consent.environment),
             connector: Some(consent.connector),
             subject: Some(whose),
+            version: 0,
+        }
+    }
+
+    pub(crate) fn mend_aad<'a>(&self, notice: &'a Notice, broken: &'a str) -> Aad<'a> {
+        Aad {
+            deployment: self.deployment,
+            team: Some(notice.team),
+            table: "health_notices",
+            column: "mend",
+            row: notice.id.bytes(),
+            project: Some(notice.project),
+            environment: Some(notice.environment),
+            connector: Some(notice.connector),
+            subject: Some(broken),
             version: 0,
         }
     }
@@ -402,7 +431,8 @@ pub(crate) fn led_by(connector: &Connector) -> String {
     hex(&Parts::new("connector/1").add(connector.r#type.as_str().as_bytes()).add(&data).finish())
 }
 
-/// What decides to whom an application's secrets are sent and who may use it: driver, way, configuration and teams. When
+/// What decides to whom an application's secrets are sent and who may use it: driver, way, what is filled into its
+/// addresses, configuration and teams. When
 /// it was registered tells it from one that was there before.
 pub(crate) fn offered_as(app: &ManagedAppRow) -> String {
     let data = serde_json::to_vec(&app.data).unwrap_or_default();
@@ -415,7 +445,16 @@ pub(crate) fn offered_as(app: &ManagedAppRow) -> String {
         .maybe(teams.as_deref())
         .add(along)
         .add(&app.created_at.millis().to_be_bytes());
-    hex(&parts.finish())
+    // Nothing is added where nothing is filled in: so it was sealed before anything could be.
+    let params = Some(&app.params).filter(|params| !params.is_empty());
+    let params = params.map(|params| serde_json::to_vec(params).unwrap_or_default());
+    hex(&params.into_iter().fold(parts, |parts, params| parts.add(&params)).finish())
+}
+
+/// What a notice tells of, and with it what its link mends: the thing, in which way it breaks, and since when.
+pub(crate) fn broken(notice: &Notice) -> String {
+    let parts = Parts::new("health-notice/1").add(&notice.target).add(notice.what.as_bytes());
+    hex(&parts.add(&notice.since.to_be_bytes()).finish())
 }
 
 /// What decides who gets a grant's tokens, besides the columns with a place of their own: the subject, the installation,

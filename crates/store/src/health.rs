@@ -89,9 +89,11 @@ pub struct Notice {
     pub since: i64,
     /// Digest of what stands in the link that mends it.
     pub mend_digest: Option<[u8; 32]>,
+    /// The link itself, in an envelope, until it was taken or given up.
+    pub mend: Option<Vec<u8>>,
     /// Where to; decided when it is written.
     pub url: String,
-    /// The body, byte for byte the same at every attempt.
+    /// The body but for the link, the same at every attempt.
     pub body: String,
     /// Attempts that were claimed.
     pub attempts: i64,
@@ -104,7 +106,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "select id, team, project, environment, connector, target, what, since, mend_digest, url, body, attempts, \
-             created_at from health_notices ",
+             created_at, mend from health_notices ",
             $rest
         )
     };
@@ -127,6 +129,7 @@ impl FromRow for Notice {
             body: row.get(10)?,
             attempts: row.get(11)?,
             created_at: row.get(12)?,
+            mend: row.maybe(13)?,
         })
     }
 }
@@ -135,8 +138,8 @@ impl FromRow for Notice {
 pub fn tell(notice: &Notice) -> Step {
     Step::any(
         "insert into health_notices (id, team, project, environment, connector, target, what, since, mend_digest, url, \
-         body, state, attempts, due_at, last_error, created_at, ended_at) \
-         select $1, team, project, $4, $5, $6, $7, $8, $9, url, $10, 'waiting', 0, $11, null, $11, null \
+         body, state, attempts, due_at, last_error, created_at, ended_at, mend) \
+         select $1, team, project, $4, $5, $6, $7, $8, $9, url, $10, 'waiting', 0, $11, null, $11, null, $12 \
          from health_webhooks where team = $2 and project = $3 \
          on conflict (project, target, what, since) do nothing",
         args![
@@ -150,7 +153,8 @@ pub fn tell(notice: &Notice) -> Step {
             notice.since,
             notice.mend_digest,
             notice.body.as_str(),
-            notice.created_at
+            notice.created_at,
+            notice.mend.clone()
         ],
     )
 }
@@ -187,7 +191,7 @@ pub fn postpone(id: Id<kind::Delivery>, attempts: i64, due: Time, why: &str) -> 
 /// It was taken. What it said, with the link in it, is kept no longer.
 pub fn taken(id: Id<kind::Delivery>, now: Time) -> Step {
     Step::any(
-        "update health_notices set state = 'taken', body = '', last_error = null, ended_at = $2 \
+        "update health_notices set state = 'taken', body = '', mend = null, last_error = null, ended_at = $2 \
          where id = $1 and state = 'waiting'",
         args![id, now],
     )
@@ -196,10 +200,27 @@ pub fn taken(id: Id<kind::Delivery>, now: Time) -> Step {
 /// It is given up, and said no longer.
 pub fn give_up(id: Id<kind::Delivery>, now: Time, why: &str) -> Step {
     Step::any(
-        "update health_notices set state = 'given_up', body = '', last_error = $3, ended_at = $2 \
+        "update health_notices set state = 'given_up', body = '', mend = null, last_error = $3, ended_at = $2 \
          where id = $1 and state = 'waiting'",
         args![id, now, why],
     )
+}
+
+/// Notices of all teams that keep a link, after this one: those that a key sealed, or all.
+pub async fn sealed(
+    db: &Db,
+    key: Option<[u8; 16]>,
+    after: Vec<u8>,
+    limit: i64,
+) -> Result<Vec<Notice>, DbError> {
+    db.all(
+        select!(
+            "where mend is not null and (cast($1 as bytea) is null or substr(mend, 5, 16) = $1) and id > $2 \
+             order by id limit $3"
+        ),
+        args![key, after, limit],
+    )
+    .await
 }
 
 /// Removes what ended long ago, except where a grant is still broken in the same way.

@@ -63,6 +63,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!(28, "0028_managed_apps"),
     migration!(31, "0031_audit_actions"),
     migration!(32, "0032_triggers"),
+    migration!(37, "0037_managed_app_params"),
+    migration!(38, "0038_sealed_mend_links"),
 ];
 
 const LEDGER: &str = "create table if not exists schema_migrations \

@@ -62,6 +62,7 @@ pub const COLUMNS: &[SealedColumn] = &[
     column!("consents", "kept", by "id", of_team: true),
     column!("consents", "parked", by "id", of_team: true),
     column!("grants", "held", by "id", of_team: true),
+    column!("health_notices", "mend", by "id", of_team: true),
     column!("managed_apps", "secrets", by "service", of_team: false),
     column!("minted_tokens", "sealed", by "place", of_team: true),
     column!("passphrases", "sealed", by "user_id", of_team: false),

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use carnet_model::ConnectorRef;
 use carnet_model::audit::{Action, AuditEvent, Outcome};
+use carnet_model::{ConnectorRef, SecretString};
 use carnet_store::health::{self, Notice};
 use carnet_store::{DbError, Write};
+use serde_json::{Map, Value, json};
 
 use super::notice::Ending;
 use crate::broker::Broker;
@@ -56,6 +57,7 @@ impl Broker {
     /// One attempt, and what is recorded of it.
     async fn deliver_notice(&self, notice: &Notice) -> Result<(), DbError> {
         let inner = &self.inner;
+        let body = self.whole_body(notice).await?;
         let end = self
             .send(&Delivery {
                 id: notice.id,
@@ -63,7 +65,7 @@ impl Broker {
                 project: notice.project,
                 environment: notice.environment,
                 url: &notice.url,
-                body: &notice.body,
+                body: body.expose(),
             })
             .await;
         let now = inner.env.now();
@@ -88,6 +90,24 @@ impl Broker {
             }
         };
         inner.db.write(write).await.map(drop)
+    }
+}
+
+impl Broker {
+    /// What is sent: with the link, where one was kept. One that does not open is left out, for the rest is worth telling.
+    async fn whole_body(&self, notice: &Notice) -> Result<SecretString, DbError> {
+        let Some(sealed) = &notice.mend else { return Ok(notice.body.clone().into()) };
+        self.inner.load_team_keys(notice.team).await?;
+        let link = self.inner.open_mend(notice, sealed);
+        let mut body: Map<String, Value> = serde_json::from_str(&notice.body)
+            .map_err(|_| DbError::Corrupt { table: "health_notices", column: 10 })?;
+        match link {
+            Ok(link) => {
+                body.insert("mend".to_owned(), json!({"url": link.expose()}));
+            }
+            Err(error) => tracing::warn!(delivery = %notice.id, %error, "a link that mends does not open"),
+        }
+        Ok(Value::Object(body).to_string().into())
     }
 }
 

@@ -11,7 +11,7 @@ use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Principal;
 use carnet_model::grant::GrantState;
 use carnet_model::{ConnectorRef, Id, kind};
-use carnet_store::consents::{self, Consent, ConsentState};
+use carnet_store::consents::{self, Consent};
 use carnet_store::{DbError, Write, grants, health};
 
 use crate::broker::Broker;
@@ -69,25 +69,9 @@ impl Broker {
             scopes: asked.or(grant.scopes).map(|scopes| scopes.iter().map(str::to_owned).collect()),
             ..Remembered::default()
         };
-        let consent = Consent {
-            id: inner.env.id(),
-            team: notice.team,
-            connector: grant.place.connector,
-            project: Some(project),
-            environment,
-            subject: grant.place.subject.clone(),
-            installation: grant.place.installation,
-            requested_by: Principal::Project { id: project, environment },
-            ask: serde_json::to_value(&remembered).map_err(faults::internal)?,
-            state: ConsentState::Pending,
-            browser_digest: None,
-            kept: None,
-            parked: None,
-            completion_digest: None,
-            result: None,
-            created_at: now,
-            expires_at: now.plus(LIFE),
-        };
+        let asked = serde_json::to_value(&remembered).map_err(faults::internal)?;
+        let by = Principal::Project { id: project, environment };
+        let consent = Consent::pending(inner.env.id(), grant.place.clone(), by, asked, now, now.plus(LIFE));
         let event = AuditEvent::of_system(now, Action::AuthorizationStart)
             .in_team(notice.team)
             .on(consent.connector)

@@ -1,8 +1,8 @@
 //! What a project is told, and of what.
 //!
 //! `POST` of `{"type","connector":{"id","uid"},"environment","at","cause","message","grant"?,"installation"?,"endsAt"?,
-//! "mend"?:{"url"}}`. No secret is in it. The link in `mend` opens a page where a person decides; it gives nothing by
-//! itself.
+//! "mend"?:{"url"}}`. No secret is in it but the link in `mend`, which opens a page where a person decides; it gives
+//! nothing by itself. Until it was taken it is kept sealed beside the rest.
 //!
 //! Who is told: of a user's grant, the project it was given to; of what an installation left, of the installation itself
 //! and of a client that the provider refuses, every project that may ask the connector. A person's own grants, at a
@@ -11,7 +11,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carnet_model::grant::{Cause, Grant};
-use carnet_model::{Environment, Id, Subject, Time, kind};
+use carnet_model::{Environment, Id, SecretString, Subject, Time, kind};
 use carnet_providers::Standing;
 use carnet_store::health::{self, Notice};
 use carnet_store::installations::Installation;
@@ -200,15 +200,12 @@ impl Broker {
         let uid: String = byte_serialize(connector.uid.as_str().as_bytes()).collect();
         // A link without the application's part in it would end at a page that nobody can go on from.
         let by_link = !entry.consent_rules.require_completion;
-        let (mend, digest) = match told.mend {
-            Mend::Consent if by_link => {
-                let secret = URL_SAFE_NO_PAD.encode(self.inner.env.bytes::<37>());
-                (Some(format!("{base}/mend/{secret}")), Some(sha256(secret.as_bytes())))
-            }
-            Mend::Install => {
-                (Some(format!("{base}/api/v1/connect/install/{uid}?teamId={}", connector.team)), None)
-            }
-            Mend::Consent | Mend::ByHand => (None, None),
+        let (link, digest) = if told.mend == Mend::Consent && by_link {
+            let secret = URL_SAFE_NO_PAD.encode(self.inner.env.bytes::<37>());
+            let digest = sha256(secret.as_bytes());
+            (Some(SecretString::new(format!("{base}/mend/{secret}"))), Some(digest))
+        } else {
+            (None, None)
         };
         let mut body = json!({
             "type": told.r#type,
@@ -220,11 +217,13 @@ impl Broker {
         });
         if let Some(body) = body.as_object_mut() {
             body.extend(told.about.clone());
-            if let Some(url) = mend {
+            // Where an administrator begins: no secret, and the same for everybody.
+            if told.mend == Mend::Install {
+                let url = format!("{base}/api/v1/connect/install/{uid}?teamId={}", connector.team);
                 body.insert("mend".to_owned(), json!({"url": url}));
             }
         }
-        health::tell(&Notice {
+        let mut notice = Notice {
             id: self.inner.env.id(),
             team: connector.team,
             project,
@@ -234,11 +233,23 @@ impl Broker {
             what: told.what.to_owned(),
             since: told.since,
             mend_digest: digest,
+            mend: None,
             url: String::new(),
             body: body.to_string(),
             attempts: 0,
             created_at: now,
-        })
+        };
+        if let Some(link) = link {
+            match self.inner.seal_mend(&notice, &link) {
+                Ok(sealed) => notice.mend = Some(sealed),
+                // Told all the same, by the application's own way to consent.
+                Err(error) => {
+                    tracing::warn!(%error, "a link that mends could not be sealed, and is left out");
+                    notice.mend_digest = None;
+                }
+            }
+        }
+        health::tell(&notice)
     }
 }
 

@@ -113,12 +113,24 @@ async fn a_health_webhook_that_was_not_taken_is_sent_again_by_the_next_process(e
     receiver.next([503, 500]);
     break_it(&kit).await;
     let first = receiver.at(HOOK).await;
+    // Whoever reads the table has no link of it.
+    let secret = first.body["mend"]["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let raw = kit.raw().await;
+    let clear =
+        format!("select count(*) from health_notices where body like '%/mend/%' or body like '%{secret}%'");
+    assert_eq!(raw.number(&clear).await, 0);
+    assert_eq!(raw.number("select count(*) from health_notices where mend is not null").await, 1);
     kit.restart(async |_| {}).await;
     let all = arrive_in_time(&kit, &receiver, 3).await;
     for again in &all {
         assert_eq!((&again.raw, &again.headers["webhook-id"]), (&first.raw, &first.headers["webhook-id"]));
     }
     verified(&kit, &receiver.url(HOOK), &all[2]).await;
+    eventually("nothing of it is kept once it was taken", async || {
+        let kept = "select count(*) from health_notices where mend is not null or body <> ''";
+        (raw.number(kept).await == 0).then_some(())
+    })
+    .await;
 }
 
 /// This many webhooks, while time goes by.

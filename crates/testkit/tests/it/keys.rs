@@ -94,6 +94,18 @@ async fn one_of_everything(kit: &Kit) {
     // With what events are signed, and an event.
     let receiving = triggers::connector(kit, "receiving", Value::Null).await;
     triggers::sent(kit, &receiving, &triggers::event("Ev-of-everything")).await;
+    // The link that mends what broke, told to nobody who takes it.
+    kit.consent("erin").await;
+    let webhook = format!("/v1/projects/{}/health-webhook", kit.tenant.project);
+    let nobody = json!({"url": format!("{}/takes-nothing", kit.provider.issuer())});
+    kit.manage("PUT", &webhook, Some(&nobody)).await.ok();
+    kit.provider.forget(&kit.provider.last_refresh_token()).await;
+    kit.ask(&crate::anew("erin")).await.refusal();
+    eventually("it waits", async || {
+        let waiting = "select count(*) from health_notices where mend is not null and attempts > 0";
+        (kit.raw().await.number(waiting).await == 1).then_some(())
+    })
+    .await;
     // An application for all teams.
     let app = json!({"service": "for-all", "data": kit.data()});
     kit.manage("POST", "/v1/managed-apps", Some(&app)).await.ok();

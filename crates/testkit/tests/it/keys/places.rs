@@ -149,6 +149,33 @@ const TABLES: &[Table] = &[
         free: &["created_at", "activates_at", "gone_at"],
     },
     Table {
+        name: "health_notices",
+        sealed: "mend",
+        bound: &[
+            ("id", ANOTHER),
+            ("team", ANOTHER),
+            ("project", ANOTHER),
+            ("environment", "'preview'"),
+            ("connector", ANOTHER),
+            ("target", ANOTHER),
+            ("what", "'idle'"),
+            ("since", "since + 1"),
+        ],
+        free: &[
+            // The webhook of the project, as it is set now; what waits is led there when it changes.
+            "url",
+            // Of what stands in the link.
+            "mend_digest",
+            "body",
+            "state",
+            "attempts",
+            "due_at",
+            "last_error",
+            "created_at",
+            "ended_at",
+        ],
+    },
+    Table {
         name: "managed_apps",
         sealed: "secrets",
         bound: &[
@@ -160,6 +187,7 @@ const TABLES: &[Table] = &[
             ("goes_along", "1 - goes_along"),
             ("created_at", "created_at + 1"),
             ("version", "version + 1"),
+            ("params", "'{\"host\":\"evil.example\"}'"),
         ],
         free: &["updated_at", "created_by", "updated_by"],
     },
