@@ -1,5 +1,7 @@
 //! Applications that the operator registered for all teams: `/v1/managed-apps`.
 
+use std::collections::BTreeMap;
+
 use axum::Json as Answer;
 use axum::extract::State;
 use carnet_engine::{Broker, ManagedAppChange, ManagedAppSource, ManagedAppView, NewManagedApp, OfferedTo};
@@ -21,6 +23,7 @@ pub(crate) fn shape() -> Shape {
         ("source", one_of(&["configuration", "server"])),
         ("type", text()),
         ("connectionMethod?", text()),
+        ("params?", map(text())),
         ("data", map(anything())),
         (
             "encryptedFields",
@@ -64,6 +67,7 @@ fn object(app: &ManagedAppView) -> Value {
     let history = app.history.as_ref();
     let more = [
         ("connectionMethod", app.method.clone().map(Value::from)),
+        ("params", Some(&app.params).filter(|params| !params.is_empty()).map(|params| json!(params))),
         ("redirectUri", app.redirect_uri.clone().map(Value::from)),
         ("overridden", app.overridden.then(|| true.into())),
         ("createdAt", history.map(|known| json!(known.created_at))),
@@ -96,6 +100,8 @@ pub(crate) struct CreateBody {
     service: String,
     r#type: Option<String>,
     connection_method: Option<String>,
+    #[serde(default)]
+    params: BTreeMap<String, String>,
     data: Map<String, Value>,
     teams: Option<Vec<String>>,
     #[serde(default)]
@@ -107,8 +113,8 @@ pub(crate) async fn create(
     call: Call,
     Json(body): Json<CreateBody>,
 ) -> Result<(StatusCode, Answer<Value>), Problem> {
-    let CreateBody { service, r#type, connection_method: method, data, teams, goes_along } = body;
-    let new = NewManagedApp { service, r#type, method, data, teams, goes_along };
+    let CreateBody { service, r#type, connection_method: method, params, data, teams, goes_along } = body;
+    let new = NewManagedApp { service, r#type, method, params, data, teams, goes_along };
     let made = broker.register_managed_app(&call.caller, new, call.request).await?;
     Ok((StatusCode::CREATED, Answer(object(&made))))
 }
@@ -117,6 +123,8 @@ pub(crate) async fn create(
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct UpdateBody {
     data: Option<Map<String, Value>>,
+    /// In the place of all that were.
+    params: Option<BTreeMap<String, String>>,
     /// `null` for all.
     #[serde(deserialize_with = "offered_to")]
     #[schemars(schema_with = "teams")]
@@ -142,8 +150,8 @@ pub(crate) async fn update(
     call: Call,
     Json(body): Json<UpdateBody>,
 ) -> Result<Answer<Value>, Problem> {
-    let UpdateBody { data, teams, goes_along, force } = body;
-    let change = ManagedAppChange { data, teams, goes_along, force };
+    let UpdateBody { data, params, teams, goes_along, force } = body;
+    let change = ManagedAppChange { data, params, teams, goes_along, force };
     let changed = broker.change_managed_app(&call.caller, &service, change, call.request).await?;
     Ok(Answer(object(&changed)))
 }

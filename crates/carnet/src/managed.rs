@@ -93,20 +93,8 @@ fn one(source: &ManagedSource, catalog: &Catalog) -> Result<ManagedService, Fail
             Some(read.collect::<Result<BTreeSet<_>, _>>()?)
         }
     };
-    let named = source
-        .connection_method
-        .as_deref()
-        .and_then(|method| catalog.get(&source.service).and_then(|entry| entry.method(method)));
-    let fields: Vec<&str> =
-        named.iter().flat_map(|method| method.fields()).map(|field| field.key.as_str()).collect();
-    if let Some(name) = source.params.keys().find(|name| !fields.contains(&name.as_str())) {
-        return Err(bad("params", format!("has {name:?}, which is no field of that connection method")));
-    }
-    for field in named.iter().flat_map(|method| method.fields()) {
-        if let Some(value) = source.params.get(field.key.as_str()) {
-            field.check(value).map_err(|why| bad("params", format!("{} {why}", field.key)))?;
-        }
-    }
+    ManagedService::fits(catalog, &source.service, source.connection_method.as_deref(), &source.params)
+        .map_err(|unfit| bad(unfit.field, unfit.why))?;
     let app = ManagedService {
         r#type,
         method: source.connection_method.clone(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use carnet_model::connector::ConnectorType;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
+use url::Url;
 
 use crate::host::{HostPattern, is_label, is_name};
 use crate::template::Template;
@@ -392,6 +393,12 @@ impl Method {
         self.oauth.as_ref().is_some_and(|oauth| oauth.server.is_some() && oauth.beyond.is_none())
             && self.needs.is_empty()
             && self.fields().all(|field| field.default.is_some())
+    }
+
+    /// Whether this can be where tokens are had, with these fields filled in and any sound value in the others.
+    pub fn can_be_at(&self, token: &Url, params: &BTreeMap<String, String>) -> bool {
+        let template = self.oauth.as_ref().and_then(|oauth| oauth.token.as_ref());
+        template.is_none_or(|template| template.get_ref().can_lead_to(token, params))
     }
 
     /// Whether it serves a target of this name.

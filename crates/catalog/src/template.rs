@@ -99,6 +99,11 @@ impl Template {
         ways.iter().map(|way| reach(way)).collect()
     }
 
+    /// Whether filling in can lead to the host of this address, where these places hold this and the others anything.
+    pub(crate) fn can_lead_to(&self, url: &Url, values: &BTreeMap<String, String>) -> bool {
+        url.host_str().is_some_and(|host| leads_to(&self.authority, host, values))
+    }
+
     /// The address that comes of `values`, each of which was found sound by its field.
     pub(crate) fn fill(&self, values: &BTreeMap<&str, String>) -> Result<Url, String> {
         let join = |parts: &[Part]| {
@@ -169,6 +174,20 @@ fn is_plain(url: &Url) -> bool {
         && url.port().is_none()
         && url.fragment().is_none()
         && !url.path().contains("//")
+}
+
+fn leads_to(parts: &[Part], text: &str, values: &BTreeMap<String, String>) -> bool {
+    let Some((first, rest)) = parts.split_first() else { return text.is_empty() };
+    let follows = |value: &str| text.strip_prefix(value).is_some_and(|text| leads_to(rest, text, values));
+    match first {
+        Part::Text(text) => follows(text),
+        Part::Field(name) => match values.get(name) {
+            Some(value) => follows(&value.to_ascii_lowercase()),
+            None => {
+                (1..=text.len()).any(|end| text.get(end..).is_some_and(|text| leads_to(rest, text, values)))
+            }
+        },
+    }
 }
 
 /// The hosts of a name in which [`OPEN`] stands for any label.

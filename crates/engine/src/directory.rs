@@ -39,7 +39,7 @@ pub(crate) struct Entry {
     pub(crate) consent_rules: ConsentRules,
     /// What it does with its provider's events.
     pub(crate) triggers: Kept,
-    /// The operator's application for its service, where it is managed and the team may use it.
+    /// The operator's application that it was made from, where it is managed and the team may still use it.
     pub(crate) app: Option<App>,
     pub(crate) revision: Revision,
 }
@@ -138,6 +138,7 @@ impl Inner {
         let consent_rules = consent_rules::of_connector(&self.db, team, row.connector.id).await?;
         let app =
             if row.connector.managed { self.app_for(team, &row.connector.service).await? } else { None };
+        let app = app.filter(|app| self.is_made_from(&row.connector, app));
         let entry = Arc::new(Entry {
             app,
             installations,

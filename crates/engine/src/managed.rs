@@ -13,6 +13,7 @@
 //! What the team may say about such a connector is how it is called and looks. With `eject` it takes it over: with a
 //! client of its own; or, where the operator lets go of the application that way, with this one.
 
+mod behind;
 mod registry;
 mod view;
 
@@ -20,7 +21,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use carnet_catalog::Catalog;
+use carnet_catalog::{Catalog, Field};
 use carnet_model::connector::{Connector, ConnectorType};
 use carnet_model::{Code, Fault, Id, kind};
 use carnet_providers::ConnectorSecrets;
@@ -64,7 +65,7 @@ fn is_service(text: &str) -> bool {
 /// What does not fit together about an application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnfitApp {
-    /// `service`, `type` or `method`.
+    /// `service`, `type`, `method` or `params`.
     pub field: &'static str,
     /// What is wrong with it, as it follows the name of the field.
     pub why: String,
@@ -107,6 +108,40 @@ impl ManagedService {
             (None, Some(method)) => Ok(method.driver),
             (None, None) => Ok(ConnectorType::Oauth),
         }
+    }
+}
+
+impl ManagedService {
+    /// Whether this may be filled into the addresses of a way. What is any host at all has to be filled in: no team says
+    /// where the operator's secret is sent.
+    pub fn fits(
+        catalog: &Catalog,
+        service: &str,
+        method: Option<&str>,
+        params: &BTreeMap<String, String>,
+    ) -> Result<(), UnfitApp> {
+        let unfit = |why: String| UnfitApp { field: "params", why };
+        let named = method.and_then(|method| catalog.get(service).and_then(|entry| entry.method(method)));
+        let fields: Vec<&Field> = named.iter().flat_map(|method| method.fields()).collect();
+        if let Some(name) = params.keys().find(|name| fields.iter().all(|field| field.key.as_str() != *name))
+        {
+            let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
+            return Err(unfit(format!("has {shown:?}, which is no field of that connection method")));
+        }
+        for field in fields {
+            let name = field.key.as_str();
+            match params.get(name) {
+                Some(value) => field.check(value).map_err(|why| unfit(format!("{name} {why}")))?,
+                None if field.is_any_host() && field.default.is_none() => {
+                    return Err(unfit(format!(
+                        "lacks {name}, {}, such as {}: the operator says where the application is",
+                        field.label, field.example
+                    )));
+                }
+                None => {}
+            }
+        }
+        Ok(())
     }
 }
 
@@ -178,13 +213,11 @@ impl App {
         }
     }
 
-    /// What the operator filled into the addresses of the way. One that was registered while the server ran has its
-    /// addresses in `data`.
+    /// What the operator filled into the addresses of the way.
     pub(crate) fn params(&self) -> &BTreeMap<String, String> {
-        static NONE: BTreeMap<String, String> = BTreeMap::new();
         match self {
             Self::Configured(app) => &app.params,
-            Self::Stored(_) => &NONE,
+            Self::Stored(app) => &app.params,
         }
     }
 
@@ -272,17 +305,7 @@ impl Inner {
     /// The application behind a connector, if it is still the one from which the connector was made and the team may
     /// still use it.
     pub(crate) fn app_behind<'a>(&self, entry: &'a Entry) -> Option<&'a App> {
-        let app = entry.app.as_ref()?;
-        let connector = &entry.row.connector;
-        // GitHub's number is written as a number or as a text.
-        let plain = |data: &Map<String, Value>, name: &str| {
-            data.get(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-        };
-        let same = |name: &&str| match (plain(app.known(), name), plain(&connector.data, name)) {
-            (Some(ours), Some(theirs)) => ours == theirs,
-            _ => true,
-        };
-        (app.r#type() == connector.r#type && IDENTITY.iter().all(same)).then_some(app)
+        entry.app.as_ref()
     }
 
     /// The secrets of a connector, those of the operator's application among them.

@@ -1,5 +1,6 @@
 //! Applications that the operator registered for all teams.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use carnet_model::{Id, Time, kind};
@@ -25,6 +26,9 @@ pub struct ManagedApp {
     /// The way of the catalog by which they are made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_method: Option<String>,
+    /// What is filled into the addresses of that way.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, String>,
     /// Their `data` without the members that hold secrets.
     pub data: Map<String, Value>,
     /// The names of those members.
@@ -61,6 +65,9 @@ pub struct NewManagedApp {
     /// The way of the catalog.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_method: Option<String>,
+    /// What is filled into the addresses of that way, and said by no team.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, String>,
     /// The `data` of its connectors, secrets included.
     pub data: Map<String, Value>,
     /// The teams that may use it, by identifier or short name; all if left out.
@@ -87,6 +94,9 @@ pub struct ManagedAppChange {
     /// Members of `data` that change, secrets included; `null` takes one away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Map<String, Value>>,
+    /// What is filled into the addresses, in the place of all that was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub params: Option<BTreeMap<String, String>>,
     /// Who may use it from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teams: Option<OfferedTo>,

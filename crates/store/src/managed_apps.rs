@@ -1,6 +1,6 @@
 //! Applications that the operator registered at providers for all teams, one for a service. They belong to no team.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use carnet_model::caller::Principal;
 use carnet_model::connector::ConnectorType;
@@ -38,13 +38,15 @@ pub struct ManagedAppRow {
     pub updated_by: Principal,
     /// Moves with every change.
     pub version: i64,
+    /// What the operator filled into the addresses of the way.
+    pub params: BTreeMap<String, String>,
 }
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
             "select service, type, method, data, secrets, teams, goes_along, created_at, updated_at, created_by, \
-             updated_by, version from managed_apps ",
+             updated_by, version, params from managed_apps ",
             $rest
         )
     };
@@ -54,6 +56,7 @@ impl FromRow for ManagedAppRow {
     const TABLE: &'static str = "managed_apps";
     fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
         let teams = row.maybe::<String>(5)?;
+        let params = row.maybe::<String>(12)?;
         Ok(Self {
             service: row.get(0)?,
             r#type: row.parsed(1, ConnectorType::parse)?,
@@ -67,6 +70,10 @@ impl FromRow for ManagedAppRow {
             created_by: row.json(9)?,
             updated_by: row.json(10)?,
             version: row.get(11)?,
+            params: params.map_or_else(
+                || Ok(BTreeMap::new()),
+                |text| serde_json::from_str(&text).map_err(|_| row.corrupt(12)),
+            )?,
         })
     }
 }
@@ -85,7 +92,7 @@ pub async fn of_service(db: &Db, service: &str) -> Result<Option<ManagedAppRow>,
 pub fn insert(app: &ManagedAppRow) -> Step {
     Step::one(
         "insert into managed_apps (service, type, method, data, secrets, teams, goes_along, created_at, updated_at, \
-         created_by, updated_by, version) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+         created_by, updated_by, version, params) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         args![
             &app.service,
             app.r#type.as_str(),
@@ -98,7 +105,8 @@ pub fn insert(app: &ManagedAppRow) -> Step {
             app.updated_at,
             json(&app.created_by),
             json(&app.updated_by),
-            app.version
+            app.version,
+            filled_in(app)
         ],
     )
 }
@@ -107,7 +115,7 @@ pub fn insert(app: &ManagedAppRow) -> Step {
 pub fn update(app: &ManagedAppRow) -> Step {
     Step::one(
         "update managed_apps set data = $2, secrets = $3, teams = $4, goes_along = $5, updated_at = $6, updated_by = $7, \
-         version = $8 where service = $1 and version = cast($8 as bigint) - 1",
+         version = $8, params = $9 where service = $1 and version = cast($8 as bigint) - 1",
         args![
             &app.service,
             json(&app.data),
@@ -116,9 +124,14 @@ pub fn update(app: &ManagedAppRow) -> Step {
             app.goes_along,
             app.updated_at,
             json(&app.updated_by),
-            app.version
+            app.version,
+            filled_in(app)
         ],
     )
+}
+
+fn filled_in(app: &ManagedAppRow) -> Option<String> {
+    Some(&app.params).filter(|params| !params.is_empty()).map(json)
 }
 
 /// Removes the one for a service.

@@ -1,5 +1,7 @@
 //! `managed`: the applications that connectors of all teams are made from, for the operator.
 
+use std::collections::BTreeMap;
+
 use carnet_sdk::{ManagedApp, ManagedAppChange, NewManagedApp, OfferedTo};
 use serde_json::{Map, Value, json};
 
@@ -56,6 +58,7 @@ pub(crate) async fn add(cx: &mut Context<'_>, args: ManagedAddArgs) -> Result<()
         service: args.service,
         r#type: args.connector_type,
         connection_method: args.connection_method,
+        params: args.params.into_iter().collect(),
         data,
         teams: Some(args.only).filter(|teams| !teams.is_empty()),
         goes_along: args.goes_along,
@@ -92,9 +95,11 @@ pub(crate) async fn update(cx: &mut Context<'_>, args: ManagedUpdateArgs) -> Res
         (_, false) => Some(OfferedTo::Only(args.only)),
         (_, true) => None,
     };
+    let params = Some(args.params.into_iter().collect()).filter(|params: &BTreeMap<_, _>| !params.is_empty());
     if args.dry_run {
         let app = client.managed_app(&args.service).await?;
         let mut members: Vec<String> = data.keys().map(|name| format!("data.{name}")).collect();
+        members.extend(params.iter().map(|_| "params".to_owned()));
         members.extend(teams.iter().map(|_| "teams".to_owned()));
         members.extend(args.goes_along.iter().map(|_| "goesAlong".to_owned()));
         let what = format!(
@@ -108,6 +113,7 @@ pub(crate) async fn update(cx: &mut Context<'_>, args: ManagedUpdateArgs) -> Res
     }
     let change = ManagedAppChange {
         data: Some(data).filter(|data| !data.is_empty()),
+        params,
         teams,
         goes_along: args.goes_along.map(|switch| switch == Switch::On),
         force: args.force,
@@ -164,6 +170,8 @@ fn told(cx: &mut Context<'_>, app: &ManagedApp) -> Result<(), Failure> {
         ("Connectors", app.connectors.to_string()),
         ("Where", app.source.clone()),
     ];
+    let said: Vec<_> = app.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    lines.extend(Some(said.join(", ")).filter(|said| !said.is_empty()).map(|said| ("Filled in", said)));
     lines.extend(app.redirect_uri.clone().map(|uri| ("Redirect URI", uri)));
     if app.goes_along {
         lines.push(("Ejecting", "a team may take it along".to_owned()));

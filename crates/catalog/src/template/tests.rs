@@ -189,3 +189,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_host_is_led_to_or_not_by_what_is_filled_in() {
+    let values = |pairs: &[(&str, &str)]| {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect::<BTreeMap<_, _>>()
+    };
+    for (template, filled, host, leads) in [
+        ("https://{host}/oauth/token", &[("host", "Git.acme.example")][..], "git.acme.example", true),
+        ("https://{host}/oauth/token", &[("host", "git.acme.example")], "gitlab.com", false),
+        ("https://{sub}.{region}.x.example/t", &[("region", "eu")], "acme.eu.x.example", true),
+        ("https://{sub}.{region}.x.example/t", &[("region", "eu")], "acme.us.x.example", false),
+        ("https://{sub}.x.example/t", &[], "acme.x.example", true),
+        ("https://{sub}.x.example/t", &[], "x.example", false),
+        ("https://api.x.example/t", &[], "api.x.example", true),
+        ("https://api.x.example/t", &[], "api.x.example.evil.example", false),
+    ] {
+        let template = Template::try_from(template.to_owned()).unwrap();
+        let url = Url::parse(&format!("https://{host}/")).unwrap();
+        assert_eq!(template.can_lead_to(&url, &values(filled)), leads, "{} {host}", template.as_str());
+    }
+}

@@ -34,6 +34,8 @@ pub struct NewManagedApp {
     pub r#type: Option<String>,
     /// The way of the catalog by which connectors are made from it.
     pub method: Option<String>,
+    /// What is filled into the addresses of that way, and said by no team.
+    pub params: BTreeMap<String, String>,
     /// Their `data`, secrets included.
     pub data: Map<String, Value>,
     /// The teams that may use it, by identifier or short name; all if left out.
@@ -56,6 +58,8 @@ pub enum OfferedTo {
 pub struct ManagedAppChange {
     /// Members of `data` in the place of those before, `null` takes one away.
     pub data: Option<Map<String, Value>>,
+    /// What is filled into the addresses, in the place of all that was.
+    pub params: Option<BTreeMap<String, String>>,
     /// Who may use it from now on.
     pub teams: Option<OfferedTo>,
     /// Whether it goes along.
@@ -105,6 +109,9 @@ impl Broker {
             new.method.as_deref(),
         );
         let r#type = driver.map_err(unfit)?;
+        let params = new.params;
+        ManagedService::fits(&inner.settings.catalog, &service, new.method.as_deref(), &params)
+            .map_err(unfit)?;
         self.is_not_configured(&service)?;
         if managed_apps::of_service(&inner.db, &service).await.map_err(faults::store)?.is_some() {
             return Err(taken(&service));
@@ -114,14 +121,13 @@ impl Broker {
             Some(names) => Some(self.teams_named(names).await?),
         };
         let data: Map<_, _> = new.data.into_iter().filter(|(_, value)| !value.is_null()).collect();
-        self.try_app(caller, &service, r#type, new.method.as_deref(), &data).await?;
         let now = inner.env.now();
-        let (public, secrets) = split(r#type, data)?;
         let mut row = ManagedAppRow {
             service,
             r#type,
             method: new.method,
-            data: public,
+            params,
+            data: Map::new(),
             secrets: Vec::new(),
             teams,
             goes_along: new.goes_along,
@@ -131,6 +137,9 @@ impl Broker {
             updated_by: caller.principal(),
             version: 1,
         };
+        self.try_app(caller, &row, &data).await?;
+        let (public, secrets) = split(r#type, data)?;
+        row.data = public;
         row.secrets = inner.seal_app(&row, &secrets).map_err(faults::internal)?;
         let event = AuditEvent::of(caller, now, Action::ManagedAppCreate, Some(request))
             .on(&row.service)
@@ -162,7 +171,17 @@ impl Broker {
         let mut fields = Vec::new();
         let mut secrets = inner.open_app(&row).map_err(faults::internal)?;
         let mut replaced = false;
-        if let Some(changed) = change.data {
+        let leads = change.params.as_ref().is_some_and(|params| *params != row.params);
+        if let Some(params) = change.params {
+            ManagedService::fits(&inner.settings.catalog, service, row.method.as_deref(), &params)
+                .map_err(unfit)?;
+            // The connectors that are made from it stay where they are: at a server that knows the application no more.
+            replaced = params != row.params;
+            row.params = params;
+            fields.push("params".to_owned());
+        }
+        if change.data.is_some() || leads {
+            let changed = change.data.unwrap_or_default();
             let before = row.data.clone();
             let mut whole = before.clone();
             whole.extend(secrets.clone());
@@ -177,7 +196,7 @@ impl Broker {
             let (public, sealed) = split(row.r#type, whole.clone())?;
             // Nobody reads a stored secret back, not even by having it sent to a server of one's own.
             let kept = secrets.keys().find(|name| sealed.contains_key(*name) && !changed.contains_key(*name));
-            if let Some(kept) = kept.filter(|_| public != before) {
+            if let Some(kept) = kept.filter(|_| leads || public != before) {
                 return Err(Fault::new(
                     Code::InvalidConnector,
                     format!(
@@ -187,8 +206,8 @@ impl Broker {
                 )
                 .with("field", format!("data.{kept}")));
             }
-            replaced = IDENTITY.iter().any(|name| before.get(*name) != public.get(*name));
-            self.try_app(caller, service, row.r#type, row.method.as_deref(), &whole).await?;
+            replaced |= IDENTITY.iter().any(|name| before.get(*name) != public.get(*name));
+            self.try_app(caller, &row, &whole).await?;
             row.data = public;
             secrets = sealed;
         }
@@ -280,12 +299,11 @@ impl Broker {
     async fn try_app(
         &self,
         caller: &Caller,
-        service: &str,
-        r#type: ConnectorType,
-        method: Option<&str>,
+        app: &ManagedAppRow,
         data: &Map<String, Value>,
     ) -> Result<(), Fault> {
         let inner = &self.inner;
+        let (service, r#type, method) = (app.service.as_str(), app.r#type, app.method.as_deref());
         let missing = |name: &str, why: &str| {
             Err(Fault::new(Code::InvalidConnector, format!("data.{name} {why}."))
                 .with("field", format!("data.{name}")))
@@ -311,7 +329,7 @@ impl Broker {
             let ask = Ask {
                 method: method.map(str::to_owned),
                 target: None,
-                params: BTreeMap::new(),
+                params: app.params.clone(),
                 driver: Some(r#type),
                 data: data.clone(),
             };

@@ -1,7 +1,7 @@
 //! An application as the operator sees it: everything but the members of its `data` in which a secret stands, of which it
 //! has the names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use carnet_model::caller::Principal;
 use carnet_model::connector::ConnectorType;
@@ -34,6 +34,8 @@ pub struct ManagedAppView {
     pub r#type: ConnectorType,
     /// The way of the catalog.
     pub method: Option<String>,
+    /// What the operator filled into the addresses of that way.
+    pub params: BTreeMap<String, String>,
     /// The `data` of its connectors without the members that hold secrets.
     pub data: Map<String, Value>,
     /// The names of those members.
@@ -82,6 +84,7 @@ impl Broker {
             source: ManagedAppSource::Configuration,
             r#type: app.r#type,
             method: app.method.clone(),
+            params: app.params.clone(),
             data: shown.map(|(name, value)| (name.clone(), value.clone())).collect(),
             secrets: app.data.keys().filter(|name| !is_shown(name)).cloned().collect(),
             teams: app.teams.clone(),
@@ -104,6 +107,7 @@ impl Broker {
             service: row.service,
             r#type: row.r#type,
             method: row.method,
+            params: row.params,
             data: row.data,
             teams: row.teams,
             goes_along: row.goes_along,

@@ -1,6 +1,7 @@
 //! Connectors from an application that the operator registered: teams use it side by side, see nothing of each other
 //! and nothing of its secrets, and the operator has the last word.
 
+mod pages;
 mod registry;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -288,6 +289,7 @@ async fn no_team_says_where_the_secret_of_an_application_is_sent(engine: Engine)
     assert_eq!(refused.refusal(), (422, "invalid_connector".to_owned()), "{}", refused.text());
     assert_eq!(refused.json()["error"]["field"], "params.host");
     let made = create("gitlab", "ours", json!({})).await.ok();
+    let gitlab = made["id"].as_str().unwrap().to_owned();
     assert_eq!(made["data"]["serverConfig"]["token_endpoint"], "https://gitlab.com/oauth/token");
     // What the operator has filled in stays so, wherever else it could lead.
     let refused = create("zendesk", "theirs", json!({"subdomain": "evil"})).await;
@@ -297,5 +299,27 @@ async fn no_team_says_where_the_secret_of_an_application_is_sent(engine: Engine)
     assert!(token.starts_with("https://acme.zendesk.com/"), "{token}");
     for event in kit.events().await {
         assert!(!event.to_string().contains("operator-s3cret"), "{event}");
+    }
+    // The same name of a client at another server is another application: its secret does not go where the first one is.
+    let zendesk = made["id"].as_str().unwrap().to_owned();
+    let mut kit = kit;
+    for (host, subdomain, reason) in
+        [("git.acme.example", "globex", json!("managed_app_withdrawn")), ("gitlab.com", "acme", Value::Null)]
+    {
+        let at = |name: &str, value: &str| ManagedService {
+            method: Some("oauth".to_owned()),
+            one_callback: true,
+            params: BTreeMap::from([(name.to_owned(), value.to_owned())]),
+            ..app(data.clone())
+        };
+        kit.set_managed(BTreeMap::from([
+            ("gitlab".to_owned(), at("host", host)),
+            ("zendesk".to_owned(), at("subdomain", subdomain)),
+        ]));
+        kit.restart(async |_| {}).await;
+        for connector in [&gitlab, &zendesk] {
+            let answer = asks(&kit, &kit.tenant, connector, &of("alice")).await.json();
+            assert_eq!(answer["error"]["reason"], reason, "{host}: {answer}");
+        }
     }
 }

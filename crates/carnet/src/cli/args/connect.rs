@@ -113,7 +113,7 @@ pub(crate) struct CreateArgs {
     pub(crate) yes: bool,
 }
 
-fn parameter(text: &str) -> Result<(String, String), String> {
+pub(super) fn parameter(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("is KEY=VALUE, such as subdomain=acme")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }

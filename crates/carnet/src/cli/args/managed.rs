@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::connect::parameter;
 use super::people::Switch;
 
 /// What to do with them.
@@ -38,6 +39,9 @@ pub(crate) struct ManagedAddArgs {
     /// The way of the catalog by which connectors are made from it
     #[arg(long, value_name = "METHOD")]
     pub(crate) connection_method: Option<String>,
+    /// What the service's address needs, such as host=git.acme.example; no team says otherwise
+    #[arg(long = "param", value_name = "KEY=VALUE", value_parser = parameter)]
+    pub(crate) params: Vec<(String, String)>,
     /// The type of its connectors, where no way of the catalog says it
     #[arg(long, value_name = "TYPE")]
     pub(crate) connector_type: Option<String>,
@@ -58,6 +62,9 @@ pub(crate) struct ManagedUpdateArgs {
     /// Members of the configuration that change, as JSON, @FILE or @-; null takes one away
     #[arg(long, value_name = "JSON", group = "what")]
     pub(crate) data: Option<String>,
+    /// What the service's address needs, in the place of all that was said; the secrets have to come along
+    #[arg(long = "param", value_name = "KEY=VALUE", value_parser = parameter, group = "what")]
+    pub(crate) params: Vec<(String, String)>,
     /// Another client secret, from @FILE or @-
     #[arg(long, value_name = "@FILE", group = "what")]
     pub(crate) rotate_secret: Option<String>,

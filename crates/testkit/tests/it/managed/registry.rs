@@ -5,12 +5,14 @@ use carnet_testkit::{Engine, Kit, Plan, Raw, Tenant, eventually, on_both_engines
 use serde_json::{Value, json};
 
 use super::{asks, create, made, offer};
+use crate::of;
 
 on_both_engines!(
     an_application_is_registered_turned_and_removed_without_a_restart,
     where_a_secret_goes_is_not_changed_around_it,
     what_the_configuration_names_is_shown_and_changed_there,
     the_operator_says_for_whom_and_whether_it_goes_along,
+    the_operator_says_at_which_server_the_application_is,
 );
 
 const APPS: &str = "/v1/managed-apps";
@@ -258,4 +260,49 @@ async fn the_operator_says_for_whom_and_whether_it_goes_along(engine: Engine) {
     assert_eq!(ejected.ok()["creationMode"], "manual");
     assert_eq!(kit.manage("DELETE", DEMO, None).await.ok()["connectors"], 0);
     asks(&kit, &theirs, &connector, &of_the_app()).await.token();
+}
+
+async fn the_operator_says_at_which_server_the_application_is(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let path = format!("{APPS}/gitlab");
+    let secret = json!({"clientId": "of-the-operator", "clientSecret": "operator-s3cret"});
+    let with = |params: Value| json!({"service": "gitlab", "connectionMethod": "oauth", "data": secret, "params": params});
+    for params in [json!({"subdomain": "acme"}), json!({"host": "evil.example/x"}), json!({"host": ""})] {
+        let refused = kit.manage("POST", APPS, Some(&with(params.clone()))).await;
+        assert_eq!(refused.refusal(), (400, "invalid_request".to_owned()), "{params}");
+        assert_eq!(refused.json()["error"]["field"], "params", "{params}");
+    }
+    let made = kit.manage("POST", APPS, Some(&with(json!({"host": "git.acme.example"})))).await.ok();
+    assert_eq!(made["params"], json!({"host": "git.acme.example"}));
+
+    let create = async |name: &str, params: Value| {
+        let body =
+            json!({"service": "gitlab", "name": name, "projectId": kit.tenant.project, "params": params});
+        kit.manage("POST", super::MANAGED, Some(&body)).await
+    };
+    let refused = create("theirs", json!({"host": "evil.example"})).await;
+    assert_eq!(refused.json()["error"]["field"], "params.host", "{}", refused.text());
+    let connector = create("ours", json!({})).await.ok();
+    assert_eq!(connector["data"]["serverConfig"]["token_endpoint"], "https://git.acme.example/oauth/token");
+    let connector = connector["id"].as_str().unwrap();
+    let reason =
+        async || asks(&kit, &kit.tenant, connector, &of("alice")).await.json()["error"]["reason"].clone();
+    assert_eq!(reason().await, Value::Null);
+
+    // The secret goes elsewhere only together with itself, and then it is another application.
+    let moved = json!({"params": {"host": "git.globex.example"}});
+    let refused = kit.manage("PATCH", &path, Some(&moved)).await;
+    assert_eq!(refused.json()["error"]["field"], "data.clientSecret", "{}", refused.text());
+    let mut moved = moved;
+    moved["data"] = json!({"clientSecret": "another-s3cret"});
+    assert_eq!(kit.manage("PATCH", &path, Some(&moved)).await.refusal(), (409, "conflict".to_owned()));
+    moved["force"] = true.into();
+    let changed = kit.manage("PATCH", &path, Some(&moved)).await.ok();
+    assert_eq!(changed["params"], json!({"host": "git.globex.example"}));
+    assert_eq!(reason().await, "managed_app_withdrawn");
+    let event = kit.events_of("managed-app.update").await;
+    assert_eq!(event[0]["detail"]["fields"], json!(["params", "data.clientSecret"]), "{event:?}");
+    moved["params"] = json!({"host": "git.acme.example"});
+    kit.manage("PATCH", &path, Some(&moved)).await.ok();
+    assert_eq!(reason().await, Value::Null);
 }
