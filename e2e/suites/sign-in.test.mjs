@@ -51,6 +51,9 @@ describe('a person', () => {
       await enter(page);
       await page.waitForURL('**/account');
       await person.inspect('the account');
+      await page.getByRole('link', { name: 'Applications for all teams' }).click();
+      await page.getByRole('heading', { name: 'Register one' }).waitFor();
+      await person.inspect('the applications for all teams');
       await page.goto(`${broker.url}/login/again?to=/account`);
       await person.inspect('signing in again');
       await page.locator('#passphrase').fill(broker.dev.passphrase);

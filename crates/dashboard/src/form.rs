@@ -29,6 +29,9 @@ macro_rules! answers {
 }
 
 answers!(
+    ApplicationAnswer,
+    ApplicationRemoveAnswer,
+    ApplicationSecretAnswer,
     BareAnswer,
     JoinAnswer,
     LoginAnswer,
@@ -188,6 +191,51 @@ pub struct PasskeyMadeAnswer {
     pub authenticator_data: String,
     /// What its person calls it.
     pub name: String,
+}
+
+/// What the form posts in which an application for all teams is registered.
+#[derive(Debug, Deserialize)]
+pub struct ApplicationAnswer {
+    /// The token of the form, to be checked before anything else.
+    pub form_token: SecretString,
+    /// The service, by its name in the catalog.
+    pub service: String,
+    /// The way of the catalog.
+    #[serde(default)]
+    pub way: String,
+    /// What is filled into its addresses: `host=git.acme.example`, with spaces between.
+    #[serde(default)]
+    pub params: String,
+    /// The teams that may use it, with spaces between; nothing for all.
+    #[serde(default)]
+    pub teams: String,
+    /// The client's identifier at the provider.
+    #[serde(default)]
+    pub client: String,
+    /// The client's secret.
+    #[serde(default = "nothing")]
+    pub secret: SecretString,
+    /// Further members of `data`, as one JSON object.
+    #[serde(default = "nothing")]
+    pub more: SecretString,
+}
+
+/// What the form posts that puts another secret in the place of an application's.
+#[derive(Debug, Deserialize)]
+pub struct ApplicationSecretAnswer {
+    /// The token of the form, to be checked before anything else.
+    pub form_token: SecretString,
+    /// The client's secret from now on.
+    pub secret: SecretString,
+}
+
+/// What the form posts that removes an application.
+#[derive(Debug, Deserialize)]
+pub struct ApplicationRemoveAnswer {
+    /// The token of the form, to be checked before anything else.
+    pub form_token: SecretString,
+    /// Whether the box is ticked that says: even if connectors stop working.
+    pub force: Option<String>,
 }
 
 /// What a form without fields posts.

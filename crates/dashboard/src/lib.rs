@@ -9,6 +9,7 @@
 //! the pages say whose words they are. The handlers decide who may see what; this crate only says it.
 
 mod account;
+mod applications;
 mod assets;
 mod browser_name;
 mod consent;
@@ -38,6 +39,7 @@ mod setup;
 mod sign_in;
 
 pub use account::AnotherAccount;
+pub use applications::{ApplicationDone, ApplicationLine, ApplicationTyped, Applications};
 pub use assets::{Asset, asset};
 pub use browser_name::BrowserName;
 pub use consent::Consent;
@@ -48,9 +50,10 @@ pub use elsewhere::Elsewhere;
 pub use ended::{Ended, Why};
 pub use failure::Failure;
 pub use form::{
-    Answer, BareAnswer, ConsentAnswer, Decision, DeviceAnswer, Form, JoinAnswer, LoginAnswer, PasskeyAnswer,
-    PasskeyMadeAnswer, PassphraseAnswer, RegisterAnswer, ResetAnswer, SetupAnswer, SignInAnswer, UndoAnswer,
-    UnlinkAnswer, WithAnswer,
+    Answer, ApplicationAnswer, ApplicationRemoveAnswer, ApplicationSecretAnswer, BareAnswer, ConsentAnswer,
+    Decision, DeviceAnswer, Form, JoinAnswer, LoginAnswer, PasskeyAnswer, PasskeyMadeAnswer,
+    PassphraseAnswer, RegisterAnswer, ResetAnswer, SetupAnswer, SignInAnswer, UndoAnswer, UnlinkAnswer,
+    WithAnswer,
 };
 pub use head::{Origin, Page, SeeOther};
 pub use home::{Health, Home};

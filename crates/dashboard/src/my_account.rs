@@ -19,6 +19,8 @@ pub struct MyAccount {
     pub email: Label,
     /// The person's teams, each with the role there.
     pub teams: Vec<(Label, &'static str)>,
+    /// Whether the person sees to what all teams use.
+    pub operates: bool,
     /// Whether there is a passphrase that a new one replaces.
     pub has_passphrase: bool,
     /// What is wrong with the present passphrase that was typed.

@@ -2,6 +2,7 @@
 //!
 //! A handler reads the cookie and the form, calls one verb of the engine and renders a page.
 
+mod applications;
 mod browser;
 mod consent;
 mod device;
@@ -71,6 +72,9 @@ pub fn router(broker: Broker) -> Router {
         .route("/account/passphrase", post(my_account::change_passphrase))
         .route("/account/sessions/end", post(my_account::end_others))
         .route("/account/sessions/{session}/end", post(my_account::end_one))
+        .route("/applications", get(applications::show).post(applications::register))
+        .route("/applications/{service}/secret", post(applications::turn))
+        .route("/applications/{service}/remove", post(applications::remove))
         .route("/assets/{name}", get(one_asset))
         .layer(DefaultBodyLimit::max(64 * 1024))
         .with_state(broker)

@@ -29,6 +29,7 @@ use carnet_vault::{KeyId, KeyRole, KeyedHash, Purpose, WrappedKey};
 use crate::broker::{Broker, Inner};
 use crate::faults;
 use crate::keks::Keks;
+use crate::sessions::Session;
 use crate::start::wrapped;
 
 pub use compromised::{RunbookEntry, RunbookStep};
@@ -179,6 +180,31 @@ impl Broker {
             Right::KeyRotate => fault.next("carnet keys rotate team", "to turn your own team's key"),
             _ => fault.next("carnet whoami", "to see which team you ask for"),
         })
+    }
+
+    /// Who a session is in what is about all teams: in the team that set the deployment up, whatever other teams the person
+    /// is in.
+    pub async fn operator_of(&self, session: &Session) -> Result<Caller, Fault> {
+        let first = people::first_team(&self.inner.db).await.map_err(faults::store)?;
+        let teams = self.teams_of_session(session).await?;
+        let own = first.filter(|first| teams.iter().any(|membership| membership.team.id == first.id));
+        match own {
+            Some(first) => self.caller_of(session, Some(&first.id.to_string())).await,
+            None => Err(Fault::new(
+                Code::Forbidden,
+                "This is for owners of the team that set this deployment up: it is about all teams.",
+            )),
+        }
+    }
+
+    /// Whether a session may see what is about all teams.
+    pub async fn operates(&self, session: &Session) -> Result<bool, Fault> {
+        match self.operator_of(session).await {
+            Ok(Caller::Member(member)) => Ok(Right::ManagedAppRead.held_by(member.role, member.strict)),
+            Ok(Caller::Workload(_)) => Ok(false),
+            Err(fault) if fault.code == Code::Forbidden => Ok(false),
+            Err(fault) => Err(fault),
+        }
     }
 
     pub(crate) async fn is_first_team(&self, team: Id<kind::Team>) -> Result<bool, Fault> {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use carnet_dashboard::{
-    AccountDone, AnotherAccount, BrowserName, CommandLineLine, ConfirmLogin, Consent, Device, Done,
-    Elsewhere, Ended, EnterLoginCode, Entry, Failure, Form, Health, Home, Install, Instructions, Invitation,
-    Joined, KeyRefused, Label, Leaving, LinkLine, LoginDecided, MyAccount, NoSuchCode, NotDone, NotSignedIn,
-    Origin, Outcome, Page, Passkey, PasskeyLine, PasteKey, Permission, Reader, Refused, Register,
-    RegisterLeaving, RegisterWay, Request, Reset, ResetDone, SessionLine, Setup, SetupDone, SignIn, SignOut,
-    Stage, Whose, Why, Words,
+    AccountDone, AnotherAccount, ApplicationDone, ApplicationLine, ApplicationTyped, Applications,
+    BrowserName, CommandLineLine, ConfirmLogin, Consent, Device, Done, Elsewhere, Ended, EnterLoginCode,
+    Entry, Failure, Form, Health, Home, Install, Instructions, Invitation, Joined, KeyRefused, Label,
+    Leaving, LinkLine, LoginDecided, MyAccount, NoSuchCode, NotDone, NotSignedIn, Origin, Outcome, Page,
+    Passkey, PasskeyLine, PasteKey, Permission, Reader, Refused, Register, RegisterLeaving, RegisterWay,
+    Request, Reset, ResetDone, SessionLine, Setup, SetupDone, SignIn, SignOut, Stage, Whose, Why, Words,
 };
 use carnet_model::caller::Role;
 use carnet_model::{Secret, Slug};
@@ -388,6 +388,7 @@ fn sign_in(say: &dyn Fn(&str) -> String, all: &mut Vec<(&'static str, Page)>) {
             name: Label::name(&say("Olga Petrova")),
             email: Label::words(&say("olga@acme.dev")),
             teams: vec![(Label::name(&say("Acme")), "owner")],
+            operates: has_passphrase,
             has_passphrase,
             present: Entry::default(),
             passphrase: Entry { value: String::new(), error },
@@ -439,6 +440,37 @@ fn sign_in(say: &dyn Fn(&str) -> String, all: &mut Vec<(&'static str, Page)>) {
         };
         all.push((name, page.render()));
     }
+
+    let application = |service: &str, configured| ApplicationLine {
+        service: service.to_owned(),
+        name: Label::words(&say(service)),
+        way: Label::words(&say("app")),
+        whose: Label::words(&say("all teams")),
+        connectors: if configured { 1 } else { 12 },
+        data: vec![(Label::words(&say("clientId")), Label::words(&say("8423.9911")))],
+        sealed: Label::words(&say("clientSecret, signingSecret")),
+        redirect_uri: Some(Label::words(&say("https://connect.acme.dev/callback/slack"))),
+        configured,
+        overridden: false,
+        has_secret: true,
+    };
+    let applications = |all, fresh, done, refused: Option<&str>| {
+        let typed = ApplicationTyped {
+            service: Entry {
+                value: if refused.is_some() { say("gitlab") } else { String::new() },
+                error: None,
+            },
+            ..ApplicationTyped::default()
+        };
+        let token = Secret::new("form-token-of-this-browser".to_owned());
+        let refused = refused.map(|text| Label::words(&say(text)));
+        Applications { all, fresh, done, refused, typed, host: host(), token }
+    };
+    let both = || vec![application("slack", false), application("github", true)];
+    all.push(("applications", applications(both(), true, Some(ApplicationDone::Turned), None).render()));
+    let none = applications(Vec::new(), true, None, Some("There is an application for gitlab already."));
+    all.push(("applications-refused", none.render()));
+    all.push(("applications-stale", applications(both(), false, None, None).render()));
 }
 
 /// The first sample, to be changed.

@@ -106,6 +106,7 @@ async fn account(
         name: Label::name(&session.user.name),
         email: Label::words(&session.user.email),
         teams: teams.iter().map(|found| (Label::name(&found.team.name), found.role.as_str())).collect(),
+        operates: broker.operates(session).await?,
         has_passphrase: broker.has_passphrase(session).await?,
         present: Entry { value: String::new(), error: wrong.present.map(str::to_owned) },
         passphrase: Entry { value: String::new(), error: wrong.new.map(|fault| fault.message) },

@@ -76,6 +76,7 @@ fn statuses_tell_programs_what_the_words_tell_people() {
         | "sign-in-wrong"
         | "sign-in-again-wrong"
         | "account-wrong"
+        | "applications-refused"
         | "invitation-wrong"
         | "invitation-only-wrong"
         | "reset-wrong" => 422,

@@ -1,9 +1,9 @@
 //! What the pages say, and what they ask.
 
 use carnet_dashboard::{
-    BareAnswer, Consent, ConsentAnswer, Decision, JoinAnswer, Label, LoginAnswer, PasskeyAnswer,
-    PasskeyMadeAnswer, PassphraseAnswer, ResetAnswer, SetupAnswer, SignInAnswer, Stage, UnlinkAnswer, Whose,
-    WithAnswer,
+    ApplicationAnswer, ApplicationRemoveAnswer, ApplicationSecretAnswer, BareAnswer, Consent, ConsentAnswer,
+    Decision, JoinAnswer, Label, LoginAnswer, PasskeyAnswer, PasskeyMadeAnswer, PassphraseAnswer,
+    ResetAnswer, SetupAnswer, SignInAnswer, Stage, UnlinkAnswer, Whose, WithAnswer,
 };
 use http::Uri;
 use serde::de::DeserializeOwned;
@@ -153,6 +153,16 @@ fn the_forms_post_what_the_handlers_read() {
         ("https://accounts.acme.dev", "248289761001")
     );
     let _: WithAnswer = posted(&account, 4, None, "");
+    let applications = tags(&page("applications"));
+    let turned: ApplicationSecretAnswer = posted(&applications, 0, None, "typed");
+    assert_eq!(turned.secret.expose(), "typed");
+    let removed: ApplicationRemoveAnswer = posted(&applications, 1, None, "");
+    assert_eq!(removed.force.as_deref(), Some("on"));
+    let new: ApplicationAnswer = posted(&applications, 2, None, "typed");
+    for text in [&new.service, &new.way, &new.params, &new.teams, &new.client] {
+        assert_eq!(text, "typed");
+    }
+    assert_eq!((new.secret.expose().as_str(), new.more.expose().as_str()), ("typed", "typed"));
     let used: PasskeyAnswer = posted(&tags(&page("sign-in")), 1, None, "");
     assert_eq!((used.challenge.as_str(), used.to.as_str()), ("c2l4dGVlbiBieXRlcyBhdA", "/account"));
     let _: BareAnswer = posted(&account, 5, None, "");
