@@ -6,8 +6,8 @@
 use carnet_model::{Environment, Id, kind};
 use carnet_store::sealed::{COLUMNS, SealedColumn};
 use carnet_store::{
-    DbError, Value, connector_keys, connectors, consents, grants, health, keys, managed_apps, minted, passphrases,
-    refreshes, trigger_events, triggers,
+    DbError, Value, connector_keys, connectors, consents, grants, health, keys, managed_apps, minted,
+    passphrases, refreshes, trigger_events, triggers,
 };
 use carnet_vault::Aad;
 
