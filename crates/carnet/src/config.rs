@@ -165,7 +165,7 @@ impl Config {
         }
         file.refreshes_per_second = Some(refreshes_per_second);
         let device_codes = *file.device_codes.get_or_insert(true);
-        let catalog = file.at("catalog_dir", catalog(file.catalog_dir.as_deref()))?;
+        let catalog = file.at("catalog_dir", catalog(file.catalog_dir.as_deref(), "catalog_dir"))?;
         let recovery_key = file.at("recovery_key", recovery_key(file.recovery_key.as_deref()))?;
         let plans = plans(&file)?;
         let sign_in = crate::sign_in::read(&file.sign_in, false)
@@ -364,9 +364,10 @@ impl ConfigFile {
     }
 }
 
-fn catalog(folder: Option<&Path>) -> Result<Catalog, Failure> {
+/// The catalog with the files of this folder in it, which is called so where it was named.
+pub(crate) fn catalog(folder: Option<&Path>, called: &str) -> Result<Catalog, Failure> {
     let Some(folder) = folder else { return Ok(Catalog::default()) };
-    Catalog::overlaid(folder).map_err(|error| wrong(format!("catalog_dir: {error}.")))
+    Catalog::overlaid(folder).map_err(|error| wrong(format!("{called}: {error}.")))
 }
 
 /// A variable of the environment, if it is set and not empty.

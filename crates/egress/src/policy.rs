@@ -10,6 +10,7 @@ use crate::address;
 use crate::error::SetupError;
 use crate::network::Network;
 use crate::origin::Origin;
+use crate::place::Place;
 
 /// The operator's decisions. The default is what production wants: `https`, port 443, public addresses.
 #[derive(Clone, Debug, Default)]
@@ -22,8 +23,9 @@ pub struct Policy {
     pub deny: Vec<Network>,
     /// Ports for `https` besides 443.
     pub ports: Vec<u16>,
-    /// What would go to the first origin goes to the second. Development only.
-    pub origins: Vec<(Origin, Origin)>,
+    /// What would go to the first place goes to the second; of several that fit, by the one that says most. Development
+    /// only.
+    pub origins: Vec<(Place, Place)>,
     /// Where key services and what gives out credentials for them are: addresses that the operator wrote down, which
     /// may be private, link-local or plain http. Calls of [`Purpose::KeyService`] go there and nowhere else.
     pub key_services: Vec<Origin>,
@@ -102,7 +104,7 @@ pub(crate) struct Rules {
     allow: Vec<Allowance>,
     deny: Vec<Network>,
     ports: Vec<u16>,
-    origins: Vec<(Origin, Origin)>,
+    origins: Vec<(Place, Place)>,
     pub(crate) key_services: Vec<Origin>,
 }
 
@@ -146,8 +148,9 @@ impl Rules {
     }
 
     pub(crate) fn reroute(&self, url: &Url) -> Url {
-        let to = self.origins.iter().find(|(from, _)| from.is_of(url)).map(|(_, to)| to);
-        to.and_then(|to| to.put_into(url)).unwrap_or_else(|| url.clone())
+        let fits = self.origins.iter().filter(|(from, _)| from.holds(url));
+        let most = fits.rev().max_by_key(|(from, _)| from.length());
+        most.and_then(|(from, to)| from.replace(url, to)).unwrap_or_else(|| url.clone())
     }
 }
 

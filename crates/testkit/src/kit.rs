@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use carnet_egress::Origin;
+use carnet_egress::Place;
 use carnet_engine::{
     FirstOwner, Location, ManagedService, Plans, Recipient, Root, Settings, SignInIssuer, StartError,
 };
@@ -119,7 +119,7 @@ pub struct Tenant {
 struct Around {
     env: Env,
     settings: Settings,
-    origins: Vec<(Origin, Origin)>,
+    origins: Vec<(Place, Place)>,
     location: Location,
     key: Place,
     next_key: Option<Place>,

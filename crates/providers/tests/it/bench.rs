@@ -53,7 +53,7 @@ impl Bench {
     /// The same server in the place of these origins.
     pub(crate) fn instead_of(origins: &[&str]) -> Self {
         let bench = Self::new();
-        let here: carnet_egress::Origin = bench.server.origin.parse().unwrap();
+        let here: carnet_egress::Place = bench.server.origin.parse().unwrap();
         let origins = origins.iter().map(|origin| (origin.parse().unwrap(), here.clone())).collect();
         let http = Egress::new(Policy { loopback: true, origins, ..Policy::default() }).unwrap();
         Self { http, ..bench }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use carnet_api::{Limits, Metrics};
-use carnet_egress::{Origin, Policy};
+use carnet_egress::{Place, Policy};
 use carnet_engine::{Broker, Location, Root, Settings, StartError};
 use carnet_model::Env;
 use serde_json::Value;
@@ -28,7 +28,7 @@ pub struct Node {
 impl Node {
     pub(super) async fn open(
         settings: Settings,
-        origins: Vec<(Origin, Origin)>,
+        origins: Vec<(Place, Place)>,
         location: &Location,
         root: Root,
         env: Env,

@@ -25,7 +25,8 @@ pub(crate) struct DevArgs {
     /// The public half of the operator's recovery key: age1…
     #[arg(long, value_name = "AGE1")]
     pub(crate) recovery_key: Option<String>,
-    /// Send what would go to one origin to another: `https://slack.com=http://127.0.0.1:9411`
+    /// Send what would go to one origin, or to what is below a path, elsewhere: `https://slack.com=http://127.0.0.1:9411`;
+    /// the longest that fits decides
     #[arg(long, value_name = "A=B")]
     pub(crate) provider_origin: Vec<String>,
     /// A file with `[[sign_in]]`, as in the configuration of serve: issuers to sign in with
@@ -34,6 +35,9 @@ pub(crate) struct DevArgs {
     /// A file with `[[managed]]`, as in the configuration of serve: applications to make connectors from
     #[arg(long, value_name = "FILE")]
     pub(crate) managed: Option<PathBuf>,
+    /// A folder with files of the catalog, as `catalog_dir` in the configuration of serve
+    #[arg(long, value_name = "DIR")]
+    pub(crate) catalog_dir: Option<PathBuf>,
     /// What is there from the start, in TOML or JSON: projects, connectors, grants; an export is one. Several are one seed
     #[arg(long, value_name = "FILE")]
     pub(crate) seed: Vec<PathBuf>,
@@ -50,8 +54,18 @@ impl DevArgs {
     pub(crate) fn at(self, folder: &Path, json: bool) -> Self {
         let sign_in = self.sign_in.map(|file| folder.join(file));
         let managed = self.managed.map(|file| folder.join(file));
+        let catalog_dir = self.catalog_dir.map(|path| folder.join(path));
         let seed = self.seed.iter().map(|file| folder.join(file)).collect();
-        Self { data: folder.join(self.data), sign_in, managed, seed, folder: folder.to_owned(), json, ..self }
+        Self {
+            data: folder.join(self.data),
+            sign_in,
+            managed,
+            catalog_dir,
+            seed,
+            folder: folder.to_owned(),
+            json,
+            ..self
+        }
     }
 }
 
