@@ -86,6 +86,7 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
     if let Some(method) = method {
         tell_what_is_left(cx, &made, method);
     }
+    warn_of_what_is_open(cx, &made);
     if project_id.is_some() {
         cx.talk.say(&format!("  Attached to the linked project. Try: carnet token {uid}"));
     } else {
@@ -267,6 +268,20 @@ fn tell_what_is_left(cx: &mut Context<'_>, made: &Connector, method: &Connection
         cx.talk.warn(&format!(
             "Nobody has tried what the catalog says of {}. See where it comes from: carnet catalog show {}",
             made.service, made.service
+        ));
+    }
+}
+
+/// What the provider was asked about, and did not speak about.
+fn warn_of_what_is_open(cx: &mut Context<'_>, made: &Connector) {
+    let open = made.rest.get("data").and_then(|data| data.get("notChecked")?.as_array());
+    let names: Vec<&str> = open.into_iter().flatten().filter_map(Value::as_str).collect();
+    if !names.is_empty() {
+        cx.talk.warn(&format!(
+            "{} did not say whether these are right: {}. Whether they are shows with the first token: carnet token {}",
+            made.service,
+            plain(&names.join(", ")),
+            made.uid
         ));
     }
 }

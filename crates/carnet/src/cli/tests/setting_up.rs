@@ -103,6 +103,19 @@ fn a_secret_on_the_command_line_is_warned_of_and_never_repeated() {
 }
 
 #[test]
+fn what_the_provider_did_not_speak_about_is_warned_of() {
+    let peer = Peer::with(|route, _, _| {
+        let mut made = connector();
+        made["data"] = json!({"notChecked": ["clientSecret"]});
+        (route.starts_with("POST /v1/connect/connectors")).then_some((201, made))
+    });
+    let desk = Desk::dev(&peer.url);
+    let line = ["create", "snowflake", "-n", "lab", "--connector-type", "snowflake", "--data", "{}"];
+    let done = desk.run(&line).exits(0);
+    assert!(done.err.contains("did not say whether these are right: clientSecret"), "{done:?}");
+}
+
+#[test]
 fn a_connector_without_project_needs_a_name() {
     let peer = Peer::usual();
     let desk = Desk::bare().set("CARNET_URL", &peer.url).set("CARNET_TOKEN", TOKEN);

@@ -91,6 +91,16 @@ impl Permissions {
         self.0.iter().all(|(name, level)| other.0.get(name).is_some_and(|most| level <= most))
     }
 
+    /// The first of these that goes beyond `most`, and how far `most` goes there. Reading metadata is never beyond.
+    pub(super) fn beyond(&self, most: &Self) -> Option<(String, Option<&'static str>)> {
+        let implied = |name: &str, level: Level| name == "metadata" && level == Level::Read;
+        let mut each = self.0.iter().filter(|(name, level)| !implied(name, **level));
+        each.find_map(|(name, level)| match most.0.get(name) {
+            Some(allowed) if level <= allowed => None,
+            allowed => Some((format!("{name}:{}", level.as_str()), allowed.map(|level| level.as_str()))),
+        })
+    }
+
     /// What is wrong with what was given, where this was asked. Reading metadata comes with every permission on a
     /// repository, asked or not ("Choosing permissions for a GitHub App").
     fn judge(&self, given: &Self) -> Option<String> {

@@ -506,7 +506,8 @@ pub(super) fn way<const N: usize>(
     out
 }
 
-/// The method where none is configured. A server that speaks for itself and lists none means Basic (RFC 8414 §2); one
+/// The method where none is configured: of those that the server lists the first that takes a secret and is known here, as
+/// servers put the one first that they prefer. A server that speaks for itself and lists none means Basic (RFC 8414 §2); one
 /// that was described by hand gets what most servers take, and what the wire contract has as its default.
 fn choose_auth(has_secret: bool, server: &Server, discovered: bool) -> Result<ClientAuth, BadConfiguration> {
     if !has_secret {
@@ -515,9 +516,10 @@ fn choose_auth(has_secret: bool, server: &Server, discovered: bool) -> Result<Cl
     let Some(known) = &server.document.client_auth_methods else {
         return Ok(if discovered { ClientAuth::Basic } else { ClientAuth::Post });
     };
-    [ClientAuth::Basic, ClientAuth::Post]
-        .into_iter()
-        .find(|method| known.iter().any(|name| name == method.as_str()))
+    known
+        .iter()
+        .filter_map(|name| ClientAuth::parse(name))
+        .find(|method| matches!(method, ClientAuth::Basic | ClientAuth::Post))
         .ok_or_else(|| BadConfiguration {
             field: "tokenEndpointAuthMethod".to_owned(),
             why: "the server lists no method that takes a client secret and is supported here".to_owned(),
