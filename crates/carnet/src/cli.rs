@@ -288,11 +288,22 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
     .map(|()| Exit::Done)
 }
 
+/// The service of `create SERVICE --help`.
+fn service_asked_about(args: &[OsString]) -> Option<String> {
+    let words = args.iter().skip(1).map(|word| word.to_str());
+    let mut behind = words.skip_while(|word| *word != Some("create"));
+    let path: Vec<_> =
+        args.iter().skip(1).map_while(|word| word.to_str()).take_while(|word| *word != "create").collect();
+    let service = behind.nth(1).flatten().filter(|word| !word.starts_with('-'))?;
+    // Of connectors; other things are created too.
+    path.iter().all(|word| *word == "connect" || word.starts_with('-')).then(|| service.to_owned())
+}
+
 /// Help is an answer. Everything else that clap says is a failure of usage, in the form that was asked for.
 fn explain(error: &clap::Error, args: &[OsString], surroundings: Surroundings) -> ExitCode {
     let jq = args::asked_jq(args).filter(|expression| jq::expression(expression).is_ok());
     let global = Global { json: args::asks_for_json(args), jq, ..Global::default() };
-    let (mut talk, _) = surroundings.part(&global);
+    let (mut talk, place) = surroundings.part(&global);
     if error.kind() == ErrorKind::DisplayHelp && talk.wants_json() {
         let root = tree::root();
         let words: Vec<_> = args.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
@@ -301,7 +312,13 @@ fn explain(error: &clap::Error, args: &[OsString], surroundings: Surroundings) -
         return told.map_or_else(|failure| talk.fail(&failure), |()| ExitCode::SUCCESS);
     }
     if !error.use_stderr() {
-        return match talk.raw(&error.render().to_string()) {
+        let mut text = error.render().to_string();
+        if let Some(service) = service_asked_about(args) {
+            let known = Context::new(&mut talk, &place, &global)
+                .and_then(|mut cx| wait(Box::pin(async move { Ok(catalog::ways(&mut cx, &service).await) })));
+            text.push_str(&known.unwrap_or_default());
+        }
+        return match talk.raw(&text) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => talk.fail(&failure),
         };

@@ -5,7 +5,7 @@ use carnet_model::caller::Caller;
 use carnet_model::connector::{Connector, ConnectorType};
 use carnet_model::rights::Right;
 use carnet_model::{Code, Fault};
-use carnet_providers::{DataSchema, data_schema};
+use carnet_providers::{DataSchema, data_schema, usual_rotation};
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -237,6 +237,7 @@ fn described(app: Option<&App>, entry: &Entry, method: &Method, schemas: bool) -
             ("note", refresh.note.as_ref().map(|text| json!(text))),
         ])
     });
+    let refresh = refresh.or_else(|| serde_json::to_value(usual_rotation(method.driver)?).ok());
     object([
         ("connectionMethod", Some(json!(method.method))),
         ("label", Some(json!(method.label))),
