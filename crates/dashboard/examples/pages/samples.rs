@@ -5,10 +5,10 @@ use std::time::Duration;
 use carnet_dashboard::{
     AccountDone, AnotherAccount, BrowserName, CommandLineLine, ConfirmLogin, Consent, Device, Done,
     Elsewhere, Ended, EnterLoginCode, Entry, Failure, Form, Health, Home, Install, Instructions, Invitation,
-    Joined, KeyRefused, Label, Leaving, LinkLine, LoginDecided, MyAccount, NoSuchCode, NotDone, NotSignedIn,
-    Origin, Outcome, Page, Passkey, PasskeyLine, PasteKey, Permission, Reader, Refused, Register,
-    RegisterLeaving, RegisterWay, Request, Reset, ResetDone, SessionLine, Setup, SetupDone, SignIn, SignOut,
-    Stage, Whose, Why, Words,
+    Joined, KeyRefused, Label, Leaving, LinkLine, LoginDecided, Monogram, MyAccount, NoSuchCode, NotDone,
+    NotSignedIn, Origin, Outcome, Page, Passkey, PasskeyLine, PasteKey, Permission, Reader, Refused,
+    Register, RegisterLeaving, RegisterWay, Request, Reset, ResetDone, SessionLine, Setup, SetupDone, SignIn,
+    SignOut, Stage, Whose, Why, Words,
 };
 use carnet_model::caller::Role;
 use carnet_model::{Secret, Slug};
@@ -183,6 +183,7 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
         name: Entry { value: say("Acme bot"), error: None },
         owner: Entry { value: say("acme"), error: error.map(str::to_owned) },
         scopes: Entry { value: say("contents:read"), error: None },
+        shared: false,
         token: Entry::default(),
         way,
         refused: None,
@@ -464,6 +465,7 @@ fn request(say: &dyn Fn(&str) -> String, stage: Stage) -> Request {
         stage,
         service: Label::name(&say("Linear")),
         picture: None,
+        monogram: Monogram::of("#5E6AD2"),
         connector: Label::name(&say("linear/support")),
         whose: Whose::NamedByApp(Label::words(&say("customer-48213"))),
         device_code: None,

@@ -277,9 +277,10 @@ fn installation_required(entry: &Entry, cause: Option<Cause>) -> Fault {
 }
 
 fn more_consent_required(entry: &Entry, wanted: &Wanted, missing: &Scopes) -> Fault {
+    let asked = missing.iter().all(|scope| wanted.defaults.contains(scope));
     let missing: Vec<String> = missing.iter().map(str::to_owned).collect();
     if matches!(wanted.subject, Subject::App) {
-        return Fault::new(
+        let fault = Fault::new(
             Code::InstallationRequired,
             format!(
                 "{} was installed with fewer scopes; missing: {}.",
@@ -289,6 +290,18 @@ fn more_consent_required(entry: &Entry, wanted: &Wanted, missing: &Scopes) -> Fa
         )
         .with("reason", "insufficient_scope")
         .with("missing", missing);
+        let uid = &entry.row.connector.uid;
+        // What the connector does not ask for, no installation gives.
+        let fault = if asked {
+            fault
+        } else {
+            fault
+                .next(format!("carnet update {uid} --data @FILE"), "to have the connector ask for them first")
+        };
+        return fault.next(
+            format!("carnet token {uid} --subject app --yes"),
+            "to install it once more, with all that the connector asks for",
+        );
     }
     Fault::new(
         Code::UserAuthorizationRequired,
