@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use carnet_egress::Place;
 use carnet_engine::{
     FirstOwner, Location, ManagedService, Plans, Recipient, Root, Settings, SignInIssuer, StartError,
 };
@@ -119,7 +118,7 @@ pub struct Tenant {
 struct Around {
     env: Env,
     settings: Settings,
-    origins: Vec<(Place, Place)>,
+    origins: Vec<(carnet_egress::Place, carnet_egress::Place)>,
     location: Location,
     key: Place,
     next_key: Option<Place>,

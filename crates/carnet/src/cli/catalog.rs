@@ -102,7 +102,7 @@ pub(super) async fn ways(cx: &mut Context<'_>, service: &str) -> String {
     }
     lines.push(format!("All that is known of it: carnet catalog show {service}"));
     lines.push(format!("What --data may hold:    carnet create {service} --data ''"));
-    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+    lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }
 
 fn about(service: &ServiceDescription) -> Vec<(&'static str, String)> {
