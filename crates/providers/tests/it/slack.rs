@@ -347,6 +347,7 @@ async fn a_renewal_for_another_workspace_is_not_handed_out_and_spends_nothing() 
             "team": {"name": "Acme", "id": team}}))
     };
     for more in [json!({}), json!({"slackTeam": {"id": "T1"}})] {
+        answers(&bench, ACCESS, error("invalid_code"));
         let made = made(&bench, more).await;
         let held = install(&made, installed(rotating.clone())).await.unwrap().held;
         answers(&bench, ACCESS, renewed("T1"));
@@ -369,6 +370,7 @@ async fn a_renewal_for_another_workspace_is_not_handed_out_and_spends_nothing() 
         assert_eq!(made.refresh(&kept, "").await.unwrap().stray, None);
     }
     // Who was there before it was written down belongs where the connector says.
+    answers(&bench, ACCESS, error("invalid_code"));
     let made = made(&bench, json!({"slackTeam": {"id": "T1"}})).await;
     answers(&bench, ACCESS, renewed("T2"));
     assert!(made.refresh(&held("xoxe.xoxb-1", Some("xoxe-1")), "").await.unwrap().stray.is_some());
