@@ -1,5 +1,6 @@
 //! Who calls: from a bearer credential to a [`Caller`]. Nothing else makes one.
 
+mod several;
 mod workload;
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use carnet_model::{Code, Environment, Fault, Id, Slug, SubjectKind, Time, kind};
 use carnet_store::{issuers, people, projects};
 use serde_json::{Map, Value};
 
+use super::several::agree;
 use super::{Recognised, TeamHint, unauthorized};
 use crate::broker::Broker;
 use crate::faults;
@@ -141,12 +142,10 @@ impl Broker {
                 }
                 Err(failure)
             }
-            1 => found.pop().ok_or(failure),
-            _ => Err(Fault::new(
-                Code::InvalidRequest,
-                "More than one trusted issuer recognises this token. Say which team is meant with teamId; within one \
-                 team, let no two of its trusted issuers accept the same token.",
-            )),
+            _ => {
+                let first = found.remove(0);
+                agree(first, &found)
+            }
         }
     }
 

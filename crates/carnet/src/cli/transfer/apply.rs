@@ -129,6 +129,7 @@ async fn make_issuer(client: &Client, planned: &Value) -> Result<&'static str, F
         jwks: planned.get("jwks").and_then(Value::as_object).cloned(),
         audiences,
         algorithms: texts("algorithms"),
+        types: texts("types"),
         max_life_seconds: planned.get("maxLifeSeconds").and_then(Value::as_u64),
         max_age_seconds: planned.get("maxAgeSeconds").and_then(Value::as_u64),
         rules,
