@@ -160,11 +160,14 @@ pub(crate) fn driver(error: &DriverError, connector: &str) -> Fault {
             Some(vendor),
         )
         .next(format!("carnet show {connector}"), "to see the client it uses; correct its id or secret"),
-        DriverError::Later { retry_after, .. } => Fault::new(
-            Code::ProviderUnavailable,
-            format!("The provider of {connector} does not answer, or asks to wait. No grant was harmed."),
-        )
-        .retry_after(retry_after.unwrap_or(5).clamp(1, 3600)),
+        DriverError::Later { .. } | DriverError::Lost => {
+            let wait = if let DriverError::Later { retry_after, .. } = error { *retry_after } else { None };
+            Fault::new(
+                Code::ProviderUnavailable,
+                format!("The provider of {connector} does not answer, or asks to wait. No grant was harmed."),
+            )
+            .retry_after(wait.unwrap_or(5).clamp(1, 3600))
+        }
         DriverError::Garbage { .. } => Fault::new(
             Code::ProviderAnswerInvalid,
             format!("The provider of {connector} answered with something that is not a token answer. No grant was harmed."),

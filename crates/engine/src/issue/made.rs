@@ -235,7 +235,9 @@ impl Broker {
             Err(DriverError::Later { retry_after, .. }) => {
                 inner.breakers.failed(entry.line(), inner.env.now(), *retry_after);
             }
-            Err(DriverError::Garbage { .. }) => inner.breakers.failed(entry.line(), inner.env.now(), None),
+            Err(DriverError::Garbage { .. } | DriverError::Lost) => {
+                inner.breakers.failed(entry.line(), inner.env.now(), None)
+            }
             // A client that may not do this one thing (RFC 6749 §5.2) may do others.
             Err(DriverError::ClientRejected { vendor }) if vendor.error != "unauthorized_client" => {
                 inner.breakers.rejected(entry.line(), inner.env.now(), vendor);

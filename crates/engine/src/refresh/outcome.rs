@@ -12,7 +12,7 @@ use carnet_store::grants::{self, GrantRow};
 use carnet_store::refreshes::{self, OpenRefresh, Orphan};
 use carnet_store::{DbError, Write, pass};
 
-use super::{Goal, Presented, Refreshed, due};
+use super::{Doubt, Goal, Presented, Refreshed, due};
 use crate::brake::Word;
 use crate::broker::Broker;
 use crate::directory::Entry;
@@ -125,7 +125,14 @@ impl Broker {
         let Some(held) = minted.held.take() else {
             // A refresh that keeps nothing is a mistake of the driver; the old token may be spent.
             return self
-                .not_renewed(entry, row, operation, DriverError::Garbage { in_doubt: true }, None, goal)
+                .not_renewed(
+                    entry,
+                    row,
+                    operation,
+                    DriverError::Garbage { in_doubt: true },
+                    Doubt::None,
+                    goal,
+                )
                 .await;
         };
         let mut next = row.clone();
@@ -304,12 +311,17 @@ impl Broker {
         row: &GrantRow,
         operation: &OpenRefresh,
         error: DriverError,
-        doubt: Option<Cause>,
+        doubt: Doubt,
         goal: &Goal,
     ) -> Result<Presented, RenewFailure> {
         // One caller's particular wish says nothing certain about the grant.
         if let (DriverError::Gone { cause, .. }, Goal::Token { .. }) = (&error, goal) {
-            return self.gone(entry, row, operation, doubt, *cause).await;
+            return self.gone(entry, row, operation, doubt.cause(), *cause).await;
+        }
+        // Nothing lives any more that waiting would spare, and each further try spends a token that may be spent already:
+        // whoever can tell is the person.
+        if let (Doubt::Last(cause), true) = (doubt, error.is_lost()) {
+            return self.gone(entry, row, operation, Some(cause), cause).await;
         }
         let event = AuditEvent::of_system(self.inner.env.now(), Action::GrantRefresh)
             .in_team(operation.team)
@@ -328,7 +340,10 @@ impl Broker {
             tracing::warn!(grant = %operation.grant, error = %failed, "the end of a refresh could not be recorded");
         }
         // Within the grace the same token may be presented once more, at once: later may be too late.
-        if matches!(entry.abilities.rotation, Rotation::Grace { .. }) && error.in_doubt() && doubt.is_none() {
+        if matches!(entry.abilities.rotation, Rotation::Grace { .. })
+            && error.in_doubt()
+            && doubt == Doubt::None
+        {
             return Ok(Presented::Again);
         }
         Err(RenewFailure::Provider(Arc::new(error)))

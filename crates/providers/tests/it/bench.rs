@@ -264,6 +264,7 @@ pub(crate) fn outcome<T>(result: &Result<T, DriverError>) -> String {
             let wait = retry_after.map(|seconds| format!(" {seconds}s")).unwrap_or_default();
             format!("later{wait}{}", if *in_doubt { " in doubt" } else { "" })
         }
+        Err(DriverError::Lost) => "later in doubt".to_owned(),
         Err(DriverError::Garbage { in_doubt }) => {
             format!("garbage{}", if *in_doubt { " in doubt" } else { "" })
         }
