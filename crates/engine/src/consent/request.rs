@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::{Host, Url};
 
+use super::ending::ConsentEnd;
 use crate::broker::Broker;
 use crate::cache::sha256;
 use crate::connectors::ConnectorView;
@@ -256,6 +257,10 @@ impl Broker {
             by_code,
             ..remembered
         };
+        // What the provider cannot be asked for is said now, and not to whoever opens the link.
+        if let Err(ConsentEnd::Fault(fault)) = self.way(entry, &remembered) {
+            return Err(self.refuse(event, Outcome::Failed, fault, None).await?);
+        }
         let consent = Consent {
             id: inner.env.id(),
             team: place.team,
