@@ -241,9 +241,23 @@ pub(crate) fn open_existing(
         Root::File { path, .. } => Root::File { path, make: false },
         other => other,
     };
+    if let Some(path) = of_development(&present, location) {
+        return Ok(EngineRoot::Key(Box::new(FileKey::open(&path, KeyPlace::Anywhere)?)));
+    }
     // A next provider that was never made ready opens nothing.
     let next = next.map(kept).filter(|next| !matches!(next, Root::File { path, .. } if !path.exists()));
     open(kept(present), next, location, env)
+}
+
+/// The key that `carnet dev` keeps in its own folder, if this is one and nobody names another: what lies there is worth no
+/// more than the folder.
+fn of_development(present: &Root, location: &Location) -> Option<PathBuf> {
+    let (Root::File { path, .. }, Location::Folder(data)) = (present, location) else { return None };
+    let mut usual = data.clone().into_os_string();
+    usual.push(".key");
+    let own = data.join("master.key");
+    let is_one = path.as_os_str() == usual && !path.exists() && data.join("dev.json").exists();
+    (is_one && own.exists()).then_some(own)
 }
 
 fn ready(root: Root, place: KeyPlace<'_>, env: &Env) -> anyhow::Result<EngineRoot> {
