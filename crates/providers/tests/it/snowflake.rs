@@ -193,9 +193,9 @@ async fn a_service_user_that_trusts_the_connector_needs_no_secret() {
     claims.as_object_mut().unwrap().remove("jti");
     assert_eq!(
         claims,
-        json!({"iss": issuer, "sub": subject, "aud": "snowflakecomputing.com", "iat": NOW - 10, "exp": NOW + 600})
+        json!({"iss": issuer, "sub": subject, "aud": "snowflakecomputing.com", "iat": NOW - 10, "exp": NOW + 590})
     );
-    assert_eq!(minted.expires_at, Some(Time::from_secs(NOW + 600)));
+    assert_eq!(minted.expires_at, Some(Time::from_secs(NOW + 590)));
     assert_eq!(
         Value::Object(minted.metadata),
         json!({"accountIdentifier": "acme-prod", "accountUrl": "https://acme-prod.snowflakecomputing.com",

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::account::Account;
-use super::client_assertion::ClientAssertion;
+use super::client_assertion::{self, ClientAssertion};
 use super::disconnection::Disconnection;
 use super::exchange::{self, Exchange};
 use super::installation::Installation;
@@ -299,7 +299,7 @@ impl Settings {
         server: Server,
         discovered: bool,
     ) -> Result<(Self, Option<SecretString>), BadConfiguration> {
-        let Read { options, auth, secret, installation_token, .. } = read;
+        let Read { mut options, auth, secret, installation_token, .. } = read;
         let app = options.app.is_on();
         let bad =
             |field: &str, why: &str| Err(BadConfiguration { field: field.to_owned(), why: why.to_owned() });
@@ -307,6 +307,9 @@ impl Settings {
             Some(auth) => auth,
             None => choose_auth(secret.is_some(), &server, discovered)?,
         };
+        if auth == ClientAuth::PrivateKeyJwt {
+            options.signing = client_assertion::signing_for(options.signing, &server)?;
+        }
         if options.installation.as_ref().is_some_and(|one| one.own_token) && installation_token.is_none() {
             return bad(
                 "installation.token",
