@@ -236,7 +236,7 @@ impl Broker {
                 inner.breakers.failed(entry.line(), inner.env.now(), *retry_after);
             }
             Err(DriverError::Garbage { .. } | DriverError::Lost) => {
-                inner.breakers.failed(entry.line(), inner.env.now(), None)
+                inner.breakers.failed(entry.line(), inner.env.now(), None);
             }
             // A client that may not do this one thing (RFC 6749 §5.2) may do others.
             Err(DriverError::ClientRejected { vendor }) if vendor.error != "unauthorized_client" => {

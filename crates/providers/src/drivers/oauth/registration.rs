@@ -9,6 +9,7 @@ use carnet_model::{Id, SecretString, Time, kind};
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use super::client_assertion::signing_for;
 use super::settings::{Options, Read};
 use crate::driver::NewConnector;
 use crate::driver::failure::BadConfiguration;
@@ -129,6 +130,10 @@ pub(super) async fn obtain(
             field: "tokenEndpointAuthMethod".to_owned(),
             why: "the server lists no method of client authentication that is supported here".to_owned(),
         })?;
+    if auth == ClientAuth::PrivateKeyJwt {
+        // Before there is a client that nobody could prove.
+        signing_for(read.options.signing, server)?;
+    }
     let mut wish = wish(ask.name, &read.options, server, redirect_uri, auth);
     wish.logo_uri = ask.icon.zip(redirect_uri).and_then(|(icon, ours)| logo(ours, ask.connector, icon));
     wish.jwks_uri = (auth == ClientAuth::PrivateKeyJwt).then(|| jwks_url(ask.callback_base, ask.connector));
