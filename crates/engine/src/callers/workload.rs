@@ -134,19 +134,15 @@ impl Broker {
                 }
             }
         }
-        match found.len() {
-            0 => {
-                // That one team recognises a token is no news for the others who trust the same issuer; that nobody does is.
-                for (by, rejection) in rejections {
-                    self.reject(Some(by), rejection).await?;
-                }
-                Err(failure)
+        if found.is_empty() {
+            // That one team recognises a token is no news for the others who trust the same issuer; that nobody does is.
+            for (by, rejection) in rejections {
+                self.reject(Some(by), rejection).await?;
             }
-            _ => {
-                let first = found.remove(0);
-                agree(first, &found)
-            }
+            return Err(failure);
         }
+        let first = found.remove(0);
+        agree(first, &found)
     }
 
     async fn recognised_by(
