@@ -120,7 +120,7 @@ fn begun(broker: &Broker, started: AuthorizationStarted) -> Value {
         "connector": {
             "id": connector.id,
             "uid": connector.uid,
-            "type": connector.r#type,
+            "type": connector.r#type.on_the_wire(),
             "name": connector.name,
             "displayName": connector.name,
             "service": connector.service,

@@ -4,7 +4,7 @@ use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk, ServiceSync, Sort};
-use carnet_model::connector::Branding;
+use carnet_model::connector::{Branding, ConnectorType};
 use carnet_model::{Code, Fault, SubjectKind};
 use http::StatusCode;
 use schemars::JsonSchema;
@@ -232,7 +232,7 @@ impl ListParams {
         Ok(ListQuery {
             sort,
             project: self.project_id,
-            types: comma_list(self.r#type.as_deref()),
+            types: kinds(self.r#type.as_deref()),
             services: comma_list(self.service.as_deref()),
             search: self.search,
             cursor: self.cursor,
@@ -265,6 +265,28 @@ pub(crate) async fn list_v2(
     Ok(Answer(json!({"connectors": found, "pagination": {"next": next}})))
 }
 
+/// The drivers that a list of types means. A word that means none stays, and finds nothing.
+fn kinds(words: Option<&str>) -> Vec<String> {
+    let meant = |word: String| {
+        let meant: Vec<_> = ConnectorType::meant_by(&word).map(|kind| kind.as_str().to_owned()).collect();
+        if meant.is_empty() { vec![word] } else { meant }
+    };
+    comma_list(words).into_iter().flat_map(meant).collect()
+}
+
+/// `type`, as official clients know it.
+pub(crate) fn kind() -> Shape {
+    let mut words = ConnectorType::ALL.map(ConnectorType::on_the_wire).to_vec();
+    words.sort_unstable();
+    words.dedup();
+    one_of(&words)
+}
+
+fn driver() -> Shape {
+    one_of(&ConnectorType::ALL.map(ConnectorType::as_str))
+        .said("What runs it: `type`, and more exactly where that is `custom`.")
+}
+
 /// The shape of a connector.
 pub(crate) fn shape() -> Shape {
     described([]).named("Connector")
@@ -294,7 +316,8 @@ fn described<const N: usize>(more: [(&str, Shape); N]) -> Shape {
         ("uid", text()),
         ("name", text()),
         ("displayName", text()),
-        ("type", text()),
+        ("type", kind()),
+        ("driver", driver()),
         ("typeName", text()),
         ("service", text()),
         ("createdAt", time()),
@@ -342,7 +365,8 @@ pub(crate) fn connector(view: &ConnectorView) -> Value {
         "uid": c.uid,
         "name": c.name,
         "displayName": c.name,
-        "type": c.r#type,
+        "type": c.r#type.on_the_wire(),
+        "driver": c.r#type,
         "typeName": c.r#type.label(),
         "service": c.service,
         "createdAt": c.created_at,

@@ -22,8 +22,11 @@ pub struct Connector {
     pub uid: String,
     /// What people call it.
     pub name: String,
-    /// The driver.
+    /// The type, as official clients know it.
     pub r#type: String,
+    /// What runs it, where the type is no more than `custom`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
     /// What a table shows for the driver.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub type_name: Option<String>,
@@ -45,6 +48,13 @@ pub struct Connector {
     /// Every other member: branding, public `data`, redirect URI, who made it.
     #[serde(flatten)]
     pub rest: Map<String, Value>,
+}
+
+impl Connector {
+    /// What runs it: the name by which another is made like it.
+    pub fn driver(&self) -> &str {
+        self.driver.as_deref().unwrap_or(&self.r#type)
+    }
 }
 
 /// What was asked to be included.

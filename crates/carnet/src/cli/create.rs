@@ -160,9 +160,7 @@ fn way<'a>(
         (None, [only]) => Ok(Some(only)),
         (None, []) => Ok(None),
         (None, _) if has_data => Ok(None),
-        // Where one of them needs nothing to be brought along, it is meant: the operator's application before one that
-        // is registered on the way.
-        (None, _) if let Some(usual) = usual(ways) => Ok(Some(usual)),
+        (None, _) if let Some(usual) = usual(args, known) => Ok(Some(usual)),
         (None, _) => Err(failure(format!("{service} can be connected in several ways; name one."))),
     }
 }
@@ -251,9 +249,13 @@ fn quoted(text: &str) -> String {
     if text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-fn usual(ways: &[ConnectionMethod]) -> Option<&ConnectionMethod> {
-    let first = |fits: fn(&ConnectionMethod) -> bool| ways.iter().find(|way| fits(way));
-    first(|way| way.create.application).or_else(|| first(|way| way.create.assisted))
+/// The way that the server means where nobody names one, if it is for what is to be connected.
+fn usual<'a>(args: &CreateArgs, known: &'a ServiceDescription) -> Option<&'a ConnectionMethod> {
+    let meant = known.resolved_connection_method.as_ref()?;
+    let way = known.connection_methods.iter().find(|way| way.connection_method == *meant)?;
+    let targets = way.rest.get("targets").and_then(Value::as_array);
+    let serves = |target: &String| targets.is_none_or(|all| all.iter().any(|one| one == target));
+    args.target.as_ref().is_none_or(serves).then_some(way)
 }
 
 fn tell_what_is_left(cx: &mut Context<'_>, made: &Connector, method: &ConnectionMethod) {
@@ -277,7 +279,7 @@ fn outline(made: &Connector) -> Value {
     json!({
         "id": made.id,
         "uid": made.uid,
-        "type": made.r#type,
+        "type": made.driver(),
         "name": made.name,
         "supportedSubjectTypes": made.supported_subject_types,
         "icon": rest("icon"),

@@ -35,7 +35,7 @@ pub(crate) async fn show(cx: &mut Context<'_>, name: &str) -> Result<(), Failure
         ("ID", id),
         ("Name", connector.name.clone()),
         ("Service", connector.service.clone()),
-        ("Type", connector.type_name.clone().unwrap_or_else(|| connector.r#type.clone())),
+        ("Type", connector.type_name.clone().unwrap_or_else(|| connector.driver().to_owned())),
         ("Subjects", connector.supported_subject_types.join(", ")),
         ("Created", moment(connector.created_at, now, relative)),
     ];

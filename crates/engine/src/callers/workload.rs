@@ -275,6 +275,13 @@ fn refused(error: JwtError, times: Option<Times>, now: Time) -> Fault {
         JwtError::IssuedInFuture => Some(("it is issued", now.until(times.issued), "in the future")),
         _ => None,
     });
+    if error == JwtError::Parts {
+        return unauthorized(
+            "The bearer is neither an access token, which begins with crn_, nor a workload identity, which has three \
+             parts with dots between them.",
+        )
+        .next("carnet whoami", "to see what this shell sends, and where it comes from");
+    }
     let Some((what, by, direction)) = off else {
         return unauthorized(&format!("The workload identity is not accepted: {error}."));
     };

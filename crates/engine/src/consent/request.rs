@@ -377,12 +377,12 @@ pub(crate) fn return_url(text: &str) -> Result<Url, Fault> {
     }
 }
 
-/// How long a request can be used. With a code to enter or compare, ten minutes are the most, whatever was asked: the
-/// answer says until when.
+/// How long a request can be used. With a code to enter or compare, ten minutes are the most, and a second is the least,
+/// whatever was asked: the answer says until when.
 pub(super) fn life_of(expires_in: Option<u64>, by_code: bool) -> Result<Duration, Fault> {
-    let life = expires_in.map_or(LIFE, Duration::from_millis);
-    if life < Duration::from_secs(1) || life > LONGEST {
-        return Err(Fault::new(Code::InvalidRequest, "expiresInMs is 1000 to 3600000: a second to an hour.")
+    let life = expires_in.map_or(LIFE, Duration::from_millis).max(Duration::from_secs(1));
+    if life > LONGEST {
+        return Err(Fault::new(Code::InvalidRequest, "expiresInMs is at most 3600000: an hour.")
             .with("field", "expiresInMs"));
     }
     Ok(if by_code { life.min(LIFE) } else { life })

@@ -278,6 +278,15 @@ fn variables_are_printed_for_a_shell() {
     assert_eq!(desk.run(&["env", "print", "--json"]).exits(0).json()["env"]["CARNET_URL"], json!(peer.url));
     let unlinked = Desk::bare().set("CARNET_URL", &peer.url).set("CARNET_TOKEN", TOKEN);
     assert!(unlinked.run(&["env", "print"]).exits(2).err.contains("fix: carnet link PROJECT"));
+    // Where a coding agent reads along, only if it is said that it may know the identity.
+    let mut agent = Desk::dev(&peer.url);
+    agent.agent = Some("CLAUDECODE");
+    for words in [&["env", "print"][..], &["env", "print", "--json"]] {
+        let refused = agent.run(words).exits(6);
+        assert!(!format!("{}{}", refused.out, refused.err).contains("a.b.c"), "{}", refused.err);
+    }
+    assert!(agent.run(&["env", "print"]).exits(6).err.contains("fix: carnet env pull"));
+    assert_eq!(agent.run(&["env", "print", "--print"]).exits(0).out, done.out);
 }
 
 #[test]
@@ -415,7 +424,7 @@ fn an_application_is_registered_in_the_browser_and_the_connector_is_waited_for()
     let peer = Peer::with(|route, _, url| match route {
         "GET /v1/connect/services/github" => Some((
             200,
-            json!({"id": "github", "name": "GitHub", "connectionMethods": [
+            json!({"id": "github", "name": "GitHub", "resolvedConnectionMethod": "app", "connectionMethods": [
                 {"connectionMethod": "oauth", "label": "OAuth app", "create": {"managed": false, "manual": true},
                     "type": {"type": "oauth"}},
                 {"connectionMethod": "app", "label": "GitHub App", "type": {"type": "github"},

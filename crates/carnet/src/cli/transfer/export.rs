@@ -134,7 +134,7 @@ async fn of_connector(client: &Client, connector: &Connector, names: &Names) -> 
         "uid": connector.uid,
         "service": connector.service,
         "name": connector.name,
-        "type": connector.r#type,
+        "type": connector.driver(),
         "data": rest("data"),
         "backgroundColor": rest("backgroundColor"),
         "accentColor": rest("accentColor"),

@@ -178,6 +178,13 @@ fn routes(kit: &Kit) -> Vec<Route> {
         route("token.revoke-own", "OMCV", "DELETE", &format!("{c}/tokens"), own),
         route("token.revoke-all", "OMC", "DELETE", &format!("{c}/tokens"), app),
         route("token.revoke-all", "OMC", "DELETE", &format!("{c}/tokens"), json!({})),
+        route(
+            "token.revoke-all",
+            "OMC",
+            "DELETE",
+            &format!("{c}/tokens"),
+            json!({"subject": {"type": "user", "id": "somebody"}}),
+        ),
         route("project.read", "OMCV", "GET", "/v9/projects", none.clone()),
         route("project.read", "OMCV", "GET", &format!("/v2/connect/projects/{p}/connectors"), none.clone()),
         route("project.read", "OMCV", "GET", &format!("/v1/projects/{p}/provisioning"), none.clone()),
