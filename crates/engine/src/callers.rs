@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use carnet_identity::{BearerKey, Freshness};
 use carnet_model::caller::{Caller, Login, Member};
+use carnet_model::rights::Access;
 use carnet_model::{AccessToken, Code, Fault, Id, SecretString, Time, kind};
 use carnet_store::{Write, access_tokens, people};
 use carnet_vault::Purpose;
@@ -87,7 +88,7 @@ impl Broker {
         // Taken before anything is read: a change in between makes the memory stale instead of wrong.
         let revision = inner.db.revision();
         let recognised = match AccessToken::parse(bearer) {
-            Ok(token) => self.member(&token, now).await?,
+            Ok(token) => self.member(&token, hint, now).await?,
             Err(_) if bearer.starts_with("crn_") => {
                 return Err(unauthorized("The access token is mistyped or cut short."));
             }
@@ -138,7 +139,7 @@ impl Broker {
         Freshness { revision: self.inner.db.revision().unsigned_abs(), generation }
     }
 
-    async fn member(&self, token: &AccessToken, now: Time) -> Result<Recognised, Fault> {
+    async fn member(&self, token: &AccessToken, hint: &TeamHint, now: Time) -> Result<Recognised, Fault> {
         let hashes = self.inner.keyring.hashes(Purpose::TokenPepper, token.expose().as_bytes());
         // Between two looks a request beside this one may move the token to the newest pepper: so that is looked for
         // once more in the end.
@@ -167,6 +168,8 @@ impl Broker {
                 access: row.access,
                 login: Login::AccessToken(row.id),
             };
+            let reaches = bearer.of_command_line && member.access == Access::FULL;
+            let member = if reaches { self.in_named_team(member, hint).await? } else { member };
             return Ok(Recognised {
                 caller: Caller::Member(member),
                 issuer: None,
@@ -177,7 +180,28 @@ impl Broker {
         Err(unauthorized("The access token is not known here."))
     }
 
-    /// A credential is for one team. Naming another is not a way into it.
+    /// Whoever signed in a command line acts with it in every team that has them, as what they are there: where the
+    /// request names one of these, in that; else in the one that was chosen. Whether they are in it is looked up and not
+    /// believed, and who is not in it is told the same as where there is none.
+    async fn in_named_team(&self, member: Member, hint: &TeamHint) -> Result<Member, Fault> {
+        let named = |found: &people::Membership| match (&hint.id, &hint.slug) {
+            (Some(id), _) => found.team.id.to_string() == *id,
+            (None, Some(slug)) => found.team.slug.as_str() == slug,
+            (None, None) => found.team.id == member.team,
+        };
+        let teams = people::teams_of(&self.inner.db, member.user).await.map_err(faults::store)?;
+        Ok(match teams.iter().find(|found| named(found)) {
+            Some(found) => Member {
+                team: found.team.id,
+                role: found.role,
+                strict: found.team.strict_connectors,
+                ..member
+            },
+            None => member,
+        })
+    }
+
+    /// A credential is for one team, unless it is a command line's. Naming another is not a way into it.
     async fn same_team(&self, caller: &Caller, hint: &TeamHint) -> Result<(), Fault> {
         let same = match (&hint.id, &hint.slug) {
             (Some(id), _) => *id == caller.team().to_string(),
