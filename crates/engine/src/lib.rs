@@ -92,7 +92,7 @@ pub use export::ExportedSecrets;
 pub use gateway::{
     CodeAsk, GatewayGrant, GatewayPerson, GatewayRefused, GatewayTokens, NewRedirectUri, RegisteredUri,
 };
-pub use grants::GrantView;
+pub use grants::{GrantView, Standing};
 pub use health::{CheckedGrant, CheckedInstallation, Health, Verdict};
 pub use import::{Imported, ImportedToken, TokenToImport};
 pub use installations::NewInstallation;

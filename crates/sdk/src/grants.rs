@@ -37,7 +37,50 @@ pub struct GrantPage {
     pub cursor: Option<String>,
 }
 
+/// How everything that is granted stands.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Standing {
+    /// How many connectors there are.
+    pub connectors: u64,
+    /// How many grants.
+    pub grants: u64,
+    /// How many of them stand alike.
+    pub states: Vec<Alike>,
+    /// Those that wait for a person, the latest first and no more than a hundred.
+    pub need_consent: Vec<Waiting>,
+}
+
+/// Grants that stand alike.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct Alike {
+    /// `active` or `needs_consent`.
+    pub state: String,
+    /// Why they need consent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// How many.
+    pub grants: u64,
+}
+
+/// A grant that waits for a person.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct Waiting {
+    /// Its connector.
+    pub uid: String,
+    /// The grant.
+    pub grant: GrantInfo,
+}
+
 impl Client {
+    /// How the grants of the team stand, or those of one connector, in one request however many there are.
+    pub async fn standing(&self, connector: Option<&str>) -> Result<Standing, Error> {
+        self.fetch(Call::get(&["v1", "connect", "standing"]).query_if("connector", connector.as_ref())).await
+    }
+
     /// A page of the grants kept for a connector.
     pub async fn grants_page(
         &self,

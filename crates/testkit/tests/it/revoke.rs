@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::of;
 
 on_both_engines!(
+    how_grants_stand_is_counted_in_one_answer,
     what_is_revoked_is_counted_by_what_became_of_it,
     a_provider_that_cannot_be_told_does_not_keep_a_grant_alive,
     a_grant_withdrawn_by_a_process_that_died_is_brought_to_its_end,
@@ -71,6 +72,31 @@ async fn what_is_revoked_is_counted_by_what_became_of_it(engine: Engine) {
 
     let unknown = json!({"all": true, "installationId": "T9"});
     assert_eq!(kit.manage("DELETE", &path, Some(&unknown)).await.refusal(), (404, "not_found".to_owned()));
+}
+
+async fn how_grants_stand_is_counted_in_one_answer(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    for user in ["alice", "bob", "carol"] {
+        kit.consent(user).await;
+    }
+    let stuck = "update grants set state = 'needs_consent', cause = 'expired', state_since = 7 where subject = 'user:bob'";
+    assert_eq!(kit.raw().await.run(stuck).await, 1);
+    for path in
+        ["/v1/connect/standing".to_owned(), format!("/v1/connect/standing?connector={}", kit.connector)]
+    {
+        let told = kit.manage("GET", &path, None).await.ok();
+        assert_eq!((&told["connectors"], &told["grants"]), (&json!(1), &json!(3)), "{told}");
+        let states = json!([{"state": "active", "grants": 2}, {"state": "needs_consent", "cause": "expired", "grants": 1}]);
+        assert_eq!(told["states"], states);
+        let [waiting] = &told["needConsent"].as_array().unwrap()[..] else { panic!("{told}") };
+        assert_eq!((&waiting["uid"], &waiting["grant"]["subject"]["id"]), (&json!(Kit::UID), &json!("bob")));
+    }
+    let other = kit.another_tenant("other").await;
+    let told = kit.node.call("GET", "/v1/connect/standing", Some(&other.token), None).await.ok();
+    assert_eq!(told, json!({"connectors": 0, "grants": 0, "states": [], "needConsent": []}));
+    let path = format!("/v1/connect/standing?connector={}", kit.connector);
+    let foreign = kit.node.call("GET", &path, Some(&other.token), None).await;
+    assert_eq!(foreign.refusal(), (404, "not_found".to_owned()));
 }
 
 /// A member that somebody forgot to fill in, or a body that got lost on the way, takes nothing from anybody.

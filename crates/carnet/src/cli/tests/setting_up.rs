@@ -156,6 +156,12 @@ fn a_list_is_a_table_or_a_document() {
 #[test]
 fn a_connector_is_shown_with_who_may_ask_and_how_its_grants_are() {
     let peer = Peer::with(|route, _, _| {
+        if route == "GET /v1/connect/standing" {
+            let states = json!([{"state": "active", "grants": 1},
+                {"state": "needs_consent", "cause": "expired", "grants": 1}]);
+            let standing = json!({"connectors": 1, "grants": 2, "states": states, "needConsent": []});
+            return Some((200, standing));
+        }
         route.ends_with("/grants").then(|| {
             let grant = |state, cause| {
                 json!({"id": "grt_1", "subject": {"type": "user", "id": "u"}, "state": state,

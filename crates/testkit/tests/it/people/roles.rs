@@ -291,6 +291,7 @@ fn routes(kit: &Kit) -> Vec<Route> {
         ),
         route("audit.read", "OMCV", "GET", "/v1/audit", none.clone()),
         route("audit.read", "OMCV", "GET", "/v1/audit/verify", none.clone()),
+        route("grant.read", "OMCV", "GET", "/v1/connect/standing", none.clone()),
         route("grant.read", "OMCV", "GET", "/v1/connect/grants/grt_0000000000000000000000", none.clone()),
         route(
             "token.revoke-all",
