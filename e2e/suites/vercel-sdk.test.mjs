@@ -15,8 +15,8 @@ const PEM = privateKey.export({ type: 'pkcs8', format: 'pem' });
 /** A connector of each driver that the client's list has no word for. */
 const OURS = [
   { service: 'google', type: 'google', data: { clientId: '1-try.apps.googleusercontent.com', clientSecret: 'hush' } },
-  { service: 'google', type: 'google-service-account', data: { clientEmail: 'bot@acme.iam.gserviceaccount.com', privateKeyPem: PEM, scopes: ['https://www.googleapis.com/auth/drive.readonly'] } },
-  { service: 'okta', type: 'okta', data: { domain: 'acme.okta.com', clientId: 'c', clientSecret: 'hush' } },
+  { service: 'drive-bot', type: 'google-service-account', data: { clientEmail: 'bot@acme.iam.gserviceaccount.com', privateKeyPem: PEM, scopes: ['https://www.googleapis.com/auth/drive.readonly'] } },
+  { service: 'okta', type: 'okta', data: { domain: 'acme.okta.com', clientId: 'c', clientSecret: 'hush', userScopes: ['openid', 'offline_access'] } },
   { service: 'jira', type: 'atlassian', data: { clientId: 'c', clientSecret: 'hush' } },
 ];
 const ORIGINS = ['https://oauth2.googleapis.com', 'https://acme.okta.com', 'https://auth.atlassian.com'];

@@ -21,10 +21,11 @@ fn each(texts: &Texts) -> [(&'static str, &'static str); 7] {
     ]
 }
 
-/// Events of a few teams, so that a planner with statistics has a choice. Of one target in particular there are few.
+/// Events of a few teams, so that a planner with statistics has a choice. Of one target there are many, and of one
+/// action on it few.
 const FILL: &str = "insert into audit_events (seq, at, team, actor, action, target, outcome, commitment) \
     with recursive n(n) as (select 1 union all select n + 1 from n where n < 20000) \
-    select n, n, TEAM, '{}', 'action.' || cast(n % 50 as text), 'scl_' || cast(n % 2000 as text), \
+    select n, n, TEAM, '{}', 'action.' || cast(n % 50 as text), 'scl_' || cast(n % 40 as text), \
         case when n % 400 = 0 then 'denied' else 'success' end, COMMITMENT from n";
 
 #[tokio::test]
