@@ -12,7 +12,7 @@ use carnet_kms::{
     TransitAuth, TransitConfig,
 };
 use carnet_model::{Env, SecretString};
-use carnet_vault::{FileKey, Location as KeyPlace};
+use carnet_vault::{FileKey, FileKeyError, Location as KeyPlace};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -254,11 +254,22 @@ fn ready(root: Root, place: KeyPlace<'_>, env: &Env) -> anyhow::Result<EngineRoo
             tracing::warn!(path = %path.display(), "made a master key; without it the data cannot be read: keep a copy apart from the data");
             EngineRoot::Key(Box::new(key))
         }
-        Root::File { path, .. } => EngineRoot::Key(Box::new(FileKey::open(&path, place)?)),
+        Root::File { path, .. } => EngineRoot::Key(Box::new(FileKey::open(&path, place).map_err(unfit)?)),
         Root::Aws(config) => EngineRoot::Key(Box::new(AwsKms::new(config, env.clone())?)),
         Root::Gcp(config) => EngineRoot::Key(Box::new(GcpKms::new(config, env.clone())?)),
         Root::Transit(config) => EngineRoot::Key(Box::new(Transit::new(config, env.clone())?)),
     })
+}
+
+/// Why a key file cannot be used, with the command that mends it where there is one.
+fn unfit(error: FileKeyError) -> anyhow::Error {
+    match &error {
+        FileKeyError::Exposed { path, .. } => {
+            let mend = format!("chmod 600 {path}");
+            wrong(format!("{error}.")).next(mend, "to keep it to its owner").into()
+        }
+        _ => error.into(),
+    }
 }
 
 fn read_passphrase(path: &Path) -> Result<SecretString, Failure> {

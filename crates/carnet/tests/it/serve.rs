@@ -79,7 +79,7 @@ fn an_unsafe_set_up_is_refused_with_the_reason() {
         .output()
         .unwrap();
     let stderr = String::from_utf8_lossy(&exposed.stderr).into_owned();
-    assert!(!exposed.status.success() && stderr.contains("chmod 600"), "{stderr}");
+    assert!(!exposed.status.success() && stderr.contains("fix: chmod 600 "), "{stderr}");
     let (code, stderr) = refused(
         home.path(),
         &["--url", "https://connect.example", "--provider-origin", "https://a.example=http://b"],
