@@ -72,6 +72,8 @@ async fn what_a_request_may_name_is_checked_before_anything_is_made() {
         json!({"webhook": "http://10.0.0.1/hook"}),
         json!({"webhook": "http://169.254.169.254/latest"}),
         json!({"webhook": "ftp://app.example/"}),
+        json!({"expiresInMs": 0}),
+        json!({"expiresInMs": 1.5}),
         json!({"expiresInMs": 3_600_001}),
         json!({"expiresInMs": -1}),
         json!({"prompt": ""}),
