@@ -55,15 +55,17 @@ mod servers;
 mod services;
 mod shape;
 mod teams;
+mod tls;
 mod token;
 mod trigger_destinations;
 mod usage;
 mod well_known;
 
-pub use listener::{Limits, serve};
+pub use listener::{Limits, Listening, serve};
 pub use metrics::Metrics;
 pub use openapi::document as openapi;
 pub use problem::Problem;
 pub use request_id::RequestId;
 pub use route::{Callers, Route};
 pub use router::{frame, router, routes};
+pub use tls::Tls;

@@ -64,6 +64,7 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
         sign_in: args.sign_in.as_deref().map(crate::sign_in::read_file).transpose()?.unwrap_or_default(),
         managed,
         catalog,
+        acme: None,
     };
     let policy = Policy { loopback: true, origins: origins(&args.provider_origin)?, ..Policy::default() };
     let location = match &args.database_url {
@@ -78,7 +79,7 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
     let routes = server::routes(&broker, more, &Metrics::default());
     broker.hold_back(true);
     let ready = prepare(broker.clone(), args, url, demo, client, seed);
-    server::run(broker, vec![(listener, routes)], ready).await
+    server::run(broker, vec![(listener.into(), routes)], ready).await
 }
 
 /// What a development server writes for programs: `DIR/dev.json`.

@@ -78,6 +78,7 @@ impl Held {
             managed: std::collections::BTreeMap::new(),
             catalog: carnet_catalog::Catalog::default(),
             recovery_key: None,
+            acme: None,
         };
         // An empty store would be made a deployment of its own.
         let db = carnet_store::Db::open(location, &env)

@@ -21,6 +21,7 @@ mod breaker;
 mod broker;
 mod cache;
 mod callers;
+mod certificates;
 mod connector_keys;
 mod connectors;
 mod consent;
@@ -73,6 +74,7 @@ pub use audit::{AuditChecked, AuditPage, AuditQuery};
 pub use backup::{Held, LookError, sha256_of};
 pub use broker::{Broker, Readiness, Settings};
 pub use callers::{Credential, TeamHint};
+pub use certificates::{Acme, CertificateState, validity};
 pub use connector_keys::{ConnectorKeyView, ConnectorKeysView};
 pub use connectors::{
     ConnectorChange, ConnectorUpdated, ConnectorView, Difference, LinkedProjects, ListQuery, NewConnectorAsk,

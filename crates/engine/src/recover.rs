@@ -15,7 +15,7 @@ use carnet_model::grant::{Cause, GrantState, Rotation};
 use carnet_model::{ConnectorRef, Time};
 use carnet_store::grants::{self, GrantRow};
 use carnet_store::refreshes::{self, Orphan, Stranded};
-use carnet_store::{DbError, Step, Write, pass};
+use carnet_store::{DbError, Step, Write, certificates, pass};
 
 use crate::broker::Broker;
 use crate::directory::Entry;
@@ -39,10 +39,14 @@ impl Broker {
     /// working on, everything; else what the process before this one held, if that is known.
     pub(crate) async fn take_over(&self) -> Result<(), DbError> {
         let write = match (self.inner.db.is_shared(), self.inner.seat.before) {
-            (false, _) => Write::new().step(refreshes::leave_all()).step(grants::free_every_lease()),
-            (true, Some(gone)) => {
-                Write::new().step(refreshes::leave_of(gone)).step(grants::free_leases_of(gone))
-            }
+            (false, _) => Write::new()
+                .step(refreshes::leave_all())
+                .step(grants::free_every_lease())
+                .step(certificates::free_every_lease()),
+            (true, Some(gone)) => Write::new()
+                .step(refreshes::leave_of(gone))
+                .step(grants::free_leases_of(gone))
+                .step(certificates::free_leases_of(gone)),
             (true, None) => return Ok(()),
         };
         self.inner.db.write(write).await.map(drop)

@@ -28,6 +28,7 @@ use crate::http::{Answer, Http};
 use crate::issuer::Issuer;
 use crate::key_service::KeyService;
 use crate::listener::Listener;
+use crate::pebble::Pebble;
 use crate::provider::{Behaviour, Provider};
 use crate::raw::Raw;
 use crate::vault::{self, VaultServer};
@@ -58,6 +59,8 @@ pub struct Plan {
     pub plans: Plans,
     /// Applications that the operator registered at providers.
     pub managed: BTreeMap<String, ManagedService>,
+    /// The authority that gives the deployment its certificate: nodes speak TLS too, at the port where it looks.
+    pub authority: Option<Arc<Pebble>>,
 }
 
 impl Default for Plan {
@@ -75,6 +78,7 @@ impl Default for Plan {
             recovery_key: None,
             plans: Plans::default(),
             managed: BTreeMap::new(),
+            authority: None,
         }
     }
 }
@@ -120,6 +124,7 @@ struct Around {
     env: Env,
     settings: Settings,
     origins: Vec<(Origin, Origin)>,
+    authority: Option<Arc<Pebble>>,
     location: Location,
     key: Place,
     next_key: Option<Place>,
@@ -178,6 +183,7 @@ impl Kit {
             sign_in: plan.sign_in.clone(),
             managed: plan.managed.clone(),
             catalog: carnet_engine::Catalog::default(),
+            acme: plan.authority.as_ref().map(|authority| authority.acme(&[Pebble::NAME])),
             recovery_key: plan.recovery_key.as_deref().map(|key| Recipient::parse(key).unwrap()),
         };
         let origins =
@@ -186,6 +192,7 @@ impl Kit {
             env,
             settings,
             origins,
+            authority: plan.authority.clone(),
             location,
             key: Place::File(key),
             next_key: None,
@@ -474,7 +481,7 @@ impl Around {
         };
         let opened = Node::open(
             self.settings.clone(),
-            self.origins.clone(),
+            (self.origins.clone(), self.authority.as_deref()),
             &self.location,
             root,
             self.env.clone(),

@@ -47,13 +47,13 @@ pub(crate) async fn status(cx: &mut Context<'_>) -> Result<(), Failure> {
         let who = subject_in_words(&grant.subject);
         cx.talk.answer(&plain(&format!("{uid}: {who} {}", state_in_words(grant))))?;
     }
-    let rows = [
-        ("Server", origin),
-        ("Version", version),
-        ("Ready", yes_or_no(ready)),
-        ("Connectors", connectors.len().to_string()),
-        ("Grants", format!("{grants}, of which {} need consent again", waiting.len())),
-    ];
+    let mut rows = vec![("Server", origin), ("Version", version), ("Ready", yes_or_no(ready))];
+    // Where the server speaks TLS itself.
+    if let Some(certificate) = readiness.checks.get("certificate").and_then(Value::as_str) {
+        rows.push(("Certificate", plain(certificate)));
+    }
+    rows.push(("Connectors", connectors.len().to_string()));
+    rows.push(("Grants", format!("{grants}, of which {} need consent again", waiting.len())));
     sheet(&rows).iter().try_for_each(|line| cx.talk.answer(line))?;
     if !failures.is_empty() {
         cx.talk.answer("")?;

@@ -76,6 +76,18 @@ pub(crate) struct ServeArgs {
     /// The public half of the operator's recovery key: age1…
     #[arg(long, value_name = "AGE1")]
     pub(crate) recovery_key: Option<String>,
+    /// Speak TLS itself, with a certificate for these names that an authority is asked for by ACME
+    #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
+    pub(crate) acme: Vec<String>,
+    /// Accept the terms of that authority
+    #[arg(long)]
+    pub(crate) acme_accept_terms: bool,
+    /// An address that the authority may write to
+    #[arg(long, value_name = "EMAIL", value_delimiter = ',')]
+    pub(crate) acme_contact: Vec<String>,
+    /// The directory of another authority than Let's Encrypt
+    #[arg(long, value_name = "URL")]
+    pub(crate) acme_directory: Option<String>,
     /// Print the configuration in force, without its secrets, and stop
     #[arg(long)]
     pub(crate) print_config: bool,
