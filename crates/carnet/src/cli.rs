@@ -79,9 +79,9 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use args::{
-    AdminArgs, AuditVerb, BackupArgs, CatalogVerb, Cli, ClientCommand, Command, ConnectVerb, ContextVerb,
-    DevArgs, EnvVerb, Global, GrantsVerb, InstallationsVerb, KeysVerb, ManagedVerb, MembersVerb,
-    ProjectsVerb, RestoreArgs, ServeArgs, TeamsVerb, TokensListArgs, TokensVerb, Verb,
+    AdminArgs, AuditVerb, BackupArgs, BackupVerb, CatalogVerb, Cli, ClientCommand, Command, ConnectVerb,
+    ContextVerb, DevArgs, EnvVerb, Global, GrantsVerb, InstallationsVerb, KeysVerb, ManagedVerb, MembersVerb,
+    ProjectsVerb, RestoreArgs, RunArgs, ServeArgs, TeamsVerb, TokensListArgs, TokensVerb, Verb,
 };
 use context::Context;
 use failure::{Exit, Failure};
@@ -124,7 +124,19 @@ pub(crate) fn run(
     let outcome = match cli.command {
         Command::Dev(args) => (servers.dev)(args.at(&place.folder, json)).map_err(Failure::from),
         Command::Serve(args) => (servers.serve)(args.at(&place.folder, json)).map_err(Failure::from),
-        Command::Backup(args) => (servers.backup)(args.at(&place.folder, json)).map_err(Failure::from),
+        Command::Backup(args) => match (args.verb, args.create) {
+            (Some(BackupVerb::Create(args)), _) | (None, Some(args)) => {
+                (servers.backup)(args.at(&place.folder, json)).map_err(Failure::from)
+            }
+            (Some(BackupVerb::Restore(args)), _) => {
+                (servers.restore)(args.at(&place.folder, json)).map_err(Failure::from)
+            }
+            (Some(BackupVerb::Verify(args)), _) => {
+                let args = RestoreArgs { verify: true, ..args };
+                (servers.restore)(args.at(&place.folder, json)).map_err(Failure::from)
+            }
+            (None, None) => Err(Failure::usage("The folder to make is missing.")),
+        },
         Command::Restore(args) => (servers.restore)(args.at(&place.folder, json)).map_err(Failure::from),
         Command::Admin(args) => {
             (servers.admin)(args.at(&place.folder, json, cli.global.url)).map_err(Failure::from)
@@ -136,6 +148,11 @@ pub(crate) fn run(
         Command::Run(args) => {
             Context::new(&mut talk, &place, &cli.global).and_then(|context| run::run(context, &args))
         }
+        Command::Client(
+            ClientCommand::Verb(Verb::Token(args))
+            | ClientCommand::Connect { verb: ConnectVerb::Verb(Verb::Token(args)) },
+        ) if !args.exec.is_empty() => Context::new(&mut talk, &place, &cli.global)
+            .and_then(|context| run::run(context, &RunArgs::from(args))),
         Command::Client(command) => Context::new(&mut talk, &place, &cli.global)
             .and_then(|mut context| {
                 let done = wait(Box::pin(dispatch(&mut context, command)));
@@ -164,6 +181,11 @@ fn understood(cli: &Cli, place: &surroundings::Place) -> Result<(), Failure> {
         let said = talk::plain(output);
         return Err(Failure::usage(format!("CARNET_OUTPUT is {said:?}, and can be json or text."))
             .next("unset CARNET_OUTPUT", "to have answers for people"));
+    }
+    if let Some(folder) = cli.global.cwd.as_deref().filter(|_| !place.folder.is_dir()) {
+        let said = talk::plain(&folder.to_string_lossy());
+        return Err(Failure::usage(format!("--cwd {said} is no folder."))
+            .next("pwd", "to see from where the path is meant"));
     }
     let serves =
         matches!(cli.command, Command::Dev(_) | Command::Serve(_) | Command::Backup(_) | Command::Restore(_));
@@ -200,6 +222,9 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
         },
         ClientCommand::Doctor(args) => return doctor::examine(cx, args).await,
         ClientCommand::Connect { verb: ConnectVerb::Keys(args) } => connector_keys::keys(cx, args).await,
+        ClientCommand::Connect { verb: ConnectVerb::Explain(args) } => {
+            return explain::explain(cx, args).await;
+        }
         ClientCommand::Verb(verb) | ClientCommand::Connect { verb: ConnectVerb::Verb(verb) } => match verb {
             Verb::Check(args) => return check::check(cx, args).await,
             Verb::Create(args) => create::create(cx, *args).await,

@@ -51,7 +51,7 @@ pub(crate) use project::{
     ProjectsListArgs, ProjectsVerb, PullArgs,
 };
 pub(crate) use run::RunArgs;
-pub(crate) use servers::{BackupArgs, DevArgs, RestoreArgs, ServeArgs};
+pub(crate) use servers::{BackupArgs, BackupCommand, BackupVerb, DevArgs, RestoreArgs, ServeArgs};
 pub(crate) use shell::{CompleteArgs, CompletionsArgs, ManArgs};
 pub(crate) use transfer::{ExportAllArgs, ImportAllArgs, Source};
 pub(crate) use trust::{NewTrustArgs, TrustArgs, TrustVerb, TrustedRemoveArgs};
@@ -114,7 +114,7 @@ pub(crate) enum Command {
     /// Start a production server in the foreground
     Serve(ServeArgs),
     /// Copy the data of a deployment while it runs, and see that the copy is whole
-    Backup(BackupArgs),
+    Backup(BackupCommand),
     /// Make of a backup the data of a deployment, or only look through it
     Restore(RestoreArgs),
     /// What only whoever has the data of the deployment may do, while it runs or not

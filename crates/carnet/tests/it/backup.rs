@@ -168,7 +168,10 @@ async fn a_copy_made_under_load_is_whole_and_serves() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_whole_or_not_ours_to_open_is_refused_with_the_reason() {
     let (deployment, broker, _) = Deployment::start().await;
-    done(&deployment.carnet(&["backup", "kept", "--data", "data", "--json"]));
+    done(&deployment.carnet(&["backup", "create", "kept", "--data", "data", "--json"]));
+    done(&deployment.carnet(&["backup", "verify", "kept", "--json"]));
+    done(&deployment.carnet(&["backup", "restore", "kept", "--data", "restored", "--json"]));
+    refused(&deployment.carnet(&["backup"]), "required");
     broker.kill();
     let other = deployment.path("other.key");
     FileKey::create(&Env::system(), &other, Location::Anywhere).unwrap();

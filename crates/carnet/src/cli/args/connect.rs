@@ -1,10 +1,11 @@
 //! The connector commands. Their names and flags are those of `vercel connect`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::AskArgs;
+use super::{AskArgs, ExplainArgs};
 
 /// What to do with connectors.
 #[derive(Debug, Subcommand)]
@@ -47,6 +48,8 @@ pub(crate) enum ConnectVerb {
     Verb(Verb),
     /// Show the public signing keys of a connector, or make a new one
     Keys(ConnectorKeysArgs),
+    /// Say why a caller may or may not get a token, rule by rule
+    Explain(ExplainArgs),
 }
 
 /// `carnet connect keys`
@@ -152,6 +155,9 @@ pub(crate) struct TokenArgs {
     /// Print it even where a coding agent reads along
     #[arg(long)]
     pub(crate) print: bool,
+    /// Print nothing: start this command with it in its environment, as `run -c CONNECTOR -- CMD` does
+    #[arg(long, value_name = "CMD", num_args = 1.., allow_hyphen_values = true, conflicts_with_all = ["header", "print"])]
+    pub(crate) exec: Vec<OsString>,
     /// Open the browser for consent without asking
     #[arg(short, long)]
     pub(crate) yes: bool,

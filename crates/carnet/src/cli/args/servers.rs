@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 /// `carnet dev`
 #[derive(Debug, Default, Args)]
@@ -155,7 +155,30 @@ impl KeptArgs {
     }
 }
 
-/// `carnet backup`
+/// `carnet backup`: what is done with backups; a folder alone is `create`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct BackupCommand {
+    /// Which.
+    #[command(subcommand)]
+    pub(crate) verb: Option<BackupVerb>,
+    /// What is made, where none is named.
+    #[command(flatten)]
+    pub(crate) create: Option<BackupArgs>,
+}
+
+/// What to do with a backup.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupVerb {
+    /// Copy the data of a deployment while it runs, and see that the copy is whole: the same as the folder alone
+    Create(BackupArgs),
+    /// Make of a backup the data of a deployment: the same as `carnet restore`
+    Restore(RestoreArgs),
+    /// Only look through a backup: the same as `carnet restore --verify`
+    Verify(RestoreArgs),
+}
+
+/// `carnet backup create`
 #[derive(Debug, Default, Args)]
 pub(crate) struct BackupArgs {
     /// The folder to make; it must not exist

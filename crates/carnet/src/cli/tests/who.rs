@@ -82,6 +82,7 @@ fn an_explanation_names_each_rule_and_the_command_that_changes_the_one_that_deci
         assert!(asked.contains(part), "{asked}");
     }
     let document = desk.run(&["explain", "demo/hello", "--json"]).exits(6).json();
+    assert_eq!(desk.run(&["connect", "explain", "demo/hello", "--json"]).exits(6).json(), document);
     assert_eq!(document["rules"].as_array().unwrap().len(), 3);
     assert_eq!(document["error"]["code"], "environment_not_linked");
     assert_eq!(document["error"]["next"][0]["command"], "carnet attach demo/hello # second");
