@@ -34,10 +34,17 @@ pub(crate) struct Unmet {
 pub(crate) const GRANT_RULES: [&str; 3] = ["grant-given", "grant-active", "grant-scopes"];
 
 impl Broker {
-    pub(crate) async fn user_token(&self, entry: &Arc<Entry>, wanted: &Wanted) -> Result<Found, Fault> {
+    /// `renewed` says that this very request has had the grant renewed, and begins again under the rules that are new
+    /// since.
+    pub(crate) async fn user_token(
+        &self,
+        entry: &Arc<Entry>,
+        wanted: &Wanted,
+        renewed: bool,
+    ) -> Result<Found, Fault> {
         let Given { row, secret, narrowed } = self.given(entry, wanted).await.map_err(|unmet| unmet.fault)?;
         let mut found = match narrowed {
-            None => self.granted_token(entry, wanted, row.clone(), secret).await?,
+            None => self.granted_token(entry, wanted, row.clone(), secret, renewed).await?,
             Some(scopes) => self.narrowed_token(entry, wanted, &row, scopes).await?,
         };
         let now = self.inner.env.now();
@@ -85,6 +92,7 @@ impl Broker {
         wanted: &Wanted,
         row: GrantRow,
         secret: GrantSecret,
+        renewed: bool,
     ) -> Result<Found, Fault> {
         let now = self.inner.env.now();
         let ends = row.grant.access_expires_at;
@@ -101,9 +109,9 @@ impl Broker {
             };
             return Ok(Found::kept(made, Source::Store));
         }
-        // Another refresh would kill this token and give one that lives as long; and the rules are new after each, so that
+        // Another refresh would give one that lives as long, and may kill this one; and the rules are new after it, so that
         // this very request comes here again.
-        let is_new = entry.abilities.old_access_dies
+        let is_new = (entry.abilities.old_access_dies || renewed)
             && row.grant.updated_at.plus(NEW) > now
             && ends.is_some_and(|end| end > now);
         let fits = ends.is_none_or(|end| end > now.plus(wanted.buffer));

@@ -150,6 +150,16 @@ async fn a_lost_answer_of_a_strict_provider_is_never_silent(engine: Engine) {
     }
     let events = kit.events_of("grant.needs-consent").await;
     assert_eq!(events.len(), 4);
+    // With no living token the caller is told at once, and not that all is well.
+    kit.consent("erin").await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    kit.provider.next([Fault::lost().after_its_work()]);
+    let answer = kit.user_token("erin").await;
+    assert_eq!(answer.refusal(), (503, "provider_unavailable".to_owned()));
+    let error = &answer.json()["error"];
+    assert_eq!(error["reason"], "refresh_answer_lost", "{error}");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("reauthorization is required") && !message.contains("harmed"), "{message}");
     assert!(events.iter().all(|event| event["detail"]["cause"] == "refresh_answer_lost"), "{events:?}");
     kit.consent("alice").await;
     kit.user_token("alice").await.token();
