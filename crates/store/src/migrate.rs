@@ -62,6 +62,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(26, "0026_pulse"),
     migration!(28, "0028_managed_apps"),
     migration!(31, "0031_audit_actions"),
+    migration!(40, "0040_minted_installation"),
 ];
 
 const LEDGER: &str = "create table if not exists schema_migrations \
