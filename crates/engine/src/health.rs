@@ -3,13 +3,15 @@
 //! A grant that breaks, or an installation that its provider has suspended or removed, is [told](notice) to the project
 //! that used it: a webhook that the project sets here, written in the same write as what broke, so that it is told once
 //! whatever happens to the process; sent [from its row](deliver) until it is taken. What can be mended by a person comes
-//! with the [link](mend) that does it. Who wants to know without waiting [asks the provider](check).
+//! with the [link](mend) that does it. Who wants to know without waiting [asks the provider](check). What was made for an
+//! installation that is not in use any more is [forgotten](forget).
 //!
 //! Nothing here gives a grant up by itself: only a refresh that the provider refuses does, or a provider that no longer
 //! knows what was held and cannot be renewed.
 
 mod check;
 mod deliver;
+mod forget;
 mod mend;
 mod notice;
 
@@ -23,7 +25,7 @@ use carnet_store::health::{self, HealthWebhook};
 use crate::broker::Broker;
 use crate::faults;
 
-pub use check::{CheckedGrant, CheckedInstallation, Health, Verdict};
+pub use check::{CheckedApplication, CheckedGrant, CheckedInstallation, Health, Verdict};
 pub(crate) use notice::Ending;
 
 impl Broker {

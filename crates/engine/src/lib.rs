@@ -80,8 +80,8 @@ pub use connectors::{
 };
 pub use consent::{
     AccountQuestion, After, AuthorizationStarted, AuthorizeAsk, CodeRefused, ConsentEnd, ConsentPage,
-    ConsentRulesChange, Decision, Elsewhere, Ending, EndingKind, InstallAsk, LinkAsk, PageKind, Progress,
-    ScopeLine,
+    ConsentRulesChange, Decision, Elsewhere, Ending, EndingKind, InstallAsk, LinkAsk, NotYet, PageKind,
+    Progress, ScopeLine,
 };
 pub use device_login::{
     CommandLine, CommandLineTokens, DeviceCodeRefused, DeviceLogin, DeviceLoginStarted, Introspected,
@@ -93,7 +93,7 @@ pub use gateway::{
     CodeAsk, GatewayGrant, GatewayPerson, GatewayRefused, GatewayTokens, NewRedirectUri, RegisteredUri,
 };
 pub use grants::GrantView;
-pub use health::{CheckedGrant, CheckedInstallation, Health, Verdict};
+pub use health::{CheckedApplication, CheckedGrant, CheckedInstallation, Health, Verdict};
 pub use import::{Imported, ImportedToken, TokenToImport};
 pub use installations::NewInstallation;
 pub use invitations::{InvitationView, Invited, Joined, NewAccount, NewInvitation};

@@ -86,6 +86,9 @@ const PAGE: u32 = 100;
 pub struct Health {
     /// Whether everything on this page holds, as far as somebody could be asked.
     pub holds: bool,
+    /// The connector's own credentials, where tokens of the application are had with nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<CheckedApplication>,
     /// The installations.
     #[serde(default)]
     pub installations: Vec<Checked>,
@@ -95,6 +98,17 @@ pub struct Health {
     /// For the next page, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+}
+
+/// How a connector's own credentials stand with its provider.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct CheckedApplication {
+    /// `holds`, `client_rejected`, `unreachable` or `not_asked`.
+    pub standing: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// A grant or an installation, and how it stands.

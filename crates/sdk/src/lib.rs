@@ -75,7 +75,7 @@ pub use credential::{Credential, IdentityFile};
 pub use error::{Error, NextStep, Refusal};
 pub use explain::{ExplainRequest, ExplainedConnector, ExplainedRule, Explanation};
 pub use export::ExportedSecrets;
-pub use grants::{Checked, GrantInfo, GrantPage, Health};
+pub use grants::{Checked, CheckedApplication, GrantInfo, GrantPage, Health};
 pub use import::{ImportAnswer, ImportError, ImportedToken};
 pub use installations::{InstallationInfo, NewInstallation};
 pub use issuers::{

@@ -62,6 +62,11 @@ impl Driver for Snowflake {
         abilities
     }
 
+    /// A key pair and a workload identity are presented to the account by whoever has the token, and not from here.
+    fn asks_for_app_tokens(&self, connector: &Connector) -> bool {
+        Settings::of(connector).is_ok_and(|settings| elsewhere(&settings, connector).is_some())
+    }
+
     fn idle(&self, connector: &Connector) -> Option<Duration> {
         Oauth.idle(&elsewhere(&Settings::of(connector).ok()?, connector)?.connector)
     }
