@@ -3,7 +3,9 @@
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use carnet_engine::{Broker, ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk, ServiceSync, Sort};
+use carnet_engine::{
+    Broker, ConnectorChange, ConnectorUpdated, ConnectorView, ListQuery, NewConnectorAsk, ServiceSync, Sort,
+};
 use carnet_model::connector::Branding;
 use carnet_model::{Code, Fault, SubjectKind};
 use http::StatusCode;
@@ -18,7 +20,7 @@ use crate::path::Path;
 use crate::problem::Problem;
 use crate::query::{Query, comma_list};
 use crate::servers;
-use crate::shape::{Shape, anything, either, flag, id, list_of, map, object_of, one_of, text, time};
+use crate::shape::{Shape, anything, count, either, flag, id, list_of, map, object_of, one_of, text, time};
 
 /// The body of a create: what the official CLI sends, and what the documentation says. Members about triggers are read
 /// so that their form is checked; asking for triggers is refused where there are none.
@@ -169,7 +171,7 @@ pub(crate) async fn update(
         ..ConnectorChange::default()
     };
     let done = broker.update_connector(&call.caller, &name, change, call.request).await?;
-    Ok(Answer(changed(&done.connector, done.sync.as_ref())))
+    Ok(Answer(after(&done)))
 }
 
 /// The connector after a change, and whether the provider has to be told of it.
@@ -177,6 +179,20 @@ pub(crate) fn changed(view: &ConnectorView, sync: Option<&ServiceSync>) -> Value
     let mut out = connector(view);
     if let (Some(sync), Some(object)) = (sync, out.as_object_mut()) {
         object.insert("serviceSync".to_owned(), servers::sync(sync));
+    }
+    out
+}
+
+/// The same, and what the change has ended: grants and installations of another client.
+fn after(done: &ConnectorUpdated) -> Value {
+    let mut out = changed(&done.connector, done.sync.as_ref());
+    if let Some(object) = out.as_object_mut() {
+        if done.reinstall {
+            object.insert("reinstallNeeded".to_owned(), true.into());
+        }
+        if done.grants_ended > 0 {
+            object.insert("grantsEnded".to_owned(), done.grants_ended.into());
+        }
     }
     out
 }
@@ -195,7 +211,7 @@ pub(crate) async fn eject(
     Json(body): Json<EjectBody>,
 ) -> Result<Answer<Value>, Problem> {
     let done = broker.eject_connector(&call.caller, &name, body.data, call.request).await?;
-    Ok(Answer(changed(&done.connector, done.sync.as_ref())))
+    Ok(Answer(after(&done)))
 }
 
 /// 204 without a content type: an official client tries to read anything that has one.
@@ -272,7 +288,12 @@ pub(crate) fn shape() -> Shape {
 
 /// The same after a change that its provider may have to hear of.
 pub(crate) fn changed_shape() -> Shape {
-    described([("serviceSync?", servers::sync_shape())]).named("ChangedConnector")
+    described([
+        ("serviceSync?", servers::sync_shape()),
+        ("reinstallNeeded?", flag()),
+        ("grantsEnded?", count()),
+    ])
+    .named("ChangedConnector")
 }
 
 fn described<const N: usize>(more: [(&str, Shape); N]) -> Shape {

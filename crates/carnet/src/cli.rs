@@ -25,6 +25,7 @@ mod contexts;
 mod create;
 mod data;
 mod doctor;
+mod eject;
 mod envfile;
 mod explain;
 pub(crate) mod failure;
@@ -210,6 +211,7 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
             Verb::Detach(args) => access::detach(cx, args).await,
             Verb::RedirectUris(args) => redirect_uris::redirect_uris(cx, args).await,
             Verb::Update(args) => update::update(cx, args).await,
+            Verb::Eject(args) => eject::eject(cx, args).await,
             Verb::Open(args) => open::open(cx, args).await,
             Verb::Remove(args) => remove::remove(cx, args).await,
             Verb::RevokeTokens(args) => revoke::revoke(cx, args).await,

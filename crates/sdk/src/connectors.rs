@@ -308,6 +308,19 @@ impl Client {
         self.fetch(call.json(change)).await
     }
 
+    /// Makes a connector that is the operator's the team's own: with `data` of another client, or with the operator's
+    /// where the operator lets go of it.
+    pub async fn eject_connector(
+        &self,
+        connector: &str,
+        data: Option<&Map<String, Value>>,
+    ) -> Result<Connector, Error> {
+        let call = Call::post(&["v1", "connect", "connectors", connector, "managed", "eject"]);
+        let body: Map<String, Value> =
+            data.map(|data| ("data".to_owned(), Value::Object(data.clone()))).into_iter().collect();
+        self.fetch(call.json(&body)).await
+    }
+
     /// Removes a connector, its links and everything kept for it.
     pub async fn delete_connector(&self, connector: &str) -> Result<(), Error> {
         self.send(Call::delete(&["v1", "connect", "connectors", connector])).await.map(drop)

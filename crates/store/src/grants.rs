@@ -20,7 +20,8 @@ pub use refresh::{
     release, renew, used,
 };
 pub use withdrawal::{
-    none_left, still_withdrawing, withdraw, withdraw_of_connector, withdraw_of_project, withdrawn,
+    needs_consent_of_connector, none_left, still_withdrawing, withdraw, withdraw_of_connector,
+    withdraw_of_project, withdrawn,
 };
 
 /// A grant, its envelope and its lease.

@@ -31,8 +31,8 @@ pub(crate) use ask::{AskArgs, SubjectArg};
 pub(crate) use audit::{AuditVerb, ExportArgs, TailArgs};
 pub(crate) use catalog::{CatalogSearchArgs, CatalogShowArgs, CatalogVerb};
 pub(crate) use connect::{
-    AttachArgs, CheckArgs, ConnectVerb, ConnectorArgs, ConnectorKeysArgs, CreateArgs, DetachArgs, ImportArgs,
-    ListArgs, OpenArgs, RedirectUrisArgs, RemoveArgs, RevokeArgs, TokenArgs, UpdateArgs, Verb,
+    AttachArgs, CheckArgs, ConnectVerb, ConnectorArgs, ConnectorKeysArgs, CreateArgs, DetachArgs, EjectArgs,
+    ImportArgs, ListArgs, OpenArgs, RedirectUrisArgs, RemoveArgs, RevokeArgs, TokenArgs, UpdateArgs, Verb,
 };
 pub(crate) use contexts::{ContextAddArgs, ContextArgs, ContextRemoveArgs, ContextVerb};
 pub(crate) use doctor::DoctorArgs;

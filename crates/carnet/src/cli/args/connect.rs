@@ -26,6 +26,8 @@ pub(crate) enum Verb {
     RedirectUris(RedirectUrisArgs),
     /// Change what a connector is called, how it looks, and its configuration
     Update(UpdateArgs),
+    /// Take a connector out of the operator's hands: from then on its client is the team's own
+    Eject(EjectArgs),
     /// Open a connector's page in the browser
     Open(OpenArgs),
     /// Ask a connector's provider what still holds, and whether its server is as it was pinned
@@ -235,6 +237,22 @@ pub(crate) struct UpdateArgs {
     /// How it looks.
     #[command(flatten)]
     pub(crate) branding: BrandingArgs,
+    /// Only say what would be changed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// `carnet eject`
+#[derive(Debug, Args)]
+pub(crate) struct EjectArgs {
+    /// Identifier (scl_…) or UID (service/name)
+    pub(crate) connector: String,
+    /// The client of your own to go on with, as JSON, @FILE or @-; the operator's, where it may be taken along, if left out
+    #[arg(long, value_name = "JSON")]
+    pub(crate) data: Option<String>,
+    /// Do it without asking
+    #[arg(short, long)]
+    pub(crate) yes: bool,
     /// Only say what would be changed
     #[arg(long)]
     pub(crate) dry_run: bool,
