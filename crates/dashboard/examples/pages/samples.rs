@@ -145,6 +145,8 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
     for (name, why) in [
         ("failed-unavailable", NotDone::Unavailable),
         ("failed-unusable", NotDone::Unusable),
+        ("failed-awaits-approval", NotDone::AwaitsApproval),
+        ("failed-installer-unknown", NotDone::InstallerUnknown),
         ("failed-too-little", NotDone::TooLittle),
         ("failed-connector", NotDone::ConnectorRejected),
         ("failed-internal", NotDone::Internal),
