@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::{Host, Url};
 
+use super::ending::NotYet;
 use crate::broker::Broker;
 use crate::cache::sha256;
 use crate::connectors::ConnectorView;
@@ -164,6 +165,8 @@ pub(super) enum Stored {
         message: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         vendor: Option<Value>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<NotYet>,
     },
 }
 
@@ -313,6 +316,8 @@ impl Broker {
             }
             return match self.registration_progress(caller, verifier).await? {
                 Some(progress) => Ok(progress),
+                // The person is at the page to sign in; the request is made behind it.
+                None if self.is_link_open(sha256(verifier.as_bytes())).await? => Ok(Progress::Pending),
                 None => Err(Fault::new(
                     Code::NotFound,
                     "There is no request for consent with this verifier, or it ended long ago.",
