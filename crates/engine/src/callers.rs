@@ -7,13 +7,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use carnet_identity::{BearerKey, Freshness};
+use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::{Caller, Login, Member};
 use carnet_model::{AccessToken, Code, Fault, Id, SecretString, Time, kind};
 use carnet_store::{Write, access_tokens, people};
 use carnet_vault::Purpose;
+use serde_json::Map;
 
 use crate::broker::Broker;
 use crate::faults;
+use crate::rejections::{Rejection, Whose};
 
 /// Which team the request names, besides the credential: `?teamId=` and `?slug=`.
 #[derive(Clone, Debug, Default)]
@@ -150,14 +153,29 @@ impl Broker {
                 continue;
             };
             let row = bearer.token;
-            if row.revoked_at.is_some() || row.expires_at <= now {
-                return Err(unauthorized("The access token has expired or was revoked."));
-            }
-            let role =
-                bearer.role.ok_or_else(|| unauthorized("The access token's person has left the team."))?;
-            if bearer.disabled {
-                return Err(unauthorized("The account of the access token's person is disabled."));
-            }
+            let why = match bearer.role {
+                _ if row.revoked_at.is_some() || row.expires_at <= now => {
+                    Err(("revoked_or_expired", "The access token has expired or was revoked."))
+                }
+                None => Err(("left_team", "The access token's person has left the team.")),
+                _ if bearer.disabled => {
+                    Err(("disabled", "The account of the access token's person is disabled."))
+                }
+                Some(role) => Ok(role),
+            };
+            let role = match why {
+                Ok(role) => role,
+                // Whose it was is known, so the refusal is on that team's record.
+                Err((why, sentence)) => {
+                    let event = AuditEvent::of_system(now, Action::CallerReject)
+                        .in_team(row.team)
+                        .on(row.id)
+                        .with("user", row.user.to_string());
+                    self.reject_known(event, Whose::AccessToken(row.id), rejection("access-token", why))
+                        .await?;
+                    return Err(unauthorized(sentence).recorded());
+                }
+            };
             self.rehash(token, row.id, hash);
             let member = Member {
                 team: row.team,
@@ -188,12 +206,23 @@ impl Broker {
             (None, None) => true,
         };
         if same {
-            Ok(())
-        } else {
-            Err(Fault::new(Code::Forbidden, "The credential is not for the team that the request names.")
-                .next("carnet whoami", "to see which team it is for"))
+            return Ok(());
         }
+        let whose = match caller {
+            Caller::Member(Member { login: Login::AccessToken(token), .. }) => Whose::AccessToken(*token),
+            _ => Whose::Team(caller.team()),
+        };
+        // In the log of the credential's own team; what the other one is called is the caller's text.
+        let event = AuditEvent::of(caller, self.inner.env.now(), Action::CallerReject, None);
+        self.reject_known(event, whose, rejection("same-team", "another_team")).await?;
+        Err(Fault::new(Code::Forbidden, "The credential is not for the team that the request names.")
+            .recorded()
+            .next("carnet whoami", "to see which team it is for"))
     }
+}
+
+fn rejection(rule: &'static str, why: &str) -> Rejection {
+    Rejection { rule, why: why.to_owned(), detail: Map::new() }
 }
 
 fn unauthorized(sentence: &str) -> Fault {
