@@ -3,7 +3,8 @@
 //
 //   node emulator.mjs --port N --service github|slack|linear|google|microsoft|okta
 //
-// Google, Microsoft and Okta call themselves by their real names in their ID tokens, and have the paths of the real ones.
+// Google, Microsoft and Okta call themselves by their real names in their ID tokens. Microsoft and Okta have the paths of
+// the real ones; Google has its own, and the flags that lead there are in `instead`.
 // Before Microsoft stands the proof by a federated credential, verified by `jose` against what the issuer publishes.
 //
 // GET /_key is the key of the GitHub App. PUT /_redirect {uri} registers a redirect URI. PUT /_installer {login,
@@ -103,7 +104,6 @@ const SEEDS = {
 const NAMES = { google: 'https://accounts.google.com', microsoft: 'https://login.microsoftonline.com', okta: 'https://acme.okta.com' };
 /** What the real one has elsewhere. */
 const MOVED = {
-  google: (path) => path.replace(/^\/(token|revoke)(?=$|\?)/, '/oauth2/$1'),
   microsoft: (path) => path.replace(new RegExp(`^/${TENANT}(?=/oauth2/v2.0/)`), ''),
 };
 

@@ -35,6 +35,16 @@ export async function startMcpServer(issuer) {
   return { address: `${url}/mcp`, log, stop, seen: async () => (await fetch(`${url}/_seen`)).json() };
 }
 
+/** What goes to a provider goes to these paths of the emulator. */
+const INSTEAD = {
+  google: {
+    'https://accounts.google.com': '',
+    'https://oauth2.googleapis.com': '',
+    'https://oauth2.googleapis.com/token': '/oauth2/token',
+    'https://oauth2.googleapis.com/revoke': '/oauth2/revoke',
+  },
+};
+
 /** An emulated provider: `github`, `slack`, `linear`, `google`, `microsoft` or `okta`. */
 export async function startEmulator(service) {
   const { url, log, stop } = await start('emulator.mjs', ['--service', service]);
@@ -43,6 +53,7 @@ export async function startEmulator(service) {
     url,
     log,
     stop,
+    instead: Object.entries(INSTEAD[service] ?? {}).flatMap(([from, path]) => ['--provider-origin', `${from}=${url}${path}`]),
     key: async () => (await fetch(`${url}/_key`)).text(),
     redirect: (uri) => put('/_redirect', { uri }),
     installer: (login, installation) => put('/_installer', { login, installation }),

@@ -103,8 +103,9 @@ class Account(Listener):
     """``keys`` are public keys of users in DER; ``workloads`` are (issuer, subject) of users; ``issuers`` are trusted
     authorization servers. ``logins`` says how each session was opened, and as whom."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = NAME) -> None:
         super().__init__()
+        self.name = name
         self.keys: dict[str, bytes] = {}
         self.workloads: dict[tuple[str, str], str] = {}
         self.issuers: dict[str, str] = {}
@@ -119,9 +120,9 @@ class Account(Listener):
 
     def by_key_pair(self, token: str) -> str:
         claims = part(token)
-        user = claims["sub"].removeprefix(f"{NAME}.")
+        user = claims["sub"].removeprefix(f"{self.name}.")
         der = self.keys.get(user)
-        if der is None or not claims["sub"].startswith(f"{NAME}."):
+        if der is None or not claims["sub"].startswith(f"{self.name}."):
             raise Refused("390144", "JWT token is invalid. [no such user or key]")
         if claims["iss"] != f"{claims['sub']}.SHA256:{base64.b64encode(hashlib.sha256(der).digest()).decode()}":
             raise Refused("390144", "JWT token is invalid. [fingerprint]")
@@ -271,6 +272,16 @@ class Account(Listener):
             self._refresh[new] = scope
             said |= {"refresh_token": new, "refresh_token_expires_in": 7776000}
         return 200, said
+
+
+class DriversAlone(Account):
+    """One that drivers can sign in to, and that has neither the SQL API nor an authorization server."""
+
+    def post_api_v2_statements(self, *_):
+        return 404, "Not Found"
+
+    def post_oauth_token_request(self, *_):
+        return 404, "Not Found"
 
 
 class Elsewhere(Listener):

@@ -13,18 +13,22 @@ import snowflake.connector as snowflake
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from snowflake.connector.auth import AuthByKeyPair
-from snowflake_account import ADDRESS, Account, Elsewhere
+from snowflake_account import ADDRESS, Account, DriversAlone, Elsewhere
 
 server: broker.Broker
 account: Account
+drivers_alone: DriversAlone
 APP = {"type": "app"}
 
 
 def setUpModule() -> None:
-    global server, account
+    global server, account, drivers_alone
     account = Account()
     unittest.addModuleCleanup(account.stop)
-    server = broker.Broker("--provider-origin", f"{ADDRESS}={account.url}")
+    drivers_alone = DriversAlone("ACME-LAB")
+    unittest.addModuleCleanup(drivers_alone.stop)
+    lab = f"https://acme-lab.snowflakecomputing.com={drivers_alone.url}"
+    server = broker.Broker("--provider-origin", f"{ADDRESS}={account.url}", "--provider-origin", lab)
     unittest.addModuleCleanup(server.stop)
 
 
@@ -132,6 +136,31 @@ class Snowflake(unittest.TestCase):
         other = token(connector("other", {"workloadIdentity": True}))
         with self.assertRaises(snowflake.errors.DatabaseError):
             session(**(how | {"token": other["token"]}))
+
+    def test_an_account_that_drivers_alone_can_be_asked_at(self) -> None:
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode()
+        lab = {"accountIdentifier": "acme-lab"}
+        by_key = lab | {"username": "svc", "privateKeyPem": pem}
+        status, refused = create("lab-key", by_key)
+        self.assertEqual((status, refused["error"]["field"]), (422, "data.privateKeyPem"))
+        self.assertIn("no such user or key", refused["error"]["message"])
+        drivers_alone.keys["SVC"] = key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        self.assertNotIn("notChecked", connector("lab-key", by_key)["data"])
+        self.assertEqual(drivers_alone.logins, [("SNOWFLAKE_JWT", "SVC")])
+        self.assertNotIn("notChecked", connector("lab-workload", lab | {"workloadIdentity": True})["data"])
+        people = connector("lab-people", lab | {"clientId": "c", "clientSecret": "nobody-can-say"})
+        self.assertEqual(people["data"]["notChecked"], ["clientSecret"])
+        elsewhere = Elsewhere()
+        self.addCleanup(elsewhere.stop)
+        name, secret = elsewhere.client
+        client = {"clientId": name, "clientSecret": secret, "serverUrl": elsewhere.url}
+        client |= {"userAuthorization": {"enabled": False}, "clientCredentials": {"enabled": True, "scopes": ["x"]}}
+        connector("lab-elsewhere", lab | {"externalOauth": client})
 
     def test_a_person_in_the_role_that_was_consented_to(self) -> None:
         name, secret = account.client

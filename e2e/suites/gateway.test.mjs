@@ -40,8 +40,7 @@ async function startApp() {
 
 before(async () => {
   google = await startEmulator('google');
-  const origins = ['https://accounts.google.com', 'https://oauth2.googleapis.com'];
-  broker = await startBroker({ flags: origins.flatMap((origin) => ['--provider-origin', `${origin}=${google.url}`]) });
+  broker = await startBroker({ flags: google.instead });
   const data = {
     clientId: '1-broker.apps.googleusercontent.com',
     clientSecret: 'google-client-secret',

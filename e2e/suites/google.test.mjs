@@ -18,8 +18,7 @@ const data = {
 
 before(async () => {
   google = await startEmulator('google');
-  const origins = ['https://accounts.google.com', 'https://oauth2.googleapis.com'];
-  broker = await startBroker({ flags: origins.flatMap((origin) => ['--provider-origin', `${origin}=${google.url}`]) });
+  broker = await startBroker({ flags: google.instead });
   broker.secrets.add(data.clientSecret);
   connector = await broker.connector({ type: 'google', service: 'google', name: 'mail', uid: 'google/mail', data });
   await google.redirect(`${broker.url}/callback/${connector.id}`);

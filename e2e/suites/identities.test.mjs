@@ -30,6 +30,7 @@ before(async () => {
     jwks,
     audiences: [audience],
     algorithms: ALGORITHMS,
+    types: ['JWT'],
     rules: [{ project: broker.dev.projectId, environment: 'production', claims: { repository_id: '74' } }],
   };
   assert.equal((await broker.api('POST', '/v1/trusted-issuers', { json })).status, 201);

@@ -65,6 +65,8 @@ test('an installation leaves the bot\'s token, which Slack\'s client can use', a
 test('what was not installed is not given, and less cannot be had than was', async () => {
   const more = (await broker.token(connector.uid, APP, { scopes: ['admin'] })).is(422, 'client_installation_required');
   assert.deepEqual(more.body.error.missing, ['admin']);
+  const ways = more.body.error.next.map(({ command }) => command);
+  assert.deepEqual(ways, [`carnet update ${connector.uid} --data @FILE`, `carnet token ${connector.uid} --subject app --yes`]);
   (await broker.token(connector.uid, APP, { scopes: ['channels:read'] })).is(422, 'invalid_scope');
   const token = (await broker.token(connector.uid, APP, { scopes: ['channels:read', 'chat:write'] })).is(200).body;
   const refused = await client(token.token).users.list({}).catch(({ data }) => data);

@@ -32,12 +32,13 @@ after(async () => {
   if (home) await rm(home, { recursive: true, force: true });
 });
 
-/** Runs a program to its end. Nothing of this machine's own settings reaches it. */
-function run(program, words, { cwd, env = {} }) {
+/** Runs a program to its end, or until it has said something. Nothing of this machine's own settings reaches it. */
+function run(program, words, { cwd, env = {}, until }) {
   const child = spawn(program, words, { cwd, env: { PATH: process.env.PATH, HOME: join(home, 'h'), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (chunk) => (stdout += chunk));
   child.stderr.on('data', (chunk) => (stderr += chunk));
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', () => until?.test(stdout + stderr) && child.kill('SIGKILL'));
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, stdout, stderr, all: `exit ${code}\n--- stdout\n${stdout}--- stderr\n${stderr}` }));
@@ -45,9 +46,9 @@ function run(program, words, { cwd, env = {} }) {
 }
 
 /** The official CLI in a folder that is linked to the project, or in another. */
-async function vercel(words, { cwd = linked, config = ['-Q', configuration] } = {}) {
+async function vercel(words, { cwd = linked, config = ['-Q', configuration], until } = {}) {
   const env = { XDG_DATA_HOME: join(home, 'h/d'), VERCEL_TELEMETRY_DISABLED: '1', NO_UPDATE_NOTIFIER: '1', CI: '1', NO_COLOR: '1', TERM: 'dumb' };
-  const done = await run(process.execPath, [VERCEL, ...words, ...config], { cwd, env });
+  const done = await run(process.execPath, [VERCEL, ...words, ...config], { cwd, env, until });
   const exits = (code) => {
     assert.equal(done.code, code, `vercel ${words.join(' ')}: ${done.all}`);
     return { ...done, json: () => JSON.parse(done.stdout) };
@@ -157,6 +158,14 @@ describe('connect create and update', () => {
     const done = (await vercel(['connect', 'create', 'demo', '--name', 'told', '--yes'])).exits(0);
     const { id } = await shown('demo/told');
     assert.match(done.stdout + done.stderr, new RegExp(`connector created.*${id}`), done.all);
+  });
+
+  test('case 44 a service with several ways, and nobody to choose: the usual one, with the page where it is registered', async () => {
+    const page = /https?:\/\/\S+\/register\/\S+/;
+    const done = await vercel(['connect', 'create', 'slack', '--name', 'case-44'], { until: page });
+    assert.doesNotMatch(done.stdout + done.stderr, /--connection-method/, done.all);
+    const [address] = (done.stdout + done.stderr).match(page) ?? assert.fail(done.all);
+    assert.equal(new URL(address).origin, new URL(broker.url).origin);
   });
 
   test('case 48 by its own data, at an address that the catalog does not know', async () => {

@@ -1,6 +1,6 @@
 //! What the steps need of the machine, and how it gets there. Rust, Node, Python and PostgreSQL must be present; the
 //! rest is installed: cargo tools into cargo's home, npm packages and a Python environment inside the repository,
-//! Chromium by apt-get where that is possible.
+//! Chromium and Pebble by apt-get where that is possible.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,8 @@ pub(crate) enum Need {
     Python,
     /// A browser for the pages.
     Chromium,
+    /// An ACME server, for the tests of the server's certificate.
+    Pebble,
 }
 
 /// Says "run without PostgreSQL, I know". For a laptop; refused where `CI` is set.
@@ -43,6 +45,7 @@ impl Need {
             Self::VercelCli => packages("e2e/vercel-cli", OFFICIAL_CLI),
             Self::Python => python().map(drop),
             Self::Chromium => chromium().map(drop),
+            Self::Pebble => pebble(),
         }
     }
 }
@@ -133,16 +136,44 @@ pub(crate) fn chromium() -> Result<PathBuf> {
     if let Some(found) = find(NAMES) {
         return Ok(found);
     }
-    let superuser = output(command("id").arg("-u")).is_some_and(|id| id == "0");
-    if !superuser || find(&["apt-get"]).is_none() {
+    if !has_apt() {
         bail!(
             "Chromium is missing. Install the package `chromium`, or name a browser in CARNET_TEST_CHROMIUM"
         );
     }
-    succeed(command("apt-get").args(["update", "-qq"]))?;
-    let install = ["install", "-y", "-qq", "--no-install-recommends", "chromium"];
-    succeed(command("apt-get").args(install).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    apt("chromium")?;
     find(NAMES).context("apt-get installed chromium, and yet it is not in the search path")
+}
+
+/// Let's Encrypt's own ACME server for tests. Where it cannot be had, the tests against it do nothing and say so; a run
+/// that must be whole fails.
+fn pebble() -> Result<()> {
+    let found = || variable("CARNET_TEST_PEBBLE").is_some() || find(&["pebble"]).is_some();
+    if !found() && has_apt() {
+        // Tests that need it are few: not to get it is no reason to test nothing.
+        if let Err(error) = apt("pebble") {
+            say(&format!("{error:#}"));
+        }
+    }
+    if found() {
+        return Ok(());
+    }
+    if variable("CI").is_some() {
+        bail!("Pebble is missing. Install the package `pebble`, or name it in CARNET_TEST_PEBBLE");
+    }
+    say("!! pebble is missing (the package `pebble`): NOTHING IS TESTED AGAINST AN ACME SERVER");
+    Ok(())
+}
+
+fn has_apt() -> bool {
+    let superuser = output(command("id").arg("-u")).is_some_and(|id| id == "0");
+    superuser && find(&["apt-get"]).is_some()
+}
+
+fn apt(package: &str) -> Result<()> {
+    succeed(command("apt-get").args(["update", "-qq"]))?;
+    let install = ["install", "-y", "-qq", "--no-install-recommends", package];
+    succeed(command("apt-get").args(install).env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
 /// Runs `install` unless it ran for this very text before.

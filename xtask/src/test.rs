@@ -40,7 +40,12 @@ const STEPS: &[Step] = &[
     },
     Step { name: "clippy", what: "lints, denied", needs: &[], run: clippy },
     Step { name: "doc", what: "documentation builds without a warning", needs: &[], run: doc },
-    Step { name: "unit", what: "tests of the crates", needs: &[Need::Nextest, Need::Postgres], run: unit },
+    Step {
+        name: "unit",
+        what: "tests of the crates",
+        needs: &[Need::Nextest, Need::Postgres, Need::Pebble],
+        run: unit,
+    },
     Step { name: "doctest", what: "examples in the documentation", needs: &[], run: doctest },
     Step { name: "build", what: "the debug binary that the next steps drive", needs: &[], run: build },
     Step {

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
+use crate::connectors::refused;
 use crate::path::Path;
 use crate::problem::Problem;
 use crate::shape::{Shape, either, id, object_of, one_of, text, time};
@@ -102,12 +103,20 @@ pub(crate) async fn start(
         return_url: body.return_url,
         webhook: body.webhook,
         device_code: body.device_code.unwrap_or(false),
-        expires_in: body.expires_in_ms.map(millis).transpose()?,
+        expires_in: body.expires_in_ms.map(life).transpose()?,
         prompt: body.prompt,
         additional_params: body.additional_params.unwrap_or_default(),
     };
     let started = broker.start_authorization(&call.caller, &ask, call.request).await?;
     Ok(Answer(begun(&broker, started)))
+}
+
+/// How long a request can be used, in whole milliseconds.
+fn life(number: f64) -> Result<u64, Problem> {
+    if number < 1.0 || number.fract() > 0.0 {
+        return Err(refused("expiresInMs", "expiresInMs is a whole number of milliseconds, 1 to 3600000."));
+    }
+    millis(number)
 }
 
 fn begun(broker: &Broker, started: AuthorizationStarted) -> Value {
@@ -120,7 +129,7 @@ fn begun(broker: &Broker, started: AuthorizationStarted) -> Value {
         "connector": {
             "id": connector.id,
             "uid": connector.uid,
-            "type": connector.r#type,
+            "type": connector.r#type.on_the_wire(),
             "name": connector.name,
             "displayName": connector.name,
             "service": connector.service,
@@ -170,7 +179,7 @@ pub(crate) async fn install(
         return_url: body.return_url,
         webhook: body.webhook,
         device_code: body.device_code.unwrap_or(false),
-        expires_in: body.expires_in_ms.map(millis).transpose()?,
+        expires_in: body.expires_in_ms.map(life).transpose()?,
         ..AuthorizeAsk::default()
     };
     let install = InstallAsk { ask, tenant: body.tenant_id };

@@ -27,24 +27,57 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let is_json = is_json(request.headers());
-        let credential = request.extensions().get::<Arc<Credential>>().cloned();
-        let bytes = read(request, LIMIT).await?;
-        if let Some(credential) = credential.as_deref() {
-            // Who takes time over the body does not keep a credential alive that was withdrawn meanwhile.
-            Broker::from_ref(state).recognise(credential).await?;
+        match received(request, &Broker::from_ref(state)).await? {
+            None => parse(b"{}"),
+            Some(bytes) => parse(&bytes),
         }
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return parse(b"{}");
-        }
-        if !is_json {
-            return Err(Problem(Fault::new(
-                Code::UnsupportedMediaType,
-                "The body is read as JSON and must say so: Content-Type: application/json.",
-            )));
-        }
-        parse(&bytes)
     }
+}
+
+/// A JSON body that must be there, where an empty object means much.
+pub(crate) struct Said<T> {
+    pub(crate) body: T,
+    /// Whether it is `{}`, letter by letter.
+    pub(crate) is_empty_object: bool,
+}
+
+impl<T, S> FromRequest<S> for Said<T>
+where
+    T: DeserializeOwned,
+    Broker: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let Some(bytes) = received(request, &Broker::from_ref(state)).await? else {
+            return Err(Problem::invalid("There is no body, and nothing is done that nobody said."));
+        };
+        let Json(body) = parse(&bytes)?;
+        let letters = bytes.iter().filter(|byte| !byte.is_ascii_whitespace());
+        Ok(Self { body, is_empty_object: letters.eq(b"{}") })
+    }
+}
+
+/// The bytes of a JSON body, if there are any.
+async fn received(request: Request, broker: &Broker) -> Result<Option<Bytes>, Problem> {
+    let is_json = is_json(request.headers());
+    let credential = request.extensions().get::<Arc<Credential>>().cloned();
+    let bytes = read(request, LIMIT).await?;
+    if let Some(credential) = credential.as_deref() {
+        // Who takes time over the body does not keep a credential alive that was withdrawn meanwhile.
+        broker.recognise(credential).await?;
+    }
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    if !is_json {
+        return Err(Problem(Fault::new(
+            Code::UnsupportedMediaType,
+            "The body is read as JSON and must say so: Content-Type: application/json.",
+        )));
+    }
+    Ok(Some(bytes))
 }
 
 /// A body as it is, of any type. Who calls is judged again when it is there.

@@ -3,8 +3,10 @@
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use carnet_engine::{Broker, ConnectorChange, ConnectorView, ListQuery, NewConnectorAsk, ServiceSync, Sort};
-use carnet_model::connector::Branding;
+use carnet_engine::{
+    Broker, ConnectorChange, ConnectorUpdated, ConnectorView, ListQuery, NewConnectorAsk, ServiceSync, Sort,
+};
+use carnet_model::connector::{Branding, ConnectorType};
 use carnet_model::{Code, Fault, SubjectKind};
 use http::StatusCode;
 use schemars::JsonSchema;
@@ -18,7 +20,7 @@ use crate::path::Path;
 use crate::problem::Problem;
 use crate::query::{Query, comma_list};
 use crate::servers;
-use crate::shape::{Shape, anything, flag, id, list_of, map, object_of, one_of, text, time};
+use crate::shape::{Shape, anything, count, flag, id, list_of, map, object_of, one_of, text, time};
 use crate::trigger_destinations;
 use crate::trigger_wishes::{self, TriggerDestination, Wished};
 
@@ -153,7 +155,7 @@ pub(crate) async fn update(
         ..ConnectorChange::default()
     };
     let done = broker.update_connector(&call.caller, &name, change, call.request).await?;
-    Ok(Answer(changed(&done.connector, done.sync.as_ref())))
+    Ok(Answer(after(&done)))
 }
 
 /// The connector after a change, and whether the provider has to be told of it.
@@ -161,6 +163,20 @@ pub(crate) fn changed(view: &ConnectorView, sync: Option<&ServiceSync>) -> Value
     let mut out = connector(view);
     if let (Some(sync), Some(object)) = (sync, out.as_object_mut()) {
         object.insert("serviceSync".to_owned(), servers::sync(sync));
+    }
+    out
+}
+
+/// The same, and what the change has ended: grants and installations of another client.
+fn after(done: &ConnectorUpdated) -> Value {
+    let mut out = changed(&done.connector, done.sync.as_ref());
+    if let Some(object) = out.as_object_mut() {
+        if done.reinstall {
+            object.insert("reinstallNeeded".to_owned(), true.into());
+        }
+        if done.grants_ended > 0 {
+            object.insert("grantsEnded".to_owned(), done.grants_ended.into());
+        }
     }
     out
 }
@@ -179,7 +195,7 @@ pub(crate) async fn eject(
     Json(body): Json<EjectBody>,
 ) -> Result<Answer<Value>, Problem> {
     let done = broker.eject_connector(&call.caller, &name, body.data, call.request).await?;
-    Ok(Answer(changed(&done.connector, done.sync.as_ref())))
+    Ok(Answer(after(&done)))
 }
 
 /// 204 without a content type: an official client tries to read anything that has one.
@@ -216,7 +232,7 @@ impl ListParams {
         Ok(ListQuery {
             sort,
             project: self.project_id,
-            types: comma_list(self.r#type.as_deref()),
+            types: kinds(self.r#type.as_deref()),
             services: comma_list(self.service.as_deref()),
             search: self.search,
             cursor: self.cursor,
@@ -249,6 +265,28 @@ pub(crate) async fn list_v2(
     Ok(Answer(json!({"connectors": found, "pagination": {"next": next}})))
 }
 
+/// The drivers that a list of types means. A word that means none stays, and finds nothing.
+fn kinds(words: Option<&str>) -> Vec<String> {
+    let meant = |word: String| {
+        let meant: Vec<_> = ConnectorType::meant_by(&word).map(|kind| kind.as_str().to_owned()).collect();
+        if meant.is_empty() { vec![word] } else { meant }
+    };
+    comma_list(words).into_iter().flat_map(meant).collect()
+}
+
+/// `type`, as official clients know it.
+pub(crate) fn kind() -> Shape {
+    let mut words = ConnectorType::ALL.map(ConnectorType::on_the_wire).to_vec();
+    words.sort_unstable();
+    words.dedup();
+    one_of(&words)
+}
+
+fn driver() -> Shape {
+    one_of(&ConnectorType::ALL.map(ConnectorType::as_str))
+        .said("What runs it: `type`, and more exactly where that is `custom`.")
+}
+
 /// The shape of a connector.
 pub(crate) fn shape() -> Shape {
     described([]).named("Connector")
@@ -256,7 +294,12 @@ pub(crate) fn shape() -> Shape {
 
 /// The same after a change that its provider may have to hear of.
 pub(crate) fn changed_shape() -> Shape {
-    described([("serviceSync?", servers::sync_shape())]).named("ChangedConnector")
+    described([
+        ("serviceSync?", servers::sync_shape()),
+        ("reinstallNeeded?", flag()),
+        ("grantsEnded?", count()),
+    ])
+    .named("ChangedConnector")
 }
 
 fn described<const N: usize>(more: [(&str, Shape); N]) -> Shape {
@@ -278,7 +321,8 @@ fn described<const N: usize>(more: [(&str, Shape); N]) -> Shape {
         ("uid", text()),
         ("name", text()),
         ("displayName", text()),
-        ("type", text()),
+        ("type", kind()),
+        ("driver", driver()),
         ("typeName", text()),
         ("service", text()),
         ("createdAt", time()),
@@ -329,7 +373,8 @@ pub(crate) fn connector(view: &ConnectorView) -> Value {
         "uid": c.uid,
         "name": c.name,
         "displayName": c.name,
-        "type": c.r#type,
+        "type": c.r#type.on_the_wire(),
+        "driver": c.r#type,
         "typeName": c.r#type.label(),
         "service": c.service,
         "createdAt": c.created_at,

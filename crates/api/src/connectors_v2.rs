@@ -13,7 +13,7 @@ use crate::connectors;
 use crate::path::Path;
 use crate::problem::Problem;
 use crate::servers;
-use crate::shape::{Shape, object_of, text};
+use crate::shape::{Shape, flag, object_of, text};
 use crate::trigger_wishes::{self, Wished};
 
 #[derive(Default, Deserialize, JsonSchema)]
@@ -33,6 +33,7 @@ pub(crate) struct UpdateBody {
 pub(crate) fn shape() -> Shape {
     object_of([
         ("connector", connectors::shape()),
+        ("reinstallNeeded?", flag()),
         ("reconsentNeeded?", object_of([("scope", text())])),
         ("serviceSync?", servers::sync_shape()),
     ])
@@ -60,6 +61,9 @@ pub(crate) async fn update(
     let done = broker.update_connector(&call.caller, &name, change, call.request).await?;
     let mut out = json!({"connector": connectors::connector(&done.connector)});
     if let Some(out) = out.as_object_mut() {
+        if done.reinstall {
+            out.insert("reinstallNeeded".to_owned(), true.into());
+        }
         if done.reconsent {
             out.insert("reconsentNeeded".to_owned(), json!({"scope": "user"}));
         }

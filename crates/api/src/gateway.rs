@@ -30,22 +30,12 @@ pub(crate) async fn token(State(broker): State<Broker>, posted: Posted) -> Resul
         return device_login::token(State(broker), posted.form).await;
     }
     let (connector, secret) = posted.client()?;
-    let grant = match posted.need("grant_type")?.expose().as_str() {
-        "authorization_code" => GatewayGrant::Code(CodeAsk {
-            code: posted.need("code")?.duplicate(),
-            redirect_uri: posted.need("redirect_uri")?.expose().clone(),
-            verifier: posted.need("code_verifier")?.duplicate(),
-        }),
-        "refresh_token" => GatewayGrant::Refresh {
-            token: posted.need("refresh_token")?.duplicate(),
-            scope: posted.form.find("scope").map(|scope| scope.expose().clone()),
-        },
-        _ => {
-            return Err(Problem(Fault::new(
-                Code::UnsupportedGrantType,
-                "An app gets tokens for grant_type authorization_code and refresh_token.",
-            ))
-            .into());
+    let grant = match posted.grant() {
+        Ok(grant) => grant,
+        Err(problem) => {
+            // Who is no client is told so first, and nothing about what it asks.
+            broker.knows_gateway_client(connector, secret, posted.request).await.map_err(Problem)?;
+            return Err(problem.into());
         }
     };
     let given = broker.gateway_tokens(connector, secret, &grant, posted.request).await;
@@ -152,6 +142,25 @@ impl Posted {
             return Err(Problem::invalid("client_id is another one than that of Authorization."));
         }
         Ok((connector, secret))
+    }
+
+    /// What is asked for tokens.
+    fn grant(&self) -> Result<GatewayGrant, Problem> {
+        match self.need("grant_type")?.expose().as_str() {
+            "authorization_code" => Ok(GatewayGrant::Code(CodeAsk {
+                code: self.need("code")?.duplicate(),
+                redirect_uri: self.need("redirect_uri")?.expose().clone(),
+                verifier: self.need("code_verifier")?.duplicate(),
+            })),
+            "refresh_token" => Ok(GatewayGrant::Refresh {
+                token: self.need("refresh_token")?.duplicate(),
+                scope: self.form.find("scope").map(|scope| scope.expose().clone()),
+            }),
+            _ => Err(Problem(Fault::new(
+                Code::UnsupportedGrantType,
+                "An app gets tokens for grant_type authorization_code and refresh_token.",
+            ))),
+        }
     }
 
     fn need(&self, name: &str) -> Result<&SecretString, Problem> {

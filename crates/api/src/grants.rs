@@ -13,7 +13,7 @@ use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::shape::{Shape, flag, id, list_of, object_of, one_of, text, time};
+use crate::shape::{Shape, count, flag, id, list_of, object_of, one_of, text, time};
 use crate::token;
 
 pub(crate) async fn show(
@@ -88,6 +88,50 @@ pub(crate) fn described() -> Shape {
         ("expiresAt?", time()),
         ("cause?", text()),
     ])
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct StandingParams {
+    /// Of this connector only, by identifier or UID.
+    connector: Option<String>,
+}
+
+pub(crate) fn standing_shape() -> Shape {
+    let alike =
+        object_of([("state", one_of(&["active", "needs_consent"])), ("cause?", text()), ("grants", count())]);
+    let waiting = object_of([("uid", text()), ("grant", shape())]);
+    object_of([
+        ("connectors", count()),
+        ("grants", count()),
+        ("states", list_of(alike)),
+        ("needConsent", list_of(waiting).said("The latest first, at most a hundred.")),
+    ])
+    .named("Standing")
+}
+
+pub(crate) async fn standing(
+    State(broker): State<Broker>,
+    call: Call,
+    Query(params): Query<StandingParams>,
+) -> Result<Answer<Value>, Problem> {
+    let standing = broker.standing(&call.caller, params.connector.as_deref()).await?;
+    let states: Vec<Value> = standing
+        .counts
+        .iter()
+        .map(|alike| match &alike.cause {
+            Some(cause) => json!({"state": alike.state, "cause": cause, "grants": alike.grants}),
+            None => json!({"state": alike.state, "grants": alike.grants}),
+        })
+        .collect();
+    let waiting: Vec<Value> =
+        standing.waiting.iter().map(|(uid, view)| json!({"uid": uid, "grant": object(view)})).collect();
+    Ok(Answer(json!({
+        "connectors": standing.connectors,
+        "grants": standing.counts.iter().map(|alike| alike.grants).sum::<i64>(),
+        "states": states,
+        "needConsent": waiting,
+    })))
 }
 
 pub(crate) fn all_shape() -> Shape {

@@ -4,7 +4,9 @@
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use carnet_engine::{Broker, CheckedGrant, CheckedInstallation, Health, HealthWebhook, Verdict};
+use carnet_engine::{
+    Broker, CheckedApplication, CheckedGrant, CheckedInstallation, Health, HealthWebhook, Verdict,
+};
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -88,6 +90,7 @@ pub(crate) fn check_shape() -> Shape {
     object_of([
         ("connector", object_of([("id", id("scl")), ("uid", text())])),
         ("holds", flag()),
+        ("application?", object_of([("standing", verdict()), ("message?", text())])),
         ("installations", list_of(installations::described().with(more()))),
         ("grants", list_of(grants::described().with(more()))),
         ("cursor?", text()),
@@ -114,7 +117,8 @@ fn told(health: &Health) -> Value {
         .grants
         .iter()
         .map(|one| &one.verdict)
-        .chain(health.installations.iter().map(|one| &one.verdict));
+        .chain(health.installations.iter().map(|one| &one.verdict))
+        .chain(health.application.iter().map(|one| &one.verdict));
     let holds = verdicts.clone().all(|verdict| matches!(verdict, Verdict::Holds | Verdict::NotAsked));
     let installation =
         |one: &CheckedInstallation| with(installations::object(&one.installation), &one.verdict);
@@ -125,10 +129,21 @@ fn told(health: &Health) -> Value {
         "installations": health.installations.iter().map(installation).collect::<Vec<_>>(),
         "grants": health.grants.iter().map(grant).collect::<Vec<_>>(),
     });
+    if let (Some(application), Some(out)) = (&health.application, out.as_object_mut()) {
+        out.insert("application".to_owned(), of_application(application));
+    }
     if let (Some(next), Some(out)) = (&health.next, out.as_object_mut()) {
         out.insert("cursor".to_owned(), next.clone().into());
     }
     out
+}
+
+fn of_application(one: &CheckedApplication) -> Value {
+    let mut object = json!({"standing": one.verdict.as_str()});
+    if let (Some(message), Some(members)) = (&one.message, object.as_object_mut()) {
+        members.insert("message".to_owned(), message.clone().into());
+    }
+    object
 }
 
 fn with(mut object: Value, verdict: &Verdict) -> Value {

@@ -2,6 +2,8 @@
 //!
 //! A connection has eight seconds for the headers of its first request, and eight between requests; until it has sent
 //! the first ones it holds little memory (`head`). There are at most so many connections, in all and from one address.
+//! Where the listener speaks TLS itself, the handshake is part of the first eight seconds, and what a peer writes as a proxy
+//! would is dropped: nobody stands between.
 //! A body has as long as headers, whoever reads it. On shutdown no new connection is taken, and those that are there
 //! finish the request they are in.
 
@@ -23,21 +25,25 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use bytes::Bytes;
+use http::header;
 use hyper::Request as HyperRequest;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
 
-use head::{Begun, head_of};
+use head::head_of;
 use refusal::Answering;
+
+use crate::tls::Tls;
 
 type Request = HyperRequest<Incoming>;
 
@@ -65,8 +71,34 @@ impl Default for Limits {
     }
 }
 
+/// Where connections come from, and how they begin.
+pub struct Listening {
+    socket: TcpListener,
+    tls: Option<Arc<Tls>>,
+}
+
+impl From<TcpListener> for Listening {
+    /// In the clear: on this machine, or behind a proxy.
+    fn from(socket: TcpListener) -> Self {
+        Self { socket, tls: None }
+    }
+}
+
+impl Listening {
+    /// With TLS.
+    pub fn secured(socket: TcpListener, tls: Tls) -> Self {
+        Self { socket, tls: Some(Arc::new(tls)) }
+    }
+}
+
 /// Serves `routes` until `stop` ends, then lets what is under way finish.
-pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: impl Future<Output = ()>) {
+pub async fn serve(
+    listening: impl Into<Listening>,
+    routes: Router,
+    limits: Limits,
+    stop: impl Future<Output = ()>,
+) {
+    let Listening { socket: listener, tls } = listening.into();
     let places = Arc::new(Semaphore::new(limits.connections));
     let addresses = Arc::new(Addresses::default());
     let graceful = GracefulShutdown::new();
@@ -91,16 +123,20 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: 
         let Some(visitor) = addresses.admit(peer.ip(), limits.per_address) else { continue };
         let _ = stream.set_nodelay(true);
         let deadline = Instant::now() + limits.headers;
-        let (builder, routes, watcher) = (builder.clone(), routes.clone(), graceful.watcher());
-        let stopping = stopping.clone();
+        let served = Served {
+            peer,
+            direct: tls.as_ref().is_some_and(|tls| tls.is_first),
+            builder: builder.clone(),
+            routes: routes.clone(),
+            patience: limits.headers,
+            watcher: graceful.watcher(),
+            deadline,
+        };
+        let (stopping, tls) = (stopping.clone(), tls.clone());
         tasks.spawn(async move {
-            let begun = tokio::select! {
-                () = stopping.cancelled() => None,
-                begun = timeout_at(deadline, head_of(stream)) => begun.ok().and_then(Result::ok),
-            };
-            if let Some(begun) = begun {
-                // In memory of its own, which nobody holds who has not sent a head.
-                Box::pin(attend(begun, peer, &builder, routes, limits.headers, watcher, deadline)).await;
+            match tls {
+                None => serve_plain(stream, served, &stopping).await,
+                Some(tls) => Box::pin(serve_secured(stream, &tls, served, &stopping)).await,
             }
             drop((place, visitor));
         });
@@ -112,19 +148,50 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: 
     }
 }
 
-/// Serves one connection to its end.
-async fn attend(
-    begun: Begun,
+/// What a connection is served with.
+struct Served {
     peer: SocketAddr,
-    builder: &Builder<TokioExecutor>,
+    /// Whether nobody stands between the peer and us.
+    direct: bool,
+    builder: Builder<TokioExecutor>,
     routes: Router,
     patience: Duration,
     watcher: Watcher,
     deadline: Instant,
-) {
+}
+
+/// A connection in the clear, from its first byte to its end.
+async fn serve_plain(stream: TcpStream, served: Served, stopping: &CancellationToken) {
+    let begun = tokio::select! {
+        () = stopping.cancelled() => None,
+        begun = timeout_at(served.deadline, head_of(stream)) => begun.ok().and_then(Result::ok),
+    };
+    if let Some(begun) = begun {
+        // In memory of its own, which nobody holds who has not sent a head.
+        Box::pin(attend(begun, served)).await;
+    }
+}
+
+/// A connection that begins with a handshake. What goes wrong in it is the peers' business.
+async fn serve_secured(stream: TcpStream, tls: &Tls, served: Served, stopping: &CancellationToken) {
+    let secured = tokio::select! {
+        () = stopping.cancelled() => None,
+        secured = timeout_at(served.deadline, tls.accept(stream)) => secured.ok().flatten(),
+    };
+    if let Some(secured) = secured {
+        attend(secured, served).await;
+    }
+}
+
+/// Serves one connection to its end.
+async fn attend<S>(stream: S, served: Served)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Served { peer, direct, builder, routes, patience, watcher, deadline } = served;
     let first = Arc::new(AtomicBool::new(false));
-    let service = TowerToHyperService::new(begins(routes, peer, first.clone(), patience));
-    let connection = builder.serve_connection(TokioIo::new(Answering::new(begun)), service).into_owned();
+    let service = TowerToHyperService::new(begins(routes, (peer, direct), first.clone(), patience));
+    let connection = builder.serve_connection(TokioIo::new(Answering::new(stream)), service).into_owned();
     tokio::select! {
         // Ends of connections are the peers' business: resets, timeouts, nonsense.
         _ = watcher.watch(connection) => {}
@@ -135,7 +202,7 @@ async fn attend(
 /// Notes when the first request of a connection has arrived, and says to each who the peer is.
 fn begins(
     routes: Router,
-    peer: SocketAddr,
+    (peer, direct): (SocketAddr, bool),
     begun: Arc<AtomicBool>,
     patience: Duration,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone {
@@ -143,6 +210,11 @@ fn begins(
         begun.store(true, Ordering::Relaxed);
         let mut request = request;
         request.extensions_mut().insert(ConnectInfo(peer));
+        if direct {
+            // By these it would be believed to be whoever it likes.
+            request.headers_mut().remove(FORWARDED_FOR);
+            request.headers_mut().remove(header::FORWARDED);
+        }
         routes.clone().oneshot(request.map(|body| Timely::new(body, patience)))
     })
 }
@@ -246,6 +318,9 @@ impl Drop for Visitor {
         }
     }
 }
+
+/// Who the visitor is, as a proxy says.
+const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Request line and headers together.
 const MAX_HEAD: usize = 16 * 1024;

@@ -20,8 +20,8 @@ use axum::extract::{ConnectInfo, Request};
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get};
 use axum::{Extension, Router};
-use carnet_engine::{Broker, equal};
-use carnet_model::{Code, Fault, SecretString};
+use carnet_engine::{Broker, Readiness, equal};
+use carnet_model::{Code, Fault, SecretString, Time};
 use http::{HeaderMap, Method, header};
 use url::{Host, Url};
 
@@ -88,7 +88,7 @@ impl Metrics {
             let peer = peer.map(|Extension(ConnectInfo(peer))| peer);
             match metrics.admit(&broker, at, peer, &request) {
                 Ok(()) => {
-                    let text = metrics.meter.text(broker.readiness().await.is_ready());
+                    let text = metrics.meter.text(&broker.readiness().await);
                     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
                 }
                 Err(problem) => problem.into_response(),
@@ -144,7 +144,7 @@ impl Meter {
         }
     }
 
-    fn text(&self, is_ready: bool) -> String {
+    fn text(&self, readiness: &Readiness) -> String {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut out = String::new();
         let mut line = |text: std::fmt::Arguments<'_>| {
@@ -154,7 +154,20 @@ impl Meter {
         line(format_args!(
             "# HELP carnet_ready Whether requests should come here.\n# TYPE carnet_ready gauge"
         ));
-        line(format_args!("carnet_ready {}", u8::from(is_ready)));
+        line(format_args!("carnet_ready {}", u8::from(readiness.is_ready())));
+        if let Some(certificate) = &readiness.certificate {
+            line(format_args!(
+                "# HELP carnet_certificate_expiry_seconds Until when the certificate of the listener holds, in seconds since 1970; \
+                 0 if there is none.\n# TYPE carnet_certificate_expiry_seconds gauge"
+            ));
+            let ends = certificate.ends.map_or(0, Time::secs);
+            line(format_args!("carnet_certificate_expiry_seconds {ends}"));
+            line(format_args!(
+                "# HELP carnet_certificate_failures Tries for a newer certificate that failed since the last that did not.\n\
+                 # TYPE carnet_certificate_failures gauge"
+            ));
+            line(format_args!("carnet_certificate_failures {}", certificate.failures));
+        }
         line(format_args!(
             "# HELP carnet_requests_total Requests that were answered.\n# TYPE carnet_requests_total counter"
         ));

@@ -15,7 +15,7 @@ use carnet_model::Code;
 use http::Method;
 use schemars::JsonSchema;
 
-use crate::body::Json;
+use crate::body::{Json, Said};
 use crate::call::Call;
 use crate::path::Path;
 use crate::query::Query;
@@ -138,6 +138,12 @@ impl<T: JsonSchema> Parameter for Query<T> {
 impl<T: JsonSchema> Parameter for Json<T> {
     fn tell(told: &mut Told) {
         told.body = Some(Shape::of::<T>());
+    }
+}
+
+impl<T: JsonSchema> Parameter for Said<T> {
+    fn tell(told: &mut Told) {
+        Json::<T>::tell(told);
     }
 }
 

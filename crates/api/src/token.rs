@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::body::Json;
+use crate::body::{Json, Said};
 use crate::call::Call;
+use crate::connectors::{self, refused};
 use crate::path::Path;
 use crate::problem::Problem;
 use crate::shape::{Shape, anything, count, id, map, object_of, text, time};
@@ -63,9 +64,31 @@ pub(crate) fn millis(number: f64) -> Result<u64, Problem> {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct RevokeBody {
+    /// `null` is no subject, and neither everybody.
+    #[serde(deserialize_with = "given")]
     #[schemars(schema_with = "crate::shape::subject")]
     subject: Option<Value>,
     installation_id: Option<String>,
+    /// That everybody is meant.
+    all: bool,
+}
+
+fn given<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(value).map(Some)
+}
+
+impl RevokeBody {
+    /// Everybody is meant by `{}`, as official clients say it, and by `all`: never by a member that somebody forgot.
+    fn whose(&self, says_nothing: bool) -> Result<Option<&Value>, Problem> {
+        match (&self.subject, self.all) {
+            (Some(_), true) => Err(refused("all", "Say whose by subject, or all, but not both.")),
+            (None, false) if !says_nothing => Err(refused(
+                "subject",
+                "Say whose: subject, or all with true. Everybody is meant by {} alone, or by all.",
+            )),
+            (subject, _) => Ok(subject.as_ref()),
+        }
+    }
 }
 
 /// The one answer in which a provider's token stands.
@@ -74,7 +97,7 @@ pub(crate) fn shape() -> Shape {
         ("token", text()),
         ("tokenId", id("stk")),
         ("expiresAt", time()),
-        ("connector", object_of([("id", id("scl")), ("uid", text()), ("type", text())])),
+        ("connector", object_of([("id", id("scl")), ("uid", text()), ("type", connectors::kind())])),
         ("name?", text()),
         ("installationId?", text()),
         ("tenantId?", text()),
@@ -111,7 +134,7 @@ fn answer(issued: &Issued) -> Value {
         "token": issued.token.expose(),
         "tokenId": issued.token_id,
         "expiresAt": issued.expires_at,
-        "connector": {"id": issued.connector, "uid": issued.uid, "type": issued.r#type},
+        "connector": {"id": issued.connector, "uid": issued.uid, "type": issued.r#type.on_the_wire()},
     });
     if let Some(out) = out.as_object_mut() {
         let mut put =
@@ -130,11 +153,11 @@ pub(crate) async fn revoke(
     State(broker): State<Broker>,
     Path(connector): Path<String>,
     call: Call,
-    Json(body): Json<RevokeBody>,
+    Said { body, is_empty_object }: Said<RevokeBody>,
 ) -> Result<Answer<Value>, Problem> {
     let installation = body.installation_id.as_deref();
-    let revoked =
-        broker.revoke(&call.caller, &connector, body.subject.as_ref(), installation, call.request).await?;
+    let whose = body.whose(is_empty_object)?;
+    let revoked = broker.revoke(&call.caller, &connector, whose, installation, call.request).await?;
     Ok(Answer(revocation(&revoked)))
 }
 

@@ -26,6 +26,7 @@ mod create;
 mod data;
 mod deliveries;
 mod doctor;
+mod eject;
 mod envfile;
 mod explain;
 pub(crate) mod failure;
@@ -81,9 +82,10 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use args::{
-    AdminArgs, AuditVerb, BackupArgs, CatalogVerb, Cli, ClientCommand, Command, ConnectVerb, ContextVerb,
-    DeliveriesVerb, DevArgs, EnvVerb, Global, GrantsVerb, InstallationsVerb, KeysVerb, ManagedVerb,
-    MembersVerb, ProjectsVerb, RestoreArgs, ServeArgs, TeamsVerb, TokensListArgs, TokensVerb, Verb,
+    AdminArgs, AuditVerb, BackupArgs, BackupVerb, CatalogVerb, Cli, ClientCommand, Command, ConnectVerb,
+    ContextVerb, DeliveriesVerb, DevArgs, EnvVerb, Global, GrantsVerb, InstallationsVerb, KeysVerb,
+    ManagedVerb, MembersVerb, ProjectsVerb, RestoreArgs, RunArgs, ServeArgs, TeamsVerb, TokensListArgs,
+    TokensVerb, Verb,
 };
 use context::Context;
 use failure::{Exit, Failure};
@@ -126,7 +128,19 @@ pub(crate) fn run(
     let outcome = match cli.command {
         Command::Dev(args) => (servers.dev)(args.at(&place.folder, json)).map_err(Failure::from),
         Command::Serve(args) => (servers.serve)(args.at(&place.folder, json)).map_err(Failure::from),
-        Command::Backup(args) => (servers.backup)(args.at(&place.folder, json)).map_err(Failure::from),
+        Command::Backup(args) => match (args.verb, args.create) {
+            (Some(BackupVerb::Create(args)), _) | (None, Some(args)) => {
+                (servers.backup)(args.at(&place.folder, json)).map_err(Failure::from)
+            }
+            (Some(BackupVerb::Restore(args)), _) => {
+                (servers.restore)(args.at(&place.folder, json)).map_err(Failure::from)
+            }
+            (Some(BackupVerb::Verify(args)), _) => {
+                let args = RestoreArgs { verify: true, ..args };
+                (servers.restore)(args.at(&place.folder, json)).map_err(Failure::from)
+            }
+            (None, None) => Err(Failure::usage("The folder to make is missing.")),
+        },
         Command::Restore(args) => (servers.restore)(args.at(&place.folder, json)).map_err(Failure::from),
         Command::Admin(args) => {
             (servers.admin)(args.at(&place.folder, json, cli.global.url)).map_err(Failure::from)
@@ -138,6 +152,11 @@ pub(crate) fn run(
         Command::Run(args) => {
             Context::new(&mut talk, &place, &cli.global).and_then(|context| run::run(context, &args))
         }
+        Command::Client(
+            ClientCommand::Verb(Verb::Token(args))
+            | ClientCommand::Connect { verb: ConnectVerb::Verb(Verb::Token(args)) },
+        ) if !args.exec.is_empty() => Context::new(&mut talk, &place, &cli.global)
+            .and_then(|context| run::run(context, &RunArgs::from(args))),
         Command::Client(command) => Context::new(&mut talk, &place, &cli.global)
             .and_then(|mut context| {
                 let done = wait(Box::pin(dispatch(&mut context, command)));
@@ -166,6 +185,11 @@ fn understood(cli: &Cli, place: &surroundings::Place) -> Result<(), Failure> {
         let said = talk::plain(output);
         return Err(Failure::usage(format!("CARNET_OUTPUT is {said:?}, and can be json or text."))
             .next("unset CARNET_OUTPUT", "to have answers for people"));
+    }
+    if let Some(folder) = cli.global.cwd.as_deref().filter(|_| !place.folder.is_dir()) {
+        let said = talk::plain(&folder.to_string_lossy());
+        return Err(Failure::usage(format!("--cwd {said} is no folder."))
+            .next("pwd", "to see from where the path is meant"));
     }
     let serves =
         matches!(cli.command, Command::Dev(_) | Command::Serve(_) | Command::Backup(_) | Command::Restore(_));
@@ -202,6 +226,9 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
         },
         ClientCommand::Doctor(args) => return doctor::examine(cx, args).await,
         ClientCommand::Connect { verb: ConnectVerb::Keys(args) } => connector_keys::keys(cx, args).await,
+        ClientCommand::Connect { verb: ConnectVerb::Explain(args) } => {
+            return explain::explain(cx, args).await;
+        }
         ClientCommand::Verb(verb) | ClientCommand::Connect { verb: ConnectVerb::Verb(verb) } => match verb {
             Verb::Check(args) => return check::check(cx, args).await,
             Verb::Create(args) => create::create(cx, *args).await,
@@ -212,6 +239,7 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
             Verb::Detach(args) => access::detach(cx, args).await,
             Verb::RedirectUris(args) => redirect_uris::redirect_uris(cx, args).await,
             Verb::Update(args) => update::update(cx, *args).await,
+            Verb::Eject(args) => eject::eject(cx, args).await,
             Verb::Open(args) => open::open(cx, args).await,
             Verb::Remove(args) => remove::remove(cx, args).await,
             Verb::RevokeTokens(args) => revoke::revoke(cx, args).await,
@@ -296,11 +324,22 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
     .map(|()| Exit::Done)
 }
 
+/// The service of `create SERVICE --help`.
+fn service_asked_about(args: &[OsString]) -> Option<String> {
+    let words = args.iter().skip(1).map(|word| word.to_str());
+    let mut behind = words.skip_while(|word| *word != Some("create"));
+    let path: Vec<_> =
+        args.iter().skip(1).map_while(|word| word.to_str()).take_while(|word| *word != "create").collect();
+    let service = behind.nth(1).flatten().filter(|word| !word.starts_with('-'))?;
+    // Of connectors; other things are created too.
+    path.iter().all(|word| *word == "connect" || word.starts_with('-')).then(|| service.to_owned())
+}
+
 /// Help is an answer. Everything else that clap says is a failure of usage, in the form that was asked for.
 fn explain(error: &clap::Error, args: &[OsString], surroundings: Surroundings) -> ExitCode {
     let jq = args::asked_jq(args).filter(|expression| jq::expression(expression).is_ok());
     let global = Global { json: args::asks_for_json(args), jq, ..Global::default() };
-    let (mut talk, _) = surroundings.part(&global);
+    let (mut talk, place) = surroundings.part(&global);
     if error.kind() == ErrorKind::DisplayHelp && talk.wants_json() {
         let root = tree::root();
         let words: Vec<_> = args.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
@@ -309,7 +348,13 @@ fn explain(error: &clap::Error, args: &[OsString], surroundings: Surroundings) -
         return told.map_or_else(|failure| talk.fail(&failure), |()| ExitCode::SUCCESS);
     }
     if !error.use_stderr() {
-        return match talk.raw(&error.render().to_string()) {
+        let mut text = error.render().to_string();
+        if let Some(service) = service_asked_about(args) {
+            let known = Context::new(&mut talk, &place, &global)
+                .and_then(|mut cx| wait(Box::pin(async move { Ok(catalog::ways(&mut cx, &service).await) })));
+            text.push_str(&known.unwrap_or_default());
+        }
+        return match talk.raw(&text) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => talk.fail(&failure),
         };

@@ -1,14 +1,16 @@
 //! The configuration of `carnet serve`: flags, then variables, then the file. Read once.
 
+mod acme;
+mod door;
 mod egress;
 mod metrics;
 pub(crate) mod written;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use carnet_egress::Policy;
+use carnet_egress::{Origin, Policy};
 use carnet_engine::{
     BadPlans, Catalog, Location, ManagedService, Plan, Plans, Recipient, Settings, SignInIssuer,
 };
@@ -20,7 +22,10 @@ use crate::cli::failure::{Exit, Failure};
 use crate::managed::ManagedSource;
 use crate::root_key::{AwsKmsSource, GcpKmsSource, Root, RootKeySource, TransitSource};
 use crate::sign_in::SignInSource;
+use crate::tls::TlsTable;
 
+use acme::AcmeTable;
+pub(crate) use door::Door;
 use egress::{Egress, policy};
 use metrics::{MetricsConfig, MetricsTable};
 use written::{Written, line_at};
@@ -78,6 +83,10 @@ pub(crate) struct ConfigFile {
     pub(crate) egress: Egress,
     /// Who may read `/metrics`, and where.
     pub(crate) metrics: MetricsTable,
+    /// The certificate with which the server speaks TLS itself, in files.
+    pub(crate) tls: Option<TlsTable>,
+    /// The authority that gives it one instead.
+    pub(crate) acme: Option<AcmeTable>,
     /// The text that it was read from.
     #[serde(skip)]
     written: Written,
@@ -111,6 +120,8 @@ pub(crate) struct Config {
     pub(crate) sign_in: Vec<SignInIssuer>,
     pub(crate) managed: BTreeMap<String, ManagedService>,
     pub(crate) metrics: MetricsConfig,
+    pub(crate) door: Door,
+    pub(crate) behind_proxy: bool,
     /// As it is in force, to be printed. Holds no secret.
     pub(crate) shown: ConfigFile,
 }
@@ -154,10 +165,12 @@ impl Config {
     /// Reads flags, variables and file, and refuses what would be unsafe.
     pub(crate) fn read(args: &ServeArgs) -> Result<Self, Failure> {
         let mut file = ConfigFile::gather(args)?;
-        let url = file.at("url", url(file.url.as_deref()))?;
+        let url = file.at("url", url(file.public_address().as_deref()))?;
         let issuer = file.at("issuer", file.issuer.as_deref().map(issuer).transpose())?;
-        let listen = file.at("listen", listen(file.listen.as_deref(), file.behind_proxy))?;
-        let policy = policy(&file)?;
+        let door = Door::of(&file, &url)?;
+        let listen = file.at("listen", listen(file.listen.as_deref(), &door, file.behind_proxy, &url))?;
+        let mut policy = policy(&file)?;
+        policy.authorities.extend(door.acme().and_then(|acme| origin_of(&acme.directory)));
         let Kept { location, root, next, spill } =
             Kept::of(&mut file, args, policy.extra_roots_pem.as_deref())?;
         let refreshes_per_second = file.refreshes_per_second.unwrap_or(Settings::REFRESHES_PER_SECOND);
@@ -169,7 +182,7 @@ impl Config {
         }
         file.refreshes_per_second = Some(refreshes_per_second);
         let device_codes = *file.device_codes.get_or_insert(true);
-        let catalog = file.at("catalog_dir", catalog(file.catalog_dir.as_deref()))?;
+        let catalog = file.at("catalog_dir", catalog(file.catalog_dir.as_deref(), "catalog_dir"))?;
         let recovery_key = file.at("recovery_key", recovery_key(file.recovery_key.as_deref()))?;
         let plans = plans(&file)?;
         let sign_in = crate::sign_in::read(&file.sign_in, false)
@@ -197,6 +210,8 @@ impl Config {
             sign_in,
             managed,
             metrics,
+            door,
+            behind_proxy: shown.behind_proxy,
             shown,
         })
     }
@@ -204,7 +219,7 @@ impl Config {
 
 /// The public address, from where [`Config::read`] would take it.
 pub(crate) fn address(args: &ServeArgs) -> Result<Url, Failure> {
-    url(ConfigFile::gather(args)?.url.as_deref())
+    url(ConfigFile::gather(args)?.public_address().as_deref())
 }
 
 /// The recovery key, if one is named.
@@ -282,16 +297,27 @@ pub(crate) fn issuer(text: &str) -> Result<Url, Failure> {
     if plain && url.scheme() == "https" && url.host().is_some() { Ok(url) } else { Err(bad()) }
 }
 
-fn listen(text: Option<&str>, behind_proxy: bool) -> Result<SocketAddr, Failure> {
+fn listen(text: Option<&str>, door: &Door, behind_proxy: bool, url: &Url) -> Result<SocketAddr, Failure> {
+    let speaks_tls = !matches!(door, Door::Plain);
     let address: SocketAddr = match text {
+        // Where the public address leads: whoever gives it a certificate wants it to be reached.
+        None if speaks_tls => {
+            SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), url.port_or_known_default().unwrap_or(443))
+        }
         None => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7070),
         Some(text) => text.parse().map_err(|_| wrong(format!("--listen {text:?} is not ADDRESS:PORT.")))?,
     };
-    if !address.ip().is_loopback() && !behind_proxy {
+    if !address.ip().is_loopback() && !behind_proxy && !speaks_tls {
         return Err(wrong(format!(
             "Listening on {address} would offer plain http to the network. Listen on loopback behind a proxy on this \
-             machine, or say in the configuration file that a proxy elsewhere terminates TLS."
+             machine, have a certificate got or give it one, or say in the configuration file that a proxy elsewhere \
+             terminates TLS."
         ))
+        .next(
+            format!("carnet serve --acme {} --acme-accept-terms", url.host_str().unwrap_or("DOMAIN")),
+            "to have a certificate got",
+        )
+        .next("[tls]", "in the file of --config, with certificate and private_key")
         .next("behind_proxy = true", "in the file of --config, if that is so"));
     }
     Ok(address)
@@ -342,6 +368,7 @@ impl ConfigFile {
             .or(file.data);
         file.master_key_file =
             variable("CARNET_MASTER_KEY_FILE").map(|path| args.folder.join(path)).or(file.master_key_file);
+        acme::overrule(&mut file, args);
         if args.data.is_some() {
             file.database_url = None;
         }
@@ -376,15 +403,26 @@ impl ConfigFile {
         self.at(member, source.read(make, roots))
     }
 
+    /// The public address; with an authority that of its first name, if nothing else is said.
+    fn public_address(&self) -> Option<String> {
+        let first = self.acme.as_ref().and_then(|acme| acme.domains.first());
+        self.url.clone().or_else(|| first.map(|name| format!("https://{name}")))
+    }
+
     /// What came of a member, with its line where it failed.
     fn at<T>(&self, member: &str, result: Result<T, Failure>) -> Result<T, Failure> {
         result.map_err(|failure| self.written.told(member, failure))
     }
 }
 
-fn catalog(folder: Option<&Path>) -> Result<Catalog, Failure> {
+/// The catalog with the files of this folder in it, which is called so where it was named.
+pub(crate) fn catalog(folder: Option<&Path>, called: &str) -> Result<Catalog, Failure> {
     let Some(folder) = folder else { return Ok(Catalog::default()) };
-    Catalog::overlaid(folder).map_err(|error| wrong(format!("catalog_dir: {error}.")))
+    Catalog::overlaid(folder).map_err(|error| wrong(format!("{called}: {error}.")))
+}
+
+fn origin_of(url: &Url) -> Option<Origin> {
+    url.origin().ascii_serialization().parse().ok()
 }
 
 /// A variable of the environment, if it is set and not empty.

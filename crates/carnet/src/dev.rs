@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use carnet_api::Metrics;
 use carnet_demo::Demo;
-use carnet_egress::{Origin, Policy};
+use carnet_egress::{Place, Policy};
 use carnet_engine::{Broker, Credential, FirstOwner, Location, Plans, Root, Settings, Team, TeamHint, User};
 use carnet_model::{AccessToken, Env, SecretString, Slug};
 use carnet_vault::{FileKey, Location as KeyPlace};
@@ -46,7 +46,7 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
     let client = demo_client(&args, &env)?;
     let demo = demo_server(&args, &url, &client, &env)?;
     let recovery_key = crate::config::recovery_key(args.recovery_key.as_deref())?;
-    let catalog = carnet_engine::Catalog::default();
+    let catalog = crate::config::catalog(args.catalog_dir.as_deref(), "--catalog-dir")?;
     let mut managed = match &args.managed {
         Some(file) => crate::managed::read_file(file, &catalog)?,
         None => BTreeMap::new(),
@@ -65,6 +65,7 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
         sign_in: args.sign_in.as_deref().map(crate::sign_in::read_file).transpose()?.unwrap_or_default(),
         managed,
         catalog,
+        acme: None,
     };
     let policy = Policy { loopback: true, origins: origins(&args.provider_origin)?, ..Policy::default() };
     let location = match &args.database_url {
@@ -79,7 +80,7 @@ async fn start(args: DevArgs) -> anyhow::Result<()> {
     let routes = server::routes(&broker, more, &Metrics::default());
     broker.hold_back(true);
     let ready = prepare(broker.clone(), args, url, demo, client, seed);
-    server::run(broker, vec![(listener, routes)], ready).await
+    Box::pin(server::run(broker, vec![(listener.into(), routes)], ready)).await
 }
 
 /// What a development server writes for programs: `DIR/dev.json`.
@@ -305,7 +306,7 @@ fn say(args: &DevArgs, dev: &DevFile, sown: &Sown) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn origins(pairs: &[String]) -> Result<Vec<(Origin, Origin)>, Failure> {
+fn origins(pairs: &[String]) -> Result<Vec<(Place, Place)>, Failure> {
     let wrong = |pair: &str, why: String| Failure {
         exit: Exit::Usage,
         ..Failure::new("invalid_configuration", format!("--provider-origin {pair:?}: {why}."))
@@ -316,7 +317,7 @@ fn origins(pairs: &[String]) -> Result<Vec<(Origin, Origin)>, Failure> {
             let (from, to) = pair.split_once('=').ok_or_else(|| {
                 wrong(pair, "write it as https://slack.com=http://127.0.0.1:9411".to_owned())
             })?;
-            let read = |text: &str| text.parse::<Origin>().map_err(|error| wrong(pair, error.to_string()));
+            let read = |text: &str| text.parse::<Place>().map_err(|error| wrong(pair, error.to_string()));
             Ok((read(from)?, read(to)?))
         })
         .collect()

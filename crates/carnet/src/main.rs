@@ -15,6 +15,7 @@ mod seed;
 mod serve;
 mod server;
 mod sign_in;
+mod tls;
 
 use std::process::ExitCode;
 

@@ -12,7 +12,7 @@ use carnet_kms::{
     TransitAuth, TransitConfig,
 };
 use carnet_model::{Env, SecretString};
-use carnet_vault::{FileKey, Location as KeyPlace};
+use carnet_vault::{FileKey, FileKeyError, Location as KeyPlace};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -241,9 +241,23 @@ pub(crate) fn open_existing(
         Root::File { path, .. } => Root::File { path, make: false },
         other => other,
     };
+    if let Some(path) = of_development(&present, location) {
+        return Ok(EngineRoot::Key(Box::new(FileKey::open(&path, KeyPlace::Anywhere)?)));
+    }
     // A next provider that was never made ready opens nothing.
     let next = next.map(kept).filter(|next| !matches!(next, Root::File { path, .. } if !path.exists()));
     open(kept(present), next, location, env)
+}
+
+/// The key that `carnet dev` keeps in its own folder, if this is one and nobody names another: what lies there is worth no
+/// more than the folder.
+fn of_development(present: &Root, location: &Location) -> Option<PathBuf> {
+    let (Root::File { path, .. }, Location::Folder(data)) = (present, location) else { return None };
+    let mut usual = data.clone().into_os_string();
+    usual.push(".key");
+    let own = data.join("master.key");
+    let is_one = path.as_os_str() == usual && !path.exists() && data.join("dev.json").exists();
+    (is_one && own.exists()).then_some(own)
 }
 
 fn ready(root: Root, place: KeyPlace<'_>, env: &Env) -> anyhow::Result<EngineRoot> {
@@ -254,11 +268,22 @@ fn ready(root: Root, place: KeyPlace<'_>, env: &Env) -> anyhow::Result<EngineRoo
             tracing::warn!(path = %path.display(), "made a master key; without it the data cannot be read: keep a copy apart from the data");
             EngineRoot::Key(Box::new(key))
         }
-        Root::File { path, .. } => EngineRoot::Key(Box::new(FileKey::open(&path, place)?)),
+        Root::File { path, .. } => EngineRoot::Key(Box::new(FileKey::open(&path, place).map_err(unfit)?)),
         Root::Aws(config) => EngineRoot::Key(Box::new(AwsKms::new(config, env.clone())?)),
         Root::Gcp(config) => EngineRoot::Key(Box::new(GcpKms::new(config, env.clone())?)),
         Root::Transit(config) => EngineRoot::Key(Box::new(Transit::new(config, env.clone())?)),
     })
+}
+
+/// Why a key file cannot be used, with the command that mends it where there is one.
+fn unfit(error: FileKeyError) -> anyhow::Error {
+    match &error {
+        FileKeyError::Exposed { path, .. } => {
+            let mend = format!("chmod 600 {path}");
+            wrong(format!("{error}.")).next(mend, "to keep it to its owner").into()
+        }
+        _ => error.into(),
+    }
 }
 
 fn read_passphrase(path: &Path) -> Result<SecretString, Failure> {

@@ -126,7 +126,9 @@ impl Seed {
     /// What follows from the server that is seeded.
     fn settle(&mut self, ground: &Ground) {
         for connector in &mut self.plan.connectors {
-            for (project, _) in &mut connector.links {
+            let links = connector.links.iter_mut().map(|(project, _)| project);
+            let uris = connector.redirect_uris.iter_mut().map(|(project, _)| project);
+            for project in links.chain(uris) {
                 if project.is_empty() {
                     project.clone_from(&ground.project);
                 }

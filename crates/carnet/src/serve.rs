@@ -3,12 +3,13 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use carnet_api::Metrics;
-use carnet_engine::{Broker, Settings};
+use anyhow::Context as _;
+use carnet_api::{Listening, Metrics, Tls};
+use carnet_engine::{Broker, CertificateState, Settings};
 use serde_json::json;
 
 use crate::cli::args::ServeArgs;
-use crate::config::{Config, variable};
+use crate::config::{Config, Door, variable};
 use crate::{admin, hygiene, root_key, server};
 
 pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
@@ -44,6 +45,7 @@ async fn start(config: Config, json: bool) -> anyhow::Result<()> {
         managed: config.managed,
         catalog: config.catalog,
         recovery_key: config.recovery_key,
+        acme: config.door.acme(),
     };
     let listener = server::listen(config.listen, "carnet serve --listen 127.0.0.1:PORT").await?;
     let of_metrics = match config.metrics.listen {
@@ -54,10 +56,27 @@ async fn start(config: Config, json: bool) -> anyhow::Result<()> {
     let _operator = admin::listen(&broker, &config.location);
     let metrics = Metrics::new(config.metrics.token);
     let routes = server::routes(&broker, axum::Router::new(), &metrics);
-    let own = of_metrics.map(|listener| (listener, metrics.router(broker.clone())));
-    let listeners = [(listener, routes)].into_iter().chain(own).collect();
+    let own = of_metrics.map(|listener| (listener.into(), metrics.router(broker.clone())));
+    let cannot = "TLS cannot be set up";
+    let mut watching = None;
+    let door = match config.door {
+        Door::Plain => Listening::from(listener),
+        Door::Files(files) => {
+            let tls = Tls::with(files.clone(), config.behind_proxy).context(cannot)?;
+            broker.tell_certificate(files.state());
+            watching = Some(broker.spawn(files.watch(broker.clone())));
+            Listening::secured(listener, tls)
+        }
+        Door::Acme(_) => {
+            // Until the first answer there is none.
+            broker.tell_certificate(CertificateState::default());
+            let tls = Tls::kept_by(broker.clone(), config.behind_proxy).context(cannot)?;
+            Listening::secured(listener, tls)
+        }
+    };
+    let listeners = [(door, routes)].into_iter().chain(own).collect();
     let announced = broker.clone();
-    server::run(broker, listeners, async move {
+    let served = server::run(broker, listeners, async move {
         tracing::info!(url = %config.url, listen = %config.listen, "ready");
         let base = announced.settings().base().to_owned();
         let setup = if announced.needs_setup().await? {
@@ -86,5 +105,9 @@ async fn start(config: Config, json: bool) -> anyhow::Result<()> {
         }
         Ok(())
     })
-    .await
+    .await;
+    if let Some(watching) = watching {
+        watching.abort();
+    }
+    served
 }

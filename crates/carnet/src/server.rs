@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use carnet_api::{Limits, Metrics};
+use carnet_api::{Limits, Listening, Metrics};
 use carnet_engine::Broker;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,7 +34,7 @@ pub(crate) async fn listen(address: SocketAddr, remedy: &str) -> anyhow::Result<
 /// Serves until the process is asked to stop, then finishes what was begun. Every listener has its own routes.
 pub(crate) async fn run(
     broker: Broker,
-    listeners: Vec<(TcpListener, Router)>,
+    listeners: Vec<(Listening, Router)>,
     ready: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     let stop = tokio_util::sync::CancellationToken::new();

@@ -26,6 +26,10 @@ pub(crate) struct SignInSource {
     pub(crate) client_id: String,
     /// A file whose first line is the client's secret.
     pub(crate) client_secret_file: Option<PathBuf>,
+    /// Audiences that its identity tokens may name besides the client; then they must say that they are for the client
+    /// (`azp`).
+    #[serde(default)]
+    pub(crate) other_audiences: Vec<String>,
     /// What somebody gets who was never here: the team's short name, and the role in it. Left out, nobody comes in who
     /// has not linked the account before.
     pub(crate) newcomers: Option<NewcomersSource>,
@@ -116,7 +120,8 @@ fn one(source: &SignInSource, local: bool) -> Result<SignInIssuer, (&'static str
     };
     let label = source.label.clone().unwrap_or_else(|| source.name.clone());
     let (issuer, client_id) = (source.issuer.clone(), source.client_id.clone());
-    Ok(SignInIssuer { name, label, issuer, client_id, client_secret, newcomers })
+    let other_audiences = source.other_audiences.clone();
+    Ok(SignInIssuer { name, label, issuer, client_id, client_secret, other_audiences, newcomers })
 }
 
 fn secret(path: &Path) -> Result<SecretString, Failure> {

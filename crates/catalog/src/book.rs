@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::{fs, io};
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Method};
 use crate::read::Invalid;
 
 /// Every service that is known. Cheap to clone.
@@ -77,6 +77,31 @@ impl Catalog {
         let built_in = BUILT_IN.iter().filter(|(_, leaf)| leaf.text.contains(&line));
         let built_in = built_in.filter(|(slug, _)| !self.own.contains_key(**slug));
         self.own.values().chain(built_in.filter_map(|(_, leaf)| leaf.entry())).find(has)
+    }
+
+    /// The service that somebody means: by its short name, or by the address of a server that one of its ways is for, with
+    /// or without scheme and path. With an address comes that way.
+    pub fn named(&self, name: &str) -> Option<(&Entry, Option<&Method>)> {
+        let name = name.trim().to_lowercase();
+        if let Some(entry) = self.get(&name) {
+            return Some((entry, None));
+        }
+        let address = name.strip_prefix("https://").unwrap_or(&name).trim_end_matches('/');
+        // A host is anything but a short name; without a path it stands for whatever is known to be there.
+        let entry = match (address.contains('.'), address.contains('/')) {
+            (false, _) => None,
+            (true, true) => self.of_server(address),
+            (true, false) => self.of_server(address).or_else(|| self.of_server(&format!("{address}/mcp"))),
+        }?;
+        let host = address.split('/').next()?;
+        let is_there = |method: &&Method| {
+            let server = method.oauth.as_ref().and_then(|oauth| oauth.server.as_ref());
+            server.is_some_and(|server| {
+                let rest = server.get_ref().as_str().strip_prefix("https://");
+                rest.is_some_and(|rest| rest.split('/').next() == Some(host))
+            })
+        };
+        Some((entry, entry.methods.iter().find(is_there)))
     }
 
     /// Whether the operator's own file stands for this service.

@@ -66,6 +66,10 @@ pub enum NotDone {
     Unavailable,
     /// The provider answered with something that cannot be used, or that is not for this request.
     Unusable,
+    /// Somebody asked for the installation, and an administrator at the provider has to approve it.
+    AwaitsApproval,
+    /// The provider did not say who installed, because the application there is not set to ask.
+    InstallerUnknown,
     /// The provider gave less than the app asked for.
     TooLittle,
     /// The provider does not accept the connector's own credentials.
@@ -89,7 +93,8 @@ impl Done {
             | Outcome::Installed { .. }
             | Outcome::Completing
             | Outcome::Undone
-            | Outcome::Cancelled => StatusCode::OK,
+            | Outcome::Cancelled
+            | Outcome::Failed { why: NotDone::AwaitsApproval, .. } => StatusCode::OK,
             Outcome::Failed { why: NotDone::Unavailable, .. } => StatusCode::SERVICE_UNAVAILABLE,
             Outcome::Failed { why: NotDone::Internal, .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Outcome::Failed { .. } => StatusCode::UNPROCESSABLE_ENTITY,

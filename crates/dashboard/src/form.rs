@@ -120,6 +120,8 @@ pub struct RegisterAnswer {
     pub owner: String,
     /// What it may do.
     pub scopes: String,
+    /// There if accounts besides its owner's may install it.
+    pub shared: Option<String>,
     /// The token with which the provider makes it, where one is asked for.
     pub token: Option<SecretString>,
 }

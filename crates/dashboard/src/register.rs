@@ -24,6 +24,8 @@ pub struct Register {
     pub owner: Entry,
     /// What it may do.
     pub scopes: Entry,
+    /// Whether accounts besides its owner's may install it.
+    pub shared: bool,
     /// The token with which it is made. What was typed is never shown again.
     pub token: Entry,
     /// How it is registered.

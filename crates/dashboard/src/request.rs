@@ -6,6 +6,7 @@ use carnet_model::{Environment, Slug};
 
 use crate::form::Form;
 use crate::label::Label;
+use crate::monogram::Monogram;
 
 /// A request for authorization, as far as the person who decides should know it.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Request {
     pub service: Label,
     /// Where the picture is that the team chose for the connector.
     pub picture: Option<String>,
+    /// How the service's tile looks where there is no picture.
+    pub monogram: Option<Monogram>,
     /// The connector's UID.
     pub connector: Label,
     /// Whose access it will be.

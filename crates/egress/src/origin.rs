@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use url::{Position, Url};
 
-/// Scheme, host and port of a URL, as in `--provider-origin https://slack.com=http://127.0.0.1:9411`.
+/// Scheme, host and port of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(Url);
 
@@ -18,11 +18,6 @@ impl Origin {
     /// Whether `url` is one of this origin's.
     pub fn is_of(&self, url: &Url) -> bool {
         self.0.origin() == url.origin()
-    }
-
-    /// `url` with this origin in the place of its own.
-    pub(crate) fn put_into(&self, url: &Url) -> Option<Url> {
-        Url::parse(&format!("{self}{}", &url[Position::BeforePath..])).ok()
     }
 }
 
@@ -71,16 +66,6 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Origin>(), Err(InvalidOrigin), "{text}");
         }
-    }
-
-    #[test]
-    fn only_the_origin_of_a_url_changes() {
-        let origin: Origin = "http://127.0.0.1:9411".parse().unwrap();
-        let url = Url::parse("https://slack.com/api/oauth.v2.access?a=b%20c#d").unwrap();
-        assert_eq!(
-            origin.put_into(&url).unwrap().as_str(),
-            "http://127.0.0.1:9411/api/oauth.v2.access?a=b%20c#d"
-        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::address;
 use crate::error::SetupError;
 use crate::network::Network;
 use crate::origin::Origin;
+use crate::place::Place;
 
 /// The operator's decisions. The default is what production wants: `https`, port 443, public addresses.
 #[derive(Clone, Debug, Default)]
@@ -22,11 +23,15 @@ pub struct Policy {
     pub deny: Vec<Network>,
     /// Ports for `https` besides 443.
     pub ports: Vec<u16>,
-    /// What would go to the first origin goes to the second. Development only.
-    pub origins: Vec<(Origin, Origin)>,
+    /// What would go to the first place goes to the second; of several that fit, by the one that says most. Development
+    /// only.
+    pub origins: Vec<(Place, Place)>,
     /// Where key services and what gives out credentials for them are: addresses that the operator wrote down, which
     /// may be private, link-local or plain http. Calls of [`Purpose::KeyService`] go there and nowhere else.
     pub key_services: Vec<Origin>,
+    /// Where the server's own certificates are asked for: the authorities that the operator wrote down, which may be
+    /// private ones. Calls of [`Purpose::Certificates`] go there and nowhere else.
+    pub authorities: Vec<Origin>,
     /// Certificate authorities to trust besides the machine's, in PEM.
     pub extra_roots_pem: Option<Vec<u8>>,
 }
@@ -73,12 +78,15 @@ purposes! {
     Forward = "forward",
     /// A key service that holds the deployment's root key.
     KeyService = "key_service",
+    /// The authority that gives the server its own certificate.
+    Certificates = "certificates",
 }
 
 /// Text that names no purpose.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "not a purpose: one of discovery, jwks, provider_token, provider_api, completion, forward, key_service"
+    "not a purpose: one of discovery, jwks, provider_token, provider_api, completion, forward, key_service, \
+     certificates"
 )]
 pub struct InvalidPurpose;
 
@@ -102,13 +110,15 @@ pub(crate) struct Rules {
     allow: Vec<Allowance>,
     deny: Vec<Network>,
     ports: Vec<u16>,
-    origins: Vec<(Origin, Origin)>,
+    origins: Vec<(Place, Place)>,
     pub(crate) key_services: Vec<Origin>,
+    pub(crate) authorities: Vec<Origin>,
 }
 
 impl Rules {
     pub(crate) fn new(policy: Policy) -> Result<Self, SetupError> {
-        let Policy { loopback, allow, deny, ports, origins, key_services, extra_roots_pem: _ } = policy;
+        let Policy { loopback, allow, deny, ports, origins, key_services, authorities, extra_roots_pem: _ } =
+            policy;
         if let Some(allowance) =
             allow.iter().find(|allowance| !address::may_be_an_allowance(&allowance.network))
         {
@@ -117,7 +127,7 @@ impl Rules {
         if !origins.is_empty() && !loopback {
             return Err(SetupError::Origins);
         }
-        Ok(Self { loopback, allow, deny, ports, origins, key_services })
+        Ok(Self { loopback, allow, deny, ports, origins, key_services, authorities })
     }
 
     /// Whether a socket to `address` may be opened for `purpose`.
@@ -125,14 +135,23 @@ impl Rules {
         if self.deny.iter().any(|network| network.contains(address)) {
             return false;
         }
-        if purpose == Purpose::KeyService {
+        if let Some(written_down) = self.written_down(purpose) {
             // Where they are was written down by the operator, and the URL was compared with it.
-            return !self.key_services.is_empty();
+            return !written_down.is_empty();
         }
         if address.is_loopback() {
             return self.loopback;
         }
         address::is_public(address) || (address::may_be_allowed(address) && self.allows(address, purpose))
+    }
+
+    /// The only places that calls of this purpose go to, where the operator wrote them down.
+    pub(crate) fn written_down(&self, purpose: Purpose) -> Option<&[Origin]> {
+        match purpose {
+            Purpose::KeyService => Some(&self.key_services),
+            Purpose::Certificates => Some(&self.authorities),
+            _ => None,
+        }
     }
 
     fn allows(&self, address: IpAddr, purpose: Purpose) -> bool {
@@ -146,8 +165,9 @@ impl Rules {
     }
 
     pub(crate) fn reroute(&self, url: &Url) -> Url {
-        let to = self.origins.iter().find(|(from, _)| from.is_of(url)).map(|(_, to)| to);
-        to.and_then(|to| to.put_into(url)).unwrap_or_else(|| url.clone())
+        let fits = self.origins.iter().filter(|(from, _)| from.holds(url));
+        let most = fits.rev().max_by_key(|(from, _)| from.length());
+        most.and_then(|(from, to)| from.replace(url, to)).unwrap_or_else(|| url.clone())
     }
 }
 
@@ -240,6 +260,27 @@ mod tests {
             Err(SetupError::Origins)
         ));
         assert!(Rules::new(Policy { origins, loopback: true, ..Policy::default() }).is_ok());
+    }
+
+    #[test]
+    fn the_authority_that_was_written_down_is_called_wherever_it_is_and_for_certificates_alone() {
+        let authorities = vec!["https://10.0.0.7:9000".parse().unwrap()];
+        let rules = rules(Policy { authorities, ..Policy::default() });
+        let directory = "https://10.0.0.7:9000/directory";
+        assert!(rules.judge(directory, Purpose::Certificates).is_ok());
+        assert!(rules.permits("10.0.0.7".parse().unwrap(), Purpose::Certificates));
+        for other in
+            ["https://10.0.0.8:9000/directory", "https://10.0.0.7/directory", "http://10.0.0.7:9000/"]
+        {
+            let judged = rules.judge(other, Purpose::Certificates);
+            assert_eq!(judged, Err(crate::UrlRefused::Authority), "{other}");
+        }
+        assert!(rules.judge(directory, Purpose::ProviderApi).is_err());
+        assert!(!rules.permits("10.0.0.7".parse().unwrap(), Purpose::ProviderApi));
+        assert!(
+            !super::Rules::new(Policy::default())
+                .is_ok_and(|rules| { rules.permits("1.1.1.1".parse().unwrap(), Purpose::Certificates) })
+        );
     }
 
     #[test]

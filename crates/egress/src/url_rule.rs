@@ -49,6 +49,9 @@ pub enum UrlRefused {
     /// A key service that the operator did not write down.
     #[error("this is not one of the key services of the configuration")]
     KeyService,
+    /// A certificate authority that the operator did not write down.
+    #[error("this is not the certificate authority of the configuration")]
+    Authority,
     /// An address that is not public, or a name that has such an address.
     #[error(
         "the host is, or resolves to, an address that is not public and that the operator has not allowed"
@@ -82,10 +85,14 @@ impl Rules {
         if !url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(written)) {
             return Err(UrlRefused::HostSpelling);
         }
-        if purpose == Purpose::KeyService {
-            let known = self.key_services.iter().any(|origin| origin.is_of(&url));
+        if let Some(written_down) = self.written_down(purpose) {
+            let known = written_down.iter().any(|origin| origin.is_of(&url));
             Uri::try_from(url.as_str()).map_err(|_| UrlRefused::Unreadable)?;
-            return if known { Ok(url) } else { Err(UrlRefused::KeyService) };
+            return match purpose {
+                _ if known => Ok(url),
+                Purpose::KeyService => Err(UrlRefused::KeyService),
+                _ => Err(UrlRefused::Authority),
+            };
         }
         let here = self.judge_host(&url, purpose)?;
         if url.scheme() != "https" && !here {

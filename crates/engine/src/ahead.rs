@@ -35,6 +35,7 @@ impl Broker {
             broker.lapse_consents().await.map_err(|error| error.to_string())?;
             broker.deliver_completions().await.map_err(|error| error.to_string())
         });
+        self.every(Duration::from_secs(1), |broker| async move { Box::pin(broker.keep_certificate()).await });
         self.every(Duration::from_secs(2), |broker| async move {
             broker.tell_of_budgets().await.map_err(|error| error.to_string())
         });

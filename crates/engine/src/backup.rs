@@ -79,6 +79,7 @@ impl Held {
             catalog: carnet_catalog::Catalog::default(),
             issuer: None,
             recovery_key: None,
+            acme: None,
         };
         // An empty store would be made a deployment of its own.
         let db = carnet_store::Db::open(location, &env)

@@ -10,7 +10,7 @@ use std::time::Duration;
 use carnet_catalog::Catalog;
 use carnet_egress::Egress;
 use carnet_identity::{KeyDirectory, Remembered};
-use carnet_model::{Env, Id, kind};
+use carnet_model::{Env, Id, Time, kind};
 use carnet_store::Db;
 use carnet_vault::Keyring;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,7 @@ use crate::brake::Brakes;
 use crate::breaker::Breakers;
 use crate::cache::TokenCache;
 use crate::callers::Known;
+use crate::certificates::{Acme, CertificateState, Served};
 use crate::connector_keys::OpenKeys;
 use crate::device_login::Asks;
 use crate::directory::Directory;
@@ -72,6 +73,7 @@ pub(crate) struct Inner {
     pub(crate) trigger_lines: Lines,
     pub(crate) gateway_rates: Rates<crate::gateway::Asker>,
     pub(crate) pulse: Pulse,
+    pub(crate) served: Served,
     pub(crate) device_asks: Asks,
     pub(crate) stretching: Stretching,
     pub(crate) issuer: OwnIssuer,
@@ -110,6 +112,8 @@ pub struct Settings {
     pub catalog: Catalog,
     /// The only one for whom secrets leave this server, encrypted.
     pub recovery_key: Option<carnet_vault::Recipient>,
+    /// The authority that gives the server its certificate, if one is asked.
+    pub acme: Option<Acme>,
 }
 
 impl Settings {
@@ -138,6 +142,10 @@ pub struct Readiness {
     pub store: Result<(), String>,
     /// What the root-key provider last said.
     pub provider: ProviderState,
+    /// With which certificate it speaks TLS, if it does itself.
+    pub certificate: Option<CertificateState>,
+    /// When this was seen.
+    pub at: Time,
 }
 
 impl Readiness {
@@ -147,6 +155,7 @@ impl Readiness {
             && !self.preparing
             && self.store.is_ok()
             && !matches!(self.provider, ProviderState::Refused(_))
+            && self.certificate.as_ref().is_none_or(|certificate| certificate.holds(self.at))
     }
 }
 
@@ -178,6 +187,8 @@ impl Broker {
             preparing: self.inner.preparing.load(Ordering::Acquire),
             store: self.feel_pulse().await,
             provider: self.inner.turning.provider(),
+            certificate: self.certificate_state(),
+            at: self.inner.env.now(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Who calls: from a bearer credential to a [`Caller`]. Nothing else makes one.
 
+mod several;
 mod workload;
 
 use std::sync::Arc;
@@ -7,13 +8,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use carnet_identity::{BearerKey, Freshness};
+use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::{Caller, Login, Member};
+use carnet_model::rights::Access;
 use carnet_model::{AccessToken, Code, Fault, Id, SecretString, Time, kind};
 use carnet_store::{Write, access_tokens, people};
 use carnet_vault::Purpose;
+use serde_json::Map;
 
 use crate::broker::Broker;
 use crate::faults;
+use crate::rejections::{Rejection, Whose};
 
 /// Which team the request names, besides the credential: `?teamId=` and `?slug=`.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +92,7 @@ impl Broker {
         // Taken before anything is read: a change in between makes the memory stale instead of wrong.
         let revision = inner.db.revision();
         let recognised = match AccessToken::parse(bearer) {
-            Ok(token) => self.member(&token, now).await?,
+            Ok(token) => self.member(&token, hint, now).await?,
             Err(_) if bearer.starts_with("crn_") => {
                 return Err(unauthorized("The access token is mistyped or cut short."));
             }
@@ -138,7 +143,7 @@ impl Broker {
         Freshness { revision: self.inner.db.revision().unsigned_abs(), generation }
     }
 
-    async fn member(&self, token: &AccessToken, now: Time) -> Result<Recognised, Fault> {
+    async fn member(&self, token: &AccessToken, hint: &TeamHint, now: Time) -> Result<Recognised, Fault> {
         let hashes = self.inner.keyring.hashes(Purpose::TokenPepper, token.expose().as_bytes());
         // Between two looks a request beside this one may move the token to the newest pepper: so that is looked for
         // once more in the end.
@@ -150,14 +155,29 @@ impl Broker {
                 continue;
             };
             let row = bearer.token;
-            if row.revoked_at.is_some() || row.expires_at <= now {
-                return Err(unauthorized("The access token has expired or was revoked."));
-            }
-            let role =
-                bearer.role.ok_or_else(|| unauthorized("The access token's person has left the team."))?;
-            if bearer.disabled {
-                return Err(unauthorized("The account of the access token's person is disabled."));
-            }
+            let why = match bearer.role {
+                _ if row.revoked_at.is_some() || row.expires_at <= now => {
+                    Err(("revoked_or_expired", "The access token has expired or was revoked."))
+                }
+                None => Err(("left_team", "The access token's person has left the team.")),
+                _ if bearer.disabled => {
+                    Err(("disabled", "The account of the access token's person is disabled."))
+                }
+                Some(role) => Ok(role),
+            };
+            let role = match why {
+                Ok(role) => role,
+                // Whose it was is known, so the refusal is on that team's record.
+                Err((why, sentence)) => {
+                    let event = AuditEvent::of_system(now, Action::CallerReject)
+                        .in_team(row.team)
+                        .on(row.id)
+                        .with("user", row.user.to_string());
+                    self.reject_known(event, Whose::AccessToken(row.id), rejection("access-token", why))
+                        .await?;
+                    return Err(unauthorized(sentence).recorded());
+                }
+            };
             self.rehash(token, row.id, hash);
             let member = Member {
                 team: row.team,
@@ -167,6 +187,8 @@ impl Broker {
                 access: row.access,
                 login: Login::AccessToken(row.id),
             };
+            let reaches = bearer.of_command_line && member.access == Access::FULL;
+            let member = if reaches { self.in_named_team(member, hint).await? } else { member };
             return Ok(Recognised {
                 caller: Caller::Member(member),
                 issuer: None,
@@ -177,7 +199,28 @@ impl Broker {
         Err(unauthorized("The access token is not known here."))
     }
 
-    /// A credential is for one team. Naming another is not a way into it.
+    /// Whoever signed in a command line acts with it in every team that has them, as what they are there: where the
+    /// request names one of these, in that; else in the one that was chosen. Whether they are in it is looked up and not
+    /// believed, and who is not in it is told the same as where there is none.
+    async fn in_named_team(&self, member: Member, hint: &TeamHint) -> Result<Member, Fault> {
+        let named = |found: &people::Membership| match (&hint.id, &hint.slug) {
+            (Some(id), _) => found.team.id.to_string() == *id,
+            (None, Some(slug)) => found.team.slug.as_str() == slug,
+            (None, None) => found.team.id == member.team,
+        };
+        let teams = people::teams_of(&self.inner.db, member.user).await.map_err(faults::store)?;
+        Ok(match teams.iter().find(|found| named(found)) {
+            Some(found) => Member {
+                team: found.team.id,
+                role: found.role,
+                strict: found.team.strict_connectors,
+                ..member
+            },
+            None => member,
+        })
+    }
+
+    /// A credential is for one team, unless it is a command line's. Naming another is not a way into it.
     async fn same_team(&self, caller: &Caller, hint: &TeamHint) -> Result<(), Fault> {
         let same = match (&hint.id, &hint.slug) {
             (Some(id), _) => *id == caller.team().to_string(),
@@ -188,12 +231,23 @@ impl Broker {
             (None, None) => true,
         };
         if same {
-            Ok(())
-        } else {
-            Err(Fault::new(Code::Forbidden, "The credential is not for the team that the request names.")
-                .next("carnet whoami", "to see which team it is for"))
+            return Ok(());
         }
+        let whose = match caller {
+            Caller::Member(Member { login: Login::AccessToken(token), .. }) => Whose::AccessToken(*token),
+            _ => Whose::Team(caller.team()),
+        };
+        // In the log of the credential's own team; what the other one is called is the caller's text.
+        let event = AuditEvent::of(caller, self.inner.env.now(), Action::CallerReject, None);
+        self.reject_known(event, whose, rejection("same-team", "another_team")).await?;
+        Err(Fault::new(Code::Forbidden, "The credential is not for the team that the request names.")
+            .recorded()
+            .next("carnet whoami", "to see which team it is for"))
     }
+}
+
+fn rejection(rule: &'static str, why: &str) -> Rejection {
+    Rejection { rule, why: why.to_owned(), detail: Map::new() }
 }
 
 fn unauthorized(sentence: &str) -> Fault {

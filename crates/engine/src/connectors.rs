@@ -3,6 +3,7 @@
 //! What the provider knows about a connector's client is the business of [`upkeep`]; what its server says about itself,
 //! that of [`server`].
 
+mod another_client;
 mod branding;
 mod change;
 mod code;

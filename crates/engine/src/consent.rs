@@ -36,7 +36,7 @@ pub use decide::{After, Decision};
 pub use device::CodeRefused;
 pub(crate) use device::DeviceCode;
 pub use elsewhere::Elsewhere;
-pub use ending::{ConsentEnd, Ending, EndingKind};
+pub use ending::{ConsentEnd, Ending, EndingKind, NotYet};
 pub use install::InstallAsk;
 pub(crate) use lapse::EXCHANGE;
 pub use link::LinkAsk;

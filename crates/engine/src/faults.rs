@@ -4,8 +4,9 @@ use carnet_model::access::Denied;
 use carnet_model::caller::Caller;
 use carnet_model::rights::Right;
 use carnet_model::{Code, Fault};
-use carnet_providers::DriverError;
+use carnet_providers::{DriverError, Standing};
 use carnet_store::DbError;
+use carnet_store::installations::Installation;
 
 /// The store failed under a verb.
 pub(crate) fn store(error: DbError) -> Fault {
@@ -160,11 +161,14 @@ pub(crate) fn driver(error: &DriverError, connector: &str) -> Fault {
             Some(vendor),
         )
         .next(format!("carnet show {connector}"), "to see the client it uses; correct its id or secret"),
-        DriverError::Later { retry_after, .. } => Fault::new(
-            Code::ProviderUnavailable,
-            format!("The provider of {connector} does not answer, or asks to wait. No grant was harmed."),
-        )
-        .retry_after(retry_after.unwrap_or(5).clamp(1, 3600)),
+        DriverError::Later { .. } | DriverError::Lost => {
+            let wait = if let DriverError::Later { retry_after, .. } = error { *retry_after } else { None };
+            Fault::new(
+                Code::ProviderUnavailable,
+                format!("The provider of {connector} does not answer, or asks to wait. No grant was harmed."),
+            )
+            .retry_after(wait.unwrap_or(5).clamp(1, 3600))
+        }
         DriverError::Garbage { .. } => Fault::new(
             Code::ProviderAnswerInvalid,
             format!("The provider of {connector} answered with something that is not a token answer. No grant was harmed."),
@@ -216,6 +220,41 @@ pub(crate) fn driver(error: &DriverError, connector: &str) -> Fault {
             Fault::new(Code::Internal, format!("{connector} answered a token request as if it were a consent."))
         }
     }
+}
+
+/// The same about a token of an installation, of which the provider has said how it stands.
+pub(crate) fn of_installation(
+    error: &DriverError,
+    connector: &str,
+    installation: &Installation,
+    standing: Standing,
+) -> Fault {
+    let vendor = match error {
+        DriverError::NotInstalled { vendor } | DriverError::Refused { vendor } => Some(vendor),
+        _ => None,
+    };
+    let place = installation.name.as_deref().or(installation.external_id.as_deref()).unwrap_or("its tenant");
+    let fault = match standing {
+        Standing::Suspended => Fault::new(
+            Code::ProviderRefused,
+            format!("The installation of {connector} at {place:?} is suspended at the provider: no token of it works."),
+        )
+        .with("reason", "installation_suspended")
+        .with("cause", "suspended")
+        .next(
+            format!("carnet check {connector}"),
+            "to ask again, once an administrator at the provider has ended the suspension",
+        ),
+        Standing::Gone => Fault::new(
+            Code::InstallationRequired,
+            format!("{connector} was uninstalled at {place:?}, and has to be installed there once more."),
+        )
+        .with("reason", "reinstallation_required")
+        .with("cause", "uninstalled")
+        .next(format!("carnet token {connector} --subject app --yes"), "to install it, in a browser"),
+        Standing::Holds | Standing::Unsaid => return driver(error, connector),
+    };
+    with_vendor(fault, vendor)
 }
 
 fn with_vendor(fault: Fault, vendor: Option<&carnet_providers::Vendor>) -> Fault {

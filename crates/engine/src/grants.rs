@@ -6,9 +6,9 @@ use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
 use carnet_model::grant::Grant;
 use carnet_model::rights::Right;
-use carnet_model::{Code, Fault, Id, Subject, kind};
-use carnet_store::Write;
+use carnet_model::{Code, ConnectorRef, Fault, Id, Subject, kind};
 use carnet_store::grants::{self, GrantRow};
+use carnet_store::{Write, connectors};
 
 use crate::broker::Broker;
 use crate::directory::Entry;
@@ -24,7 +24,43 @@ pub struct GrantView {
     pub last_used_at: carnet_model::Time,
 }
 
+/// How everything that is granted stands.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// How many connectors the team has; one where one was asked about.
+    pub connectors: i64,
+    /// How many grants stand alike.
+    pub counts: Vec<grants::Standing>,
+    /// Those that wait for a person, the latest first and no more than a hundred, each with the UID of its connector.
+    pub waiting: Vec<(String, GrantView)>,
+}
+
 impl Broker {
+    /// How the grants of the caller's team stand, or those of one connector: counted, and not read one by one.
+    pub async fn standing(&self, caller: &Caller, connector: Option<&str>) -> Result<Standing, Fault> {
+        let (db, team) = (&self.inner.db, caller.team());
+        let connector = match connector {
+            Some(name) => Some(self.managed(caller, name, Right::GrantRead).await?.row.connector.id),
+            None => self.may(caller, Right::GrantRead).map(|_| None)?,
+        };
+        let connectors = match connector {
+            Some(_) => 1,
+            None => connectors::count(db, team).await.map_err(faults::store)?,
+        };
+        let counts = grants::standing(db, team, connector).await.map_err(faults::store)?;
+        let rows = grants::waiting(db, team, connector, SHOWN).await.map_err(faults::store)?;
+        let mut waiting = Vec::with_capacity(rows.len());
+        for row in rows {
+            let reference = ConnectorRef::Id(row.grant.place.connector);
+            // A connector that was removed at this moment has nothing that waits.
+            if let Some(entry) = self.inner.entry(team, &reference).await.map_err(faults::store)? {
+                let view = GrantView { grant: row.grant, last_used_at: row.last_used_at };
+                waiting.push((entry.row.connector.uid.to_string(), view));
+            }
+        }
+        Ok(Standing { connectors, counts, waiting })
+    }
+
     /// The grants of a connector, or of one user there, from the one after `after`; and the cursor of the next page.
     pub async fn grants(
         &self,
@@ -120,3 +156,6 @@ impl Broker {
         }
     }
 }
+
+/// Waiting grants that are shown at once.
+const SHOWN: i64 = 100;

@@ -4,13 +4,15 @@
 //! that used it: a webhook that the project sets here, written in the same write as what broke, so that it is told once
 //! whatever happens to the process; sent [from its row](deliver) until it is taken. What can be mended by a person comes
 //! with the [link](mend) that does it. Who wants to know without waiting [asks the provider](check); so does
-//! this server where an event of the provider [says](signal) that something is lost.
+//! this server where an event of the provider [says](signal) that something is lost. What was made for an
+//! installation that is not in use any more is [forgotten](forget).
 //!
 //! Nothing here gives a grant up by itself: only a refresh that the provider refuses does, or a provider that no longer
 //! knows what was held and cannot be renewed.
 
 mod check;
 mod deliver;
+mod forget;
 mod mend;
 mod notice;
 mod signal;
@@ -25,7 +27,7 @@ use carnet_store::health::{self, HealthWebhook};
 use crate::broker::Broker;
 use crate::faults;
 
-pub use check::{CheckedGrant, CheckedInstallation, Health, Verdict};
+pub use check::{CheckedApplication, CheckedGrant, CheckedInstallation, Health, Verdict};
 pub(crate) use notice::Ending;
 
 impl Broker {

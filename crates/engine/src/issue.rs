@@ -303,7 +303,12 @@ impl Broker {
         let recall = |revision| self.inner.recall(&wanted.key, revision, beyond);
         // A token that this very request had made is good under the new rules too, if they allow the request and it hangs on
         // no grant. Making another each time would never end where rules change often.
-        let own = made_at.filter(|_| !matches!(wanted.subject, Subject::User { .. }));
+        let of_grant = match wanted.subject {
+            Subject::App => entry.abilities.app.as_ref().is_some_and(|app| app.left_by_installation),
+            Subject::User { .. } => true,
+            Subject::JwtBearer { .. } | Subject::Token { .. } => false,
+        };
+        let own = made_at.filter(|_| !of_grant);
         if let Some(made) = own.and_then(recall) {
             self.inner.keep(&wanted.key, revision, &made, wanted.inbound_end()).map_err(faults::internal)?;
             return Ok(Found::kept(made, Source::Provider));
@@ -312,11 +317,10 @@ impl Broker {
             return Ok(Found::kept(made, Source::Memory));
         }
         let found = match &wanted.subject {
-            Subject::App if entry.abilities.app.as_ref().is_some_and(|app| app.left_by_installation) => {
-                self.user_token(entry, wanted).await?
+            Subject::App | Subject::User { .. } if of_grant => {
+                self.user_token(entry, wanted, made_at.is_some()).await?
             }
-            Subject::App => self.app_token(entry, wanted).await?,
-            Subject::User { .. } => self.user_token(entry, wanted).await?,
+            Subject::App | Subject::User { .. } => self.app_token(entry, wanted).await?,
             Subject::JwtBearer { sub, iss, aud, additional_claims } => {
                 let who = Asserted {
                     sub: sub.clone(),

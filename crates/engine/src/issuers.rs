@@ -1,10 +1,11 @@
 //! Trusted issuers of a team.
 
 mod check;
+mod twins;
 
 use carnet_identity::{
-    ClaimMap, Family, Presented, Setting, TrustRuleConfig, TrustedIssuer, TrustedIssuerConfig, lint,
-    safe_rule,
+    ClaimMap, Family, Presented, Setting, TrustRuleConfig, TrustedIssuer, TrustedIssuerConfig,
+    can_be_fetched, lint, safe_rule,
 };
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
@@ -51,7 +52,7 @@ impl Broker {
         self.may(caller, Right::IssuerRead).map(|_| Family::ALL)
     }
 
-    /// Trusts an issuer, unless its rules would let strangers in.
+    /// Trusts an issuer, unless its rules would let strangers in, or it is trusted for the same tokens already.
     pub async fn trust_issuer(
         &self,
         caller: &Caller,
@@ -71,6 +72,7 @@ impl Broker {
             });
         }
         self.places_exist(&issuer).await?;
+        self.is_no_twin(&issuer).await?;
         let now = self.inner.env.now();
         let row = IssuerRow {
             id: issuer.id,
@@ -122,7 +124,19 @@ impl Broker {
     fn weaknesses(&self, issuer: &TrustedIssuer) -> Vec<String> {
         let setting =
             if self.inner.settings.development { Setting::Development } else { Setting::Production };
-        lint(issuer, setting).iter().map(ToString::to_string).collect()
+        let found: Vec<String> = lint(issuer, setting).iter().map(ToString::to_string).collect();
+        // What the lint says of an address is said better there.
+        match can_be_fetched(&self.inner.egress, &issuer.issuer, &issuer.source) {
+            Err(error) if found.is_empty() => {
+                let why = std::error::Error::source(&error).map(|why| format!(": {why}"));
+                vec![format!(
+                    "{error}{}; an operator lets private networks through with [egress] allow, and keys that cannot be \
+                     fetched are pinned in jwks",
+                    why.unwrap_or_default()
+                )]
+            }
+            _ => found,
+        }
     }
 
     /// The projects and environments that the rules stand for are the team's.

@@ -21,6 +21,7 @@ mod breaker;
 mod broker;
 mod cache;
 mod callers;
+mod certificates;
 mod connector_keys;
 mod connectors;
 mod consent;
@@ -75,6 +76,7 @@ pub use audit::{AuditChecked, AuditPage, AuditQuery};
 pub use backup::{Held, LookError, sha256_of};
 pub use broker::{Broker, Readiness, Settings};
 pub use callers::{Credential, TeamHint};
+pub use certificates::{Acme, CertificateState, validity};
 pub use connector_keys::{ConnectorKeyView, ConnectorKeysView};
 pub use connectors::{
     ConnectorChange, ConnectorUpdated, ConnectorView, Difference, LinkedProjects, ListQuery, NewConnectorAsk,
@@ -82,8 +84,8 @@ pub use connectors::{
 };
 pub use consent::{
     AccountQuestion, After, AuthorizationStarted, AuthorizeAsk, CodeRefused, ConsentEnd, ConsentPage,
-    ConsentRulesChange, Decision, Elsewhere, Ending, EndingKind, InstallAsk, LinkAsk, PageKind, Progress,
-    ScopeLine,
+    ConsentRulesChange, Decision, Elsewhere, Ending, EndingKind, InstallAsk, LinkAsk, NotYet, PageKind,
+    Progress, ScopeLine,
 };
 pub use device_login::{
     CommandLine, CommandLineTokens, DeviceCodeRefused, DeviceLogin, DeviceLoginStarted, Introspected,
@@ -94,8 +96,8 @@ pub use export::ExportedSecrets;
 pub use gateway::{
     CodeAsk, GatewayGrant, GatewayPerson, GatewayRefused, GatewayTokens, NewRedirectUri, RegisteredUri,
 };
-pub use grants::GrantView;
-pub use health::{CheckedGrant, CheckedInstallation, Health, Verdict};
+pub use grants::{GrantView, Standing};
+pub use health::{CheckedApplication, CheckedGrant, CheckedInstallation, Health, Verdict};
 pub use import::{Imported, ImportedToken, TokenToImport};
 pub use installations::NewInstallation;
 pub use invitations::{InvitationView, Invited, Joined, NewAccount, NewInvitation};

@@ -344,14 +344,11 @@ impl Broker {
             ),
         )
         .with("reason", "managed_app_withdrawn")
-        .next(
-            format!("curl -X POST {}/v1/connect/connectors/{}/managed/eject", self.inner.settings.base(), connector.id),
-            "with data of an application of your own",
-        ))
+        .next(eject(connector), "to go on with an application of your own"))
     }
 
     /// What a team may not change about a connector that is made from the operator's application.
-    pub(crate) fn is_the_operators(&self, connector: &Connector) -> Fault {
+    pub(crate) fn is_the_operators(connector: &Connector) -> Fault {
         Fault::new(
             Code::InvalidConnector,
             format!(
@@ -360,20 +357,30 @@ impl Broker {
             ),
         )
         .with("field", "data")
-        .next(
-            format!(
-                "curl -X POST {}/v1/connect/connectors/{}/managed/eject",
-                self.inner.settings.base(),
-                connector.id
-            ),
-            "with data of an application of your own",
-        )
+        .next(eject(connector), "to go on with an application of your own")
     }
 
     /// Where people come back to, for all connectors of an application.
     pub(crate) fn one_callback(&self, service: &str) -> String {
         format!("{}/callback/{service}", self.inner.settings.base())
     }
+}
+
+/// Whether both are one client at the provider, as far as both name one.
+pub(crate) fn is_same_client(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+    // GitHub's number is written as a number or as a text.
+    let plain = |data: &Map<String, Value>, name: &str| {
+        data.get(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    };
+    let same = |name: &&str| match (plain(one, name), plain(other, name)) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
+    };
+    IDENTITY.iter().all(same)
+}
+
+fn eject(connector: &Connector) -> String {
+    format!("carnet eject {} --data @client.json", connector.uid)
 }
 
 /// By what an application is known at its provider.

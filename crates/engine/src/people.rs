@@ -1,9 +1,10 @@
 //! People: who is asking, and which teams they have.
 
 use carnet_model::access::Denied;
-use carnet_model::caller::{Caller, Member};
-use carnet_model::rights::{self, Right};
+use carnet_model::caller::{Caller, Login, Member};
+use carnet_model::rights::{self, Access, Right};
 use carnet_model::{Code, Fault, Id, kind};
+use carnet_store::command_lines;
 use carnet_store::people::{self, Membership, Team, User};
 
 use crate::broker::Broker;
@@ -46,14 +47,23 @@ impl Broker {
     /// The teams that the caller's credential is good for.
     pub async fn my_teams(&self, caller: &Caller) -> Result<Vec<Membership>, Fault> {
         let member = self.may(caller, Right::TeamRead)?;
+        let all = self.reaches_all_teams(member).await?;
         let teams = people::teams_of(&self.inner.db, member.user).await.map_err(faults::store)?;
-        Ok(teams.into_iter().filter(|membership| membership.team.id == member.team).collect())
+        Ok(teams.into_iter().filter(|membership| all || membership.team.id == member.team).collect())
     }
 
-    /// The caller's team, if that is what it is called.
+    /// Whether the person's command line asks, which acts in whichever of their teams is named.
+    async fn reaches_all_teams(&self, member: &Member) -> Result<bool, Fault> {
+        let Login::AccessToken(token) = member.login else { return Ok(false) };
+        let line = command_lines::by_token(&self.inner.db, token).await.map_err(faults::store)?;
+        Ok(line.is_some() && member.access == Access::FULL)
+    }
+
+    /// A team that the caller's credential is good for, if that is what it is called.
     pub async fn my_team(&self, caller: &Caller, name: &str) -> Result<Team, Fault> {
-        let member = self.may(caller, Right::TeamRead)?;
-        self.named_team(member, name).await
+        let teams = self.my_teams(caller).await?.into_iter().map(|membership| membership.team);
+        let mut named = teams.filter(|team| team.id.to_string() == name || team.slug.as_str() == name);
+        named.next().ok_or_else(|| faults::not_found("team", name))
     }
 
     /// The member's team, if `name` is its identifier or short name. There is no other to a caller.

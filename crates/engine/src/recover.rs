@@ -15,7 +15,7 @@ use carnet_model::grant::{Cause, GrantState, Rotation};
 use carnet_model::{ConnectorRef, Time};
 use carnet_store::grants::{self, GrantRow};
 use carnet_store::refreshes::{self, Orphan, Stranded};
-use carnet_store::{DbError, Step, Write, deliveries, pass};
+use carnet_store::{DbError, Step, Write, certificates, deliveries, pass};
 
 use crate::broker::Broker;
 use crate::directory::Entry;
@@ -42,10 +42,12 @@ impl Broker {
             (false, _) => Write::new()
                 .step(refreshes::leave_all())
                 .step(grants::free_every_lease())
+                .step(certificates::free_every_lease())
                 .step(deliveries::free_every_claim(self.inner.env.now())),
-            (true, Some(gone)) => {
-                Write::new().step(refreshes::leave_of(gone)).step(grants::free_leases_of(gone))
-            }
+            (true, Some(gone)) => Write::new()
+                .step(refreshes::leave_of(gone))
+                .step(grants::free_leases_of(gone))
+                .step(certificates::free_leases_of(gone)),
             (true, None) => return Ok(()),
         };
         self.inner.db.write(write).await.map(drop)

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::failpoint::Point;
-use carnet_model::grant::{Cause, GrantState};
+use carnet_model::grant::GrantState;
 use carnet_model::{Id, Time, kind};
 use carnet_providers::{DriverError, MintAsk, Minted};
 use carnet_store::grants::{self, GrantRow};
@@ -211,7 +211,7 @@ impl Broker {
                 tokio::time::sleep(pause + self.inner.env.jitter(pause)).await;
                 continue;
             };
-            match self.present(entry, &row, &operation, &goal, doubt.cause()).await? {
+            match self.present(entry, &row, &operation, &goal, doubt).await? {
                 Presented::Done(refreshed) => return Ok(*refreshed),
                 Presented::Again => {}
             }
@@ -253,7 +253,7 @@ impl Broker {
         row: &GrantRow,
         operation: &OpenRefresh,
         goal: &Goal,
-        doubt: Option<Cause>,
+        doubt: Doubt,
     ) -> Result<Presented, RenewFailure> {
         if let Err(error) = pass(&self.inner.env, Point::RefreshIntended).await {
             self.strike_out(row, operation).await;
@@ -276,7 +276,7 @@ impl Broker {
             Goal::Token { .. } => &whole,
             Goal::Narrowed(ask) => ask,
         };
-        let lost = || DriverError::Later { retry_after: None, in_doubt: true };
+        let lost = || DriverError::Lost;
         let call = tokio::time::timeout(CALL, self.mint(entry, Some(&secret.held), ask)).await;
         let mut answer = call.unwrap_or_else(|_| Err(lost()));
         if answer.is_ok() && pass(&self.inner.env, Point::RefreshAnswered).await.is_err() {

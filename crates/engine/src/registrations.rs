@@ -284,6 +284,7 @@ pub(crate) fn is_assisted(kind: ConnectorType) -> bool {
         name: "x",
         owner: None,
         scopes: &none,
+        shared: false,
         home: "",
         redirect_uri: "",
         back: "",

@@ -1,8 +1,8 @@
-//! Rejected workload identities in the audit log, folded.
+//! Rejected workload identities, and rejected access tokens that are known, in the audit log, folded.
 //!
 //! Whoever reaches this server can send tokens, and the whole world can get genuine ones from a public CI service. If each
-//! refusal were an event, a stranger could fill the log. So for each trusted issuer and reason one event a minute is
-//! recorded; it says how many were not since the one before.
+//! refusal were an event, a stranger could fill the log. So for each trusted issuer, or access token, and reason one event a
+//! minute is recorded; it says how many were not since the one before.
 //!
 //! Not promised: that the count of the last minutes is recorded before another refusal comes.
 
@@ -31,8 +31,24 @@ pub(crate) struct Rejection {
 #[derive(Default)]
 pub(crate) struct Rejections(Mutex<HashMap<Key, Folded>>);
 
-/// The issuer whose rules refused, or the connector, and the reason. There are as many reasons as sentences of ours.
-type Key = (Option<[u8; 16]>, String);
+/// Who was refused, and the reason. There are as many reasons as sentences of ours, and as many of whom as rows in the
+/// store.
+type Key = (Whose, String);
+
+/// What stands behind a credential that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Whose {
+    /// Nothing that is known here.
+    Stranger,
+    /// An issuer that a team trusts.
+    Issuer(Id<kind::TrustedIssuer>),
+    /// A connector, to which something came that is no event of its provider.
+    Connector(Id<kind::Connector>),
+    /// An access token of a team.
+    AccessToken(Id<kind::AccessToken>),
+    /// Anything else of this team.
+    Team(Id<kind::Team>),
+}
 
 struct Folded {
     recorded_at: Time,
@@ -67,13 +83,15 @@ impl Rejections {
         why: &'static str,
         now: Time,
     ) -> Option<u64> {
-        self.fold((Some(*connector.bytes()), why.to_owned()), now)
+        self.fold((Whose::Connector(connector), why.to_owned()), now)
     }
 
     /// Drops what is known of an issuer that is trusted no more.
     pub(crate) fn forget(&self, issuer: Id<kind::TrustedIssuer>) {
-        let issuer = Some(*issuer.bytes());
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(known, _), _| *known != issuer);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|(whose, _), _| *whose != Whose::Issuer(issuer));
     }
 }
 
@@ -86,12 +104,24 @@ impl Broker {
         rejection: Rejection,
     ) -> Result<(), Fault> {
         let now = self.inner.env.now();
-        let key = (by.map(|(_, issuer)| *issuer.bytes()), rejection.why.clone());
-        let Some(unrecorded) = self.inner.rejections.fold(key, now) else { return Ok(()) };
         let mut event = AuditEvent::of_system(now, Action::CallerReject);
+        let mut whose = Whose::Stranger;
         if let Some((team, issuer)) = by {
             event = event.in_team(team).on(issuer);
+            whose = Whose::Issuer(issuer);
         }
+        self.reject_known(event, whose, rejection).await
+    }
+
+    /// The same of somebody who is known: `event` says in which team, and who.
+    pub(crate) async fn reject_known(
+        &self,
+        event: AuditEvent,
+        whose: Whose,
+        rejection: Rejection,
+    ) -> Result<(), Fault> {
+        let key = (whose, rejection.why.clone());
+        let Some(unrecorded) = self.inner.rejections.fold(key, event.at) else { return Ok(()) };
         let mut event = event.ended(Outcome::Denied).with("rule", rejection.rule).with("why", rejection.why);
         if unrecorded > 0 {
             event = event.with("unrecorded", unrecorded);
@@ -116,7 +146,7 @@ mod tests {
         let issuer = Id::<kind::TrustedIssuer>::from_bytes([1; 16]);
         let at = |seconds: i64| Time::from_secs(1_800_000_000 + seconds);
         let fold =
-            |why: &str, seconds: i64| rejections.fold((Some(*issuer.bytes()), why.to_owned()), at(seconds));
+            |why: &str, seconds: i64| rejections.fold((Whose::Issuer(issuer), why.to_owned()), at(seconds));
         assert_eq!(fold("expired", 0), Some(0));
         for second in 0..60 {
             assert_eq!(fold("expired", second), None);
@@ -126,6 +156,6 @@ mod tests {
         assert_eq!(fold("expired", 120), Some(0));
         assert_eq!(fold("expired", 10), Some(0), "a clock set back");
         rejections.forget(issuer);
-        assert_eq!(rejections.fold((Some(*issuer.bytes()), "expired".to_owned()), at(11)), Some(0));
+        assert_eq!(rejections.fold((Whose::Issuer(issuer), "expired".to_owned()), at(11)), Some(0));
     }
 }

@@ -6,8 +6,8 @@
 use carnet_model::{Environment, Id, kind};
 use carnet_store::sealed::{COLUMNS, SealedColumn};
 use carnet_store::{
-    DbError, Value, connector_keys, connectors, consents, grants, health, keys, managed_apps, minted,
-    passphrases, refreshes, trigger_events, triggers,
+    DbError, Value, certificates, connector_keys, connectors, consents, grants, health, keys, managed_apps,
+    minted, passphrases, refreshes, trigger_events, triggers,
 };
 use carnet_vault::Aad;
 
@@ -90,6 +90,28 @@ pub(crate) async fn rows(
     let db = &inner.db;
     let row = |key: Value, sealed, aad: &Aad<'_>| SealedRow::new(key, of, sealed, aad);
     Ok(match (of.table, of.column) {
+        ("acme_accounts", "sealed") => {
+            let after = String::from_utf8(after).unwrap_or_default();
+            certificates::sealed_accounts(db, by, &after, limit)
+                .await?
+                .into_iter()
+                .map(|mut found| {
+                    let sealed = std::mem::take(&mut found.sealed);
+                    row((&found.directory).into(), sealed, &inner.account_aad(&found.directory))
+                })
+                .collect()
+        }
+        ("certificates", "sealed") => {
+            let after = String::from_utf8(after).unwrap_or_default();
+            certificates::sealed(db, by, &after, limit)
+                .await?
+                .into_iter()
+                .map(|mut found| {
+                    let sealed = std::mem::take(&mut found.sealed);
+                    row((&found.place).into(), sealed, &inner.certificate_aad(&found.place, found.version))
+                })
+                .collect()
+        }
         ("connector_keys", "sealed") => {
             let after = String::from_utf8(after).unwrap_or_default();
             connector_keys::sealed(db, by, &after, limit)

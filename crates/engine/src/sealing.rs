@@ -242,6 +242,34 @@ impl Inner {
         self.open(&self.trigger_event_aad(event), &event.content)
     }
 
+    /// The key of a certificate of the server's own, PKCS #8.
+    pub(crate) fn seal_certificate(
+        &self,
+        place: &str,
+        version: i64,
+        pkcs8: SecretBytes,
+    ) -> Result<Vec<u8>, Unsealable> {
+        self.seal(&self.certificate_aad(place, version), pkcs8)
+    }
+
+    pub(crate) fn open_certificate(
+        &self,
+        place: &str,
+        version: i64,
+        sealed: &[u8],
+    ) -> Result<SecretBytes, Unsealable> {
+        self.open(&self.certificate_aad(place, version), sealed)
+    }
+
+    /// The account at a certificate authority: its key and its address, as JSON.
+    pub(crate) fn seal_account(&self, directory: &str, account: SecretBytes) -> Result<Vec<u8>, Unsealable> {
+        self.seal(&self.account_aad(directory), account)
+    }
+
+    pub(crate) fn open_account(&self, directory: &str, sealed: &[u8]) -> Result<SecretBytes, Unsealable> {
+        self.open(&self.account_aad(directory), sealed)
+    }
+
     fn seal(&self, aad: &Aad<'_>, plain: SecretBytes) -> Result<Vec<u8>, Unsealable> {
         self.keyring
             .seal(&self.env, aad, plain.expose())
@@ -261,6 +289,8 @@ impl Inner {
             "passphrases" => Unsealable("passphrases"),
             "trigger_events" => Unsealable("trigger_events"),
             "trigger_settings" => Unsealable("trigger_settings"),
+            "acme_accounts" => Unsealable("acme_accounts"),
+            "certificates" => Unsealable("certificates"),
             _ => Unsealable("signing_keys"),
         })
     }
@@ -407,6 +437,19 @@ impl Inner {
 
     pub(crate) fn passphrase_aad<'a>(&self, user: &'a [u8; 16]) -> Aad<'a> {
         Aad { table: "passphrases", row: user, ..self.signing_aad("") }
+    }
+
+    pub(crate) fn account_aad<'a>(&self, directory: &'a str) -> Aad<'a> {
+        Aad { table: "acme_accounts", row: directory.as_bytes(), ..self.signing_aad("") }
+    }
+
+    pub(crate) fn certificate_aad<'a>(&self, place: &'a str, version: i64) -> Aad<'a> {
+        Aad {
+            table: "certificates",
+            row: place.as_bytes(),
+            version: version.unsigned_abs(),
+            ..self.signing_aad("")
+        }
     }
 
     pub(crate) fn signing_aad<'a>(&self, kid: &'a str) -> Aad<'a> {

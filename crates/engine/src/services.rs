@@ -5,7 +5,7 @@ use carnet_model::caller::Caller;
 use carnet_model::connector::{Connector, ConnectorType};
 use carnet_model::rights::Right;
 use carnet_model::{Code, Fault};
-use carnet_providers::{DataSchema, data_schema};
+use carnet_providers::{DataSchema, data_schema, usual_rotation};
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -39,7 +39,7 @@ impl Broker {
             )
             .next("carnet catalog search", "to see what there is")
         };
-        let entry = self.inner.settings.catalog.get(&name.to_lowercase()).ok_or_else(unknown)?;
+        let (entry, at_address) = self.inner.settings.catalog.named(name).ok_or_else(unknown)?;
         let app = self.inner.app_for(caller.team(), entry.slug.as_str()).await.map_err(faults::store)?;
         let methods: Vec<Value> =
             entry.methods.iter().map(|method| described(app.as_ref(), entry, method, schemas)).collect();
@@ -71,15 +71,12 @@ impl Broker {
                 ])
             })
             .collect();
-        let only = match entry.methods.as_slice() {
-            [only] => Some(json!(only.method)),
-            _ => None,
-        };
+        let usual = at_address.or_else(|| usual(app.as_ref(), entry)).map(|method| json!(method.method));
         let own = self.inner.settings.catalog.is_own(entry.slug.as_str());
         let more = [
             ("types", Some(types.into())),
             ("connectionMethods", Some(methods.into())),
-            ("resolvedConnectionMethod", only),
+            ("resolvedConnectionMethod", usual),
             ("targets", Some(targets).filter(|targets| !targets.is_empty()).map(Value::from)),
             ("docs", Some(json!(entry.docs))),
             ("scopes", Some(scopes.into())),
@@ -120,7 +117,10 @@ impl Broker {
         service: &str,
         kind: Option<ConnectorType>,
     ) -> Result<Option<Configuration>, Fault> {
-        let Some(entry) = self.inner.settings.catalog.get(service) else {
+        // An address stands on its own, unless a way of the service that is known there is named.
+        let at_address =
+            || ask.method.as_ref().and(self.inner.settings.catalog.named(service)).map(|(entry, _)| entry);
+        let Some(entry) = self.inner.settings.catalog.get(service).or_else(at_address) else {
             let foreign = [
                 ("connectionMethod", ask.method.is_some()),
                 ("target", ask.target.is_some()),
@@ -198,13 +198,27 @@ impl Inner {
     }
 }
 
-/// A way of a service. `app` is the operator's application for it.
-fn described(app: Option<&App>, entry: &Entry, method: &Method, schemas: bool) -> Value {
-    // Of several ways, that of the application.
-    let fits = app.is_some_and(|app| match app.method() {
+/// The way that is meant where nobody names one: the only one, or one that needs nothing to be brought along, the
+/// operator's application before one that is registered on the way. `None` where somebody has to choose.
+fn usual<'a>(app: Option<&App>, entry: &'a Entry) -> Option<&'a Method> {
+    if let [only] = entry.methods.as_slice() {
+        return Some(only);
+    }
+    let first = |fits: &dyn Fn(&Method) -> bool| entry.methods.iter().find(|method| fits(method));
+    first(&|method| is_of(app, method)).or_else(|| first(&|method| is_assisted(method.driver)))
+}
+
+/// Whether the operator's application is for this way, of several.
+fn is_of(app: Option<&App>, method: &Method) -> bool {
+    app.is_some_and(|app| match app.method() {
         Some(named) => named == method.method.as_str(),
         None => app.r#type() == method.driver,
-    });
+    })
+}
+
+/// A way of a service. `app` is the operator's application for it.
+fn described(app: Option<&App>, entry: &Entry, method: &Method, schemas: bool) -> Value {
+    let fits = is_of(app, method);
     let assisted = is_assisted(method.driver);
     let managed = fits || assisted || method.registers_itself();
     let known = data_schema(method.driver);
@@ -237,6 +251,7 @@ fn described(app: Option<&App>, entry: &Entry, method: &Method, schemas: bool) -
             ("note", refresh.note.as_ref().map(|text| json!(text))),
         ])
     });
+    let refresh = refresh.or_else(|| serde_json::to_value(usual_rotation(method.driver)?).ok());
     object([
         ("connectionMethod", Some(json!(method.method))),
         ("label", Some(json!(method.label))),

@@ -18,6 +18,7 @@ use crate::brake::Brakes;
 use crate::breaker::Breakers;
 use crate::broker::{Broker, Inner, Settings};
 use crate::cache::TokenCache;
+use crate::certificates::Served;
 use crate::device_login::Asks;
 use crate::directory::Directory;
 use crate::issue::Mints;
@@ -131,6 +132,7 @@ impl Broker {
             trigger_rates: Rates::default(),
             trigger_lines: Lines::default(),
             pulse: Pulse::default(),
+            served: Served::default(),
             device_asks: Asks::default(),
             stretching: Stretching::default(),
             issuer: OwnIssuer::empty(),

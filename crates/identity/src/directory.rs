@@ -21,7 +21,7 @@ use url::Url;
 use crate::jwks::KeySet;
 
 use entry::{Entry, Flight};
-pub use fetch::{Document, FetchFailed, keys as fetch_keys};
+pub use fetch::{Document, FetchFailed, can_be_fetched, keys as fetch_keys};
 
 /// Where the keys of an issuer come from.
 #[derive(Clone, Debug, PartialEq, Eq)]

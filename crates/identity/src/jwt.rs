@@ -21,8 +21,8 @@ use crate::encoding;
 use crate::json::{self, JsonError, Limits};
 use crate::jwks::{KeySet, is_kid};
 
-use claims::Registered;
 pub use claims::VerifiedClaims;
+use claims::{Party, Registered};
 pub use expiry::claimed_expiry;
 
 /// Longer tokens are refused unread. Identity tokens in the wild have 0.6 to 2 KiB.
@@ -155,6 +155,16 @@ pub enum JwtError {
 impl<'a> Presented<'a> {
     /// Reads a token; nothing in it is true yet.
     pub fn parse(token: &'a str) -> Result<Self, JwtError> {
+        Self::read(token, None)
+    }
+
+    /// Reads an identity token that an OpenID provider gave this client. Unlike a workload's it may name other audiences
+    /// besides: those of `beside`, if it says that the client is the party it is for (OpenID Connect Core §3.1.3.7).
+    pub fn parse_id_token(token: &'a str, client: &str, beside: &[String]) -> Result<Self, JwtError> {
+        Self::read(token, Some(Party { client, beside }))
+    }
+
+    fn read(token: &'a str, party: Option<Party<'_>>) -> Result<Self, JwtError> {
         if token.len() > MAX_TOKEN {
             return Err(JwtError::TooLong);
         }
@@ -184,7 +194,7 @@ impl<'a> Presented<'a> {
         let typ = member("typ").map(str::to_owned);
 
         let claims = json::read_object(&payload, LIMITS).map_err(JwtError::Payload)?;
-        let registered = Registered::read(&claims)?;
+        let registered = Registered::read(&claims, party)?;
         Ok(Self { signed, signature, algorithm, kid, typ, registered, claims })
     }
 

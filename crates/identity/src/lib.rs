@@ -27,7 +27,9 @@ mod spiffe;
 mod trust;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
-pub use directory::{Document, FetchFailed, KeyDirectory, KeySource, KeysUnavailable, fetch_keys};
+pub use directory::{
+    Document, FetchFailed, KeyDirectory, KeySource, KeysUnavailable, can_be_fetched, fetch_keys,
+};
 pub use issuer::rotation;
 pub use issuer::{
     CustomRuntime, IdentityClaims, InvalidKey, NotOurs, ProjectName, ReservedName, Runtime, SigningFailed,

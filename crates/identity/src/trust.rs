@@ -9,6 +9,7 @@ mod compare;
 mod config;
 mod family;
 mod lint;
+mod overlap;
 mod safe;
 
 use std::time::Duration;

@@ -132,6 +132,8 @@ fn right(user: Id<kind::User>, ask: Ask<'_>) -> Result<Right, Denied> {
         Subject::User { id, issuer: None } if *id == user.to_string() => {
             Ok(if revokes { Right::TokenRevokeOwn } else { Right::TokenOwn })
         }
+        // Whoever may cut everybody off may cut one off.
+        Subject::User { .. } if revokes => Ok(Right::TokenRevokeAll),
         Subject::User { .. } => Err(Denied::ForeignUser),
         Subject::JwtBearer { .. } | Subject::Token { .. } => {
             Err(Denied::SubjectKindNotForPeople(subject.kind()))
@@ -263,6 +265,7 @@ mod tests {
                 Err(Denied::SubjectKindNotForPeople(SubjectKind::JwtBearer)),
             ),
             (member(), TEAM, None, Ask::Revoke(None), Ok(())),
+            (member(), TEAM, None, Ask::Revoke(Some(&alice)), Ok(())),
             (
                 member(),
                 Id::from_bytes([9; 16]),
@@ -303,6 +306,12 @@ mod tests {
                 Err(Denied::RoleTooLow(Role::Viewer, Right::TokenRevokeAll)),
             ),
             (viewer(), None, Ask::Revoke(None), Err(Denied::RoleTooLow(Role::Viewer, Right::TokenRevokeAll))),
+            (
+                viewer(),
+                None,
+                Ask::Revoke(Some(&user("alice"))),
+                Err(Denied::RoleTooLow(Role::Viewer, Right::TokenRevokeAll)),
+            ),
             (viewer(), None, Ask::Install, Err(Denied::RoleTooLow(Role::Viewer, Right::InstallationUpdate))),
             (reads(), None, Ask::Metadata, Ok(())),
             (reads(), None, Ask::Token(&Subject::App), Err(Denied::TokenTooNarrow(Right::TokenApp))),

@@ -69,6 +69,20 @@ impl ConnectorType {
         }
     }
 
+    /// What official clients are told, one of which reads no word that is not in its own list. A driver that the list
+    /// has none for is `custom` there; its own name stands beside it, as `driver`.
+    pub const fn on_the_wire(self) -> &'static str {
+        match self {
+            Self::GoogleServiceAccount | Self::Google | Self::Okta | Self::Atlassian => "custom",
+            _ => self.as_str(),
+        }
+    }
+
+    /// The drivers that are meant by a word in a question: one by its own name, or all that are told by that word.
+    pub fn meant_by(word: &str) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |kind| kind.as_str() == word || kind.on_the_wire() == word)
+    }
+
     /// What a table shows.
     pub const fn label(self) -> &'static str {
         match self {
@@ -142,4 +156,39 @@ pub struct Branding {
     /// `#RRGGBB`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accent_color: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ConnectorType;
+
+    /// The closed list of an official client, as its version 1.28.35 has it.
+    #[test]
+    fn official_clients_are_told_no_word_that_they_do_not_know() {
+        let known = [
+            "api-key",
+            "aws-alpha",
+            "custom",
+            "discord",
+            "github",
+            "linear",
+            "linq",
+            "microsoft-entra",
+            "microsoft-teams",
+            "oauth",
+            "photon",
+            "salesforce",
+            "sendblue",
+            "slack",
+            "snowflake",
+            "snowflake-wif",
+        ];
+        for kind in ConnectorType::ALL {
+            assert!(known.contains(&kind.on_the_wire()), "{kind:?}");
+            assert!(ConnectorType::meant_by(kind.as_str()).any(|meant| meant == kind), "{kind:?}");
+            assert!(ConnectorType::meant_by(kind.on_the_wire()).any(|meant| meant == kind), "{kind:?}");
+        }
+        assert_eq!(ConnectorType::meant_by("oauth").collect::<Vec<_>>(), [ConnectorType::Oauth]);
+        assert_eq!(ConnectorType::meant_by("martian").count(), 0);
+    }
 }

@@ -118,9 +118,9 @@ codes! {
     QuotaExceeded = "quota_exceeded", 429;
     /// Something inside went wrong; the log has it under the request's identifier.
     Internal = "internal", 500;
-    /// The provider answered with something that is not an answer. No grant was harmed.
+    /// The provider answered with something that is not an answer. No grant was harmed, unless `reason` says `refresh_answer_lost`.
     ProviderAnswerInvalid = "provider_answer_invalid", 502;
-    /// The provider does not answer, or asks to wait. No grant was harmed.
+    /// The provider does not answer, or asks to wait. No grant was harmed, unless `reason` says `refresh_answer_lost`.
     ProviderUnavailable = "provider_unavailable", 503;
     /// The store does not take the record that must come before the answer.
     StoreUnavailable = "store_unavailable", 503;

@@ -86,16 +86,19 @@ pub enum Cause {
     Expired,
     /// The provider now wants the person to do something.
     InteractionRequired,
+    /// The connector speaks to the provider as another client by now, and what was given was given to the one before.
+    ClientChanged,
 }
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::RevokedAtProvider,
         Self::CrashDuringRefresh,
         Self::AnswerLost,
         Self::Expired,
         Self::InteractionRequired,
+        Self::ClientChanged,
     ];
 
     /// The stable name.
@@ -106,6 +109,7 @@ impl Cause {
             Self::AnswerLost => "refresh_answer_lost",
             Self::Expired => "expired",
             Self::InteractionRequired => "interaction_required",
+            Self::ClientChanged => "client_changed",
         }
     }
 
@@ -121,6 +125,9 @@ impl Cause {
             }
             Self::Expired => "the access has ended and the provider gave nothing to renew it with",
             Self::InteractionRequired => "the provider asks the person to confirm again",
+            Self::ClientChanged => {
+                "the connector is another client at the provider by now, and access was given to the one before"
+            }
         }
     }
 

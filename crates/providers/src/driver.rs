@@ -62,6 +62,12 @@ pub trait Driver: Send + Sync {
         Scopes::empty()
     }
 
+    /// Whether the provider is asked for each token of the application itself. Where it is not, a token says nothing
+    /// about what the provider thinks of the connector's own credentials.
+    fn asks_for_app_tokens(&self, _connector: &Connector) -> bool {
+        true
+    }
+
     /// The origins to which the secrets of the connector and of its grants are sent. A change that adds one would hand
     /// over what was given in confidence to another; the engine does not let it.
     fn recipients(&self, connector: &Connector) -> BTreeSet<String>;

@@ -15,6 +15,7 @@ mod slack;
 mod snowflake;
 
 use carnet_model::connector::ConnectorType;
+use carnet_model::grant::Rotation;
 
 use crate::driver::Driver;
 
@@ -37,5 +38,20 @@ pub fn driver(r#type: ConnectorType) -> &'static dyn Driver {
         ConnectorType::Google => &dialect::Speaks(google::Google),
         ConnectorType::Okta => &dialect::Speaks(okta::Okta),
         ConnectorType::Atlassian => &dialect::Speaks(atlassian::Atlassian),
+    }
+}
+
+/// What becomes of a used refresh token of connectors of this type where their `data` says nothing else; `None` where it
+/// depends on the server, or there are no refresh tokens.
+pub const fn usual_rotation(r#type: ConnectorType) -> Option<Rotation> {
+    match r#type {
+        ConnectorType::Oauth | ConnectorType::ApiKey | ConnectorType::GoogleServiceAccount => None,
+        ConnectorType::Github | ConnectorType::Slack | ConnectorType::Salesforce | ConnectorType::Okta => {
+            Some(Rotation::Strict)
+        }
+        ConnectorType::Snowflake | ConnectorType::MicrosoftEntra | ConnectorType::Google => {
+            Some(Rotation::None)
+        }
+        ConnectorType::Atlassian => Some(Rotation::Grace { seconds: 600 }),
     }
 }

@@ -127,6 +127,14 @@ impl Fields {
         texts.map(Some).ok_or_else(|| self.bad(name, "must be a list of at most 500 texts"))
     }
 
+    /// The first of a list of texts, however long it is.
+    pub(crate) fn first_texts(&mut self, name: &str) -> Read<Vec<String>> {
+        if let Some(Value::Array(items)) = self.members.get_mut(name) {
+            items.truncate(500);
+        }
+        self.texts(name)
+    }
+
     /// One text or a list of them; nothing if it is not there.
     pub(crate) fn text_or_texts(&mut self, name: &str) -> Result<Vec<String>, BadConfiguration> {
         match self.members.get(name) {

@@ -41,6 +41,6 @@ pub use driver::secrets::{ConnectorSecrets, InvalidSecrets};
 pub use driver::signer::{CannotSign, Signer, SigningAlgorithm, jwks_url};
 pub use driver::standing::{Checked, Standing};
 pub use driver::{Accepted, At, Boxed, Driver, Inspection, NewConnector, Registered, Synced};
-pub use drivers::driver;
+pub use drivers::{driver, usual_rotation};
 pub use oauth::authorization::is_protocols_own;
 pub use schema::{DataSchema, data_schema};

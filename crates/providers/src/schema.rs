@@ -44,6 +44,11 @@ fn secret(description: &str) -> Value {
     json!({"type": "string", "minLength": 1, "maxLength": 16384, "writeOnly": true, "description": description})
 }
 
+fn not_checked(provider: &str) -> Value {
+    let description = format!("The fields about which {provider} gave no answer. Written by this server.");
+    json!({"type": "array", "readOnly": true, "items": {"type": "string"}, "description": description})
+}
+
 fn flag(description: &str) -> Value {
     json!({"type": "boolean", "description": description})
 }

@@ -23,8 +23,11 @@ pub struct Connector {
     pub uid: String,
     /// What people call it.
     pub name: String,
-    /// The driver.
+    /// The type, as official clients know it.
     pub r#type: String,
+    /// What runs it, where the type is no more than `custom`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
     /// What a table shows for the driver.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub type_name: Option<String>,
@@ -46,6 +49,13 @@ pub struct Connector {
     /// Every other member: branding, public `data`, redirect URI, who made it.
     #[serde(flatten)]
     pub rest: Map<String, Value>,
+}
+
+impl Connector {
+    /// What runs it: the name by which another is made like it.
+    pub fn driver(&self) -> &str {
+        self.driver.as_deref().unwrap_or(&self.r#type)
+    }
 }
 
 /// What was asked to be included.
@@ -316,6 +326,19 @@ impl Client {
     ) -> Result<Connector, Error> {
         let call = Call::new(Method::PATCH, &["v1", "connect", "connectors", connector]);
         self.fetch(call.json(change)).await
+    }
+
+    /// Makes a connector that is the operator's the team's own: with `data` of another client, or with the operator's
+    /// where the operator lets go of it.
+    pub async fn eject_connector(
+        &self,
+        connector: &str,
+        data: Option<&Map<String, Value>>,
+    ) -> Result<Connector, Error> {
+        let call = Call::post(&["v1", "connect", "connectors", connector, "managed", "eject"]);
+        let body: Map<String, Value> =
+            data.map(|data| ("data".to_owned(), Value::Object(data.clone()))).into_iter().collect();
+        self.fetch(call.json(&body)).await
     }
 
     /// Removes a connector, its links and everything kept for it.

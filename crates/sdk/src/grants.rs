@@ -37,7 +37,50 @@ pub struct GrantPage {
     pub cursor: Option<String>,
 }
 
+/// How everything that is granted stands.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Standing {
+    /// How many connectors there are.
+    pub connectors: u64,
+    /// How many grants.
+    pub grants: u64,
+    /// How many of them stand alike.
+    pub states: Vec<Alike>,
+    /// Those that wait for a person, the latest first and no more than a hundred.
+    pub need_consent: Vec<Waiting>,
+}
+
+/// Grants that stand alike.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct Alike {
+    /// `active` or `needs_consent`.
+    pub state: String,
+    /// Why they need consent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// How many.
+    pub grants: u64,
+}
+
+/// A grant that waits for a person.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct Waiting {
+    /// Its connector.
+    pub uid: String,
+    /// The grant.
+    pub grant: GrantInfo,
+}
+
 impl Client {
+    /// How the grants of the team stand, or those of one connector, in one request however many there are.
+    pub async fn standing(&self, connector: Option<&str>) -> Result<Standing, Error> {
+        self.fetch(Call::get(&["v1", "connect", "standing"]).query_if("connector", connector.as_ref())).await
+    }
+
     /// A page of the grants kept for a connector.
     pub async fn grants_page(
         &self,
@@ -86,6 +129,9 @@ const PAGE: u32 = 100;
 pub struct Health {
     /// Whether everything on this page holds, as far as somebody could be asked.
     pub holds: bool,
+    /// The connector's own credentials, where tokens of the application are had with nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<CheckedApplication>,
     /// The installations.
     #[serde(default)]
     pub installations: Vec<Checked>,
@@ -95,6 +141,17 @@ pub struct Health {
     /// For the next page, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+}
+
+/// How a connector's own credentials stand with its provider.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct CheckedApplication {
+    /// `holds`, `client_rejected`, `unreachable` or `not_asked`.
+    pub standing: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// A grant or an installation, and how it stands.

@@ -29,9 +29,12 @@ pub struct NewTrustedIssuer {
     pub jwks: Option<Map<String, Value>>,
     /// The audiences of which a token must name one.
     pub audiences: Vec<String>,
-    /// The algorithms that it uses; RS256 and ES256 if none are named.
+    /// The algorithms that it uses; all that are accepted if none are named.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub algorithms: Vec<String>,
+    /// The `typ` that it writes, empty text for none; what is usual at the platform if none are named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<String>,
     /// The longest life of a token in seconds, if not the platform's usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_life_seconds: Option<u64>,

@@ -48,6 +48,9 @@ pub struct ServiceDescription {
     /// The ways to connect it, the usual one first.
     #[serde(default)]
     pub connection_methods: Vec<ConnectionMethod>,
+    /// Of several ways, the one that is meant where nobody names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolved_connection_method: Option<String>,
     /// What can be connected of it, where it is more than one thing.
     #[serde(default)]
     pub targets: Vec<ServiceTarget>,

@@ -195,7 +195,17 @@ impl Client {
 
     /// Has the server revoke tokens.
     pub(crate) async fn withdraw(&self, connector: &str, which: &RevokeRequest) -> Result<Revocation, Error> {
-        self.fetch(Call::delete(&["v1", "connect", "connectors", connector, "tokens"]).json(which)).await
+        #[derive(Serialize)]
+        struct Body<'a> {
+            #[serde(flatten)]
+            which: &'a RevokeRequest,
+            /// Everybody's of one installation is said outright: a server takes no forgotten subject for it.
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            all: bool,
+        }
+        let all = which.subject.is_none() && which.installation_id.is_some();
+        let call = Call::delete(&["v1", "connect", "connectors", connector, "tokens"]);
+        self.fetch(call.json(&Body { which, all })).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading the audit log. Events are only ever added, and only by [`crate::Write`].
 
 use aws_lc_rs::digest;
-use carnet_model::audit::Action;
+use carnet_model::audit::{Action, Outcome};
 use carnet_model::{Id, Time, kind};
 
 use crate::db::{Db, DbError};
@@ -68,24 +68,34 @@ pub struct Filter {
 /// null would keep both engines from the indices of `action` and `target`. `$5` is the outcome in all of them.
 ///
 /// Nearly every event of a busy team is an issued token, so these are left out of the index of `action`, where they would
-/// cost every token request and help nobody: they are found by walking the team's events.
+/// cost every token request and help nobody: they are found by walking the team's events. What was refused or failed is
+/// rare, and has an index of its own, by which it is found whatever else is asked: the condition on the others is one that
+/// no index is used for.
 macro_rules! texts {
     ($rest:literal) => {
         Texts {
-            all: texts!(@one " and cast($3 as text) is null and cast($4 as text) is null", $rest),
-            tokens: texts!(@one " and action = $3 and cast($4 as text) is null", $rest),
-            action: texts!(@one " and action = $3 and action <> 'token.issue' and cast($4 as text) is null", $rest),
-            target: texts!(@one " and cast($3 as text) is null and target = $4", $rest),
-            both: texts!(@one " and action = $3 and target = $4", $rest),
+            all: texts!(@well " and cast($3 as text) is null and cast($4 as text) is null", $rest),
+            tokens: texts!(@well " and action = $3 and cast($4 as text) is null", $rest),
+            action: texts!(@well " and action = $3 and action <> 'token.issue' and cast($4 as text) is null", $rest),
+            target: texts!(@well " and cast($3 as text) is null and target = $4", $rest),
+            tokens_of: texts!(@well " and action = $3 and target = $4", $rest),
+            both: texts!(@well " and action = $3 and action <> 'token.issue' and target = $4", $rest),
+            refused: texts!(
+                @one
+                " and outcome = $5 and outcome <> 'success' and (cast($3 as text) is null or action = $3) \
+                 and (cast($4 as text) is null or target = $4)",
+                $rest
+            ),
         }
     };
-    (@one $filter:literal, $rest:literal) => {
+    (@well $filter:literal, $rest:literal) => {
+        texts!(@one $filter, " and (cast($5 as text) is null or outcome = $5)", $rest)
+    };
+    (@one $($condition:literal),*) => {
         concat!(
             "select seq, at, team, actor, action, target, outcome, request, commitment, payload from audit_events \
              where team = $1",
-            $filter,
-            " and (cast($5 as text) is null or outcome = $5)",
-            $rest
+            $($condition),*
         )
     };
 }
@@ -98,7 +108,12 @@ struct Texts {
     /// Any other action.
     action: &'static str,
     target: &'static str,
+    /// Issued tokens of one target.
+    tokens_of: &'static str,
+    /// Any other action on one target.
     both: &'static str,
+    /// What did not go well, whatever else is asked.
+    refused: &'static str,
 }
 
 /// Newest first.
@@ -108,9 +123,14 @@ const AFTER: Texts = texts!(" and seq > $2 order by seq limit $6");
 
 impl Filter {
     fn of(&self, texts: &Texts) -> &'static str {
+        if self.outcome.as_deref().is_some_and(|outcome| outcome != Outcome::Success.as_str()) {
+            return texts.refused;
+        }
+        let issued = Action::TokenIssue.as_str();
         match (self.action.as_deref(), &self.target) {
             (None, None) => texts.all,
-            (Some(action), None) if action == Action::TokenIssue.as_str() => texts.tokens,
+            (Some(action), None) if action == issued => texts.tokens,
+            (Some(action), Some(_)) if action == issued => texts.tokens_of,
             (Some(_), None) => texts.action,
             (None, Some(_)) => texts.target,
             (Some(_), Some(_)) => texts.both,

@@ -118,6 +118,14 @@ impl Place {
     }
 }
 
+/// How many connectors a team has.
+pub async fn count(db: &Db, team: Id<kind::Team>) -> Result<i64, DbError> {
+    Ok(db
+        .one::<i64>("select count(*) from connectors where team = $1", args![team])
+        .await?
+        .unwrap_or_default())
+}
+
 /// The connectors of a team in order, from the one behind `after`, which is a place in a list sorted the same way.
 pub async fn list(
     db: &Db,

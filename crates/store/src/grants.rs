@@ -20,7 +20,8 @@ pub use refresh::{
     release, renew, used,
 };
 pub use withdrawal::{
-    none_left, still_withdrawing, withdraw, withdraw_of_connector, withdraw_of_project, withdrawn,
+    needs_consent_of_connector, none_left, still_withdrawing, withdraw, withdraw_of_connector,
+    withdraw_of_project, withdrawn,
 };
 
 /// A grant, its envelope and its lease.
@@ -211,6 +212,67 @@ pub async fn of_project(
     db.all(
         select!("where project = $2 and team = $1 and state <> 'withdrawn' order by id"),
         args![team, project],
+    )
+    .await
+}
+
+/// How many grants stand alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The stored name of the state.
+    pub state: String,
+    /// Why, where they need consent.
+    pub cause: Option<String>,
+    /// How many.
+    pub grants: i64,
+}
+
+impl FromRow for Standing {
+    const TABLE: &'static str = "grants";
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        Ok(Self { state: row.get(0)?, cause: row.maybe(1)?, grants: row.get(2)? })
+    }
+}
+
+/// How the grants of a team, or of one of its connectors, stand: counted.
+pub async fn standing(
+    db: &Db,
+    team: Id<kind::Team>,
+    connector: Option<Id<kind::Connector>>,
+) -> Result<Vec<Standing>, DbError> {
+    match connector {
+        Some(connector) => {
+            db.all(
+                "select state, cause, count(*) from grants where team = $1 and connector = $2 and state <> 'withdrawn' \
+                 group by state, cause order by state, cause",
+                args![team, connector],
+            )
+            .await
+        }
+        None => {
+            db.all(
+                "select state, cause, count(*) from grants where team = $1 and state <> 'withdrawn' \
+                 group by state, cause order by state, cause",
+                args![team],
+            )
+            .await
+        }
+    }
+}
+
+/// The grants of a team, or of one of its connectors, that wait for a person: the latest first.
+pub async fn waiting(
+    db: &Db,
+    team: Id<kind::Team>,
+    connector: Option<Id<kind::Connector>>,
+    limit: i64,
+) -> Result<Vec<GrantRow>, DbError> {
+    db.all(
+        select!(
+            "where team = $1 and state = 'needs_consent' and (cast($2 as bytea) is null or connector = $2) \
+             order by state_since desc, id limit $3"
+        ),
+        args![team, connector, limit],
     )
     .await
 }

@@ -29,6 +29,7 @@ mod write;
 pub mod access_tokens;
 pub mod audit;
 pub mod awaited;
+pub mod certificates;
 pub mod command_lines;
 pub mod completions;
 pub mod connector_keys;

@@ -63,8 +63,11 @@ const MIGRATIONS: &[Migration] = &[
     migration!(28, "0028_managed_apps"),
     migration!(31, "0031_audit_actions"),
     migration!(32, "0032_triggers"),
+    migration!(36, "0036_certificates"),
     migration!(37, "0037_managed_app_params"),
     migration!(38, "0038_sealed_mend_links"),
+    migration!(40, "0040_found_at_once"),
+    migration!(41, "0041_minted_installation"),
 ];
 
 const LEDGER: &str = "create table if not exists schema_migrations \

@@ -17,6 +17,8 @@ pub struct MintedRow {
     pub connector: Id<kind::Connector>,
     /// The grant it was narrowed from, if it was.
     pub grant: Option<Id<kind::Grant>>,
+    /// The installation whose token it is, if it is of one.
+    pub installation: Option<Id<kind::Installation>>,
     /// The project that asked; `None` for a person.
     pub project: Option<Id<kind::Project>>,
     /// The environment that asked.
@@ -36,7 +38,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "select place, team, connector, grant_id, project, environment, subject, sealed, \
-             expires_at, created_at from minted_tokens ",
+             expires_at, created_at, installation from minted_tokens ",
             $rest
         )
     };
@@ -56,6 +58,7 @@ impl FromRow for MintedRow {
             sealed: row.get(7)?,
             expires_at: row.maybe(8)?,
             created_at: row.get(9)?,
+            installation: row.maybe(10)?,
         })
     }
 }
@@ -85,9 +88,9 @@ pub async fn sealed(
 pub fn put(row: &MintedRow) -> Step {
     Step::one(
         "insert into minted_tokens (place, team, connector, grant_id, project, environment, subject, sealed, \
-         expires_at, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+         expires_at, created_at, installation) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
          on conflict (place) do update set sealed = excluded.sealed, expires_at = excluded.expires_at, \
-         created_at = excluded.created_at, grant_id = excluded.grant_id",
+         created_at = excluded.created_at, grant_id = excluded.grant_id, installation = excluded.installation",
         args![
             row.place,
             row.team,
@@ -98,7 +101,8 @@ pub fn put(row: &MintedRow) -> Step {
             &row.subject,
             row.sealed.clone(),
             row.expires_at,
-            row.created_at
+            row.created_at,
+            row.installation
         ],
     )
 }
@@ -110,6 +114,22 @@ pub async fn without_grant(
     connector: Id<kind::Connector>,
 ) -> Result<Vec<MintedRow>, DbError> {
     db.all(select!("where team = $1 and connector = $2 and grant_id is null"), args![team, connector]).await
+}
+
+/// Whether there is a token of this installation.
+pub async fn is_there(
+    db: &Db,
+    team: Id<kind::Team>,
+    installation: Id<kind::Installation>,
+) -> Result<bool, DbError> {
+    let found: Option<MintedRow> =
+        db.one(select!("where team = $1 and installation = $2 limit 1"), args![team, installation]).await?;
+    Ok(found.is_some())
+}
+
+/// Removes the tokens of an installation.
+pub fn delete_of_installation(team: Id<kind::Team>, installation: Id<kind::Installation>) -> Step {
+    Step::any("delete from minted_tokens where team = $1 and installation = $2", args![team, installation])
 }
 
 /// Removes a token.

@@ -57,6 +57,8 @@ macro_rules! column {
 
 /// All of them.
 pub const COLUMNS: &[SealedColumn] = &[
+    column!("acme_accounts", "sealed", by "directory", of_team: false),
+    column!("certificates", "sealed", by "place", of_team: false),
     column!("connector_keys", "sealed", by "kid", of_team: true),
     column!("connectors", "secrets", by "id", of_team: true),
     column!("consents", "kept", by "id", of_team: true),

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use carnet_egress::Origin;
 use carnet_engine::{
     FirstOwner, Location, ManagedService, Plans, Recipient, Root, Settings, SignInIssuer, StartError,
 };
@@ -28,6 +27,7 @@ use crate::http::{Answer, Http};
 use crate::issuer::Issuer;
 use crate::key_service::KeyService;
 use crate::listener::Listener;
+use crate::pebble::Pebble;
 use crate::provider::{Behaviour, Provider};
 use crate::raw::Raw;
 use crate::vault::{self, VaultServer};
@@ -60,6 +60,8 @@ pub struct Plan {
     pub issuer: Option<String>,
     /// Applications that the operator registered at providers.
     pub managed: BTreeMap<String, ManagedService>,
+    /// The authority that gives the deployment its certificate: nodes speak TLS too, at the port where it looks.
+    pub authority: Option<Arc<Pebble>>,
 }
 
 impl Default for Plan {
@@ -78,6 +80,7 @@ impl Default for Plan {
             plans: Plans::default(),
             issuer: None,
             managed: BTreeMap::new(),
+            authority: None,
         }
     }
 }
@@ -122,7 +125,8 @@ pub struct Tenant {
 struct Around {
     env: Env,
     settings: Settings,
-    origins: Vec<(Origin, Origin)>,
+    origins: Vec<(carnet_egress::Place, carnet_egress::Place)>,
+    authority: Option<Arc<Pebble>>,
     location: Location,
     key: Place,
     next_key: Option<Place>,
@@ -182,6 +186,7 @@ impl Kit {
             sign_in: plan.sign_in.clone(),
             managed: plan.managed.clone(),
             catalog: carnet_engine::Catalog::default(),
+            acme: plan.authority.as_ref().map(|authority| authority.acme(&[Pebble::NAME])),
             recovery_key: plan.recovery_key.as_deref().map(|key| Recipient::parse(key).unwrap()),
         };
         let origins =
@@ -190,6 +195,7 @@ impl Kit {
             env,
             settings,
             origins,
+            authority: plan.authority.clone(),
             location,
             key: Place::File(key),
             next_key: None,
@@ -483,7 +489,7 @@ impl Around {
         };
         let opened = Node::open(
             self.settings.clone(),
-            self.origins.clone(),
+            (self.origins.clone(), self.authority.as_deref()),
             &self.location,
             root,
             self.env.clone(),

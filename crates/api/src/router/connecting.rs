@@ -160,6 +160,13 @@ pub(super) fn all() -> Vec<Route> {
             grants::list,
         )
         .gives(200, grants::all_shape()),
+        get(
+            "/v1/connect/standing",
+            Person,
+            "Counts how everything that is granted stands, and names what waits for a person.",
+            grants::standing,
+        )
+        .gives(200, grants::standing_shape()),
         get("/v1/connect/grants/{grant}", Person, "Shows one grant.", grants::show)
             .gives(200, grants::shape()),
         delete("/v1/connect/grants/{grant}", Person, "Revokes one grant.", grants::revoke)

@@ -32,8 +32,8 @@ pub(crate) use ask::{AskArgs, SubjectArg};
 pub(crate) use audit::{AuditVerb, ExportArgs, TailArgs};
 pub(crate) use catalog::{CatalogSearchArgs, CatalogShowArgs, CatalogVerb};
 pub(crate) use connect::{
-    AttachArgs, CheckArgs, ConnectVerb, ConnectorArgs, ConnectorKeysArgs, CreateArgs, DetachArgs, ImportArgs,
-    ListArgs, OpenArgs, RedirectUrisArgs, RemoveArgs, RevokeArgs, TokenArgs, UpdateArgs, Verb,
+    AttachArgs, CheckArgs, ConnectVerb, ConnectorArgs, ConnectorKeysArgs, CreateArgs, DetachArgs, EjectArgs,
+    ImportArgs, ListArgs, OpenArgs, RedirectUrisArgs, RemoveArgs, RevokeArgs, TokenArgs, UpdateArgs, Verb,
 };
 pub(crate) use contexts::{ContextAddArgs, ContextArgs, ContextRemoveArgs, ContextVerb};
 pub(crate) use doctor::DoctorArgs;
@@ -52,7 +52,7 @@ pub(crate) use project::{
     ProjectsListArgs, ProjectsVerb, PullArgs,
 };
 pub(crate) use run::RunArgs;
-pub(crate) use servers::{BackupArgs, DevArgs, RestoreArgs, ServeArgs};
+pub(crate) use servers::{BackupArgs, BackupCommand, BackupVerb, DevArgs, RestoreArgs, ServeArgs};
 pub(crate) use shell::{CompleteArgs, CompletionsArgs, ManArgs};
 pub(crate) use transfer::{ExportAllArgs, ImportAllArgs, Source};
 pub(crate) use triggers::{
@@ -119,7 +119,7 @@ pub(crate) enum Command {
     /// Start a production server in the foreground
     Serve(ServeArgs),
     /// Copy the data of a deployment while it runs, and see that the copy is whole
-    Backup(BackupArgs),
+    Backup(BackupCommand),
     /// Make of a backup the data of a deployment, or only look through it
     Restore(RestoreArgs),
     /// What only whoever has the data of the deployment may do, while it runs or not

@@ -1,5 +1,7 @@
 //! `catalog`: the services that are known, and how each is connected.
 
+use std::time::Duration;
+
 use carnet_sdk::{ConnectionMethod, ServiceDescription, TemplateField};
 use serde_json::{Value, json};
 
@@ -77,6 +79,32 @@ pub(crate) async fn show(cx: &mut Context<'_>, args: CatalogShowArgs) -> Result<
     Ok(())
 }
 
+/// What stands below the help of `create SERVICE`: by which ways the server connects it and what each takes, if it can be
+/// asked, and else where that is told.
+pub(super) async fn ways(cx: &mut Context<'_>, service: &str) -> String {
+    let known = match cx.client() {
+        Ok(client) => tokio::time::timeout(PATIENCE, client.service(service)).await.ok().and_then(Result::ok),
+        Err(_) => None,
+    };
+    let service = plain(service);
+    let mut lines = vec![String::new()];
+    if let Some(known) = known.flatten() {
+        lines.push(plain(&format!("{}:", known.name.as_deref().unwrap_or(&service))));
+        for method in &known.connection_methods {
+            lines.push(plain(&format!("  {}: {}", method.connection_method, method.label)));
+            lines.extend(sheet(&way(&service, method)).into_iter().map(|line| format!("    {line}")));
+            for field in &method.template_fields {
+                let help = field.rest.get("help").and_then(Value::as_str).unwrap_or_default();
+                lines.push(plain(&format!("    --param {}={}  {help}", field.key, example(field))));
+            }
+        }
+        lines.push(String::new());
+    }
+    lines.push(format!("All that is known of it: carnet catalog show {service}"));
+    lines.push(format!("What --data may hold:    carnet create {service} --data ''"));
+    lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
+}
+
 fn about(service: &ServiceDescription) -> Vec<(&'static str, String)> {
     let text = |name: &str| service.rest.get(name).and_then(Value::as_str).map(str::to_owned);
     let list = |name: &str| {
@@ -152,6 +180,9 @@ fn way(service: &str, method: &ConnectionMethod) -> Vec<(&'static str, String)> 
     }));
     rows
 }
+
+/// Help does not keep anybody waiting for a server.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What stands in the place of what a person has to fill in.
 fn example(field: &TemplateField) -> String {

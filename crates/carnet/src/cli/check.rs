@@ -91,8 +91,14 @@ impl Found {
         self.server.as_ref().is_some_and(|server| !server.differences.is_empty())
     }
 
+    /// How everything stands that was asked about, the connector's own credentials among it.
+    fn standings(&self) -> impl Iterator<Item = &str> {
+        let own = self.health.application.iter().map(|one| one.standing.as_str());
+        own.chain(self.checked().map(|one| one.standing.as_str()))
+    }
+
     fn exit(&self) -> Exit {
-        let any = |names: &[&str]| self.checked().any(|one| names.contains(&one.standing.as_str()));
+        let any = |names: &[&str]| self.standings().any(|one| names.contains(&one));
         if any(&["needs_consent", "suspended", "gone"]) {
             Exit::Person
         } else if any(&["client_rejected"]) || self.moved() {
@@ -106,13 +112,17 @@ impl Found {
 
     fn document(&self) -> Value {
         let differences = self.server.as_ref().map(|server| &server.differences);
-        json!({
+        let mut document = json!({
             "connector": self.connector,
             "differences": differences,
             "holds": self.health.holds,
             "installations": self.health.installations,
             "grants": self.health.grants,
-        })
+        });
+        if let (Some(own), Some(members)) = (&self.health.application, document.as_object_mut()) {
+            members.insert("application".to_owned(), json!(own));
+        }
+        document
     }
 
     fn say(&self, cx: &mut Context<'_>) -> Result<(), Failure> {
@@ -127,19 +137,32 @@ impl Found {
                 "Tokens are still asked for as pinned. To take the change: carnet check {uid} --accept"
             ));
         }
-        let bad = |one: &&Checked| !matches!(one.standing.as_str(), "holds" | "not_asked");
+        let is_bad = |standing: &str| !matches!(standing, "holds" | "not_asked");
+        let bad = |one: &&Checked| is_bad(&one.standing);
+        let own = self.health.application.as_ref();
+        if let Some(own) = own.filter(|own| is_bad(&own.standing)) {
+            let why = own.message.as_deref().map(|why| format!(": {}", plain(why))).unwrap_or_default();
+            cx.talk
+                .answer(&format!("its own credentials  {}{why}", plain(&own.standing.replace('_', " "))))?;
+        }
         for one in self.checked().filter(bad) {
             let why = one.message.as_deref().map(|why| format!(": {}", plain(why))).unwrap_or_default();
             cx.talk.answer(&format!("{}  {}{why}", whose(one), plain(&one.standing.replace('_', " "))))?;
         }
-        let standing = |name: &str| self.checked().filter(|one| one.standing == name).count();
-        let (all, bad, unasked) =
-            (self.checked().count(), self.checked().filter(bad).count(), standing("not_asked"));
+        let standing = |name: &str| self.standings().filter(|one| *one == name).count();
+        let bad = self.standings().filter(|one| is_bad(one)).count();
+        let all = self.checked().count();
+        let unasked = self.checked().filter(|one| one.standing == "not_asked").count();
         if bad == 0 && !self.moved() {
             let unasked =
                 if unasked == 0 { String::new() } else { format!(", {unasked} of them not asked about") };
             let server = if self.server.is_some() { "; its server is as it was pinned" } else { "" };
-            cx.talk.success(&format!("{uid}: {all} grants and installations hold{unasked}{server}"));
+            let own = match own.map(|own| own.standing.as_str()) {
+                Some("holds") => "; its own credentials are accepted",
+                Some(_) => "; about its own credentials there is nobody to ask",
+                None => "",
+            };
+            cx.talk.success(&format!("{uid}: {all} grants and installations hold{unasked}{own}{server}"));
             return Ok(());
         }
         if self.health.installations.iter().any(|one| one.standing == "gone") {

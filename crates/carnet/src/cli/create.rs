@@ -101,6 +101,7 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
     if let Some(url) = made.rest.get("triggers").and_then(|triggers| triggers.get("url")?.as_str()) {
         cx.talk.say(&format!("  Its provider sends events to {}", plain(url)));
     }
+    warn_of_what_is_open(cx, &made);
     if project_id.is_some() {
         cx.talk.say(&format!("  Attached to the linked project. Try: carnet token {uid}"));
     } else {
@@ -189,9 +190,7 @@ fn way<'a>(
         (None, [only]) => Ok(Some(only)),
         (None, []) => Ok(None),
         (None, _) if has_data => Ok(None),
-        // Where one of them needs nothing to be brought along, it is meant: the operator's application before one that
-        // is registered on the way.
-        (None, _) if let Some(usual) = usual(ways) => Ok(Some(usual)),
+        (None, _) if let Some(usual) = usual(args, known) => Ok(Some(usual)),
         (None, _) => Err(failure(format!("{service} can be connected in several ways; name one."))),
     }
 }
@@ -280,9 +279,13 @@ fn quoted(text: &str) -> String {
     if text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-fn usual(ways: &[ConnectionMethod]) -> Option<&ConnectionMethod> {
-    let first = |fits: fn(&ConnectionMethod) -> bool| ways.iter().find(|way| fits(way));
-    first(|way| way.create.application).or_else(|| first(|way| way.create.assisted))
+/// The way that the server means where nobody names one, if it is for what is to be connected.
+fn usual<'a>(args: &CreateArgs, known: &'a ServiceDescription) -> Option<&'a ConnectionMethod> {
+    let meant = known.resolved_connection_method.as_ref()?;
+    let way = known.connection_methods.iter().find(|way| way.connection_method == *meant)?;
+    let targets = way.rest.get("targets").and_then(Value::as_array);
+    let serves = |target: &String| targets.is_none_or(|all| all.iter().any(|one| one == target));
+    args.target.as_ref().is_none_or(serves).then_some(way)
 }
 
 fn tell_what_is_left(cx: &mut Context<'_>, made: &Connector, method: &ConnectionMethod) {
@@ -300,13 +303,27 @@ fn tell_what_is_left(cx: &mut Context<'_>, made: &Connector, method: &Connection
     }
 }
 
+/// What the provider was asked about, and did not speak about.
+fn warn_of_what_is_open(cx: &mut Context<'_>, made: &Connector) {
+    let open = made.rest.get("data").and_then(|data| data.get("notChecked")?.as_array());
+    let names: Vec<&str> = open.into_iter().flatten().filter_map(Value::as_str).collect();
+    if !names.is_empty() {
+        cx.talk.warn(&format!(
+            "{} did not say whether these are right: {}. Whether they are shows with the first token: carnet token {}",
+            made.service,
+            plain(&names.join(", ")),
+            made.uid
+        ));
+    }
+}
+
 /// The members that `vercel connect create --json` prints, `null` where there is nothing.
 fn outline(made: &Connector) -> Value {
     let rest = |name: &str| made.rest.get(name).cloned().unwrap_or(Value::Null);
     json!({
         "id": made.id,
         "uid": made.uid,
-        "type": made.r#type,
+        "type": made.driver(),
         "name": made.name,
         "supportedSubjectTypes": made.supported_subject_types,
         "icon": rest("icon"),

@@ -104,7 +104,12 @@ async fn server(cx: &Context<'_>, client: &Client) -> Vec<Check> {
     };
     let clock = alive.date.as_deref().and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
     let clock = clock.map(|stamp| clock_check(cx.now(), Time::from_millis(stamp.as_millisecond())));
-    let ready = match client.readyz().await {
+    let mut certificate = None;
+    let readiness = client.readyz().await;
+    if let Ok((_, readiness)) = &readiness {
+        certificate = readiness.checks.get("certificate").and_then(|how| how.as_str()).map(certificate_check);
+    }
+    let ready = match readiness {
         Ok((true, readiness)) => {
             let version = readiness.version.map(|version| format!(", version {version}")).unwrap_or_default();
             Check::ok("server", format!("answers and is ready{version}"))
@@ -118,7 +123,20 @@ async fn server(cx: &Context<'_>, client: &Client) -> Vec<Check> {
         }
         Err(error) => Check::failed("server", error.into()),
     };
-    std::iter::once(ready).chain(clock).collect()
+    std::iter::once(ready).chain(certificate).chain(clock).collect()
+}
+
+/// What the server says about the certificate with which it speaks TLS itself.
+fn certificate_check(how: &str) -> Check {
+    let name = "certificate";
+    if how.starts_with("ok") && !how.contains(';') {
+        return Check::ok(name, how);
+    }
+    let outcome = if how.starts_with("ok") { Outcome::Warning } else { Outcome::Failed };
+    Check { outcome, ..Check::ok(name, how) }.with(
+        "docs/tls.md#when-no-certificate-comes",
+        "says what mends each cause; the server's log has what the authority said",
+    )
 }
 
 fn clock_check(here: Time, there: Time) -> Check {

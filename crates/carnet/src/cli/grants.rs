@@ -49,7 +49,7 @@ pub(crate) async fn list(cx: &mut Context<'_>, args: GrantsListArgs) -> Result<(
             uid.clone(),
             subject_in_words(&grant.subject),
             text(grant, "environment"),
-            state_in_words(grant),
+            state_in_words(&grant.state, grant.cause.as_deref()),
             used,
         ]
     };
@@ -83,7 +83,7 @@ pub(crate) async fn show(cx: &mut Context<'_>, args: GrantArgs) -> Result<(), Fa
         ("Environment", some_text(&grant, "environment")),
         ("Installation", some_text(&grant, "installationId")),
         ("Scopes", scopes),
-        ("State", Some(state_in_words(&grant))),
+        ("State", Some(state_in_words(&grant.state, grant.cause.as_deref()))),
         ("Token ends", at("expiresAt")),
         ("Consented", at("createdAt")),
         ("Last used", at("lastUsedAt")),
@@ -167,9 +167,9 @@ fn with_uid(grant: &GrantInfo, uid: &str) -> Value {
 }
 
 /// The state, and why it is so.
-pub(crate) fn state_in_words(grant: &GrantInfo) -> String {
-    let state = grant.state.replace('_', " ");
-    let cause = grant.cause.as_ref().map(|cause| format!("{state} ({})", cause.replace('_', " ")));
+pub(crate) fn state_in_words(state: &str, cause: Option<&str>) -> String {
+    let state = state.replace('_', " ");
+    let cause = cause.map(|cause| format!("{state} ({})", cause.replace('_', " ")));
     cause.unwrap_or(state)
 }
 

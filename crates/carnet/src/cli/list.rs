@@ -47,8 +47,9 @@ pub(crate) async fn list(cx: &mut Context<'_>, args: ListArgs) -> Result<(), Fai
 }
 
 fn row(connector: &Connector, with_projects: bool) -> Vec<String> {
-    let kind = connector.type_name.as_ref().unwrap_or(&connector.r#type);
-    let mut row = vec![connector.uid.clone(), connector.id.to_string(), connector.name.clone(), kind.clone()];
+    let kind = connector.type_name.as_deref().unwrap_or_else(|| connector.driver());
+    let mut row =
+        vec![connector.uid.clone(), connector.id.to_string(), connector.name.clone(), kind.to_owned()];
     if with_projects {
         let (projects, more) = projects(connector);
         let mut names: Vec<_> = projects.iter().map(|project| project.name.as_str()).collect();
@@ -67,7 +68,7 @@ fn outline(connector: &Connector, with_projects: bool) -> Value {
         "uid": connector.uid,
         "id": connector.id,
         "name": connector.name,
-        "type": connector.r#type,
+        "type": connector.driver(),
         "typeName": connector.type_name,
         "createdAt": connector.created_at,
         "icon": rest("icon"),

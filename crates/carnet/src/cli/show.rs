@@ -1,8 +1,6 @@
 //! `show`: one connector, who may ask it, and how its grants are.
 
-use std::collections::BTreeMap;
-
-use carnet_sdk::{AuditRecord, GrantInfo, Link};
+use carnet_sdk::{Alike, AuditRecord, Link, Standing};
 use serde_json::{Value, json};
 
 use super::context::Context;
@@ -18,13 +16,11 @@ pub(crate) async fn show(cx: &mut Context<'_>, name: &str) -> Result<(), Failure
     let connector = cx.connector(&client, name).await?;
     let id = connector.id.to_string();
     // A workload may read the connector, but not who else uses it.
-    let (links, grants) = if client.is_member() {
-        (Some(client.links(&id).await?), Some(client.grants(&id).await?))
-    } else {
-        (None, None)
-    };
+    let links = if client.is_member() { Some(client.links(&id).await?) } else { None };
     let failures = if client.is_member() { readable(last_failures(&client, Some(&id)).await)? } else { None };
     if cx.talk.wants_json() {
+        // Each of them, page by page: a program asked for all there is.
+        let grants = if client.is_member() { Some(client.grants(&id).await?) } else { None };
         return cx.talk.document(&json!({
             "connector": connector, "projects": links, "grants": grants, "lastErrors": failures,
         }));
@@ -33,10 +29,10 @@ pub(crate) async fn show(cx: &mut Context<'_>, name: &str) -> Result<(), Failure
     let relative = cx.talk.is_read_by_a_person();
     let mut rows = vec![
         ("UID", connector.uid.clone()),
-        ("ID", id),
+        ("ID", id.clone()),
         ("Name", connector.name.clone()),
         ("Service", connector.service.clone()),
-        ("Type", connector.type_name.clone().unwrap_or_else(|| connector.r#type.clone())),
+        ("Type", connector.type_name.clone().unwrap_or_else(|| connector.driver().to_owned())),
         ("Subjects", connector.supported_subject_types.join(", ")),
         ("Created", moment(connector.created_at, now, relative)),
     ];
@@ -51,8 +47,8 @@ pub(crate) async fn show(cx: &mut Context<'_>, name: &str) -> Result<(), Failure
     if let Some(links) = &links {
         rows.extend(links_in_words(links).into_iter().map(|link| ("Attached to", link)));
     }
-    if let Some(grants) = &grants {
-        rows.push(("Grants", grants_in_words(grants)));
+    if client.is_member() {
+        rows.push(("Grants", grants_in_words(&client.standing(Some(id.as_str())).await?)));
     }
     for line in sheet(&rows) {
         cx.talk.answer(&line)?;
@@ -105,14 +101,11 @@ fn links_in_words(links: &[Link]) -> Vec<String> {
     links.iter().map(words).collect()
 }
 
-fn grants_in_words(grants: &[GrantInfo]) -> String {
-    if grants.is_empty() {
+fn grants_in_words(standing: &Standing) -> String {
+    if standing.states.is_empty() {
         return "none".to_owned();
     }
-    let mut counts = BTreeMap::<String, usize>::new();
-    for grant in grants {
-        *counts.entry(state_in_words(grant)).or_default() += 1;
-    }
-    let words: Vec<_> = counts.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
-    words.join(", ")
+    let in_words =
+        |alike: &Alike| format!("{} {}", alike.grants, state_in_words(&alike.state, alike.cause.as_deref()));
+    standing.states.iter().map(in_words).collect::<Vec<_>>().join(", ")
 }

@@ -1,12 +1,12 @@
 //! `status`: how the server and what it keeps for the caller's team stand; what needs somebody comes first.
 
-use carnet_sdk::{AuditFilter, AuditRecord, Client, GrantInfo};
+use carnet_sdk::{AuditFilter, AuditRecord, Client, Waiting};
 use serde_json::{Value, json};
 
 use super::context::Context;
 use super::explain::subject_in_words;
 use super::failure::Failure;
-use super::grants::{every_connector, state_in_words};
+use super::grants::state_in_words;
 use super::table::{moment, sheet, table};
 use super::talk::plain;
 
@@ -23,37 +23,33 @@ pub(crate) async fn status(cx: &mut Context<'_>) -> Result<(), Failure> {
         let rows = [("Server", origin), ("Version", version), ("Ready", yes_or_no(ready))];
         return sheet(&rows).iter().try_for_each(|line| cx.talk.answer(line));
     }
-    let connectors = every_connector(&client).await?;
-    let mut grants = 0;
-    let mut waiting: Vec<(String, GrantInfo)> = Vec::new();
-    for (at, connector) in connectors.iter().enumerate() {
-        cx.talk.progress(&format!("{} of {} connectors", at + 1, connectors.len()));
-        let found = client.grants(&connector.id.to_string()).await?;
-        grants += found.len();
-        let stuck = found.into_iter().filter(|grant| grant.state != "active");
-        waiting.extend(stuck.map(|grant| (connector.uid.clone(), grant)));
-    }
-    cx.talk.progress("");
+    let standing = client.standing(None).await?;
+    let stuck: u64 =
+        standing.states.iter().filter(|alike| alike.state != "active").map(|alike| alike.grants).sum();
     let failures = last_failures(&client, None).await?;
     if cx.talk.wants_json() {
-        let waiting: Vec<Value> =
-            waiting.iter().map(|(uid, grant)| json!({"uid": uid, "grant": grant})).collect();
         return cx.talk.document(&json!({
             "url": origin, "ready": ready, "version": version, "checks": readiness.checks,
-            "connectors": connectors.len(), "grants": grants, "needConsent": waiting, "failures": failures,
+            "connectors": standing.connectors, "grants": standing.grants, "needConsent": standing.need_consent,
+            "failures": failures,
         }));
     }
-    for (uid, grant) in &waiting {
+    for Waiting { uid, grant, .. } in &standing.need_consent {
         let who = subject_in_words(&grant.subject);
-        cx.talk.answer(&plain(&format!("{uid}: {who} {}", state_in_words(grant))))?;
+        let state = state_in_words(&grant.state, grant.cause.as_deref());
+        cx.talk.answer(&plain(&format!("{uid}: {who} {state}")))?;
     }
-    let rows = [
-        ("Server", origin),
-        ("Version", version),
-        ("Ready", yes_or_no(ready)),
-        ("Connectors", connectors.len().to_string()),
-        ("Grants", format!("{grants}, of which {} need consent again", waiting.len())),
-    ];
+    let more = stuck.saturating_sub(standing.need_consent.len() as u64);
+    if more > 0 {
+        cx.talk.answer(&format!("and {more} more: carnet grants list --state needs_consent"))?;
+    }
+    let mut rows = vec![("Server", origin), ("Version", version), ("Ready", yes_or_no(ready))];
+    // Where the server speaks TLS itself.
+    if let Some(certificate) = readiness.checks.get("certificate").and_then(Value::as_str) {
+        rows.push(("Certificate", plain(certificate)));
+    }
+    rows.push(("Connectors", standing.connectors.to_string()));
+    rows.push(("Grants", format!("{}, of which {stuck} need consent again", standing.grants)));
     sheet(&rows).iter().try_for_each(|line| cx.talk.answer(line))?;
     if !failures.is_empty() {
         cx.talk.answer("")?;

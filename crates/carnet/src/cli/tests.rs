@@ -312,9 +312,13 @@ fn servers_are_started_by_main_and_their_failures_look_like_all_others() {
     desk.run(&["serve"]).exits(0);
     let error = desk.run(&["dev", "--port", "7", "--json"]).exits(1).json()["error"].clone();
     assert!(error["message"].as_str().unwrap().ends_with("/.carnet is in use by port 7"), "{error}");
-    let error =
-        desk.run(&["dev", "--cwd", "/elsewhere", "--data", "d", "--json"]).exits(1).json()["error"].clone();
-    assert_eq!(error["message"], "/elsewhere/d is in use by port 7070");
+    let error = desk.run(&["dev", "--cwd", "/", "--data", "d", "--json"]).exits(1).json()["error"].clone();
+    assert_eq!(error["message"], "/d is in use by port 7070");
+    let error = desk.run(&["dev", "--cwd", "/elsewhere", "--json"]).exits(2).json()["error"].clone();
+    assert_eq!(
+        (&error["message"], &error["next"][0]["command"]),
+        (&json!("--cwd /elsewhere is no folder."), &json!("pwd"))
+    );
 }
 
 #[test]

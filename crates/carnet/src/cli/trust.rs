@@ -4,6 +4,7 @@
 //! With an example token its claims are shown beside the rule, one by one, and without claims on the line the rule is made
 //! from the token. The token itself is never shown.
 
+mod example;
 mod shown;
 
 use carnet_model::{Id, kind};
@@ -14,9 +15,10 @@ use super::access::environment;
 use super::args::{NewTrustArgs, TrustArgs, TrustVerb, TrustedRemoveArgs};
 use super::context::Context;
 use super::data;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::hit::Would;
 use super::table::{sheet, table};
+use example::{not_as_the_example, refusal, tried, unsafe_rule};
 
 /// What was asked.
 pub(crate) async fn run(cx: &mut Context<'_>, args: TrustArgs) -> Result<(), Failure> {
@@ -71,6 +73,7 @@ async fn trust(cx: &mut Context<'_>, args: NewTrustArgs) -> Result<(), Failure> 
         jwks,
         audiences,
         algorithms: args.algorithm.clone(),
+        types: args.typ.iter().map(|typ| if typ == "none" { String::new() } else { typ.clone() }).collect(),
         max_life_seconds: args.max_life,
         max_age_seconds: args.max_age,
         rules: vec![TrustRule { project: project.id, environment, claims, subjects: args.subject.clone() }],
@@ -80,13 +83,15 @@ async fn trust(cx: &mut Context<'_>, args: NewTrustArgs) -> Result<(), Failure> 
         if args.dry_run {
             return tried(cx, &checked);
         }
-        let fits = checked.token.as_ref().is_none_or(|token| token.matched.is_some());
-        let question = if fits {
-            "Trust every token that matches like this?"
-        } else {
-            "The example token would not be accepted. Trust the issuer all the same?"
-        };
-        cx.talk.insist(args.yes, question)?;
+        // What is known to be refused is not what was meant; keys that cannot be had today say nothing of the token.
+        let refused = checked.token.as_ref().and_then(refusal);
+        match refused {
+            Some(why) if args.yes => return Err(not_as_the_example(&checked, &why)),
+            Some(_) => cx
+                .talk
+                .insist(false, "The example token would not be accepted. Trust the issuer all the same?")?,
+            None => cx.talk.insist(args.yes, "Trust every token that matches like this?")?,
+        }
     }
     let trusted = client.create_trusted_issuer(&new).await.map_err(|error| unsafe_rule(error.into()))?;
     if cx.talk.wants_json() {
@@ -132,35 +137,6 @@ async fn check(
     failure.extra.insert("weaknesses".to_owned(), json!(checked.weaknesses));
     failure.extra.insert("safeRules".to_owned(), json!(checked.safe_rules));
     Err(unsafe_rule(failure))
-}
-
-/// What a dry run ends with.
-fn tried(cx: &mut Context<'_>, checked: &TrustCheck) -> Result<(), Failure> {
-    if cx.talk.wants_json() {
-        cx.talk.document(checked)?;
-    }
-    match &checked.token {
-        Some(token) if token.matched.is_none() => {
-            let why = token.refusal.clone().unwrap_or_else(|| "its signature was not looked at".to_owned());
-            // A document that was the answer is the only one; the exit code says the rest.
-            let failure = if cx.talk.wants_json() {
-                Failure::unheard()
-            } else {
-                Failure::new("token_refused", format!("The example token would be refused: {why}."))
-            };
-            Err(failure.exit(Exit::Denied))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// With the rule that would be safe as a step.
-fn unsafe_rule(mut failure: Failure) -> Failure {
-    let first = failure.extra.get("safeRules").and_then(|rules| rules.get(0)).and_then(Value::as_object);
-    let Some(claims) = first else { return failure };
-    let line: Vec<String> = claims.iter().map(|(name, value)| shown::flag(name, value)).collect();
-    failure.next.clear();
-    failure.next(line.join(" "), "a rule that names the workload and nobody else")
 }
 
 /// Those of the team.

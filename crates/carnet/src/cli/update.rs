@@ -110,7 +110,7 @@ fn outline(after: &Connector) -> Value {
     json!({
         "id": after.id,
         "uid": after.uid,
-        "type": after.r#type,
+        "type": after.driver(),
         "name": after.name,
         "icon": rest("icon"),
         "backgroundColor": rest("backgroundColor"),

@@ -3,7 +3,7 @@
 //! A member that is not known is refused by name and line, so that a word that is misspelt is not one that is missing.
 
 use carnet_model::Uid;
-use carnet_sdk::{ConsentRules, NewInstallation};
+use carnet_sdk::{ConsentRules, NewInstallation, RedirectUri};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
@@ -67,6 +67,8 @@ struct LinkSource {
     project: Option<String>,
     #[serde(default)]
     environments: Vec<String>,
+    #[serde(default)]
+    redirect_uris: Vec<RedirectUri>,
 }
 
 #[derive(Deserialize)]
@@ -176,12 +178,15 @@ impl Seed {
         let is_demo = service == DEMO;
         let data = source.data.map(settable).filter(|_| !is_demo);
         let r#type = source.r#type.filter(|_| !is_demo);
+        let mut redirect_uris = Vec::new();
         let links = source.links.map(|links| {
-            // The project of the folder has no name yet.
-            links
-                .into_iter()
-                .map(|link| (link.project.unwrap_or_default(), link.environments))
-                .collect::<Vec<_>>()
+            let one = |link: LinkSource| {
+                // The project of the folder has no name yet.
+                let project = link.project.unwrap_or_default();
+                redirect_uris.extend(link.redirect_uris.into_iter().map(|uri| (project.clone(), uri)));
+                (project, link.environments)
+            };
+            links.into_iter().map(one).collect::<Vec<_>>()
         });
         let installations = source.installations.into_iter().map(|one| NewInstallation {
             external_id: one.external_id,
@@ -199,6 +204,7 @@ impl Seed {
             known.r#type = r#type.or(known.r#type.take());
             known.data.extend(data.unwrap_or_default());
             known.links.extend(links.unwrap_or_default());
+            known.redirect_uris.extend(redirect_uris);
             known.installations.extend(installations);
             known.consent_rules = source.consent_rules.or(known.consent_rules);
             known_grants.extend(grants);
@@ -213,6 +219,7 @@ impl Seed {
             service,
             data: data.unwrap_or_default(),
             links: links.unwrap_or_else(|| vec![(String::new(), Vec::new())]),
+            redirect_uris,
             installations: installations.collect(),
             consent_rules: source.consent_rules,
             tokens: Vec::new(),

@@ -165,10 +165,28 @@ async fn a_copy_made_under_load_is_whole_and_serves() {
     assert_eq!(log["checks"]["rootKey"], "ok");
 }
 
+/// `carnet dev` makes its key in its own folder.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_of_development_is_copied_with_the_key_that_lies_in_it() {
+    let home = tempfile::tempdir().unwrap();
+    let broker = Broker::start_with(home.path(), free_port(), None, None).await;
+    let unset = |args: &[&str]| carnet(home.path(), Path::new(""), args);
+    done(&unset(&["backup", "kept", "--data", "data", "--json"]));
+    broker.kill();
+    assert!(!home.path().join("kept/master.key").exists(), "a backup holds no key");
+    // It is named where the copy is brought to, as any other.
+    refused(&unset(&["restore", "kept", "--data", "new"]), "no key file");
+    let key = home.path().join("data/master.key");
+    done(&carnet(home.path(), &key, &["restore", "kept", "--data", "new", "--json"]));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_whole_or_not_ours_to_open_is_refused_with_the_reason() {
     let (deployment, broker, _) = Deployment::start().await;
-    done(&deployment.carnet(&["backup", "kept", "--data", "data", "--json"]));
+    done(&deployment.carnet(&["backup", "create", "kept", "--data", "data", "--json"]));
+    done(&deployment.carnet(&["backup", "verify", "kept", "--json"]));
+    done(&deployment.carnet(&["backup", "restore", "kept", "--data", "restored", "--json"]));
+    refused(&deployment.carnet(&["backup"]), "required");
     broker.kill();
     let other = deployment.path("other.key");
     FileKey::create(&Env::system(), &other, Location::Anywhere).unwrap();

@@ -7,6 +7,7 @@
 )]
 
 mod abuse;
+mod acme;
 mod admin;
 mod backup;
 mod broker;
@@ -25,6 +26,7 @@ mod run;
 mod scene;
 mod seed;
 mod serve;
+mod tls;
 mod transfer;
 mod triggers;
 mod two;

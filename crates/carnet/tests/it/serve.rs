@@ -43,6 +43,18 @@ fn an_unsafe_set_up_is_refused_with_the_reason() {
         ("url = 'https://connect.example'\n[metrics]\ntoken_file = '/nowhere'", "line 4: Cannot read"),
         ("url = 'https://connect.example'\n[metrics]\nlisten = '0.0.0.0:9'", "line 4: metrics.listen"),
         ("url = 'https://connect.example'\n[metrics]\nlisten = '127.0.0.1:7070'", "line 4: metrics.listen"),
+        (
+            "url = 'https://connect.example'\n[acme]\nterms_accepted = true\ndomains = ['x.example']",
+            "line 5: The certificate",
+        ),
+        (
+            "url = 'https://connect.example'\n[acme]\ndomains = ['connect.example']",
+            "line 3: The authority at",
+        ),
+        (
+            "url = 'https://connect.example'\n[acme]\n[tls]\ncertificate = 'a'\nprivate_key = 'b'",
+            "line 3: The certificate",
+        ),
         ("url = 'https://connect.example'\n[usage]\nplan = 'golden'", "line 4: [usage]: there is no plan"),
         (
             "url = 'https://connect.example'\n[[sign_in]]\nname = 'a'\nissuer = 'http://a.example'\nclient_id = 'x'",
@@ -65,6 +77,18 @@ fn an_unsafe_set_up_is_refused_with_the_reason() {
         (&["--url", "https://connect.example/path"], "an origin"),
         (&["--url", "https://connect.example", "--listen", "0.0.0.0:7070"], "plain http to the network"),
         (&["--url", "https://connect.example", "--listen", "nonsense"], "not ADDRESS:PORT"),
+        (&["--acme", "a.example"], "nobody has said so"),
+        (
+            &["--acme", "a.example", "--acme-accept-terms", "--url", "https://b.example"],
+            "clients would refuse it",
+        ),
+        (&["--acme", "*.a.example", "--url", "https://b.example"], "proved by DNS alone"),
+        (
+            &["--acme", "a.example", "--acme-accept-terms", "--acme-directory", "http://ca.example"],
+            "no https address",
+        ),
+        (&["--acme", "a.example", "--acme-accept-terms", "--acme-contact", "ops"], "no mail address"),
+        (&["--acme-accept-terms", "--url", "https://a.example"], "names for the certificate are missing"),
         (&["--config", "bad.toml"], "line 3"),
         (&["--config", "type.toml"], "line 1"),
         (&["--config", "missing.toml"], "Cannot read"),
@@ -79,7 +103,7 @@ fn an_unsafe_set_up_is_refused_with_the_reason() {
         .output()
         .unwrap();
     let stderr = String::from_utf8_lossy(&exposed.stderr).into_owned();
-    assert!(!exposed.status.success() && stderr.contains("chmod 600"), "{stderr}");
+    assert!(!exposed.status.success() && stderr.contains("fix: chmod 600 "), "{stderr}");
     let (code, stderr) = refused(
         home.path(),
         &["--url", "https://connect.example", "--provider-origin", "https://a.example=http://b"],

@@ -62,6 +62,8 @@ async fn what_was_exported_is_taken_over_and_keys_come_from_a_file_of_variables(
     here.json(&["projects", "create", "second"]);
     here.json(&["attach", "openai/openai-api-key", "-p", "second", "-e", "preview"]);
     here.json(&["installations", "add", "openai/openai-api-key", "--external-id", "T1", "--name", "Acme"]);
+    let back = "https://app.example/signed-in";
+    here.json(&["redirect-uris", "demo/hello", "--add", back, "-e", "preview"]);
     let done = here.json(&["export", "-o", "team.json"]);
     assert_eq!(done["connectors"], 2);
     let file = std::fs::read_to_string(here.home.path().join("team.json")).unwrap();
@@ -87,6 +89,15 @@ async fn what_was_exported_is_taken_over_and_keys_come_from_a_file_of_variables(
     assert_eq!(installations["installations"][0]["externalId"], "T1");
     let token = there.run(&["token", "openai/openai-api-key", "-s", "app"]);
     assert_eq!(String::from_utf8_lossy(&token.stdout), "sk-of-a-test\n");
+
+    // Where people are sent back to who sign in, of the project with the same name.
+    let uris = |desk: &Desk, project: &str| {
+        desk.json(&["redirect-uris", "demo/hello", "-p", project])["redirectUris"].clone()
+    };
+    let named =
+        exported["connectors"].as_array().unwrap().iter().find(|one| one["uid"] == "demo/hello").unwrap();
+    let project = named["links"][0]["project"].as_str().unwrap();
+    assert_eq!(uris(&there, project), json!([{"uri": back, "environment": "preview"}]), "{named}");
 
     // And the other commands, on the same server.
     assert_eq!(there.json(&["explain", "demo/hello", "-s", "app"])["allowed"], true);

@@ -6,9 +6,10 @@ use carnet_dashboard::{
     AccountDone, AnotherAccount, ApplicationDone, ApplicationLine, ApplicationTyped, Applications,
     BrowserName, CommandLineLine, ConfirmLogin, Consent, Device, Done, Elsewhere, Ended, EnterLoginCode,
     Entry, Failure, Form, Health, Home, Install, Instructions, Invitation, Joined, KeyRefused, Label,
-    Leaving, LinkLine, LoginDecided, MyAccount, NoSuchCode, NotDone, NotSignedIn, Origin, Outcome, Page,
-    Passkey, PasskeyLine, PasteKey, Permission, Reader, Refused, Register, RegisterLeaving, RegisterWay,
-    Request, Reset, ResetDone, SessionLine, Setup, SetupDone, SignIn, SignOut, Stage, Whose, Why, Words,
+    Leaving, LinkLine, LoginDecided, Monogram, MyAccount, NoSuchCode, NotDone, NotSignedIn, Origin, Outcome,
+    Page, Passkey, PasskeyLine, PasteKey, Permission, Reader, Refused, Register, RegisterLeaving,
+    RegisterWay, Request, Reset, ResetDone, SessionLine, Setup, SetupDone, SignIn, SignOut, Stage, Whose,
+    Why, Words,
 };
 use carnet_model::caller::Role;
 use carnet_model::{Secret, Slug};
@@ -145,6 +146,8 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
     for (name, why) in [
         ("failed-unavailable", NotDone::Unavailable),
         ("failed-unusable", NotDone::Unusable),
+        ("failed-awaits-approval", NotDone::AwaitsApproval),
+        ("failed-installer-unknown", NotDone::InstallerUnknown),
         ("failed-too-little", NotDone::TooLittle),
         ("failed-connector", NotDone::ConnectorRejected),
         ("failed-internal", NotDone::Internal),
@@ -183,6 +186,7 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
         name: Entry { value: say("Acme bot"), error: None },
         owner: Entry { value: say("acme"), error: error.map(str::to_owned) },
         scopes: Entry { value: say("contents:read"), error: None },
+        shared: false,
         token: Entry::default(),
         way,
         refused: None,
@@ -496,6 +500,7 @@ fn request(say: &dyn Fn(&str) -> String, stage: Stage) -> Request {
         stage,
         service: Label::name(&say("Linear")),
         picture: None,
+        monogram: Monogram::of("#5E6AD2"),
         connector: Label::name(&say("linear/support")),
         whose: Whose::NamedByApp(Label::words(&say("customer-48213"))),
         device_code: None,

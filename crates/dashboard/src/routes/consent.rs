@@ -21,6 +21,7 @@ use crate::install::Install;
 use crate::instructions::Instructions;
 use crate::label::Label;
 use crate::leaving::Leaving;
+use crate::monogram::Monogram;
 use crate::paste_key::{KeyRefused, PasteKey};
 use crate::permission::{Permission, Words};
 use crate::request::{Request, Stage, Whose};
@@ -147,6 +148,7 @@ fn page_of(broker: &Broker, page: ConsentPage, refused: Option<KeyRefused>) -> R
         stage,
         service: Label::name(&page.service),
         picture: page.picture.as_ref().map(|(connector, sha1)| format!("/pictures/{connector}/{sha1}")),
+        monogram: page.color.as_deref().and_then(Monogram::of),
         connector: Label::name(&page.connector),
         whose: match &page.member {
             _ if page.signs_in => Whose::SigningIn,

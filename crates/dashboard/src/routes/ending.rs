@@ -4,7 +4,7 @@ use axum::extract::rejection::FormRejection;
 use axum::extract::{Form as Posted, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use carnet_engine::{Broker, ConsentEnd, Ending, EndingKind};
+use carnet_engine::{Broker, ConsentEnd, Ending, EndingKind, NotYet};
 use carnet_model::{Code, SecretString};
 
 use super::browser::{self, Browser};
@@ -93,8 +93,8 @@ pub(super) fn done(broker: &Broker, ending: Ending) -> Response {
         EndingKind::Undone => Outcome::Undone,
         EndingKind::AnotherAccount => return ended(broker, ConsentEnd::AnotherAccount),
         EndingKind::Canceled => Outcome::Cancelled,
-        EndingKind::Failed { code, vendor, .. } => Outcome::Failed {
-            why: why_not(&code),
+        EndingKind::Failed { code, vendor, reason, .. } => Outcome::Failed {
+            why: why_not(&code, reason),
             vendor: vendor.map(|vendor| {
                 let words = vendor.description.unwrap_or_default();
                 Label::words(format!("{} {words}", vendor.error).trim())
@@ -118,7 +118,12 @@ pub(super) fn done(broker: &Broker, ending: Ending) -> Response {
     page.render().into_response()
 }
 
-fn why_not(code: &str) -> NotDone {
+fn why_not(code: &str, reason: Option<NotYet>) -> NotDone {
+    match reason {
+        Some(NotYet::AwaitsApproval) => return NotDone::AwaitsApproval,
+        Some(NotYet::InstallerUnknown) => return NotDone::InstallerUnknown,
+        None => {}
+    }
     match Code::parse(code) {
         Some(Code::ProviderUnavailable | Code::StoreUnavailable | Code::Unavailable) => NotDone::Unavailable,
         Some(Code::ProviderAnswerInvalid) => NotDone::Unusable,

@@ -3,16 +3,17 @@
 //! grant has to be given again.
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{FromRequestParts, Query, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use carnet_engine::{Broker, LinkAsk};
+use carnet_engine::{Broker, LinkAsk, Session};
 use carnet_model::Fault;
 use serde::Deserialize;
 
 use super::consent::{ended, failure, host};
 use super::path::Path;
-use super::session::SignedIn;
+use super::session::{SignedIn, Visiting, signed_in};
 use super::sign_in::on;
 use crate::label::Label;
 use crate::refused::Refused;
@@ -42,10 +43,31 @@ impl Asked {
     }
 }
 
+/// Whoever is signed in. Of everybody else it is noted that the link was opened, before they are led to the page to sign
+/// in: the command line that waits for the outcome is told to wait on.
+pub(super) struct AtLink(Session);
+
+impl FromRequestParts<Broker> for AtLink {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, broker: &Broker) -> Result<Self, Response> {
+        if let Some(session) = signed_in(broker, &parts.headers).await? {
+            return Ok(Self(session));
+        }
+        let asked = Query::<Asked>::try_from_uri(&parts.uri).ok();
+        if let Some(code) = asked.and_then(|Query(asked)| asked.request_code) {
+            let Ok(Visiting(visitor)) = Visiting::from_request_parts(parts, broker).await;
+            broker.link_opened(&code, visitor.address).await.map_err(|fault| refused(broker, fault))?;
+        }
+        let SignedIn(session) = SignedIn::from_request_parts(parts, broker).await?;
+        Ok(Self(session))
+    }
+}
+
 pub(super) async fn authorize(
     State(broker): State<Broker>,
     Path(connector): Path,
-    SignedIn(session): SignedIn,
+    AtLink(session): AtLink,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
     let Ok(Query(asked)) = asked else { return failure(&broker, StatusCode::BAD_REQUEST) };
@@ -63,7 +85,7 @@ pub(super) async fn authorize(
 pub(super) async fn install(
     State(broker): State<Broker>,
     Path(connector): Path,
-    SignedIn(session): SignedIn,
+    AtLink(session): AtLink,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
     let Ok(Query(asked)) = asked else { return failure(&broker, StatusCode::BAD_REQUEST) };

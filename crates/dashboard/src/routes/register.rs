@@ -32,6 +32,7 @@ pub(super) async fn show(
                 name: page.name.clone(),
                 owner: String::new(),
                 scopes: page.scopes.clone(),
+                shared: false,
             };
             form(&broker, &session, page, choice, None)
         }
@@ -49,7 +50,12 @@ pub(super) async fn go(
         Ok(found) => found,
         Err(fault) => return refused(&broker, fault),
     };
-    let choice = RegistrationChoice { name: answer.name, owner: answer.owner, scopes: answer.scopes };
+    let choice = RegistrationChoice {
+        name: answer.name,
+        owner: answer.owner,
+        scopes: answer.scopes,
+        shared: answer.shared.is_some(),
+    };
     if let (RegistrationWay::Token { .. }, Some(token)) = (&page.way, &answer.token) {
         let made = broker.register_with_token(&caller, &id, &choice, token, broker.request_id()).await;
         return match made {
@@ -160,6 +166,7 @@ fn form(
         name: entry("name", choice.name),
         owner: entry("owner", choice.owner),
         scopes: entry("scopes", choice.scopes),
+        shared: choice.shared,
         token: entry("token", String::new()),
         way: match page.way {
             RegistrationWay::Form => RegisterWay::Form,

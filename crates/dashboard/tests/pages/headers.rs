@@ -68,6 +68,7 @@ fn statuses_tell_programs_what_the_words_tell_people() {
         | "register-token"
         | "failed-refused"
         | "failed-unusable"
+        | "failed-installer-unknown"
         | "failed-too-little"
         | "failed-connector"
         | "device-unknown"

@@ -125,12 +125,14 @@ fn pages_hold_only_known_elements_and_attributes_and_nothing_inline() {
         "p",
         "path",
         "pre",
+        "rect",
         "script",
         "section",
         "span",
         "strong",
         "summary",
         "svg",
+        "text",
         "title",
         "ul",
         "var",
@@ -155,6 +157,7 @@ fn pages_hold_only_known_elements_and_attributes_and_nothing_inline() {
         "data-passkey",
         "data-user",
         "defer",
+        "fill",
         "for",
         "form",
         "height",
@@ -178,6 +181,8 @@ fn pages_hold_only_known_elements_and_attributes_and_nothing_inline() {
         "value",
         "viewBox",
         "width",
+        "x",
+        "y",
     ]);
     for (name, page) in samples::pages(&str::to_owned) {
         for tag in tags(&html(page)) {

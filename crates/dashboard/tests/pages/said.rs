@@ -271,6 +271,19 @@ fn a_code_for_another_page_is_shown_with_the_way_there_and_the_page_looks_again(
 }
 
 #[test]
+fn a_service_without_a_picture_has_its_initials_in_its_colour() {
+    let mut page = samples::consent(&str::to_owned, Stage::Production);
+    let tile =
+        r##"<rect width="44" height="44" fill="#5E6AD2"/><text x="22" y="22" fill="#ffffff">L</text>"##;
+    assert!(html(Consent::render(&page)).contains(tile));
+    page.request.picture = Some("/pictures/scl_1/abc".to_owned());
+    assert!(!html(Consent::render(&page)).contains("<rect"), "the team's own picture comes first");
+    page.request.picture = None;
+    page.request.monogram = None;
+    assert!(!html(Consent::render(&page)).contains("<rect"));
+}
+
+#[test]
 fn who_signs_in_is_told_to_which_app_and_what_it_learns() {
     let mut page = samples::consent(&str::to_owned, Stage::Production);
     page.request.whose = Whose::SigningIn;

@@ -1,4 +1,4 @@
-//! One origin's calls sent to another, for trying a provider against an emulator.
+//! Calls to one place sent to another, for trying a provider against an emulator.
 
 use carnet_egress::{Egress, EgressError, Policy, UrlRefused};
 use url::Url;
@@ -21,6 +21,23 @@ async fn calls_to_an_origin_go_where_the_operator_sends_them() {
 
     let other: Url = "https://api.slack.com/x".parse().unwrap();
     assert_eq!(egress.reroute(&other), other);
+}
+
+#[test]
+fn of_several_places_the_one_that_says_most_decides() {
+    let egress = rerouting(&[
+        ("https://login.example", "http://127.0.0.1:1"),
+        ("https://login.example/organizations/oauth2", "http://127.0.0.1:3/o"),
+        ("https://login.example/organizations", "http://127.0.0.1:2"),
+    ]);
+    for (url, there) in [
+        ("https://login.example/common/token?a=b", "http://127.0.0.1:1/common/token?a=b"),
+        ("https://login.example/organizations/v2.0/token", "http://127.0.0.1:2/v2.0/token"),
+        ("https://login.example/organizations/oauth2/token", "http://127.0.0.1:3/o/token"),
+        ("https://login.example/organizations-and-more", "http://127.0.0.1:1/organizations-and-more"),
+    ] {
+        assert_eq!(egress.reroute(&url.parse().unwrap()).as_str(), there, "{url}");
+    }
 }
 
 #[tokio::test]

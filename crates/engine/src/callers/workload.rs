@@ -11,6 +11,7 @@ use carnet_model::{Code, Environment, Fault, Id, Slug, SubjectKind, Time, kind};
 use carnet_store::{issuers, people, projects};
 use serde_json::{Map, Value};
 
+use super::several::agree;
 use super::{Recognised, TeamHint, unauthorized};
 use crate::broker::Broker;
 use crate::faults;
@@ -133,21 +134,15 @@ impl Broker {
                 }
             }
         }
-        match found.len() {
-            0 => {
-                // That one team recognises a token is no news for the others who trust the same issuer; that nobody does is.
-                for (by, rejection) in rejections {
-                    self.reject(Some(by), rejection).await?;
-                }
-                Err(failure)
+        if found.is_empty() {
+            // That one team recognises a token is no news for the others who trust the same issuer; that nobody does is.
+            for (by, rejection) in rejections {
+                self.reject(Some(by), rejection).await?;
             }
-            1 => found.pop().ok_or(failure),
-            _ => Err(Fault::new(
-                Code::InvalidRequest,
-                "More than one trusted issuer recognises this token. Say which team is meant with teamId; within one \
-                 team, let no two of its trusted issuers accept the same token.",
-            )),
+            return Err(failure);
         }
+        let first = found.remove(0);
+        agree(first, &found)
     }
 
     async fn recognised_by(
@@ -275,6 +270,13 @@ fn refused(error: JwtError, times: Option<Times>, now: Time) -> Fault {
         JwtError::IssuedInFuture => Some(("it is issued", now.until(times.issued), "in the future")),
         _ => None,
     });
+    if error == JwtError::Parts {
+        return unauthorized(
+            "The bearer is neither an access token, which begins with crn_, nor a workload identity, which has three \
+             parts with dots between them.",
+        )
+        .next("carnet whoami", "to see what this shell sends, and where it comes from");
+    }
     let Some((what, by, direction)) = off else {
         return unauthorized(&format!("The workload identity is not accepted: {error}."));
     };

@@ -10,6 +10,7 @@ use carnet_store::connectors::{self, ConnectorRow};
 use carnet_store::{DbError, Write, grants, pictures};
 use serde_json::{Map, Value};
 
+use super::another_client::Left;
 use super::branding::check_branding;
 use super::{ConnectorView, ServiceSync, bad_configuration, called, taken, view};
 use crate::broker::Broker;
@@ -44,8 +45,12 @@ pub struct ConnectorUpdated {
     /// What became of the provider's own record of the client; `None` where it has none.
     pub sync: Option<ServiceSync>,
     /// Whether people who consented before have to do so again, because what they gave does not cover the scopes that
-    /// the connector asks for now.
+    /// the connector asks for now, or was given to another client.
     pub reconsent: bool,
+    /// Whether the application has to be installed again, because it is another one.
+    pub reinstall: bool,
+    /// How many grants ended because they were given to another client.
+    pub grants_ended: usize,
 }
 
 /// How a change is told in the audit log, and whether the provider is told even if nothing differs.
@@ -80,11 +85,17 @@ impl Broker {
         let (broker, caller, name) = (self.clone(), caller.clone(), name.to_owned());
         let work = self.track(async move {
             let renew = told.renew;
-            let (before, row) = broker.write_change(&caller, &name, change, request, told).await?;
+            let (before, row, left) = broker.write_change(&caller, &name, change, request, told).await?;
             let (row, sync) = broker.tell_of_change(&caller, &before, row, request, renew).await?;
             let connector = broker.with_triggers(view(row.connector)).await?;
-            let reconsent = broker.asks_people_for_more(before, &connector).await?;
-            Ok(ConnectorUpdated { connector, sync, reconsent })
+            let reconsent = left.has_people() || broker.asks_people_for_more(before, &connector).await?;
+            Ok(ConnectorUpdated {
+                sync: left.said(connector.connector.uid.as_str(), sync),
+                connector,
+                reconsent,
+                reinstall: left.is_installed(),
+                grants_ended: left.grants(),
+            })
         });
         work.await.map_err(faults::internal)?
     }
@@ -96,7 +107,7 @@ impl Broker {
         change: ConnectorChange,
         request: Id<kind::Request>,
         told: Told,
-    ) -> Result<(Connector, ConnectorRow), Fault> {
+    ) -> Result<(Connector, ConnectorRow, Left), Fault> {
         let entry = self.managed(caller, name, Right::ConnectorUpdate).await?;
         let inner = &self.inner;
         let mut row = entry.row.clone();
@@ -105,7 +116,7 @@ impl Broker {
         let leaves = row.connector.managed && change.data.is_some();
         let names_client = change.data.as_ref().is_some_and(|changed| changed.contains_key("clientId"));
         if leaves && !change.own && !names_client {
-            return Err(self.is_the_operators(&row.connector));
+            return Err(Self::is_the_operators(&row.connector));
         }
         let along = match &change.data {
             None if change.own => Some(self.take_along(&entry)?),
@@ -165,6 +176,10 @@ impl Broker {
         if !told.members.is_empty() {
             event = event.with("members", told.members);
         }
+        let left = self.left_behind(&entry, &row.connector.data).await?;
+        if left.grants() > 0 {
+            event = event.with("grantsEnded", left.grants());
+        }
         let mut write = Write::new().step(connectors::update(&row)).event(&inner.env, &event).revises();
         // What people granted at one server is not presented to another. A developer's own server may move, though:
         // its port changes. Looked at behind the update, which a grant that is being recorded waits for or makes wait.
@@ -172,6 +187,7 @@ impl Broker {
         if moves {
             write = write.step(grants::none_left(row.connector.team, row.connector.id));
         }
+        write = write.steps(left.step(&entry, now));
         if change.data.is_some() {
             // Made by another configuration.
             write =
@@ -187,7 +203,10 @@ impl Broker {
             write = write.step(pictures::still_there(row.connector.team, icon));
         }
         match inner.db.write(write).await {
-            Ok(_) => Ok((entry.row.connector.clone(), row)),
+            Ok(_) => {
+                self.tell_left_behind(&entry, &left, now);
+                Ok((entry.row.connector.clone(), row, left))
+            }
             Err(DbError::Unmet(1)) if moves => Err(Fault::new(
                 Code::Conflict,
                 format!(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
-use carnet_model::connector::{Branding, Connector};
+use carnet_model::connector::{Branding, Connector, ConnectorType};
 use carnet_model::rights::Right;
 use carnet_model::{Code, ConnectorRef, Fault, Id, Slug, Uid, kind};
 use carnet_providers::NewConnector;
@@ -112,6 +112,13 @@ impl Broker {
             _ => carnet_model::Environment::BUILT_IN.to_vec(),
         };
         let name = match (name, &project) {
+            // Several keys of one project would be told apart by nothing.
+            (None, Some(_)) if ask.r#type.as_deref() == Some(ConnectorType::ApiKey.as_str()) => {
+                return Err(invalid(
+                    "name",
+                    "Give name: a connector of keys is not called by its project.".to_owned(),
+                ));
+            }
             (Some(name), _) => name.to_owned(),
             (None, Some(project)) => project.name.to_string(),
             (None, None) => {
@@ -120,7 +127,7 @@ impl Broker {
         };
         let name = called(&name)?.to_owned();
         let branding = self.branding(team, ask.branding.clone()).await?;
-        let uid = match &ask.uid {
+        let uid = match ask.uid.as_deref().map(str::trim).filter(|uid| !uid.is_empty()) {
             Some(uid) => Uid::parse(uid),
             None => Uid::parse(&format!("{service}/{}", Slug::near(&name, "connector"))),
         }

@@ -114,6 +114,7 @@ impl Broker {
             code: "not_found".to_owned(),
             message: "The connector was removed.".to_owned(),
             vendor: None,
+            reason: None,
         };
         let steps = open.map_err(faults::store)?.into_iter().filter_map(|consent| {
             let remembered = remembered(&consent).ok()?;

@@ -102,6 +102,7 @@ impl Broker {
             message: "Another account than the one connected before was used, and it was not meant to take its place."
                 .to_owned(),
             vendor: None,
+            reason: None,
         };
         let result = serde_json::to_value(&stored).unwrap_or_default();
         let event = event(consent, now, Action::AuthorizationComplete)

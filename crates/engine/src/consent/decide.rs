@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use carnet_model::SecretString;
 use carnet_model::audit::{Action, Outcome};
-use carnet_providers::{Callback, DriverError, Step};
+use carnet_providers::{Callback, ConnectorSecrets, DriverError, Step};
 use carnet_store::consents::{self, Consent};
 use carnet_store::{DbError, Write};
 use url::Url;
 
 use super::elsewhere::awaited;
-use super::ending::{ConsentEnd, Ending, EndingKind};
+use super::ending::{ConsentEnd, Ending, explain};
 use super::page::{ask, event, hex, shown_scopes};
 use super::request::{Remembered, Stored};
 use crate::broker::Broker;
@@ -82,7 +82,21 @@ impl Broker {
     ) -> Result<After, ConsentEnd> {
         let inner = &self.inner;
         let state = SecretString::new(hex(&inner.env.bytes::<32>()));
-        let (after, kept) = match self.begin(entry, remembered, &state).await? {
+        let secrets = self.opened(entry)?;
+        let begun = match self.begin(entry, &secrets, remembered, &state).await {
+            Ok(begun) => begun,
+            Err(error) if passes(&error) => {
+                let connector = entry.row.connector.uid.as_str();
+                return Err(ConsentEnd::Fault(faults::driver(&error, connector)));
+            }
+            // Nobody can mend it on this page, and the application waits.
+            Err(error) => {
+                let stored = explain(&error, entry);
+                let ending = self.over(consent, entry, remembered, stored, Outcome::Failed).await?;
+                return Ok(After::Ended(Box::new(ending)));
+            }
+        };
+        let (after, kept) = match begun {
             Step::Redirect { url, kept } => (After::Provider(url), kept),
             Step::Device { kept } => (After::Code, kept),
             Step::PasteKey { .. } => return Err(ConsentEnd::Unknown),
@@ -120,13 +134,27 @@ impl Broker {
         entry: &Arc<Entry>,
         remembered: &Remembered,
     ) -> Result<Ending, ConsentEnd> {
+        self.over(consent, entry, remembered, Stored::Canceled, Outcome::Denied).await
+    }
+
+    /// It ends before anybody was sent to the provider.
+    async fn over(
+        &self,
+        consent: &Consent,
+        entry: &Arc<Entry>,
+        remembered: &Remembered,
+        stored: Stored,
+        outcome: Outcome,
+    ) -> Result<Ending, ConsentEnd> {
         let inner = &self.inner;
         let now = inner.env.now();
-        let result = serde_json::to_value(Stored::Canceled).unwrap_or_default();
-        let event = event(consent, now, Action::AuthorizationComplete)
-            .ended(Outcome::Denied)
-            .with("status", "canceled");
-        let webhook = self.completion(consent, &entry.row.connector, remembered, &Stored::Canceled, now);
+        let result = serde_json::to_value(&stored).unwrap_or_default();
+        let mut event = event(consent, now, Action::AuthorizationComplete).ended(outcome);
+        event = match &stored {
+            Stored::Error { code, .. } => event.with("code", code.clone()),
+            _ => event.with("status", "canceled"),
+        };
+        let webhook = self.completion(consent, &entry.row.connector, remembered, &stored, now);
         let write = Write::new()
             .step(consents::finish_pending(consent.id, &result, now))
             .steps(webhook)
@@ -134,7 +162,7 @@ impl Broker {
         match inner.db.write(write).await {
             Ok(_) => {
                 self.deliver_soon();
-                self.ending(consent, entry, remembered, EndingKind::Canceled).await
+                self.ending(consent, entry, remembered, stored.into()).await
             }
             Err(DbError::Unmet(_)) => Err(self.why_ended(consent.id).await),
             Err(error) => Err(error.into()),
@@ -145,17 +173,27 @@ impl Broker {
     async fn begin(
         &self,
         entry: &Arc<Entry>,
+        secrets: &ConnectorSecrets,
         remembered: &Remembered,
         state: &SecretString,
-    ) -> Result<Step, ConsentEnd> {
-        let connector = entry.row.connector.uid.as_str();
-        let secrets = self.opened(entry)?;
-        let at = self.inner.at(entry, &secrets);
+    ) -> Result<Step, DriverError> {
+        let at = self.inner.at(entry, secrets);
         let ask = ask(entry, remembered, state);
         let begun = tokio::time::timeout(PATIENCE, entry.driver().begin(&at, &ask)).await;
         let late = DriverError::Later { retry_after: None, in_doubt: false };
-        begun.unwrap_or(Err(late)).map_err(|error| ConsentEnd::Fault(faults::driver(&error, connector)))
+        begun.unwrap_or(Err(late))
     }
+}
+
+/// Whether saying yes again in a moment can help. What a provider refuses, and what a connector cannot ask, stays so.
+const fn passes(error: &DriverError) -> bool {
+    matches!(
+        error,
+        DriverError::Later { .. }
+            | DriverError::Lost
+            | DriverError::Garbage { .. }
+            | DriverError::Pending { .. }
+    )
 }
 
 /// A person waits for the page. The way out gives up on one request before that.

@@ -135,6 +135,7 @@ impl Broker {
             Err(DriverError::Pending { slower: false }) => awaited.every_seconds,
             // RFC 8628 §3.5: five seconds more for slow_down. A server that fails is asked less often too.
             Err(DriverError::Pending { slower: true }) => awaited.every_seconds + 5,
+            Err(DriverError::Lost) => awaited.every_seconds * 2,
             Err(DriverError::Later { retry_after, .. }) => {
                 let told = retry_after.and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or_default();
                 told.max(awaited.every_seconds * 2)

@@ -8,6 +8,7 @@ use carnet_providers::CallbackFault;
 use carnet_providers::{DriverError, Vendor};
 use carnet_store::consents::{self, Consent, ConsentState};
 use carnet_store::{DbError, Write, grants, people, projects};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::page::{event, place, remembered};
@@ -62,7 +63,19 @@ pub enum EndingKind {
         message: String,
         /// The provider's words.
         vendor: Option<Vendor>,
+        /// What an installation lacks.
+        reason: Option<NotYet>,
     },
+}
+
+/// Why an installation cannot be recorded yet, although nothing failed here or at the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotYet {
+    /// An administrator at the provider has to approve it.
+    AwaitsApproval,
+    /// The provider did not say who installed, because the application there is not set to ask.
+    InstallerUnknown,
 }
 
 /// Why a page of a request cannot be shown.
@@ -89,9 +102,10 @@ impl From<Stored> for EndingKind {
         match stored {
             Stored::Success { account, .. } => Self::Connected { account },
             Stored::Canceled => Self::Canceled,
-            Stored::Error { code, message, vendor } => Self::Failed {
+            Stored::Error { code, message, vendor, reason } => Self::Failed {
                 code,
                 message,
+                reason,
                 vendor: vendor.and_then(|vendor| serde_json::from_value(vendor).ok()),
             },
         }
@@ -278,7 +292,17 @@ pub(super) fn explain(error: &DriverError, entry: &Entry) -> Stored {
             (fault.code.as_str().to_owned(), fault.message, None)
         }
     };
-    Stored::Error { code, message, vendor: vendor.and_then(|vendor| serde_json::to_value(vendor).ok()) }
+    let reason = match error {
+        DriverError::Callback(CallbackFault::AwaitsApproval) => Some(NotYet::AwaitsApproval),
+        DriverError::Callback(CallbackFault::InstallerUnknown(_)) => Some(NotYet::InstallerUnknown),
+        _ => None,
+    };
+    Stored::Error {
+        code,
+        message,
+        vendor: vendor.and_then(|vendor| serde_json::to_value(vendor).ok()),
+        reason,
+    }
 }
 
 pub(super) fn sentence(text: &str) -> String {

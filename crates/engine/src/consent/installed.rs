@@ -43,6 +43,7 @@ impl Broker {
                 code: "authorization_failed".to_owned(),
                 message: "It was installed at another tenant than the one that was asked for.".to_owned(),
                 vendor: None,
+                reason: None,
             };
             return self.finish(consent, entry, remembered, stored, Outcome::Failed).await;
         }

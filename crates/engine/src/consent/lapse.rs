@@ -42,7 +42,8 @@ impl Broker {
         let inner = &self.inner;
         let reference = ConnectorRef::Id(consent.connector);
         let Some(entry) = inner.entry(consent.team, &reference).await? else { return Ok(()) };
-        let stored = Stored::Error { code: code.to_owned(), message: message.to_owned(), vendor: None };
+        let stored =
+            Stored::Error { code: code.to_owned(), message: message.to_owned(), vendor: None, reason: None };
         let result = serde_json::to_value(&stored).unwrap_or_default();
         let now = inner.env.now();
         let webhook = remembered(consent)

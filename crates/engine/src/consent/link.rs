@@ -3,7 +3,11 @@
 //!
 //! The command line draws a verifier, puts its digest into the link as `request_code`, and asks with the verifier what
 //! came of it. So the outcome is kept under that code: the request for consent, or why there is none. A link that is
-//! opened again leads to the same request.
+//! opened again leads to the same request. While the person has yet to sign in there is no request, only the note that
+//! the link was opened; whoever polls is told to wait.
+
+use std::net::IpAddr;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,8 +15,8 @@ use carnet_model::caller::Caller;
 use carnet_model::grant::Place;
 use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, Time, kind};
-use carnet_store::Write;
 use carnet_store::consents::{self, Consent};
+use carnet_store::{Write, sign_in_tries};
 
 use super::AuthorizeAsk;
 use super::install::InstallAsk;
@@ -20,6 +24,7 @@ use super::request::{Remembered, Stored};
 use crate::broker::Broker;
 use crate::faults;
 use crate::issue::TokenAsk;
+use crate::tries::{LONGEST_WINDOW, Limit, NoTry};
 
 /// What stands in the link.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +40,26 @@ pub struct LinkAsk {
 }
 
 impl Broker {
+    /// Notes that a link was opened in a browser in which nobody is signed in. It says nothing about whether the link is
+    /// good for anything, and is forgotten by itself; a network from which too many are opened is not listened to.
+    pub async fn link_opened(&self, code: &str, address: Option<IpAddr>) -> Result<(), Fault> {
+        let ask = LinkAsk { request_code: Some(code.to_owned()), ..LinkAsk::default() };
+        let Some(digest) = ask.digest()? else { return Ok(()) };
+        let from = Limit { digest: self.tries_from("link-network", address), most: MOST, window: WINDOW };
+        let this = Limit { digest: self.tries_by("link", &digest), most: i64::MAX, window: WINDOW };
+        match self.count_within(&[from, this]).await {
+            Ok(_) | Err(NoTry::Wait(_)) => Ok(()),
+            Err(NoTry::Store(error)) => Err(faults::store(error)),
+        }
+    }
+
+    /// Whether the link with the digest of this verifier was opened a while ago.
+    pub(super) async fn is_link_open(&self, digest: [u8; 32]) -> Result<bool, Fault> {
+        let found = sign_in_tries::find(&self.inner.db, self.tries_by("link", &digest)).await;
+        let over = self.inner.env.now().minus(WINDOW);
+        Ok(found.map_err(faults::store)?.is_some_and(|found| found.since > over))
+    }
+
     /// Makes the request for the person's own consent, or finds the one of this link.
     pub async fn consent_by_link(
         &self,
@@ -104,6 +129,7 @@ impl Broker {
             code: fault.code.as_str().to_owned(),
             message: fault.message.clone(),
             vendor: None,
+            reason: None,
         };
         let (Ok(ask), Ok(result)) =
             (serde_json::to_value(Remembered::default()), serde_json::to_value(result))
@@ -161,3 +187,8 @@ impl LinkAsk {
         }
     }
 }
+
+/// How long somebody may take to sign in, before whoever polls is told that there is no request.
+const WINDOW: Duration = LONGEST_WINDOW;
+/// Links opened from one network in that time by people who are not signed in.
+const MOST: i64 = 60;

@@ -42,6 +42,8 @@ pub struct ConsentPage {
     pub service: String,
     /// The picture that the team chose for the connector, by connector and SHA-1.
     pub picture: Option<(Id<kind::Connector>, String)>,
+    /// The colour that the team chose for the connector, or else that of the service: `#rrggbb`.
+    pub color: Option<String>,
     /// Where the person goes next.
     pub kind: PageKind,
     /// Whether the application is to be installed, rather than the person to be acted for.
@@ -150,6 +152,11 @@ impl Broker {
             member,
             connector: connector.name.clone(),
             picture: connector.branding.icon.clone().map(|sha1| (connector.id, sha1)),
+            color: connector
+                .branding
+                .background_color
+                .clone()
+                .or_else(|| known.and_then(|entry| entry.color.as_ref()).map(ToString::to_string)),
             service: inner.service_name(connector),
             kind,
             installs: remembered.installs,

@@ -359,6 +359,7 @@ impl Broker {
             code: "authorization_failed".to_owned(),
             message: sentence(&CallbackFault::ServerChanged.to_string()),
             vendor: None,
+            reason: None,
         };
         self.finish(consent, entry, remembered, stored, Outcome::Failed).await
     }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::{Host, Url};
 
+use super::ending::{ConsentEnd, NotYet};
 use crate::broker::Broker;
 use crate::cache::sha256;
 use crate::connectors::ConnectorView;
@@ -164,6 +165,8 @@ pub(super) enum Stored {
         message: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         vendor: Option<Value>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<NotYet>,
     },
 }
 
@@ -256,6 +259,10 @@ impl Broker {
             by_code,
             ..remembered
         };
+        // What the provider cannot be asked for is said now, and not to whoever opens the link.
+        if let Err(ConsentEnd::Fault(fault)) = self.way(entry, &remembered) {
+            return Err(self.refuse(event, Outcome::Failed, fault, None).await?);
+        }
         let asked = serde_json::to_value(&remembered).map_err(faults::internal)?;
         let consent = Consent::pending(inner.env.id(), place, caller.principal(), asked, now, now.plus(life));
         let digests = code.as_ref().filter(|_| by_code).map(|code| self.digests_of(code));
@@ -296,6 +303,8 @@ impl Broker {
             }
             return match self.registration_progress(caller, verifier).await? {
                 Some(progress) => Ok(progress),
+                // The person is at the page to sign in; the request is made behind it.
+                None if self.is_link_open(sha256(verifier.as_bytes())).await? => Ok(Progress::Pending),
                 None => Err(Fault::new(
                     Code::NotFound,
                     "There is no request for consent with this verifier, or it ended long ago.",
@@ -360,12 +369,12 @@ pub(crate) fn return_url(text: &str) -> Result<Url, Fault> {
     }
 }
 
-/// How long a request can be used. With a code to enter or compare, ten minutes are the most, whatever was asked: the
-/// answer says until when.
+/// How long a request can be used. With a code to enter or compare, ten minutes are the most, and a second is the least,
+/// whatever was asked: the answer says until when.
 pub(super) fn life_of(expires_in: Option<u64>, by_code: bool) -> Result<Duration, Fault> {
-    let life = expires_in.map_or(LIFE, Duration::from_millis);
-    if life < Duration::from_secs(1) || life > LONGEST {
-        return Err(Fault::new(Code::InvalidRequest, "expiresInMs is 1000 to 3600000: a second to an hour.")
+    let life = expires_in.map_or(LIFE, Duration::from_millis).max(Duration::from_secs(1));
+    if life > LONGEST {
+        return Err(Fault::new(Code::InvalidRequest, "expiresInMs is at most 3600000: an hour.")
             .with("field", "expiresInMs"));
     }
     Ok(if by_code { life.min(LIFE) } else { life })

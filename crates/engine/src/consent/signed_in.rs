@@ -43,6 +43,7 @@ impl Broker {
                 message: "The provider does not say whose account it is, so nobody can sign in with it."
                     .to_owned(),
                 vendor: None,
+                reason: None,
             };
             return self.finish(consent, entry, remembered, stored, Outcome::Failed).await;
         };

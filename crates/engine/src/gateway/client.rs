@@ -33,6 +33,16 @@ impl Client {
 }
 
 impl Broker {
+    /// Whether it is one that may sign people in; the refusal if not.
+    pub async fn knows_gateway_client(
+        &self,
+        connector: &str,
+        secret: &SecretString,
+        request: Id<kind::Request>,
+    ) -> Result<(), Fault> {
+        self.gateway_client(connector, secret, request).await.map(drop)
+    }
+
     /// Recognises a client by what stood in its `Authorization: Basic`, decoded.
     pub(crate) async fn gateway_client(
         &self,

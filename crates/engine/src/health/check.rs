@@ -12,11 +12,12 @@ use carnet_model::caller::Caller;
 use carnet_model::grant::{Cause, GrantState};
 use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, Time, kind};
-use carnet_providers::{Checked, DriverError, Held, Installed, Standing};
+use carnet_providers::{Checked, DriverError, Held, Installed, MintAsk, Standing};
+use carnet_store::Write;
 use carnet_store::grants::{self, GrantRow};
 use carnet_store::installations::Installation;
-use carnet_store::{Step, Write};
 
+use super::forget::is_dead;
 use crate::broker::Broker;
 use crate::connectors::ConnectorView;
 use crate::directory::Entry;
@@ -29,12 +30,23 @@ use crate::refresh::{RenewFailure, Urgency};
 pub struct Health {
     /// The connector.
     pub connector: ConnectorView,
+    /// The connector's own credentials, where tokens of the application are had with nothing else; on the first page.
+    pub application: Option<CheckedApplication>,
     /// A page of its installations; they come before the grants.
     pub installations: Vec<CheckedInstallation>,
     /// The rest of the page: its grants.
     pub grants: Vec<CheckedGrant>,
     /// Where the next page begins.
     pub next: Option<String>,
+}
+
+/// What the provider says about the connector's own credentials.
+#[derive(Clone, Debug)]
+pub struct CheckedApplication {
+    /// How they stand.
+    pub verdict: Verdict,
+    /// Why they do not hold.
+    pub message: Option<String>,
 }
 
 /// An installation, and what its provider says.
@@ -108,6 +120,7 @@ impl Broker {
         let place = Place::read(after)?;
         let limit = usize::try_from(limit.clamp(1, MOST)).unwrap_or(1);
         let (known, rows, next) = self.page(&entry, place, limit).await?;
+        let application = if after.is_none() { self.verdict_on_application(&entry).await } else { None };
         // All begin at once; how many are at the provider at a time is the connector's pace.
         let installed: Vec<_> = known
             .into_iter()
@@ -126,10 +139,11 @@ impl Broker {
                 self.track(async move { broker.check_grant(&entry, row).await })
             })
             .collect();
-        let (mut installations, mut steps) = (Vec::new(), Vec::new());
+        let (mut installations, mut write) = (Vec::new(), Write::new());
         for one in installed {
             let (installation, said) = one.await.map_err(faults::internal)?;
-            let verdict = self.verdict_of(&entry, &installation, said, &mut steps);
+            let verdict;
+            (verdict, write) = self.verdict_of(&entry, &installation, said, write);
             installations.push(CheckedInstallation { installation, verdict });
         }
         let mut grants = Vec::with_capacity(asked.len());
@@ -137,15 +151,49 @@ impl Broker {
             grants.push(one.await.map_err(faults::internal)??);
         }
         let broken = grants.iter().filter(|one| one.verdict.is_broken()).count()
-            + installations.iter().filter(|one| one.verdict.is_broken()).count();
+            + installations.iter().filter(|one| one.verdict.is_broken()).count()
+            + application.iter().filter(|one| one.verdict.is_broken()).count();
         let event = AuditEvent::of(caller, self.inner.env.now(), Action::ConnectorCheck, Some(request))
             .on(entry.row.connector.id)
             .with("grants", grants.len())
             .with("installations", installations.len())
             .with("broken", broken);
-        let write = Write::new().steps(steps).event(&self.inner.env, &event);
+        let write = write.event(&self.inner.env, &event);
         self.inner.db.write(write).await.map_err(faults::store)?;
-        Ok(Health { connector: entry.view(), installations, grants, next })
+        Ok(Health { connector: entry.view(), application, installations, grants, next })
+    }
+
+    /// What the provider thinks of the connector's own credentials, where tokens of the application are had with them: one
+    /// is asked for, and not kept.
+    async fn verdict_on_application(&self, entry: &Entry) -> Option<CheckedApplication> {
+        let app = entry.abilities.app.as_ref().filter(|_| !entry.abilities.installation)?;
+        let connector = &entry.row.connector;
+        let said = if entry.driver().asks_for_app_tokens(connector) {
+            let ask = MintAsk::App {
+                scopes: Some(app.scopes.clone()).filter(|scopes| !scopes.is_empty()),
+                resources: Vec::new(),
+                audience: Vec::new(),
+                details: Vec::new(),
+                installation: None,
+            };
+            self.call_driver(entry, None, ask).await.map(|_| Standing::Holds)
+        } else {
+            self.ask_provider(entry, Checked::Application).await
+        };
+        let error = match said {
+            Ok(Standing::Unsaid) => {
+                return Some(CheckedApplication { verdict: Verdict::NotAsked, message: None });
+            }
+            Ok(_) => return Some(CheckedApplication { verdict: Verdict::Holds, message: None }),
+            Err(error) => error,
+        };
+        let message = faults::driver(&error, connector.uid.as_str()).message;
+        // What is refused for another reason than the credentials gives no token all the same.
+        let verdict = match error {
+            DriverError::Later { .. } | DriverError::Garbage { .. } => Verdict::Unreachable(message.clone()),
+            _ => Verdict::ClientRejected,
+        };
+        Some(CheckedApplication { verdict, message: Some(message) })
     }
 
     /// So many of a connector's installations and grants from this place on, and where the next page begins.
@@ -186,20 +234,24 @@ impl Broker {
         entry: &Entry,
         installation: &Installation,
         said: Result<Standing, DriverError>,
-        steps: &mut Vec<Step>,
-    ) -> Verdict {
-        match said {
-            Ok(standing) => {
-                steps.extend(self.tell_installation(entry, installation, standing, self.inner.env.now()));
-                match standing {
-                    Standing::Holds => Verdict::Holds,
-                    Standing::Suspended => Verdict::Suspended,
-                    Standing::Gone => Verdict::Gone,
-                    Standing::Unsaid => Verdict::NotAsked,
-                }
-            }
-            Err(error) => self.unanswered(entry, &error),
+        mut write: Write,
+    ) -> (Verdict, Write) {
+        let standing = match said {
+            Ok(standing) => standing,
+            Err(error) => return (self.unanswered(entry, &error), write),
+        };
+        let now = self.inner.env.now();
+        write = write.steps(self.tell_installation(entry, installation, standing, now));
+        if is_dead(standing) {
+            write = self.forget_installation(write, entry, installation, standing, now);
         }
+        let verdict = match standing {
+            Standing::Holds => Verdict::Holds,
+            Standing::Suspended => Verdict::Suspended,
+            Standing::Gone => Verdict::Gone,
+            Standing::Unsaid => Verdict::NotAsked,
+        };
+        (verdict, write)
     }
 
     /// What the provider says about an installation.
@@ -259,7 +311,7 @@ impl Broker {
         }
         let secret = self.inner.open_grant(&row.grant, &row.held).map_err(faults::internal)?;
         let held: &Held = &secret.held;
-        let said = if lives && held.access().is_some() {
+        let said = if lives && (held.access().is_some() || held.key().is_some()) {
             self.ask_provider(entry, Checked::Held(held)).await
         } else {
             Ok(Standing::Unsaid)

@@ -31,12 +31,14 @@ impl Broker {
             .filter(|one| at(&one.external_id) || at(&one.tenant_id))
             .cloned()
             .collect();
-        let mut steps = Vec::new();
+        let mut write = Write::new();
         let mut broken = 0;
         if signal.accounts.is_empty() {
             for installation in &concerned {
                 let said = self.standing_of(entry, installation).await;
-                broken += usize::from(self.verdict_of(entry, installation, said, &mut steps).is_broken());
+                let verdict;
+                (verdict, write) = self.verdict_of(entry, installation, said, write);
+                broken += usize::from(verdict.is_broken());
             }
         }
         let rows = grants::of_connector(&inner.db, connector.team, connector.id, None, MOST).await?;
@@ -65,7 +67,7 @@ impl Broker {
             .with("installations", concerned.len())
             .with("grants", asked)
             .with("broken", broken);
-        inner.db.write(Write::new().steps(steps).event(&inner.env, &event)).await.map(drop)
+        inner.db.write(write.event(&inner.env, &event)).await.map(drop)
     }
 }
 

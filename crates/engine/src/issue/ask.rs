@@ -263,6 +263,7 @@ impl TokenAsk {
                     name.chars().take(64).collect::<String>()
                 ),
             )
+            .next(format!("carnet installations list {}", connector.uid), "to see which it has")
         })
     }
 }

@@ -55,10 +55,7 @@ impl Broker {
         }
         let minted = match self.call_driver(entry, None, ask).await {
             Ok(minted) => minted,
-            Err(error) => {
-                self.look_after_installation(entry, wanted, &error);
-                return Err(faults::driver(&error, entry.row.connector.uid.as_str()));
-            }
+            Err(error) => return Err(self.not_made(entry, wanted, &error).await),
         };
         pass(&self.inner.env, Point::MintAnswered).await.map_err(faults::store)?;
         check_target(entry, &minted)?;
@@ -68,21 +65,16 @@ impl Broker {
         Ok(Found { changes, turn: Some(turn), ..Found::kept(made, Source::Provider) })
     }
 
-    /// A refusal of a token of an installation may mean that it was suspended or removed: the provider is asked, behind
-    /// the answer, and the projects are told.
-    fn look_after_installation(&self, entry: &Arc<Entry>, wanted: &Wanted, error: &DriverError) {
+    /// Why no token was made. A refusal of a token of an installation may mean that it was suspended or removed: the
+    /// provider is asked, and if so, what was made for it before is dead too.
+    async fn not_made(&self, entry: &Arc<Entry>, wanted: &Wanted, error: &DriverError) -> Fault {
         let refused = matches!(error, DriverError::NotInstalled { .. } | DriverError::Refused { .. });
-        let Some(id) = wanted.installation.filter(|_| refused && entry.abilities.installation) else {
-            return;
+        let about = wanted.installation.filter(|_| refused && entry.abilities.installation);
+        let Some(installation) = about.and_then(|id| entry.installed(id)) else {
+            return faults::driver(error, entry.row.connector.uid.as_str());
         };
-        let (broker, entry) = (self.clone(), entry.clone());
-        self.track(async move {
-            let Some(installation) = entry.installed(id) else { return };
-            if let Ok(standing) = broker.standing_of(&entry, installation).await {
-                let now = broker.inner.env.now();
-                broker.tell_later(broker.tell_installation(&entry, installation, standing, now));
-            }
-        });
+        let standing = self.look_after(entry, installation).await;
+        faults::of_installation(error, entry.row.connector.uid.as_str(), installation, standing)
     }
 
     /// Who a subject is, in one text: what tokens are kept, logged and taken back by. Of a token that somebody has, a keyed
@@ -149,6 +141,7 @@ impl Broker {
             team: wanted.place.team,
             connector: wanted.place.connector,
             grant,
+            installation: wanted.installation,
             project: wanted.place.project,
             environment: wanted.place.environment,
             subject: wanted.place.subject.clone(),
@@ -236,7 +229,9 @@ impl Broker {
             Err(DriverError::Later { retry_after, .. }) => {
                 inner.breakers.failed(entry.line(), inner.env.now(), *retry_after);
             }
-            Err(DriverError::Garbage { .. }) => inner.breakers.failed(entry.line(), inner.env.now(), None),
+            Err(DriverError::Garbage { .. } | DriverError::Lost) => {
+                inner.breakers.failed(entry.line(), inner.env.now(), None);
+            }
             // A client that may not do this one thing (RFC 6749 §5.2) may do others.
             Err(DriverError::ClientRejected { vendor }) if vendor.error != "unauthorized_client" => {
                 inner.breakers.rejected(entry.line(), inner.env.now(), vendor);

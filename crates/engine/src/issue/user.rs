@@ -34,10 +34,17 @@ pub(crate) struct Unmet {
 pub(crate) const GRANT_RULES: [&str; 4] = ["grant-given", "grant-active", "grant-resources", "grant-scopes"];
 
 impl Broker {
-    pub(crate) async fn user_token(&self, entry: &Arc<Entry>, wanted: &Wanted) -> Result<Found, Fault> {
+    /// `renewed` says that this very request has had the grant renewed, and begins again under the rules that are new
+    /// since.
+    pub(crate) async fn user_token(
+        &self,
+        entry: &Arc<Entry>,
+        wanted: &Wanted,
+        renewed: bool,
+    ) -> Result<Found, Fault> {
         let Given { row, secret, narrowed } = self.given(entry, wanted).await.map_err(|unmet| unmet.fault)?;
         let mut found = match narrowed {
-            None => self.granted_token(entry, wanted, row.clone(), secret).await?,
+            None => self.granted_token(entry, wanted, row.clone(), secret, renewed).await?,
             Some(scopes) => self.narrowed_token(entry, wanted, &row, scopes).await?,
         };
         let now = self.inner.env.now();
@@ -92,6 +99,7 @@ impl Broker {
         wanted: &Wanted,
         row: GrantRow,
         secret: GrantSecret,
+        renewed: bool,
     ) -> Result<Found, Fault> {
         let now = self.inner.env.now();
         let ends = row.grant.access_expires_at;
@@ -108,9 +116,9 @@ impl Broker {
             };
             return Ok(Found::kept(made, Source::Store));
         }
-        // Another refresh would kill this token and give one that lives as long; and the rules are new after each, so that
+        // Another refresh would give one that lives as long, and may kill this one; and the rules are new after it, so that
         // this very request comes here again.
-        let is_new = entry.abilities.old_access_dies
+        let is_new = (entry.abilities.old_access_dies || renewed)
             && row.grant.updated_at.plus(NEW) > now
             && ends.is_some_and(|end| end > now);
         let fits = ends.is_none_or(|end| end > now.plus(wanted.buffer));
@@ -296,9 +304,10 @@ fn installation_required(entry: &Entry, cause: Option<Cause>) -> Fault {
 }
 
 fn more_consent_required(entry: &Entry, wanted: &Wanted, missing: &Scopes) -> Fault {
+    let asked = missing.iter().all(|scope| wanted.defaults.contains(scope));
     let missing: Vec<String> = missing.iter().map(str::to_owned).collect();
     if matches!(wanted.subject, Subject::App) {
-        return Fault::new(
+        let fault = Fault::new(
             Code::InstallationRequired,
             format!(
                 "{} was installed with fewer scopes; missing: {}.",
@@ -308,6 +317,18 @@ fn more_consent_required(entry: &Entry, wanted: &Wanted, missing: &Scopes) -> Fa
         )
         .with("reason", "insufficient_scope")
         .with("missing", missing);
+        let uid = &entry.row.connector.uid;
+        // What the connector does not ask for, no installation gives.
+        let fault = if asked {
+            fault
+        } else {
+            fault
+                .next(format!("carnet update {uid} --data @FILE"), "to have the connector ask for them first")
+        };
+        return fault.next(
+            format!("carnet token {uid} --subject app --yes"),
+            "to install it once more, with all that the connector asks for",
+        );
     }
     Fault::new(
         Code::UserAuthorizationRequired,

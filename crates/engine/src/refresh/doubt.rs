@@ -9,41 +9,45 @@ use carnet_store::grants::GrantRow;
 use carnet_store::refreshes::OpenRefresh;
 
 /// What may be done with a grant.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Doubt {
     /// No attempt is open, or presenting the token twice is safe.
     None,
     /// The token may be presented once more. If the provider refuses it, this is why.
     OnceMore(Cause),
-    /// Presenting it again can only hurt the access token that still lives.
+    /// The same, and for the last time: if no answer comes again, only the person can tell, and this is why.
+    Last(Cause),
+    /// Presenting it again can only hurt the access token that still lives, or a server that says that it fails.
     Wait,
 }
 
 impl Doubt {
     /// Judges by the newest open attempt with the present refresh token.
     pub(crate) fn judge(open: &[OpenRefresh], row: &GrantRow, abilities: &Abilities, now: Time) -> Self {
-        let Some(last) = open.iter().rfind(|open| open.rt_version == row.grant.rt_version) else {
-            return Self::None;
-        };
+        let mine = || open.iter().filter(|open| open.rt_version == row.grant.rt_version);
+        let Some(last) = mine().next_back() else { return Self::None };
         let cause = if last.lost { Cause::AnswerLost } else { Cause::CrashDuringRefresh };
         match abilities.rotation {
             Rotation::None => Self::None,
             Rotation::Grace { seconds } => {
                 let grace = Duration::from_secs(u64::from(seconds)).saturating_sub(MARGIN);
-                if now < last.sent_at.plus(grace) {
-                    Self::OnceMore(cause)
-                } else {
-                    strict(row, abilities, now, cause)
-                }
+                let is_over = now >= last.sent_at.plus(grace);
+                if is_over && lives(row, abilities, now) { Self::Wait } else { Self::OnceMore(cause) }
             }
-            Rotation::Strict => strict(row, abilities, now, cause),
+            // A server that answers that it fails leaves the attempt open without ending the grant.
+            Rotation::Strict
+                if lives(row, abilities, now) || now < last.sent_at.plus(pause(mine().count())) =>
+            {
+                Self::Wait
+            }
+            Rotation::Strict => Self::Last(cause),
         }
     }
 
     /// Why the grant is dead, if the provider now refuses the token.
-    pub(crate) const fn cause(&self) -> Option<Cause> {
+    pub(crate) const fn cause(self) -> Option<Cause> {
         match self {
-            Self::OnceMore(cause) => Some(*cause),
+            Self::OnceMore(cause) | Self::Last(cause) => Some(cause),
             Self::None | Self::Wait => None,
         }
     }
@@ -51,9 +55,20 @@ impl Doubt {
 
 /// As long as the access token lives there is something to lose: a provider that detects reuse kills it too. Once it
 /// has ended there is nothing left to lose, and if the request never left, the token still works.
-fn strict(row: &GrantRow, abilities: &Abilities, now: Time, cause: Cause) -> Doubt {
-    let lives = row.grant.access_expires_at.is_some_and(|end| end > now);
-    if lives && !abilities.old_access_dies { Doubt::Wait } else { Doubt::OnceMore(cause) }
+fn lives(row: &GrantRow, abilities: &Abilities, now: Time) -> bool {
+    row.grant.access_expires_at.is_some_and(|end| end > now) && !abilities.old_access_dies
+}
+
+/// How long a token that was presented this often is left alone. Once more is at once; a server that keeps saying that it
+/// fails is asked less and less, but found well within half a minute.
+fn pause(tries: usize) -> Duration {
+    match tries {
+        0 | 1 => Duration::ZERO,
+        2 => Duration::from_secs(5),
+        3 => Duration::from_secs(10),
+        4 => Duration::from_secs(20),
+        _ => Duration::from_secs(30),
+    }
 }
 
 /// The provider's clock and the way to it may take this much of the grace.
@@ -113,8 +128,8 @@ mod tests {
             lost,
         };
         let grace = Rotation::Grace { seconds: 30 };
-        let crash = Doubt::OnceMore(Cause::CrashDuringRefresh);
-        let lost = Doubt::OnceMore(Cause::AnswerLost);
+        let crash = Doubt::Last(Cause::CrashDuringRefresh);
+        let lost = Doubt::Last(Cause::AnswerLost);
         for (rotation, dies, access, open, want) in [
             (Rotation::Strict, false, alive, None, Doubt::None),
             (Rotation::Strict, false, alive, Some(attempt(2, 1, false)), Doubt::None),
@@ -125,11 +140,26 @@ mod tests {
             (Rotation::Strict, false, alive, Some(attempt(3, 1, false)), Doubt::Wait),
             (Rotation::Strict, true, alive, Some(attempt(3, 1, false)), crash),
             (Rotation::Strict, false, ended, Some(attempt(3, 1, true)), lost),
-            (Rotation::Strict, false, None, Some(attempt(3, 1, true)), Doubt::OnceMore(Cause::AnswerLost)),
+            (Rotation::Strict, false, None, Some(attempt(3, 1, true)), lost),
         ] {
             let abilities = Abilities { rotation, old_access_dies: dies, ..Abilities::NONE };
             let open: Vec<_> = open.into_iter().collect();
             assert_eq!(Doubt::judge(&open, &row(access), &abilities, now), want, "{rotation:?} {open:?}");
+        }
+        // A server that says that it fails is asked less and less.
+        let abilities = Abilities { rotation: Rotation::Strict, ..Abilities::NONE };
+        for (tries, ago, want) in [
+            (1, 0, lost),
+            (2, 4, Doubt::Wait),
+            (2, 5, lost),
+            (3, 9, Doubt::Wait),
+            (3, 10, lost),
+            (4, 19, Doubt::Wait),
+            (9, 29, Doubt::Wait),
+            (9, 30, lost),
+        ] {
+            let open: Vec<_> = (0..tries).map(|_| attempt(3, ago, true)).collect();
+            assert_eq!(Doubt::judge(&open, &row(ended), &abilities, now), want, "{tries} tries, {ago} s ago");
         }
     }
 }

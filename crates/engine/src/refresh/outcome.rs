@@ -12,7 +12,7 @@ use carnet_store::grants::{self, GrantRow};
 use carnet_store::refreshes::{self, OpenRefresh, Orphan};
 use carnet_store::{DbError, Write, pass};
 
-use super::{Goal, Presented, Refreshed, due};
+use super::{Doubt, Goal, Presented, Refreshed, ahead_of_time, due};
 use crate::brake::Word;
 use crate::broker::Broker;
 use crate::directory::Entry;
@@ -26,6 +26,8 @@ pub(crate) enum RenewFailure {
     Consent(Option<Cause>),
     /// The provider or the connector failed; the grant is untouched.
     Provider(Arc<DriverError>),
+    /// The answer was lost, of a provider that may count the refresh token as spent for having been presented.
+    Lost(Arc<DriverError>),
     /// An answer was lost, and trying again would endanger the token that still lives.
     InDoubt,
     /// More refreshes of this connector are wanted than may begin in this time; the grant is untouched.
@@ -56,6 +58,16 @@ impl RenewFailure {
         match self {
             Self::Consent(cause) => consent(cause),
             Self::Provider(error) => faults::driver(&error, uid),
+            Self::Lost(error) => {
+                let fault = faults::driver(&error, uid);
+                let message = format!(
+                    "The provider of {uid} was asked to renew the grant, and its answer was lost: it may have spent the \
+                     refresh token, and nobody has what it gave. The grant is tried once more as soon as that is safe; \
+                     if that fails, reauthorization is required."
+                );
+                let wait = fault.retry_after.unwrap_or(5);
+                Fault::new(fault.code, message).with("reason", Cause::AnswerLost.as_str()).retry_after(wait)
+            }
             Self::InDoubt => Fault::new(
                 Code::ProviderUnavailable,
                 format!(
@@ -125,7 +137,14 @@ impl Broker {
         let Some(held) = minted.held.take() else {
             // A refresh that keeps nothing is a mistake of the driver; the old token may be spent.
             return self
-                .not_renewed(entry, row, operation, DriverError::Garbage { in_doubt: true }, None, goal)
+                .not_renewed(
+                    entry,
+                    row,
+                    operation,
+                    DriverError::Garbage { in_doubt: true },
+                    Doubt::None,
+                    goal,
+                )
                 .await;
         };
         let mut next = row.clone();
@@ -156,6 +175,12 @@ impl Broker {
                 }
             }
         };
+        // Memory serves a token until its grant is due for renewal, and no longer. What is renewed before that would be
+        // served on from there, by every process, although its provider may have ended it.
+        let spent = row.grant.access_expires_at.is_some_and(|end| end <= now);
+        let set = ahead_of_time(row.grant.id, row.grant.updated_at, row.grant.access_expires_at);
+        let is_early = !spent && set.is_none_or(|due| now < due);
+        let replaces = matches!(goal, Goal::Token { .. });
         let secret = GrantSecret { facts, held };
         next.held = inner.seal_grant(&next.grant, &secret).map_err(sealing)?;
         let due = due(&next.grant, entry.idle());
@@ -172,8 +197,7 @@ impl Broker {
                 .step(grants::renew(&next, operation.fence, due))
                 .step(refreshes::end(operation.team, operation.grant, operation.rt_version))
                 .event(&inner.env, &event);
-            if entry.abilities.old_access_dies {
-                // What is in any memory is dead now.
+            if entry.abilities.old_access_dies || (replaces && is_early) {
                 write = write.revises();
             }
             match inner.db.write(write).await {
@@ -305,12 +329,17 @@ impl Broker {
         row: &GrantRow,
         operation: &OpenRefresh,
         error: DriverError,
-        doubt: Option<Cause>,
+        doubt: Doubt,
         goal: &Goal,
     ) -> Result<Presented, RenewFailure> {
         // One caller's particular wish says nothing certain about the grant.
         if let (DriverError::Gone { cause, .. }, Goal::Token { .. }) = (&error, goal) {
-            return self.gone(entry, row, operation, doubt, *cause).await;
+            return self.gone(entry, row, operation, doubt.cause(), *cause).await;
+        }
+        // Nothing lives any more that waiting would spare, and each further try spends a token that may be spent already:
+        // whoever can tell is the person.
+        if let (Doubt::Last(cause), true) = (doubt, error.is_lost()) {
+            return self.gone(entry, row, operation, Some(cause), cause).await;
         }
         let event = AuditEvent::of_system(self.inner.env.now(), Action::GrantRefresh)
             .in_team(operation.team)
@@ -329,10 +358,14 @@ impl Broker {
             tracing::warn!(grant = %operation.grant, error = %failed, "the end of a refresh could not be recorded");
         }
         // Within the grace the same token may be presented once more, at once: later may be too late.
-        if matches!(entry.abilities.rotation, Rotation::Grace { .. }) && error.in_doubt() && doubt.is_none() {
+        if matches!(entry.abilities.rotation, Rotation::Grace { .. })
+            && error.in_doubt()
+            && doubt == Doubt::None
+        {
             return Ok(Presented::Again);
         }
-        Err(RenewFailure::Provider(Arc::new(error)))
+        let error = Arc::new(error);
+        Err(if safe_to_repeat { RenewFailure::Provider(error) } else { RenewFailure::Lost(error) })
     }
 
     /// The provider says the grant is dead. It is believed only about the refresh token that is still the stored one:

@@ -56,6 +56,9 @@ pub struct RegistrationChoice {
     pub owner: String,
     /// What it may do, with spaces or commas between.
     pub scopes: String,
+    /// Whether accounts besides its owner's may install it.
+    #[serde(default)]
+    pub shared: bool,
 }
 
 /// A form that the browser posts to the provider.
@@ -96,6 +99,7 @@ impl Broker {
             name: name.trim(),
             owner: None,
             scopes: &parsed,
+            shared: false,
             home: self.inner.settings.base(),
             redirect_uri: &redirect_uri,
             back: "",
@@ -140,6 +144,7 @@ impl Broker {
             name: &choice.name,
             owner,
             scopes: &scopes,
+            shared: choice.shared,
             home: inner.settings.base(),
             redirect_uri: &redirect_uri,
             back: &back,

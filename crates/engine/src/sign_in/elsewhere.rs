@@ -48,6 +48,8 @@ pub struct SignInIssuer {
     pub client_id: String,
     /// That client's secret, if it has one.
     pub client_secret: Option<Arc<SecretString>>,
+    /// Audiences that its tokens may name besides the client.
+    pub other_audiences: Vec<String>,
     /// What somebody gets who was never here; nothing if left out.
     pub newcomers: Option<Newcomers>,
 }

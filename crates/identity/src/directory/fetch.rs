@@ -58,6 +58,13 @@ pub enum Document {
 }
 
 impl Document {
+    const fn purpose(self) -> Purpose {
+        match self {
+            Self::Discovery => Purpose::Discovery,
+            Self::KeySet => Purpose::Jwks,
+        }
+    }
+
     /// The API server of Kubernetes answers 406 to whoever asks for its keys as `application/json` only.
     const fn media_types(self) -> HeaderValue {
         HeaderValue::from_static(match self {
@@ -93,6 +100,19 @@ pub async fn keys(
     Ok(KeySet::parse(&body)?)
 }
 
+/// Refuses keys that could never be had: as far as text tells, nothing at their address may be called.
+pub fn can_be_fetched(egress: &Egress, issuer: &str, source: &KeySource) -> Result<(), FetchFailed> {
+    match source {
+        KeySource::Pinned(_) => Ok(()),
+        KeySource::JwksUri(uri) => judge(egress, uri.as_str(), Document::KeySet).map(|_| ()),
+        KeySource::Discovery => judge(egress, &discovery_url(issuer)?, Document::Discovery).map(|_| ()),
+    }
+}
+
+fn judge(egress: &Egress, url: &str, document: Document) -> Result<Url, FetchFailed> {
+    egress.check(url, document.purpose()).map_err(|refused| FetchFailed::Url(document, refused))
+}
+
 async fn jwks_uri(egress: &Egress, tenant: Id<kind::Team>, issuer: &str) -> Result<String, FetchFailed> {
     let body = get(egress, tenant, &discovery_url(issuer)?, Document::Discovery).await?;
     let document = json::read_object(&body, DOCUMENT).map_err(FetchFailed::Discovery)?;
@@ -120,12 +140,8 @@ async fn get(
     url: &str,
     document: Document,
 ) -> Result<Vec<u8>, FetchFailed> {
-    let purpose = match document {
-        Document::Discovery => Purpose::Discovery,
-        Document::KeySet => Purpose::Jwks,
-    };
-    let url = egress.check(url, purpose).map_err(|refused| FetchFailed::Url(document, refused))?;
-    let mut call = Call::get(url, purpose, tenant).header(ACCEPT, document.media_types());
+    let url = judge(egress, url, document)?;
+    let mut call = Call::get(url, document.purpose(), tenant).header(ACCEPT, document.media_types());
     call.limits.total = TOTAL;
     call.limits.body = MAX_BYTES;
     let answer = egress.send(call).await.map_err(|error| FetchFailed::Egress(document, error))?;

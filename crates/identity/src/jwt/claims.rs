@@ -16,11 +16,33 @@ pub(super) struct Registered {
     pub(super) not_before: Option<Time>,
 }
 
+/// The client of an OpenID provider, for which an identity token is.
+#[derive(Clone, Copy)]
+pub(super) struct Party<'a> {
+    pub(super) client: &'a str,
+    /// Other audiences that a token for the client may name as well.
+    pub(super) beside: &'a [String],
+}
+
+impl Party<'_> {
+    /// OpenID Connect Core §3.1.3.7 (3) to (5): the client is an audience, no other one is unknown to it, and the party
+    /// that is authorized is the client.
+    fn is_meant(self, audiences: &[Value], claims: &Map<String, Value>) -> bool {
+        let known = |one: &Value| {
+            one.as_str().is_some_and(|one| one == self.client || self.beside.iter().any(|other| other == one))
+        };
+        audiences.iter().all(known) && claims.get("azp").and_then(Value::as_str) == Some(self.client)
+    }
+}
+
 impl Registered {
-    pub(super) fn read(claims: &Map<String, Value>) -> Result<Self, JwtError> {
-        let audience = match claims.get("aud") {
-            Some(Value::Array(items)) if items.len() == 1 => items.first(),
-            other => other,
+    pub(super) fn read(claims: &Map<String, Value>, party: Option<Party<'_>>) -> Result<Self, JwtError> {
+        let audience = match (claims.get("aud"), party) {
+            (Some(Value::Array(items)), _) if items.len() == 1 => items.first(),
+            (Some(Value::Array(items)), Some(party)) if party.is_meant(items, claims) => {
+                items.iter().find(|one| one.as_str() == Some(party.client))
+            }
+            (other, _) => other,
         };
         // Nobody here looks at it; a verifier that does refuses what is not text, and two must not disagree.
         if claims.get("jti").is_some_and(|id| !id.is_string()) {

@@ -326,7 +326,9 @@ const GENERIC: Platform = Platform {
     slug: "generic",
     name: "this issuer",
     issuer: IssuerForm::Own,
-    types: &["JWT"],
+    // An access token is at+jwt (RFC 9068 §2.1), an identity token JWT, and libraries write none when nobody asks. What
+    // has another name is for something else: logout+jwt, secevent+jwt, dpop+jwt.
+    types: &["JWT", "", "at+jwt"],
     max_life: HOUR,
     max_age: QUARTER,
     requirement: None,

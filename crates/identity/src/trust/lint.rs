@@ -4,6 +4,7 @@
 //! may choose, patterns that match more than was meant. An empty answer does not prove a rule right; it proves that
 //! none of these mistakes is in it.
 
+mod subject;
 mod weakness;
 
 use carnet_model::{Id, kind};
@@ -185,11 +186,14 @@ fn identification(number: usize, rule: &TrustRule, family: Family) -> Option<Wea
             remedy,
         });
     }
-    if rule.claim("sub").is_some_and(is_spiffe_id) {
-        return None;
-    }
+    let platform = match rule.claim("sub").map(subject::named_by) {
+        // What an issuer calls a workload is what identifies it, unless the name is made of others (RFC 7519 §4.1.2).
+        Some(None) => return None,
+        Some(Some(platform)) => platform,
+        None => "",
+    };
     if rule.claims.iter().all(|(claim, _)| claim == "sub") {
-        return Some(Weakness::OnlySubject { rule: number });
+        return Some(Weakness::OnlySubject { rule: number, platform });
     }
     let identifies = |(claim, wanted): &(String, Match)| {
         !NOT_IDENTIFYING.contains(&claim.as_str()) && !wanted.values().iter().any(Value::is_boolean)
@@ -220,16 +224,6 @@ fn is_pattern(text: &str) -> bool {
 
 fn is_true(wanted: &Match) -> bool {
     !wanted.values().is_empty() && wanted.values().iter().all(|value| *value == true || value == "true")
-}
-
-/// A whole SPIFFE ID is what identifies a workload in its trust domain (SPIFFE-ID §2). One without a path names the
-/// trust domain itself.
-fn is_spiffe_id(wanted: &Match) -> bool {
-    let whole = |value: &Value| value.as_str().is_some_and(|id| SpiffeId::of_workload(id).is_some());
-    match wanted {
-        Match::OneBelow(_) => true,
-        _ => !wanted.values().is_empty() && wanted.values().iter().all(whole),
-    }
 }
 
 impl TrustRule {

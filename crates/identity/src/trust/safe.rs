@@ -6,16 +6,23 @@ use super::config::ClaimMap;
 use super::family::Family;
 
 /// A rule's claims with what the family asks for added: from `lookup` (the claims of a token), or as `<name>` where it does
-/// not have them. `None` for families that ask for nothing in particular, where only a person knows what identifies a
-/// workload.
+/// not have them. Of an issuer that is no known platform the whole rule is made, of who the token says it is about; one
+/// that was begun there is `None`, because only a person knows what else identifies a workload.
 pub fn safe_rule<'a>(
     family: Family,
     written: &ClaimMap,
     lookup: impl Fn(&str) -> Option<&'a Value>,
 ) -> Option<ClaimMap> {
-    let required = family.platform().requirement.as_ref()?;
-    let mut claims = written.0.clone();
     let value_of = |claim: &str| lookup(claim).filter(|value| is_plain(value)).cloned();
+    let Some(required) = family.platform().requirement.as_ref() else {
+        return written.0.is_empty().then(|| {
+            let subject = ("sub".to_owned(), value_of("sub").unwrap_or_else(|| gap("sub")));
+            // RFC 9068 §2.2: for whom the issuer made the token, where it says so.
+            let client = value_of("client_id").map(|client| ("client_id".to_owned(), client));
+            ClaimMap([subject].into_iter().chain(client).collect())
+        });
+    };
+    let mut claims = written.0.clone();
     let mut add = |claim: &str, value: Value| {
         if !claims.iter().any(|(known, _)| known == claim) {
             claims.push((claim.to_owned(), value));
@@ -102,6 +109,18 @@ mod tests {
             json!({"repository_id": "<repository_id>", "repository_owner_id": "<repository_owner_id>",
                 "environment": "<environment>"})
         );
-        assert!(safe_rule(Family::Generic, &ClaimMap::default(), |_| None).is_none());
+    }
+
+    #[test]
+    fn of_an_unknown_issuer_the_rule_is_whom_the_token_is_about() {
+        let token = json!({"sub": "agent", "client_id": "agent-1", "scope": "x"});
+        assert_eq!(
+            made(Family::Generic, &json!({}), &token),
+            json!({"sub": "agent", "client_id": "agent-1"})
+        );
+        assert_eq!(made(Family::Generic, &json!({}), &json!({"sub": "agent"})), json!({"sub": "agent"}));
+        assert_eq!(made(Family::Generic, &json!({}), &json!({})), json!({"sub": "<sub>"}));
+        let begun = ClaimMap(vec![("azp".to_owned(), "a".into())]);
+        assert!(safe_rule(Family::Generic, &begun, |claim| token.get(claim)).is_none());
     }
 }

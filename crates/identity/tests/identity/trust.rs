@@ -152,6 +152,9 @@ fn rules_that_single_out_a_workload_are_let_through() {
         config("https://oidc.fly.io/acme", &[rule(&json!({"org_id": "1", "app_id": "2"}))]),
         config("https://spiffe.example", &[rule(&json!({"sub": "spiffe://example.org/ns/a/sa/b"}))]),
         config("https://idp.example", &[rule(&json!({"sub": "x", "azp": "client-1"}))]),
+        config("https://idp.example", &[rule(&json!({"sub": "248289761001"}))]),
+        config("https://idp.example", &[rule(&json!({"sub": ["a", "spiffe://example.org/b"]}))]),
+        config("https://idp.example", &[rule(&json!({"sub": "a", "environment": "production"}))]),
         config(
             "https://idp.example",
             &[
@@ -173,12 +176,15 @@ fn rules_that_would_trust_strangers_are_refused_with_what_to_add() {
     for (issuer, claims, says) in [
         (idp, json!({}), "has no claims"),
         (idp, json!({"sub": "repo:o/r:ref:refs/heads/main"}), "sub alone"),
-        (idp, json!({"sub": ["a", "b"]}), "sub alone"),
+        (idp, json!({"sub": "repo:o/r:ref:refs/heads/main"}), "at GitHub Actions"),
+        (idp, json!({"sub": "project_path:g/p:ref_type:branch:ref:main"}), "at GitLab"),
+        (idp, json!({"sub": ["agent", "system:serviceaccount:a:b"]}), "at Kubernetes"),
+        (idp, json!({"sub": "organization:o:project:p:workspace:w:run_phase:plan"}), "at Terraform"),
+        (idp, json!({"sub": true}), "sub alone"),
         (idp, json!({"sub": "spiffe://example.org"}), "sub alone"),
         (idp, json!({"sub": "spiffe://example.org/"}), "sub alone"),
-        (idp, json!({"sub": ["spiffe://example.org/a", "b"]}), "sub alone"),
         (idp, json!({"environment": "production"}), "no claim that says whose"),
-        (idp, json!({"sub": "a", "ref": "refs/heads/main"}), "no claim that says whose"),
+        (idp, json!({"sub": "repo:o/r:x", "ref": "refs/heads/main"}), "no claim that says whose"),
         (idp, json!({"email_verified": true}), "no claim that says whose"),
         (idp, json!({"is_admin": true}), "no claim that says whose"),
         (idp, json!({"client_id": "*"}), "looks like a pattern"),
@@ -404,7 +410,7 @@ fn a_configuration_reads_back_with_its_defaults_filled_in() {
     for (issuer, types, age) in [
         ("https://kubernetes.default.svc", vec!["JWT", ""], 3600),
         ("https://oidc.vercel.com/acme", vec!["JWT"], 3600),
-        ("https://idp.example", vec!["JWT"], 900),
+        ("https://idp.example", vec!["JWT", "", "at+jwt"], 900),
     ] {
         let read = read(&with(&config(issuer, &[]), &[("jwks", jwks())])).unwrap();
         assert_eq!(read.types, types);
@@ -412,4 +418,61 @@ fn a_configuration_reads_back_with_its_defaults_filled_in() {
         let again = TrustedIssuer::from_config(read.id, read.team, read.to_config()).unwrap();
         assert_eq!(again.source, read.source);
     }
+}
+
+/// What an issuer that is no known platform writes when nobody tells it otherwise: nothing (most libraries), `JWT`, or
+/// `at+jwt` (RFC 9068). What it signs for something else is not a workload's.
+#[test]
+fn the_usual_types_of_an_unknown_issuer_are_accepted_and_no_others() {
+    let issuer = read(&config(ISSUER, &[rule(&json!({"sub": "agent"}))])).unwrap();
+    let algorithm = carnet_identity::Algorithm::Es256;
+    let accepted = |head: &Value| {
+        let token = token(algorithm, head, &with(&claims(), &[("sub", json!("agent"))]));
+        let presented = carnet_identity::Presented::parse(&token).unwrap();
+        presented.verify(&key_set(&jwks()), &issuer.expectation(), crate::forge::NOW).is_ok()
+    };
+    let typed = |typ: &str| with(&header(algorithm), &[("typ", json!(typ))]);
+    assert!(accepted(&without(&header(algorithm), "typ")));
+    for typ in ["JWT", "jwt", "at+jwt", "application/at+jwt"] {
+        assert!(accepted(&typed(typ)), "{typ}");
+    }
+    for typ in ["logout+jwt", "secevent+jwt", "dpop+jwt", "oauth-authz-req+jwt", "id+jwt", "JOSE", ""] {
+        assert!(!accepted(&typed(typ)), "{typ}");
+    }
+}
+
+#[test]
+fn two_entries_that_recognise_the_same_token_are_found() {
+    let entry = |claims: &Value| read(&config(ISSUER, &[rule(&json!({"other": 1})), rule(claims)])).unwrap();
+    for (ours, theirs, meet) in [
+        (json!({"sub": "a"}), json!({"sub": "a"}), true),
+        (json!({"sub": "a"}), json!({"sub": ["b", "a"]}), true),
+        (json!({"sub": "a"}), json!({"sub": "a", "tier": 1}), true),
+        (json!({"sub": "a", "tier": 1}), json!({"sub": "a"}), true),
+        (json!({"sub": {"oneBelow": "spiffe://x/y"}}), json!({"sub": "spiffe://x/y/z"}), true),
+        (json!({"sub": "spiffe://x/y/z"}), json!({"sub": {"oneBelow": "spiffe://x/y"}}), true),
+        (json!({"sub": {"oneBelow": "spiffe://x/y"}}), json!({"sub": {"oneBelow": "spiffe://x/z"}}), false),
+        (json!({"sub": "a"}), json!({"sub": "b"}), false),
+        (json!({"sub": "1"}), json!({"sub": 1}), false),
+        (json!({"sub": "a", "tier": 1}), json!({"sub": "a", "tier": 2}), false),
+        (json!({"sub": "a"}), json!({"azp": "a"}), false),
+    ] {
+        let (one, mut two) = (entry(&ours), entry(&theirs));
+        two.rules.remove(0);
+        assert_eq!(one.overlaps(&two), meet.then_some((2, 1)), "{ours} {theirs}");
+        assert_eq!(two.overlaps(&one), meet.then_some((1, 2)), "{ours} {theirs}");
+    }
+    let plain = with(&config(ISSUER, &[rule(&json!({"sub": "a"}))]), &[("algorithms", json!(["ES256"]))]);
+    for (member, value) in [
+        ("issuer", json!("https://other.example")),
+        ("audiences", json!(["https://another.example"])),
+        ("algorithms", json!(["PS256"])),
+        ("types", json!(["special+jwt"])),
+        ("jwks", jwks()),
+    ] {
+        let changed = read(&with(&plain, &[(member, value)])).unwrap();
+        assert_eq!(read(&plain).unwrap().overlaps(&changed), None, "{member}");
+    }
+    let older = with(&plain, &[("maxAgeSeconds", json!(60)), ("types", json!(["", "JOSE"]))]);
+    assert_eq!(read(&plain).unwrap().overlaps(&read(&older).unwrap()), Some((1, 1)));
 }

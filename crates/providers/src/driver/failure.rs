@@ -41,6 +41,9 @@ pub enum DriverError {
         /// Whether the request may have been carried out all the same.
         in_doubt: bool,
     },
+    /// No answer came, and the request may have been carried out all the same.
+    #[error("the provider does not answer, or asks to wait")]
+    Lost,
     /// The provider answered with something that is not an answer.
     #[error("the provider answered with something that is not an answer")]
     Garbage {
@@ -95,7 +98,13 @@ impl DriverError {
     /// Whether the provider may have done what was asked, although no answer came: a single-use refresh token may be
     /// spent.
     pub const fn in_doubt(&self) -> bool {
-        matches!(self, Self::Later { in_doubt: true, .. } | Self::Garbage { in_doubt: true })
+        matches!(self, Self::Later { in_doubt: true, .. } | Self::Lost | Self::Garbage { in_doubt: true })
+    }
+
+    /// Whether nobody can tell what became of the request: no answer came, or none that can be read. A server that says
+    /// that it failed is in doubt as well, and says itself when it is well again.
+    pub const fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost | Self::Garbage { in_doubt: true })
     }
 }
 

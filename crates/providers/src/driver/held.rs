@@ -25,6 +25,8 @@ pub(crate) struct Tokens {
     pub scopes: Option<Scopes>,
     pub external_subject: Option<String>,
     pub claims: Map<String, Value>,
+    /// The tenant at the provider, where a renewal could be for another one.
+    pub tenant: Option<String>,
 }
 
 /// An access token that can be served as long as it lives.
@@ -133,6 +135,7 @@ impl Held {
                 scopes: tokens.scopes.as_ref(),
                 external_subject: tokens.external_subject.as_deref(),
                 claims: &tokens.claims,
+                tenant: tokens.tenant.as_deref(),
             },
         };
         let secrets = [self.key(), self.refresh(), self.access().map(|access| &access.token)];
@@ -154,6 +157,7 @@ impl Held {
                 scopes,
                 external_subject,
                 claims,
+                tenant,
             } => Self::of_tokens(Tokens {
                 access: access_token.map(|token| Access {
                     token,
@@ -165,6 +169,7 @@ impl Held {
                 scopes,
                 external_subject,
                 claims,
+                tenant,
             }),
         })
     }
@@ -207,6 +212,8 @@ enum Stored<'a> {
         external_subject: Option<&'a str>,
         #[serde(skip_serializing_if = "Map::is_empty")]
         claims: &'a Map<String, Value>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tenant: Option<&'a str>,
     },
 }
 
@@ -226,6 +233,7 @@ enum Read {
         external_subject: Option<String>,
         #[serde(default)]
         claims: Map<String, Value>,
+        tenant: Option<String>,
     },
 }
 
@@ -247,6 +255,7 @@ mod tests {
             scopes: scopes.clone(),
             external_subject: Some("alice".to_owned()),
             claims: Map::from_iter([("email".to_owned(), "a@b".into())]),
+            tenant: Some("T1".to_owned()),
         });
         let again = Held::from_json(held.to_json().expose()).unwrap();
         assert_eq!(again.access().map(|a| a.token.expose().as_str()), Some("at"));

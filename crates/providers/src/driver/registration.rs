@@ -14,6 +14,8 @@ pub struct RegistrationAsk<'a> {
     pub owner: Option<&'a str>,
     /// What it may do.
     pub scopes: &'a Scopes,
+    /// Whether accounts besides its owner's may install it.
+    pub shared: bool,
     /// This deployment, as the application's home.
     pub home: &'a str,
     /// Where people are sent back to who consent or install.

@@ -10,6 +10,9 @@ pub enum Checked<'a> {
     Installation(&'a Installed),
     /// What is held for a subject. Its access token is still alive.
     Held(&'a Held),
+    /// The connector's own credentials, where no token is asked for with them
+    /// ([`Driver::asks_for_app_tokens`](super::Driver::asks_for_app_tokens)).
+    Application,
 }
 
 /// What the provider says.

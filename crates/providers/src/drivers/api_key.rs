@@ -10,17 +10,19 @@ use carnet_egress::Purpose;
 use carnet_model::connector::Connector;
 use carnet_model::grant::{Cause, Rotation};
 use carnet_model::{Scopes, SecretString, SubjectKind, Time};
+use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::probe::{Holder, Probe, Refused};
 use crate::driver::ability::{Abilities, TokenAbilities};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
-use crate::driver::failure::{BadConfiguration, CallbackFault, DriverError};
+use crate::driver::failure::{BadConfiguration, CallbackFault, DriverError, Vendor};
 use crate::driver::held::Held;
 use crate::driver::import::Import;
 use crate::driver::mint::{MintAsk, Minted, Revocation};
 use crate::driver::profile::Profile;
 use crate::driver::secrets::ConnectorSecrets;
+use crate::driver::standing::{Checked, Standing};
 use crate::driver::{Accepted, At, Boxed, Driver, NewConnector};
 use crate::fields::{Fields, is_credential};
 
@@ -74,6 +76,10 @@ impl Driver for ApiKey {
         let refinement = settings.values.iter().any(|value| value.label.is_some());
         let app = TokenAbilities { refinement, ..TokenAbilities::default() };
         Abilities { subjects: vec![SubjectKind::App], app: Some(app), ..none }
+    }
+
+    fn asks_for_app_tokens(&self, _connector: &Connector) -> bool {
+        false
     }
 
     /// A key goes to callers, and to whom it is tried at.
@@ -201,6 +207,50 @@ impl Driver for ApiKey {
     fn revoke<'a>(&'a self, _at: &'a At<'_>, _held: &'a Held) -> Boxed<'a, Result<Revocation, DriverError>> {
         Box::pin(async { Ok(Revocation::NotSupported) })
     }
+
+    fn check<'a>(&'a self, at: &'a At<'_>, what: Checked<'a>) -> Boxed<'a, Result<Standing, DriverError>> {
+        Box::pin(async move {
+            let (settings, _) = Settings::read(at.connector.data.clone())?;
+            let Some(probe) = &settings.probe else { return Ok(Standing::Unsaid) };
+            match what {
+                Checked::Installation(_) => Ok(Standing::Unsaid),
+                Checked::Held(held) => match held.key() {
+                    Some(key) => standing_of_key(at, probe, key).await,
+                    None => Ok(Standing::Unsaid),
+                },
+                Checked::Application => stored_keys_hold(at, &settings, probe).await,
+            }
+        })
+    }
+}
+
+/// Whether the service still accepts a person's key. What it answers to a request that it does not understand ends no
+/// grant.
+async fn standing_of_key(at: &At<'_>, probe: &Probe, key: &SecretString) -> Result<Standing, DriverError> {
+    match probe.ask(at.http, at.env, at.connector.team, key).await {
+        Ok(_) => Ok(Standing::Holds),
+        Err(Refused::Key(StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND)) => Ok(Standing::Gone),
+        Err(Refused::Key(_)) => Ok(Standing::Unsaid),
+        Err(Refused::Unsaid(error)) => Err(error),
+    }
+}
+
+/// Whether the service accepts every key that the connector has and that has not ended.
+async fn stored_keys_hold(at: &At<'_>, settings: &Settings, probe: &Probe) -> Result<Standing, DriverError> {
+    for (place, value) in settings.values.iter().enumerate() {
+        let ended = value.expires_at.is_some_and(|end| end <= at.env.now());
+        let Some(key) = at.secrets.at(&pointer(place)).filter(|_| !ended) else { continue };
+        match probe.ask(at.http, at.env, at.connector.team, key).await {
+            Ok(_) => {}
+            Err(Refused::Key(status)) => {
+                let why = format!("values.{place}.value: the key{} is not accepted", value.shown());
+                let vendor = Vendor::new(status.as_u16(), "", Some(&why), &[]);
+                return Err(DriverError::ClientRejected { vendor });
+            }
+            Err(Refused::Unsaid(error)) => return Err(error),
+        }
+    }
+    Ok(Standing::Holds)
 }
 
 /// `data` without its keys.

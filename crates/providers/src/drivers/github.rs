@@ -179,6 +179,7 @@ impl Driver for Github {
             match what {
                 Checked::Installation(place) => installation::standing(at, &settings, place).await,
                 Checked::Held(held) => user::standing(at, &settings, held).await,
+                Checked::Application => Ok(Standing::Unsaid),
             }
         })
     }

@@ -123,7 +123,7 @@ impl Driver for Slack {
         Box::pin(async move {
             match what {
                 // What an installation is, is the token that it left.
-                Checked::Installation(_) => Ok(Standing::Unsaid),
+                Checked::Installation(_) | Checked::Application => Ok(Standing::Unsaid),
                 Checked::Held(held) => tokens::standing(at, held).await,
             }
         })

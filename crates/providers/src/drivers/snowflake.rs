@@ -2,7 +2,8 @@
 //! pair or by [`workload`] identity, and either by [`external`] tokens of another authorization server.
 //!
 //! The first is [`Oauth`]'s protocol at addresses that follow from the account. A key pair asks nobody: the token is a JWT
-//! that the user's key signs, which Snowflake's SQL API takes as `KEYPAIR_JWT`. Facts are from docs.snowflake.com
+//! that the user's key signs, which Snowflake's SQL API takes as `KEYPAIR_JWT`. Whether the account is there and takes the
+//! key is asked once, by [`login`]. Facts are from docs.snowflake.com
 //! ("CREATE SECURITY INTEGRATION (Snowflake OAuth)", "Configure Snowflake OAuth for custom clients", "Authenticating to the
 //! server" of the SQL API). Snowflake has no address to end a token at: `ALTER USER … REMOVE DELEGATED AUTHORIZATIONS`
 //! does it.
@@ -10,6 +11,7 @@
 mod account;
 mod external;
 mod key_pair;
+mod login;
 mod settings;
 mod workload;
 
@@ -60,6 +62,11 @@ impl Driver for Snowflake {
             [(SubjectKind::App, abilities.app.is_some()), (SubjectKind::User, abilities.user.is_some())];
         abilities.subjects = subjects.into_iter().filter(|(_, on)| *on).map(|(kind, _)| kind).collect();
         abilities
+    }
+
+    /// A key pair and a workload identity are presented to the account by whoever has the token, and not from here.
+    fn asks_for_app_tokens(&self, connector: &Connector) -> bool {
+        Settings::of(connector).is_ok_and(|settings| elsewhere(&settings, connector).is_some())
     }
 
     fn idle(&self, connector: &Connector) -> Option<Duration> {

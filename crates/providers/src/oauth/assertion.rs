@@ -23,16 +23,25 @@ pub(crate) struct Assertion<'a> {
 }
 
 impl Assertion<'_> {
+    /// When it says that it was made, and when it ends, if it is signed now. The whole life is the one that was set: servers
+    /// refuse what claims to live longer than they allow.
+    pub(crate) fn times(&self, now: Time) -> (Time, Time) {
+        let behind = Duration::from_secs(BEHIND.as_secs().min(self.life.as_secs() / 4));
+        let made = now.minus(behind);
+        (made, made.plus(self.life))
+    }
+
     /// Signs it. It says that it was made a little earlier, for servers whose clocks are behind.
     /// `now` is the time at the server that reads it, as far as that is known.
     pub(crate) fn sign(self, signer: &dyn Signer, env: &Env, now: Time) -> Result<SecretString, DriverError> {
+        let (made, ends) = self.times(now);
         let mut claims = self.claims;
         let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
         put("iss", self.issuer.into());
         put("sub", self.subject.into());
         put("aud", self.audience.into());
-        put("iat", now.minus(BEHIND).secs().into());
-        put("exp", now.plus(self.life).secs().into());
+        put("iat", made.secs().into());
+        put("exp", ends.secs().into());
         put("jti", BASE64_URL_SAFE_NO_PAD.encode(env.bytes::<16>()).into());
         signer
             .sign("JWT", &claims)

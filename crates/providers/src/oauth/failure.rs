@@ -114,7 +114,11 @@ pub(crate) fn of_transport(error: EgressError, field: &str) -> DriverError {
         | EgressError::Tls
         | EgressError::Timeout { .. }
         | EgressError::Broken { .. } => {
-            DriverError::Later { retry_after: None, in_doubt: error.maybe_received() }
+            if error.maybe_received() {
+                DriverError::Lost
+            } else {
+                DriverError::Later { retry_after: None, in_doubt: false }
+            }
         }
     }
 }
@@ -242,7 +246,15 @@ mod tests {
             (EgressError::Broken { sent: true }, true),
             (EgressError::TooLarge, true),
         ] {
-            assert_eq!(of_transport(error, "f").in_doubt(), in_doubt, "{error:?}");
+            let said = format!("{error:?}");
+            let error = of_transport(error, "f");
+            assert_eq!((error.in_doubt(), error.is_lost()), (in_doubt, in_doubt), "{said}");
+        }
+        for (status, in_doubt, lost) in
+            [(200, true, true), (500, true, false), (503, false, false), (400, false, false)]
+        {
+            let error = of_nothing(StatusCode::from_u16(status).unwrap(), None);
+            assert_eq!((error.in_doubt(), error.is_lost()), (in_doubt, lost), "{status}");
         }
     }
 }

@@ -23,6 +23,11 @@ pub(crate) struct Document {
     /// Whether the server promises to name itself in its answers (RFC 9207 §3).
     pub names_itself: Option<bool>,
     pub registration_endpoint: Option<String>,
+    /// Where the server registers clients, if that is at a host that is not the server's own: said, and never used or kept.
+    pub registration_elsewhere: Option<String>,
+    /// With what a client may sign that proves itself with a key (RFC 8414 §2). It decides once, when there is a client, and
+    /// is not kept: a server that takes more later has not become another.
+    pub signing_algorithms: Option<Vec<String>>,
     pub pushed_endpoint: Option<String>,
     /// Whether a person is sent to the server only with a request that was pushed before (RFC 9126 §5).
     pub wants_pushed: Option<bool>,
@@ -40,13 +45,16 @@ impl Document {
             authorization_endpoint: fields.text("authorization_endpoint")?,
             token_endpoint: fields.text("token_endpoint")?,
             revocation_endpoint: fields.text("revocation_endpoint")?,
-            scopes: fields.texts("scopes_supported")?,
+            // Some list every permission of every tenant; more than these nobody looks for.
+            scopes: fields.first_texts("scopes_supported")?,
             grant_types: fields.texts("grant_types_supported")?,
             client_auth_methods: fields.texts("token_endpoint_auth_methods_supported")?,
             challenge_methods: fields.texts("code_challenge_methods_supported")?,
             detail_types: fields.texts("authorization_details_types_supported")?,
             names_itself: fields.flag("authorization_response_iss_parameter_supported")?,
             registration_endpoint: fields.text("registration_endpoint")?,
+            registration_elsewhere: None,
+            signing_algorithms: fields.texts("token_endpoint_auth_signing_alg_values_supported")?,
             pushed_endpoint: fields.text("pushed_authorization_request_endpoint")?,
             wants_pushed: fields.flag("require_pushed_authorization_requests")?,
             device_endpoint: fields.text("device_authorization_endpoint")?,
@@ -80,6 +88,8 @@ impl Document {
             detail_types: self.detail_types.or(other.detail_types),
             names_itself: self.names_itself.or(other.names_itself),
             registration_endpoint: self.registration_endpoint.or(other.registration_endpoint),
+            registration_elsewhere: self.registration_elsewhere.or(other.registration_elsewhere),
+            signing_algorithms: self.signing_algorithms.or(other.signing_algorithms),
             pushed_endpoint: self.pushed_endpoint.or(other.pushed_endpoint),
             wants_pushed: self.wants_pushed.or(other.wants_pushed),
             device_endpoint: self.device_endpoint.or(other.device_endpoint),
@@ -91,6 +101,8 @@ impl Document {
     /// Leaves out the endpoints that a server can do without, where `is_at_home` says no. What would be sent there is
     /// confidential, and a connector works without.
     pub(crate) fn drop_strays(&mut self, is_at_home: impl Fn(&str) -> bool) {
+        self.registration_elsewhere =
+            self.registration_endpoint.clone().filter(|endpoint| !is_at_home(endpoint));
         for endpoint in [
             &mut self.registration_endpoint,
             &mut self.pushed_endpoint,
@@ -101,6 +113,11 @@ impl Document {
                 *endpoint = None;
             }
         }
+    }
+
+    /// Whether whoever has no client can come by one here.
+    pub(crate) fn gives_clients(&self) -> bool {
+        self.registration_endpoint.is_some() || self.reads_client_documents == Some(true)
     }
 
     /// The addresses in it that no server can do without, with their names.
@@ -297,7 +314,6 @@ const REGISTERED_AND_UNUSED: &[&str] = &[
     "signed_metadata",
     "subject_types_supported",
     "tls_client_certificate_bound_access_tokens",
-    "token_endpoint_auth_signing_alg_values_supported",
     "ui_locales_supported",
     "userinfo_encryption_alg_values_supported",
     "userinfo_encryption_enc_values_supported",

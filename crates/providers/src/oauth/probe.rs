@@ -24,6 +24,8 @@ pub(crate) enum Known {
 pub(crate) enum By<'a> {
     /// An authorization code, for this redirect URI.
     Code(&'a str),
+    /// An authorization code without a redirect URI, where none has to be said.
+    CodeAlone,
     /// A refresh token: where a redirect URI that nobody has registered yet would be refused first.
     Refresh,
 }
@@ -35,6 +37,11 @@ pub(crate) async fn known(client: &Client<'_>, endpoint: &Url, by: By<'_>) -> Kn
             let mut form = Form::of("authorization_code");
             form.push("code", NONE);
             form.push("redirect_uri", redirect_uri);
+            (form, Phase::Code)
+        }
+        By::CodeAlone => {
+            let mut form = Form::of("authorization_code");
+            form.push("code", NONE);
             (form, Phase::Code)
         }
         By::Refresh => {

@@ -15,8 +15,12 @@ use super::token_answer::Spoken;
 use crate::driver::failure::DriverError;
 
 impl Client<'_> {
-    /// Pushes `request`, and gives the name under which the server knows it now.
-    pub(crate) async fn push(&self, endpoint: &Url, request: &Request<'_>) -> Result<String, DriverError> {
+    /// Pushes `request`, and gives the name under which the server knows it now; nothing where nobody takes it.
+    pub(crate) async fn push(
+        &self,
+        endpoint: &Url,
+        request: &Request<'_>,
+    ) -> Result<Option<String>, DriverError> {
         let mut form = Form::new();
         request.each(|name, value| {
             if name != "client_id" {
@@ -29,7 +33,14 @@ impl Client<'_> {
         let answer = self.send(endpoint, &mut form, FIELD).await?;
         let wait = failure::retry_after(&answer.headers, self.env.now());
         if answer.status == StatusCode::CREATED {
-            return json::object(&answer.body).and_then(|members| request_uri(&members)).ok_or(NOT_PUSHED);
+            let name = json::object(&answer.body).and_then(|members| request_uri(&members));
+            return name.map(Some).ok_or(NOT_PUSHED);
+        }
+        // Promised in the metadata and not there: some servers list what a plan or a build of theirs does not have.
+        if [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED]
+            .contains(&answer.status)
+        {
+            return Ok(None);
         }
         match super::client::spoken(&answer) {
             Spoken::Refusal(refusal) => {

@@ -43,6 +43,8 @@ pub(crate) struct Registered {
     /// With what the registration is looked after, and where.
     pub token: Option<SecretString>,
     pub uri: Option<String>,
+    /// What it registered that nobody asked for.
+    pub given: Map<String, Value>,
 }
 
 /// Why there is no registration, or no change of one.
@@ -115,8 +117,11 @@ impl Registrar<'_> {
         token: &SecretString,
         client: &str,
         wish: &Wish,
+        given: &Map<String, Value>,
     ) -> Result<Registered, RegistrationError> {
-        let mut metadata = wish.to_json();
+        // RFC 7592 §2.2: all that the server registered, because what is left out may be deleted or set anew.
+        let mut metadata = given.clone();
+        metadata.extend(wish.to_json());
         metadata.insert("client_id".to_owned(), client.into());
         let call = Call::new(Method::PUT, uri.clone(), Purpose::ProviderToken, self.tenant);
         let answer = self.send(with_json(call, &metadata), Some(token)).await?;
@@ -193,17 +198,39 @@ fn registered(mut members: Map<String, Value>) -> Option<Registered> {
         Some(Value::String(text)) => Some(Some(text).filter(|text| !text.is_empty())),
         Some(_) => None,
     };
-    Some(Registered {
-        client_id,
-        secret,
-        secret_ends,
-        auth: text("token_endpoint_auth_method")?,
-        grant_types,
-        redirect_uris,
-        uri: text("registration_client_uri")?,
-        token: credential(members.remove("registration_access_token"))?,
-    })
+    let (auth, uri) = (text("token_endpoint_auth_method")?, text("registration_client_uri")?);
+    let token = credential(members.remove("registration_access_token"))?;
+    let given = given(members);
+    Some(Registered { client_id, secret, secret_ends, auth, grant_types, redirect_uris, token, uri, given })
 }
+
+/// What is left of an answer that is a client's metadata, and not ours to say: whatever might be a secret is none of it.
+fn given(members: Map<String, Value>) -> Map<String, Value> {
+    let is_confidential =
+        |name: &str| ["secret", "password", "access_token"].iter().any(|part| name.contains(part));
+    let kept: Map<String, Value> = members
+        .into_iter()
+        .filter(|(name, value)| !value.is_null() && !OURS.contains(&name.as_str()) && !is_confidential(name))
+        .collect();
+    let size: usize = kept.iter().map(|(name, value)| name.len() + value.to_string().len()).sum();
+    if size <= MOST_GIVEN { kept } else { Map::new() }
+}
+
+/// What the connector says itself, and what is about the registration rather than the client.
+const OURS: [&str; 9] = [
+    "application_type",
+    "authorization_details_types",
+    "client_id_issued_at",
+    "client_name",
+    "jwks",
+    "jwks_uri",
+    "logo_uri",
+    "response_types",
+    "software_statement",
+];
+
+/// More than any server says about a client, and little beside a connector.
+const MOST_GIVEN: usize = 8 * 1024;
 
 /// A credential, or none. `None` for what is neither.
 #[expect(
@@ -281,6 +308,12 @@ mod tests {
             "registration_access_token": "t", "registration_client_uri": "https://a/c", "unknown": [1]}));
         let full = full.unwrap();
         assert_eq!((full.secret_ends, full.uri.as_deref()), (Some(Time::from_secs(7)), Some("https://a/c")));
+        assert_eq!(Value::Object(full.given), json!({"unknown": [1]}));
+        let more = json!({"client_id": "c", "client_id_issued_at": 1, "scope": "a b", "policy_uri": null,
+            "registration_secret": "s", "client_name": "x", "jwks": {"keys": []}, "contacts": ["a"]});
+        assert_eq!(Value::Object(read(more).unwrap().given), json!({"scope": "a b", "contacts": ["a"]}));
+        let much = json!({"client_id": "c", "scope": "x".repeat(9000)});
+        assert!(read(much).unwrap().given.is_empty());
         assert!(
             read(json!({"client_id": "c", "client_secret_expires_at": 0})).unwrap().secret_ends.is_none()
         );

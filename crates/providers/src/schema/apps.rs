@@ -18,6 +18,7 @@ pub(super) fn github() -> DataSchema {
         "appName": {"type": "string", "readOnly": true, "description": said},
     });
     if let Some(properties) = properties.as_object_mut() {
+        properties.insert("notChecked".to_owned(), super::not_checked("GitHub"));
         for name in ["owner", "permissions", "extras"] {
             properties
                 .insert(name.to_owned(), json!({"type": "object", "readOnly": true, "description": said}));
@@ -33,7 +34,7 @@ pub(super) fn slack() -> DataSchema {
     let properties = json!({
         "clientId": text("The app's client identifier."),
         "clientSecret": secret("The app's client secret."),
-        "botScopes": texts("What an installation asks for."),
+        "botScopes": texts("What an installation asks for; chat:write, channels:read and users:read where userScopes are left out too."),
         "userScopes": texts("What people are asked for."),
         "slackTeam": object("The one workspace, or organization, that it is for.", json!({
             "id": text("T… or E…"), "name": text("What it is called."), "domain": text("The first part of its address."),
@@ -66,7 +67,7 @@ mod tests {
     fn each_schema_has_the_members_that_are_read() {
         let github_source = include_str!("../drivers/github/settings.rs");
         let mut read = taken(github_source, "fields");
-        for name in ["appName", "owner", "permissions", "extras"] {
+        for name in ["appName", "owner", "permissions", "extras", "notChecked"] {
             assert!(github_source.contains(&format!("\"{name}\"")), "{name}");
             read.insert(name.to_owned());
         }

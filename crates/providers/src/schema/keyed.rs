@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::apps::pem;
-use super::{DataSchema, flag, schema, secret, text, texts};
+use super::{DataSchema, flag, not_checked, schema, secret, text, texts};
 
 pub(super) fn salesforce() -> DataSchema {
     let properties = json!({
@@ -48,6 +48,7 @@ pub(super) fn snowflake() -> DataSchema {
             "description": "A client at another authorization server whose tokens the account takes, as data of the type oauth.",
         },
         "clientName": text("A name for people."),
+        "notChecked": not_checked("Snowflake"),
     });
     DataSchema {
         schema: schema("A Snowflake account.", properties),

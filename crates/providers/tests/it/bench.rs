@@ -53,7 +53,7 @@ impl Bench {
     /// The same server in the place of these origins.
     pub(crate) fn instead_of(origins: &[&str]) -> Self {
         let bench = Self::new();
-        let here: carnet_egress::Origin = bench.server.origin.parse().unwrap();
+        let here: carnet_egress::Place = bench.server.origin.parse().unwrap();
         let origins = origins.iter().map(|origin| (origin.parse().unwrap(), here.clone())).collect();
         let http = Egress::new(Policy { loopback: true, origins, ..Policy::default() }).unwrap();
         Self { http, ..bench }
@@ -264,6 +264,7 @@ pub(crate) fn outcome<T>(result: &Result<T, DriverError>) -> String {
             let wait = retry_after.map(|seconds| format!(" {seconds}s")).unwrap_or_default();
             format!("later{wait}{}", if *in_doubt { " in doubt" } else { "" })
         }
+        Err(DriverError::Lost) => "later in doubt".to_owned(),
         Err(DriverError::Garbage { in_doubt }) => {
             format!("garbage{}", if *in_doubt { " in doubt" } else { "" })
         }

@@ -24,6 +24,7 @@ fn bench() -> Bench {
         "owner": {"id": 7, "login": "acme", "type": "Organization"},
         "permissions": {"contents": "write", "metadata": "read"}});
     bench.server.on("/app", Reply::json(200, app));
+    bench.server.on(REDEEM, Reply::json(200, json!({"error": "bad_verification_code"})));
     bench
 }
 
@@ -35,6 +36,7 @@ fn data(more: Value) -> Value {
 
 async fn made(bench: &Bench) -> Made<'_> {
     let made = bench.connector(Github, data(json!({}))).await;
+    bench.server.forget(REDEEM);
     bench.server.seen();
     made
 }
@@ -62,6 +64,52 @@ fn given(more: Value) -> Reply {
     Reply::json(201, body)
 }
 
+#[tokio::test]
+async fn a_token_of_an_installation_lives_an_hour_whatever_is_said() {
+    let bench = bench();
+    let made = made(&bench).await;
+    for (ends, want) in [
+        ("2027-01-15T08:30:00Z", NOW + 1800),
+        (ENDS, NOW + 3600),
+        ("2027-01-16T09:00:00Z", NOW + 3600),
+        ("9999-12-31T23:59:59Z", NOW + 3600),
+    ] {
+        now_on(&bench, TOKENS, given(json!({"expires_at": ends})));
+        let minted = token(&made, "", json!([])).await.unwrap();
+        assert_eq!(minted.expires_at, Some(Time::from_secs(want)), "{ends}");
+    }
+    // Our clock is two hours ahead: what is over for us is not over at GitHub.
+    let ahead =
+        given(json!({"expires_at": "2027-01-15T07:00:00Z"})).with("date", "Fri, 15 Jan 2027 06:00:00 GMT");
+    now_on(&bench, TOKENS, ahead);
+    assert_eq!(token(&made, "", json!([])).await.unwrap().expires_at, Some(Time::from_secs(NOW + 3600)));
+    // What is over everywhere is given back.
+    bench.server.seen();
+    now_on(&bench, TOKENS, given(json!({"expires_at": "2027-01-15T07:59:59Z"})));
+    assert_eq!(outcome(&token(&made, "", json!([])).await), "garbage");
+    let lines: Vec<String> = bench.server.seen().iter().map(Seen::line).collect();
+    assert_eq!(lines, [format!("POST {TOKENS}"), "DELETE /installation/token".to_owned()]);
+}
+
+#[tokio::test]
+async fn a_client_secret_is_tried_and_what_the_app_may_is_the_most_that_is_promised() {
+    let bench = bench();
+    for scopes in [json!(["contents:read"]), json!(["contents:write", "metadata:read"])] {
+        bench.accept(Github, data(json!({"appScopes": scopes}))).await.unwrap();
+    }
+    let refused = bench.accept(Github, data(json!({"appScopes": ["contents:admin"]}))).await.unwrap_err();
+    assert!(refused.why.contains("contents:admin: the app has contents:write at GitHub"), "{}", refused.why);
+    let error = json!({"error": "incorrect_client_credentials", "error_description": "They are not right."});
+    now_on(&bench, REDEEM, Reply::json(200, error));
+    let refused = bench.accept(Github, data(json!({}))).await.unwrap_err();
+    assert_eq!(refused.field, "clientSecret");
+    assert!(refused.why.contains("They are not right."), "{}", refused.why);
+    // Who does not say stops nobody, and it is said.
+    now_on(&bench, REDEEM, message(503, "unicorn"));
+    let made = bench.accept(Github, data(json!({}))).await.unwrap();
+    assert_eq!(made.data["notChecked"], json!(["clientSecret"]));
+}
+
 fn message(status: u16, text: &str) -> Reply {
     Reply::json(status, json!({"message": text}))
 }
@@ -80,9 +128,11 @@ fn now_on<'b>(bench: &'b Bench, path: &str, reply: Reply) -> &'b Bench {
 async fn the_app_is_asked_about_when_it_is_made_and_its_secrets_are_kept_apart() {
     let bench = bench();
     let accepted = bench.accept(Github, data(json!({"webhookSecret": "hook"}))).await.unwrap();
-    let seen = bench.server.only();
+    let [seen, tried] = &bench.server.seen()[..] else { panic!("the app, and the client") };
     assert_eq!(seen.line(), "GET /app");
-    assert_eq!(claims(&seen), json!({"iss": "4242", "iat": NOW - 60, "exp": NOW + 540}));
+    assert_eq!(tried.line(), format!("POST {REDEEM}"));
+    assert_eq!(tried.field("client_secret").as_deref(), Some("client-s3cret"));
+    assert_eq!(claims(seen), json!({"iss": "4242", "iat": NOW - 60, "exp": NOW + 540}));
     assert_eq!(
         Value::Object(accepted.data.clone()),
         json!({"appId": 4242, "appSlug": "broker", "clientId": "Iv1.broker", "appName": "Broker",
@@ -127,6 +177,8 @@ async fn what_cannot_work_is_refused_with_the_field_that_is_wrong() {
         (json!({"appSlug": "../x"}), "appSlug"),
         (json!({"clientId": "Iv1.other"}), "clientId"),
         (json!({"appScopes": ["read"]}), "appScopes"),
+        (json!({"appScopes": ["contents:admin"]}), "appScopes"),
+        (json!({"appScopes": ["contents:read", "issues:write"]}), "appScopes"),
         (json!({"botScopes": []}), "botScopes"),
     ] {
         let refused = bench.accept(Github, data(more.clone())).await.unwrap_err();
@@ -217,6 +269,15 @@ async fn every_answer_to_a_request_for_a_token_has_its_meaning() {
         (message(403, "This installation has been suspended"), "refused "),
         (message(422, "The permissions requested are not granted to this installation."), "refused "),
         (message(403, "secondary rate limit").with("retry-after", "60"), "later 60s"),
+        (message(403, "You have exceeded a secondary rate limit. Please wait a few minutes."), "later 60s"),
+        (
+            Reply::json(
+                403,
+                json!({"message": "Wait.", "documentation_url":
+                "https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"}),
+            ),
+            "later 60s",
+        ),
         (spent.with("x-ratelimit-reset", &(NOW + 90).to_string()), "later 90s"),
         (message(429, "slow").with("retry-after", "5"), "later 5s"),
         (message(500, "oops"), "later"),
@@ -227,13 +288,17 @@ async fn every_answer_to_a_request_for_a_token_has_its_meaning() {
         (Reply::json(201, json!({"token": "", "expires_at": ENDS})), "garbage"),
         (Reply::json(201, json!({"token": "a b", "expires_at": ENDS})), "garbage"),
         (Reply::json(201, json!({"token": "ghs_x", "expires_at": "soon"})), "garbage"),
+        (Reply::json(201, json!({"token": "ghs_x", "expires_at": "2027-01-15T08:00:00Z"})), "garbage"),
+        (Reply::json(201, json!({"token": "ghs_x", "expires_at": "2020-01-01T00:00:00Z"})), "garbage"),
         (Reply::json(201, json!({"token": "ghs_x"})), "garbage"),
         (Reply::Truncated, "later in doubt"),
         (Reply::HangUp, "later in doubt"),
     ] {
         now_on(&bench, TOKENS, reply.clone());
         assert_eq!(outcome(&token(&made, "", json!([])).await), want, "{reply:?}");
-        assert_eq!(bench.server.seen().len(), 1, "{reply:?}");
+        // A token that cannot be handed out is given back.
+        let asked = bench.server.seen().into_iter().filter(|seen| seen.line().starts_with("POST "));
+        assert_eq!(asked.count(), 1, "{reply:?}");
     }
 }
 

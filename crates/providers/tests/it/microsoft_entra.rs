@@ -102,7 +102,7 @@ async fn the_application_proves_itself_by_what_the_connectors_key_signs() {
     assert_eq!(
         claims,
         json!({"iss": jwks_url(BASE, CONNECTOR), "sub": format!("connector:{CONNECTOR}"),
-            "aud": "api://AzureADTokenExchange", "iat": NOW - 10, "exp": NOW + 300})
+            "aud": "api://AzureADTokenExchange", "iat": NOW - 10, "exp": NOW + 290})
     );
     let error = |code: &str, words: &str| {
         Reply::json(400, json!({"error": code, "error_description": words, "error_codes": [1]}))

@@ -179,9 +179,15 @@ async fn a_code_is_redeemed_with_exactly_these_fields() {
         // Described by hand without a method: in the form.
         (json!({}), None, vec![("client_id", "client"), ("client_secret", "s3cret")]),
         (
-            json!({"serverConfig": {"token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"]}}),
+            json!({"serverConfig": {"token_endpoint_auth_methods_supported":
+                ["private_key_jwt", "client_secret_basic", "client_secret_post"]}}),
             basic("client:s3cret"),
             vec![],
+        ),
+        (
+            json!({"serverConfig": {"token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"]}}),
+            None,
+            vec![("client_id", "client"), ("client_secret", "s3cret")],
         ),
         (
             json!({"serverConfig": {"token_endpoint_auth_methods_supported": ["client_secret_post"]}}),

@@ -181,6 +181,30 @@ async fn the_method_is_one_that_both_know() {
         assert_eq!(accepted.data["tokenEndpointAuthMethod"], json!(asked));
         assert_eq!(secret(&accepted, "/clientSecret").is_some(), asked != "none");
     }
+    // A key where the server takes nothing else: its public half is where the registration says.
+    for (algorithms, signs) in [(json!(null), None), (json!(["ES256", "PS256"]), Some("ES256"))] {
+        bench.server.on("/register", Reply::json(200, json!({"client_id": "given"})));
+        let config = json!({"token_endpoint_auth_methods_supported": ["tls_client_auth", "private_key_jwt"],
+            "token_endpoint_auth_signing_alg_values_supported": algorithms});
+        let accepted = bench.accept(Oauth, data(&bench, config, json!({}))).await.unwrap();
+        let asked: Value = serde_json::from_str(&bench.server.only().body).unwrap();
+        assert_eq!(asked["token_endpoint_auth_method"], "private_key_jwt");
+        assert_eq!(asked["jwks_uri"], format!("{BASE}/connect/jwks/{CONNECTOR}"));
+        assert_eq!(accepted.data["tokenEndpointAuthMethod"], "private_key_jwt");
+        assert_eq!(accepted.data.get("signingAlgorithm").and_then(Value::as_str), signs);
+        assert_eq!(secret(&accepted, "/clientSecret"), None);
+        let made = Made::new(&bench, Oauth, accepted);
+        assert!(made.driver.abilities(&made.connector).signs.is_some());
+    }
+    // With what nobody here signs, or what was chosen and the server does not take.
+    for (algorithms, chosen) in [(json!(["PS256", "EdDSA"]), Value::Null), (json!(["RS256"]), json!("ES256"))]
+    {
+        let config = json!({"token_endpoint_auth_signing_alg_values_supported": algorithms});
+        let own = json!({"clientId": "mine", "tokenEndpointAuthMethod": "private_key_jwt", "signingAlgorithm": chosen});
+        let bad = bench.accept(Oauth, data(&bench, config, own)).await.unwrap_err();
+        assert_eq!(bad.field, "signingAlgorithm");
+        assert!(bad.why.contains(algorithms[0].as_str().unwrap()), "{}", bad.why);
+    }
     let config = json!({"token_endpoint_auth_methods_supported": ["tls_client_auth"]});
     let bad = bench.accept(Oauth, data(&bench, config, json!({}))).await.unwrap_err();
     assert_eq!((bad.field.as_str(), bench.server.seen().len()), ("tokenEndpointAuthMethod", 0));
@@ -323,6 +347,41 @@ async fn a_change_is_told_and_what_the_server_gives_anew_is_kept() {
 
     (made.connector.data, made.secrets) = (data, secrets);
     assert!(matches!(made.driver.sync(&made.at(), false).await, Synced::Nothing), "told once");
+}
+
+/// RFC 7592 §2.2: what is left out may be deleted.
+#[tokio::test]
+async fn a_change_says_again_what_the_server_registered_by_itself() {
+    let bench = Bench::new();
+    let mut answer = registered(&bench);
+    let own = json!({"scope": "read write", "policy_uri": "https://acme.example/policy", "client_id_issued_at": 1,
+        "id_token_signed_response_alg": "ES256", "some_secret": "hush", "client_name": "theirs"});
+    answer.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+    let mut made = Made::new(&bench, Oauth, accept(&bench, answer, json!({})).await.unwrap());
+    bench.server.seen();
+    assert!(!Value::Object(made.connector.data.clone()).to_string().contains("hush"));
+    assert!(matches!(made.driver.sync(&made.at(), false).await, Synced::Nothing));
+    made.connector.name = "Renamed".to_owned();
+    let next = json!({"client_id": "given", "scope": "read", "registration_access_token": "care2"});
+    bench.server.on("/register/given", Reply::json(200, next));
+    let Synced::Done((data, secrets)) = made.driver.sync(&made.at(), false).await else { panic!("not told") };
+    let body: Value = serde_json::from_str(&bench.server.only().body).unwrap();
+    assert_eq!(
+        (&body["scope"], &body["id_token_signed_response_alg"]),
+        (&json!("read write"), &json!("ES256"))
+    );
+    assert_eq!(body["policy_uri"], "https://acme.example/policy");
+    assert_eq!(body["client_name"], "Renamed", "what we say goes before what was");
+    for never in ["some_secret", "client_id_issued_at", "client_secret"] {
+        assert_eq!(body.get(never), None, "{never}");
+    }
+    // What the newest answer says is what is said next.
+    (made.connector.data, made.secrets) = (data, secrets);
+    bench.server.forget("/register/given");
+    bench.server.on("/register/given", Reply::json(200, json!({"client_id": "given"})));
+    assert!(matches!(made.driver.sync(&made.at(), true).await, Synced::Done(_)));
+    let body: Value = serde_json::from_str(&bench.server.only().body).unwrap();
+    assert_eq!((&body["scope"], body.get("policy_uri")), (&json!("read"), None));
 }
 
 #[tokio::test]

@@ -228,3 +228,52 @@ async fn the_resource_is_named_in_every_request_unless_the_caller_names_another(
     made.driver.mint(&made.at(), None, &ask).await.unwrap();
     assert_eq!(bench.server.only().field("resource").as_deref(), Some("https://other.example"));
 }
+
+/// A server may list the permissions of every tenant it has.
+#[tokio::test]
+async fn a_server_that_lists_a_thousand_scopes_can_be_used() {
+    let (bench, origin, address) = scene();
+    let all: Vec<String> = (0..1000).map(|n| format!("scope{n}")).collect();
+    let mut described = document(&origin);
+    described["scopes_supported"] = json!(all);
+    bench.server.forget(OAUTH);
+    bench.server.on(OAUTH, Reply::json(200, described));
+    bench.server.on(&format!("{WELL_KNOWN}/mcp"), Reply::json(200, resource(&address, &origin)));
+    let data = accept(&bench, &address, client()).await.unwrap();
+    assert_eq!(data["serverConfig"]["scopes_supported"].as_array().unwrap().len(), 500);
+}
+
+#[tokio::test]
+async fn where_nobody_brings_a_client_the_server_that_gives_one_is_taken() {
+    let (bench, origin, address) = scene();
+    let second = format!("{origin}/second");
+    let mut gives = document(&second);
+    gives["registration_endpoint"] = json!(format!("{origin}/register"));
+    gives["token_endpoint_auth_methods_supported"] = json!(["none"]);
+    bench.server.on(&format!("{OAUTH}/second"), Reply::json(200, gives));
+    bench.server.on("/register", Reply::json(201, json!({"client_id": "given"})));
+    let mut named = resource(&address, &origin);
+    named["authorization_servers"] = json!([origin, second]);
+    bench.server.on(&format!("{WELL_KNOWN}/mcp"), Reply::json(200, named));
+    let data = accept(&bench, &address, json!({})).await.unwrap();
+    assert_eq!((&data["serverConfig"]["issuer"], &data["clientId"]), (&json!(second), &json!("given")));
+    // Whoever brings a client brings it for the first.
+    let data = accept(&bench, &address, client()).await.unwrap();
+    assert_eq!(data["serverConfig"]["issuer"], json!(origin));
+}
+
+/// That it registers nobody would be untrue.
+#[tokio::test]
+async fn a_registration_at_another_host_is_said_to_be_there() {
+    let (bench, origin, address) = scene();
+    let mut stray = document(&origin);
+    stray["registration_endpoint"] = json!("https://clients.elsewhere.example/register");
+    bench.server.forget(OAUTH);
+    bench.server.on(OAUTH, Reply::json(200, stray));
+    bench.server.on(&format!("{WELL_KNOWN}/mcp"), Reply::json(200, resource(&address, &origin)));
+    let bad = accept(&bench, &address, json!({})).await.unwrap_err();
+    assert_eq!(bad.field, "clientId");
+    for says in ["https://clients.elsewhere.example/register", "serverConfig", "clientSecret"] {
+        assert!(bad.why.contains(says), "{}", bad.why);
+    }
+}

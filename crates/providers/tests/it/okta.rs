@@ -117,7 +117,7 @@ async fn a_service_application_proves_itself_by_the_connectors_key() {
     claims.as_object_mut().unwrap().remove("jti");
     assert_eq!(
         claims,
-        json!({"iss": "0oa2", "sub": "0oa2", "aud": "https://acme.okta.com/oauth2/v1/token", "iat": NOW - 10, "exp": NOW + 60})
+        json!({"iss": "0oa2", "sub": "0oa2", "aud": "https://acme.okta.com/oauth2/v1/token", "iat": NOW - 10, "exp": NOW + 50})
     );
     let reset = (NOW + 42).to_string();
     let spent =

@@ -27,7 +27,7 @@ fn refusal(path: &str, status: u16, error: &str, words: &str) -> Option<(String,
 
 fn rows() -> Vec<Row> {
     let none = || json!({});
-    let statements = "/api/v2/statements";
+    let login = "/session/v1/login-request";
     let salesforce = "/services/oauth2/token";
     let discovery = "/.well-known/openid-configuration";
     let entra = format!("/{TENANT}/oauth2/v2.0/token");
@@ -39,11 +39,11 @@ fn rows() -> Vec<Row> {
         ("oauth", none(), gone(discovery), "serverUrl"),
         ("salesforce for people", none(), gone(discovery), "loginHost"),
         ("salesforce for people", json!({"loginHost": "acme.lightning.force.com"}), None, "loginHost"),
-        ("snowflake for people", none(), gone("/oauth/token-request"), "accountIdentifier"),
-        ("snowflake by a key", none(), gone(statements), "accountIdentifier"),
+        ("snowflake for people", none(), gone(login), "accountIdentifier"),
+        ("snowflake by a key", none(), gone(login), "accountIdentifier"),
         ("snowflake by a key", json!({"accountIdentifier": "acme.example/"}), None, "accountIdentifier"),
-        ("snowflake by workload identity", none(), gone(statements), "accountIdentifier"),
-        ("snowflake by another server", none(), gone(statements), "accountIdentifier"),
+        ("snowflake by workload identity", none(), gone(login), "accountIdentifier"),
+        ("snowflake by another server", none(), gone(login), "accountIdentifier"),
         ("microsoft-entra", none(), refusal(&directory, 400, "invalid_tenant", "AADSTS90002"), "tenantId"),
         ("microsoft-entra", json!({"tenantId": "common"}), None, "tenantId"),
         ("google", json!({"hostedDomain": "acme"}), None, "hostedDomain"),
@@ -79,7 +79,7 @@ fn rows() -> Vec<Row> {
         (
             "snowflake by a key",
             none(),
-            says(statements, 401, json!({"message": "JWT token is invalid."})),
+            says(login, 200, json!({"success": false, "code": "390144", "message": "JWT token is invalid."})),
             "privateKeyPem",
         ),
         ("google-service-account", json!({"privateKeyPem": "x"}), None, "privateKeyPem"),
@@ -116,6 +116,14 @@ fn rows() -> Vec<Row> {
             says("/api/oauth.v2.access", 200, json!({"ok": false, "error": "bad_client_secret"})),
             "clientSecret",
         ),
+        (
+            "github",
+            none(),
+            refusal("/login/oauth/access_token", 200, "incorrect_client_credentials", "x"),
+            "clientSecret",
+        ),
+        ("github", json!({"appScopes": ["issues:read"]}), None, "appScopes"),
+        ("slack", json!({"slackTeam": {"id": "xyz"}}), None, "slackTeam.id"),
         ("salesforce for people", none(), refusal(salesforce, 400, "invalid_client_id", "x"), "consumerKey"),
         ("salesforce for people", none(), refusal(salesforce, 400, "invalid_client", "x"), "consumerSecret"),
         (

@@ -91,6 +91,7 @@ pub(crate) fn rigs() -> Vec<Rig> {
     let server = json!({"issuer": "https://idp.example", "authorization_endpoint": "https://idp.example/authorize",
         "token_endpoint": "https://idp.example/token"});
     let entra = format!("/{TENANT}/oauth2/v2.0/token");
+    let login = found("/session/v1/login-request", json!({"success": false, "code": "390100"}));
     let directory = format!("/{TENANT}/v2.0/.well-known/openid-configuration");
     vec![
         Rig {
@@ -117,11 +118,14 @@ pub(crate) fn rigs() -> Vec<Rig> {
             name: "github",
             kind: ConnectorType::Github,
             origins: &["https://github.com", "https://api.github.com"],
-            answers: vec![found(
-                "/app",
-                json!({"id": 4242, "slug": "broker", "client_id": "Iv1.broker", "name": "Broker",
-                    "owner": {"id": 7, "login": "acme", "type": "Organization"}, "permissions": {"contents": "write"}}),
-            )],
+            answers: vec![
+                found(
+                    "/app",
+                    json!({"id": 4242, "slug": "broker", "client_id": "Iv1.broker", "name": "Broker",
+                        "owner": {"id": 7, "login": "acme", "type": "Organization"}, "permissions": {"contents": "write"}}),
+                ),
+                found("/login/oauth/access_token", json!({"error": "bad_verification_code"})),
+            ],
             data: json!({"appId": 4242, "privateKeyPem": PEM.text, "clientSecret": "s3cret"}),
             renewal: Some(Renewal {
                 dead: error(200, "bad_refresh_token"),
@@ -175,7 +179,7 @@ pub(crate) fn rigs() -> Vec<Rig> {
             name: "snowflake for people",
             kind: ConnectorType::Snowflake,
             origins: &["https://acme-prod.snowflakecomputing.com"],
-            answers: vec![no_code("/oauth/token-request")],
+            answers: vec![login.clone(), no_code("/oauth/token-request")],
             data: json!({"accountIdentifier": "acme-prod", "clientId": "c", "clientSecret": "s3cret"}),
             renewal: Some(renewal("/oauth/token-request", Rotation::None, None)),
         },
@@ -183,7 +187,7 @@ pub(crate) fn rigs() -> Vec<Rig> {
             name: "snowflake for people, single use",
             kind: ConnectorType::Snowflake,
             origins: &["https://acme-prod.snowflakecomputing.com"],
-            answers: vec![no_code("/oauth/token-request")],
+            answers: vec![login.clone(), no_code("/oauth/token-request")],
             data: json!({"accountIdentifier": "acme-prod", "clientId": "c", "clientSecret": "s3cret",
                 "singleUseRefreshTokens": true}),
             renewal: Some(renewal("/oauth/token-request", Rotation::Strict, None)),
@@ -192,7 +196,7 @@ pub(crate) fn rigs() -> Vec<Rig> {
             name: "snowflake by a key",
             kind: ConnectorType::Snowflake,
             origins: &["https://acme-prod.snowflakecomputing.com"],
-            answers: vec![found("/api/v2/statements", json!({"code": "090001"}))],
+            answers: vec![found("/session/v1/login-request", json!({"success": true}))],
             data: json!({"accountIdentifier": "acme-prod", "username": "svc", "privateKeyPem": PEM.text}),
             renewal: None,
         },
@@ -200,7 +204,7 @@ pub(crate) fn rigs() -> Vec<Rig> {
             name: "snowflake by workload identity",
             kind: ConnectorType::Snowflake,
             origins: &["https://acme-prod.snowflakecomputing.com"],
-            answers: vec![("/api/v2/statements".to_owned(), Reply::json(401, json!({"code": "390303"})))],
+            answers: vec![login.clone()],
             data: json!({"accountIdentifier": "acme-prod", "workloadIdentity": true}),
             renewal: None,
         },
@@ -208,7 +212,7 @@ pub(crate) fn rigs() -> Vec<Rig> {
             name: "snowflake by another server",
             kind: ConnectorType::Snowflake,
             origins: &["https://acme-prod.snowflakecomputing.com", "https://idp.example"],
-            answers: vec![("/api/v2/statements".to_owned(), Reply::json(401, json!({"code": "390303"})))],
+            answers: vec![login.clone()],
             data: json!({"accountIdentifier": "acme-prod", "externalOauth": {"clientId": "c", "clientSecret": "s3cret",
                 "serverConfig": server, "userAuthorization": {"scopes": ["session:role:ANALYST"]},
                 "refreshTokens": {"idleDays": 7}, "rotation": {"class": "grace", "seconds": 30}}}),

@@ -192,7 +192,7 @@ async fn the_key_of_the_connected_app_signs_for_one_user_and_for_those_who_may_b
     claims.as_object_mut().unwrap().remove("jti");
     assert_eq!(
         claims,
-        json!({"iss": "3MVG9", "sub": "bot@acme.example", "aud": "https://test.salesforce.com", "iat": NOW - 10, "exp": NOW + 180})
+        json!({"iss": "3MVG9", "sub": "bot@acme.example", "aud": "https://test.salesforce.com", "iat": NOW - 10, "exp": NOW + 170})
     );
     assert_for(&made, "ada@acme.example").await.unwrap();
     let (_, claims) = PEM.read(&bench.server.only().field("assertion").unwrap());

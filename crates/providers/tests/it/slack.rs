@@ -107,10 +107,26 @@ async fn slack_is_asked_whether_it_knows_the_client() {
         (json!({"clientSecret": null}), "clientSecret"),
         (json!({"botScopes": null, "userScopes": []}), "botScopes"),
         (json!({"appId": "T1"}), "appId"),
+        (json!({"appId": "A"}), "appId"),
         (json!({"slackTeam": {"name": "Acme"}}), "slackTeam.id"),
+        (json!({"slackTeam": {"id": "xyz"}}), "slackTeam.id"),
+        (json!({"slackTeam": {"id": "T"}}), "slackTeam.id"),
+        (json!({"slackTeam": {"id": "acme.slack.com"}}), "slackTeam.id"),
         (json!({"privateKeyPem": "x"}), "privateKeyPem"),
     ] {
         assert_eq!(bench.accept(Slack, data(more.clone())).await.unwrap_err().field, field, "{more}");
+    }
+    // Who says nothing of scopes gets a bot that can speak; who says something gets that alone.
+    for (more, bot) in [
+        (
+            json!({"botScopes": null, "userScopes": null}),
+            json!(["channels:read", "chat:write", "users:read"]),
+        ),
+        (json!({"botScopes": null}), json!([])),
+        (json!({"slackTeam": {"id": "E0ORG"}}), json!(["channels:read", "chat:write"])),
+    ] {
+        let accepted = bench.accept(Slack, data(more.clone())).await.unwrap();
+        assert_eq!(accepted.data["botScopes"], bot, "{more}");
     }
     for (reply, field) in [
         (error("bad_client_secret"), "clientSecret"),
@@ -320,6 +336,44 @@ async fn each_token_is_renewed_by_its_own_refresh_token() {
     };
     assert_eq!(outcome(&made.driver.mint(&made.at(), None, &ask).await), "unsupported");
     assert_eq!(bench.server.seen(), [], "nothing of this spends a token");
+}
+
+#[tokio::test]
+async fn a_renewal_for_another_workspace_is_not_handed_out_and_spends_nothing() {
+    let bench = bench();
+    let rotating = json!({"access_token": "xoxe.xoxb-1", "refresh_token": "xoxe-1", "expires_in": 43200});
+    let renewed = |team: &str| {
+        installed(json!({"access_token": "xoxe.xoxb-2", "refresh_token": "xoxe-2", "expires_in": 43200,
+            "team": {"name": "Acme", "id": team}}))
+    };
+    for more in [json!({}), json!({"slackTeam": {"id": "T1"}})] {
+        answers(&bench, ACCESS, error("invalid_code"));
+        let made = made(&bench, more).await;
+        let held = install(&made, installed(rotating.clone())).await.unwrap().held;
+        answers(&bench, ACCESS, renewed("T1"));
+        assert_eq!(made.refresh(&held, "").await.unwrap().stray, None);
+        answers(&bench, REVOKE, Reply::json(200, json!({"ok": true})));
+        bench.server.seen();
+        answers(&bench, ACCESS, renewed("T2"));
+        let minted = made.refresh(&held, "").await.unwrap();
+        assert!(minted.stray.as_deref().is_some_and(|why| why.contains("another workspace")), "{minted:?}");
+        let ended = bench.server.seen().pop().unwrap();
+        assert_eq!(
+            (ended.line().as_str(), ended.header("authorization")),
+            ("POST /api/auth.revoke", Some("Bearer xoxe.xoxb-2"))
+        );
+        // What is kept says still for which workspace it is.
+        let kept = minted.held.unwrap();
+        assert_eq!(texts(&kept), (None, Some("xoxe-2")));
+        let kept = Held::from_json(kept.to_json().expose()).unwrap();
+        answers(&bench, ACCESS, renewed("T1"));
+        assert_eq!(made.refresh(&kept, "").await.unwrap().stray, None);
+    }
+    // Who was there before it was written down belongs where the connector says.
+    answers(&bench, ACCESS, error("invalid_code"));
+    let made = made(&bench, json!({"slackTeam": {"id": "T1"}})).await;
+    answers(&bench, ACCESS, renewed("T2"));
+    assert!(made.refresh(&held("xoxe.xoxb-1", Some("xoxe-1")), "").await.unwrap().stray.is_some());
 }
 
 #[tokio::test]

@@ -14,7 +14,8 @@ use crate::key::PEM;
 use crate::server::Reply;
 
 const TOKEN: &str = "/oauth/token-request";
-const STATEMENTS: &str = "/api/v2/statements";
+const LOGIN: &str = "/session/v1/login-request";
+const CLOSE: &str = "/session";
 
 fn bench() -> Bench {
     let bench = Bench::instead_of(&["https://acme-prod.snowflakecomputing.com"]);
@@ -23,10 +24,22 @@ fn bench() -> Bench {
         Reply::json(400, json!({"error": "invalid_grant", "message": "This is an invalid grant."})),
     );
     bench.server.on(
-        STATEMENTS,
-        Reply::json(200, json!({"code": "090001", "message": "Statement executed successfully."})),
+        LOGIN,
+        Reply::json(
+            200,
+            json!({"data": {"token": "session-token"}, "code": null, "message": null, "success": true}),
+        ),
     );
+    bench.server.on(CLOSE, Reply::json(200, json!({"success": true})));
     bench
+}
+
+/// What a login is answered with that opens no session.
+fn refusal(code: &str, message: &str) -> Reply {
+    Reply::json(
+        200,
+        json!({"data": {"nextAction": "RETRY_LOGIN"}, "code": code, "message": message, "success": false}),
+    )
 }
 
 fn answers(bench: &Bench, path: &str, reply: Reply) {
@@ -70,44 +83,73 @@ async fn what_cannot_work_is_refused_with_the_field_that_is_wrong() {
     }
     for (reply, field, why) in [
         (
-            Reply::json(401, json!({"code": "390144", "message": "JWT token is invalid."})),
+            refusal("390144", "JWT token is invalid."),
             "privateKeyPem",
             "for the user SVC_BOT: “JWT token is invalid.”",
         ),
+        (refusal("394304", "JWT token is invalid. [1b3c]"), "privateKeyPem", "for the user SVC_BOT"),
+        (
+            refusal("390100", "Incorrect username or password was specified."),
+            "privateKeyPem",
+            "“Incorrect username or password was specified.”",
+        ),
         (Reply::text(404, "text/html", "<html>"), "accountIdentifier", "is no account"),
         (Reply::text(403, "text/html", "<html>"), "accountIdentifier", "is no account"),
-        (Reply::text(200, "text/html", "<html>"), "accountIdentifier", "could not be asked"),
         (Reply::json(503, json!({})), "accountIdentifier", "could not be asked"),
         (Reply::HangUp, "accountIdentifier", "could not be asked"),
     ] {
-        answers(&bench, STATEMENTS, reply.clone());
+        answers(&bench, LOGIN, reply.clone());
         let refused = bench.accept(Snowflake, by_key(json!({}))).await.unwrap_err();
         assert_eq!(refused.field, field, "{reply:?}");
         assert!(refused.why.contains(why), "{reply:?}: {}", refused.why);
     }
-    // A statement that fails was let in.
-    answers(
-        &bench,
-        STATEMENTS,
-        Reply::json(422, json!({"code": "000606", "message": "No active warehouse"})),
-    );
-    assert!(bench.accept(Snowflake, by_key(json!({}))).await.is_ok());
-    for (reply, field) in [
-        (Reply::json(401, json!({"error": "invalid_client", "message": "x"})), "clientSecret"),
-        (Reply::text(404, "text/html", "<html>"), "accountIdentifier"),
-        (Reply::json(200, json!({"access_token": "at"})), "accountIdentifier"),
-    ] {
-        answers(&bench, TOKEN, reply.clone());
-        assert_eq!(bench.accept(Snowflake, people(json!({}))).await.unwrap_err().field, field, "{reply:?}");
+    answers(&bench, LOGIN, refusal("390100", "Incorrect username or password was specified."));
+    answers(&bench, TOKEN, Reply::json(401, json!({"error": "invalid_client", "message": "x"})));
+    assert_eq!(bench.accept(Snowflake, people(json!({}))).await.unwrap_err().field, "clientSecret");
+    answers(&bench, LOGIN, Reply::text(404, "text/plain", "Not Found"));
+    assert_eq!(bench.accept(Snowflake, people(json!({}))).await.unwrap_err().field, "accountIdentifier");
+}
+
+#[tokio::test]
+async fn what_the_account_does_not_speak_about_is_said_and_stops_nobody() {
+    let bench = bench();
+    let not_checked = async |data: Value| {
+        bench.accept(Snowflake, data).await.unwrap().data.get("notChecked").cloned().unwrap_or_default()
+    };
+    let workload = || json!({"accountIdentifier": "acme-prod", "workloadIdentity": true});
+    // A network policy, or a role that is not there, is not the key.
+    answers(&bench, LOGIN, refusal("390422", "Incoming request with IP 192.0.2.1 is not allowed."));
+    assert_eq!(not_checked(by_key(json!({}))).await, json!(["privateKeyPem"]));
+    assert_eq!(not_checked(workload()).await, Value::Null, "there is an account");
+    answers(&bench, LOGIN, Reply::text(200, "text/html", "<html>"));
+    assert_eq!(not_checked(by_key(json!({}))).await, json!(["privateKeyPem"]));
+    assert_eq!(not_checked(workload()).await, json!(["accountIdentifier"]));
+    // An account whose authorization server is somewhere else, or not yet.
+    answers(&bench, LOGIN, refusal("390100", "Incorrect username or password was specified."));
+    assert_eq!(not_checked(people(json!({}))).await, Value::Null);
+    for reply in
+        [Reply::text(404, "text/plain", "Not Found"), Reply::json(200, json!({"access_token": "at"}))]
+    {
+        answers(&bench, TOKEN, reply);
+        assert_eq!(not_checked(people(json!({}))).await, json!(["clientSecret"]));
     }
+    // What was noted is sent along with a change, and found anew.
+    answers(&bench, LOGIN, Reply::json(200, json!({"success": true})));
+    assert_eq!(not_checked(by_key(json!({"notChecked": ["privateKeyPem"]}))).await, Value::Null);
 }
 
 #[tokio::test]
 async fn the_application_has_a_jwt_that_the_users_key_signs() {
     let bench = bench();
     let made = bench.connector(Snowflake, by_key(json!({}))).await;
-    let asked = bench.server.only();
-    assert_eq!(asked.header("x-snowflake-authorization-token-type"), Some("KEYPAIR_JWT"));
+    let [asked, closed] = &bench.server.seen()[..] else { panic!("a session is opened, and closed") };
+    let login: Value = serde_json::from_str(&asked.body).unwrap();
+    let login = &login["data"];
+    assert_eq!((&login["AUTHENTICATOR"], &login["LOGIN_NAME"]), (&json!("SNOWFLAKE_JWT"), &json!("SVC_BOT")));
+    assert_eq!(login["ACCOUNT_NAME"], "ACME-PROD");
+    let (_, shown) = PEM.read(login["TOKEN"].as_str().unwrap());
+    assert_eq!(shown["sub"], "ACME-PROD.SVC_BOT");
+    assert_eq!(closed.header("authorization"), Some("Snowflake Token=\"session-token\""));
     assert_eq!(made.driver.abilities(&made.connector).subjects, [SubjectKind::App]);
     let minted = made.app("").await.unwrap();
     assert_eq!(bench.server.seen(), [], "nobody is asked");
@@ -168,12 +210,8 @@ async fn people_consent_at_the_account_and_are_known_by_their_user() {
 #[tokio::test]
 async fn a_service_user_that_trusts_the_connector_needs_no_secret() {
     let bench = bench();
-    // Nobody has signed in, says the SQL API; that it says so is enough.
-    answers(
-        &bench,
-        STATEMENTS,
-        Reply::json(401, json!({"code": "390303", "message": "Invalid OAuth access token."})),
-    );
+    // Nobody has signed in, says the account; that it says so is enough.
+    answers(&bench, LOGIN, refusal("390100", "Incorrect username or password was specified."));
     let data = json!({"accountIdentifier": "acme-prod", "workloadIdentity": true, "username": "svc"});
     let made = bench.connector(Snowflake, data).await;
     assert_eq!(bench.server.only().header("authorization"), None);
@@ -193,9 +231,9 @@ async fn a_service_user_that_trusts_the_connector_needs_no_secret() {
     claims.as_object_mut().unwrap().remove("jti");
     assert_eq!(
         claims,
-        json!({"iss": issuer, "sub": subject, "aud": "snowflakecomputing.com", "iat": NOW - 10, "exp": NOW + 600})
+        json!({"iss": issuer, "sub": subject, "aud": "snowflakecomputing.com", "iat": NOW - 10, "exp": NOW + 590})
     );
-    assert_eq!(minted.expires_at, Some(Time::from_secs(NOW + 600)));
+    assert_eq!(minted.expires_at, Some(Time::from_secs(NOW + 590)));
     assert_eq!(
         Value::Object(minted.metadata),
         json!({"accountIdentifier": "acme-prod", "accountUrl": "https://acme-prod.snowflakecomputing.com",

@@ -3,11 +3,30 @@
 
 use std::time::{Duration, Instant};
 
+use carnet_providers::usual_rotation;
 use serde_json::json;
 
 use crate::bench::outcome;
 use crate::rigs::{Rig, brought, rigs};
 use crate::server::Reply;
+
+#[tokio::test]
+async fn what_is_told_of_a_drivers_refresh_tokens_is_how_they_are_renewed() {
+    let mut compared = 0;
+    for rig in rigs() {
+        let says_itself = ["rotation", "singleUseRefreshTokens", "externalOauth"]
+            .iter()
+            .any(|name| rig.data.get(*name).is_some());
+        let (Some(usual), Some(_), false) = (usual_rotation(rig.kind), &rig.renewal, says_itself) else {
+            continue;
+        };
+        let bench = rig.bench();
+        let made = bench.connector(rig.kind, rig.data.clone()).await;
+        assert_eq!(made.driver.abilities(&made.connector).rotation, usual, "{}", rig.name);
+        compared += 1;
+    }
+    assert!(compared >= 6, "{compared}");
+}
 
 #[tokio::test]
 async fn a_refresh_of_every_driver_is_read_alike_when_its_provider_struggles() {

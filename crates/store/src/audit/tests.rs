@@ -9,20 +9,24 @@ use crate::lite::numbered;
 use crate::{Db, Location};
 
 /// Each text, and the index by which it finds its rows.
-fn each(texts: &Texts) -> [(&'static str, &'static str); 5] {
+fn each(texts: &Texts) -> [(&'static str, &'static str); 7] {
     [
         (texts.all, "audit_events_team"),
         (texts.tokens, "audit_events_team"),
         (texts.action, "audit_events_action"),
         (texts.target, "audit_events_target"),
-        (texts.both, "audit_events_target"),
+        (texts.tokens_of, "audit_events_target"),
+        (texts.both, "audit_events_deed"),
+        (texts.refused, "audit_events_refused"),
     ]
 }
 
-/// Events of a few teams, so that a planner with statistics has a choice. Of one target in particular there are few.
+/// Events of a few teams, so that a planner with statistics has a choice. Of one target there are many, and of one
+/// action on it few.
 const FILL: &str = "insert into audit_events (seq, at, team, actor, action, target, outcome, commitment) \
     with recursive n(n) as (select 1 union all select n + 1 from n where n < 20000) \
-    select n, n, TEAM, '{}', 'action.' || cast(n % 50 as text), 'scl_' || cast(n % 2000 as text), 'success', COMMITMENT from n";
+    select n, n, TEAM, '{}', 'action.' || cast(n % 50 as text), 'scl_' || cast(n % 40 as text), \
+        case when n % 400 = 0 then 'denied' else 'success' end, COMMITMENT from n";
 
 #[tokio::test]
 async fn a_filtered_list_of_events_is_read_by_the_index_of_its_filter() {

@@ -1,5 +1,6 @@
 //! Grants that are taken back: useless at once, and kept until their providers were told.
 
+use carnet_model::grant::Cause;
 use carnet_model::{Id, Time, kind};
 
 use super::{GrantRow, select};
@@ -37,6 +38,22 @@ pub fn withdraw_of_project(team: Id<kind::Team>, project: Id<kind::Project>, now
         "update grants set state = 'withdrawn', state_since = $3, place = id, refresh_due = null, fence = fence + 1, \
          lease_owner = null, lease_until = 0 where team = $1 and project = $2 and state <> 'withdrawn'",
         args![team, project, now],
+    )
+}
+
+/// Marks every grant of a connector as needing consent again. The fence moves: what a refresh under way brings does not
+/// land on it any more.
+pub fn needs_consent_of_connector(
+    team: Id<kind::Team>,
+    connector: Id<kind::Connector>,
+    cause: Cause,
+    now: Time,
+) -> Step {
+    Step::any(
+        "update grants set state = 'needs_consent', state_since = $4, cause = $3, lease_owner = null, lease_until = 0, \
+         fence = fence + 1, refresh_due = null, updated_at = $4 \
+         where team = $1 and connector = $2 and state = 'active'",
+        args![team, connector, cause.as_str(), now],
     )
 }
 

@@ -1,7 +1,7 @@
 //! Grants: leases, states, withdrawal; and the tokens that were made of them.
 
 use carnet_model::grant::{Cause, GrantState, Place};
-use carnet_model::{Env, Environment, Time};
+use carnet_model::{Env, Environment, Id, Time};
 use carnet_store::{Db, DbError, Write, grants, minted};
 
 use crate::scene::{grant, scene};
@@ -189,6 +189,7 @@ async fn a_made_token_takes_the_place_of_the_one_before_and_goes_when_it_ends() 
             team: s.team.id,
             connector: s.connector.connector.id,
             grant: None,
+            installation: Some(Id::from_bytes([7; 16])),
             project: None,
             environment: Environment::Preview,
             subject: "app".into(),
@@ -207,6 +208,16 @@ async fn a_made_token_takes_the_place_of_the_one_before_and_goes_when_it_ends() 
         );
         write(minted::sweep(Time::from_millis(now.millis() + 1))).await.unwrap();
         assert!(minted::at(&db, s.team.id, [1; 32]).await.unwrap().is_none(), "{name}");
+        // Those of an installation go with it, and nobody else's.
+        let beside =
+            minted::MintedRow { place: [2; 32], installation: Some(Id::from_bytes([8; 16])), ..row.clone() };
+        write(minted::put(&row)).await.unwrap();
+        write(minted::put(&beside)).await.unwrap();
+        let there = async |n| minted::is_there(&db, s.team.id, Id::from_bytes([n; 16])).await.unwrap();
+        write(minted::delete_of_installation(s.other.id, Id::from_bytes([7; 16]))).await.unwrap();
+        assert!(there(7).await, "{name}");
+        write(minted::delete_of_installation(s.team.id, Id::from_bytes([7; 16]))).await.unwrap();
+        assert_eq!((there(7).await, there(8).await), (false, true), "{name}");
     }
 }
 

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use carnet_api::{Limits, Metrics};
-use carnet_egress::{Origin, Policy};
+use carnet_api::{Limits, Listening, Metrics, Tls};
+use carnet_egress::{Place, Policy};
 use carnet_engine::{Broker, Location, Root, Settings, StartError};
 use carnet_model::Env;
 use serde_json::Value;
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::described;
 use crate::http::{Answer, Http};
+use crate::pebble::Pebble;
 
 /// A node that serves.
 pub struct Node {
@@ -22,27 +23,41 @@ pub struct Node {
     broker: Option<Broker>,
     http: Http,
     stop: CancellationToken,
-    serving: Option<JoinHandle<()>>,
+    serving: Vec<JoinHandle<()>>,
 }
 
 impl Node {
     pub(super) async fn open(
         settings: Settings,
-        origins: Vec<(Origin, Origin)>,
+        (origins, authority): (Vec<(Place, Place)>, Option<&Pebble>),
         location: &Location,
         root: Root,
         env: Env,
         socket: TcpListener,
     ) -> Result<Self, StartError> {
         let address = socket.local_addr().unwrap();
-        let policy = Policy { loopback: true, origins, ..Policy::default() };
+        let policy = Policy {
+            loopback: true,
+            origins,
+            authorities: authority.map(Pebble::origin).into_iter().collect(),
+            extra_roots_pem: authority.map(|authority| authority.own_root().as_bytes().to_vec()),
+            ..Policy::default()
+        };
         let broker = Broker::open(settings, location, root, policy, env).await?;
         let routes = carnet_api::router(broker.clone()).merge(carnet_dashboard::router(broker.clone()));
         let routes = carnet_api::frame(routes, broker.clone(), &Metrics::default());
         let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
-        let serving = broker.spawn(carnet_api::serve(socket, routes, Limits::default(), stopped));
-        Ok(Self { address, broker: Some(broker), http: Http::default(), stop, serving: Some(serving) })
+        let serve = |listening: Listening| {
+            let stopped = stop.clone().cancelled_owned();
+            broker.spawn(carnet_api::serve(listening, routes.clone(), Limits::default(), stopped))
+        };
+        let mut serving = vec![serve(socket.into())];
+        // One node has the port at which the authority looks.
+        if let Some(door) = authority.and_then(Pebble::door) {
+            let tls = Tls::kept_by(broker.clone(), false).unwrap();
+            serving.push(serve(Listening::secured(door, tls)));
+        }
+        Ok(Self { address, broker: Some(broker), http: Http::default(), stop, serving })
     }
 
     /// Its engine.
@@ -69,7 +84,7 @@ impl Node {
         self.stop.cancel();
         // Idle connections of ours would keep it waiting.
         self.http = Http::default();
-        if let Some(serving) = self.serving.take() {
+        for serving in std::mem::take(&mut self.serving) {
             serving.await.unwrap();
         }
         // Whoever opens the folder next must find nobody in it.

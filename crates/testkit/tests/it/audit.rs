@@ -11,6 +11,7 @@ use crate::{anew, of};
 on_both_engines!(
     every_change_stands_in_the_log_when_it_is_answered,
     what_may_not_be_managed_is_on_the_record,
+    a_credential_that_is_refused_is_on_the_record_of_the_team_whose_it_is,
     what_cannot_be_recorded_is_not_answered,
     no_secret_is_kept_in_the_clear_or_logged,
 );
@@ -122,6 +123,39 @@ async fn what_may_not_be_managed_is_on_the_record(engine: Engine) {
     assert_eq!(events[0]["outcome"], "denied");
     assert_eq!(events[0]["detail"]["operation"], "DELETE /v9/projects/{project}");
     assert_eq!(events[0]["detail"]["code"], "forbidden");
+}
+
+async fn a_credential_that_is_refused_is_on_the_record_of_the_team_whose_it_is(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let other = kit.another_tenant("other").await;
+    let made = kit.manage("POST", "/v1/access-tokens", Some(&json!({"name": "one"}))).await.ok();
+    let (token, id) = (made["token"].as_str().unwrap(), made["id"].clone());
+    let workload = kit.workload("production");
+    let call = async |bearer: &str, query: &str| {
+        kit.node.call("GET", &format!("/v2/user{query}"), Some(bearer), None).await.refusal()
+    };
+    let rejected = async || kit.events_of("caller.reject").await;
+    let query = format!("?teamId={}", other.team);
+    assert_eq!(call(token, &query).await, (403, "forbidden".to_owned()));
+    assert_eq!(call(token, "?slug=other").await, (403, "forbidden".to_owned()));
+    assert_eq!(call(&workload, &query).await, (403, "forbidden".to_owned()));
+    let events = rejected().await;
+    assert_eq!(events.len(), 2, "once a minute for each credential: {events:?}");
+    assert!(events.iter().all(|event| event["detail"]["why"] == "another_team"), "{events:?}");
+    assert!(events.iter().any(|event| event["actor"]["type"] == "workload"), "{events:?}");
+
+    assert_eq!(
+        kit.manage("DELETE", &format!("/v1/access-tokens/{}", id.as_str().unwrap()), None).await.status,
+        204
+    );
+    assert_eq!(call(token, "").await, (401, "unauthorized".to_owned()));
+    let events = rejected().await;
+    let last = events.iter().find(|event| event["detail"]["why"] == "revoked_or_expired").unwrap();
+    assert_eq!((&last["target"], &last["outcome"]), (&id, &json!("denied")), "{last}");
+    assert_eq!(last["detail"]["user"], kit.tenant.user);
+    assert!(!format!("{events:?}").contains(token));
+    let theirs = kit.node.call("GET", "/v1/audit?action=caller.reject", Some(&other.token), None).await.ok();
+    assert_eq!(theirs["events"], json!([]), "the team that was named is not told");
 }
 
 async fn what_cannot_be_recorded_is_not_answered(engine: Engine) {

@@ -139,6 +139,19 @@ async fn services_are_found_and_described() {
     let plain = get("/v1/connect/services/okta").await;
     assert!(plain["connectionMethods"][0]["type"].get("createInputSchema").is_none());
     let linear = get("/v1/connect/services/linear").await;
+    // Which way is meant where nobody names one: official clients that cannot ask take no other.
+    for (service, id, meant) in [
+        ("openai", "openai", json!("api-key")),
+        ("slack", "slack", json!("app")),
+        ("github", "github", json!("app")),
+        ("linear", "linear", Value::Null),
+        ("mcp.linear.app", "linear", json!("mcp")),
+        ("mcp.linear.app%2Fmcp", "linear", json!("mcp")),
+        ("https:%2F%2Fmcp.notion.com%2Fmcp%2F", "notion", json!("mcp")),
+    ] {
+        let known = get(&format!("/v1/connect/services/{service}")).await;
+        assert_eq!((&known["id"], &known["resolvedConnectionMethod"]), (&json!(id), &meant), "{service}");
+    }
     let mcp = linear["connectionMethods"].as_array().unwrap().iter().find(|m| m["connectionMethod"] == "mcp");
     assert_eq!(mcp.unwrap()["create"]["managed"], true);
     assert!(linear["scopes"].as_array().unwrap().iter().any(|one| one["scope"] == "admin"));

@@ -265,8 +265,40 @@ async fn a_command_line_ends_with_the_account_and_with_the_place_in_the_team(eng
     let count = async || kit.raw().await.number("select count(*) from command_lines").await;
     assert_eq!(count().await, 2);
 
+    // The person asks, in whichever of her teams is named and as what she is there; in no other.
+    let third = kit.another_tenant("third").await;
+    let token = text(hers, "access_token").to_owned();
+    let ask = async |method: &str, path: &str, bearer: &str, body: Option<&Value>| {
+        kit.node.call(method, path, Some(bearer), body).await
+    };
+    let connectors = |team: &str| format!("/v2/connect/connectors?teamId={team}");
+    let uids = |answer: &Answer| answer.json()["connectors"].as_array().map(Vec::len);
+    assert_eq!(uids(&ask("GET", &connectors(&kit.tenant.team), &token, None).await), Some(1));
+    assert_eq!(uids(&ask("GET", &connectors(&other.team), &token, None).await), Some(0));
+    assert_eq!(uids(&ask("GET", "/v2/connect/connectors", &token, None).await), Some(0), "the chosen one");
+    let by_name = ask("GET", &format!("/v2/connect/connectors?slug={}", kit.tenant.slug), &token, None).await;
+    assert_eq!(uids(&by_name), Some(1));
+    let teams = ask("GET", "/v2/teams", &token, None).await.ok();
+    assert_eq!(teams["teams"].as_array().unwrap().len(), 2, "{teams}");
+    assert_eq!(ask("GET", &format!("/teams/{}", kit.tenant.team), &token, None).await.status, 200);
+    for path in [connectors(&third.team), connectors("team_0000000000000000000000"), connectors("x")] {
+        let refused = ask("GET", &path, &token, None).await;
+        assert_eq!(refused.refusal(), (403, "forbidden".to_owned()), "{path}");
+    }
+    assert_eq!(ask("GET", &format!("/teams/{}", third.team), &token, None).await.status, 404);
+    let invites = json!({"role": "member"});
+    let there = format!("/v1/teams/{}/invitations?teamId={}", kit.tenant.team, kit.tenant.team);
+    let refused = ask("POST", &there, &token, Some(&invites)).await;
+    assert_eq!(refused.json()["error"]["right"], "member.invite", "a member there: {}", refused.text());
+    // What is made with it is for one team.
+    let made = ask("POST", "/v1/access-tokens", &token, Some(&json!({"name": "ci"}))).await.json();
+    let narrow = made["token"].as_str().unwrap_or_else(|| panic!("{made}"));
+    assert_eq!(ask("GET", &connectors(&kit.tenant.team), narrow, None).await.refusal().0, 403);
+    assert_eq!(ask("GET", "/v2/connect/connectors", narrow, None).await.status, 200);
+
     let member = format!("/v1/teams/{}/members/{}", kit.tenant.team, other.user);
     assert_eq!(kit.manage("DELETE", &member, None).await.status, 204);
+    assert_eq!(ask("GET", &connectors(&kit.tenant.team), &token, None).await.refusal().0, 403);
     assert_eq!(count().await, 1, "the one in the team that she left has ended");
     assert_eq!(error(&refresh(&kit, text(here, "refresh_token")).await), (400, "invalid_grant".to_owned()));
     kit.node.call("GET", "/v2/user", Some(text(hers, "access_token")), None).await.ok();

@@ -7,6 +7,7 @@ use carnet_testkit::{Browser, Engine, Fault, Kit, Plan, Received, Receiver, even
 use serde_json::{Value, json};
 
 use crate::consent::verified;
+use crate::servers::peer::Peer;
 use crate::{anew, of};
 
 on_both_engines!(
@@ -15,6 +16,7 @@ on_both_engines!(
     a_grant_that_will_end_is_told_of_before_it_does,
     who_asks_is_told_what_holds_and_what_does_not,
     a_link_that_mends_asks_for_what_was_asked_for_and_not_for_what_was_given,
+    credentials_that_the_provider_refuses_pass_no_check,
 );
 
 const HOOK: &str = "/health";
@@ -220,6 +222,55 @@ async fn who_asks_is_told_what_holds_and_what_does_not(engine: Engine) {
     let checked = kit.events_of("connector.check").await;
     let broken: i64 = checked.iter().map(|event| event["detail"]["broken"].as_i64().unwrap()).sum();
     assert_eq!((checked.len(), broken), (5, 2), "as found by one page, and by the last look");
+}
+
+async fn credentials_that_the_provider_refuses_pass_no_check(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let check = async |connector: &str| {
+        let path = format!("/v1/connect/connectors/{connector}/check");
+        kit.manage("POST", &path, None).await.ok()
+    };
+    let asked = kit.provider.requests("client_credentials");
+    let found = check(&kit.connector).await;
+    assert_eq!((&found["application"], &found["holds"]), (&json!({"standing": "holds"}), &json!(true)));
+    assert_eq!(kit.provider.requests("client_credentials"), asked + 1, "the provider was asked");
+    kit.provider.always(|| Fault::error(401, "invalid_client"));
+    let found = check(&kit.connector).await;
+    assert_eq!(
+        (&found["application"]["standing"], &found["holds"]),
+        (&json!("client_rejected"), &json!(false))
+    );
+    let message = found["application"]["message"].as_str().unwrap();
+    assert!(message.contains("refuses the client credentials"), "{message}");
+    kit.provider.heal();
+
+    // A stored key is tried where the service can be asked about keys, and so is one that a person gave.
+    let service = Peer::start();
+    service.now("/me", 200, json!({"id": 7}));
+    let probe = json!({"url": format!("{}/me", service.url), "header": "X-Key"});
+    let stored = kit.keep_keys("stored", &json!({"values": [{"value": "key-1"}], "probe": probe})).await;
+    let pasted = kit.keep_keys("pasted", &json!({"subjectType": "user", "probe": probe})).await;
+    let tokens = json!({"tokens": [{"accessToken": "key-of-ada", "expiresAt": 4_000_000_000_000_i64,
+        "subject": {"type": "user", "id": "ada"}, "environment": "production"}]});
+    let path = format!("/v1/connect/token/{pasted}/import");
+    kit.manage("POST", &path, Some(&tokens)).await.ok();
+    assert_eq!(check(&stored).await["application"]["standing"], "holds");
+    assert_eq!(check(&pasted).await["grants"][0]["standing"], "holds");
+    service.now("/me", 503, json!({}));
+    assert_eq!(check(&stored).await["application"]["standing"], "unreachable");
+    assert_eq!(check(&pasted).await["grants"][0]["standing"], "unreachable");
+    service.now("/me", 401, json!({}));
+    let found = check(&stored).await;
+    assert_eq!(
+        (&found["application"]["standing"], &found["holds"]),
+        (&json!("client_rejected"), &json!(false))
+    );
+    assert!(!found.to_string().contains("key-1"));
+    let found = check(&pasted).await["grants"][0].clone();
+    assert_eq!(
+        (&found["standing"], &found["cause"]),
+        (&json!("needs_consent"), &json!("revoked_at_provider"))
+    );
 }
 
 async fn a_link_that_mends_asks_for_what_was_asked_for_and_not_for_what_was_given(engine: Engine) {

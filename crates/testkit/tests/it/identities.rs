@@ -2,6 +2,7 @@
 
 mod check;
 mod forged;
+mod twice;
 
 use std::time::Duration;
 

@@ -205,16 +205,25 @@ async fn an_application_is_installed_and_has_tokens_there_and_nowhere_else(engin
 async fn an_installation_that_the_provider_does_not_confirm_is_not_recorded(engine: Engine) {
     let scene = Scene::start(engine).await;
     scene.lists(&[(100, 7, "acme")]);
-    for (query, code) in [
-        ("code=c&installation_id=666&setup_action=install", "authorization_failed"),
-        ("installation_id=100&setup_action=install", "authorization_failed"),
-        ("setup_action=request", "authorization_failed"),
+    for (query, words) in [
+        ("code=c&installation_id=666&setup_action=install", "was not connected"),
+        (
+            "installation_id=100&setup_action=install",
+            "Request user authorization (OAuth) during installation",
+        ),
+        ("setup_action=request", "waits for an approval"),
     ] {
         let started = scene.install(json!({})).await;
         let page = scene.walk(&started, query).await;
-        assert!(page.text().contains("was not connected"), "{query}: {}", page.text());
+        assert!(page.text().contains(words), "{query}: {}", page.text());
+        let is_ours = page.text().contains("not an answer to this request");
+        assert_eq!(is_ours, words == "was not connected", "{query}: {}", page.text());
         let result = scene.result(&started).await;
-        assert_eq!((&result["status"], &result["error"]["code"]), (&json!("error"), &json!(code)), "{query}");
+        assert_eq!(
+            (&result["status"], &result["error"]["code"]),
+            (&json!("error"), &json!("authorization_failed")),
+            "{query}"
+        );
     }
     assert_eq!(scene.recorded().await, [json!(null); 0]);
     assert_eq!(scene.kit.events_of("installation.put").await.len(), 0);
@@ -309,22 +318,68 @@ async fn an_installation_that_was_suspended_or_removed_is_told_of_when_it_is_met
     scene.github.now("/app/installations/100", 200, at_github(Value::Null));
     assert_eq!(check().await, "holds");
 
-    // Met by a token request: the caller has GitHub's words, the project is told behind it, and once.
+    // Tokens that were had before are remembered, and dead at GitHub from then on.
+    scene.gives(100, "ghs_before", json!({}));
+    assert_eq!(scene.ask(&app()).await.token(), "ghs_before");
+    let beside = if scene.kit.is_shared() { Some(scene.kit.second_node().await) } else { None };
+    let everywhere = async || {
+        let mut answers = vec![scene.ask(&app()).await];
+        if let Some(node) = &beside {
+            answers.push(node.token(&scene.kit.workload("production"), &scene.connector, &app()).await);
+        }
+        answers
+    };
+    for answer in everywhere().await {
+        assert_eq!(answer.token(), "ghs_before");
+    }
+
+    // Met by a token request: the caller has GitHub's words and what they mean, the project is told behind it, and once.
     scene.github.now("/app/installations/100", 200, at_github(json!("2026-11-30T00:00:00Z")));
     let words = json!({"message": "This installation has been suspended"});
     scene.github.now("/app/installations/100/access_tokens", 403, words);
-    let refused = scene.ask(&app()).await;
-    assert_eq!(refused.json()["error"]["vendor"]["description"], "This installation has been suspended");
-    scene.ask(&app()).await.refusal();
+    let refused = scene.ask(&json!({"subject": {"type": "app"}, "scopes": ["contents:read"]})).await;
+    let error = &refused.json()["error"];
+    assert_eq!(error["vendor"]["description"], "This installation has been suspended");
+    assert_eq!(
+        (&error["code"], &error["cause"]),
+        (&json!("provider_refused"), &json!("suspended")),
+        "{error}"
+    );
+    assert_eq!(error["next"][0]["command"], "carnet check github/app", "{error}");
+    for answer in everywhere().await {
+        assert_eq!(
+            answer.refusal(),
+            (422, "provider_refused".to_owned()),
+            "what is dead is not served from memory"
+        );
+        assert_eq!(answer.json()["error"]["cause"], "suspended");
+    }
     let told = receiver.at("/health").await.body;
     assert_eq!((&told["type"], &told["cause"]), (&json!("installation.broken"), &json!("suspended")));
     assert_eq!(told["installation"], json!({"id": installation, "externalId": "100", "name": "acme"}));
     assert_eq!(told.get("mend"), None, "only somebody at GitHub can end that");
     assert_eq!(check().await, "suspended");
 
+    // The suspension ends, and with it the refusal.
+    scene.github.now("/app/installations/100", 200, at_github(Value::Null));
+    scene.gives(100, "ghs_after", json!({}));
+    for answer in everywhere().await {
+        assert_eq!(answer.token(), "ghs_after");
+    }
+
     // Met by who asks.
+    scene.github.now("/app/installations/100/access_tokens", 404, json!({"message": "Not Found"}));
     scene.github.now("/app/installations/100", 404, json!({"message": "Not Found"}));
     assert_eq!(check().await, "gone");
+    for answer in everywhere().await {
+        assert_eq!(answer.refusal(), (422, "client_installation_required".to_owned()));
+        let error = &answer.json()["error"];
+        assert_eq!(error["cause"], "uninstalled", "{error}");
+        assert_eq!(error["next"][0]["command"], "carnet token github/app --subject app --yes", "{error}");
+    }
+    let forgotten = scene.kit.events_of("token.revoke").await;
+    assert!(forgotten.iter().any(|event| event["detail"]["cause"] == "suspended"), "{forgotten:?}");
+    assert!(forgotten.iter().any(|event| event["detail"]["cause"] == "uninstalled"), "{forgotten:?}");
     let told = receiver.count_at("/health", 2).await[1].body.clone();
     assert_eq!(
         (&told["cause"], told["mend"]["url"].as_str().unwrap()),
@@ -341,6 +396,9 @@ async fn an_installation_that_was_suspended_or_removed_is_told_of_when_it_is_met
     assert_eq!(check().await, "gone");
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(receiver.count(), 2, "each once");
+    if let Some(mut node) = beside {
+        node.stop().await;
+    }
 }
 
 async fn a_person_is_acted_for_beside_the_installations(engine: Engine) {

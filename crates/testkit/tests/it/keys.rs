@@ -11,7 +11,7 @@ mod turning;
 
 use std::time::Duration;
 
-use carnet_testkit::{Authority, Browser, Fault, Gate, Kit, Raw, eventually};
+use carnet_testkit::{Authority, Browser, Fault, Gate, Kit, Pebble, Plan, Raw, eventually};
 use serde_json::{Value, json};
 
 use crate::triggers;
@@ -63,6 +63,14 @@ async fn everything_opens(kit: &Kit) -> u64 {
     columns.iter().map(|column| column["opened"].as_u64().unwrap()).sum()
 }
 
+/// With an authority that gives the deployment its certificate, if the machine has one.
+async fn with_authority() -> Plan {
+    Plan { authority: Pebble::start().await, ..Plan::default() }
+}
+
+/// The tables that are empty without one.
+const OF_AN_AUTHORITY: [&str; 2] = ["acme_accounts", "certificates"];
+
 /// Something in every sealed column but that of orphans.
 async fn one_of_everything(kit: &Kit) {
     kit.consent("alice").await;
@@ -109,6 +117,9 @@ async fn one_of_everything(kit: &Kit) {
     // An application for all teams.
     let app = json!({"service": "for-all", "data": kit.data()});
     kit.manage("POST", "/v1/managed-apps", Some(&app)).await.ok();
+    if kit.plan.authority.is_some() {
+        eventually("a certificate", async || kit.node.broker().certificate()).await;
+    }
 }
 
 /// Refreshed tokens that came too late for their grant, and stay where they are kept.

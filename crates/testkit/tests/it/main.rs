@@ -5,6 +5,7 @@
 mod access;
 mod audit;
 mod catalog;
+mod certificates;
 mod connector_keys;
 mod consent;
 mod device_login;

@@ -127,7 +127,19 @@ async fn two_teams_share_an_application_and_nothing_else(engine: Engine) {
     let refused = kit.node.call("POST", &eject, Some(&theirs.token), Some(&json!({}))).await;
     assert_eq!(refused.refusal(), (422, "invalid_connector".to_owned()), "{}", refused.text());
     let data = json!({"clientId": "globex-own", "clientSecret": "globex-own-secret"});
+    let renewed = kit.provider.requests("refresh_token");
     let ejected = kit.node.call("POST", &eject, Some(&theirs.token), Some(&json!({"data": data}))).await.ok();
+    // What was granted to the operator's client is not presented as this one, and whoever did it is told.
+    assert_eq!(ejected["grantsEnded"], 1, "{ejected}");
+    assert_eq!(ejected["serviceSync"]["status"], "required", "{ejected}");
+    let told = ejected["serviceSync"]["errors"].to_string();
+    assert!(told.contains("reauthorization is required"), "{told}");
+    for body in [&of("alice"), &anew("alice")] {
+        let refused = asks(&kit, &theirs, &b, body).await;
+        assert_eq!(refused.refusal(), (422, "user_authorization_required".to_owned()), "{}", refused.text());
+        assert_eq!(refused.json()["error"]["cause"], "client_changed");
+    }
+    assert_eq!(kit.provider.requests("refresh_token"), renewed, "the old refresh token goes nowhere");
     assert_eq!(
         (&ejected["creationMode"], &ejected["data"]["clientId"]),
         (&json!("manual"), &json!("globex-own"))
@@ -269,6 +281,21 @@ async fn an_application_of_a_provider_has_one_callback_and_no_installation_by_nu
     assert!(installed("/callback/github").await);
     let listed = kit.manage("GET", &installations, None).await.ok();
     assert_eq!(listed["installations"][0]["externalId"], "100");
+
+    // With an application of the team's own, that one has to be installed, and whoever ejects is told so.
+    github.now("/app", 200, json!({"id": 4343, "slug": "own", "client_id": "Iv1.own", "name": "Own"}));
+    let own = json!({"appId": 4343, "privateKeyPem": pem(), "clientSecret": "own-s3cret"});
+    let eject = format!("/v1/connect/connectors/{id}/managed/eject");
+    let ejected = kit.manage("POST", &eject, Some(&json!({"data": own}))).await.ok();
+    assert_eq!((&ejected["reinstallNeeded"], &ejected["creationMode"]), (&json!(true), &json!("manual")));
+    assert!(ejected["serviceSync"]["errors"].to_string().contains("--subject app --yes"), "{ejected}");
+    for path in ["/app/installations/100", "/app/installations/100/access_tokens"] {
+        github.now(path, 404, json!({"message": "Not Found"}));
+    }
+    let app = json!({"subject": {"type": "app"}});
+    let refused = kit.node.token(&kit.workload("production"), id, &app).await;
+    assert_eq!(refused.refusal(), (422, "client_installation_required".to_owned()));
+    assert_eq!(refused.json()["error"]["cause"], "uninstalled", "{}", refused.text());
 }
 
 async fn no_team_says_where_the_secret_of_an_application_is_sent(engine: Engine) {

@@ -3,6 +3,7 @@
 mod ahead;
 mod brake;
 mod deadline;
+mod early;
 mod faults;
 mod flight;
 mod late;

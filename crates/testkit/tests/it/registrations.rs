@@ -65,11 +65,26 @@ impl Scene {
 
     /// Fills in the page; what comes back is the page that leads to GitHub.
     async fn chooses(&self, browser: &mut Browser, page: &str, owner: &str) -> Answer {
+        self.chooses_with(browser, page, owner, &[]).await
+    }
+
+    async fn chooses_with(
+        &self,
+        browser: &mut Browser,
+        page: &str,
+        owner: &str,
+        more: &[(&str, &str)],
+    ) -> Answer {
         let shown = browser.get(page).await;
         assert_eq!(shown.status, 200, "{}", shown.text());
         let token = shown.hidden("form_token");
-        let fields =
-            [("form_token", token.as_str()), ("name", "Bot"), ("owner", owner), ("scopes", "contents:read")];
+        let mut fields = vec![
+            ("form_token", token.as_str()),
+            ("name", "Bot"),
+            ("owner", owner),
+            ("scopes", "contents:read"),
+        ];
+        fields.extend(more);
         browser.post(page, &fields).await
     }
 
@@ -105,6 +120,15 @@ async fn a_github_app_is_registered_from_a_manifest_and_installed(engine: Engine
     let callback = manifest["callback_urls"][0].as_str().unwrap().to_owned();
     assert_eq!(manifest["redirect_url"], format!("{}/register/callback", kit.url()));
     assert_eq!(manifest["default_permissions"], json!({"contents": "read"}));
+    assert_eq!(
+        manifest["public"],
+        json!(false),
+        "its owner alone installs it, unless somebody says otherwise"
+    );
+    let (other, _) = scene.begin("of-many").await;
+    let of_many = scene.chooses_with(&mut browser, &other, "acme", &[("shared", "yes")]).await;
+    let manifest: Value = serde_json::from_str(&of_many.hidden("manifest")).unwrap();
+    assert_eq!(manifest["public"], json!(true));
 
     scene.gives("Acme");
     let back = scene.back(&leaving);

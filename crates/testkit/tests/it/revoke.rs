@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::of;
 
 on_both_engines!(
+    how_grants_stand_is_counted_in_one_answer,
     what_is_revoked_is_counted_by_what_became_of_it,
     a_provider_that_cannot_be_told_does_not_keep_a_grant_alive,
     a_grant_withdrawn_by_a_process_that_died_is_brought_to_its_end,
@@ -53,24 +54,74 @@ async fn what_is_revoked_is_counted_by_what_became_of_it(engine: Engine) {
     assert!(kit.provider.me(&mine).await.is_none());
     kit.user_token("bob").await.token();
     let path = format!("/v1/connect/connectors/{}/tokens", kit.connector);
-    let foreign = kit.manage("DELETE", &path, Some(&of("bob"))).await;
-    assert_eq!(foreign.refusal(), (403, "forbidden".to_owned()), "a person names no other person");
+    assert_eq!(revoke(&kit, &owner, of("bob")).await, counts(1, 1, 0, 0), "an owner cuts off another person");
+    assert_eq!(kit.user_token("bob").await.refusal(), (422, "user_authorization_required".to_owned()));
 
     assert_eq!(revoke(&kit, &owner, app.clone()).await, counts(1, 1, 0, 0), "the application's");
     assert!(kit.provider.me(&app_token).await.is_none());
     assert_ne!(kit.ask(&app).await.token(), app_token);
     assert_eq!(
         revoke(&kit, &owner, json!({})).await,
-        counts(3, 3, 0, 0),
-        "everybody's: Bob, Carol, the application"
+        counts(2, 2, 0, 0),
+        "everybody's: Carol, the application"
     );
     assert!(kit.grants().await.is_empty());
     let events = kit.events_of("token.revoke").await;
     let subjects: Vec<&Value> = events.iter().map(|event| &event["detail"]["subject"]).collect();
     assert!(subjects.contains(&&json!("*")) && subjects.contains(&&json!("user:alice")), "{subjects:?}");
 
-    let unknown = json!({"installationId": "T9"});
+    let unknown = json!({"all": true, "installationId": "T9"});
     assert_eq!(kit.manage("DELETE", &path, Some(&unknown)).await.refusal(), (404, "not_found".to_owned()));
+}
+
+async fn how_grants_stand_is_counted_in_one_answer(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    for user in ["alice", "bob", "carol"] {
+        kit.consent(user).await;
+    }
+    let stuck = "update grants set state = 'needs_consent', cause = 'expired', state_since = 7 where subject = 'user:bob'";
+    assert_eq!(kit.raw().await.run(stuck).await, 1);
+    for path in
+        ["/v1/connect/standing".to_owned(), format!("/v1/connect/standing?connector={}", kit.connector)]
+    {
+        let told = kit.manage("GET", &path, None).await.ok();
+        assert_eq!((&told["connectors"], &told["grants"]), (&json!(1), &json!(3)), "{told}");
+        let states = json!([{"state": "active", "grants": 2}, {"state": "needs_consent", "cause": "expired", "grants": 1}]);
+        assert_eq!(told["states"], states);
+        let [waiting] = &told["needConsent"].as_array().unwrap()[..] else { panic!("{told}") };
+        assert_eq!((&waiting["uid"], &waiting["grant"]["subject"]["id"]), (&json!(Kit::UID), &json!("bob")));
+    }
+    let other = kit.another_tenant("other").await;
+    let told = kit.node.call("GET", "/v1/connect/standing", Some(&other.token), None).await.ok();
+    assert_eq!(told, json!({"connectors": 0, "grants": 0, "states": [], "needConsent": []}));
+    let path = format!("/v1/connect/standing?connector={}", kit.connector);
+    let foreign = kit.node.call("GET", &path, Some(&other.token), None).await;
+    assert_eq!(foreign.refusal(), (404, "not_found".to_owned()));
+}
+
+/// A member that somebody forgot to fill in, or a body that got lost on the way, takes nothing from anybody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn everybody_is_meant_only_where_that_is_said() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    kit.consent("alice").await;
+    let path = format!("/v1/connect/connectors/{}/tokens", kit.connector);
+    for (body, field) in [
+        (None, Value::Null),
+        (Some(json!({"subject": null})), json!("subject")),
+        (Some(json!({"installationId": "T1"})), json!("subject")),
+        (Some(json!({"installationId": null})), json!("subject")),
+        (Some(json!({"all": false})), json!("subject")),
+        (Some(json!({"all": true, "subject": {"type": "app"}})), json!("all")),
+    ] {
+        let refused = kit.manage("DELETE", &path, body.as_ref()).await;
+        let told = refused.json();
+        assert_eq!((refused.status, &told["error"]["code"]), (400, &json!("invalid_request")), "{body:?}");
+        assert_eq!(told["error"]["field"], field, "{body:?}: {told}");
+    }
+    kit.user_token("alice").await.token();
+    let of_one = json!({"all": true, "installationId": "T9"});
+    assert_eq!(kit.manage("DELETE", &path, Some(&of_one)).await.refusal(), (404, "not_found".to_owned()));
+    assert_eq!(kit.manage("DELETE", &path, Some(&json!({"all": true}))).await.ok(), counts(1, 1, 0, 0));
 }
 
 async fn a_provider_that_cannot_be_told_does_not_keep_a_grant_alive(engine: Engine) {

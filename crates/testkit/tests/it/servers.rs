@@ -236,7 +236,7 @@ async fn a_code_that_was_given_out_is_asked_about_after_a_restart_and_a_no_is_a_
 }
 
 #[tokio::test]
-async fn a_request_that_cannot_be_pushed_is_told_on_a_page_and_can_be_tried_again() {
+async fn a_request_that_cannot_be_pushed_is_tried_again_or_ends_with_the_reason() {
     let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
     let peer = Peer::start();
     peer.describe(json!({"pushed_authorization_request_endpoint": format!("{}/par", peer.url)}));
@@ -246,9 +246,7 @@ async fn a_request_that_cannot_be_pushed_is_told_on_a_page_and_can_be_tried_agai
     let started = kit.node.call("POST", &path, Some(&kit.workload("production")), Some(&body)).await.ok();
     let page = started["url"].as_str().unwrap();
     let mut browser = Browser::default();
-    for (status, answer, shown) in
-        [(503, json!({}), 503), (200, json!({}), 502), (400, json!({"error": "invalid_request"}), 422)]
-    {
+    for (status, answer, shown) in [(503, json!({}), 503), (200, json!({}), 502)] {
         peer.now("/par", status, answer);
         let told = browser.decide(page, "allow").await;
         assert_eq!(told.status, shown, "{}", told.text());
@@ -256,7 +254,38 @@ async fn a_request_that_cannot_be_pushed_is_told_on_a_page_and_can_be_tried_agai
     peer.now("/par", 201, json!({"request_uri": "urn:once", "expires_in": 60}));
     let there = browser.leave(page).await;
     assert_eq!(there, format!("{}/authorize?client_id=c&request_uri=urn%3Aonce", peer.url));
-    assert_eq!(peer.lines("/par").len(), 4);
+    assert_eq!(peer.lines("/par").len(), 3);
+
+    // A server that does not have what it lists is asked the usual way.
+    for status in [404, 405, 501] {
+        let (page, _) = begun(&kit, &path, "erin").await;
+        peer.now("/par", status, json!({}));
+        let there = Browser::default().leave(&page).await;
+        assert!(there.contains("code_challenge="), "{status}: {there}");
+    }
+
+    // What is refused stays refused: the application is told, and the person sees what happened.
+    let (page, verifier) = begun(&kit, &path, "fred").await;
+    peer.now("/par", 400, json!({"error": "invalid_request", "error_description": "no such scope"}));
+    let mut browser = Browser::default();
+    let told = browser.decide(&page, "allow").await;
+    assert_eq!(told.status, 422, "{}", told.text());
+    let result = format!("/v1/connect/result/{verifier}");
+    let result = kit.node.call("GET", &result, Some(&kit.workload("production")), None).await.ok();
+    assert_eq!(result["status"], "error", "{result}");
+    assert_eq!(kit.events_of("authorization.complete").await[0]["detail"]["code"], "provider_refused");
+
+    // What cannot be asked at all is said to who asks.
+    let odd = json!({"subject": {"type": "user", "id": "gina"}, "resources": ["https://api.example/x#part"]});
+    let refused = kit.node.call("POST", &path, Some(&kit.workload("production")), Some(&odd)).await;
+    assert!((400..500).contains(&refused.status), "{}", refused.text());
+}
+
+/// The page of a new request, and what its outcome is asked for with.
+async fn begun(kit: &Kit, path: &str, user: &str) -> (String, String) {
+    let body = json!({"subject": {"type": "user", "id": user}});
+    let started = kit.node.call("POST", path, Some(&kit.workload("production")), Some(&body)).await.ok();
+    (started["url"].as_str().unwrap().to_owned(), started["verifier"].as_str().unwrap().to_owned())
 }
 
 async fn a_token_for_another_audience_is_kept_from_the_caller_and_the_grant_lives_on(engine: Engine) {

@@ -50,6 +50,7 @@ async fn scene_with(
         issuer: issuer.url(),
         client_id: CLIENT.to_owned(),
         client_secret: Some(Arc::new(SecretString::new(SECRET.to_owned()))),
+        other_audiences: vec!["https://api.acme.example".to_owned()],
         newcomers: newcomers.map(|role| Newcomers { team: Slug::parse("acme").unwrap(), role }),
     };
     let kit = Kit::start(engine, Plan { sign_in: vec![sign_in], ..Plan::default() }).await;
@@ -194,6 +195,33 @@ async fn issuers_of_every_algorithm_and_with_a_slash_at_the_end_sign_people_in()
         let done = scene.back(&mut bob, &sent, &scene.claims(&sent, "bob")).await;
         assert_eq!(done.status, 303, "{algorithm:?} {ending:?}: {}", done.text());
         assert!(scene.is_in(&mut bob).await);
+    }
+}
+
+/// OpenID Connect Core §3.1.3.7: with other audiences that the operator knows, if it says that it is for this client.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_identity_token_names_other_audiences_that_the_operator_knows() {
+    let scene = scene(Engine::Sqlite, Some(Role::Member)).await;
+    let api = "https://api.acme.example";
+    for (audience, party, enters) in [
+        (json!([CLIENT, api]), json!(CLIENT), true),
+        (json!([api, CLIENT]), json!(CLIENT), true),
+        (json!([CLIENT]), Value::Null, true),
+        (json!([CLIENT, api]), Value::Null, false),
+        (json!([CLIENT, api]), json!(api), false),
+        (json!([CLIENT, "https://elsewhere.example"]), json!(CLIENT), false),
+        (json!([api]), json!(CLIENT), false),
+        (json!([]), json!(CLIENT), false),
+    ] {
+        let mut bob = Browser::default();
+        let sent = scene.leave(&mut bob, "/login", "/login/with/acme").await;
+        let mut claims = scene.claims(&sent, "bob");
+        claims.insert("aud".to_owned(), audience.clone());
+        if !party.is_null() {
+            claims.insert("azp".to_owned(), party.clone());
+        }
+        let done = scene.back(&mut bob, &sent, &claims).await;
+        assert_eq!(done.status == 303, enters, "{audience} {party}: {} {}", done.status, done.text());
     }
 }
 

@@ -1,6 +1,7 @@
 //! Provider events: verified, durable, forwarded once to each destination, tried again, seen and replayed.
 
 mod forwarded;
+mod lost;
 mod managed;
 mod tried;
 

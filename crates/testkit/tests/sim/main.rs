@@ -12,7 +12,12 @@
 //! (9); and a minute after the last fault nothing is left open (11).
 //!
 //! A failing seed is printed; `CARNET_SIM_SEED=n` runs it alone. Some seeds run always, two thousand with
-//! `CARNET_TEST_LONG=1`. Not simulated: SQLite's files and PostgreSQL; the kill loops of the binary try these.
+//! `CARNET_TEST_LONG=1`. Not simulated: SQLite's files and PostgreSQL; the kill loops of the binary try these. Three
+//! invariants have no part in this protocol and are tried where they live: that what was acknowledged is told in the end
+//! (5), by `testkit::a_health_webhook_that_was_not_taken_is_sent_again_by_the_next_process`; that the log goes on from what
+//! it was (7), by `store::the_log_is_dense_under_many_writers_and_failures` and
+//! `store::what_an_event_commits_to_can_be_recomputed`; that nothing piles up (10), by
+//! `testkit::all_that_end_in_one_second_are_renewed_at_the_pace_that_was_set`.
 
 #![cfg(test)]
 #![expect(

@@ -1,10 +1,11 @@
 //! The connector commands. Their names and flags are those of `vercel connect`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::{AskArgs, NewTriggerArgs, TriggerArgs, TriggerChangeArgs};
+use super::{AskArgs, ExplainArgs, NewTriggerArgs, TriggerArgs, TriggerChangeArgs};
 
 /// What to do with connectors.
 #[derive(Debug, Subcommand)]
@@ -26,6 +27,8 @@ pub(crate) enum Verb {
     RedirectUris(RedirectUrisArgs),
     /// Change what a connector is called, how it looks, and its configuration
     Update(Box<UpdateArgs>),
+    /// Take a connector out of the operator's hands: from then on its client is the team's own
+    Eject(EjectArgs),
     /// Open a connector's page in the browser
     Open(OpenArgs),
     /// Ask a connector's provider what still holds, and whether its server is as it was pinned
@@ -47,6 +50,8 @@ pub(crate) enum ConnectVerb {
     Verb(Verb),
     /// Show the public signing keys of a connector, or make a new one
     Keys(ConnectorKeysArgs),
+    /// Say why a caller may or may not get a token, rule by rule
+    Explain(ExplainArgs),
 }
 
 /// `carnet connect keys`
@@ -155,6 +160,9 @@ pub(crate) struct TokenArgs {
     /// Print it even where a coding agent reads along
     #[arg(long)]
     pub(crate) print: bool,
+    /// Print nothing: start this command with it in its environment, as `run -c CONNECTOR -- CMD` does
+    #[arg(long, value_name = "CMD", num_args = 1.., allow_hyphen_values = true, conflicts_with_all = ["header", "print"])]
+    pub(crate) exec: Vec<OsString>,
     /// Open the browser for consent without asking
     #[arg(short, long)]
     pub(crate) yes: bool,
@@ -244,6 +252,22 @@ pub(crate) struct UpdateArgs {
     /// How it looks.
     #[command(flatten)]
     pub(crate) branding: BrandingArgs,
+    /// Only say what would be changed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// `carnet eject`
+#[derive(Debug, Args)]
+pub(crate) struct EjectArgs {
+    /// Identifier (scl_…) or UID (service/name)
+    pub(crate) connector: String,
+    /// The client of your own to go on with, as JSON, @FILE or @-; the operator's, where it may be taken along, if left out
+    #[arg(long, value_name = "JSON")]
+    pub(crate) data: Option<String>,
+    /// Do it without asking
+    #[arg(short, long)]
+    pub(crate) yes: bool,
     /// Only say what would be changed
     #[arg(long)]
     pub(crate) dry_run: bool,

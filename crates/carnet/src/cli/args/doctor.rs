@@ -15,7 +15,6 @@ pub(crate) struct DoctorArgs {
         long,
         value_name = "DIR",
         num_args = 0..=1,
-        require_equals = true,
         default_missing_value = ".carnet/vercel-cli"
     )]
     pub(crate) vercel_cli: Option<PathBuf>,

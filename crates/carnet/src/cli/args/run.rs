@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::Args;
 
-use super::AskArgs;
+use super::{AskArgs, TokenArgs};
 
 /// `carnet run`
 #[derive(Debug, Args)]
@@ -27,4 +27,12 @@ pub(crate) struct RunArgs {
     /// The command, after --
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
+}
+
+impl From<TokenArgs> for RunArgs {
+    /// `token CONNECTOR --exec CMD`
+    fn from(args: TokenArgs) -> Self {
+        let TokenArgs { connector, ask, yes, exec, .. } = args;
+        Self { connector: vec![connector], environment: None, ask, mask: false, yes, command: exec }
+    }
 }

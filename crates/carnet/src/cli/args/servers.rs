@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 /// `carnet dev`
 #[derive(Debug, Default, Args)]
@@ -28,7 +28,8 @@ pub(crate) struct DevArgs {
     /// The issuer that identity tokens name in place of the server's address, where that name is owned too
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) issuer: Option<String>,
-    /// Send what would go to one origin to another: `https://slack.com=http://127.0.0.1:9411`
+    /// Send what would go to one origin, or to what is below a path, elsewhere: `https://slack.com=http://127.0.0.1:9411`;
+    /// the longest that fits decides
     #[arg(long, value_name = "A=B")]
     pub(crate) provider_origin: Vec<String>,
     /// A file with `[[sign_in]]`, as in the configuration of serve: issuers to sign in with
@@ -37,6 +38,9 @@ pub(crate) struct DevArgs {
     /// A file with `[[managed]]`, as in the configuration of serve: applications to make connectors from
     #[arg(long, value_name = "FILE")]
     pub(crate) managed: Option<PathBuf>,
+    /// A folder with files of the catalog, as `catalog_dir` in the configuration of serve
+    #[arg(long, value_name = "DIR")]
+    pub(crate) catalog_dir: Option<PathBuf>,
     /// What is there from the start, in TOML or JSON: projects, connectors, grants; an export is one. Several are one seed
     #[arg(long, value_name = "FILE")]
     pub(crate) seed: Vec<PathBuf>,
@@ -53,8 +57,18 @@ impl DevArgs {
     pub(crate) fn at(self, folder: &Path, json: bool) -> Self {
         let sign_in = self.sign_in.map(|file| folder.join(file));
         let managed = self.managed.map(|file| folder.join(file));
+        let catalog_dir = self.catalog_dir.map(|path| folder.join(path));
         let seed = self.seed.iter().map(|file| folder.join(file)).collect();
-        Self { data: folder.join(self.data), sign_in, managed, seed, folder: folder.to_owned(), json, ..self }
+        Self {
+            data: folder.join(self.data),
+            sign_in,
+            managed,
+            catalog_dir,
+            seed,
+            folder: folder.to_owned(),
+            json,
+            ..self
+        }
     }
 }
 
@@ -79,6 +93,18 @@ pub(crate) struct ServeArgs {
     /// The public half of the operator's recovery key: age1…
     #[arg(long, value_name = "AGE1")]
     pub(crate) recovery_key: Option<String>,
+    /// Speak TLS itself, with a certificate for these names that an authority is asked for by ACME
+    #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
+    pub(crate) acme: Vec<String>,
+    /// Accept the terms of that authority
+    #[arg(long)]
+    pub(crate) acme_accept_terms: bool,
+    /// An address that the authority may write to
+    #[arg(long, value_name = "EMAIL", value_delimiter = ',')]
+    pub(crate) acme_contact: Vec<String>,
+    /// The directory of another authority than Let's Encrypt
+    #[arg(long, value_name = "URL")]
+    pub(crate) acme_directory: Option<String>,
     /// Print the configuration in force, without its secrets, and stop
     #[arg(long)]
     pub(crate) print_config: bool,
@@ -146,7 +172,30 @@ impl KeptArgs {
     }
 }
 
-/// `carnet backup`
+/// `carnet backup`: what is done with backups; a folder alone is `create`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct BackupCommand {
+    /// Which.
+    #[command(subcommand)]
+    pub(crate) verb: Option<BackupVerb>,
+    /// What is made, where none is named.
+    #[command(flatten)]
+    pub(crate) create: Option<BackupArgs>,
+}
+
+/// What to do with a backup.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupVerb {
+    /// Copy the data of a deployment while it runs, and see that the copy is whole: the same as the folder alone
+    Create(BackupArgs),
+    /// Make of a backup the data of a deployment: the same as `carnet restore`
+    Restore(RestoreArgs),
+    /// Only look through a backup: the same as `carnet restore --verify`
+    Verify(RestoreArgs),
+}
+
+/// `carnet backup create`
 #[derive(Debug, Default, Args)]
 pub(crate) struct BackupArgs {
     /// The folder to make; it must not exist

@@ -65,7 +65,7 @@ pub(crate) struct NewTrustArgs {
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) claim: Vec<String>,
     /// An example of its tokens, a file or - for stdin: held against the rule, claim by claim; without --claim the rule
-    /// is made from it
+    /// is made from it. If it would be refused, so is the issuer, unless a person says otherwise
     #[arg(long, value_name = "PATH")]
     pub(crate) token_file: Option<String>,
     /// The environment that the workload runs in
@@ -86,6 +86,9 @@ pub(crate) struct NewTrustArgs {
     /// The only algorithms it may sign with, of the five that are accepted
     #[arg(long, value_delimiter = ',', value_name = "ALG", value_parser = ["RS256", "PS256", "ES256", "ES384", "EdDSA"])]
     pub(crate) algorithm: Vec<String>,
+    /// The typ that its tokens have, `none` for those without; JWT, at+jwt or none if left out, or what the platform writes
+    #[arg(long, value_delimiter = ',', value_name = "TYP")]
+    pub(crate) typ: Vec<String>,
     /// The greatest age of a token in seconds, if not the platform's usual one
     #[arg(long, value_name = "SECONDS")]
     pub(crate) max_age: Option<u64>,

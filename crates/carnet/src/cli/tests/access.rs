@@ -418,6 +418,46 @@ fn what_does_not_hold_is_shown_and_says_by_the_exit_who_must_act() {
 }
 
 #[test]
+fn refused_credentials_of_the_connector_itself_fail_a_check() {
+    for (standing, exit) in [("client_rejected", 1), ("unreachable", 8), ("not_asked", 0), ("holds", 0)] {
+        let told = json!({"connector": {"id": CONNECTOR, "uid": "demo/hello"}, "holds": exit == 0,
+            "application": {"standing": standing, "message": "so it says"}, "installations": [], "grants": []});
+        let peer = Peer::with(move |line, _, _| {
+            (line == "POST /v1/connect/connectors/demo%2Fhello/check").then(|| (200, told.clone()))
+        });
+        let desk = Desk::dev(&peer.url);
+        let shown = desk.run(&["check", "demo/hello"]).exits(exit);
+        let both = format!("{}{}", shown.out, shown.err);
+        assert_eq!(both.contains("so it says"), exit != 0, "{shown:?}");
+        let document = desk.run(&["check", "demo/hello", "--json"]).exits(exit).json();
+        assert_eq!(document["application"]["standing"], standing);
+    }
+}
+
+#[test]
+fn a_connector_is_taken_out_of_the_operators_hands() {
+    let route = format!("POST /v1/connect/connectors/{CONNECTOR}/managed/eject");
+    let errors = ["2 grants were given to the client before."];
+    let mut after = connector();
+    after["serviceSync"] = json!({"status": "required", "errors": errors});
+    let peer = Peer::with(move |line, _, _| line.ends_with("/managed/eject").then(|| (200, after.clone())));
+    let desk = Desk::dev(&peer.url);
+    let own = r#"{"clientId":"own","clientSecret":"s"}"#;
+    desk.run(&["eject", "demo/hello", "--data", own]).exits(2);
+    assert!(
+        desk.run(&["eject", "demo/hello", "--data", own, "--dry-run"])
+            .exits(0)
+            .out
+            .contains("the team's own")
+    );
+    let done = desk.run(&["eject", "demo/hello", "--data", own, "--yes"]).exits(0);
+    assert!(done.err.contains("the team's own") && done.err.contains(errors[0]), "{done:?}");
+    assert_eq!(peer.body(&route), json!({"data": {"clientId": "own", "clientSecret": "s"}}));
+    let document = desk.run(&["eject", "demo/hello", "--json"]).exits(0).json();
+    assert_eq!(document["serviceSync"]["errors"], json!(errors));
+}
+
+#[test]
 fn a_project_says_where_it_is_told_of_what_breaks() {
     let route = format!("/v1/projects/{PROJECT}/health-webhook");
     let told = route.clone();

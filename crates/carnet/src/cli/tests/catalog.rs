@@ -162,3 +162,28 @@ fn a_key_comes_from_a_file_or_by_stdin_and_never_on_the_line() {
     }
     assert_eq!(peer.seen().len(), sent);
 }
+
+#[test]
+fn the_help_for_a_service_says_what_that_service_takes() {
+    let peer = peer();
+    let desk = Desk::dev(&peer.url);
+    for line in [&["create", "zendesk", "--help"][..], &["connect", "create", "zendesk", "-h"]] {
+        let done = desk.run(line).exits(0);
+        for said in [
+            "--connection-method",
+            "oauth: OAuth app",
+            "--param subdomain=acme",
+            "carnet create zendesk --connection-method mcp",
+            "carnet catalog show zendesk",
+        ] {
+            assert!(done.out.contains(said), "{line:?} says nothing of {said}: {done:?}");
+        }
+    }
+    // Without a server, or of other things, there is the help alone.
+    let alone = Desk::bare().run(&["create", "zendesk", "--help"]).exits(0);
+    assert!(alone.out.contains("Usage: carnet create"), "{alone:?}");
+    let done = desk.run(&["create", "--help"]).exits(0);
+    assert!(!done.out.contains("catalog show"), "{done:?}");
+    let done = desk.run(&["teams", "create", "zendesk", "--help"]).exits(0);
+    assert!(!done.out.contains("catalog show"), "{done:?}");
+}

@@ -169,6 +169,7 @@ fn usual(route: &str) -> (u16, Value) {
             json!({"user": {"id": USER, "email": "dev@localhost", "username": "dev", "name": "Dev",
             "defaultTeamId": TEAM, "version": "northstar"}})
         }
+        "GET /v1/connect/standing" => json!({"connectors": 1, "grants": 0, "states": [], "needConsent": []}),
         "GET /v1/audit" => json!({"events": [], "next": null}),
         "GET /livez" => json!("ok"),
         "GET /readyz" => json!({"status": "ok", "checks": {"store": "ok"}, "version": "0.1.0"}),

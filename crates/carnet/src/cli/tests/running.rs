@@ -47,6 +47,23 @@ fn a_command_gets_a_token_in_the_variable_that_its_tools_read_and_its_exit_code_
 }
 
 #[test]
+fn a_token_that_is_to_be_used_at_once_goes_into_one_command_and_is_printed_nowhere() {
+    let peer = peer();
+    let mut desk = Desk::dev(&peer.url);
+    // A coding agent may do that as well: it sees nothing of it.
+    desk.agent = Some("CLAUDECODE");
+    for group in [&[][..], &["connect"]] {
+        let line = [group, &["token", "demo/hello", "-s", "app", "--exec", "sh", "-c", SHOW]].concat();
+        let done = desk.run(&line).exits(7);
+        assert_eq!((done.out.as_str(), done.err.as_str()), ("", ""));
+        assert_eq!(fs::read_to_string(desk.path("seen")).unwrap(), "DEMO_TOKEN=demo-token\n");
+        fs::remove_file(desk.path("seen")).unwrap();
+    }
+    desk.run(&["token", "demo/hello", "--header", "--exec", "true"]).exits(2);
+    desk.run(&["token", "demo/hello", "--exec"]).exits(2);
+}
+
+#[test]
 fn a_coding_agent_may_run_what_it_may_not_read() {
     let peer = peer();
     let mut desk = Desk::dev(&peer.url);

@@ -103,6 +103,19 @@ fn a_secret_on_the_command_line_is_warned_of_and_never_repeated() {
 }
 
 #[test]
+fn what_the_provider_did_not_speak_about_is_warned_of() {
+    let peer = Peer::with(|route, _, _| {
+        let mut made = connector();
+        made["data"] = json!({"notChecked": ["clientSecret"]});
+        (route.starts_with("POST /v1/connect/connectors")).then_some((201, made))
+    });
+    let desk = Desk::dev(&peer.url);
+    let line = ["create", "snowflake", "-n", "lab", "--connector-type", "snowflake", "--data", "{}"];
+    let done = desk.run(&line).exits(0);
+    assert!(done.err.contains("did not say whether these are right: clientSecret"), "{done:?}");
+}
+
+#[test]
 fn a_connector_without_project_needs_a_name() {
     let peer = Peer::usual();
     let desk = Desk::bare().set("CARNET_URL", &peer.url).set("CARNET_TOKEN", TOKEN);
@@ -156,6 +169,12 @@ fn a_list_is_a_table_or_a_document() {
 #[test]
 fn a_connector_is_shown_with_who_may_ask_and_how_its_grants_are() {
     let peer = Peer::with(|route, _, _| {
+        if route == "GET /v1/connect/standing" {
+            let states = json!([{"state": "active", "grants": 1},
+                {"state": "needs_consent", "cause": "expired", "grants": 1}]);
+            let standing = json!({"connectors": 1, "grants": 2, "states": states, "needConsent": []});
+            return Some((200, standing));
+        }
         route.ends_with("/grants").then(|| {
             let grant = |state, cause| {
                 json!({"id": "grt_1", "subject": {"type": "user", "id": "u"}, "state": state,
@@ -278,6 +297,15 @@ fn variables_are_printed_for_a_shell() {
     assert_eq!(desk.run(&["env", "print", "--json"]).exits(0).json()["env"]["CARNET_URL"], json!(peer.url));
     let unlinked = Desk::bare().set("CARNET_URL", &peer.url).set("CARNET_TOKEN", TOKEN);
     assert!(unlinked.run(&["env", "print"]).exits(2).err.contains("fix: carnet link PROJECT"));
+    // Where a coding agent reads along, only if it is said that it may know the identity.
+    let mut agent = Desk::dev(&peer.url);
+    agent.agent = Some("CLAUDECODE");
+    for words in [&["env", "print"][..], &["env", "print", "--json"]] {
+        let refused = agent.run(words).exits(6);
+        assert!(!format!("{}{}", refused.out, refused.err).contains("a.b.c"), "{}", refused.err);
+    }
+    assert!(agent.run(&["env", "print"]).exits(6).err.contains("fix: carnet env pull"));
+    assert_eq!(agent.run(&["env", "print", "--print"]).exits(0).out, done.out);
 }
 
 #[test]
@@ -415,7 +443,7 @@ fn an_application_is_registered_in_the_browser_and_the_connector_is_waited_for()
     let peer = Peer::with(|route, _, url| match route {
         "GET /v1/connect/services/github" => Some((
             200,
-            json!({"id": "github", "name": "GitHub", "connectionMethods": [
+            json!({"id": "github", "name": "GitHub", "resolvedConnectionMethod": "app", "connectionMethods": [
                 {"connectionMethod": "oauth", "label": "OAuth app", "create": {"managed": false, "manual": true},
                     "type": {"type": "oauth"}},
                 {"connectionMethod": "app", "label": "GitHub App", "type": {"type": "github"},

@@ -40,14 +40,16 @@ fn report(body: &Value) -> Value {
     let line = |what: &str, wanted: &Value, found: &str| json!({"what": what, "wanted": wanted, "found": found, "fits": *wanted == found});
     let rule: Vec<Value> =
         claims.as_object().unwrap().iter().map(|(name, wanted)| line(name, wanted, "7")).collect();
-    let fits = !weak && rule.iter().all(|line| line["fits"] == true);
+    let mut compared = vec![line("aud", &json!("a"), "a")];
+    compared.extend(config.get("types").map(|types| line("typ", &types[0], "at+jwt")));
+    let fits = !weak && rule.iter().chain(&compared).all(|line| line["fits"] == true);
     json!({
         "trustedIssuer": config,
         "weaknesses": if weak { json!(["rule 1, for GitHub Actions: add repository_id"]) } else { json!([]) },
         "safeRules": [{"repository_id": "7"}],
         "token": body.get("token").map(|_| json!({
             "claims": {"repository_id": "7", "actor": "octo\u{1b}[31mcat"},
-            "compared": [line("aud", &json!("a"), "a")],
+            "compared": compared,
             "rules": [rule],
             "signature": "good",
             "matched": if fits { json!(1) } else { Value::Null },
@@ -128,6 +130,24 @@ fn a_token_is_read_from_stdin_and_a_dry_run_changes_nothing() {
         .exits(6);
     assert_eq!(json.json()["token"]["matched"], Value::Null);
     assert!(!peer.lines().contains(&"POST /v1/trusted-issuers".to_owned()));
+}
+
+#[test]
+fn yes_does_not_trust_what_refuses_its_own_example() {
+    let peer = server();
+    let line = ["projects", "trust", "my-app", "-e", "production", "--token-file", "token.jwt", "--yes"];
+    let other = desk(&peer).run(&[&line[..], &["--claim", "repository_id=8"]].concat()).exits(6);
+    assert!(
+        other.err.contains("would be refused") && other.err.contains("leave --token-file out"),
+        "{other:?}"
+    );
+    assert!(!other.err.contains("--typ"), "{other:?}");
+    let typed = desk(&peer).run(&[&line[..], &["--typ", "JWT,none"]].concat()).exits(6);
+    assert!(typed.err.contains("fix: --typ at+jwt"), "{typed:?}");
+    assert_eq!(peer.body("POST /v1/trusted-issuers/check")["trustedIssuer"]["types"], json!(["JWT", ""]));
+    assert!(!peer.lines().contains(&"POST /v1/trusted-issuers".to_owned()));
+    desk(&peer).run(&[&line[..], &["--typ", "at+jwt"]].concat()).exits(0);
+    assert_eq!(peer.body("POST /v1/trusted-issuers")["types"], json!(["at+jwt"]));
 }
 
 #[test]

@@ -42,6 +42,9 @@ fn peer() -> Peer {
             "DELETE /v1/connect/grants/grt_1" => json!({"tokensFound": 1, "deleted": 1, "providerRevoked": 1,
                 "providerSkipped": 0, "providerFailed": 0}),
             "GET /v1/audit" => json!({"events": [event], "next": null}),
+            "GET /v1/connect/standing" => json!({"connectors": 1, "grants": 102, "states": [
+                {"state": "active", "grants": 100}, {"state": "needs_consent", "cause": "expired", "grants": 2}],
+                "needConsent": [{"uid": "demo/hello", "grant": grant("grt_2", "bob", "needs_consent")}]}),
             _ if route == format!("GET {by_id}") || route == format!("PATCH {by_id}") => {
                 let mut known = connector();
                 known["data"] = json!({"userAuthorization": {"enabled": true, "scopes": ["old"]}});
@@ -82,6 +85,7 @@ fn an_explanation_names_each_rule_and_the_command_that_changes_the_one_that_deci
         assert!(asked.contains(part), "{asked}");
     }
     let document = desk.run(&["explain", "demo/hello", "--json"]).exits(6).json();
+    assert_eq!(desk.run(&["connect", "explain", "demo/hello", "--json"]).exits(6).json(), document);
     assert_eq!(document["rules"].as_array().unwrap().len(), 3);
     assert_eq!(document["error"]["code"], "environment_not_linked");
     assert_eq!(document["error"]["next"][0]["command"], "carnet attach demo/hello # second");
@@ -211,8 +215,11 @@ fn the_status_begins_with_what_needs_somebody() {
     let desk = Desk::dev(&peer.url);
     let done = desk.run(&["status"]).exits(0);
     assert!(done.out.starts_with("demo/hello: bob needs consent\n"), "{done:?}");
-    assert!(done.out.contains("2, of which 1 need consent again"), "{done:?}");
+    assert!(done.out.contains("102, of which 2 need consent again"), "{done:?}");
+    assert!(done.out.contains("and 1 more: carnet grants list --state needs_consent"), "{done:?}");
+    let asked = peer.seen().iter().filter(|one| one.line.contains("/connect/")).count();
+    assert_eq!(asked, 1, "however many there are");
     let document = desk.run(&["status", "--json"]).exits(0).json();
-    assert_eq!((&document["ready"], &document["grants"]), (&json!(true), &json!(2)));
+    assert_eq!((&document["ready"], &document["grants"]), (&json!(true), &json!(102)));
     assert_eq!(document["needConsent"][0]["grant"]["id"], "grt_2");
 }

@@ -1,7 +1,7 @@
 //! Making what a plan says, one thing after the other: of an import, and of the seed of a development server.
 
 use carnet_model::Code;
-use carnet_sdk::{Client, NewConnector, NewTrustedIssuer, Project, TrustRule};
+use carnet_sdk::{Client, NewConnector, NewTrustedIssuer, Project, RedirectUri, TrustRule};
 use serde_json::{Map, Value, json};
 
 use super::plan::{Plan, PlannedConnector, PlannedProject};
@@ -129,6 +129,7 @@ async fn make_issuer(client: &Client, planned: &Value) -> Result<&'static str, F
         jwks: planned.get("jwks").and_then(Value::as_object).cloned(),
         audiences,
         algorithms: texts("algorithms"),
+        types: texts("types"),
         max_life_seconds: planned.get("maxLifeSeconds").and_then(Value::as_u64),
         max_age_seconds: planned.get("maxAgeSeconds").and_then(Value::as_u64),
         rules,
@@ -176,6 +177,10 @@ async fn belongings(client: &Client, planned: &PlannedConnector, of: Of) -> Vec<
     for (project, environments) in &planned.links {
         done.extend(failed("link", link(client, uid, project, environments).await));
     }
+    for (project, _) in &planned.links {
+        let named = planned.redirect_uris.iter().filter(|(of, _)| of == project).map(|(_, uri)| uri);
+        done.extend(failed("redirect URIs", redirect_uris(client, uid, project, named.collect()).await));
+    }
     for installation in &planned.installations {
         let made = client.create_installation(uid, installation).await;
         let made = made.map(drop).or_else(|error| if error.is(Code::Conflict) { Ok(()) } else { Err(error) });
@@ -210,6 +215,33 @@ async fn link(client: &Client, uid: &str, name: &str, environments: &[String]) -
     wanted.sort();
     wanted.dedup();
     client.put_link(uid, project.id, &wanted).await?;
+    Ok(())
+}
+
+/// Adds to what is registered already; nothing is taken away.
+async fn redirect_uris(
+    client: &Client,
+    uid: &str,
+    name: &str,
+    named: Vec<&RedirectUri>,
+) -> Result<(), Failure> {
+    if named.is_empty() {
+        return Ok(());
+    }
+    let project = client.project(name).await?;
+    // The path of the API has the identifier.
+    let id = client.connector_metadata(uid).await?.id.to_string();
+    let mut wanted = client.redirect_uris(&id, project.id).await?;
+    let before = wanted.len();
+    for uri in named {
+        if wanted.iter().all(|known| known.uri != uri.uri) {
+            let environment = environment(client, &project, &uri.environment).await?.to_string();
+            wanted.push(RedirectUri { uri: uri.uri.clone(), environment });
+        }
+    }
+    if wanted.len() > before {
+        client.set_redirect_uris(&id, project.id, wanted).await?;
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! What `carnet export` has written.
 
-use carnet_sdk::NewInstallation;
+use carnet_sdk::{NewInstallation, RedirectUri};
 use serde_json::{Map, Value};
 
 use super::plan::{Plan, PlannedConnector, PlannedProject, PlannedToken};
@@ -52,6 +52,7 @@ pub(super) fn read(text: &str) -> Result<Plan, Failure> {
             links: list_of(one, "links")
                 .filter_map(|link| Some((text_of(link, "project")?.to_owned(), texts(link, "environments"))))
                 .collect(),
+            redirect_uris: list_of(one, "links").flat_map(redirect_uris).collect(),
             installations: list_of(one, "installations").map(installation).collect(),
             consent_rules: rules.and_then(|rules| serde_json::from_value(rules).ok()),
             tokens: Vec::new(),
@@ -97,6 +98,13 @@ pub(super) fn add_secrets(plan: &mut Plan, text: &str) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Where people are sent back to who sign in with the connector, by the project of the link.
+fn redirect_uris(link: &Value) -> Vec<(String, RedirectUri)> {
+    let project = text_of(link, "project").unwrap_or_default();
+    let uris = list_of(link, "redirectUris");
+    uris.filter_map(|uri| Some((project.to_owned(), serde_json::from_value(uri.clone()).ok()?))).collect()
 }
 
 /// The members that can be set; those that the server found out by itself it finds out again.

@@ -94,16 +94,22 @@ async fn of_project(client: &Client, project: &Project, names: &mut Names) -> Re
 
 async fn of_connector(client: &Client, connector: &Connector, names: &Names) -> Result<Value, Failure> {
     let id = connector.id.to_string();
-    let links: Vec<Value> = client
-        .links(&id)
-        .await?
-        .iter()
-        .filter_map(|link| {
-            let project = names.projects.get(&link.project_id.to_string())?;
-            let environments: Vec<_> = link.environments.iter().map(|one| names.environment(*one)).collect();
-            Some(json!({"project": project, "environments": environments}))
-        })
-        .collect();
+    let mut links = Vec::new();
+    for link in client.links(&id).await? {
+        let Some(project) = names.projects.get(&link.project_id.to_string()) else { continue };
+        let environments: Vec<_> = link.environments.iter().map(|one| names.environment(*one)).collect();
+        let mut told = json!({"project": project, "environments": environments});
+        let mut uris = client.redirect_uris(&id, link.project_id).await?;
+        for uri in &mut uris {
+            if let Some(name) = names.environments.get(&uri.environment) {
+                uri.environment.clone_from(name);
+            }
+        }
+        if let (false, Some(told)) = (uris.is_empty(), told.as_object_mut()) {
+            told.insert("redirectUris".to_owned(), json!(uris));
+        }
+        links.push(told);
+    }
     let default = connector.rest.get("defaultInstallationId").and_then(Value::as_str);
     let installations: Vec<Value> = client
         .installations(&id)
@@ -134,7 +140,7 @@ async fn of_connector(client: &Client, connector: &Connector, names: &Names) -> 
         "uid": connector.uid,
         "service": connector.service,
         "name": connector.name,
-        "type": connector.r#type,
+        "type": connector.driver(),
         "data": rest("data"),
         "backgroundColor": rest("backgroundColor"),
         "accentColor": rest("accentColor"),

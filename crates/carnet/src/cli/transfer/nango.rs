@@ -14,6 +14,7 @@
 
 use std::collections::BTreeMap;
 
+use carnet_model::Time;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -156,17 +157,24 @@ fn token(
             }
             put("accessToken", text_of(credentials, "access_token").ok_or("it has no access_token")?.into());
             put("scopes", json!(["*"]));
-            match text_of(credentials, "refresh_token") {
+            let refresh = text_of(credentials, "refresh_token");
+            match refresh {
                 Some(refresh) => drop(put("refreshToken", refresh.into())),
                 None => notes.push(
                     "has no refresh token, so it cannot be renewed; ask for it with refresh_token=true"
                         .to_owned(),
                 ),
             }
-            if let Some(text) = text_of(credentials, "expires_at") {
-                let end = text.parse::<Timestamp>().map_err(|_| "its expires_at is no time")?;
-                put("expiresAt", end.as_millisecond().into());
-            }
+            let end = match text_of(credentials, "expires_at") {
+                Some(text) => {
+                    text.parse::<Timestamp>().map_err(|_| "its expires_at is no time")?.as_millisecond()
+                }
+                // Nobody knows when it ends, and it can be renewed: with its first use it is.
+                None if refresh.is_some() => 0,
+                // Such as GitHub gives to OAuth apps.
+                None => Time::FAR_FUTURE.millis(),
+            };
+            put("expiresAt", end.into());
         }
         (Some("OAUTH2"), None) => {
             return Err("its integration, with the client that can renew it, is not in the file".to_owned());
@@ -263,6 +271,8 @@ mod tests {
         assert_eq!(plan.connectors.len(), 1);
         let users: Vec<_> = plan.connectors[0].tokens.iter().map(|one| &one.token["accessToken"]).collect();
         assert_eq!(users, [&json!("at")], "the one that only cannot be renewed");
+        let never = &plan.connectors[0].tokens[0].token["expiresAt"];
+        assert_eq!(never, &json!(253_402_300_799_999_i64), "what has no end has none here");
         for (name, why) in [
             ("integration app ", "type CUSTOM"),
             ("integration tba ", "type TBA"),

@@ -1,6 +1,6 @@
 //! What an import would make, or the seed of a development server, whatever file it comes from.
 
-use carnet_sdk::{ConsentRules, NewInstallation};
+use carnet_sdk::{ConsentRules, NewInstallation, RedirectUri};
 use serde_json::{Map, Value, json};
 
 use crate::cli::context::Context;
@@ -45,6 +45,8 @@ pub(crate) struct PlannedConnector {
     pub(crate) data: Map<String, Value>,
     /// Projects by name, and in which environments they may ask; none for the three built-in ones.
     pub(crate) links: Vec<(String, Vec<String>)>,
+    /// Where apps of a project, by name, have people sent back who sign in; environments are named.
+    pub(crate) redirect_uris: Vec<(String, RedirectUri)>,
     pub(crate) installations: Vec<NewInstallation>,
     pub(crate) consent_rules: Option<ConsentRules>,
     /// Tokens as `import-tokens` takes them, but for the project, which is named.
@@ -97,7 +99,8 @@ impl Plan {
                         "uid": one.uid, "service": one.service, "name": one.name, "type": one.r#type, "links": links,
                         // The names alone: the values are secrets, or next to some.
                         "data": one.data.keys().collect::<Vec<_>>(),
-                        "installations": one.installations.len(), "tokens": one.tokens.len(),
+                        "installations": one.installations.len(), "redirectUris": one.redirect_uris.len(),
+                        "tokens": one.tokens.len(),
                     })
                 })
                 .collect();

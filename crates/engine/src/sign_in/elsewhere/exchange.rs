@@ -58,7 +58,8 @@ impl Broker {
         let token = self.redeem_sign_in(issuer, &metadata, code, &verifier).await?;
         let now = inner.env.now();
         let bad = |error| unusable(issuer, "its identity token is not accepted").because(error);
-        let presented = Presented::parse(token.expose()).map_err(bad)?;
+        let presented = Presented::parse_id_token(token.expose(), &issuer.client_id, &issuer.other_audiences)
+            .map_err(bad)?;
         let keys = inner
             .keys
             .keys_for(key_of(issuer), NO_TEAM, &issuer.issuer, &KeySource::Discovery, presented.kid())

@@ -63,13 +63,15 @@ pub enum Weakness {
         /// Which rule.
         rule: usize,
     },
-    /// Only `sub` in a rule.
+    /// Only `sub` in a rule, and a platform builds it of names.
     #[error(
-        "rule {rule} looks at sub alone, and names in it change hands: add a claim with an identifier that the issuer never gives to another"
+        "rule {rule} looks at sub alone, and subjects of this form are built, at {platform}, of names that change hands: name the platform as family, or add a claim with an identifier that the issuer never gives to another"
     )]
     OnlySubject {
         /// Which rule.
         rule: usize,
+        /// The platform whose subjects look so.
+        platform: &'static str,
     },
     /// Nothing identifying in a rule.
     #[error(

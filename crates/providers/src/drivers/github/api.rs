@@ -53,9 +53,8 @@ impl<'a> Api<'a> {
     ) -> Result<Answer, DriverError> {
         let now = self.env.now();
         let answer = self.with_token(method.clone(), url.clone(), body, &jwt(app, now)?).await?;
-        let there = failure::date(&answer.headers).unwrap_or(now);
-        let apart = (there.secs() - now.secs()).abs();
-        if answer.status != StatusCode::UNAUTHORIZED || apart <= NOTICED {
+        let there = there(self.env, &answer);
+        if answer.status != StatusCode::UNAUTHORIZED || there == now {
             return Ok(answer);
         }
         self.with_token(method, url, body, &jwt(app, there)?).await
@@ -93,11 +92,10 @@ impl<'a> Api<'a> {
     ) -> DriverError {
         let now = self.env.now();
         let status = answer.status;
-        let words = json::object(&answer.body).and_then(|mut body| match body.remove("message") {
-            Some(Value::String(text)) => Some(text),
-            _ => None,
-        });
-        let vendor = || Vendor::new(status.as_u16(), "", words.as_deref(), sent);
+        let said = json::object(&answer.body).unwrap_or_default();
+        let text = |name: &str| said.get(name).and_then(Value::as_str);
+        let words = text("message");
+        let vendor = || Vendor::new(status.as_u16(), "", words, sent);
         // "Rate limits for the REST API": 403 or 429, with Retry-After or with x-ratelimit-remaining of 0.
         let number = |name: &str| answer.headers.get(name)?.to_str().ok()?.parse::<i64>().ok();
         let spent = number("x-ratelimit-remaining") == Some(0);
@@ -105,6 +103,13 @@ impl<'a> Api<'a> {
             let seconds = number("x-ratelimit-reset").filter(|_| spent)? - now.secs();
             Some(u64::try_from(seconds).unwrap_or(0).min(3600))
         });
+        // A secondary limit may come with neither; then "wait for at least one minute".
+        let is_limit = |text: &str| {
+            let text = text.to_ascii_lowercase();
+            text.contains("secondary rate limit") || text.contains("secondary-rate-limit")
+        };
+        let second = text("message").is_some_and(is_limit) || text("documentation_url").is_some_and(is_limit);
+        let wait = wait.or_else(|| second.then_some(60));
         match status {
             StatusCode::TOO_MANY_REQUESTS => DriverError::Later { retry_after: wait, in_doubt: false },
             StatusCode::FORBIDDEN if wait.is_some() || spent => {
@@ -117,6 +122,13 @@ impl<'a> Api<'a> {
             _ => DriverError::Garbage { in_doubt: false },
         }
     }
+}
+
+/// What time it is at GitHub, as far as that is noticeably another than ours.
+pub(super) fn there(env: &Env, answer: &Answer) -> Time {
+    let now = env.now();
+    let there = failure::date(&answer.headers).unwrap_or(now);
+    if (there.secs() - now.secs()).abs() > NOTICED { there } else { now }
 }
 
 /// The object in an answer of this status.

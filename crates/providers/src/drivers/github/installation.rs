@@ -8,6 +8,8 @@
 //! team's own. An app of the operator serves other teams, who have installed it too: there the person must own the
 //! account, be an administrator of the organization, or have made the installation just now.
 
+use std::time::Duration;
+
 use carnet_model::{Scopes, SecretString, Time};
 use http::{Method, StatusCode};
 use jiff::Timestamp;
@@ -262,15 +264,16 @@ pub(super) async fn mint(
     };
     let ends =
         given.get("expires_at").and_then(Value::as_str).and_then(|text| text.parse::<Timestamp>().ok());
-    let expires_at = Time::from_secs(ends.ok_or(garbage)?.as_second());
-    if let Some(why) = narrowing.judge(&given) {
+    let expires_at = ends.and_then(|ends| end(at.env.now(), api::there(at.env, &answer), ends));
+    let wrong = narrowing.judge(&given);
+    if expires_at.is_none() || wrong.is_some() {
         let url = api::api("installation/token")?;
         let _ = github.with_token(Method::DELETE, url, None, &token).await;
-        return Err(DriverError::Stray(why));
+        return Err(wrong.map_or(garbage, DriverError::Stray));
     }
     Ok(Minted {
         token,
-        expires_at: Some(expires_at),
+        expires_at,
         scopes: narrowing.scopes(),
         held: None,
         refresh_expires_at: None,
@@ -279,6 +282,14 @@ pub(super) async fn mint(
         external_subject: place.name.clone(),
         stray: None,
     })
+}
+
+/// When a token ends that GitHub says ends at `ends`; `None` for one that is over already, by GitHub's clock too. It lives
+/// an hour, whatever is said beyond that.
+fn end(now: Time, there: Time, ends: Timestamp) -> Option<Time> {
+    let left = |from: Time| u64::try_from(ends.as_second().saturating_sub(from.secs())).ok();
+    let life = [now, there].into_iter().filter_map(left).find(|life| *life > 0)?;
+    Some(now.plus(Duration::from_secs(life).min(LIFE)))
 }
 
 /// The reach of a token, for its caller.
@@ -320,6 +331,8 @@ fn is_number(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// "Installation access tokens expire after 1 hour".
+const LIFE: Duration = Duration::from_hours(1);
 /// A person with more than a thousand installations of one app names the account by its number.
 const PAGES: u32 = 10;
 /// Seconds by which GitHub's clock may be behind ours.

@@ -42,7 +42,7 @@ pub(super) fn form(ask: &RegistrationAsk<'_>) -> Result<Registration, BadConfigu
         "url": ask.home,
         "redirect_url": ask.back,
         "callback_urls": [ask.redirect_uri],
-        "public": false,
+        "public": ask.shared,
         "request_oauth_on_install": true,
         "default_permissions": permissions(ask.scopes)?,
         "default_events": [],
@@ -126,6 +126,7 @@ mod tests {
             name,
             owner,
             scopes,
+            shared: false,
             home: "https://carnet.example",
             redirect_uri: "https://carnet.example/callback/scl_1",
             back: "https://carnet.example/register/callback",
@@ -153,6 +154,10 @@ mod tests {
             );
             assert_eq!(manifest.get("hook_attributes"), None);
         }
+        let shared = RegistrationAsk { shared: true, ..ask("Bot", Some("acme-inc"), &scopes) };
+        let Registration::Form { fields, .. } = form(&shared).unwrap() else { panic!("it is a form") };
+        let manifest: Value = serde_json::from_str(&fields[0].1).unwrap();
+        assert_eq!(manifest["public"], json!(true), "several organizations may install it");
         let long = "x".repeat(35);
         for (name, owner, field) in [
             ("", None, "name"),

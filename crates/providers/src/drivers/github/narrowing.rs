@@ -97,7 +97,7 @@ impl Permissions {
     }
 
     /// The first of them that goes beyond these, and what there is in its place, as the end of a sentence.
-    fn beyond(&self, most: &Self) -> Option<String> {
+    fn why_beyond(&self, most: &Self) -> Option<String> {
         let within = |name: &String, level: &Level| most.0.get(name).is_some_and(|most| level <= most);
         let (name, level) = self.0.iter().find(|(name, level)| !within(name, level))?;
         let may = most.0.get(name).map_or_else(
@@ -105,6 +105,16 @@ impl Permissions {
             |most| format!("tokens may {} {name} at most", most.verb()),
         );
         Some(format!("{name}:{} goes beyond {LIMIT}, by which {may}", level.as_str()))
+    }
+
+    /// The first of these that goes beyond `most`, and how far `most` goes there. Reading metadata is never beyond.
+    pub(super) fn beyond(&self, most: &Self) -> Option<(String, Option<&'static str>)> {
+        let implied = |name: &str, level: Level| name == "metadata" && level == Level::Read;
+        let mut each = self.0.iter().filter(|(name, level)| !implied(name, **level));
+        each.find_map(|(name, level)| match most.0.get(name) {
+            Some(allowed) if level <= allowed => None,
+            allowed => Some((format!("{name}:{}", level.as_str()), allowed.map(|level| level.as_str()))),
+        })
     }
 
     /// What is wrong with what was given, where this was asked. Reading metadata comes with every permission on a
@@ -152,7 +162,7 @@ impl Narrowing {
         let most = of(most)?;
         let by_scopes = of(scopes.unwrap_or(&Scopes::empty()))?;
         if let (Some(asked), Some(most)) = (&by_scopes, &most)
-            && let Some(why) = asked.beyond(most)
+            && let Some(why) = asked.why_beyond(most)
         {
             return Err(DriverError::Forbidden(why));
         }
@@ -182,7 +192,7 @@ impl Narrowing {
         }
         let asked = detail.get("permissions").map(permissions).transpose().map_err(unsupported)?;
         if let (Some(asked), Some(most)) = (&asked, &by_scopes)
-            && let Some(why) = asked.beyond(most)
+            && let Some(why) = asked.why_beyond(most)
         {
             return Err(DriverError::Forbidden(why));
         }

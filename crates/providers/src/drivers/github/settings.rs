@@ -1,7 +1,8 @@
 //! The configuration of a `github` connector: an app that somebody registered at GitHub, and its key.
 //!
-//! GitHub is asked about the app when the connector is made or changed: a key that it does not take, or a number that is
-//! another app's, is refused there and then, with the field.
+//! GitHub is asked about the app when the connector is made or changed: a key that it does not take, a number that is
+//! another app's, permissions that the app does not have, or a wrong client secret is refused there and then, with the
+//! field.
 
 use carnet_egress::Purpose;
 use carnet_model::connector::Connector;
@@ -15,6 +16,9 @@ use crate::driver::failure::{BadConfiguration, DriverError, Vendor};
 use crate::driver::secrets::ConnectorSecrets;
 use crate::driver::{Accepted, At, NewConnector};
 use crate::fields::Fields;
+use crate::oauth::client::Client;
+use crate::oauth::client_auth::Proof;
+use crate::oauth::probe::{self, By, Known};
 use crate::private_key::PrivateKey;
 
 /// What is known about the app, without its secrets.
@@ -74,7 +78,7 @@ impl Read {
             user_tokens: fields.flag("userTokens")?,
         };
         // GitHub's own words, which are asked for anew whenever the rest changes.
-        for said in ["appName", "owner", "permissions", "extras"] {
+        for said in ["appName", "owner", "permissions", "extras", "notChecked"] {
             fields.any(said);
         }
         fields.finish()?;
@@ -129,14 +133,20 @@ pub(super) async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadCon
     let mut put = |name: &str, value: Value| data.insert(name.to_owned(), value);
     put("appId", app_id.into());
     put("appSlug", slug.into());
-    put("clientId", client_id.into());
+    put("clientId", client_id.clone().into());
     put("userTokens", read.client_secret.is_some().into());
     put("appScopes", json!(read.app_scopes));
     if let Some(name) = said("name") {
         put("appName", shown(&name).into());
     }
     if let Some(permissions) = app.get("permissions").and_then(|value| Permissions::of_json(value).ok()) {
+        is_within(&read.app_scopes, &permissions)?;
         put("permissions", permissions.to_json());
+    }
+    if let Some(secret) = &read.client_secret
+        && !is_known(&ask, &client_id, secret).await?
+    {
+        put("notChecked", json!(["clientSecret"]));
     }
     if let Some(owner) = app.get("owner").and_then(Value::as_object) {
         let text = |name: &str| owner.get(name).and_then(Value::as_str).map(shown);
@@ -184,6 +194,45 @@ async fn about(ask: &NewConnector<'_>, app: &App<'_>) -> Result<Map<String, Valu
         }
         error => unasked(error.to_string()),
     })
+}
+
+/// Refuses to promise more than the app has.
+fn is_within(app_scopes: &Scopes, app: &Permissions) -> Result<(), BadConfiguration> {
+    let asked = Permissions::of_scopes(app_scopes).map_err(|why| bad("appScopes", &why))?;
+    let Some((beyond, allowed)) = asked.beyond(app) else { return Ok(()) };
+    let (name, _) = beyond.split_once(':').unwrap_or((&beyond, ""));
+    let has = allowed.map_or_else(|| format!("no {name} at all"), |level| format!("{name}:{level}"));
+    Err(bad(
+        "appScopes",
+        &format!(
+            "cannot hold {beyond}: the app has {has} at GitHub; give it the permission in its settings, or leave it out"
+        ),
+    ))
+}
+
+/// Whether GitHub knows the client by this secret; `false` where it does not say. It looks at the client before the code
+/// ("Troubleshooting OAuth app access token request errors": `incorrect_client_credentials`, `bad_verification_code`).
+async fn is_known(
+    ask: &NewConnector<'_>,
+    client_id: &str,
+    secret: &SecretString,
+) -> Result<bool, BadConfiguration> {
+    let Ok(url) = api::web("login/oauth/access_token") else { return Ok(false) };
+    let client = Client {
+        http: ask.http,
+        env: ask.env,
+        tenant: ask.tenant,
+        id: client_id,
+        proof: Proof::Post(secret),
+    };
+    match probe::known(&client, &url, By::CodeAlone).await {
+        Known::Yes => Ok(true),
+        Known::No(vendor) => Err(bad(
+            "clientSecret",
+            &format!("GitHub does not take it for the client {client_id}: {}", vendor.quoted()),
+        )),
+        Known::Unasked(_) => Ok(false),
+    }
 }
 
 /// What was given and what GitHub says must be the same; one of them is enough.

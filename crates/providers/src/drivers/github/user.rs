@@ -157,6 +157,7 @@ pub(super) async fn refresh(
         scopes: None,
         external_subject: tokens.external_subject.clone(),
         claims: Map::new(),
+        tenant: None,
     };
     Ok(Minted {
         token,

@@ -5,9 +5,11 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::driver::failure::BadConfiguration;
+use crate::driver::signer::SigningAlgorithm;
 use crate::fields::Fields;
 use crate::oauth::assertion::is_registered;
 use crate::oauth::client_auth::ASSERTION_TYPE;
+use crate::oauth::metadata::Server;
 
 /// How the assertions of the client are written.
 #[derive(Debug)]
@@ -80,6 +82,31 @@ pub(super) fn further_claims(fields: Fields) -> Result<Map<String, Value>, BadCo
         return Err(fields.bad(name, "is set by the protocol itself"));
     }
     Ok(fields.rest())
+}
+
+/// With what a client signs that proves itself with a key: what was chosen, or what the server takes, if it says.
+pub(super) fn signing_for(
+    chosen: Option<SigningAlgorithm>,
+    server: &Server,
+) -> Result<Option<SigningAlgorithm>, BadConfiguration> {
+    let Some(known) = &server.document.signing_algorithms else { return Ok(chosen) };
+    let takes = |algorithm: &SigningAlgorithm| known.iter().any(|name| name == algorithm.as_str());
+    let fits = match chosen {
+        Some(chosen) => Some(chosen).filter(takes),
+        None => SigningAlgorithm::ALL.into_iter().find(takes),
+    };
+    match (fits, chosen) {
+        (Some(SigningAlgorithm::Rs256), None) => Ok(None),
+        (Some(fits), _) => Ok(Some(fits)),
+        (None, _) => Err(BadConfiguration {
+            field: "signingAlgorithm".to_owned(),
+            why: format!(
+                "the server takes proofs of a client that are signed with {}, and connectors sign with RS256 or ES256; \
+                 choose one that it takes, or another tokenEndpointAuthMethod",
+                if known.is_empty() { "nothing".to_owned() } else { known.join(" or ") }
+            ),
+        }),
+    }
 }
 
 /// Servers that keep the identifiers of used assertions refuse longer lives: Keycloak takes 60 seconds at most.

@@ -81,7 +81,16 @@ pub(super) async fn begin(at: &At<'_>, ask: &ConsentAsk<'_>) -> Result<Step, Dri
         more: further(options, ask),
     };
     let url = match &settings.server.pushed {
-        Some(endpoint) => request.url_of_pushed(&client.push(endpoint, &request).await?),
+        Some(endpoint) => match client.push(endpoint, &request).await? {
+            Some(name) => request.url_of_pushed(&name),
+            None if settings.server.document.wants_pushed == Some(true) => {
+                return Err(DriverError::Misconfigured(
+                    "serverConfig.pushed_authorization_request_endpoint".to_owned(),
+                    "is not there, and the server takes no request that was not pushed to it".to_owned(),
+                ));
+            }
+            None => request.url(),
+        },
         None => request.url(),
     };
     let url = at.http.reroute(&url);
@@ -232,6 +241,7 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
             scopes: scopes.clone(),
             external_subject: external_subject.clone(),
             claims,
+            tenant: None,
         }),
         scopes,
         external_subject,
@@ -300,6 +310,7 @@ pub(super) fn import(at: &At<'_>, import: Import) -> Result<Granted, DriverError
             scopes: scopes.clone(),
             external_subject: external_subject.clone(),
             claims: Map::new(),
+            tenant: None,
         }),
         scopes,
         external_subject,

@@ -76,6 +76,7 @@ pub(super) async fn refresh(
             scopes,
             external_subject: external_subject.clone(),
             claims: claims.clone(),
+            tenant: None,
         })
     };
     let (scopes, new) = if is_particular {

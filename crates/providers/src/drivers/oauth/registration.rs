@@ -9,6 +9,7 @@ use carnet_model::{Id, SecretString, Time, kind};
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use super::client_assertion::signing_for;
 use super::settings::{Options, Read};
 use crate::driver::NewConnector;
 use crate::driver::failure::BadConfiguration;
@@ -40,6 +41,8 @@ pub(super) enum Way {
         uri: Option<String>,
         /// The metadata as it was last sent.
         sent: Map<String, Value>,
+        /// What the server registered besides: it is said again with every change (RFC 7592 §2.2).
+        given: Map<String, Value>,
     },
 }
 
@@ -54,14 +57,15 @@ impl Registration {
         let about = inner.text("clientId")?.ok_or_else(|| inner.bad("clientId", "is missing"))?;
         let ends = inner.number("secretExpiresAt")?.and_then(|millis| i64::try_from(millis).ok());
         let uri = inner.text("uri")?;
-        let sent = match inner.any("metadata") {
-            None => Map::new(),
-            Some(Value::Object(sent)) => sent,
-            Some(_) => return Err(inner.bad("metadata", "must be an object")),
+        let mut object = |name: &str| match inner.any(name) {
+            None => Ok(Map::new()),
+            Some(Value::Object(members)) => Ok(members),
+            Some(_) => Err(inner.bad(name, "must be an object")),
         };
+        let (sent, given) = (object("metadata")?, object("registered")?);
         let way = match inner.text("method")?.as_deref() {
             Some("document") => Way::Document,
-            Some("dynamic") => Way::Dynamic { uri, sent },
+            Some("dynamic") => Way::Dynamic { uri, sent, given },
             _ => return Err(inner.bad("method", "must be dynamic or document")),
         };
         inner.finish()?;
@@ -78,9 +82,12 @@ impl Registration {
         let mut put = |name: &str, value: Value| object.insert(name.to_owned(), value);
         match &self.way {
             Way::Document => put("method", "document".into()),
-            Way::Dynamic { uri, sent } => {
+            Way::Dynamic { uri, sent, given } => {
                 if let Some(uri) = uri {
                     put("uri", uri.clone().into());
+                }
+                if !given.is_empty() {
+                    put("registered", given.clone().into());
                 }
                 put("metadata", sent.clone().into());
                 put("method", "dynamic".into())
@@ -123,6 +130,10 @@ pub(super) async fn obtain(
             field: "tokenEndpointAuthMethod".to_owned(),
             why: "the server lists no method of client authentication that is supported here".to_owned(),
         })?;
+    if auth == ClientAuth::PrivateKeyJwt {
+        // Before there is a client that nobody could prove.
+        signing_for(read.options.signing, server)?;
+    }
     let mut wish = wish(ask.name, &read.options, server, redirect_uri, auth);
     wish.logo_uri = ask.icon.zip(redirect_uri).and_then(|(icon, ours)| logo(ours, ask.connector, icon));
     wish.jwks_uri = (auth == ClientAuth::PrivateKeyJwt).then(|| jwks_url(ask.callback_base, ask.connector));
@@ -162,7 +173,7 @@ fn keep(read: &mut Read, registered: Registered, wish: &Wish, auth: ClientAuth, 
     read.registration_token = registered.token.filter(|_| uri.is_some());
     read.options.registration = Some(Registration {
         client_id: registered.client_id,
-        way: Way::Dynamic { uri, sent: wish.to_json() },
+        way: Way::Dynamic { uri, sent: wish.to_json(), given: registered.given },
         secret_ends: registered.secret_ends.filter(|_| read.secret.is_some()),
     });
 }
@@ -277,9 +288,10 @@ pub(super) fn logo(address: &str, connector: Id<kind::Connector>, icon: &str) ->
     ours.join(&format!("/pictures/{connector}/{icon}")).ok().map(String::from)
 }
 
-/// The strongest method that both know. A server that lists none takes a secret in the header (RFC 8414 §2).
+/// A method that both know. A server that lists none takes a secret in the header (RFC 8414 §2). A key comes last, because
+/// the server has to be able to fetch its public half from here.
 fn choose(server: &Server, public_will_do: bool) -> Option<ClientAuth> {
-    let order = [ClientAuth::Basic, ClientAuth::Post, ClientAuth::None];
+    let order = [ClientAuth::Basic, ClientAuth::Post, ClientAuth::None, ClientAuth::PrivateKeyJwt];
     order
         .into_iter()
         .filter(|auth| public_will_do || *auth != ClientAuth::None)
@@ -294,6 +306,18 @@ fn knows(server: &Server, auth: ClientAuth) -> bool {
 }
 
 fn nothing_to_register(server: &Server, redirect_uri: Option<&str>) -> BadConfiguration {
+    if let Some(elsewhere) = &server.document.registration_elsewhere {
+        return BadConfiguration {
+            field: "clientId".to_owned(),
+            why: format!(
+                "is missing, and the server registers clients at {}, which is neither the issuer's host nor below it, so \
+                 nobody is registered there by itself: register a client by hand and give its clientId and clientSecret, \
+                 or, if that address is right, write issuer, authorization_endpoint, token_endpoint and \
+                 registration_endpoint into serverConfig yourself",
+                elsewhere.chars().filter(char::is_ascii_graphic).take(200).collect::<String>()
+            ),
+        };
+    }
     let issuer = server.issuer().map(|issuer| format!(" at {issuer}")).unwrap_or_default();
     let uri = redirect_uri.map(|uri| format!(", with the redirect URI {uri}")).unwrap_or_default();
     BadConfiguration {

@@ -68,7 +68,7 @@ async fn server_of(
     resource: Resource,
     options: &mut Options,
 ) -> Result<Document, BadConfiguration> {
-    let document = first_of(http, tenant, &resource).await?;
+    let document = first_of(http, tenant, &resource, options.client_id.is_empty()).await?;
     if options.user.enabled != Some(false) && options.user.scopes.is_empty() {
         options.user.scopes = scopes(&resource, &document, options.refresh);
         // OpenID Connect Core §11: a server may ignore `offline_access` unless the person is asked.
@@ -85,14 +85,18 @@ async fn first_of(
     http: &Egress,
     tenant: Id<kind::Team>,
     resource: &Resource,
+    wants_client: bool,
 ) -> Result<Document, BadConfiguration> {
+    // Where nobody brings a client, a server that gives one comes before a server that does not.
+    let mut barren = None;
     let mut why = BadConfiguration {
         field: SERVER_URL.to_owned(),
         why: "none of the authorization servers that the resource names may be called".to_owned(),
     };
     for issuer in &resource.issuers {
         match search(http, tenant, SERVER_URL, issuer).await {
-            Ok(Search::Found(document)) => return Ok(*document),
+            Ok(Search::Found(document)) if !wants_client || document.gives_clients() => return Ok(*document),
+            Ok(Search::Found(document)) => barren = barren.or(Some(*document)),
             Ok(Search::Absent(bad)) | Err(bad) => {
                 why = BadConfiguration {
                     why: format!("the authorization server of this resource cannot be used: {}", bad.why),
@@ -101,7 +105,7 @@ async fn first_of(
             }
         }
     }
-    Err(why)
+    barren.ok_or(why)
 }
 
 /// What the resource asks for, and to be let in while the person is away, where the server knows that as a scope.
@@ -127,7 +131,7 @@ pub(super) async fn inspect(at: &At<'_>) -> Result<Inspection, BadConfiguration>
     let present = match (&resource, issuer) {
         // The resource has moved to another server.
         (Some(resource), issuer) if !resource.issuers.iter().any(|named| Some(named.as_str()) == issuer) => {
-            first_of(http, tenant, resource).await?
+            first_of(http, tenant, resource, false).await?
         }
         (_, Some(issuer)) => discover(http, tenant, "serverConfig.issuer", issuer).await?,
         (_, None) => {

@@ -16,7 +16,7 @@ use crate::oauth::registration::Registrar;
 pub(super) async fn sync(at: &At<'_>, renew: bool) -> Synced {
     let Ok(mut settings) = Settings::of(at.connector) else { return Synced::Nothing };
     let Some(registration) = settings.options.registration.clone() else { return Synced::Nothing };
-    let Way::Dynamic { uri, sent } = registration.way else { return Synced::Nothing };
+    let Way::Dynamic { uri, sent, given } = registration.way else { return Synced::Nothing };
     let redirect_uri = at.connector.redirect_uri.as_deref();
     let mut wish = wish(&at.connector.name, &settings.options, &settings.server, redirect_uri, settings.auth);
     wish.jwks_uri = sent.get("jwks_uri").and_then(Value::as_str).map(str::to_owned);
@@ -31,7 +31,7 @@ pub(super) async fn sync(at: &At<'_>, renew: bool) -> Synced {
     };
     let registrar = Registrar { http: at.http, tenant: at.connector.team };
     let client = &settings.options.client_id;
-    let registered = match registrar.update(&home_uri, token, client, &wish).await {
+    let registered = match registrar.update(&home_uri, token, client, &wish, &given).await {
         Ok(registered) => registered,
         Err(error) => return Synced::Required(sentence(&error.to_string()), None),
     };
@@ -56,7 +56,7 @@ pub(super) async fn sync(at: &At<'_>, renew: bool) -> Synced {
     let uri = home(&settings.server, registered.uri.as_deref()).map(String::from).or(uri);
     settings.options.registration = Some(Registration {
         client_id: registration.client_id,
-        way: Way::Dynamic { uri, sent },
+        way: Way::Dynamic { uri, sent, given: registered.given },
         secret_ends,
     });
     let kept = (settings.to_data(), secrets);

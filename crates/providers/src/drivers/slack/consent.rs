@@ -113,6 +113,7 @@ pub(super) async fn finish(
             refresh: token.refresh,
             scopes: scopes.clone(),
             external_subject: external_subject.clone(),
+            tenant: place.tenant_id.clone(),
             ..Tokens::default()
         }),
         scopes,
@@ -127,7 +128,7 @@ pub(super) async fn finish(
 }
 
 /// The workspace, or the whole organization where an administrator installed for all of it ("is_enterprise_install").
-fn place(said: &Said) -> Option<Installed> {
+pub(super) fn place(said: &Said) -> Option<Installed> {
     let whole = said.members.get("is_enterprise_install").and_then(Value::as_bool).unwrap_or(false);
     let object = if whole { "enterprise" } else { "team" };
     let id = said.text(object, "id")?;

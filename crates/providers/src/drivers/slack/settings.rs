@@ -41,10 +41,12 @@ struct Read {
 impl Read {
     fn new(data: Map<String, Value>) -> Result<Self, BadConfiguration> {
         let mut fields = Fields::new(data);
+        let (bot_scopes, user_scopes) = (fields.scopes("botScopes")?, fields.scopes("userScopes")?);
+        let usual = bot_scopes.is_none() && user_scopes.is_none();
         let read = Self {
             client_id: fields.text("clientId")?,
-            bot_scopes: fields.scopes("botScopes")?.unwrap_or_default(),
-            user_scopes: fields.scopes("userScopes")?.unwrap_or_default(),
+            bot_scopes: if usual { usual_bot_scopes() } else { bot_scopes.unwrap_or_default() },
+            user_scopes: user_scopes.unwrap_or_default(),
             app_id: fields.text("appId")?,
             app_name: fields.text("appName")?,
             team: match fields.object("slackTeam")? {
@@ -56,11 +58,21 @@ impl Read {
                             team.insert(name.to_owned(), text.into());
                         }
                     }
-                    if !team.contains_key("id") {
-                        return Err(inner.bad(
-                            "id",
-                            "is missing: the identifier of the workspace, T…, or organization, E…",
-                        ));
+                    match team.get("id").and_then(Value::as_str) {
+                        Some(id) if is_id(id, &['T', 'E']) => {}
+                        Some(_) => {
+                            return Err(inner.bad(
+                                "id",
+                                "is not the identifier of a workspace, T…, or organization, E…: it stands in the \
+                                 address of Slack in a browser, https://app.slack.com/client/T…",
+                            ));
+                        }
+                        None => {
+                            return Err(inner.bad(
+                                "id",
+                                "is missing: the identifier of the workspace, T…, or organization, E…",
+                            ));
+                        }
                     }
                     inner.finish()?;
                     Some(team)
@@ -73,9 +85,7 @@ impl Read {
                 (VERIFICATION_TOKEN, fields.secret("verificationToken")?),
             ],
         };
-        // An identifier is a letter and what follows it.
-        let is_id = |text: &String| text.starts_with('A') && text.bytes().all(|b| b.is_ascii_alphanumeric());
-        if read.app_id.as_ref().is_some_and(|id| !is_id(id)) {
+        if read.app_id.as_ref().is_some_and(|id| !is_id(id, &['A'])) {
             return Err(fields.bad("appId", "is not the identifier of an app: A…"));
         }
         fields.finish()?;
@@ -94,7 +104,8 @@ impl Settings {
         if read.bot_scopes.is_empty() && read.user_scopes.is_empty() {
             return Err(bad(
                 "botScopes",
-                "is empty, and userScopes too: name the scopes of the bot or of people",
+                "is empty, and userScopes too: name the scopes of the bot, such as chat:write, or of people; where \
+                 neither is given the bot has chat:write, channels:read and users:read",
             ));
         }
         let team = read.team.as_ref().and_then(|team| team.get("id")?.as_str()).map(str::to_owned);
@@ -169,7 +180,8 @@ impl Read {
         if self.bot_scopes.is_empty() && self.user_scopes.is_empty() {
             return Err(bad(
                 "botScopes",
-                "is empty, and userScopes too: name the scopes of the bot or of people",
+                "is empty, and userScopes too: name the scopes of the bot, such as chat:write, or of people; where \
+                 neither is given the bot has chat:write, channels:read and users:read",
             ));
         }
         let wish = Wish {
@@ -218,10 +230,23 @@ async fn is_known(
     }
 }
 
+/// An identifier is a letter that says of what, and capitals and digits behind it.
+fn is_id(text: &str, kinds: &[char]) -> bool {
+    let rest = text.strip_prefix(kinds).unwrap_or_default();
+    !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+}
+
+/// What a bot is asked for where nobody says what for: to speak, and to find whom to speak to.
+fn usual_bot_scopes() -> Scopes {
+    Scopes::parse(USUAL_BOT_SCOPES).unwrap_or_default()
+}
+
 fn bad(field: &str, why: &str) -> BadConfiguration {
     BadConfiguration { field: field.to_owned(), why: why.to_owned() }
 }
 
+/// As the catalog's file tells people.
+const USUAL_BOT_SCOPES: [&str; 3] = ["channels:read", "chat:write", "users:read"];
 const CLIENT_SECRET: &str = "/clientSecret";
 const SIGNING_SECRET: &str = "/signingSecret";
 const VERIFICATION_TOKEN: &str = "/verificationToken";

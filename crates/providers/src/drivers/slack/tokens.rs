@@ -7,6 +7,7 @@ use carnet_model::{SecretString, Time};
 use serde_json::Map;
 
 use super::answer::{self, Token};
+use super::consent;
 use super::settings::Settings;
 use crate::driver::At;
 use crate::driver::failure::DriverError;
@@ -16,7 +17,9 @@ use crate::driver::standing::Standing;
 use crate::oauth::client::Form;
 use crate::oauth::failure::Phase;
 
-/// A new token. Slack answers with the token at the top, whosever it is; it must be of the same kind as the one before.
+/// A new token. Slack answers with the token at the top, whosever it is; it must be of the same kind as the one before, and
+/// for the same workspace. One that is for another is ended and not handed out; what it is renewed with is kept, because the
+/// refresh token before it is spent.
 pub(super) async fn refresh(
     at: &At<'_>,
     settings: &Settings,
@@ -34,27 +37,35 @@ pub(super) async fn refresh(
     if was_bot.is_some_and(|was| was != token.is_bot) {
         return Err(garbage());
     }
+    let tenant = consent::place(&said).and_then(|place| place.tenant_id);
+    let meant = before.tenant.as_ref().or(settings.team.as_ref());
+    let elsewhere = meant.zip(tenant.as_ref()).is_some_and(|(meant, tenant)| meant != tenant);
+    if elsewhere {
+        let _ = end(at, &token.access).await;
+    }
     let expires_at = token.expires_in.map(|seconds| end_of(said.at, seconds));
     let scopes = token.scopes.or_else(|| before.scopes.clone());
     let access = Access { token: token.access.duplicate(), expires_at, scopes: scopes.clone() };
+    let access = Some(access).filter(|_| !elsewhere);
     Ok(Minted {
         token: token.access,
         expires_at,
         scopes: scopes.clone(),
         held: Some(Held::of_tokens(Tokens {
-            access: Some(access),
+            access,
             // The one before is revoked by being used; without another, this token is the last.
             refresh: token.refresh,
             refresh_expires_at: None,
             scopes,
             external_subject: before.external_subject.clone(),
             claims: Map::new(),
+            tenant: before.tenant.clone().or(tenant),
         })),
         refresh_expires_at: None,
         metadata: Map::new(),
         claims: Map::new(),
         external_subject: before.external_subject.clone(),
-        stray: None,
+        stray: elsewhere.then(|| "it is for another workspace than the one before".to_owned()),
     })
 }
 

@@ -6,7 +6,8 @@ use carnet_model::{Scopes, SecretString};
 use serde_json::{Map, Value, json};
 
 use super::account::Account;
-use super::{external, key_pair, workload};
+use super::login::{self, Known};
+use super::{external, workload};
 use crate::driver::failure::BadConfiguration;
 use crate::driver::secrets::ConnectorSecrets;
 use crate::driver::signer::jwks_url;
@@ -14,7 +15,7 @@ use crate::driver::{Accepted, NewConnector};
 use crate::fields::Fields;
 use crate::oauth::client::Client;
 use crate::oauth::client_auth::Proof;
-use crate::oauth::probe::{self, By, Known};
+use crate::oauth::probe::{self, By};
 
 /// What is known, without its secrets.
 pub(super) struct Settings {
@@ -83,6 +84,8 @@ impl Settings {
         }
         // A label for people, of the official clients.
         fields.text("clientName")?;
+        // Found anew whenever the rest changes.
+        fields.any("notChecked");
         let secrets =
             [(CLIENT_SECRET, fields.secret("clientSecret")?), (PRIVATE_KEY, fields.pem("privateKeyPem")?)];
         settings.fit(&fields, &secrets)?;
@@ -176,15 +179,22 @@ impl Settings {
     }
 }
 
-/// Reads the configuration and asks the account whether it is there, knows the client, and takes the key.
+/// Reads the configuration and asks the account whether it is there, knows the client, and takes the key. What it leaves
+/// open is named in `notChecked`.
 pub(super) async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadConfiguration> {
     let (mut settings, given) = Settings::read(std::mem::take(&mut ask.data))?;
+    let mut open = Vec::new();
+    let mut note = |field: &'static str, known: Known| {
+        if known == Known::NotSaid {
+            open.push(field);
+        }
+    };
     if let Some(described) = settings.external.take() {
         let account = settings.account.clone();
-        key_pair::is_account(&ask, &account).await?;
+        note("accountIdentifier", login::is_account(&ask, &account).await?);
         let accepted = external::accept(ask, described).await?;
         settings.external = Some(accepted.data);
-        return Ok(Accepted { data: settings.to_data(), ..accepted });
+        return Ok(Accepted { data: noted(settings.to_data(), &open), ..accepted });
     }
     let mut secrets = ConnectorSecrets::default();
     for (name, secret) in given {
@@ -192,20 +202,23 @@ pub(super) async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadCon
             secrets.insert(name.to_owned(), secret);
         }
     }
-    if let Some(client_id) = &settings.client_id {
-        let secret = secrets.at(CLIENT_SECRET).ok_or_else(|| bad("clientSecret", "is missing"))?;
-        is_known(&ask, &settings.account, client_id, secret).await?;
-    }
-    let mut data = settings.to_data();
-    if settings.by_workload {
-        key_pair::is_account(&ask, &settings.account).await?;
-        let issuer = jwks_url(ask.callback_base, ask.connector);
-        data.insert("federatedCredential".to_owned(), workload::credential(&issuer, ask.connector));
-    } else if let Some(username) = &settings.username {
+    let by_key = settings.username.as_ref().filter(|_| !settings.by_workload);
+    if let Some(username) = by_key {
         let pem = secrets.at(PRIVATE_KEY).ok_or_else(|| {
             bad("privateKeyPem", "is missing: the key of this user, or workloadIdentity instead")
         })?;
-        key_pair::is_taken(&ask, &settings.account, username, pem).await?;
+        note("privateKeyPem", login::is_taken(&ask, &settings.account, username, pem).await?);
+    } else {
+        note("accountIdentifier", login::is_account(&ask, &settings.account).await?);
+    }
+    if let Some(client_id) = &settings.client_id {
+        let secret = secrets.at(CLIENT_SECRET).ok_or_else(|| bad("clientSecret", "is missing"))?;
+        note("clientSecret", is_known(&ask, &settings.account, client_id, secret).await?);
+    }
+    let mut data = noted(settings.to_data(), &open);
+    if settings.by_workload {
+        let issuer = jwks_url(ask.callback_base, ask.connector);
+        data.insert("federatedCredential".to_owned(), workload::credential(&issuer, ask.connector));
     }
     let base = ask.callback_base.trim_end_matches('/');
     // Snowflake names no issuer in its answers, so the address tells them apart (RFC 9700 §4.4.2).
@@ -213,18 +226,23 @@ pub(super) async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadCon
     Ok(Accepted { data, secrets, redirect_uri })
 }
 
-/// Whether the account knows the client.
+/// With the names of what the account did not speak about.
+fn noted(mut data: Map<String, Value>, open: &[&str]) -> Map<String, Value> {
+    if !open.is_empty() {
+        data.insert("notChecked".to_owned(), json!(open));
+    }
+    data
+}
+
+/// Whether the account, which is there, knows the client.
 async fn is_known(
     ask: &NewConnector<'_>,
     account: &Account,
     client_id: &str,
     secret: &SecretString,
-) -> Result<(), BadConfiguration> {
-    let unasked = |why: String| {
-        bad("accountIdentifier", &format!("Snowflake could not be asked at this account: {why}"))
-    };
+) -> Result<Known, BadConfiguration> {
     let url = ask.http.check(&format!("{}/oauth/token-request", account.origin()), Purpose::ProviderToken);
-    let url = url.map_err(|refused| unasked(refused.to_string()))?;
+    let url = url.map_err(|refused| bad("accountIdentifier", &refused.to_string()))?;
     let client = Client {
         http: ask.http,
         env: ask.env,
@@ -233,12 +251,12 @@ async fn is_known(
         proof: Proof::Basic(secret),
     };
     match probe::known(&client, &url, By::Code(ask.callback_base)).await {
-        Known::Yes => Ok(()),
-        Known::No(vendor) => Err(bad(
+        probe::Known::Yes => Ok(Known::Yes),
+        probe::Known::No(vendor) => Err(bad(
             "clientSecret",
             &format!("Snowflake does not know this client and secret: {}", vendor.quoted()),
         )),
-        Known::Unasked(why) => Err(unasked(why)),
+        probe::Known::Unasked(_) => Ok(Known::NotSaid),
     }
 }
 

@@ -36,7 +36,8 @@ pub(super) fn mint(at: &At<'_>, settings: &Settings) -> Result<Minted, DriverErr
     let assertion =
         Assertion { issuer, subject: &subject, audience: AUDIENCE, life: LIFE, claims: Map::new() };
     let now = at.env.now();
-    let token = assertion.sign(signer, at.env, at.env.now())?;
+    let (_, ends) = assertion.times(now);
+    let token = assertion.sign(signer, at.env, now)?;
     let mut metadata = settings.told("WORKLOAD_IDENTITY");
     metadata.insert("workloadIdentityProvider".to_owned(), "OIDC".into());
     if let Some(username) = &settings.username {
@@ -44,7 +45,7 @@ pub(super) fn mint(at: &At<'_>, settings: &Settings) -> Result<Minted, DriverErr
     }
     Ok(Minted {
         token,
-        expires_at: Some(now.plus(LIFE)),
+        expires_at: Some(ends),
         scopes: None,
         held: None,
         refresh_expires_at: None,

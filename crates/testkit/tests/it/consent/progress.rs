@@ -1,9 +1,46 @@
 //! How the application learns what became of its request by asking, and what a request may name.
 
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use carnet_testkit::{Browser, Engine, Kit, Plan, on_both_engines};
 use serde_json::{Value, json};
 
-on_both_engines!(the_maker_of_a_request_can_ask_what_became_of_it);
+on_both_engines!(
+    the_maker_of_a_request_can_ask_what_became_of_it,
+    a_link_that_was_opened_is_waited_for_while_the_person_signs_in,
+);
+
+/// The command line draws the verifier, and polls while the person signs in.
+async fn a_link_that_was_opened_is_waited_for_while_the_person_signs_in(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let mut beside = if kit.is_shared() { Some(kit.second_node().await) } else { None };
+    let poll = async |verifier: &str| {
+        let path = format!("/v1/connect/result/{verifier}");
+        match &beside {
+            Some(node) => node.call("GET", &path, Some(&kit.tenant.token), None).await,
+            None => kit.manage("GET", &path, None).await,
+        }
+    };
+    for (kind, verifier) in [("authorize", "v".repeat(50)), ("install", "w".repeat(50))] {
+        let gone = (404, "not_found".to_owned());
+        assert_eq!(poll(&verifier).await.refusal(), gone, "nobody has opened it");
+        let code = BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()));
+        let team = &kit.tenant.team;
+        let link = format!("/api/v1/connect/{kind}/demo%2Fhello?teamId={team}&request_code={code}&scopes=*");
+        let page = Browser::default().get(&format!("{}{link}", kit.url())).await;
+        assert!(page.header("location").unwrap().starts_with("/login?to="), "{}", page.text());
+        assert_eq!(poll(&verifier).await.ok()["status"], "pending");
+        assert_eq!(poll(&"x".repeat(50)).await.refusal(), gone, "and no other");
+        kit.clock.pass(Duration::from_mins(16));
+        assert_eq!(poll(&verifier).await.refusal(), gone, "nobody signed in");
+    }
+    if let Some(node) = &mut beside {
+        node.stop().await;
+    }
+}
 
 async fn the_maker_of_a_request_can_ask_what_became_of_it(engine: Engine) {
     let kit = Kit::start(engine, Plan::default()).await;
@@ -73,6 +110,7 @@ async fn what_a_request_may_name_is_checked_before_anything_is_made() {
         json!({"webhook": "http://169.254.169.254/latest"}),
         json!({"webhook": "ftp://app.example/"}),
         json!({"expiresInMs": 0}),
+        json!({"expiresInMs": 1.5}),
         json!({"expiresInMs": 3_600_001}),
         json!({"expiresInMs": -1}),
         json!({"prompt": ""}),

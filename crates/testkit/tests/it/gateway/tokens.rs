@@ -106,6 +106,9 @@ async fn only_a_workload_that_may_ask_the_connector_is_an_app(engine: Engine) {
             assert_eq!(answer.refusal(), (401, "invalid_client".to_owned()), "{what} at {path}");
             assert!(answer.header("www-authenticate").unwrap().starts_with("Basic "), "{what}");
         }
+        // Who is none is told so before anything that is missing.
+        let answer = world.ask_as(&world.connector, &jwt, "token", &[("code", code.as_str())]).await;
+        assert_eq!(answer.refusal(), (401, "invalid_client".to_owned()), "{what} without the rest");
     }
     world.redeem(&code).await.ok();
 }

@@ -172,7 +172,7 @@ async fn a_forged_token_is_answered_with_401_fetches_nothing_and_is_kept_nowhere
     let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
     let (issuer, stranger) = (Issuer::start().await, Issuer::start().await);
     let bait = Receiver::start().await;
-    trust(&kit, &issuer, &[]).await;
+    trust(&kit, &issuer, &[("types", json!(["JWT"]))]).await;
     let good = issuer.sign(&claims(&kit, &issuer, &[]));
     kit.node.token(&good, Kit::UID, &app()).await.token();
     let forger = Forger { kit: &kit, issuer: &issuer, bait: &bait };

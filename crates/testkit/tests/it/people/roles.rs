@@ -178,6 +178,13 @@ fn routes(kit: &Kit) -> Vec<Route> {
         route("token.revoke-own", "OMCV", "DELETE", &format!("{c}/tokens"), own),
         route("token.revoke-all", "OMC", "DELETE", &format!("{c}/tokens"), app),
         route("token.revoke-all", "OMC", "DELETE", &format!("{c}/tokens"), json!({})),
+        route(
+            "token.revoke-all",
+            "OMC",
+            "DELETE",
+            &format!("{c}/tokens"),
+            json!({"subject": {"type": "user", "id": "somebody"}}),
+        ),
         route("project.read", "OMCV", "GET", "/v9/projects", none.clone()),
         route("project.read", "OMCV", "GET", &format!("/v2/connect/projects/{p}/connectors"), none.clone()),
         route("project.read", "OMCV", "GET", &format!("/v1/projects/{p}/provisioning"), none.clone()),
@@ -284,6 +291,7 @@ fn routes(kit: &Kit) -> Vec<Route> {
         ),
         route("audit.read", "OMCV", "GET", "/v1/audit", none.clone()),
         route("audit.read", "OMCV", "GET", "/v1/audit/verify", none.clone()),
+        route("grant.read", "OMCV", "GET", "/v1/connect/standing", none.clone()),
         route("grant.read", "OMCV", "GET", "/v1/connect/grants/grt_0000000000000000000000", none.clone()),
         route(
             "token.revoke-all",

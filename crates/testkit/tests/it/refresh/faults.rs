@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use carnet_model::Clock as _;
 use carnet_model::grant::Rotation;
 use carnet_testkit::{Engine, Fault, Kit, Plan, on_both_engines};
 
@@ -150,6 +151,16 @@ async fn a_lost_answer_of_a_strict_provider_is_never_silent(engine: Engine) {
     }
     let events = kit.events_of("grant.needs-consent").await;
     assert_eq!(events.len(), 4);
+    // With no living token the caller is told at once, and not that all is well.
+    kit.consent("erin").await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    kit.provider.next([Fault::lost().after_its_work()]);
+    let answer = kit.user_token("erin").await;
+    assert_eq!(answer.refusal(), (503, "provider_unavailable".to_owned()));
+    let error = &answer.json()["error"];
+    assert_eq!(error["reason"], "refresh_answer_lost", "{error}");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("reauthorization is required") && !message.contains("harmed"), "{message}");
     assert!(events.iter().all(|event| event["detail"]["cause"] == "refresh_answer_lost"), "{events:?}");
     kit.consent("alice").await;
     kit.user_token("alice").await.token();
@@ -179,4 +190,60 @@ async fn a_request_that_never_arrived_costs_a_strict_grant_nothing(engine: Engin
     assert!(kit.provider.me(&token).await.is_some());
     assert!(kit.events_of("grant.needs-consent").await.is_empty());
     assert_eq!(kit.ask(&of("alice")).await.status, 200);
+}
+
+/// The token is over and an answer is lost: once more, and then the person is asked. A server that says that it fails is
+/// not a lost answer: nobody is asked, and it is tried less and less.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_strict_refresh_token_is_not_presented_without_end() {
+    let lost: fn() -> Fault = Fault::lost;
+    let done: fn() -> Fault = || Fault::lost().after_its_work();
+    let page: fn() -> Fault = Fault::html;
+    for (name, fault) in [("lost", lost), ("lost after its work", done), ("a page", page)] {
+        let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+        kit.consent("alice").await;
+        kit.clock.pass(Duration::from_hours(2));
+        kit.provider.always(fault);
+        let first = kit.user_token("alice").await;
+        assert!(matches!(first.status, 502 | 503), "{name}: {}", first.text());
+        let second = kit.user_token("alice").await;
+        assert_eq!(second.refusal(), (422, "user_authorization_required".to_owned()), "{name}");
+        assert_eq!(second.json()["error"]["cause"], "refresh_answer_lost", "{name}");
+        for _ in 0..5 {
+            assert_eq!(kit.user_token("alice").await.status, 422, "{name}");
+            kit.clock.pass(Duration::from_secs(61));
+        }
+        assert_eq!(kit.provider.requests("refresh_token"), 2, "{name}");
+        assert_eq!(kit.events_of("grant.needs-consent").await.len(), 1, "{name}");
+        kit.provider.heal();
+        kit.consent("alice").await;
+        kit.user_token("alice").await.token();
+    }
+
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    kit.consent("alice").await;
+    kit.clock.pass(Duration::from_hours(2));
+    kit.provider.always(|| Fault::status(502));
+    let ask = async || assert_eq!(kit.user_token("alice").await.refusal().1, "provider_unavailable");
+    for presented in [1, 2] {
+        ask().await;
+        assert_eq!(kit.provider.requests("refresh_token"), presented);
+    }
+    let begun = kit.clock.now();
+    for _ in 0..5 {
+        ask().await;
+    }
+    // On a machine that takes as long as the pause for this, there were some.
+    if begun.until(kit.clock.now()) < Duration::from_secs(4) {
+        assert_eq!(kit.provider.requests("refresh_token"), 2);
+    }
+    let before = kit.provider.requests("refresh_token");
+    kit.clock.pass(Duration::from_secs(31));
+    ask().await;
+    assert_eq!(kit.provider.requests("refresh_token"), before + 1);
+    assert_eq!(kit.grants().await[0]["state"], "active");
+    kit.provider.heal();
+    kit.clock.pass(Duration::from_secs(61));
+    kit.user_token("alice").await.token();
+    assert!(kit.events_of("grant.needs-consent").await.is_empty());
 }

@@ -3,7 +3,7 @@
 use carnet_model::SecretString;
 
 use super::super::account::Account;
-use super::super::{exchange, jwt_bearer};
+use super::super::{client_assertion, exchange, jwt_bearer};
 use super::{Options, Read, Settings};
 use crate::driver::failure::BadConfiguration;
 use crate::oauth::client_auth::ClientAuth;
@@ -116,7 +116,7 @@ impl Settings {
         server: Server,
         discovered: bool,
     ) -> Result<(Self, Option<SecretString>), BadConfiguration> {
-        let Read { options, auth, secret, installation_token, .. } = read;
+        let Read { mut options, auth, secret, installation_token, .. } = read;
         let app = options.app.is_on();
         let bad =
             |field: &str, why: &str| Err(BadConfiguration { field: field.to_owned(), why: why.to_owned() });
@@ -124,6 +124,9 @@ impl Settings {
             Some(auth) => auth,
             None => choose_auth(secret.is_some(), &server, discovered)?,
         };
+        if auth == ClientAuth::PrivateKeyJwt {
+            options.signing = client_assertion::signing_for(options.signing, &server)?;
+        }
         if options.installation.as_ref().is_some_and(|one| one.own_token) && installation_token.is_none() {
             return bad(
                 "installation.token",
@@ -153,7 +156,8 @@ impl Settings {
     }
 }
 
-/// The method where none is configured. A server that speaks for itself and lists none means Basic (RFC 8414 §2); one
+/// The method where none is configured: of those that the server lists the first that takes a secret and is known here, as
+/// servers put the one first that they prefer. A server that speaks for itself and lists none means Basic (RFC 8414 §2); one
 /// that was described by hand gets what most servers take, and what the wire contract has as its default.
 fn choose_auth(has_secret: bool, server: &Server, discovered: bool) -> Result<ClientAuth, BadConfiguration> {
     if !has_secret {
@@ -162,9 +166,10 @@ fn choose_auth(has_secret: bool, server: &Server, discovered: bool) -> Result<Cl
     let Some(known) = &server.document.client_auth_methods else {
         return Ok(if discovered { ClientAuth::Basic } else { ClientAuth::Post });
     };
-    [ClientAuth::Basic, ClientAuth::Post]
-        .into_iter()
-        .find(|method| known.iter().any(|name| name == method.as_str()))
+    known
+        .iter()
+        .filter_map(|name| ClientAuth::parse(name))
+        .find(|method| matches!(method, ClientAuth::Basic | ClientAuth::Post))
         .ok_or_else(|| BadConfiguration {
             field: "tokenEndpointAuthMethod".to_owned(),
             why: "the server lists no method that takes a client secret and is supported here".to_owned(),
