@@ -25,6 +25,7 @@ use crate::certificates::{Acme, CertificateState, Served};
 use crate::connector_keys::OpenKeys;
 use crate::device_login::Asks;
 use crate::directory::Directory;
+use crate::health::Signals;
 use crate::issue::Mints;
 use crate::keys::{ProviderState, Turning};
 use crate::managed::{Apps, ManagedService};
@@ -67,6 +68,7 @@ pub(crate) struct Inner {
     pub(crate) flights: Flights,
     pub(crate) breakers: Breakers,
     pub(crate) brakes: Brakes,
+    pub(crate) signals: Signals,
     pub(crate) paces: Paces,
     pub(crate) rates: Rates<OfTeam>,
     pub(crate) trigger_rates: Rates<Id<kind::Connector>>,

@@ -7,6 +7,8 @@
 //! this server where an event of the provider [says](signal) that something is lost. What was made for an
 //! installation that is not in use any more is [forgotten](forget).
 //!
+//! What a provider [tells by itself](signal) about lost access makes it be asked.
+//!
 //! Nothing here gives a grant up by itself: only a refresh that the provider refuses does, or a provider that no longer
 //! knows what was held and cannot be renewed.
 
@@ -29,6 +31,7 @@ use crate::faults;
 
 pub use check::{CheckedApplication, CheckedGrant, CheckedInstallation, Health, Verdict};
 pub(crate) use notice::Ending;
+pub(crate) use signal::Signals;
 
 impl Broker {
     /// Where a project is told that what it was granted breaks, if it has said.

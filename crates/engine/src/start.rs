@@ -126,6 +126,7 @@ impl Broker {
             flights: Flights::default(),
             breakers: Breakers::new(),
             brakes: Brakes::default(),
+            signals: Signals::default(),
             paces: Paces::new(settings.refreshes_per_second),
             rates: Rates::default(),
             gateway_rates: Rates::default(),

@@ -160,6 +160,38 @@ pub async fn of_connector(
     .await
 }
 
+/// The grants of a connector by which tokens can be had of this account at the provider.
+pub async fn of_account(
+    db: &Db,
+    team: Id<kind::Team>,
+    connector: Id<kind::Connector>,
+    account: &str,
+    limit: i64,
+) -> Result<Vec<GrantRow>, DbError> {
+    db.all(
+        select!(
+            "where team = $1 and connector = $2 and external_subject = $3 and state = 'active' order by id limit $4"
+        ),
+        args![team, connector, account, limit],
+    )
+    .await
+}
+
+/// The grants at an installation by which tokens can be had.
+pub async fn of_installation(
+    db: &Db,
+    team: Id<kind::Team>,
+    connector: Id<kind::Connector>,
+    installation: Id<kind::Installation>,
+    limit: i64,
+) -> Result<Vec<GrantRow>, DbError> {
+    db.all(
+        select!("where team = $1 and connector = $2 and installation = $3 and state = 'active' order by id limit $4"),
+        args![team, connector, installation, limit],
+    )
+    .await
+}
+
 /// The grants of one subject at a connector, from the one after `after`.
 pub async fn page_of_subject(
     db: &Db,

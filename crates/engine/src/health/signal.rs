@@ -1,75 +1,154 @@
-//! What a provider says about lost access is a hint: the provider is asked before anything ends by it.
+//! What a provider tells by itself about lost access.
+//!
+//! An event is a hint: it can be old, arrive twice, or come from somebody who knows a secret that he should not. So nothing
+//! ends by it. The provider is [asked](super::check), as if somebody had wanted to know, about the installation that it
+//! names, or the grants of the accounts; and what it answers is kept and told as ever. That something was asked, and why,
+//! is on the record.
+//!
+//! It is asked in a task of its own, and the sender does not wait for it. The same signal within a minute is one. A
+//! process that ends before it has asked forgets it: what was lost is then found at its next use, as without any signal.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use carnet_model::audit::{Action, AuditEvent};
-use carnet_providers::webhook::LossSignal;
-use carnet_store::{DbError, Write, grants};
+use carnet_model::grant::GrantState;
+use carnet_model::{ConnectorRef, Fault, Id, Time, kind};
+use carnet_providers::webhook::{Loss, LossSignal};
+use carnet_store::Write;
+use carnet_store::grants::{self, GrantRow};
+use carnet_store::installations::Installation;
 
 use crate::broker::Broker;
 use crate::directory::Entry;
+use crate::faults;
+
+/// The signals of the last minute.
+#[derive(Default)]
+pub(crate) struct Signals(Mutex<HashMap<(Id<kind::Connector>, LossSignal), Time>>);
+
+impl Signals {
+    /// Whether this is the first of its kind within a minute.
+    fn is_first(&self, connector: Id<kind::Connector>, signal: &LossSignal, now: Time) -> bool {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, at| at.until(now) < ONCE_IN);
+        if known.len() >= MOST || known.contains_key(&(connector, signal.clone())) {
+            return false;
+        }
+        known.insert((connector, signal.clone()), now);
+        true
+    }
+}
 
 impl Broker {
-    /// Asks the provider about what an event says is lost, in a task of its own.
-    pub(crate) fn heed(&self, entry: Arc<Entry>, signal: LossSignal) {
+    /// Asks the provider of a connector about what it says is lost, soon. The team is the connector's own.
+    pub(crate) fn provider_signal(
+        &self,
+        team: Id<kind::Team>,
+        connector: Id<kind::Connector>,
+        signal: LossSignal,
+    ) {
+        if !self.inner.signals.is_first(connector, &signal, self.inner.env.now()) {
+            tracing::debug!(%connector, loss = named(signal.loss), "told again that access is lost");
+            return;
+        }
         let broker = self.clone();
         self.track(async move {
-            if let Err(error) = broker.ask_about(&entry, &signal).await {
-                let connector = entry.row.connector.id;
-                tracing::warn!(%connector, %error, "what a provider says is lost could not be looked into");
+            if let Err(fault) = broker.confirm(team, connector, &signal).await {
+                tracing::warn!(%connector, loss = named(signal.loss), %fault, "could not find out whether access is lost");
             }
         });
     }
 
-    async fn ask_about(&self, entry: &Arc<Entry>, signal: &LossSignal) -> Result<(), DbError> {
-        let inner = &self.inner;
-        let connector = &entry.row.connector;
-        let at = |name: &Option<String>| signal.tenant.is_none() || *name == signal.tenant;
-        let concerned: Vec<_> = entry
-            .installations
-            .iter()
-            .filter(|one| at(&one.external_id) || at(&one.tenant_id))
-            .cloned()
-            .collect();
-        let mut write = Write::new();
-        let mut broken = 0;
-        if signal.accounts.is_empty() {
-            for installation in &concerned {
-                let said = self.standing_of(entry, installation).await;
-                let verdict;
-                (verdict, write) = self.verdict_of(entry, installation, said, write);
-                broken += usize::from(verdict.is_broken());
-            }
+    async fn confirm(
+        &self,
+        team: Id<kind::Team>,
+        connector: Id<kind::Connector>,
+        signal: &LossSignal,
+    ) -> Result<(), Fault> {
+        let entry = self.inner.entry(team, &ConnectorRef::Id(connector)).await.map_err(faults::store)?;
+        let Some(entry) = entry else { return Ok(()) };
+        let installations = named_by(&entry, signal);
+        let (mut write, mut broken) = (Write::new(), 0_usize);
+        for installation in &installations {
+            let said = self.standing_of(&entry, installation).await;
+            let verdict;
+            (verdict, write) = self.verdict_of(&entry, installation, said, write);
+            broken += usize::from(verdict.is_broken());
         }
-        let rows = grants::of_connector(&inner.db, connector.team, connector.id, None, MOST).await?;
-        let is_meant = |row: &grants::GrantRow| {
-            let grant = &row.grant;
-            let here = grant
-                .place
-                .installation
-                .is_none_or(|installation| concerned.iter().any(|one| one.id == installation));
-            let whose = grant.external_subject.as_ref();
-            here && (signal.accounts.is_empty()
-                || whose.is_some_and(|whose| signal.accounts.iter().any(|account| account == whose)))
-        };
-        let mut asked = 0;
-        for row in rows.into_iter().filter(is_meant) {
-            asked += 1;
-            match self.check_grant(entry, row).await {
+        let rows = self.in_question(&entry, &installations, signal).await?;
+        let grants = rows.len();
+        for row in rows {
+            let grant = row.grant.id;
+            match self.check_grant(&entry, row).await {
                 Ok(checked) => broken += usize::from(checked.verdict.is_broken()),
-                Err(fault) => tracing::debug!(%fault, "a grant could not be asked about"),
+                Err(fault) => tracing::warn!(%grant, %fault, "could not find out whether a grant is lost"),
             }
         }
-        let event = AuditEvent::of_system(inner.env.now(), Action::ConnectorCheck)
-            .in_team(connector.team)
-            .on(connector.id)
-            .with("signal", format!("{:?}", signal.loss).to_lowercase())
-            .with("installations", concerned.len())
-            .with("grants", asked)
+        let mut event = AuditEvent::of_system(self.inner.env.now(), Action::ConnectorCheck)
+            .in_team(team)
+            .on(connector)
+            .with("signal", named(signal.loss))
+            .with("grants", grants)
+            .with("installations", installations.len())
             .with("broken", broken);
-        inner.db.write(write.event(&inner.env, &event)).await.map(drop)
+        if let Some(tenant) = &signal.tenant {
+            event = event.with("tenant", tenant.as_str());
+        }
+        self.inner.db.write(write.event(&self.inner.env, &event)).await.map(drop).map_err(faults::store)
+    }
+
+    /// The grants that a signal is about: those of the accounts, or what the installation left. Whose tenant is which is
+    /// not known of people, but where no other tenant is known they are of this one.
+    async fn in_question(
+        &self,
+        entry: &Entry,
+        installations: &[&Installation],
+        signal: &LossSignal,
+    ) -> Result<Vec<GrantRow>, Fault> {
+        let (db, connector) = (&self.inner.db, &entry.row.connector);
+        let (team, id) = (connector.team, connector.id);
+        let mut rows = Vec::new();
+        for account in &signal.accounts {
+            rows.extend(grants::of_account(db, team, id, account, AT_ONCE).await.map_err(faults::store)?);
+        }
+        for installation in installations {
+            let found = grants::of_installation(db, team, id, installation.id, AT_ONCE).await;
+            rows.extend(found.map_err(faults::store)?);
+        }
+        if signal.accounts.is_empty() && installations.len() == entry.installations.len() {
+            let all = grants::of_connector(db, team, id, None, AT_ONCE).await.map_err(faults::store)?;
+            rows.extend(all.into_iter().filter(|row| {
+                row.grant.place.installation.is_none() && matches!(row.grant.state, GrantState::Active)
+            }));
+        }
+        Ok(rows)
     }
 }
 
-/// Grants that are asked about for one event at most; others are found at their next use.
-const MOST: i64 = 200;
+/// The installations at the tenant that lost access as a whole.
+fn named_by<'a>(entry: &'a Entry, signal: &LossSignal) -> Vec<&'a Installation> {
+    let Some(tenant) = signal.tenant.as_deref().filter(|_| signal.accounts.is_empty()) else {
+        return Vec::new();
+    };
+    let is_there = |one: &&Installation| {
+        one.external_id.as_deref() == Some(tenant) || one.tenant_id.as_deref() == Some(tenant)
+    };
+    entry.installations.iter().filter(is_there).collect()
+}
+
+const fn named(loss: Loss) -> &'static str {
+    match loss {
+        Loss::Uninstalled => "uninstalled",
+        Loss::Suspended => "suspended",
+        Loss::Revoked => "revoked",
+    }
+}
+
+/// What arrives again within this time is the same, and asks for nothing more.
+const ONCE_IN: Duration = Duration::from_mins(1);
+/// So many different signals of a minute are looked after. What is beyond is found at its next use.
+const MOST: usize = 10_000;
+/// As many grants of one account, or at one installation, are asked about.
+const AT_ONCE: i64 = 500;

@@ -1,11 +1,12 @@
 //! What is kept of an event: its body, byte for byte, and the headers that an application needs of it.
 
 use carnet_model::{Secret, SecretBytes};
+use carnet_providers::webhook::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Headers and body, behind the length of the headers.
-pub(crate) fn pack(headers: &HeaderMap, body: &[u8]) -> SecretBytes {
-    let kept = serde_json::to_vec(&kept(headers)).unwrap_or_default();
+pub(crate) fn pack(scheme: Scheme, headers: &HeaderMap, body: &[u8]) -> SecretBytes {
+    let kept = serde_json::to_vec(&kept(scheme, headers)).unwrap_or_default();
     let mut out = Vec::with_capacity(4 + kept.len() + body.len());
     out.extend_from_slice(&u32::try_from(kept.len()).unwrap_or(u32::MAX).to_be_bytes());
     out.extend_from_slice(&kept);
@@ -26,12 +27,13 @@ pub(crate) fn unpack(bytes: &[u8]) -> Option<(HeaderMap, &[u8])> {
     Some((headers, body))
 }
 
-/// The provider's own headers, in the order in which they came.
-fn kept(headers: &HeaderMap) -> Vec<(&str, &str)> {
+/// The provider's own headers, in the order in which they came. Where one of them is the secret itself, the application
+/// could be anybody with it.
+fn kept(scheme: Scheme, headers: &HeaderMap) -> Vec<(&str, &str)> {
     let mut room = MOST_BYTES;
     headers
         .iter()
-        .filter(|(name, _)| is_the_providers(name.as_str()))
+        .filter(|(name, _)| is_the_providers(name.as_str()) && scheme.secret_header() != Some(name.as_str()))
         .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
         .take_while(|(name, value)| {
             room = room.saturating_sub(name.len() + value.len());
@@ -91,7 +93,8 @@ mod tests {
             headers.append(name, HeaderValue::from_static(value));
         }
         let body = b"\xff\0not text";
-        let packed = pack(&headers, body);
+        headers.append("x-telegram-bot-api-secret-token", HeaderValue::from_static("s"));
+        let packed = pack(Scheme::Telegram, &headers, body);
         let (kept, again) = unpack(packed.expose()).unwrap();
         assert_eq!(again, body);
         let names: Vec<_> = kept.keys().map(HeaderName::as_str).collect();
@@ -106,6 +109,6 @@ mod tests {
             let name = HeaderName::from_bytes(format!("x-h{number}").as_bytes()).unwrap();
             headers.append(name, HeaderValue::from_str(&"v".repeat(1000)).unwrap());
         }
-        assert_eq!(kept(&headers).len(), 16);
+        assert_eq!(kept(Scheme::Slack, &headers).len(), 16);
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::{Code, ConnectorRef, Fault, Id, kind};
-use carnet_providers::webhook::{self, Received, Reply, Verdict, scheme_of};
+use carnet_providers::webhook::{self, Received, Reply, Scheme, Verdict, scheme_of};
 use carnet_store::deliveries::{self, DeliveryState, TriggerDelivery};
 use carnet_store::trigger_events::{self, TriggerEvent};
 use carnet_store::{DbError, Write, usage};
@@ -97,21 +97,24 @@ impl Broker {
             }
             Verdict::Event(event) => event,
         };
-        if !is_wanted(&setting.events, &event.name) {
-            tracing::debug!(connector = %id, event = event.name, "a provider event is not among those that are forwarded");
-            return Ok(event.answer);
-        }
-        let write = self.kept(&entry, &event, posted, request).map_err(faults::internal)?;
-        match inner.db.write(write).await {
-            Ok(_) => self.forward_soon(),
-            // The provider sent it again; it is on its way.
-            Err(DbError::Conflict) => {
-                tracing::debug!(connector = %id, event = event.name, "a provider event is there already");
+        if !is_of(&entry, &event) {
+            self.reject_trigger(team, id, "tenant_unknown").await?;
+        } else if is_wanted(&setting.events, &event.name) {
+            let write = self.kept(&entry, scheme, &event, posted, request).map_err(faults::internal)?;
+            match inner.db.write(write).await {
+                Ok(_) => self.forward_soon(),
+                // The provider sent it again; it is on its way.
+                Err(DbError::Conflict) => {
+                    tracing::debug!(connector = %id, event = event.name, "a provider event is there already");
+                }
+                Err(error) => return Err(faults::store(error)),
             }
-            Err(error) => return Err(faults::store(error)),
+        } else {
+            tracing::debug!(connector = %id, event = event.name, "a provider event is not among those that are forwarded");
         }
+        // Whether or not somebody wants to hear of it.
         if let Some(signal) = event.signal {
-            self.heed(entry, signal);
+            self.provider_signal(team, id, signal);
         }
         Ok(event.answer)
     }
@@ -120,6 +123,7 @@ impl Broker {
     fn kept(
         &self,
         entry: &Entry,
+        scheme: Scheme,
         event: &webhook::Event,
         posted: Posted<'_>,
         request: Id<kind::Request>,
@@ -142,7 +146,7 @@ impl Broker {
             content: Vec::new(),
             received_at: now,
         };
-        row.content = inner.seal_trigger_event(&row, content::pack(posted.headers, posted.body))?;
+        row.content = inner.seal_trigger_event(&row, content::pack(scheme, posted.headers, posted.body))?;
         let open: Vec<_> =
             entry.triggers.destinations.iter().filter(|one| one.disabled_at.is_none()).collect();
         let deliveries: Vec<TriggerDelivery> = open
@@ -209,6 +213,17 @@ impl Broker {
         }
         self.record(event).await
     }
+}
+
+/// Whether an event is the connector's. An application of the operator's serves several teams, and its provider sends the
+/// events of all of them to one address: each team hears of the tenants at which it installed the application, and of no
+/// other's.
+fn is_of(entry: &Entry, event: &webhook::Event) -> bool {
+    let known = |tenant: &str| {
+        let named = |name: &Option<String>| name.as_deref() == Some(tenant);
+        entry.installations.iter().any(|one| named(&one.external_id) || named(&one.tenant_id))
+    };
+    !entry.row.connector.managed || event.tenant.as_deref().is_some_and(known)
 }
 
 /// The same for whatever is not taken.

@@ -109,7 +109,9 @@ impl Broker {
         if let Some(value) = change.signing_secret {
             is_sound(&value)?;
             let until = Some(now.plus(change.keep_previous.unwrap_or(BESIDE).min(LONGEST_BESIDE)));
+            // The operator's goes by what the operator says, and is kept nowhere else.
             if signing.is_empty()
+                && !of.managed
                 && let Some(value) = scheme.secret_of(&inner.secrets(&entry).map_err(faults::internal)?)
             {
                 signing.push(Signing { value, set_at: None, until });

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::hmac;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use carnet_testkit::{Answer, Browser, Engine, Kit, Plan, Receiver, on_both_engines};
+use carnet_testkit::{Answer, Browser, Engine, Http, Kit, Plan, Receiver, eventually, on_both_engines};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -20,10 +21,12 @@ on_both_engines!(
     many_installations_are_asked_about_a_page_at_a_time,
     a_person_is_acted_for_beside_the_installations,
     an_installation_that_was_suspended_or_removed_is_told_of_when_it_is_met,
+    a_removal_that_github_tells_of_is_believed_when_github_is_asked,
 );
 
 const REDEEM: &str = "/login/oauth/access_token";
 const LISTED: &str = "/user/installations";
+const HOOK_SECRET: &str = "what-github-signs-with";
 
 /// A broker, GitHub as far as it is scripted, and a connector to it.
 struct Scene {
@@ -50,9 +53,10 @@ impl Scene {
             json!({"access_token": "ghu_installer", "token_type": "bearer", "scope": ""}),
         );
         github.now("/applications/Iv1.broker/token", 204, json!({}));
-        let data = json!({"appId": 4242, "privateKeyPem": pem(), "clientSecret": "client-s3cret"});
+        let data = json!({"appId": 4242, "privateKeyPem": pem(), "clientSecret": "client-s3cret",
+            "webhookSecret": HOOK_SECRET});
         let body = json!({"service": "github", "name": "app", "uid": "github/app", "type": "github", "data": data,
-            "projectId": kit.tenant.project});
+            "projectId": kit.tenant.project, "triggers": {"enabled": true}});
         let made = kit.manage("POST", "/v1/connect/connectors", Some(&body)).await.ok();
         assert!(!made.to_string().contains("PRIVATE KEY") && !made.to_string().contains("client-s3cret"));
         assert_eq!(made["supportsInstallation"], true);
@@ -399,6 +403,52 @@ async fn an_installation_that_was_suspended_or_removed_is_told_of_when_it_is_met
     if let Some(mut node) = beside {
         node.stop().await;
     }
+}
+
+async fn a_removal_that_github_tells_of_is_believed_when_github_is_asked(engine: Engine) {
+    let scene = Scene::start(engine).await;
+    let receiver = Receiver::start().await;
+    let path = format!("/v1/projects/{}/health-webhook", scene.kit.tenant.project);
+    scene.kit.manage("PUT", &path, Some(&json!({"url": receiver.url("/health")}))).await.ok();
+    scene.lists(&[(100, 7, "acme")]);
+    scene.installs("code=c1&installation_id=100&setup_action=install").await;
+    let tells = async |delivery: &str, action: &str| {
+        let body = json!({"action": action, "installation": {"id": 100}}).to_string();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, HOOK_SECRET.as_bytes());
+        let tag = hmac::sign(&key, body.as_bytes());
+        let proof =
+            tag.as_ref().iter().fold("sha256=".to_owned(), |text, byte| text + &format!("{byte:02x}"));
+        let url = format!("{}/connect/trigger/{}", scene.kit.url(), scene.connector);
+        let headers = [
+            ("content-type", "application/json"),
+            ("x-github-event", "installation"),
+            ("x-github-delivery", delivery),
+            ("x-hub-signature-256", proof.as_str()),
+        ];
+        assert_eq!(Http::default().send("POST", &url, &headers, body).await.status, 200);
+    };
+    let asked = async |times: usize| {
+        let all = eventually("GitHub is asked", async || {
+            Some(scene.kit.events_of("connector.check").await).filter(|all| all.len() >= times)
+        });
+        all.await[times - 1]["detail"].clone()
+    };
+
+    // It was removed, says the event, and is there, says GitHub.
+    let there = json!({"id": 100, "account": {"id": 7, "login": "acme"}, "suspended_at": null});
+    scene.github.now("/app/installations/100", 200, there);
+    tells("d1", "deleted").await;
+    let told =
+        json!({"signal": "uninstalled", "tenant": "100", "grants": 0, "installations": 1, "broken": 0});
+    assert_eq!(asked(1).await, told);
+    assert_eq!(receiver.count(), 0);
+
+    scene.github.now("/app/installations/100", 404, json!({"message": "Not Found"}));
+    scene.kit.clock.pass(Duration::from_mins(2));
+    tells("d2", "deleted").await;
+    assert_eq!(asked(2).await["broken"], 1);
+    let told = receiver.at("/health").await.body;
+    assert_eq!((&told["type"], &told["cause"]), (&json!("installation.broken"), &json!("uninstalled")));
 }
 
 async fn a_person_is_acted_for_beside_the_installations(engine: Engine) {

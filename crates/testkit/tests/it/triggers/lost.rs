@@ -1,14 +1,23 @@
-//! An event that tells of lost access, and an issuer of another name.
+//! An event that tells of lost access makes the provider be asked, and is not believed; whose events are whose; and an
+//! issuer of another name.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use carnet_testkit::{Engine, Kit, Plan, eventually, on_both_engines};
+use carnet_engine::ManagedService;
+use carnet_model::connector::ConnectorType;
+use carnet_testkit::{Browser, Engine, Fault, Kit, Plan, Receiver, eventually, on_both_engines};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::of;
 
 on_both_engines!(
     what_an_event_says_is_lost_is_asked_about_and_not_believed,
+    access_that_is_said_to_be_lost_is_asked_about_and_no_other,
+    an_application_of_the_operators_tells_no_team_of_anothers_tenants,
     tokens_can_name_an_issuer_whose_name_is_owned_too,
 );
 
@@ -37,9 +46,106 @@ async fn what_an_event_says_is_lost_is_asked_about_and_not_believed(engine: Engi
     assert_eq!(kit.grants().await[0]["state"], "active");
     // It says so, and it is so.
     kit.provider.forget(&kit.provider.last_refresh_token()).await;
+    kit.clock.pass(Duration::from_secs(61));
     sent(&kit, &kit.connector, &lost("Ev2")).await;
     checks(2).await;
     assert_eq!(kit.grants().await[0]["state"], "needs_consent");
+}
+
+/// What Slack sends when somebody takes consent back.
+fn revoked(id: &str, account: &str) -> String {
+    json!({"type": "event_callback", "team_id": "T1", "event_id": id,
+        "event": {"type": "tokens_revoked", "tokens": {"oauth": [account], "bot": []}}})
+    .to_string()
+}
+
+async fn access_that_is_said_to_be_lost_is_asked_about_and_no_other(engine: Engine) {
+    let mut kit = Kit::start(engine, Plan::default()).await;
+    kit.connector = connector(&kit, "bot", Value::Null).await;
+    // Nobody wants to be forwarded such an event.
+    let path = format!("/v1/connect/connectors/{}/triggers", kit.connector);
+    kit.manage("PATCH", &path, Some(&json!({"events": ["app_mention"]}))).await.ok();
+    kit.consent("alice").await;
+    let account = kit.grants().await[0]["externalSubject"].as_str().unwrap().to_owned();
+    let detail = async |times: usize| {
+        let found = eventually("the provider is asked", async || {
+            Some(kit.events_of("connector.check").await).filter(|all| all.len() >= times)
+        });
+        found.await[times - 1]["detail"].clone()
+    };
+    let said = |grants: u8, broken: u8| json!({"signal": "revoked", "tenant": "T1", "grants": grants, "installations": 0, "broken": broken});
+
+    // Of somebody who is nobody here.
+    sent(&kit, &kit.connector, &revoked("Ev1", "U-stranger")).await;
+    assert_eq!(detail(1).await, said(0, 0));
+    assert_eq!(kit.provider.requests("refresh_token"), 0);
+    // From somebody who is not Slack.
+    let forged = send(&kit, &kit.node, &kit.connector, "another-secret", &revoked("Ev2", &account)).await;
+    assert_eq!(forged.refusal(), (401, "unauthorized".to_owned()));
+    // Of Alice, and it is not so.
+    sent(&kit, &kit.connector, &revoked("Ev3", &account)).await;
+    assert_eq!(detail(2).await, said(1, 0));
+    assert_eq!(kit.provider.requests("refresh_token"), 1, "it was asked");
+    kit.ask(&of("alice")).await.token();
+    // The same again within a minute asks for nothing more.
+    sent(&kit, &kit.connector, &revoked("Ev4", &account)).await;
+
+    // And then it is so.
+    kit.provider.forget(&kit.provider.last_refresh_token()).await;
+    kit.clock.pass(Duration::from_secs(61));
+    sent(&kit, &kit.connector, &revoked("Ev5", &account)).await;
+    assert_eq!(detail(3).await, said(1, 1));
+    assert_eq!(kit.grants().await[0]["state"], "needs_consent");
+    assert_eq!(kit.events_of("connector.check").await.len(), 3);
+    assert_eq!(deliveries(&kit, &kit.connector, "").await.len(), 0);
+}
+
+async fn an_application_of_the_operators_tells_no_team_of_anothers_tenants(engine: Engine) {
+    let mut kit = Kit::start(engine, Plan::default()).await;
+    let receiver = Receiver::start().await;
+    let mut data = kit.data();
+    data.insert("account".to_owned(), json!({"subject": "/workspace", "tenant": "/workspace"}));
+    data.insert("userAuthorization".to_owned(), json!({"enabled": false}));
+    data.insert("clientCredentials".to_owned(), json!({"enabled": false}));
+    data.insert("installation".to_owned(), json!({"scopes": ["profile:read"]}));
+    let app = ManagedService {
+        r#type: ConnectorType::Oauth,
+        method: None,
+        params: BTreeMap::new(),
+        data,
+        teams: None,
+        goes_along: false,
+        one_callback: false,
+    };
+    kit.set_managed(BTreeMap::from([("slack".to_owned(), app)]));
+    kit.restart(async |_| {}).await;
+    let made =
+        json!({"service": "slack", "name": "ours", "projectId": kit.tenant.project, "request_code": "c"});
+    let made = kit.manage("POST", "/v1/connect/connectors/managed", Some(&made)).await.ok();
+    let connector = made["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/connect/connectors/{connector}/triggers");
+    kit.manage("PATCH", &path, Some(&json!({"enabled": true, "signingSecret": SECRET}))).await.ok();
+    reached_at(&kit, &[("production", receiver.url(""))]).await;
+    let one = json!([{"projectId": kit.tenant.project, "path": "/hook"}]);
+    destinations(&kit, &connector, one).await.ok();
+
+    // The team installed it nowhere, so that T1 is another's.
+    sent(&kit, &connector, &event("Ev1")).await;
+    let rejected = kit.events_of("trigger.reject").await;
+    assert_eq!((rejected.len(), &rejected[0]["detail"]["why"]), (1, &json!("tenant_unknown")));
+    assert_eq!(deliveries(&kit, &connector, "").await.len(), 0);
+
+    kit.provider.always(|| {
+        Fault::rewritten(|answer| {
+            answer.insert("workspace".to_owned(), json!("T1"));
+        })
+    });
+    let install = format!("/v1/connect/install/{connector}");
+    let started = kit.manage("POST", &install, Some(&json!({}))).await.ok();
+    Browser::default().consent(started["url"].as_str().unwrap(), "ada").await;
+    sent(&kit, &connector, &event("Ev2")).await;
+    assert_eq!(receiver.at("/hook").await.body["event_id"], "Ev2");
+    assert_eq!(receiver.count(), 1);
 }
 
 async fn tokens_can_name_an_issuer_whose_name_is_owned_too(engine: Engine) {
