@@ -7,8 +7,6 @@
 //! this server where an event of the provider [says](signal) that something is lost. What was made for an
 //! installation that is not in use any more is [forgotten](forget).
 //!
-//! What a provider [tells by itself](signal) about lost access makes it be asked.
-//!
 //! Nothing here gives a grant up by itself: only a refresh that the provider refuses does, or a provider that no longer
 //! knows what was held and cannot be renewed.
 
