@@ -86,16 +86,16 @@ impl Broker {
             }
             order => order.map_err(told)?,
         };
-        self.prove_names(&mut order, &wire).await?;
+        self.prove_names(acme, &mut order, &wire).await?;
         match order.poll_ready(&PATIENCE).await {
             Ok(OrderStatus::Ready) => {}
             Ok(_) => {
                 let unsaid = || OrderError::Odd("the order is invalid, and nothing says why".to_owned());
-                return Err(why_invalid(&mut order, &wire).await.unwrap_or_else(unsaid));
+                return Err(why_invalid(acme, &mut order, &wire).await.unwrap_or_else(unsaid));
             }
             // What is wrong with one of the names says more than what follows for the order.
             Err(error @ Error::Api(_)) => {
-                return Err(why_invalid(&mut order, &wire).await.unwrap_or_else(|| told(error)));
+                return Err(why_invalid(acme, &mut order, &wire).await.unwrap_or_else(|| told(error)));
             }
             Err(error) => return Err(told(error)),
         }
@@ -149,7 +149,7 @@ impl Broker {
     }
 
     /// Puts what is to be shown where every process finds it, and tells the authority to look.
-    async fn prove_names(&self, order: &mut Order, wire: &Wire) -> Result<(), OrderError> {
+    async fn prove_names(&self, acme: &Acme, order: &mut Order, wire: &Wire) -> Result<(), OrderError> {
         let inner = &self.inner;
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
@@ -157,7 +157,8 @@ impl Broker {
             if authorization.status == AuthorizationStatus::Valid {
                 continue;
             }
-            let name = name_of(authorization.identifier().identifier);
+            let name = named(acme, authorization.identifier().identifier)
+                .ok_or_else(|| OrderError::Odd("it is about a name that was not asked for".to_owned()))?;
             let mut challenge = authorization
                 .challenge(ChallengeType::TlsAlpn01)
                 .ok_or_else(|| OrderError::NoChallenge(name.clone()))?;
@@ -171,23 +172,22 @@ impl Broker {
 }
 
 /// What the authority found when it looked.
-async fn why_invalid(order: &mut Order, wire: &Wire) -> Option<OrderError> {
+async fn why_invalid(acme: &Acme, order: &mut Order, wire: &Wire) -> Option<OrderError> {
     let mut authorizations = order.authorizations();
     while let Some(Ok(authorization)) = authorizations.next().await {
         let problem = authorization.challenges.iter().find_map(|challenge| challenge.error.as_ref());
         if let Some(problem) = problem.cloned() {
-            let name = name_of(authorization.identifier().identifier);
-            return Some(told(Error::Api(problem), wire, Some(&name)));
+            let name = named(acme, authorization.identifier().identifier);
+            return Some(told(Error::Api(problem), wire, name.as_deref()));
         }
     }
     None
 }
 
-fn name_of(identifier: &Identifier) -> String {
-    match identifier {
-        Identifier::Dns(name) => name.to_ascii_lowercase(),
-        _ => String::new(),
-    }
+/// Which of our names the authority means. Another one is its word, and neither shown nor said.
+fn named(acme: &Acme, identifier: &Identifier) -> Option<String> {
+    let Identifier::Dns(name) = identifier else { return None };
+    acme.domains.iter().find(|known| known.eq_ignore_ascii_case(name)).cloned()
 }
 
 fn told(error: Error, wire: &Wire, name: Option<&str>) -> OrderError {
