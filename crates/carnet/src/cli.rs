@@ -128,18 +128,15 @@ pub(crate) fn run(
     let outcome = match cli.command {
         Command::Dev(args) => (servers.dev)(args.at(&place.folder, json)).map_err(Failure::from),
         Command::Serve(args) => (servers.serve)(args.at(&place.folder, json)).map_err(Failure::from),
-        Command::Backup(args) => match (args.verb, args.create) {
-            (Some(BackupVerb::Create(args)), _) | (None, Some(args)) => {
-                (servers.backup)(args.at(&place.folder, json)).map_err(Failure::from)
-            }
-            (Some(BackupVerb::Restore(args)), _) => {
+        Command::Backup(args) => match args.verb() {
+            BackupVerb::Create(args) => (servers.backup)(args.at(&place.folder, json)).map_err(Failure::from),
+            BackupVerb::Restore(args) => {
                 (servers.restore)(args.at(&place.folder, json)).map_err(Failure::from)
             }
-            (Some(BackupVerb::Verify(args)), _) => {
+            BackupVerb::Verify(args) => {
                 let args = RestoreArgs { verify: true, ..args };
                 (servers.restore)(args.at(&place.folder, json)).map_err(Failure::from)
             }
-            (None, None) => Err(Failure::usage("The folder to make is missing.")),
         },
         Command::Restore(args) => (servers.restore)(args.at(&place.folder, json)).map_err(Failure::from),
         Command::Admin(args) => {

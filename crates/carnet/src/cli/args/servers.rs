@@ -179,9 +179,25 @@ pub(crate) struct BackupCommand {
     /// Which.
     #[command(subcommand)]
     pub(crate) verb: Option<BackupVerb>,
-    /// What is made, where none is named.
+    /// The folder to make; it must not exist
+    #[arg(value_name = "BACKUP", required = true)]
+    pub(crate) to: Option<PathBuf>,
+    /// Of what.
     #[command(flatten)]
-    pub(crate) create: Option<BackupArgs>,
+    pub(crate) kept: KeptArgs,
+    /// Do not open what is sealed: the root key is not at hand here
+    #[arg(long)]
+    pub(crate) without_key: bool,
+}
+
+impl BackupCommand {
+    /// What is to be done; a folder alone is one to make.
+    pub(crate) fn verb(self) -> BackupVerb {
+        let Self { verb, to, kept, without_key } = self;
+        verb.unwrap_or_else(|| {
+            BackupVerb::Create(BackupArgs { to: to.unwrap_or_default(), kept, without_key })
+        })
+    }
 }
 
 /// What to do with a backup.
