@@ -172,6 +172,10 @@ async fn the_example_of_the_documentation_is_a_seed() {
         let (status, token) = server.token("demo/board", user).await;
         assert_eq!((status, server.whose(&token).await), (200, json!(person)), "{token}");
     }
+    drop(server);
+    // An issuer that is named by its family alone is found again too.
+    let again = Server::start(home.path(), port, &["agent.seed.toml"]).outcomes();
+    assert!(again.iter().all(|(_, how)| how == "was there"), "{again:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
