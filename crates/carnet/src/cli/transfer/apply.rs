@@ -134,7 +134,6 @@ async fn make_issuer(client: &Client, planned: &Value) -> Result<&'static str, F
         max_life_seconds: planned.get("maxLifeSeconds").and_then(Value::as_u64),
         max_age_seconds: planned.get("maxAgeSeconds").and_then(Value::as_u64),
         rules,
-        ..NewTrustedIssuer::default()
     };
     match client.create_trusted_issuer(&new).await {
         Ok(_) => Ok("made"),
