@@ -251,7 +251,7 @@ mod tests {
             assert_eq!((error.in_doubt(), error.is_lost()), (in_doubt, in_doubt), "{said}");
         }
         for (status, in_doubt, lost) in
-            [(200, true, true), (500, true, false), (503, false, false), (400, false, false)]
+            [(200, true, true), (500, true, false), (429, false, false), (400, false, false)]
         {
             let error = of_nothing(StatusCode::from_u16(status).unwrap(), None);
             assert_eq!((error.in_doubt(), error.is_lost()), (in_doubt, lost), "{status}");
