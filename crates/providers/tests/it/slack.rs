@@ -369,11 +369,34 @@ async fn a_renewal_for_another_workspace_is_not_handed_out_and_spends_nothing() 
         answers(&bench, ACCESS, renewed("T1"));
         assert_eq!(made.refresh(&kept, "").await.unwrap().stray, None);
     }
+    // Of a whole organization, whichever of its workspaces is named beside it.
+    answers(&bench, ACCESS, error("invalid_code"));
+    let of_all = made(&bench, json!({})).await;
+    let mut whole = rotating.clone();
+    whole.as_object_mut().unwrap().extend(object(
+        json!({"is_enterprise_install": true, "team": null, "enterprise": {"id": "E1", "name": "Acme Group"}}),
+    ));
+    let held_of_all = install(&of_all, installed(whole)).await.unwrap().held;
+    for (more, stray) in [
+        (json!({"team": null, "enterprise": {"id": "E1"}, "is_enterprise_install": true}), false),
+        (json!({"team": {"id": "T1"}, "enterprise": {"id": "E1"}}), false),
+        (json!({"team": null, "enterprise": null}), false),
+        (json!({"team": {"id": "T1"}, "enterprise": {"id": "E2"}}), true),
+    ] {
+        let mut body = json!({"access_token": "xoxe.xoxb-2", "refresh_token": "xoxe-2", "expires_in": 43200});
+        body.as_object_mut().unwrap().extend(object(more.clone()));
+        answers(&bench, ACCESS, installed(body));
+        let minted = of_all.refresh(&held_of_all, "").await.unwrap();
+        assert_eq!(minted.stray.is_some(), stray, "{more}");
+    }
     // Who was there before it was written down belongs where the connector says.
     answers(&bench, ACCESS, error("invalid_code"));
     let made = made(&bench, json!({"slackTeam": {"id": "T1"}})).await;
     answers(&bench, ACCESS, renewed("T2"));
-    assert!(made.refresh(&held("xoxe.xoxb-1", Some("xoxe-1")), "").await.unwrap().stray.is_some());
+    let astray = made.refresh(&held("xoxe.xoxb-1", Some("xoxe-1")), "").await.unwrap();
+    assert!(astray.stray.is_some());
+    let again = made.refresh(&astray.held.unwrap(), "").await.unwrap();
+    assert!(again.stray.is_some(), "what came from elsewhere once is not where it belongs");
 }
 
 #[tokio::test]

@@ -38,8 +38,11 @@ pub(super) async fn refresh(
         return Err(garbage());
     }
     let tenant = consent::place(&said).and_then(|place| place.tenant_id);
+    // One for a whole organization may name the workspace beside it; that is no other place.
+    let named: Vec<String> =
+        ["team", "enterprise"].iter().filter_map(|object| said.text(object, "id")).collect();
     let meant = before.tenant.as_ref().or(settings.team.as_ref());
-    let elsewhere = meant.zip(tenant.as_ref()).is_some_and(|(meant, tenant)| meant != tenant);
+    let elsewhere = !named.is_empty() && meant.is_some_and(|meant| !named.contains(meant));
     if elsewhere {
         let _ = end(at, &token.access).await;
     }
@@ -59,7 +62,7 @@ pub(super) async fn refresh(
             scopes,
             external_subject: before.external_subject.clone(),
             claims: Map::new(),
-            tenant: before.tenant.clone().or(tenant),
+            tenant: before.tenant.clone().or(tenant.filter(|_| !elsewhere)),
         })),
         refresh_expires_at: None,
         metadata: Map::new(),
