@@ -10,14 +10,14 @@ use carnet_model::connector::Connector;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::App;
+use super::{App, is_same_client};
 use crate::broker::Inner;
 
 impl Inner {
     /// Whether a connector was made from this application.
     pub(crate) fn is_made_from(&self, connector: &Connector, app: &App) -> bool {
         app.r#type() == connector.r#type
-            && is_same_client(connector, app)
+            && is_same_client(app.known(), &connector.data)
             && self.is_same_server(connector, app)
     }
 
@@ -55,17 +55,6 @@ impl Inner {
             Err(_) => false,
         }
     }
-}
-
-fn is_same_client(connector: &Connector, app: &App) -> bool {
-    // GitHub's number is written as a number or as a text.
-    let plain = |data: &Map<String, Value>, name: &str| {
-        data.get(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-    };
-    super::IDENTITY.iter().all(|name| match (plain(app.known(), name), plain(&connector.data, name)) {
-        (Some(ours), Some(theirs)) => ours == theirs,
-        _ => true,
-    })
 }
 
 /// Whether a part of the addresses is left to those who make connectors.
