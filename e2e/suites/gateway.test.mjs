@@ -207,3 +207,28 @@ describe('with a certified OpenID client', () => {
     await assert.rejects(client.authorizationCodeGrant(config, new URL(back.url), silent.checks), { error: 'interaction_required' });
   });
 });
+
+describe('with the provider of a development server', () => {
+  test('either of its people signs in, by name, with nothing set up but an address', async () => {
+    const home = 'http://localhost/done';
+    const hello = `/v1/connect/connectors/${encodeURIComponent('demo/hello')}/projects/${broker.dev.projectId}/redirect-uris`;
+    (await broker.api('PUT', hello, { json: { redirectUris: [{ uri: home, environment: 'development' }] } })).is(200);
+    const server = new URL(broker.url);
+    const options = { execute: [client.allowInsecureRequests] };
+    const config = await client.discovery(server, 'demo/hello', undefined, client.ClientSecretBasic(broker.dev.oidcToken), options);
+    const verifier = client.randomPKCECodeVerifier();
+    const link = client.buildAuthorizationUrl(config, {
+      redirect_uri: home,
+      scope: 'openid profile',
+      teamId: broker.dev.teamId,
+      nonce: 'n',
+      code_challenge: await client.calculatePKCECodeChallenge(verifier),
+      code_challenge_method: 'S256',
+    });
+    const back = await new Visitor().consent(link.href, home);
+    const tokens = await client.authorizationCodeGrant(config, new URL(back.url), { pkceCodeVerifier: verifier, expectedNonce: 'n' });
+    const { sub, name } = await client.fetchUserInfo(config, tokens.access_token, tokens.claims().sub);
+    assert.match(sub, /^per_/);
+    assert.equal(name, 'Ada');
+  });
+});

@@ -27,8 +27,9 @@ pub(super) async fn demo_connector(
     match broker.connector(caller, "demo/hello", request).await {
         Ok(found) => {
             let issuer = found.connector.data.get("serverUrl").and_then(Value::as_str);
-            if issuer != Some(demo_issuer(url).as_str()) {
-                // The port is another than last time: read the server's description anew.
+            if issuer != Some(demo_issuer(url).as_str()) || !found.connector.data.contains_key("account") {
+                // The port is another than last time, or it was made before accounts were asked for: read the server's
+                // description anew.
                 let mut data = demo_data(url, client);
                 data.insert("serverConfig".to_owned(), Value::Null);
                 let change = ConnectorChange { data: Some(data), ..ConnectorChange::default() };
@@ -97,6 +98,8 @@ fn demo_issuer(url: &Url) -> String {
 fn demo_data(url: &Url, client: &DemoClient) -> Map<String, Value> {
     let data = json!({
         "serverUrl": demo_issuer(url),
+        // Whose account it is: so people sign in to apps with it, and another account than before is noticed.
+        "account": {"endpoint": format!("{}/api/me", demo_issuer(url)), "subject": "/sub", "name": "/name"},
         "clientId": client.client_id,
         "clientSecret": client.client_secret.expose(),
         "userAuthorization": {"enabled": true, "scopes": ["profile:read", "messages:read", "offline_access"]},
