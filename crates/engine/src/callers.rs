@@ -238,7 +238,10 @@ impl Broker {
             _ => Whose::Team(caller.team()),
         };
         // In the log of the credential's own team; what the other one is called is the caller's text.
-        let event = AuditEvent::of(caller, self.inner.env.now(), Action::CallerReject, None);
+        let mut event = AuditEvent::of(caller, self.inner.env.now(), Action::CallerReject, None);
+        if let Whose::AccessToken(token) = whose {
+            event = event.on(token);
+        }
         self.reject_known(event, whose, rejection("same-team", "another_team")).await?;
         Err(Fault::new(Code::Forbidden, "The credential is not for the team that the request names.")
             .recorded()

@@ -130,7 +130,8 @@ async fn a_credential_that_is_refused_is_on_the_record_of_the_team_whose_it_is(e
     let other = kit.another_tenant("other").await;
     let made = kit.manage("POST", "/v1/access-tokens", Some(&json!({"name": "one"}))).await.ok();
     let (token, id) = (made["token"].as_str().unwrap(), made["id"].clone());
-    let workload = kit.workload("production");
+    let path = format!("/v1/projects/{}/token", kit.tenant.project);
+    let ours = kit.manage("POST", &path, Some(&json!({}))).await.ok()["token"].clone();
     let call = async |bearer: &str, query: &str| {
         kit.node.call("GET", &format!("/v2/user{query}"), Some(bearer), None).await.refusal()
     };
@@ -138,11 +139,14 @@ async fn a_credential_that_is_refused_is_on_the_record_of_the_team_whose_it_is(e
     let query = format!("?teamId={}", other.team);
     assert_eq!(call(token, &query).await, (403, "forbidden".to_owned()));
     assert_eq!(call(token, "?slug=other").await, (403, "forbidden".to_owned()));
-    assert_eq!(call(&workload, &query).await, (403, "forbidden".to_owned()));
+    assert_eq!(call(ours.as_str().unwrap(), &query).await, (403, "forbidden".to_owned()));
     let events = rejected().await;
     assert_eq!(events.len(), 2, "once a minute for each credential: {events:?}");
     assert!(events.iter().all(|event| event["detail"]["why"] == "another_team"), "{events:?}");
-    assert!(events.iter().any(|event| event["actor"]["type"] == "workload"), "{events:?}");
+    for (actor, target) in [("project", &Value::Null), ("user", &id)] {
+        let of = |event: &&Value| event["actor"]["type"] == actor && event["target"] == *target;
+        assert!(events.iter().any(|event| of(&event)), "{actor}: {events:?}");
+    }
 
     assert_eq!(
         kit.manage("DELETE", &format!("/v1/access-tokens/{}", id.as_str().unwrap()), None).await.status,

@@ -422,8 +422,12 @@ fn refused_credentials_of_the_connector_itself_fail_a_check() {
     for (standing, exit) in [("client_rejected", 1), ("unreachable", 8), ("not_asked", 0), ("holds", 0)] {
         let told = json!({"connector": {"id": CONNECTOR, "uid": "demo/hello"}, "holds": exit == 0,
             "application": {"standing": standing, "message": "so it says"}, "installations": [], "grants": []});
-        let peer = Peer::with(move |line, _, _| {
-            (line == "POST /v1/connect/connectors/demo%2Fhello/check").then(|| (200, told.clone()))
+        let peer = Peer::with(move |line, _, _| match line {
+            "POST /v1/connect/connectors/demo%2Fhello/check" => Some((200, told.clone())),
+            "GET /v1/connect/connectors/demo%2Fhello/server" => {
+                Some((400, json!({"error": {"code": "invalid_connector", "message": "It has no server."}})))
+            }
+            _ => None,
         });
         let desk = Desk::dev(&peer.url);
         let shown = desk.run(&["check", "demo/hello"]).exits(exit);
