@@ -82,7 +82,7 @@ impl Catalog {
     /// The service that somebody means: by its short name, or by the address of a server that one of its ways is for, with
     /// or without scheme and path. With an address comes that way.
     pub fn named(&self, name: &str) -> Option<(&Entry, Option<&Method>)> {
-        let name = name.trim().to_lowercase();
+        let name = name.to_lowercase();
         if let Some(entry) = self.get(&name) {
             return Some((entry, None));
         }

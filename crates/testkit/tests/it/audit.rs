@@ -271,7 +271,9 @@ async fn no_secret_is_kept_in_the_clear_or_logged(engine: Engine) {
         answers.push(kit.manage("GET", &path, None).await.text());
     }
     canaries.extend(kit.provider.secrets().into_iter().map(|(name, secret)| (name.to_owned(), secret)));
-    kit.manage("DELETE", &format!("/v1/connect/connectors/{}/tokens", kit.connector), None).await.ok();
+    kit.manage("DELETE", &format!("/v1/connect/connectors/{}/tokens", kit.connector), Some(&json!({})))
+        .await
+        .ok();
 
     let mut places: Vec<(String, Vec<u8>)> = kit.raw().await.everything().await;
     assert!(places.len() > 100, "the sweep has something to look at");

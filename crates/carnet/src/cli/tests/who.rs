@@ -149,7 +149,8 @@ fn a_connector_is_shown_with_what_went_wrong_last() {
     let desk = Desk::dev(&peer.url);
     let done = desk.run(&["show", "demo/hello"]).exits(0);
     assert!(
-        done.out.contains("100 active, 2 needs consent (expired)") && done.out.contains("provider_unavailable"),
+        done.out.contains("100 active, 2 needs consent (expired)")
+            && done.out.contains("provider_unavailable"),
         "{done:?}"
     );
     assert!(done.err.contains("carnet explain demo/hello"), "{done:?}");

@@ -62,8 +62,10 @@ async fn a_person_pastes_a_key_and_the_workload_gets_it(engine: Engine) {
     assert_eq!(kit.node.token(&bearer, &connector, &narrowed).await.status, 422);
 
     // No provider can be told of the end of a key.
-    let revoked =
-        kit.manage("DELETE", &format!("/v1/connect/connectors/{connector}/tokens"), None).await.ok();
+    let revoked = kit
+        .manage("DELETE", &format!("/v1/connect/connectors/{connector}/tokens"), Some(&json!({})))
+        .await
+        .ok();
     let counts = json!({"tokensFound": 1, "deleted": 1, "providerRevoked": 0, "providerSkipped": 1, "providerFailed": 0});
     assert_eq!(revoked, counts);
     assert_eq!(ask().await.refusal(), (422, "user_authorization_required".to_owned()));

@@ -97,7 +97,9 @@ async fn an_answer_that_was_altered_is_refused() {
     assert_eq!(exchanges(&kit), 0);
     // None of it has used the request up. What follows does: it came with the right state.
     assert_eq!(outcome(&browser.get(&callback).await).0, "success");
-    kit.manage("DELETE", &format!("/v1/connect/connectors/{}/tokens", kit.connector), None).await.ok();
+    kit.manage("DELETE", &format!("/v1/connect/connectors/{}/tokens", kit.connector), Some(&json!({})))
+        .await
+        .ok();
     for (name, alter) in [
         ("another issuer", (|url| with(url, "iss", Some("https://evil.example"))) as fn(&str) -> String),
         ("no issuer", |url| with(url, "iss", None)),
