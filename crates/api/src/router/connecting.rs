@@ -166,7 +166,8 @@ pub(super) fn all() -> Vec<Route> {
             "Counts how everything that is granted stands, and names what waits for a person.",
             grants::standing,
         )
-        .gives(200, grants::standing_shape()),
+        .gives(200, grants::standing_shape())
+        .refuses(&[Code::NotFound]),
         get("/v1/connect/grants/{grant}", Person, "Shows one grant.", grants::show)
             .gives(200, grants::shape()),
         delete("/v1/connect/grants/{grant}", Person, "Revokes one grant.", grants::revoke)
