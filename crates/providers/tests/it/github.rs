@@ -72,7 +72,7 @@ async fn a_token_of_an_installation_lives_an_hour_whatever_is_said() {
         ("2027-01-15T08:30:00Z", NOW + 1800),
         (ENDS, NOW + 3600),
         ("2027-01-16T09:00:00Z", NOW + 3600),
-        ("9999-12-31T23:59:59Z", NOW + 3600),
+        ("9000-01-01T00:00:00Z", NOW + 3600),
     ] {
         now_on(&bench, TOKENS, given(json!({"expires_at": ends})));
         let minted = token(&made, "", json!([])).await.unwrap();
