@@ -130,8 +130,9 @@ const TABLES: &[Table] = &[
             ("subject", "'user:mallory'"),
             ("expires_at", "expires_at + 1"),
         ],
-        // Which grant it was narrowed from decides when it goes, not who gets it: the place is a digest of the request.
-        free: &["grant_id", "created_at"],
+        // Of which grant and installation it is decides when it goes, not who gets it: the place is a digest of the
+        // request, which names the installation too.
+        free: &["grant_id", "installation", "created_at"],
     },
     Table { name: "consents", sealed: "kept", bound: CONSENT, free: OF_A_CONSENT },
     Table { name: "consents", sealed: "parked", bound: CONSENT, free: OF_A_CONSENT },
