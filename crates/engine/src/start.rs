@@ -21,6 +21,7 @@ use crate::cache::TokenCache;
 use crate::certificates::Served;
 use crate::device_login::Asks;
 use crate::directory::Directory;
+use crate::health::Signals;
 use crate::issue::Mints;
 use crate::keks::{Keks, Root};
 use crate::keys::{Turning, wrapped_keys};
