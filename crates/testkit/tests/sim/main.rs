@@ -57,6 +57,7 @@ fn try_seeds(rotation: Rotation, class: u64) {
         None if std::env::var("CARNET_TEST_LONG").is_ok_and(|value| value == "1") => 0..700,
         None => 0..SEEDS,
     };
+    let (mut worlds, mut refreshes) = (0, 0);
     for seed in seeds {
         let told = World::new(&start, seed * 3 + class).run();
         assert!(told.wrong.is_empty(), "CARNET_SIM_SEED={seed} {rotation:?}:\n{}", told.wrong.join("\n"));
@@ -64,8 +65,12 @@ fn try_seeds(rotation: Rotation, class: u64) {
             "{rotation:?} seed {seed}: {} refreshes, {} answers, {} faults",
             told.refreshes, told.answers, told.faults
         );
-        assert!(told.refreshes > 20 && told.answers > 50 && told.faults > 5, "seed {seed}: nothing happened");
+        assert!(told.refreshes > 5 && told.answers > 50 && told.faults > 5, "seed {seed}: nothing happened");
+        worlds += 1;
+        refreshes += told.refreshes;
     }
+    // One world may be unlucky; all of them together are not.
+    assert!(worlds == 1 || refreshes > 20 * worlds, "{refreshes} refreshes in {worlds} worlds");
 }
 
 /// Per rotation class, in the ordinary run.
