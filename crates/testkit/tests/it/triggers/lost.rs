@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carnet_engine::ManagedService;
 use carnet_model::connector::ConnectorType;
-use carnet_testkit::{Browser, Engine, Fault, Kit, Plan, Receiver, eventually, on_both_engines};
+use carnet_testkit::{Browser, Engine, Fault, Kit, Plan, Receiver, eventually, id_token, on_both_engines};
 use serde_json::{Value, json};
 
 use super::*;
@@ -65,6 +65,11 @@ async fn access_that_is_said_to_be_lost_is_asked_about_and_no_other(engine: Engi
     // Nobody wants to be forwarded such an event.
     let path = format!("/v1/connect/connectors/{}/triggers", kit.connector);
     kit.manage("PATCH", &path, Some(&json!({"events": ["app_mention"]}))).await.ok();
+    // Who she is at the provider is said by the provider.
+    let issuer = kit.provider.issuer();
+    kit.provider.next([Fault::rewritten(move |answer| {
+        answer.insert("id_token".to_owned(), id_token(&issuer, Kit::CLIENT, "ada").into());
+    })]);
     kit.consent("alice").await;
     let account = kit.grants().await[0]["externalSubject"].as_str().unwrap().to_owned();
     let detail = async |times: usize| {
