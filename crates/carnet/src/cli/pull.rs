@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 
-use carnet_model::{Next, SecretString};
+use carnet_model::SecretString;
 use serde_json::json;
 
 use super::args::{PrintArgs, PullArgs};
@@ -55,17 +55,6 @@ pub(crate) async fn pull(cx: &mut Context<'_>, args: PullArgs) -> Result<(), Fai
 
 /// Prints them for a shell to evaluate.
 pub(crate) async fn print(cx: &mut Context<'_>, args: PrintArgs) -> Result<(), Failure> {
-    // An identity is good for every token of the project, for hours.
-    cx.may_print_token(args.print, "carnet env print").map_err(|mut failure| {
-        let instead = [
-            ("carnet env pull", "to write it into a file"),
-            ("carnet run -- CMD", "to give it to one command"),
-        ];
-        for (command, when) in instead {
-            failure.next.insert(0, Next { command: command.to_owned(), when: when.to_owned() });
-        }
-        failure
-    })?;
     let variables = fetch(cx, &args.environment).await?;
     if cx.talk.wants_json() {
         let exposed: BTreeMap<_, _> = variables.iter().map(|(name, value)| (name, value.expose())).collect();

@@ -45,9 +45,6 @@ pub(crate) struct PrintArgs {
     /// The environment that the program runs in
     #[arg(long, default_value = "development")]
     pub(crate) environment: String,
-    /// Print it even where a coding agent reads along
-    #[arg(long)]
-    pub(crate) print: bool,
 }
 
 /// What to do with projects.

@@ -297,15 +297,10 @@ fn variables_are_printed_for_a_shell() {
     assert_eq!(desk.run(&["env", "print", "--json"]).exits(0).json()["env"]["CARNET_URL"], json!(peer.url));
     let unlinked = Desk::bare().set("CARNET_URL", &peer.url).set("CARNET_TOKEN", TOKEN);
     assert!(unlinked.run(&["env", "print"]).exits(2).err.contains("fix: carnet link PROJECT"));
-    // Where a coding agent reads along, only if it is said that it may know the identity.
+    // What a shell evaluates is not in a transcript, and nobody can see whether one evaluates it.
     let mut agent = Desk::dev(&peer.url);
     agent.agent = Some("CLAUDECODE");
-    for words in [&["env", "print"][..], &["env", "print", "--json"]] {
-        let refused = agent.run(words).exits(6);
-        assert!(!format!("{}{}", refused.out, refused.err).contains("a.b.c"), "{}", refused.err);
-    }
-    assert!(agent.run(&["env", "print"]).exits(6).err.contains("fix: carnet env pull"));
-    assert_eq!(agent.run(&["env", "print", "--print"]).exits(0).out, done.out);
+    assert_eq!(agent.run(&["env", "print"]).exits(0).out, done.out);
 }
 
 #[test]
