@@ -27,10 +27,7 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match received(request, &Broker::from_ref(state)).await? {
-            None => parse(b"{}"),
-            Some(bytes) => parse(&bytes),
-        }
+        parse(received(request, &Broker::from_ref(state)).await?.as_deref().unwrap_or(b"{}"))
     }
 }
 
@@ -62,12 +59,7 @@ where
 /// The bytes of a JSON body, if there are any.
 async fn received(request: Request, broker: &Broker) -> Result<Option<Bytes>, Problem> {
     let is_json = is_json(request.headers());
-    let credential = request.extensions().get::<Arc<Credential>>().cloned();
-    let bytes = read(request, LIMIT).await?;
-    if let Some(credential) = credential.as_deref() {
-        // Who takes time over the body does not keep a credential alive that was withdrawn meanwhile.
-        broker.recognise(credential).await?;
-    }
+    let bytes = raw(request, broker, LIMIT).await?;
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);
     }
@@ -80,7 +72,8 @@ async fn received(request: Request, broker: &Broker) -> Result<Option<Bytes>, Pr
     Ok(Some(bytes))
 }
 
-/// A body as it is, of any type. Who calls is judged again when it is there.
+/// A body as it is, of any type. Who calls is judged again when it is there: who takes time over the body does not keep a
+/// credential alive that was withdrawn meanwhile.
 pub(crate) async fn raw(request: Request, broker: &Broker, limit: usize) -> Result<Bytes, Problem> {
     let credential = request.extensions().get::<Arc<Credential>>().cloned();
     let bytes = read(request, limit).await?;

@@ -12,8 +12,7 @@ use std::fmt::Display;
 #[must_use]
 pub fn why(error: &impl Display) -> String {
     let text = error.to_string();
-    // serde_json adds where it was.
-    let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
+    let text = without_place(&text);
     if let Some(field) = text.strip_prefix("missing field ") {
         return format!("the field {field} is missing");
     }
@@ -27,6 +26,20 @@ pub fn why(error: &impl Display) -> String {
         _ if unknown => "no such field".to_owned(),
         Some((_, expected)) => format!("expected {expected}"),
         None => "missing, superfluous, of the wrong type or out of range".to_owned(),
+    }
+}
+
+/// Without where it was, which serde_json adds to what it reads from text, and not to what it reads from a value. What was
+/// found could hold the same words, so they are taken off only where they are all that is left.
+fn without_place(text: &str) -> &str {
+    let number = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    match text.rsplit_once(" at line ") {
+        Some((before, place))
+            if place.split_once(" column ").is_some_and(|(line, column)| number(line) && number(column)) =>
+        {
+            before
+        }
+        _ => text,
     }
 }
 
@@ -69,5 +82,8 @@ mod tests {
         ] {
             assert_eq!(why(&serde_json::from_str::<Asked>(text).unwrap_err()), said, "{text}");
         }
+        // Read from a value, which has no place, and where what was found speaks of one.
+        let found = serde_json::json!({"audience": "x, expected hunter2 at line up"});
+        assert_eq!(why(&Asked::deserialize(&found).unwrap_err()), "expected a sequence");
     }
 }
