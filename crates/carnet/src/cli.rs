@@ -323,13 +323,12 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
 
 /// The service of `create SERVICE --help`.
 fn service_asked_about(args: &[OsString]) -> Option<String> {
-    let words = args.iter().skip(1).map(|word| word.to_str());
-    let mut behind = words.skip_while(|word| *word != Some("create"));
-    let path: Vec<_> =
-        args.iter().skip(1).map_while(|word| word.to_str()).take_while(|word| *word != "create").collect();
-    let service = behind.nth(1).flatten().filter(|word| !word.starts_with('-'))?;
+    let words: Vec<_> = args.iter().skip(1).map_while(|word| word.to_str()).collect();
+    let create = words.iter().position(|word| *word == "create")?;
+    let service = words.get(create + 1).filter(|word| !word.starts_with('-'))?;
     // Of connectors; other things are created too.
-    path.iter().all(|word| *word == "connect" || word.starts_with('-')).then(|| service.to_owned())
+    let is_of_connectors = |word: &&str| *word == "connect" || word.starts_with('-');
+    words.iter().take(create).all(is_of_connectors).then(|| (*service).to_owned())
 }
 
 /// Help is an answer. Everything else that clap says is a failure of usage, in the form that was asked for.

@@ -352,9 +352,10 @@ fn resource_consent_required(entry: &Entry, wanted: &Wanted, resource: &str) -> 
     };
     let uid = &entry.row.connector.uid;
     let resource: String = resource.chars().take(200).collect();
-    Fault::new(code, format!("{who} has consent at {uid}, and not for the resource {resource:?}."))
-        .with("reason", "resource_not_consented")
-        .with("resource", resource)
+    let message = format!(
+        "{who} has consent at {uid}, and not for the resource {resource:?}. Ask for consent with the same resources."
+    );
+    Fault::new(code, message).with("reason", "resource_not_consented").with("resource", resource)
 }
 
 /// A token that came within this time lives about as long as any that could be had.
