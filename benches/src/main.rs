@@ -55,18 +55,20 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["echo", port] => echo::serve(port),
         ["authority", port] => authority::serve(port),
-        ["mints"] => mints_alone(),
+        ["mints"] => alone(|carnet, table| mints::measure(carnet, QUICK, table)),
         ["load", data, seconds] => tokens::load(Path::new(data), seconds, None),
         ["load", data, seconds, rate] => tokens::load(Path::new(data), seconds, Some(rate)),
         [] => measure(WHOLE),
         ["--quick"] => measure(QUICK),
-        ["recovery"] => recover(),
-        ["cli"] => command_line(),
-        ["lists"] => lists_alone(lists::WHOLE),
-        ["lists", "--quick"] => lists_alone(lists::QUICK),
+        ["grants"] => alone(|carnet, table| grants::measure(carnet, WHOLE, table)),
+        ["recovery"] => alone(recovery::measure),
+        ["cli"] => alone(|carnet, table| cli::measure(carnet, WHOLE, table)),
+        ["lists"] => alone(|carnet, table| lists::measure(carnet, lists::WHOLE, table)),
+        ["lists", "--quick"] => alone(|carnet, table| lists::measure(carnet, lists::QUICK, table)),
         _ => {
             say("carnet-benches [--quick]             what cargo xtask bench starts");
             say("carnet-benches mints                 only tokens made anew, shortly");
+            say("carnet-benches grants                a thousand grants against a million alone");
             say("carnet-benches cli                   the command line alone, beside vercel's");
             say("carnet-benches recovery              the part about refreshes in doubt alone");
             say("carnet-benches lists [--quick]       the lists of a large team alone");
@@ -102,32 +104,11 @@ fn measure(extent: Extent) -> Result<()> {
     Ok(())
 }
 
-/// Tokens made anew, and nothing else.
-fn mints_alone() -> Result<()> {
-    let mut table = Table::new();
-    mints::measure(&binary()?, QUICK, &mut table)?;
-    say(&table.to_string());
-    Ok(())
-}
-
-fn command_line() -> Result<()> {
-    let mut table = Table::new();
-    cli::measure(&binary()?, WHOLE, &mut table)?;
-    say(&table.to_string());
-    Ok(())
-}
-
-fn lists_alone(size: lists::Size) -> Result<()> {
+/// One part, and nothing else.
+fn alone(measure: impl FnOnce(&Path, &mut Table) -> Result<()>) -> Result<()> {
     let mut table = Table::new();
     say(&format!("load average at the start: {}", process::load_average()?));
-    lists::measure(&binary()?, size, &mut table)?;
-    say(&table.to_string());
-    Ok(())
-}
-
-fn recover() -> Result<()> {
-    let mut table = Table::new();
-    recovery::measure(&binary()?, &mut table)?;
+    measure(&binary()?, &mut table)?;
     say(&table.to_string());
     Ok(())
 }

@@ -10,13 +10,15 @@
 //! If the disk refuses a flush, the process ends: what was acknowledged is on disk, what was not cannot be known, and
 //! asking the kernel a second time proves nothing (PostgreSQL ends itself for the same reason).
 
+mod readers;
+mod wal;
 mod writer;
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -29,11 +31,12 @@ use crate::migrate;
 use crate::place::Place;
 use crate::row::{Cells, FromRow, Row, Sql, Value};
 use crate::write::{Write, Written};
+use readers::{Reader, Readers};
+use wal::Shortening;
 use writer::{Job, commit, write_all};
 
 pub(crate) struct Lite {
-    readers: Vec<Mutex<Reader>>,
-    next: AtomicUsize,
+    readers: Arc<Readers>,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// In place of queue and thread, in a simulation.
@@ -47,12 +50,6 @@ struct Inline {
     writer: Mutex<(Connection, Texts)>,
     env: Env,
     revision: Arc<AtomicI64>,
-}
-
-/// A connection and the SQLite texts of the statements it has seen.
-struct Reader {
-    connection: Connection,
-    texts: Texts,
 }
 
 /// `$1` is a *named* parameter to SQLite, numbered by first appearance; what we mean is `?1`.
@@ -84,18 +81,15 @@ impl Lite {
             Place::of(folder).map_err(|source| OpenError::Folder { path: folder.to_owned(), source })
         });
         let place = place.transpose()?;
-        let readers = (0..READERS)
-            .map(|_| {
-                let connection = connect(&name, patience)?;
-                Ok(Mutex::new(Reader { connection, texts: Texts::default() }))
-            })
-            .collect::<Result<_, OpenError>>()?;
+        let connections = (0..READERS).map(|_| connect(&name, patience));
+        let readers = Arc::new(Readers::of(connections.collect::<Result<Vec<_>, _>>()?));
+        let shortening = Shortening::of(&mut writer, readers.clone())?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn({
                 let env = env.clone();
-                move || write_all(&env, writer, place.as_ref(), queue, &revision)
+                move || write_all(&env, writer, &shortening, place.as_ref(), queue, &revision)
             })
             .map_err(|source| OpenError::Folder {
                 path: folder.map(Path::to_owned).unwrap_or_default(),
@@ -103,7 +97,6 @@ impl Lite {
             })?;
         Ok(Self {
             readers,
-            next: AtomicUsize::new(0),
             jobs: Mutex::new(Some(jobs)),
             thread: Mutex::new(Some(thread)),
             inline: None,
@@ -116,11 +109,10 @@ impl Lite {
         let name = format!("file:/{name}?vfs=memdb");
         let mut writer = connect(&name, READERS_OF_MEMORY)?;
         migrate::lite(&mut writer, env.now())?;
-        let reader = Reader { connection: connect(&name, READERS_OF_MEMORY)?, texts: Texts::default() };
+        let readers = Readers::of([connect(&name, READERS_OF_MEMORY)?]);
         let inline = Inline { writer: Mutex::new((writer, Texts::default())), env: env.clone(), revision };
         Ok(Self {
-            readers: vec![Mutex::new(reader)],
-            next: AtomicUsize::new(0),
+            readers: Arc::new(readers),
             jobs: Mutex::new(None),
             thread: Mutex::new(None),
             inline: Some(inline),
@@ -130,7 +122,7 @@ impl Lite {
 
     /// Reads inline: a point read takes some microseconds, less than handing it to another thread would.
     pub(crate) fn all<T: FromRow>(&self, sql: Sql, args: Vec<Value>) -> Result<Vec<T>, DbError> {
-        let mut reader = self.reader();
+        let mut reader = self.readers.borrow();
         let Reader { connection, texts } = &mut *reader;
         let mut statement = connection.prepare_cached(texts.of(sql.lite)).map_err(failed)?;
         let mut rows = statement.query(rusqlite::params_from_iter(args)).map_err(failed)?;
@@ -161,22 +153,6 @@ impl Lite {
             // Joined off the runtime: the last commit may take a flush.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
-    }
-
-    fn reader(&self) -> MutexGuard<'_, Reader> {
-        let start = self.next.fetch_add(1, Ordering::Relaxed);
-        for offset in 0..self.readers.len() {
-            match self.readers.get((start + offset) % self.readers.len()).map(Mutex::try_lock) {
-                Some(Ok(reader)) => return reader,
-                Some(Err(TryLockError::Poisoned(poisoned))) => return poisoned.into_inner(),
-                _ => {}
-            }
-        }
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "the remainder is below the length, and there is one at least"
-        )]
-        lock(&self.readers[start % self.readers.len()])
     }
 }
 
@@ -246,12 +222,11 @@ fn connect(name: &str, patience: Duration) -> Result<Connection, DbError> {
     let connection = Connection::open_with_flags(name, flags).map_err(failed)?;
     connection.busy_timeout(patience).map_err(failed)?;
     // The WAL is checkpointed by the writer alone; readers never write, so two connections never checkpoint at once.
-    // Everybody waits meanwhile, so it is done often and in small pieces: a mebibyte instead of four.
     connection
         .execute_batch(
             "pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; \
              pragma mmap_size = 0; pragma secure_delete = on; pragma trusted_schema = off; \
-             pragma cell_size_check = on; pragma temp_store = memory; pragma cache_size = -4000; pragma wal_autocheckpoint = 256;",
+             pragma cell_size_check = on; pragma temp_store = memory; pragma cache_size = -4000;",
         )
         .map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(256);

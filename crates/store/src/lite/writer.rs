@@ -7,6 +7,7 @@ use carnet_model::{Env, Id, kind};
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::{mpsc, oneshot};
 
+use super::wal::Shortening;
 use super::{Texts, failed};
 use crate::db::DbError;
 use crate::failing::pass_here;
@@ -28,6 +29,7 @@ type Reply = (Result<Written, DbError>, Write);
 pub(super) fn write_all(
     env: &Env,
     connection: Connection,
+    shortening: &Shortening,
     place: Option<&Place>,
     mut queue: mpsc::Receiver<Job>,
     revision: &AtomicI64,
@@ -36,6 +38,7 @@ pub(super) fn write_all(
     let mut jobs = Vec::with_capacity(BATCH);
     while queue.blocking_recv_many(&mut jobs, BATCH) > 0 {
         commit(env, &connection, &mut texts, place, &mut jobs, revision);
+        shortening.shorten(&connection);
     }
     // Leaves a folder without a WAL behind, so that a copy of the one file is whole.
     let _ = connection.execute_batch("pragma wal_checkpoint(truncate)");
