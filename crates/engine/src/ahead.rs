@@ -42,6 +42,10 @@ impl Broker {
         self.every(Duration::from_secs(1), |broker| async move {
             broker.deliver_notices().await.map_err(|error| error.to_string())
         });
+        self.every(Duration::from_secs(1), |broker| async move {
+            broker.look_again();
+            Ok(())
+        });
         self.every(Duration::from_millis(500), |broker| async move {
             broker.deliver_triggers().await.map_err(|error| error.to_string())
         });

@@ -124,6 +124,7 @@ impl Broker {
             .await
             .map_err(faults::store)?
             .into_iter()
+            .filter(|row| installation.is_none_or(|wanted| row.installation == Some(wanted)))
             .filter(|row| key.as_ref().is_none_or(|key| row.subject == *key))
             .filter(|row| match caller {
                 Caller::Workload(w) => row.project == Some(w.project) && row.environment == w.environment,
@@ -138,7 +139,7 @@ impl Broker {
         let write = match &key {
             None => Write::new()
                 .step(grants::withdraw_of_connector(caller.team(), id, installation, now))
-                .step(minted::delete_without_grant(caller.team(), id)),
+                .step(minted::delete_without_grant(caller.team(), id, installation)),
             Some(_) => Write::new()
                 .steps(given.iter().map(|row| grants::withdraw(caller.team(), row.grant.id, now)))
                 .steps(made.iter().map(|row| minted::delete(caller.team(), row.place))),

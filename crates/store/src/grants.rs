@@ -332,9 +332,9 @@ pub fn put(row: &GrantRow, refresh_due: Option<Time>, replaces: Option<i64>) -> 
         None => Step::one(
             "insert into grants (id, place, team, connector, project, environment, subject, installation, state, \
              state_since, cause, scopes, external_subject, held, access_expires_at, refresh_expires_at, refreshable, \
-             version, rt_version, lease_owner, lease_until, fence, refresh_due, last_used_at, created_at, updated_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, null, $10, $11, $12, $13, $14, $15, $16, $17, null, \
-             0, 0, $18, $9, $9, $9)",
+             version, rt_version, lease_owner, lease_until, fence, refresh_due, last_used_at, created_at, updated_at, \
+             ends_since) values ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, null, $10, $11, $12, $13, $14, $15, $16, \
+             $17, null, 0, 0, $18, $9, $9, $9, $9)",
             args![
                 g.id,
                 place_key(&g.place),
@@ -361,7 +361,7 @@ pub fn put(row: &GrantRow, refresh_due: Option<Time>, replaces: Option<i64>) -> 
             "update grants set state = 'active', state_since = $4, cause = null, scopes = $5, external_subject = $6, \
              held = $7, access_expires_at = $8, refresh_expires_at = $9, refreshable = $10, version = $11, \
              rt_version = $12, lease_owner = null, lease_until = 0, fence = fence + 1, refresh_due = $13, \
-             leaked_rt = null, last_used_at = $4, updated_at = $4 where id = $1 and team = $2 and version = $3",
+             leaked_rt = null, last_used_at = $4, updated_at = $4, ends_since = $4 where id = $1 and team = $2 and version = $3",
             args![
                 g.id,
                 g.place.team,

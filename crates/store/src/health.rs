@@ -233,7 +233,7 @@ pub fn sweep(before: Time) -> Step {
 }
 
 /// Grants of projects with a webhook that end between `now` and `until`, although they work, and were not told of: those
-/// whose last quarter has begun, of a life of a day or more.
+/// whose last quarter has begun, of a life of a day or more since the end was what it is.
 pub async fn ending(db: &Db, now: Time, until: Time, limit: i64) -> Result<Vec<GrantRow>, DbError> {
     let mut found: Vec<GrantRow> = db.all(ENDING_REFRESH, args![now, until, limit]).await?;
     found.extend(db.all::<GrantRow>(ENDING_ACCESS, args![now, until, limit]).await?);
@@ -245,8 +245,9 @@ macro_rules! ending {
         crate::grants::select!(
             "g where state = 'active' and ",
             $which,
-            " and ", $end, " > $1 and ", $end, " <= $2 and ", $end, " - updated_at >= 86400000 \
-             and ($1 - updated_at) >= (", $end, " - updated_at) / 4 * 3 \
+            " and ", $end, " > $1 and ", $end, " <= $2 \
+             and ", $end, " - coalesce(ends_since, updated_at) >= 86400000 \
+             and ($1 - coalesce(ends_since, updated_at)) >= (", $end, " - coalesce(ends_since, updated_at)) / 4 * 3 \
              and exists (select 1 from health_webhooks w where w.project = g.project and w.team = g.team) \
              and not exists (select 1 from health_notices n where n.project = g.project and n.target = g.id \
              and n.what = 'ending' and n.since = ", $end, ") order by ", $end, " limit $3"

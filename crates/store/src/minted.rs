@@ -137,11 +137,16 @@ pub fn delete(team: Id<kind::Team>, place: [u8; 32]) -> Step {
     Step::any("delete from minted_tokens where team = $1 and place = $2", args![team, place])
 }
 
-/// Removes the tokens of a connector that no grant stands behind.
-pub fn delete_without_grant(team: Id<kind::Team>, connector: Id<kind::Connector>) -> Step {
+/// Removes the tokens of a connector that no grant stands behind, or of these those of an installation.
+pub fn delete_without_grant(
+    team: Id<kind::Team>,
+    connector: Id<kind::Connector>,
+    installation: Option<Id<kind::Installation>>,
+) -> Step {
     Step::any(
-        "delete from minted_tokens where team = $1 and connector = $2 and grant_id is null",
-        args![team, connector],
+        "delete from minted_tokens where team = $1 and connector = $2 and grant_id is null \
+         and (cast($3 as bytea) is null or installation = $3)",
+        args![team, connector, installation],
     )
 }
 

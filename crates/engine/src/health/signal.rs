@@ -5,8 +5,9 @@
 //! names, or the grants of the accounts; and what it answers is kept and told as ever. That something was asked, and why,
 //! is on the record.
 //!
-//! It is asked in a task of its own, and the sender does not wait for it. The same signal within a minute is one. A
-//! process that ends before it has asked forgets it: what was lost is then found at its next use, as without any signal.
+//! It is asked in a task of its own, and the sender does not wait for it. The same signal within a minute asks once more,
+//! when the minute is over: the second of two can be the true one. A process that ends before it has asked forgets it:
+//! what was lost is then found at its next use, as without any signal.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -26,18 +27,42 @@ use crate::faults;
 
 /// The signals of the last minute.
 #[derive(Default)]
-pub(crate) struct Signals(Mutex<HashMap<(Id<kind::Connector>, LossSignal), Time>>);
+pub(crate) struct Signals(Mutex<HashMap<Told, Asked>>);
+
+/// What was told, of a connector of this team.
+type Told = (Id<kind::Team>, Id<kind::Connector>, LossSignal);
+
+struct Asked {
+    at: Time,
+    /// It was told again since.
+    again: bool,
+}
 
 impl Signals {
-    /// Whether this is the first of its kind within a minute.
-    fn is_first(&self, connector: Id<kind::Connector>, signal: &LossSignal, now: Time) -> bool {
+    /// Whether this is the first of its kind within a minute. If not, it is [due](Self::due) when the minute is over.
+    fn is_first(&self, told: &Told, now: Time) -> bool {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, at| at.until(now) < ONCE_IN);
-        if known.len() >= MOST || known.contains_key(&(connector, signal.clone())) {
+        known.retain(|_, asked| asked.again || asked.at.until(now) < ONCE_IN);
+        if let Some(asked) = known.get_mut(told) {
+            asked.again = true;
             return false;
         }
-        known.insert((connector, signal.clone()), now);
-        true
+        let has_room = known.len() < MOST;
+        if has_room {
+            known.insert(told.clone(), Asked { at: now, again: false });
+        }
+        has_room
+    }
+
+    /// What was told again, and is to be asked about again now.
+    fn due(&self, now: Time) -> Vec<Told> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = known.iter_mut().filter(|(_, asked)| asked.again && asked.at.until(now) >= ONCE_IN);
+        due.map(|(told, asked)| {
+            *asked = Asked { at: now, again: false };
+            told.clone()
+        })
+        .collect()
     }
 }
 
@@ -49,10 +74,22 @@ impl Broker {
         connector: Id<kind::Connector>,
         signal: LossSignal,
     ) {
-        if !self.inner.signals.is_first(connector, &signal, self.inner.env.now()) {
-            tracing::debug!(%connector, loss = named(signal.loss), "told again that access is lost");
-            return;
+        let told = (team, connector, signal);
+        if self.inner.signals.is_first(&told, self.inner.env.now()) {
+            self.ask_about(told);
+        } else {
+            tracing::debug!(%connector, loss = named(told.2.loss), "told again that access is lost");
         }
+    }
+
+    /// Asks about what was told again, when its minute is over.
+    pub(crate) fn look_again(&self) {
+        for told in self.inner.signals.due(self.inner.env.now()) {
+            self.ask_about(told);
+        }
+    }
+
+    fn ask_about(&self, (team, connector, signal): Told) {
         let broker = self.clone();
         self.track(async move {
             if let Err(fault) = broker.confirm(team, connector, &signal).await {
@@ -146,7 +183,7 @@ const fn named(loss: Loss) -> &'static str {
     }
 }
 
-/// What arrives again within this time is the same, and asks for nothing more.
+/// What arrives again within this time is asked about together, when it is over.
 const ONCE_IN: Duration = Duration::from_mins(1);
 /// So many different signals of a minute are looked after. What is beyond is found at its next use.
 const MOST: usize = 10_000;

@@ -77,7 +77,9 @@ pub fn renew(row: &GrantRow, fence: i64, refresh_due: Option<Time>) -> Step {
     Step::one(
         "update grants set scopes = $4, external_subject = $5, held = $6, access_expires_at = $7, \
          refresh_expires_at = $8, refreshable = $9, version = $10, rt_version = $11, lease_owner = null, \
-         lease_until = 0, refresh_due = $12, updated_at = $13 \
+         lease_until = 0, refresh_due = $12, updated_at = $13, \
+         ends_since = case when refresh_expires_at is null or cast($8 as bigint) > refresh_expires_at + 60000 \
+         then cast($13 as bigint) else coalesce(ends_since, updated_at) end \
          where id = $1 and team = $2 and fence = $3 and version = cast($10 as bigint) - 1 and state = 'active'",
         args![
             g.id,

@@ -14,6 +14,7 @@ on_both_engines!(
     a_grant_that_breaks_is_told_once_with_the_link_that_mends_it,
     a_health_webhook_that_was_not_taken_is_sent_again_by_the_next_process,
     a_grant_that_will_end_is_told_of_before_it_does,
+    an_end_that_renewals_do_not_move_is_told_of_in_use,
     who_asks_is_told_what_holds_and_what_does_not,
     a_link_that_mends_asks_for_what_was_asked_for_and_not_for_what_was_given,
     credentials_that_the_provider_refuses_pass_no_check,
@@ -173,6 +174,37 @@ async fn a_grant_that_will_end_is_told_of_before_it_does(engine: Engine) {
     kit.clock.pass(Duration::from_hours(24));
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(receiver.count(), 1, "once");
+}
+
+/// Seven days from the consent, however often it is renewed: Google's clients that are being tested.
+async fn an_end_that_renewals_do_not_move_is_told_of_in_use(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let receiver = Receiver::start().await;
+    told_at(&kit, &receiver).await;
+    let clock = kit.clock.clone();
+    let end = clock.now().plus(Duration::from_hours(7 * 24));
+    kit.provider.always(move || {
+        let left = clock.now().until(end).as_secs();
+        Fault::rewritten(move |answer| {
+            answer.insert("refresh_token_expires_in".to_owned(), json!(left));
+        })
+    });
+    kit.consent("alice").await;
+    let in_use_for = async |days: usize| {
+        for _ in 0..days * 4 {
+            kit.clock.pass(Duration::from_hours(6));
+            kit.ask(&of("alice")).await.token();
+        }
+    };
+    in_use_for(5).await;
+    assert!(kit.provider.requests("refresh_token") >= 20);
+    tokio::time::sleep(Duration::from_millis(5500)).await;
+    assert_eq!(receiver.count(), 0, "two of seven days are more than a quarter");
+    in_use_for(1).await;
+    let told = receiver.at(HOOK).await;
+    assert_eq!(told.body["type"], "grant.ending");
+    let ends = told.body["endsAt"].as_i64().unwrap();
+    assert!((ends - end.millis()).abs() < 60_000, "{ends} is not {end:?}");
 }
 
 async fn who_asks_is_told_what_holds_and_what_does_not(engine: Engine) {

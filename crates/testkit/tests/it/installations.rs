@@ -176,6 +176,22 @@ async fn an_application_is_installed_and_has_tokens_there_and_nowhere_else(engin
         assert_eq!(scene.ask(&body).await.token(), "ghs_globex", "{more}");
     }
     assert_eq!(scene.ask(&app()).await.token(), "ghs_acme", "the first one stays the default");
+    // What is revoked of one installation leaves the other's tokens.
+    let tokens = format!("/v1/connect/connectors/{}/tokens", scene.kit.connector);
+    for body in
+        [json!({"installationId": first, "subject": {"type": "app"}}), json!({"installationId": first})]
+    {
+        assert_eq!(scene.ask(&app()).await.token(), "ghs_acme");
+        scene.github.seen("/installation/token");
+        let revoked = scene.kit.manage("DELETE", &tokens, Some(&body)).await.ok();
+        assert_eq!((&revoked["tokensFound"], &revoked["tokensDeleted"]), (&json!(1), &json!(1)), "{body}");
+        assert_eq!(scene.github.lines("/installation/token").len(), 1, "GitHub is told of one");
+        scene.github.now("/app/installations/200/access_tokens", 500, json!({}));
+        let kept = json!({"subject": {"type": "app"}, "installationId": second});
+        assert_eq!(scene.ask(&kept).await.token(), "ghs_globex");
+        scene.gives(200, "ghs_globex", json!({}));
+        scene.gives(100, "ghs_acme", json!({}));
+    }
     let other = json!([{"type": "github_app_installation", "org": "initech"}]);
     let refused = scene.ask(&json!({"subject": {"type": "app"}, "authorizationDetails": other})).await;
     assert_eq!(refused.refusal(), (422, "client_installation_required".to_owned()));
