@@ -81,7 +81,7 @@ impl Broker {
         if let Some(unasked) = wanted.to_consent.iter().find(|asked| !consented(asked)) {
             return Err(unmet("grant-resources", resource_consent_required(entry, wanted, unasked)));
         }
-        let narrowed = match wanted.plan(row.grant.scopes.as_ref(), secret.facts.asked.as_ref()) {
+        let narrowed = match wanted.plan_of(&row, &secret) {
             Plan::Missing(missing) => {
                 return Err(unmet("grant-scopes", more_consent_required(entry, wanted, &missing)));
             }
@@ -145,7 +145,7 @@ impl Broker {
             Ok(renewed) => {
                 let secret =
                     self.inner.open_grant(&renewed.grant, &renewed.held).map_err(faults::internal)?;
-                match wanted.plan(renewed.grant.scopes.as_ref(), secret.facts.asked.as_ref()) {
+                match wanted.plan_of(&renewed, &secret) {
                     Plan::Missing(missing) => Err(more_consent_required(entry, wanted, &missing)),
                     Plan::Narrow(scopes) => self.narrowed_token(entry, wanted, &renewed, scopes).await,
                     // What the provider gave was for something else, and only what it is renewed with was kept.

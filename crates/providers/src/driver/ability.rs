@@ -115,6 +115,8 @@ pub struct TokenAbilities {
     pub resources: Resources,
     /// The types of authorization detail that the provider knows (RFC 9396).
     pub details: Vec<String>,
+    /// Whether a token can be bound to an audience.
+    pub audience: bool,
     /// Whether consent means that the person pastes a credential.
     pub manual_credential: bool,
     /// Whether one token can reach every installation.

@@ -122,6 +122,7 @@ impl<D: Dialect> Driver for Speaks<D> {
         let mut abilities = Oauth.abilities(&inner);
         for tokens in [&mut abilities.app, &mut abilities.user].into_iter().flatten() {
             tokens.resources = Resources::Unknown;
+            tokens.audience = false;
             tokens.refinement &= self.0.narrows();
         }
         abilities

@@ -110,20 +110,18 @@ impl Driver for Oauth {
             let client = client(at, &settings)?;
             match ask {
                 MintAsk::Refresh { scopes, resources, audience, details } => {
+                    let none = DriverError::Gone { cause: Cause::Expired, vendor: None };
+                    let held = held.and_then(Held::tokens).ok_or(none)?;
+                    let is_targeted = !(resources.is_empty() && audience.is_empty() && details.is_empty());
+                    // Where nobody says, it is for what the held token is for, and for nothing else.
+                    let (resources, audience, details) = if is_targeted {
+                        (resources, audience, details)
+                    } else {
+                        (&held.bound.resources, &held.bound.audience, &held.bound.details)
+                    };
                     let meant = settings.options.resources(resources);
                     let target = Target::new(&settings.server, meant, audience, None, details)?;
-                    let is_targeted = !(resources.is_empty() && audience.is_empty() && details.is_empty());
-                    let held = held.and_then(Held::tokens);
-                    let none = DriverError::Gone { cause: Cause::Expired, vendor: None };
-                    mint::refresh(
-                        &settings,
-                        &client,
-                        held.ok_or(none)?,
-                        scopes.as_ref(),
-                        &target,
-                        is_targeted,
-                    )
-                    .await
+                    mint::refresh(&settings, &client, held, scopes.as_ref(), &target, is_targeted).await
                 }
                 MintAsk::App { scopes, resources, audience, details, installation } => {
                     if let Some(own) = settings.options.installation.as_ref().filter(|one| one.own_token) {
@@ -260,6 +258,7 @@ fn abilities(settings: &Settings) -> Abilities {
         refinement: true,
         bounded: false,
         resources: settings.options.resource.clone().map_or(Resources::Any, Resources::Only),
+        audience: true,
         details: settings.server.document.detail_types.clone().unwrap_or_default(),
         manual_credential: false,
         cross_installation: false,

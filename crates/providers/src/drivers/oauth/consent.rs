@@ -13,7 +13,7 @@ use super::{client, end_of_access, facts, installation, no_people, person, settl
 use crate::driver::At;
 use crate::driver::consent::{Callback, ConsentAsk, DeviceCode, Granted, Kept, Step, Way};
 use crate::driver::failure::{CallbackFault, DriverError};
-use crate::driver::held::{Access, Held, Tokens};
+use crate::driver::held::{Access, Bound, Held, Tokens};
 use crate::driver::import::Import;
 use crate::driver::installed::Installed;
 use crate::driver::profile::Profile;
@@ -242,6 +242,7 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
             external_subject: external_subject.clone(),
             claims,
             tenant: None,
+            bound: Bound::default(),
         }),
         scopes,
         external_subject,
@@ -285,6 +286,7 @@ pub(super) fn import(at: &At<'_>, import: Import) -> Result<Granted, DriverError
         refresh,
         refresh_expires_at,
         scopes,
+        bound,
         external_subject,
         name,
         metadata,
@@ -311,6 +313,7 @@ pub(super) fn import(at: &At<'_>, import: Import) -> Result<Granted, DriverError
             external_subject: external_subject.clone(),
             claims: Map::new(),
             tenant: None,
+            bound,
         }),
         scopes,
         external_subject,

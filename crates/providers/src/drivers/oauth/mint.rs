@@ -77,6 +77,7 @@ pub(super) async fn refresh(
             external_subject: external_subject.clone(),
             claims: claims.clone(),
             tenant: None,
+            bound: held.bound.clone(),
         })
     };
     let (scopes, new) = if is_particular {
