@@ -139,7 +139,7 @@ fn oauth() -> DataSchema {
         "deviceAuthorization": switch("Whether people enter a code at the server (RFC 8628)."),
         "clientName": text("What the client is called at the server, if not like the connector."),
         "initialAccessToken": secret("What the server asks for before it registers a client (RFC 7591). Used and not kept."),
-        "signingAlgorithm": {"type": "string", "enum": ["RS256", "ES256"], "description": "With what the connector signs."},
+        "signingAlgorithm": {"type": "string", "enum": ["RS256", "ES256", "PS256", "ES384", "EdDSA"], "description": "With what the connector signs."},
         "clientAssertion": object("How a client of the method private_key_jwt writes its assertions.", json!({
             "type": {"type": "string"},
             "ttl": ttl,
