@@ -12,7 +12,7 @@ use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::{Caller, Login, Member};
 use carnet_model::rights::Access;
 use carnet_model::{AccessToken, Code, Fault, Id, SecretString, Time, kind};
-use carnet_store::{Write, access_tokens, people};
+use carnet_store::{Write, access_tokens, people, rules_of};
 use carnet_vault::Purpose;
 use serde_json::Map;
 
@@ -99,7 +99,8 @@ impl Broker {
             Err(_) => self.workload(bearer, hint, now).await?,
         };
         self.same_team(&recognised.caller, hint).await?;
-        let seen = Freshness { revision: revision.unsigned_abs(), ..self.freshness(recognised.issuer) };
+        let seen =
+            Freshness { revision: rules_of(revision).unsigned_abs(), ..self.freshness(recognised.issuer) };
         let known = Arc::new(Known {
             caller: Arc::new(recognised.caller),
             issuer: recognised.issuer,
@@ -140,7 +141,7 @@ impl Broker {
             let pepper = self.inner.keyring.hashing_version(Purpose::TokenPepper);
             self.inner.issuer.generation() + pepper.unsigned_abs()
         };
-        Freshness { revision: self.inner.db.revision().unsigned_abs(), generation }
+        Freshness { revision: rules_of(self.inner.db.revision()).unsigned_abs(), generation }
     }
 
     async fn member(&self, token: &AccessToken, hint: &TeamHint, now: Time) -> Result<Recognised, Fault> {

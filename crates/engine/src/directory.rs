@@ -14,7 +14,7 @@ use carnet_providers::{Abilities, At, ConnectorSecrets, Signer};
 use carnet_store::connectors::{self, ConnectorRow};
 use carnet_store::consent_rules::{self, ConsentRules};
 use carnet_store::installations::{self, Installation};
-use carnet_store::{DbError, Revision, destinations, links, triggers};
+use carnet_store::{DbError, Revision, destinations, links, same_rules, triggers};
 use quick_cache::sync::Cache;
 
 use crate::broker::Inner;
@@ -115,7 +115,7 @@ impl Inner {
         let revision = self.db.revision();
         let key = (team, reference.clone());
         if let Some(entry) = self.directory.entries.get(&key)
-            && entry.revision == revision
+            && same_rules(entry.revision, revision)
         {
             return Ok(Some(entry));
         }

@@ -78,4 +78,4 @@ pub mod usage;
 pub use db::{Db, DbError, Location, OpenError, Shared};
 pub use failing::pass;
 pub use row::{FromRow, Row, Sql, Value};
-pub use write::{Expect, Revision, Step, Write, Written};
+pub use write::{Expect, Revision, Step, Write, Written, rules_of, same_rules};

@@ -36,8 +36,8 @@ impl Broker {
         }
         let turn = self.turn(&wanted.key).lock_owned().await;
         // Somebody else's exchange of the same token may have ended while this one waited for its turn.
-        if let Some(made) = self.inner.recall(&wanted.key, revision, now.plus(wanted.buffer)) {
-            return Ok(Found::kept(made, Source::Memory));
+        if let Some(recalled) = self.inner.recall(&wanted.key, revision, now.plus(wanted.buffer)) {
+            return Ok(Found::kept(recalled.made, Source::Memory));
         }
         let minted = self
             .call_driver(

@@ -135,7 +135,8 @@ impl Broker {
             };
         }
         let still_lives = ends.is_some_and(|end| end > now) && !entry.abilities.old_access_dies;
-        let renewal = self.renew(entry.clone(), &row, now.plus(wanted.buffer), Urgency::Now);
+        let urgency = if still_lives { Urgency::Wish } else { Urgency::Now };
+        let renewal = self.renew(entry.clone(), &row, now.plus(wanted.buffer), urgency);
         // Who has a living token does not wait long for a better one; the refresh goes on without it.
         let patience = if still_lives { IMPATIENT } else { PATIENT };
         let renewed = tokio::time::timeout(patience, renewal).await.unwrap_or(Err(RenewFailure::Busy));
@@ -179,6 +180,13 @@ impl Broker {
         if !row.grant.refreshable {
             return Err(only_as_granted(entry, wanted, row, &scopes));
         }
+        // It lives, and not as long as somebody would like: another one is had for that only so often.
+        let living = self.stored_beyond(wanted, self.inner.env.now()).await?;
+        if let Some(made) = living
+            && self.may_begin(row.grant.id, &Urgency::Wish).is_err()
+        {
+            return Ok(Found::kept(made, Source::Store));
+        }
         let need = MintAsk::Refresh {
             scopes: Some(scopes.clone()).filter(|scopes| !scopes.is_empty()),
             resources: wanted.resources.clone(),
@@ -216,7 +224,7 @@ fn made_from(secret: GrantSecret, row: &GrantRow, source: Source) -> Result<Foun
     };
     // The time of renewal as it was set when this token came.
     let until = ahead_of_time(row.grant.id, row.grant.updated_at, row.grant.access_expires_at);
-    Ok(Found { until, ..Found::kept(made, source) })
+    Ok(Found { until, grant: Some(row.grant.id), ..Found::kept(made, source) })
 }
 
 /// Whether what is held has ended, and there is nothing to have another made with.

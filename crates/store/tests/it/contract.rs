@@ -1,7 +1,7 @@
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::{Env, Id, Slug, Time};
 use carnet_store::people::{self, Team};
-use carnet_store::{Db, DbError, Step, Write, audit};
+use carnet_store::{Db, DbError, Step, Write, audit, rules_of, same_rules};
 
 use crate::stores;
 
@@ -91,11 +91,33 @@ async fn a_decision_made_against_older_rules_is_not_recorded() {
         let same = db.write(Write::new().event(&env, &event(&env, &own)).only_at(decided_at)).await.unwrap();
         assert_eq!((same.revision, same.first_seq), (decided_at, Some(2)), "{name}");
         let changed = db.write(Write::new().event(&env, &event(&env, &own)).revises()).await.unwrap();
-        assert_eq!(changed.revision, decided_at + 1, "{name}");
-        assert_eq!(db.revision(), decided_at + 1, "{name}");
+        assert_eq!(rules_of(changed.revision), rules_of(decided_at) + 1, "{name}");
+        assert_eq!(db.revision(), changed.revision, "{name}");
         let late = db.write(Write::new().event(&env, &event(&env, &own)).only_at(decided_at)).await;
-        assert!(matches!(late, Err(DbError::Stale(present)) if present == decided_at + 1), "{name}");
+        assert!(matches!(late, Err(DbError::Stale(present)) if present == changed.revision), "{name}");
         assert_eq!(audit::extent(&db).await.unwrap(), (3, 3), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_before_its_time_makes_old_only_what_was_made_of_grants() {
+    let env = Env::system();
+    for (name, db, _keep) in stores().await.0 {
+        let own = team(&env, "own");
+        add(&db, &env, &own).await.unwrap();
+        let one = || Write::new().event(&env, &event(&env, &own));
+        let before = db.revision();
+        let renewed = db.write(one().renews()).await.unwrap().revision;
+        assert_eq!((renewed, db.revision()), (before + 1, before + 1), "{name}");
+        assert!(same_rules(before, renewed), "{name}");
+        db.write(one().only_at(before)).await.unwrap();
+        db.write(one().only_just_at(renewed)).await.unwrap();
+        let late = db.write(one().only_just_at(before)).await;
+        assert!(matches!(late, Err(DbError::Stale(present)) if present == renewed), "{name}");
+        // A change of the rules is newer than every renewal before it.
+        let revised = db.write(one().revises().renews()).await.unwrap().revision;
+        assert!(revised > renewed && !same_rules(renewed, revised), "{name}");
+        assert_eq!(db.refresh_revision().await.unwrap(), revised, "{name}");
     }
 }
 
