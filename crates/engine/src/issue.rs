@@ -206,6 +206,10 @@ impl Broker {
                 return Ok(Tried::Stale { made: matches!(source, Source::Provider) });
             }
             // Others had the last ones meanwhile. What was made for it stays in memory, for the month to come.
+            // Of several who presented the same token, which is taken once, another was faster.
+            Err(DbError::Unmet(_)) if matches!(wanted.subject, Subject::Token { .. }) => {
+                return Err(self.refuse(event, Outcome::Failed, exchange::used_before(), None).await?);
+            }
             Err(DbError::Spent(_)) => {
                 return Err(self.refuse(event, Outcome::Denied, self.used_up(&tally), Some(QUOTA)).await?);
             }
@@ -312,13 +316,14 @@ impl Broker {
             Subject::User { .. } => true,
             Subject::JwtBearer { .. } | Subject::Token { .. } => false,
         };
-        let own = made_at.filter(|_| !of_grant);
+        let anew = exchange::is_never_served_again(entry, &wanted.subject);
+        let own = made_at.filter(|_| !of_grant && !anew);
         if let Some(Recalled { made, grant }) = own.and_then(recall) {
             let end = wanted.inbound_end();
             self.inner.keep(&wanted.key, revision, &made, end, grant).map_err(faults::internal)?;
             return Ok(Found::kept(made, Source::Provider));
         }
-        if let Some(Recalled { made, grant }) = recall(revision) {
+        if let Some(Recalled { made, grant }) = recall(revision).filter(|_| !anew) {
             return Ok(Found { grant, ..Found::kept(made, Source::Memory) });
         }
         let found = match &wanted.subject {
@@ -335,7 +340,7 @@ impl Broker {
                 };
                 self.asserted_token(entry, wanted, who).await?
             }
-            Subject::Token { token } => self.exchanged_token(entry, wanted, token, revision).await?,
+            Subject::Token { token } => self.exchanged_token(entry, wanted, token, revision, made_at).await?,
         };
         // A token whose refresh elsewhere kills it at once is not kept where that refresh is not seen.
         let may_die_unseen = entry.abilities.old_access_dies && self.inner.db.is_shared();

@@ -57,6 +57,19 @@ fn texts(description: &str) -> Value {
     json!({"type": "array", "items": {"type": "string"}, "maxItems": 500, "description": description})
 }
 
+/// Of `tokenExchange.trustedIssuers`.
+fn inbound() -> Value {
+    object(
+        "Whose tokens are taken.",
+        json!({
+            "issuer": text("`iss`, byte for byte."),
+            "audiences": one_or_more("The audiences of which a token names one."),
+            "jwksUri": text("Where its keys are, if not where its discovery document says."),
+            "oneTime": {"type": "boolean", "description": "Each token, by its jti, is taken once."},
+        }),
+    )
+}
+
 fn one_or_more(description: &str) -> Value {
     json!({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}], "description": description})
 }
@@ -167,11 +180,7 @@ fn oauth() -> DataSchema {
             "audience": one_or_more("For whom the new token is."),
             "resource": one_or_more("For which API."),
             "actorToken": {"type": "boolean"},
-            "trustedIssuers": {"type": "array", "items": object("Whose tokens are taken.", json!({
-                "issuer": text("`iss`, byte for byte."),
-                "audiences": one_or_more("The audiences of which a token names one."),
-                "jwksUri": text("Where its keys are, if not where its discovery document says."),
-            }))},
+            "trustedIssuers": {"type": "array", "items": inbound()},
         })),
         "tokenRequestFormat": {
             "type": "string",

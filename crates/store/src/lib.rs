@@ -71,6 +71,7 @@ pub mod sessions;
 pub mod setup;
 pub mod sign_in_links;
 pub mod sign_in_tries;
+pub mod spent_inbound;
 pub mod trigger_events;
 pub mod triggers;
 pub mod usage;
