@@ -176,6 +176,11 @@ impl Inner {
         }
     }
 
+    /// The team of a connector, if this process has looked for it: nothing is read.
+    pub(crate) fn known_team(&self, connector: Id<kind::Connector>) -> Option<Id<kind::Team>> {
+        self.directory.teams.get(&connector)
+    }
+
     /// The team of a connector, for those who ask without being a caller of any team: readers of public keys.
     pub(crate) async fn team_of(
         &self,
