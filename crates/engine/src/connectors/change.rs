@@ -135,6 +135,7 @@ impl Broker {
         row.connector.updated_at = now;
         row.connector.updated_by = caller.principal();
         let mut outlasts = false;
+        let mut beside = None;
         row.secrets = match &change.data {
             None => inner.seal_connector(&row.connector, along.as_ref().unwrap_or(&secrets)),
             Some(changed) => {
@@ -149,6 +150,10 @@ impl Broker {
                 if leaves || accepted.data.get("clientId") != row.connector.data.get("clientId") {
                     // With a client of its own it is not the operator's any more.
                     row.connector.managed = false;
+                } else {
+                    beside = inner
+                        .kept_beside(&entry, &secrets, &accepted.secrets, now)
+                        .map_err(faults::internal)?;
                 }
                 row.connector.data = accepted.data;
                 row.connector.redirect_uri = accepted.redirect_uri;
@@ -187,7 +192,7 @@ impl Broker {
         if moves {
             write = write.step(grants::none_left(row.connector.team, row.connector.id));
         }
-        write = write.steps(left.step(&entry, now));
+        write = write.steps(left.step(&entry, now)).steps(beside);
         if change.data.is_some() {
             // Made by another configuration.
             write =
