@@ -75,7 +75,7 @@ async fn the_log_is_dense_under_many_writers_and_failures() {
             task.await.unwrap();
         }
         assert_eq!(audit::extent(&db).await.unwrap(), (101, 101), "{name}");
-        let events = audit::after(&db, own.id, 0, &audit::Filter::default(), 1000).await.unwrap();
+        let events = audit::after(&db, own.id, 0, &audit::Filter::default(), 1000).await.unwrap().events;
         assert_eq!(events.len(), 51, "{name}");
         assert!(events.windows(2).all(|pair| pair[0].seq < pair[1].seq));
     }
@@ -108,7 +108,8 @@ async fn what_an_event_commits_to_can_be_recomputed() {
         let mut said = event(&env, &own).with("scopes", "a b").with("n", 7);
         said.at = Time::from_millis(1);
         db.write(Write::new().event(&env, &said)).await.unwrap();
-        let [found] = &audit::before(&db, own.id, None, &audit::Filter::default(), 9).await.unwrap()[..]
+        let [found] =
+            &audit::before(&db, own.id, None, &audit::Filter::default(), 9).await.unwrap().events[..]
         else {
             panic!("{name}")
         };
