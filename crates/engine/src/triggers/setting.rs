@@ -17,7 +17,7 @@ use carnet_providers::webhook::{Scheme, scheme_of};
 use carnet_store::triggers::{self, TriggerSetting};
 use carnet_store::{Step, Write};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Kept, Triggers};
 use crate::broker::{Broker, Inner};
@@ -258,6 +258,15 @@ impl Inner {
         let mut next = TriggerSetting { version: setting.version + 1, updated_at: now, ..setting.clone() };
         next.secrets = self.seal_signing(&next, &signing)?;
         Ok(Some(triggers::put(&next)))
+    }
+
+    /// What is good now of the secrets that were set here, the newest first, for a file that only the holder of the
+    /// recovery key opens.
+    pub(crate) fn written_signing(&self, setting: &TriggerSetting, now: Time) -> Result<Value, Unsealable> {
+        let signing = self.open_signing(setting)?;
+        let written =
+            |one: &Signing| json!({"value": one.value.expose(), "setAt": one.set_at, "until": one.until});
+        Ok(signing.iter().filter(|one| one.is_good(now)).map(written).collect())
     }
 
     fn seal_signing(&self, setting: &TriggerSetting, signing: &[Signing]) -> Result<Vec<u8>, Unsealable> {
