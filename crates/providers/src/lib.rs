@@ -36,7 +36,7 @@ pub use driver::import::Import;
 pub use driver::installed::Installed;
 pub use driver::mint::{Asserted, MintAsk, Minted, Revocation};
 pub use driver::profile::Profile;
-pub use driver::registration::{Redeem, Redeemed, Registration, RegistrationAsk};
+pub use driver::registration::{Redeem, Redeemed, Registration, RegistrationAsk, events_url};
 pub use driver::secrets::{ConnectorSecrets, InvalidSecrets};
 pub use driver::signer::{CannotSign, Signer, SigningAlgorithm, jwks_url};
 pub use driver::standing::{Checked, Standing};

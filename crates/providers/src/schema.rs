@@ -361,7 +361,8 @@ mod tests {
 
     #[test]
     fn the_schema_of_keys_has_the_members_that_are_read() {
-        let (source, probes) = (include_str!("drivers/api_key.rs"), include_str!("drivers/probe.rs"));
+        let (source, probes) =
+            (include_str!("drivers/api_key/settings.rs"), include_str!("drivers/probe.rs"));
         let schema = api_key().schema;
         let with = |mut read: BTreeSet<String>, name: &str| {
             assert!(probes.contains(&format!("fields.object(\"{name}\")")), "{name}");

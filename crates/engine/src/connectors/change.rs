@@ -232,6 +232,9 @@ impl Broker {
         let inner = &self.inner;
         let mut data = connector.data.clone();
         secrets.put_back(&mut data, changed);
+        // What was given in confidence to others is not shown to a server that the change names.
+        let known = entry.driver().recipients(&entry.row.connector);
+        let is_put_back = data != connector.data;
         for (name, value) in changed {
             if value.is_null() {
                 data.remove(name)
@@ -251,6 +254,9 @@ impl Broker {
             connector: connector.id,
             icon: connector.branding.icon.as_deref(),
             client_document: &self.client_document_url(connector.team, connector.id),
+            // Of an application that there is nothing is set up at its provider.
+            events: None,
+            known: is_put_back.then_some(&known),
         };
         entry.driver().accept(ask).await.map_err(bad_configuration)
     }

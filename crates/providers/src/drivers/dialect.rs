@@ -237,6 +237,9 @@ pub(super) async fn client_is_known(
         .http
         .check(endpoint, Purpose::ProviderToken)
         .map_err(|refused| bad("clientId", refused.to_string()))?;
+    if !ask.may_show(&url) {
+        return Ok(());
+    }
     let client = Client { http: ask.http, env: ask.env, tenant: ask.tenant, id, proof };
     match probe::known(&client, &url, by).await {
         Known::Yes => Ok(()),

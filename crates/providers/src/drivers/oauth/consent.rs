@@ -8,8 +8,9 @@ use carnet_model::{Scopes, SecretString};
 use serde_json::Map;
 
 use super::account::Found;
+use super::answer::{end_of_access, facts, person, settle, told};
 use super::settings::{Options, Settings};
-use super::{client, end_of_access, facts, installation, no_people, person, settle, told};
+use super::{client, installation, no_people};
 use crate::driver::At;
 use crate::driver::consent::{Callback, ConsentAsk, DeviceCode, Granted, Kept, Step, Way};
 use crate::driver::failure::{CallbackFault, DriverError};

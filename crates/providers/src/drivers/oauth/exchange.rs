@@ -9,9 +9,9 @@ use carnet_model::{Scopes, SecretString};
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use super::answer::settle;
 use super::mint::without_grant;
 use super::settings::{Settings, way};
-use super::settle;
 use crate::driver::ability::Inbound;
 use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::mint::Minted;

@@ -7,8 +7,8 @@ use carnet_model::Scopes;
 use carnet_model::grant::Cause;
 use serde_json::{Map, Value};
 
+use super::answer::{end_of_access, facts, person, settle, told};
 use super::settings::Settings;
-use super::{end_of_access, facts, person, settle, told};
 use crate::driver::failure::DriverError;
 use crate::driver::held::{Access, Held, Tokens};
 use crate::driver::mint::Minted;
