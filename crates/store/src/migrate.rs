@@ -68,6 +68,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(38, "0038_sealed_mend_links"),
     migration!(40, "0040_found_at_once"),
     migration!(41, "0041_minted_installation"),
+    migration!(46, "0046_ended_installations"),
 ];
 
 const LEDGER: &str = "create table if not exists schema_migrations \

@@ -177,6 +177,10 @@ impl Broker {
             event = event.with("members", told.members);
         }
         let left = self.left_behind(&entry, &row.connector.data).await?;
+        if left.is_installed() {
+            row.connector.default_installation = None;
+            event = event.with("installationsEnded", left.installations());
+        }
         if left.grants() > 0 {
             event = event.with("grantsEnded", left.grants());
         }
@@ -187,7 +191,7 @@ impl Broker {
         if moves {
             write = write.step(grants::none_left(row.connector.team, row.connector.id));
         }
-        write = write.steps(left.step(&entry, now));
+        write = write.steps(left.steps(&entry, now));
         if change.data.is_some() {
             // Made by another configuration.
             write =

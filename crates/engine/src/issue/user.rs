@@ -286,7 +286,7 @@ pub(crate) fn consent_required(entry: &Entry, wanted: &Wanted, cause: Option<Cau
 }
 
 /// The installation has left nothing, or nothing that still works.
-fn installation_required(entry: &Entry, cause: Option<Cause>) -> Fault {
+pub(super) fn installation_required(entry: &Entry, cause: Option<Cause>) -> Fault {
     let uid = &entry.row.connector.uid;
     let fault = match cause {
         None => Fault::new(
