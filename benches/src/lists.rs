@@ -243,6 +243,21 @@ impl Team {
             ),
             ("projects", Box::new(|_| "/v9/projects?limit=100".to_owned())),
             ("audit events, the newest 100", Box::new(|_| "/v1/audit?limit=100".to_owned())),
+            // Nobody has asked for a token: past a part of everything that was done, and as long however much that is.
+            (
+                "audit events, tokens where there are none",
+                Box::new(move |round| {
+                    format!("/v1/audit?action=token.issue&before={}&limit=100", (round + 1) * 7919)
+                }),
+            ),
+            (
+                "audit events, imports that went well",
+                Box::new(|_| "/v1/audit?action=connect-import-tokens&outcome=success&limit=100".to_owned()),
+            ),
+            (
+                "audit events, a refusal that there is not",
+                Box::new(|_| "/v1/audit?action=token.issue&outcome=denied&limit=100".to_owned()),
+            ),
         ]
     }
 }

@@ -116,10 +116,14 @@ describe('tokens of the application', () => {
     (await token(APP, {}, (await broker.connector(configuration(data))).uid)).is(200);
   });
 
-  test('a wrong secret is told as what it is', async () => {
-    const wrong = await broker.connector(configuration({ clientSecret: 'wrong' }));
-    const answer = (await token(APP, {}, wrong.uid)).is(422, 'connector_credentials_rejected');
-    assert.equal(answer.body.error.vendor.error, 'invalid_client');
+  test('a wrong secret is refused when the connector is made, with its field', async () => {
+    for (const data of [{}, { clientCredentials: { enabled: false } }, { userAuthorization: { enabled: false } }]) {
+      const json = { ...configuration({ ...data, clientSecret: 'wr0ng-s3cret' }), projectId: broker.dev.projectId };
+      const answer = (await broker.api('POST', '/v1/connect/connectors', { json })).is(422, 'invalid_connector');
+      assert.equal(answer.body.error.field, 'data.clientSecret', answer.text);
+      assert.match(answer.body.error.message, /invalid_client/);
+      assert.doesNotMatch(answer.text, /wr0ng-s3cret/);
+    }
   });
 
   test('a connector is not made for a server that names itself otherwise, or is not there', async () => {

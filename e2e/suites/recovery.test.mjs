@@ -44,6 +44,11 @@ test('secrets leave for the recovery key alone, and are taken over by who holds 
   await here.api('POST', '/v1/connect/connectors', {
     json: { service: 'keys', name: 'app', type: 'api-key', data: { values: [{ value: 'sk-of-the-app' }] }, ...project },
   });
+  const bot = { service: 'slack', name: 'bot', type: 'api-key', data: { values: [{ value: 'sk-of-the-bot' }] }, ...project };
+  const triggers = { enabled: true, signingSecret: 'sk-of-slack-before' };
+  await here.api('POST', '/v1/connect/connectors', { json: { ...bot, triggers, triggerDestination: { path: '/slack' } } });
+  const turned = { signingSecret: 'sk-of-slack-now' };
+  (await here.api('PATCH', '/v1/connect/connectors/slack%2Fbot/triggers', { json: turned })).is(200);
   const tokens = [{ accessToken: 'sk-of-ada', subject: { type: 'user', id: 'ada' }, environment: 'development' }];
   (await here.api('POST', '/v1/connect/token/keys%2Fpeople/import', { json: { tokens } })).is(200);
 
@@ -57,11 +62,13 @@ test('secrets leave for the recovery key alone, and are taken over by who holds 
   const opened = await decrypter.decrypt(armor.decode(file.secrets), 'text');
   const secrets = JSON.parse(opened);
   assert.equal(secrets.connectors['keys/app'].values[0].value, 'sk-of-the-app');
+  const signing = secrets.triggers['slack/bot'].map(({ value, until }) => [value, typeof until]);
+  assert.deepEqual(signing, [['sk-of-slack-now', 'object'], ['sk-of-slack-before', 'number']]);
   const grant = secrets.grants.find((one) => one.uid === 'keys/people');
   assert.equal(grant.accessToken, 'sk-of-ada');
-  const events = (await here.api('GET', '/v1/audit?action=secrets.export')).body.events;
-  assert.equal(events.length, 1);
-  assert.equal(events[0].detail.recoveryKey, recipient);
+  const recorded = (await here.api('GET', '/v1/audit?action=secrets.export')).body.events;
+  assert.equal(recorded.length, 1);
+  assert.equal(recorded[0].detail.recoveryKey, recipient);
 
   await writeFile(join(there.folder, 'team.json'), text);
   await writeFile(join(there.folder, 'secrets.json'), opened, { mode: 0o600 });
@@ -69,6 +76,13 @@ test('secrets leave for the recovery key alone, and are taken over by who holds 
   assert.equal(taken.code, 0, JSON.stringify(taken.json));
   const app = await carnet(there, 'token', 'keys/app', '-s', 'app');
   assert.equal(app.json.token, 'sk-of-the-app');
+  const events = (await there.api('GET', '/v1/connect/connectors/slack%2Fbot/triggers')).is(200).body;
+  assert.equal(events.enabled, true);
+  assert.equal(events.destinations[0].path, '/slack');
+  // The secret before is good for as long as it was.
+  const [newest, before] = events.signingSecrets;
+  assert.deepEqual([events.signingSecrets.length, newest.until], [2, null]);
+  assert.ok(Math.abs(before.until - secrets.triggers['slack/bot'][1].until) < 60_000);
   // The project came along by its name; its workloads are those who may ask.
   const [{ name }] = file.projects;
   const workload = await there.api('POST', `/v1/projects/${name}/token`, { json: { environment: 'development' } });

@@ -217,13 +217,19 @@ export default {
   async '78 secrets-never-echoed'() {
     const values = ['s3cret-of-the-client-aaaaaaaaaaaa', 'k3y-of-the-service-bbbbbbbbbbbb'];
     values.forEach((value) => broker.secrets.add(value));
-    const made = [await broker.connector(oauth({}, { clientSecret: values[0] })), await broker.connector(apiKey(values[1]))];
+    // A server that is there says that the secret is wrong; of one that is not nobody knows.
+    const wrong = { projectId: dev.projectId, ...oauth({}, { clientSecret: values[0] }) };
+    const refused = (await broker.api('POST', '/v1/connect/connectors', { json: wrong })).is(422, 'invalid_connector');
+    assert.ok(!refused.text.includes(values[0]), refused.text);
+    const nowhere = { serverUrl: undefined, userAuthorization: { enabled: false }, serverConfig: { token_endpoint: 'http://127.0.0.1:9/token' } };
+    const made = [await broker.connector(oauth({}, { ...nowhere, clientSecret: values[0] })), await broker.connector(apiKey(values[1]))];
     for (const { id } of made) {
       for (const path of [connectorPath(id), connectorPath(id, '/grants'), connectorPath(id, '/projects')]) (await broker.api('GET', path)).is(200);
     }
     for (const path of ['/v1/connect/connectors?include=projects', '/v1/audit?limit=100']) (await broker.api('GET', path)).is(200);
     assert.equal((await broker.token(made[1].id, APP)).is(200).body.token, values[1]);
-    const answer = (await broker.token(made[0].id, APP)).is(422, 'connector_credentials_rejected');
+    const answer = await broker.token(made[0].id, APP);
+    assert.equal(answer.code, 'provider_unavailable', answer.text);
     for (const value of values) assert.ok(!answer.text.includes(value) && !broker.log().includes(value));
     const digest = createHash('sha256').update(dev.accessToken).digest('hex');
     for (const secret of [dev.accessToken, dev.oidcToken, digest]) assert.ok(!broker.log().includes(secret), 'a credential in the log');

@@ -30,7 +30,7 @@ fn shape() -> Shape {
         ("name", text()),
         ("last4", text()),
         ("userId", id("usr")),
-        ("access", either([one_of(&["full", "read"]), list_of(one_of(&names))])),
+        ("access", either([one_of(&["full", "usual", "read"]), list_of(one_of(&names))])),
         ("projectId", id("prj").or_null()),
         ("createdAt", time()),
         ("expiresAt", time()),
@@ -62,10 +62,10 @@ fn object(row: &AccessTokenRow) -> Value {
     })
 }
 
-/// `"full"`, `"read"`, or a list of rights.
+/// `"full"`, `"usual"`, `"read"`, or a list of rights.
 fn access(breadth: &Breadth) -> Value {
     match breadth {
-        Breadth::Full | Breadth::Read => breadth.to_text().into(),
+        Breadth::Full | Breadth::Usual | Breadth::Read => breadth.to_text().into(),
         Breadth::Only(rights) => rights.iter().map(|right| right.as_str()).collect::<Vec<_>>().into(),
     }
 }
@@ -116,8 +116,9 @@ impl AccessBody {
         let invalid = |why: String| Problem(Fault::new(Code::InvalidRequest, why).with("field", "access"));
         match self {
             Self::Word(word) if word == "full" => Ok(Breadth::Full),
+            Self::Word(word) if word == "usual" => Ok(Breadth::Usual),
             Self::Word(word) if word == "read" => Ok(Breadth::Read),
-            Self::Word(_) => Err(invalid("access is full, read, or a list of rights.".to_owned())),
+            Self::Word(_) => Err(invalid("access is full, usual, read, or a list of rights.".to_owned())),
             Self::Rights(names) if names.is_empty() => {
                 Err(invalid("access names at least one right.".to_owned()))
             }

@@ -35,7 +35,15 @@ pub(crate) fn shape() -> Shape {
         ("requestId", id("req").or_null()),
         ("detail", map(anything())),
     ]);
-    object_of([("events", list_of(event.named("AuditEvent"))), ("next", count().or_null())])
+    object_of([
+        ("events", list_of(event.named("AuditEvent"))),
+        (
+            "next",
+            count()
+                .or_null()
+                .said("Where to go on, also behind a page with fewer events than were asked for, or none."),
+        ),
+    ])
 }
 
 /// Who did something.

@@ -2,7 +2,7 @@
 
 use axum::Json as Answer;
 use axum::extract::State;
-use carnet_engine::{Broker, ImportedToken, TokenToImport};
+use carnet_engine::{Bound, Broker, ImportedToken, TokenToImport};
 use carnet_model::{SecretString, Time};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -67,6 +67,8 @@ pub(crate) fn shape() -> Shape {
         ("projectId?", text()),
         ("installationId?", text()),
         ("scopes?", list_of(text())),
+        ("resources?", list_of(text())),
+        ("audience?", list_of(text())),
         ("name?", text()),
         ("externalSubject?", text()),
         ("expiresIn?", count()),
@@ -131,14 +133,21 @@ impl TokenBody {
         put("projectId", self.project_id.clone().map(Value::from));
         put("installationId", self.installation_id.clone().map(Value::from));
         put("scopes", self.scopes.clone().map(Value::from));
+        put("resources", self.resources.clone().map(Value::from));
+        put("audience", self.audience.clone().map(Value::from));
         put("name", self.name.clone().map(Value::from));
         put("externalSubject", self.external_subject.clone().map(Value::from));
         out
     }
 
     fn read(self) -> Result<TokenToImport, Problem> {
-        let is_bound = [&self.audience, &self.resources].into_iter().flatten().any(|list| !list.is_empty())
-            || self.authorization_details.is_some_and(|list| !list.is_empty());
+        let details = self.authorization_details.unwrap_or_default();
+        if details.iter().any(|detail| !detail.is_object()) {
+            return Err(Problem::invalid("authorizationDetails is a list of objects."));
+        }
+        if serde_json::to_vec(&details).map_or(true, |text| text.len() > MOST_DETAILS) {
+            return Err(Problem::invalid("authorizationDetails has at most 16 KiB."));
+        }
         let installation = match (self.installation_id, self.installation) {
             (Some(id), Some(named)) if id != named.id => {
                 return Err(Problem::invalid("installationId and installation.id are not the same."));
@@ -160,7 +169,11 @@ impl TokenBody {
             installation,
             tenant: self.tenant.map(|named| named.id),
             scopes: self.scopes,
-            is_bound,
+            bound: Bound {
+                resources: self.resources.unwrap_or_default(),
+                audience: self.audience.unwrap_or_default(),
+                details,
+            },
             name: self.name,
             external_subject: self.external_subject,
             metadata,
@@ -176,3 +189,5 @@ fn time(number: f64) -> Result<Time, Problem> {
 
 /// Of one token's `data`.
 const MOST_DATA: usize = 4096;
+/// Of one token's `authorizationDetails`: they are presented again with every renewal.
+const MOST_DETAILS: usize = 16 * 1024;

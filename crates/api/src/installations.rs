@@ -23,6 +23,9 @@ pub(crate) fn object(installation: &Installation) -> Value {
         "updatedAt": installation.updated_at,
     });
     if let Some(out) = out.as_object_mut() {
+        if let Some(at) = installation.ended_at {
+            out.insert("endedAt".to_owned(), json!(at));
+        }
         let texts = [
             ("externalId", &installation.external_id),
             ("tenantId", &installation.tenant_id),
@@ -48,6 +51,7 @@ pub(crate) fn described() -> Shape {
         ("connectorId", id("scl")),
         ("createdAt", time()),
         ("updatedAt", time()),
+        ("endedAt?", time()),
         ("externalId?", text()),
         ("tenantId?", text()),
         ("name?", text()),

@@ -128,7 +128,8 @@ impl Seed {
         for connector in &mut self.plan.connectors {
             let links = connector.links.iter_mut().map(|(project, _)| project);
             let uris = connector.redirect_uris.iter_mut().map(|(project, _)| project);
-            for project in links.chain(uris) {
+            let destinations = connector.events.iter_mut().flat_map(|events| &mut events.destinations);
+            for project in links.chain(uris).chain(destinations.map(|one| &mut one.project)) {
                 if project.is_empty() {
                     project.clone_from(&ground.project);
                 }
@@ -252,6 +253,7 @@ impl Seed {
             Of::Project(number) => self.projects.get(number),
             Of::Issuer(number) => self.issuers.get(number),
             Of::Connector(number) => self.connectors.get(number),
+            Of::Team => None,
         }
     }
 

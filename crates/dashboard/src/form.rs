@@ -122,6 +122,8 @@ pub struct RegisterAnswer {
     pub scopes: String,
     /// There if accounts besides its owner's may install it.
     pub shared: Option<String>,
+    /// Checked if the provider is not to send events here.
+    pub quiet: Option<String>,
     /// The token with which the provider makes it, where one is asked for.
     pub token: Option<SecretString>,
 }

@@ -26,6 +26,10 @@ pub struct Register {
     pub scopes: Entry,
     /// Whether accounts besides its owner's may install it.
     pub shared: bool,
+    /// Whether the provider would be told to send events here.
+    pub hears: bool,
+    /// Whether it is not to.
+    pub quiet: bool,
     /// The token with which it is made. What was typed is never shown again.
     pub token: Entry,
     /// How it is registered.

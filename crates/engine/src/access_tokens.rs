@@ -22,7 +22,8 @@ pub struct NewToken {
     pub name: String,
     /// How long it lives; 90 days if left out, a year at most.
     pub life: Option<Duration>,
-    /// Which rights of the person it carries; those of the token that it is made with, if left out.
+    /// Which rights of the person it carries. If left out, those of the token that it is made with, but for what is
+    /// dangerous where that carries everything.
     pub breadth: Option<Breadth>,
     /// The project that it is limited to, by identifier or name.
     pub project: Option<String>,
@@ -114,7 +115,11 @@ impl Broker {
             Some(project) => Some(self.find_project(caller, project).await?.id),
             None => member.access.project,
         };
-        let breadth = ask.breadth.clone().unwrap_or_else(|| member.access.breadth.clone());
+        let breadth = ask.breadth.clone().unwrap_or_else(|| match &member.access.breadth {
+            // What is dangerous is asked for in so many words.
+            Breadth::Full => Breadth::Usual,
+            breadth => breadth.clone(),
+        });
         if let Breadth::Only(rights) = &breadth {
             for right in rights {
                 self.may(caller, *right)?;
@@ -152,7 +157,7 @@ impl Broker {
         let missing =
             || faults::not_found("access token", id).next("carnet tokens list", "to see those that work");
         let parsed = Id::parse(id);
-        let itself = matches!((caller, &parsed), (Caller::Member(member), Ok(id)) if member.login == Login::AccessToken(*id));
+        let itself = matches!((caller, &parsed), (Caller::Member(member), Ok(id)) if member.login.token() == Some(*id));
         // Whatever a token carries, it can end itself: who finds one can make it worthless.
         let member = match caller {
             Caller::Member(member) if itself => member,
@@ -209,7 +214,7 @@ impl Broker {
 /// Goes through only while what the person proved itself with is good: for what outlives it.
 pub(crate) fn still_good(member: &Member, now: Time) -> Step {
     match member.login {
-        Login::AccessToken(id) => access_tokens::still_good(id, now),
+        Login::AccessToken(token) | Login::CommandLine { token, .. } => access_tokens::still_good(token, now),
         Login::Session { id, .. } => sessions::still_good(id, now, now.minus(IDLE)),
     }
 }

@@ -7,7 +7,7 @@ use carnet_model::{ConnectorRef, Time};
 use carnet_store::grants::{Due, GrantRow};
 use carnet_store::{
     DbError, Write, completions, connector_keys, consents, gateway, grants, health, minted, registrations,
-    sign_in_tries, trigger_events,
+    sign_in_tries, spent_inbound, trigger_events,
 };
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -181,6 +181,7 @@ impl Broker {
         let now = self.inner.env.now();
         let write = Write::new()
             .step(minted::sweep(now))
+            .step(spent_inbound::sweep(now))
             .step(consents::sweep(now.minus(DAY * 30)))
             .step(completions::sweep(now.minus(DAY * 30)))
             .step(registrations::sweep(now.minus(DAY * 7)))

@@ -34,7 +34,8 @@ pub struct AuditQuery {
 /// Some events, and where to go on.
 #[derive(Clone, Debug)]
 pub struct AuditPage {
-    /// The events.
+    /// The events. A page can have fewer than were asked for, or none, and still not be the last: where what is asked for
+    /// is rare among what is there, some ten thousand events are looked at for one page.
     pub events: Vec<Recorded>,
     /// What to give as `before`, or as `after`, for the next page.
     pub next: Option<i64>,
@@ -73,13 +74,11 @@ impl Broker {
             outcome: query.outcome.clone(),
         };
         let db = &self.inner.db;
-        let events = match query.after {
+        let audit::Page { events, next } = match query.after {
             Some(after) => audit::after(db, member.team, after, &filter, i64::from(limit)).await,
             None => audit::before(db, member.team, query.before, &filter, i64::from(limit)).await,
         }
         .map_err(faults::store)?;
-        let full = events.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
-        let next = if full { events.last().map(|event| event.seq) } else { None };
         Ok(AuditPage { events, next })
     }
 

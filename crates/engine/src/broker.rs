@@ -71,6 +71,7 @@ pub(crate) struct Inner {
     pub(crate) signals: Signals,
     pub(crate) paces: Paces,
     pub(crate) rates: Rates<OfTeam>,
+    pub(crate) wishes: Rates<Id<kind::Grant>>,
     pub(crate) trigger_rates: Rates<Id<kind::Connector>>,
     pub(crate) trigger_lines: Lines,
     pub(crate) gateway_rates: Rates<crate::gateway::Asker>,

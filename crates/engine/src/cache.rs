@@ -4,14 +4,15 @@
 //! they were kept for. The envelope of the vault derives a key for every record, because nobody counts the records of a
 //! stored key; here the nonces are counted, which is as safe and takes a tenth of the time.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, MAX_TAG_LEN, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::digest;
 use aws_lc_rs::error::Unspecified;
-use carnet_model::{Env, Id, Secret, SecretBytes, Time};
-use carnet_store::Revision;
+use carnet_model::{Env, Id, Secret, SecretBytes, Time, kind};
+use carnet_store::{Revision, same_rules};
 use quick_cache::sync::Cache;
 
 use crate::broker::Inner;
@@ -24,6 +25,7 @@ pub(crate) struct TokenCache {
     tokens: Cache<AskKey, Arc<Cached>>,
     key: LessSafeKey,
     nonces: AtomicU64,
+    renewals: Renewals,
 }
 
 pub(crate) struct Cached {
@@ -34,6 +36,39 @@ pub(crate) struct Cached {
     until: Option<Time>,
     /// A withdrawn grant or a changed connector moves the revision, and with it everything from before is forgotten.
     revision: Revision,
+    /// Whose own token it is, if it is one: with a renewal of that, it is forgotten.
+    grant: Option<Id<kind::Grant>>,
+}
+
+/// The latest grants that this process renewed before their time, by the revision after it. What other processes renewed is
+/// not known by name.
+#[derive(Default)]
+struct Renewals(Mutex<VecDeque<(Revision, Id<kind::Grant>)>>);
+
+impl Renewals {
+    fn note(&self, revision: Revision, grant: Id<kind::Grant>) {
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.len() == REMEMBERED {
+            latest.pop_front();
+        }
+        latest.push_back((revision, grant));
+    }
+
+    /// Whether it is known that everything that was renewed after `then`, until `now`, is not this grant.
+    fn spared(&self, grant: Id<kind::Grant>, then: Revision, now: Revision) -> bool {
+        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let between: Vec<_> =
+            latest.iter().filter(|(revision, _)| *revision > then && *revision <= now).collect();
+        i64::try_from(between.len()).is_ok_and(|known| known == now - then)
+            && between.iter().all(|(_, other)| *other != grant)
+    }
+}
+
+/// A token from memory.
+pub(crate) struct Recalled {
+    pub(crate) made: MadeToken,
+    /// Whose own it is, if it is a grant's.
+    pub(crate) grant: Option<Id<kind::Grant>>,
 }
 
 /// Digests parts so that no two lists of parts meet: each has its length before it.
@@ -82,12 +117,30 @@ impl TokenCache {
     pub(crate) fn new(env: &Env) -> Result<Self, Unspecified> {
         let bytes = Secret::new(env.bytes::<32>());
         let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes.expose())?);
-        Ok(Self { tokens: Cache::new(CAPACITY), key, nonces: AtomicU64::new(0) })
+        Ok(Self {
+            tokens: Cache::new(CAPACITY),
+            key,
+            nonces: AtomicU64::new(0),
+            renewals: Renewals::default(),
+        })
     }
 
     /// Forgets everything.
     pub(crate) fn clear(&self) {
         self.tokens.clear();
+    }
+
+    /// This grant was renewed before its time, which made the revision this one: its old token is not served any more.
+    pub(crate) fn renewed(&self, revision: Revision, grant: Id<kind::Grant>) {
+        self.renewals.note(revision, grant);
+    }
+
+    /// Whether what was kept is still what would be found.
+    fn holds(&self, cached: &Cached, now: Revision) -> bool {
+        cached.revision == now
+            || (same_rules(cached.revision, now)
+                && cached.revision < now
+                && cached.grant.is_none_or(|grant| self.renewals.spared(grant, cached.revision, now)))
     }
 
     /// The number of the nonce, and what was sealed with it.
@@ -117,29 +170,33 @@ fn nonce(number: u64) -> Nonce {
 }
 
 impl Inner {
-    /// The token of this request, if it was made at this revision and lives longer than `beyond`.
-    pub(crate) fn recall(&self, ask: &AskKey, revision: Revision, beyond: Time) -> Option<MadeToken> {
+    /// The token of this request, if it is what the rules of this revision give and lives longer than `beyond`; and whose
+    /// own it is.
+    pub(crate) fn recall(&self, ask: &AskKey, revision: Revision, beyond: Time) -> Option<Recalled> {
         let cached = self.tokens.tokens.get(ask)?;
         let ended = |at: Option<Time>, by| at.is_some_and(|at| at <= by);
-        if cached.revision != revision
+        if !self.tokens.holds(&cached, revision)
             || ended(cached.expires_at, beyond)
             || ended(cached.until, self.env.now())
         {
             return None;
         }
-        MadeToken::unpack(self.tokens.open(ask, &cached)?.expose(), cached.expires_at)
+        let made = MadeToken::unpack(self.tokens.open(ask, &cached)?.expose(), cached.expires_at)?;
+        Some(Recalled { made, grant: cached.grant })
     }
 
-    /// Keeps the token of this request; not beyond `until`, when the store may have a better one.
+    /// Keeps the token of this request; not beyond `until`, when the store may have a better one. `grant` says whose own it
+    /// is.
     pub(crate) fn keep(
         &self,
         ask: &AskKey,
         revision: Revision,
         made: &MadeToken,
         until: Option<Time>,
+        grant: Option<Id<kind::Grant>>,
     ) -> Result<(), Unsealable> {
         let (nonce, sealed) = self.tokens.seal(ask, &made.pack()).map_err(|_| Unsealable("memory"))?;
-        let cached = Cached { nonce, sealed, expires_at: made.expires_at, until, revision };
+        let cached = Cached { nonce, sealed, expires_at: made.expires_at, until, revision, grant };
         self.tokens.tokens.insert(*ask, Arc::new(cached));
         Ok(())
     }
@@ -155,6 +212,8 @@ where
 
 /// Tokens in memory; about a kilobyte each.
 const CAPACITY: usize = 10_000;
+/// Renewals that are known by name. Whatever was kept before the oldest of them is read again.
+const REMEMBERED: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -167,7 +226,7 @@ mod tests {
         let keep = |text: &str| {
             let (nonce, sealed) = cache.seal(&mine, &Secret::new(text.as_bytes().to_vec())).unwrap();
             assert!(!sealed.windows(text.len()).any(|part| part == text.as_bytes()));
-            Cached { nonce, sealed, expires_at: None, until: None, revision: 1 }
+            Cached { nonce, sealed, expires_at: None, until: None, revision: 1, grant: None }
         };
         let opened =
             |ask: &AskKey, cached: &Cached| cache.open(ask, cached).map(|plain| plain.expose().clone());
@@ -181,5 +240,42 @@ mod tests {
             let cut = Cached { sealed: second.sealed[..length].to_vec(), ..keep("another") };
             assert_eq!(opened(&mine, &cut), None);
         }
+    }
+
+    #[test]
+    fn a_renewal_takes_from_memory_what_it_must_and_nothing_else() {
+        let cache = TokenCache::new(&Env::system()).unwrap();
+        let id = |n| Some(Id::from_bytes([n; 16]));
+        let at = |revision, grant| Cached {
+            nonce: 0,
+            sealed: Vec::new(),
+            expires_at: None,
+            until: None,
+            revision,
+            grant,
+        };
+        cache.renewed(6, Id::from_bytes([1; 16]));
+        for (revision, grant, now, holds) in [
+            (5, id(1), 5, true),
+            (5, id(1), 6, false),
+            (5, id(2), 6, true),
+            (5, None, 6, true),
+            (6, id(1), 6, true),
+            // Of somebody else's it is not known whose it was.
+            (5, id(2), 7, false),
+            (5, None, 7, true),
+            (7, id(2), 6, false),
+            // The rules are others.
+            (5, None, 1 << 20, false),
+        ] {
+            assert_eq!(cache.holds(&at(revision, grant), now), holds, "{revision} {grant:?} {now}");
+        }
+        for n in 0..=REMEMBERED {
+            cache.renewed(7 + i64::try_from(n).unwrap(), Id::from_bytes([3; 16]));
+        }
+        let last = 7 + i64::try_from(REMEMBERED).unwrap();
+        assert!(!cache.holds(&at(6, id(2)), last), "too long ago");
+        assert!(cache.holds(&at(last - 1, id(2)), last));
+        assert!(!cache.holds(&at(last - 1, id(3)), last));
     }
 }

@@ -12,7 +12,7 @@ use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::{Caller, Login, Member};
 use carnet_model::rights::Access;
 use carnet_model::{AccessToken, Code, Fault, Id, SecretString, Time, kind};
-use carnet_store::{Write, access_tokens, people};
+use carnet_store::{Write, access_tokens, people, rules_of};
 use carnet_vault::Purpose;
 use serde_json::Map;
 
@@ -99,7 +99,8 @@ impl Broker {
             Err(_) => self.workload(bearer, hint, now).await?,
         };
         self.same_team(&recognised.caller, hint).await?;
-        let seen = Freshness { revision: revision.unsigned_abs(), ..self.freshness(recognised.issuer) };
+        let seen =
+            Freshness { revision: rules_of(revision).unsigned_abs(), ..self.freshness(recognised.issuer) };
         let known = Arc::new(Known {
             caller: Arc::new(recognised.caller),
             issuer: recognised.issuer,
@@ -112,7 +113,8 @@ impl Broker {
 
     /// Notes that an access token was used: at most once a minute, and beside the request, which does not wait for it.
     fn note_use(&self, known: &Known, now: Time) {
-        let Caller::Member(Member { login: Login::AccessToken(token), .. }) = &*known.caller else { return };
+        let Caller::Member(member) = &*known.caller else { return };
+        let Some(token) = member.login.token() else { return };
         let noted = known.noted.load(Ordering::Relaxed);
         if noted > now.minus(USE_NOTED).millis()
             || known
@@ -122,7 +124,7 @@ impl Broker {
         {
             return;
         }
-        let step = access_tokens::used(*token, now, now.minus(USE_NOTED));
+        let step = access_tokens::used(token, now, now.minus(USE_NOTED));
         let broker = self.clone();
         self.track(async move {
             // It is a convenience for people: what is missed now is noted with a later use.
@@ -140,7 +142,7 @@ impl Broker {
             let pepper = self.inner.keyring.hashing_version(Purpose::TokenPepper);
             self.inner.issuer.generation() + pepper.unsigned_abs()
         };
-        Freshness { revision: self.inner.db.revision().unsigned_abs(), generation }
+        Freshness { revision: rules_of(self.inner.db.revision()).unsigned_abs(), generation }
     }
 
     async fn member(&self, token: &AccessToken, hint: &TeamHint, now: Time) -> Result<Recognised, Fault> {
@@ -185,9 +187,12 @@ impl Broker {
                 role,
                 strict: bearer.strict,
                 access: row.access,
-                login: Login::AccessToken(row.id),
+                login: match bearer.signed_in_at {
+                    Some(signed_in_at) => Login::CommandLine { token: row.id, signed_in_at },
+                    None => Login::AccessToken(row.id),
+                },
             };
-            let reaches = bearer.of_command_line && member.access == Access::FULL;
+            let reaches = bearer.signed_in_at.is_some() && member.access == Access::FULL;
             let member = if reaches { self.in_named_team(member, hint).await? } else { member };
             return Ok(Recognised {
                 caller: Caller::Member(member),
@@ -233,10 +238,11 @@ impl Broker {
         if same {
             return Ok(());
         }
-        let whose = match caller {
-            Caller::Member(Member { login: Login::AccessToken(token), .. }) => Whose::AccessToken(*token),
-            _ => Whose::Team(caller.team()),
+        let token = match caller {
+            Caller::Member(member) => member.login.token(),
+            Caller::Workload(_) => None,
         };
+        let whose = token.map_or(Whose::Team(caller.team()), Whose::AccessToken);
         // In the log of the credential's own team; what the other one is called is the caller's text.
         let mut event = AuditEvent::of(caller, self.inner.env.now(), Action::CallerReject, None);
         if let Whose::AccessToken(token) = whose {

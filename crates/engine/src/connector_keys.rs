@@ -120,8 +120,11 @@ impl Signer for ConnectorKey {
 
     fn algorithm(&self) -> SigningAlgorithm {
         match self.key.algorithm() {
+            Algorithm::Rs256 => SigningAlgorithm::Rs256,
             Algorithm::Es256 => SigningAlgorithm::Es256,
-            _ => SigningAlgorithm::Rs256,
+            Algorithm::Ps256 => SigningAlgorithm::Ps256,
+            Algorithm::Es384 => SigningAlgorithm::Es384,
+            Algorithm::EdDsa => SigningAlgorithm::EdDsa,
         }
     }
 
@@ -155,8 +158,9 @@ impl Inner {
         if let Some(key) = self.connector_keys.get(&place) {
             return Some(key);
         }
-        let key = SigningKey::from_pkcs8(self.open_connector_key(row).ok()?.expose()).ok()?;
-        if key.kid() != row.kid || key.algorithm().as_str() != row.algorithm {
+        let algorithm = Algorithm::parse(&row.algorithm).ok()?;
+        let key = SigningKey::from_pkcs8(algorithm, self.open_connector_key(row).ok()?.expose()).ok()?;
+        if key.kid() != row.kid {
             return None;
         }
         let key = Arc::new(key);
@@ -174,6 +178,9 @@ impl Inner {
         let of = match algorithm {
             SigningAlgorithm::Rs256 => Algorithm::Rs256,
             SigningAlgorithm::Es256 => Algorithm::Es256,
+            SigningAlgorithm::Ps256 => Algorithm::Ps256,
+            SigningAlgorithm::Es384 => Algorithm::Es384,
+            SigningAlgorithm::EdDsa => Algorithm::EdDsa,
         };
         // RSA generation takes up to a second: not on a thread that serves requests.
         let key = tokio::task::spawn_blocking(move || SigningKey::generate(of))

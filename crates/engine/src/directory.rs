@@ -14,7 +14,7 @@ use carnet_providers::{Abilities, At, ConnectorSecrets, Signer};
 use carnet_store::connectors::{self, ConnectorRow};
 use carnet_store::consent_rules::{self, ConsentRules};
 use carnet_store::installations::{self, Installation};
-use carnet_store::{DbError, Revision, destinations, links, triggers};
+use carnet_store::{DbError, Revision, destinations, links, same_rules, triggers};
 use quick_cache::sync::Cache;
 
 use crate::broker::Inner;
@@ -33,6 +33,8 @@ pub(crate) struct Entry {
     pub(crate) row: ConnectorRow,
     pub(crate) links: HashMap<Id<kind::Project>, Vec<Environment>>,
     pub(crate) installations: Vec<Installation>,
+    /// Those of a client that it is no more.
+    pub(crate) ended: Vec<Installation>,
     pub(crate) abilities: Abilities,
     /// Its own keys; none where it does not sign.
     pub(crate) keys: ConnectorKeys,
@@ -57,17 +59,22 @@ impl Entry {
 
     /// The installation of this name: ours, or the provider's own.
     pub(crate) fn installation(&self, name: &str) -> Option<Id<kind::Installation>> {
-        let named = |i: &&Installation| i.id.to_string() == name || i.external_id.as_deref() == Some(name);
-        self.installations.iter().find(named).map(|installation| installation.id)
+        self.installations.iter().find(|one| is_called(one, name)).map(|installation| installation.id)
+    }
+
+    /// The same among those of a client that the connector is no more.
+    pub(crate) fn ended_installation(&self, name: &str) -> Option<Id<kind::Installation>> {
+        self.ended.iter().find(|one| is_called(one, name)).map(|installation| installation.id)
     }
 
     /// The installation at this tenant of the provider, by the tenant's identifier or name.
     pub(crate) fn installation_at(&self, tenant: &str) -> Option<Id<kind::Installation>> {
-        let named = |i: &&Installation| {
-            i.tenant_id.as_deref() == Some(tenant)
-                || i.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(tenant))
-        };
-        self.installations.iter().find(named).map(|installation| installation.id)
+        self.installations.iter().find(|one| is_at(one, tenant)).map(|installation| installation.id)
+    }
+
+    /// Whether one of a client that the connector is no more was there.
+    pub(crate) fn was_installed_at(&self, tenant: &str) -> bool {
+        self.ended.iter().any(|one| is_at(one, tenant))
     }
 
     /// Whether an installation is asked for by the scopes of the tokens that it leaves. Elsewhere the provider's own page
@@ -115,7 +122,7 @@ impl Inner {
         let revision = self.db.revision();
         let key = (team, reference.clone());
         if let Some(entry) = self.directory.entries.get(&key)
-            && entry.revision == revision
+            && same_rules(entry.revision, revision)
         {
             return Ok(Some(entry));
         }
@@ -125,7 +132,9 @@ impl Inner {
         };
         self.load_team_keys(team).await?;
         let links = links::of_connector(&self.db, team, row.connector.id).await?;
-        let installations = installations::list(&self.db, team, row.connector.id).await?;
+        let all = installations::all(&self.db, team, row.connector.id).await?;
+        let (ended, installations): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|one| one.ended_at.is_some());
         let abilities = carnet_providers::driver(row.connector.r#type).abilities(&row.connector);
         let keys = match abilities.signs {
             Some(_) => self.connector_keys(&row.connector).await?,
@@ -142,6 +151,7 @@ impl Inner {
         let entry = Arc::new(Entry {
             app,
             installations,
+            ended,
             consent_rules,
             triggers,
             abilities,
@@ -176,6 +186,11 @@ impl Inner {
         }
     }
 
+    /// The team of a connector, if this process has looked for it: nothing is read.
+    pub(crate) fn known_team(&self, connector: Id<kind::Connector>) -> Option<Id<kind::Team>> {
+        self.directory.teams.get(&connector)
+    }
+
     /// The team of a connector, for those who ask without being a caller of any team: readers of public keys.
     pub(crate) async fn team_of(
         &self,
@@ -190,6 +205,15 @@ impl Inner {
         }
         Ok(team)
     }
+}
+
+fn is_called(installation: &Installation, name: &str) -> bool {
+    installation.id.to_string() == name || installation.external_id.as_deref() == Some(name)
+}
+
+fn is_at(installation: &Installation, tenant: &str) -> bool {
+    installation.tenant_id.as_deref() == Some(tenant)
+        || installation.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(tenant))
 }
 
 /// Connectors in memory. A large team has some hundred.

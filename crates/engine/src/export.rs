@@ -13,7 +13,7 @@ use carnet_model::rights::Right;
 use carnet_model::{Code, Environment, Fault, Id, SecretBytes, Subject, Time, kind};
 use carnet_store::connectors::{self, ConnectorRow, Filter, Place, Sort};
 use carnet_store::grants::GrantRow;
-use carnet_store::{installations, projects};
+use carnet_store::{installations, projects, triggers};
 use carnet_vault::Recipient;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -42,6 +42,8 @@ struct Contents<'a> {
     carnet_secrets: u32,
     /// `data` with its secrets, by UID.
     connectors: &'a Map<String, Value>,
+    /// With what their providers sign events, where that was set beside `data`; by UID, the newest first.
+    triggers: &'a Map<String, Value>,
     grants: Vec<HeldGrant<'a>>,
 }
 
@@ -108,6 +110,7 @@ impl Broker {
             names.installations.extend(known.into_iter().filter_map(|one| Some((one.id, one.external_id?))));
         }
         let mut data = Map::new();
+        let signing = self.signing_secrets(team, &rows).await?;
         let mut opened = Vec::new();
         for (at, row) in rows.iter().enumerate() {
             let connector = &row.connector;
@@ -126,7 +129,7 @@ impl Broker {
         let grants: Vec<HeldGrant<'_>> =
             opened.iter().filter_map(|one| one.told(rows.get(one.connector)?, &names)).collect();
         let count = grants.len();
-        let contents = Contents { carnet_secrets: 1, connectors: &data, grants };
+        let contents = Contents { carnet_secrets: 1, connectors: &data, triggers: &signing, grants };
         let plain = SecretBytes::new(serde_json::to_vec(&contents).map_err(faults::internal)?);
         let file = recipient.encrypt(&inner.env, plain.expose()).map_err(faults::internal)?;
         let event = AuditEvent::of(caller, inner.env.now(), Action::SecretsExport, Some(request))
@@ -176,6 +179,29 @@ impl Broker {
                 return Ok(all);
             }
         }
+    }
+
+    /// What was set at the triggers of these connectors.
+    async fn signing_secrets(
+        &self,
+        team: Id<kind::Team>,
+        rows: &[ConnectorRow],
+    ) -> Result<Map<String, Value>, Fault> {
+        let inner = &self.inner;
+        let mut all = Map::new();
+        let ids: Vec<_> = rows.iter().map(|row| row.connector.id).collect();
+        for some in ids.chunks(usize::try_from(PAGE).unwrap_or(1)) {
+            for setting in triggers::of_connectors(&inner.db, team, some).await.map_err(faults::store)? {
+                let Some(row) = rows.iter().find(|row| row.connector.id == setting.connector) else {
+                    continue;
+                };
+                let written = inner.written_signing(&setting, inner.env.now()).map_err(faults::internal)?;
+                if written.as_array().is_some_and(|list| !list.is_empty()) {
+                    all.insert(row.connector.uid.to_string(), written);
+                }
+            }
+        }
+        Ok(all)
     }
 
     async fn names(&self, team: Id<kind::Team>) -> Result<Names, Fault> {

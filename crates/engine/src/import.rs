@@ -6,6 +6,8 @@
 //! mended. A refresh of the old grant that is under way does not land on the new one. Nothing here is told to the
 //! provider except that a replaced account's tokens are no longer wanted.
 
+mod target;
+
 use std::sync::Arc;
 
 use carnet_model::audit::{Action, AuditEvent, Outcome};
@@ -13,7 +15,7 @@ use carnet_model::caller::Caller;
 use carnet_model::grant::{GrantState, Place};
 use carnet_model::rights::Right;
 use carnet_model::{Code, Environment, Fault, Id, Scopes, SecretString, Subject, SubjectKind, Time, kind};
-use carnet_providers::Import;
+use carnet_providers::{Bound, Import};
 use carnet_store::grants::{self, GrantRow};
 use carnet_store::{DbError, Write, connectors, projects};
 use serde_json::{Map, Value};
@@ -47,8 +49,8 @@ pub struct TokenToImport {
     pub tenant: Option<String>,
     /// What was granted; `["*"]` for the connector's own.
     pub scopes: Option<Vec<String>>,
-    /// Whether it is bound to audiences, resources or details.
-    pub is_bound: bool,
+    /// What it was given for, if for something in particular.
+    pub bound: Bound,
     /// What the provider calls the person.
     pub name: Option<String>,
     /// The account at the provider.
@@ -117,6 +119,9 @@ impl Broker {
     ) -> Result<Id<kind::Grant>, Fault> {
         let place = self.place_of(caller, entry, &token).await?;
         check_ends(&token, entry, self.inner.env.now())?;
+        let bound = target::checked(entry, token.bound)?;
+        let resources = target::consented(entry, &bound);
+        let event = described(event, &bound);
         let (external_subject, name) =
             (text("externalSubject", token.external_subject)?, text("name", token.name)?);
         let import = Import {
@@ -125,6 +130,7 @@ impl Broker {
             refresh: token.refresh_token,
             refresh_expires_at: token.refresh_token_expires_at,
             scopes: scopes_of(entry, token.scopes.as_deref())?,
+            bound,
             external_subject,
             name,
             metadata: token.metadata,
@@ -140,7 +146,7 @@ impl Broker {
         let facts = Facts {
             token_id: Some(self.inner.env.id()),
             asked: None,
-            resources: Vec::new(),
+            resources,
             given_by: None,
             name: granted.name,
             external_subject: granted.external_subject,
@@ -232,13 +238,6 @@ impl Broker {
         let subject = key.ok_or_else(|| {
             invalid("subject", "is a user: tokens of an application are made when they are asked for")
         })?;
-        if token.is_bound {
-            return Err(invalid(
-                "resources",
-                "cannot be imported, nor audience or authorizationDetails: what is kept is what a person granted, and \
-                 tokens for a target are made from it when they are asked for",
-            ));
-        }
         let environment = Environment::parse(&token.environment).map_err(|_| {
             invalid("environment", "is production, preview, development or the identifier of a custom one")
         })?;
@@ -311,6 +310,17 @@ impl Broker {
             }
         }
     }
+}
+
+/// What it is for is part of what was granted, and stands in the log as scopes do. Of details, their types.
+fn described(event: AuditEvent, bound: &Bound) -> AuditEvent {
+    let kinds: Vec<&str> = bound.details.iter().filter_map(|detail| detail.get("type")?.as_str()).collect();
+    let texts = [("resources", &bound.resources), ("audience", &bound.audience)];
+    let event = texts
+        .into_iter()
+        .filter(|(_, list)| !list.is_empty())
+        .fold(event, |event, (name, list)| event.with(name, list.clone()));
+    if kinds.is_empty() { event } else { event.with("authorizationDetails", kinds) }
 }
 
 /// Whether what is there works, and is not known to be of the same account.

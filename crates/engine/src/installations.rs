@@ -26,12 +26,10 @@ pub struct NewInstallation {
 }
 
 impl Broker {
-    /// The installations of a connector.
+    /// The installations of a connector, those that ended with the client before among them.
     pub async fn installations(&self, caller: &Caller, connector: &str) -> Result<Vec<Installation>, Fault> {
         let entry = self.managed(caller, connector, Right::ConnectorRead).await?;
-        installations::list(&self.inner.db, caller.team(), entry.row.connector.id)
-            .await
-            .map_err(faults::store)
+        installations::all(&self.inner.db, caller.team(), entry.row.connector.id).await.map_err(faults::store)
     }
 
     /// Records an installation.
@@ -70,22 +68,28 @@ impl Broker {
             tenant_id: ask.tenant_id.clone(),
             name: ask.name.clone(),
         });
+        let ended = ask
+            .external_id
+            .as_deref()
+            .and_then(|name| entry.ended.iter().find(|one| one.external_id.as_deref() == Some(name)));
         let installation = Installation {
-            id: self.inner.env.id(),
+            id: ended.map_or_else(|| self.inner.env.id(), |one| one.id),
             connector: id,
             external_id: ask.external_id.clone(),
             tenant_id,
             name,
-            created_at: now,
+            created_at: ended.map_or(now, |one| one.created_at),
             updated_at: now,
+            ended_at: None,
         };
         let event = AuditEvent::of(caller, now, Action::InstallationPut, Some(request))
             .on(id)
             .with("installationId", installation.id.to_string());
-        let mut write = Write::new()
-            .step(installations::insert(caller.team(), &installation))
-            .event(&self.inner.env, &event)
-            .revises();
+        let put = match ended {
+            None => installations::insert(caller.team(), &installation),
+            Some(_) => installations::renew(caller.team(), &installation),
+        };
+        let mut write = Write::new().step(put).event(&self.inner.env, &event).revises();
         if ask.default.unwrap_or(entry.row.connector.default_installation.is_none()) {
             write =
                 write.step(connectors::set_default_installation(caller.team(), id, Some(installation.id)));
@@ -140,6 +144,7 @@ impl Broker {
         let entry = self.managed(caller, connector, Right::InstallationUpdate).await?;
         let found = entry
             .installation(installation)
+            .or_else(|| entry.ended_installation(installation))
             .ok_or_else(|| faults::not_found("installation", installation))?;
         let id = entry.row.connector.id;
         let inner = &self.inner;

@@ -28,7 +28,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 
 use crate::broker::Broker;
-use crate::cache::AskKey;
+use crate::cache::{AskKey, Recalled};
 use crate::callers::Credential;
 use crate::directory::Entry;
 use crate::faults;
@@ -99,12 +99,14 @@ pub(crate) struct Found {
     pub(crate) turn: Option<OwnedMutexGuard<()>>,
     /// How long it may be served from memory; `None` for as long as it lives.
     pub(crate) until: Option<Time>,
+    /// The grant whose own token it is, if it is one.
+    pub(crate) grant: Option<Id<kind::Grant>>,
 }
 
 impl Found {
     /// A token that was there already.
     pub(crate) const fn kept(made: MadeToken, source: Source) -> Self {
-        Self { made, source, changes: Vec::new(), turn: None, until: None }
+        Self { made, source, changes: Vec::new(), turn: None, until: None, grant: None }
     }
 }
 
@@ -184,7 +186,7 @@ impl Broker {
             Err(fault) if fault.code == Code::StoreUnavailable => return Err(fault),
             Err(fault) => return Err(self.refuse(event, Outcome::Failed, fault, None).await?),
         };
-        let Found { made, source, changes, turn, until: _ } = found;
+        let Found { made, source, changes, turn, until: _, grant } = found;
         let token_id = made.facts.token_id.unwrap_or_else(|| self.inner.env.id());
         let expires_at = made.expires_at.unwrap_or(Time::FAR_FUTURE);
         let event = event
@@ -192,7 +194,9 @@ impl Broker {
             .with("expiresAt", expires_at.millis())
             .with("source", source.as_str());
         pass(&self.inner.env, Point::TokenRecord).await.map_err(faults::store)?;
-        let write = Write::new().steps(changes).event(&self.inner.env, &event).only_at(revision).count(tally);
+        let write = Write::new().steps(changes).event(&self.inner.env, &event).count(tally);
+        // A grant's own token may be dead when the grant is renewed; others are not touched by that.
+        let write = if grant.is_some() { write.only_just_at(revision) } else { write.only_at(revision) };
         let written = self.inner.db.write(write).await;
         let _ = pass(&self.inner.env, Point::TokenRecorded).await;
         drop(turn);
@@ -202,6 +206,10 @@ impl Broker {
                 return Ok(Tried::Stale { made: matches!(source, Source::Provider) });
             }
             // Others had the last ones meanwhile. What was made for it stays in memory, for the month to come.
+            // Of several who presented the same token, which is taken once, another was faster.
+            Err(DbError::Unmet(_)) if matches!(wanted.subject, Subject::Token { .. }) => {
+                return Err(self.refuse(event, Outcome::Failed, exchange::used_before(), None).await?);
+            }
             Err(DbError::Spent(_)) => {
                 return Err(self.refuse(event, Outcome::Denied, self.used_up(&tally), Some(QUOTA)).await?);
             }
@@ -308,13 +316,15 @@ impl Broker {
             Subject::User { .. } => true,
             Subject::JwtBearer { .. } | Subject::Token { .. } => false,
         };
-        let own = made_at.filter(|_| !of_grant);
-        if let Some(made) = own.and_then(recall) {
-            self.inner.keep(&wanted.key, revision, &made, wanted.inbound_end()).map_err(faults::internal)?;
+        let anew = exchange::is_never_served_again(entry, &wanted.subject);
+        let own = made_at.filter(|_| !of_grant && !anew);
+        if let Some(Recalled { made, grant }) = own.and_then(recall) {
+            let end = wanted.inbound_end();
+            self.inner.keep(&wanted.key, revision, &made, end, grant).map_err(faults::internal)?;
             return Ok(Found::kept(made, Source::Provider));
         }
-        if let Some(made) = recall(revision) {
-            return Ok(Found::kept(made, Source::Memory));
+        if let Some(Recalled { made, grant }) = recall(revision).filter(|_| !anew) {
+            return Ok(Found { grant, ..Found::kept(made, Source::Memory) });
         }
         let found = match &wanted.subject {
             Subject::App | Subject::User { .. } if of_grant => {
@@ -330,12 +340,13 @@ impl Broker {
                 };
                 self.asserted_token(entry, wanted, who).await?
             }
-            Subject::Token { token } => self.exchanged_token(entry, wanted, token, revision).await?,
+            Subject::Token { token } => self.exchanged_token(entry, wanted, token, revision, made_at).await?,
         };
         // A token whose refresh elsewhere kills it at once is not kept where that refresh is not seen.
         let may_die_unseen = entry.abilities.old_access_dies && self.inner.db.is_shared();
         if !may_die_unseen {
-            self.inner.keep(&wanted.key, revision, &found.made, found.until).map_err(faults::internal)?;
+            let Found { made, until, grant, .. } = &found;
+            self.inner.keep(&wanted.key, revision, made, *until, *grant).map_err(faults::internal)?;
         }
         Ok(found)
     }

@@ -12,7 +12,7 @@ use carnet_model::caller::Caller;
 use carnet_model::rights::Right;
 use carnet_model::{Code, Environment, Fault, Id, kind};
 use carnet_store::issuers::{self, IssuerRow};
-use carnet_store::{Write, projects};
+use carnet_store::{DbError, Write, projects};
 use serde_json::Value;
 
 use crate::access_tokens::{refused, standing};
@@ -71,28 +71,39 @@ impl Broker {
                 fault
             });
         }
-        self.places_exist(&issuer).await?;
-        self.is_no_twin(&issuer).await?;
-        let now = self.inner.env.now();
-        let row = IssuerRow {
-            id: issuer.id,
-            team: member.team,
-            issuer: issuer.issuer.clone(),
-            config: serde_json::to_string(&issuer.to_config()).map_err(faults::internal)?,
-            created_at: now,
-            updated_at: now,
-        };
-        let event = AuditEvent::of(caller, now, Action::IssuerCreate, Some(request))
-            .on(row.id)
-            .with("issuer", row.issuer.clone())
-            .with("rules", issuer.rules.len());
-        let write = Write::new()
-            .steps(standing(member, now))
-            .step(issuers::insert(&row))
-            .event(&self.inner.env, &event)
-            .revises();
-        self.inner.db.write(write).await.map_err(refused)?;
-        Ok(row)
+        let mut tries = 0;
+        loop {
+            // Read before the rows that are looked at: two who trust the same at the same moment, on whatever nodes, would
+            // each see that nobody does yet.
+            let revision = self.inner.db.revision();
+            self.places_exist(&issuer).await?;
+            self.is_no_twin(&issuer).await?;
+            let now = self.inner.env.now();
+            let row = IssuerRow {
+                id: issuer.id,
+                team: member.team,
+                issuer: issuer.issuer.clone(),
+                config: serde_json::to_string(&issuer.to_config()).map_err(faults::internal)?,
+                created_at: now,
+                updated_at: now,
+            };
+            let event = AuditEvent::of(caller, now, Action::IssuerCreate, Some(request))
+                .on(row.id)
+                .with("issuer", row.issuer.clone())
+                .with("rules", issuer.rules.len());
+            let write = Write::new()
+                .steps(standing(member, now))
+                .step(issuers::insert(&row))
+                .event(&self.inner.env, &event)
+                .revises()
+                .only_at(revision);
+            tries += 1;
+            match self.inner.db.write(write).await {
+                Ok(_) => return Ok(row),
+                Err(DbError::Stale(_)) if tries < TRIES => {}
+                Err(error) => return Err(refused(error)),
+            }
+        }
     }
 
     /// Trusts it no longer.
@@ -169,3 +180,6 @@ fn safe_rules(issuer: &TrustedIssuer, token: Option<&Presented<'_>>) -> Vec<Opti
 fn invalid(why: String) -> Fault {
     Fault::new(Code::InvalidRequest, format!("The trusted issuer cannot be used: {why}."))
 }
+
+/// How often it is looked at anew because the rules changed meanwhile.
+const TRIES: usize = 16;

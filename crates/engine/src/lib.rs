@@ -137,6 +137,7 @@ pub use usage::{BadPlans, NewBudget, NewWebhook, Plan, Plans, Price, Usage, Usag
 pub use carnet_catalog::{Catalog, Unreadable as UnreadableCatalog};
 pub use carnet_identity::{ClaimMap, Comparison, Family, TrustedIssuerConfig};
 pub use carnet_model::Month;
+pub use carnet_providers::Bound;
 pub use carnet_store::access_tokens::AccessTokenRow;
 pub use carnet_store::consent_rules::ConsentRules;
 pub use carnet_store::copy;

@@ -26,7 +26,7 @@ use carnet_model::connector::{Connector, ConnectorType};
 use carnet_model::{Code, Fault, Id, kind};
 use carnet_providers::ConnectorSecrets;
 use carnet_store::managed_apps::{self, ManagedAppRow};
-use carnet_store::{DbError, Revision};
+use carnet_store::{DbError, Revision, same_rules};
 use serde_json::{Map, Value};
 
 use crate::broker::{Broker, Inner};
@@ -277,7 +277,7 @@ impl Inner {
         {
             let held = self.apps.stored.read().unwrap_or_else(PoisonError::into_inner);
             if let Some((at, apps)) = &*held
-                && *at == revision
+                && same_rules(*at, revision)
             {
                 return Ok(apps.clone());
             }

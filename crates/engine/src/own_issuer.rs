@@ -157,7 +157,8 @@ impl Inner {
         let mut signing = Vec::new();
         for row in rows {
             let pkcs8 = self.open_signing_key(&row.kid, &row.sealed).map_err(faults::internal)?;
-            let key = SigningKey::from_pkcs8(pkcs8.expose()).map_err(faults::internal)?;
+            let algorithm = Algorithm::parse(&row.algorithm).map_err(faults::internal)?;
+            let key = SigningKey::from_pkcs8(algorithm, pkcs8.expose()).map_err(faults::internal)?;
             signing.push((scheduled(row), Arc::new(key)));
         }
         let jwks = json!({"keys": signing.iter().map(|(_, key)| key.public_jwk()).collect::<Vec<_>>()});

@@ -4,7 +4,6 @@ use carnet_model::access::Denied;
 use carnet_model::caller::{Caller, Login, Member};
 use carnet_model::rights::{self, Access, Right};
 use carnet_model::{Code, Fault, Id, kind};
-use carnet_store::command_lines;
 use carnet_store::people::{self, Membership, Team, User};
 
 use crate::broker::Broker;
@@ -18,19 +17,25 @@ impl Broker {
         match caller {
             Caller::Member(member) => {
                 rights::decide(member, right).map_err(denied)?;
-                // A browser may have been left open.
-                if right.needs_fresh_sign_in() && !member.login.is_fresh(self.inner.env.now()) {
-                    return Err(Fault::new(
-                        Code::Forbidden,
-                        format!(
-                            "Sign in again to use the right {}: it is a while since you did.",
-                            right.as_str()
-                        ),
-                    )
-                    .with("right", right.as_str())
-                    .with("signInAgain", true));
+                // A browser may have been left open, and what a command line keeps may be in other hands.
+                if right.takes(&member.login, member.login.is_fresh(self.inner.env.now())) {
+                    return Ok(member);
                 }
-                Ok(member)
+                let fault = Fault::new(
+                    Code::Forbidden,
+                    format!(
+                        "Sign in again to use the right {}: it is a while since you did.",
+                        right.as_str()
+                    ),
+                )
+                .with("right", right.as_str())
+                .with("signInAgain", true);
+                Err(match member.login {
+                    Login::CommandLine { .. } => {
+                        fault.next("carnet login", "to sign in again, which is good for ten minutes")
+                    }
+                    Login::Session { .. } | Login::AccessToken(_) => fault,
+                })
             }
             Caller::Workload(_) => Err(denied(Denied::WorkloadCannotManage)),
         }
@@ -47,16 +52,14 @@ impl Broker {
     /// The teams that the caller's credential is good for.
     pub async fn my_teams(&self, caller: &Caller) -> Result<Vec<Membership>, Fault> {
         let member = self.may(caller, Right::TeamRead)?;
-        let all = self.reaches_all_teams(member).await?;
+        let all = Self::reaches_all_teams(member);
         let teams = people::teams_of(&self.inner.db, member.user).await.map_err(faults::store)?;
         Ok(teams.into_iter().filter(|membership| all || membership.team.id == member.team).collect())
     }
 
     /// Whether the person's command line asks, which acts in whichever of their teams is named.
-    async fn reaches_all_teams(&self, member: &Member) -> Result<bool, Fault> {
-        let Login::AccessToken(token) = member.login else { return Ok(false) };
-        let line = command_lines::by_token(&self.inner.db, token).await.map_err(faults::store)?;
-        Ok(line.is_some() && member.access == Access::FULL)
+    fn reaches_all_teams(member: &Member) -> bool {
+        matches!(member.login, Login::CommandLine { .. }) && member.access == Access::FULL
     }
 
     /// A team that the caller's credential is good for, if that is what it is called.

@@ -17,6 +17,7 @@ mod due;
 mod outcome;
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ use tokio::time::Instant;
 use crate::broker::Broker;
 use crate::directory::Entry;
 use crate::pace::{Place, TooLong};
+use crate::rates::TooFast;
 
 pub(crate) use doubt::Doubt;
 pub(crate) use due::{ahead_of_time, due, forgotten_after, keep_alive};
@@ -84,6 +86,8 @@ impl Broker {
             let mut renewals = self.inner.flights.renewals.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(under_way) = renewals.get(&id) {
                 under_way.clone()
+            } else if let Err(TooFast { wait, .. }) = self.may_begin(id, &urgency) {
+                return Err(RenewFailure::Row { wait });
             } else {
                 let (tell, answer) = watch::channel(None);
                 renewals.insert(id, answer.clone());
@@ -102,6 +106,15 @@ impl Broker {
         match answer.wait_for(Option::is_some).await {
             Ok(result) => result.clone().unwrap_or(Err(RenewFailure::Busy)),
             Err(_) => Err(RenewFailure::Busy),
+        }
+    }
+
+    /// Whether a renewal may begin now that nobody needs: a caller that wants a longer life than the provider gives would
+    /// have one made with every request.
+    pub(crate) fn may_begin(&self, grant: Id<kind::Grant>, urgency: &Urgency) -> Result<(), TooFast> {
+        match urgency {
+            Urgency::Wish => self.inner.wishes.take(grant, WISHES, self.inner.env.now()),
+            Urgency::Now | Urgency::Ahead(_) => Ok(()),
         }
     }
 
@@ -149,7 +162,7 @@ impl Broker {
         let mut pause = POLL_FIRST;
         let pace = self.inner.paces.of(entry.line());
         let mut place = match urgency {
-            Urgency::Now => None,
+            Urgency::Now | Urgency::Wish => None,
             Urgency::Ahead(place) => Some(place),
         };
         loop {
@@ -187,7 +200,10 @@ impl Broker {
                 continue;
             }
             let doubt = match Doubt::judge(&open, &row, &entry.abilities, now) {
-                Doubt::Wait => return Err(RenewFailure::InDoubt),
+                Doubt::Wait => {
+                    let wait = Doubt::wait(&open, &row, &entry.abilities, now);
+                    return Err(RenewFailure::InDoubt { wait });
+                }
                 doubt => doubt,
             };
             if let Some(error) = self.inner.breakers.refusal(entry.line(), self.inner.env.now()) {
@@ -293,6 +309,8 @@ impl Broker {
 pub(crate) enum Urgency {
     /// Somebody does: it takes its place in the row.
     Now,
+    /// The same, of somebody who would have a token that still lives otherwise.
+    Wish,
     /// Nobody does; it has a place that nobody else wanted.
     Ahead(Place),
 }
@@ -313,6 +331,9 @@ enum Presented {
 
 /// How long a lease lasts: longer than a call may, shorter than the smallest grace of a provider with a sweep on top.
 pub(crate) const LEASE: Duration = Duration::from_secs(15);
+/// How often in a minute a grant is renewed because somebody would like a token that lives longer than the one there is.
+/// Whoever has good reason to, after a refusal of the API, needs one or two.
+const WISHES: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
 /// How long the provider has to answer a refresh.
 const CALL: Duration = Duration::from_secs(8);
 /// How long a flight waits for others before it gives up.

@@ -25,7 +25,7 @@ use carnet_model::caller::Caller;
 use carnet_model::connector::{Branding, ConnectorType};
 use carnet_model::rights::Right;
 use carnet_model::{Code, ConnectorRef, Fault, Id, Scopes, Uid, kind};
-use carnet_providers::RegistrationAsk;
+use carnet_providers::{RegistrationAsk, events_url};
 use carnet_store::registrations::{self, Registration, RegistrationState};
 use carnet_store::{DbError, Write, connectors};
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,10 @@ impl Wish {
         ConnectorType::parse(&self.r#type)
     }
 
-    fn ask(&self, code: &str, data: Map<String, Value>) -> NewConnectorAsk {
+    /// `base` is the deployment's own URL: where the provider can reach it, which `quiet` denies, the application sends its
+    /// events, whether or not somebody asked for more of them than those that tell of lost access.
+    fn ask(&self, (base, quiet): (&str, bool), code: &str, data: Map<String, Value>) -> NewConnectorAsk {
+        let events = self.events.clone().or_else(|| self.events_at(base, quiet).map(|_| Vec::new()));
         NewConnectorAsk {
             id: Some(self.connector),
             service: self.service.clone(),
@@ -86,7 +89,7 @@ impl Wish {
                 background_color: self.background_color.clone(),
                 accent_color: self.accent_color.clone(),
             },
-            triggers: self.events.clone().map(|events| TriggerAsk {
+            triggers: events.map(|events| TriggerAsk {
                 events,
                 signing_secret: None,
                 // An application that is there is not lost for want of a secret that can be given later.
@@ -95,6 +98,11 @@ impl Wish {
             destination: self.destination.clone(),
             code: Some(code.to_owned()),
         }
+    }
+
+    /// Where the provider sends the application's events.
+    fn events_at(&self, base: &str, quiet: bool) -> Option<String> {
+        events_url(base, self.connector).filter(|_| !quiet)
     }
 
     /// What the application is to be allowed unless the person says otherwise.
@@ -287,6 +295,7 @@ pub(crate) fn is_assisted(kind: ConnectorType) -> bool {
         shared: false,
         home: "",
         redirect_uri: "",
+        events: None,
         back: "",
         state: "",
     };

@@ -130,6 +130,7 @@ impl Broker {
             signals: Signals::default(),
             paces: Paces::new(settings.refreshes_per_second),
             rates: Rates::default(),
+            wishes: Rates::default(),
             gateway_rates: Rates::default(),
             trigger_rates: Rates::default(),
             trigger_lines: Lines::default(),

@@ -71,8 +71,15 @@ pub struct Member {
 /// How a person proved who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Login {
-    /// By an access token of Carnet's own API.
+    /// By an access token of Carnet's own API, that was made for a purpose.
     AccessToken(Id<kind::AccessToken>),
+    /// By the access token of a command line that the person has signed in.
+    CommandLine {
+        /// Which token.
+        token: Id<kind::AccessToken>,
+        /// When the person said yes to it, with a fresh proof.
+        signed_in_at: Time,
+    },
     /// By the session of a browser.
     Session {
         /// Which.
@@ -83,15 +90,26 @@ pub enum Login {
 }
 
 impl Login {
-    /// For this long after a proof a browser may do what is dangerous.
+    /// For this long after a proof a browser, or a command line, may do what asks for a fresh one.
     pub const FRESH_FOR: Duration = Duration::from_mins(10);
 
-    /// Whether what is dangerous may be done now. A browser may have been left open, so its person must have proved a
-    /// moment ago who it is; an access token was made for a purpose, and what it may do was decided then.
+    /// Whether the proof is of the last minutes. A browser may have been left open, and what a command line keeps may have
+    /// been taken, so their person must have proved a moment ago who it is to do some things; an access token was made for
+    /// a purpose, and what it may do was decided then.
     pub fn is_fresh(&self, now: Time) -> bool {
         match self {
             Self::AccessToken(_) => true,
-            Self::Session { proved_at, .. } => now < proved_at.plus(Self::FRESH_FOR),
+            Self::CommandLine { signed_in_at: at, .. } | Self::Session { proved_at: at, .. } => {
+                now < at.plus(Self::FRESH_FOR)
+            }
+        }
+    }
+
+    /// The access token that was shown, if one was.
+    pub const fn token(&self) -> Option<Id<kind::AccessToken>> {
+        match self {
+            Self::AccessToken(token) | Self::CommandLine { token, .. } => Some(*token),
+            Self::Session { .. } => None,
         }
     }
 }
@@ -219,13 +237,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_browser_is_fresh_for_ten_minutes_and_a_token_always() {
+    fn a_browser_and_a_command_line_are_fresh_for_ten_minutes_and_a_token_always() {
         let now = Time::from_secs(1_000_000);
         let session = Login::Session { id: Id::from_bytes([1; 16]), proved_at: now };
         let token = Login::AccessToken(Id::from_bytes([1; 16]));
+        let line = Login::CommandLine { token: Id::from_bytes([1; 16]), signed_in_at: now };
         for (seconds, fresh) in [(0, true), (599, true), (600, false), (86_400, false)] {
             let at = now.plus(Duration::from_secs(seconds));
-            assert_eq!((session.is_fresh(at), token.is_fresh(at)), (fresh, true), "{seconds}");
+            assert_eq!((session.is_fresh(at), line.is_fresh(at)), (fresh, fresh), "{seconds}");
+            assert!(token.is_fresh(at), "{seconds}");
         }
     }
 }

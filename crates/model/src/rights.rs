@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 
 use crate::access::Denied;
-use crate::caller::{Member, Role};
+use crate::caller::{Login, Member, Role};
 use crate::id::{Id, kind};
 
 /// Whether a role has a right.
@@ -39,11 +39,15 @@ enum Reach {
     Team,
 }
 
-/// How fresh the sign-in of a browser's session must be.
+/// What must be proved besides the role. Nobody is there to ask where a program comes with an access token, so what such
+/// a token may do of this kind is decided when it is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SignIn {
     Any,
+    /// A browser's session must be fresh.
     Fresh,
+    /// That, and so must be the sign-in of a command line; and of access tokens only those have it that were made for it.
+    Dangerous,
 }
 
 /// A row of the table.
@@ -97,46 +101,46 @@ rights! {
     /// See the team and its settings.
     TeamRead = "team.read" [Yes Yes Yes Yes] Looks Project Any;
     /// Rename the team, change its settings.
-    TeamUpdate = "team.update" [Yes No No No] Changes Team Fresh;
+    TeamUpdate = "team.update" [Yes No No No] Changes Team Dangerous;
     /// Make another team, as an owner of the deployment's first one.
-    TeamCreate = "team.create" [Yes No No No] Changes Team Fresh;
+    TeamCreate = "team.create" [Yes No No No] Changes Team Dangerous;
     /// See who is in the team, and who is invited.
     MemberRead = "member.read" [Yes Yes Yes Yes] Looks Team Any;
     /// Invite people, and withdraw invitations.
-    MemberInvite = "member.invite" [Yes No No No] Changes Team Fresh;
+    MemberInvite = "member.invite" [Yes No No No] Changes Team Dangerous;
     /// Change the role of a member.
-    MemberUpdate = "member.update" [Yes No No No] Changes Team Fresh;
+    MemberUpdate = "member.update" [Yes No No No] Changes Team Dangerous;
     /// Remove a member.
-    MemberRemove = "member.remove" [Yes No No No] Changes Team Fresh;
+    MemberRemove = "member.remove" [Yes No No No] Changes Team Dangerous;
     /// Make a link by which a member of this team alone chooses another passphrase.
-    MemberResetPassphrase = "member.reset-passphrase" [Yes No No No] Changes Team Fresh;
+    MemberResetPassphrase = "member.reset-passphrase" [Yes No No No] Changes Team Dangerous;
     /// Accept an invitation to another team.
-    InvitationAccept = "invitation.accept" [Yes Yes Yes Yes] Changes Team Fresh;
+    InvitationAccept = "invitation.accept" [Yes Yes Yes Yes] Changes Team Dangerous;
     /// See all accounts, as an owner of the deployment's first team.
     AccountRead = "account.read" [Yes No No No] Looks Team Any;
     /// Disable an account, as an owner of the deployment's first team.
-    AccountDisable = "account.disable" [Yes No No No] Changes Team Fresh;
+    AccountDisable = "account.disable" [Yes No No No] Changes Team Dangerous;
     /// See the applications that connectors of all teams are made from, as an owner of the deployment's first team.
     ManagedAppRead = "managed-app.read" [Yes No No No] Looks Team Any;
     /// Register, change and remove such applications, as an owner of the deployment's first team.
-    ManagedAppUpdate = "managed-app.update" [Yes No No No] Changes Team Fresh;
+    ManagedAppUpdate = "managed-app.update" [Yes No No No] Changes Team Dangerous;
 
     /// See connectors, their links, installations, rules and public keys, and how services are connected.
     ConnectorRead = "connector.read" [Yes Yes Yes Yes] Looks Project Any;
     /// Register a connector.
     ConnectorCreate = "connector.create" [Yes Unstrict Yes No] Changes Team Any;
     /// Change a connector, and take what its server says now.
-    ConnectorUpdate = "connector.update" [Yes Unstrict Yes No] Changes Team Any;
+    ConnectorUpdate = "connector.update" [Yes Unstrict Yes No] Changes Team Fresh;
     /// Remove a connector with everything kept for it.
     ConnectorDelete = "connector.delete" [Yes Unstrict Yes No] Changes Team Fresh;
     /// Ask a connector's server what it says about itself, and its provider what still holds.
     ConnectorCheck = "connector.check" [Yes Yes Yes No] Changes Team Any;
     /// Make a new signing key for a connector.
-    ConnectorKeyRotate = "connector-key.rotate" [Yes Unstrict Yes No] Changes Team Fresh;
+    ConnectorKeyRotate = "connector-key.rotate" [Yes Unstrict Yes No] Changes Team Dangerous;
     /// Say how consent is asked for at a connector.
     ConsentRulesUpdate = "consent-rules.update" [Yes Unstrict Yes No] Changes Team Any;
     /// Say to whom a connector's events are forwarded.
-    TriggerUpdate = "trigger.update" [Yes Yes Yes No] Changes Team Any;
+    TriggerUpdate = "trigger.update" [Yes Yes Yes No] Changes Team Fresh;
     /// See what was forwarded to whom, attempt by attempt, without what was in it.
     TriggerRead = "trigger.read" [Yes Yes Yes Yes] Looks Team Any;
     /// Have an event forwarded once more.
@@ -170,9 +174,9 @@ rights! {
     /// Say to which origins a project's people are sent back.
     ReturnOriginsUpdate = "return-origins.update" [Yes Yes Yes No] Changes Project Any;
     /// Say where a project is told that what it was granted breaks.
-    HealthWebhookUpdate = "health-webhook.update" [Yes Yes Yes No] Changes Project Any;
+    HealthWebhookUpdate = "health-webhook.update" [Yes Yes Yes No] Changes Project Fresh;
     /// Say where a project's environments are reached.
-    ProjectUrlsUpdate = "project-urls.update" [Yes Yes Yes No] Changes Project Any;
+    ProjectUrlsUpdate = "project-urls.update" [Yes Yes Yes No] Changes Project Fresh;
     /// Say in which environments a project's workloads make connectors for themselves.
     ProvisioningUpdate = "provisioning.update" [Yes Unstrict Yes No] Changes Team Any;
     /// Be given an identity of a project for development.
@@ -180,12 +184,12 @@ rights! {
     /// See whose identity tokens are accepted.
     IssuerRead = "trusted-issuer.read" [Yes Yes Yes Yes] Looks Team Any;
     /// Trust an issuer or no longer, and try what would come of it.
-    IssuerUpdate = "trusted-issuer.update" [Yes No No No] Changes Team Fresh;
+    IssuerUpdate = "trusted-issuer.update" [Yes No No No] Changes Team Dangerous;
 
     /// See one's own account and access tokens.
     AccessTokenRead = "access-token.read" [Yes Yes Yes Yes] Looks Project Any;
     /// Make an access token for oneself, with no more rights than what it is made with.
-    AccessTokenCreate = "access-token.create" [Yes Yes Yes Yes] Changes Project Fresh;
+    AccessTokenCreate = "access-token.create" [Yes Yes Yes Yes] Changes Project Dangerous;
     /// End one's own access tokens.
     AccessTokenRevoke = "access-token.revoke" [Yes Yes Yes Yes] Changes Project Any;
     /// See the access tokens of everybody in the team.
@@ -198,13 +202,13 @@ rights! {
     /// See how many token requests the team has had, and its budget.
     UsageRead = "usage.read" [Yes Yes Yes Yes] Looks Team Any;
     /// Set a budget, at which somebody is told, and forget it.
-    BudgetUpdate = "budget.update" [Yes No No No] Changes Team Any;
+    BudgetUpdate = "budget.update" [Yes No No No] Changes Team Fresh;
     /// Have the secrets of the team exported, encrypted to the operator's recovery key.
-    SecretsExport = "secrets.export" [Yes No No No] Changes Team Fresh;
+    SecretsExport = "secrets.export" [Yes No No No] Changes Team Dangerous;
     /// See how keys stand.
     KeyRead = "key.read" [Yes No No No] Looks Team Any;
     /// Make a new version of a key.
-    KeyRotate = "key.rotate" [Yes No No No] Changes Team Fresh;
+    KeyRotate = "key.rotate" [Yes No No No] Changes Team Dangerous;
     /// Open everything that is sealed, and count.
     KeyVerify = "key.verify" [Yes No No No] Changes Team Any;
 }
@@ -237,7 +241,24 @@ impl Right {
 
     /// Whether a person in a browser must have signed in within the last minutes to use it.
     pub fn needs_fresh_sign_in(self) -> bool {
-        self.row().sign_in == SignIn::Fresh
+        self.row().sign_in != SignIn::Any
+    }
+
+    /// Whether it changes who can act here, as whom, or what opens secrets. A command line must have been signed in within
+    /// the last minutes to use it, and an access token carries it only if it was made with everything, or with this by name.
+    pub fn is_dangerous(self) -> bool {
+        self.row().sign_in == SignIn::Dangerous
+    }
+
+    /// Whether a proof of who it is, however old, is enough to use it; `fresh` says whether this one is of the last minutes.
+    pub fn takes(self, login: &Login, fresh: bool) -> bool {
+        let asked = match login {
+            Login::Session { .. } => self.needs_fresh_sign_in(),
+            Login::CommandLine { .. } => self.is_dangerous(),
+            // Whether the token carries it was decided when it was made.
+            Login::AccessToken(_) => false,
+        };
+        fresh || !asked
     }
 
     /// Whether a role has it.
@@ -276,6 +297,8 @@ pub struct Access {
 pub enum Breadth {
     /// All of them.
     Full,
+    /// All but those that are dangerous.
+    Usual,
     /// Those that only look.
     Read,
     /// These.
@@ -302,15 +325,17 @@ impl Breadth {
     fn has(&self, right: Right) -> bool {
         match self {
             Self::Full => true,
+            Self::Usual => !right.is_dangerous(),
             Self::Read => right.looks(),
             Self::Only(rights) => rights.contains(&right),
         }
     }
 
-    /// The stored text: `full`, `read`, or the names of rights with spaces between.
+    /// The stored text: `full`, `usual`, `read`, or the names of rights with spaces between.
     pub fn to_text(&self) -> String {
         match self {
             Self::Full => "full".to_owned(),
+            Self::Usual => "usual".to_owned(),
             Self::Read => "read".to_owned(),
             Self::Only(rights) => rights.iter().map(|right| right.as_str()).collect::<Vec<_>>().join(" "),
         }
@@ -320,6 +345,7 @@ impl Breadth {
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "full" => Some(Self::Full),
+            "usual" => Some(Self::Usual),
             "read" => Some(Self::Read),
             "" => None,
             names => names.split(' ').map(Right::parse).collect::<Option<_>>().map(Self::Only),

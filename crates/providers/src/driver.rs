@@ -24,6 +24,7 @@ use carnet_egress::Egress;
 use carnet_model::connector::Connector;
 use carnet_model::{Env, Id, Scopes, kind};
 use serde_json::{Map, Value};
+use url::Url;
 
 use ability::Abilities;
 use consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
@@ -227,6 +228,20 @@ pub struct NewConnector<'a> {
     pub icon: Option<&'a str>,
     /// Where the document about its client will be, for servers that read one.
     pub client_document: &'a str,
+    /// Where its provider is told to send its events, if an application is made for it, it receives them, and the provider
+    /// can reach that address.
+    pub events: Option<&'a str>,
+    /// The origins to which secrets may be shown while it is tried, where some of them were put back and not given anew;
+    /// `None` where all are the asker's own.
+    pub known: Option<&'a BTreeSet<String>>,
+}
+
+impl NewConnector<'_> {
+    /// Whether secrets may be shown at this address. Whoever changes where a connector leads would otherwise have stored
+    /// secrets sent there before anybody refuses the change.
+    pub(crate) fn may_show(&self, url: &Url) -> bool {
+        self.known.is_none_or(|known| known.contains(&url.origin().ascii_serialization()))
+    }
 }
 
 /// A configuration that can work.

@@ -57,6 +57,19 @@ fn texts(description: &str) -> Value {
     json!({"type": "array", "items": {"type": "string"}, "maxItems": 500, "description": description})
 }
 
+/// Of `tokenExchange.trustedIssuers`.
+fn inbound() -> Value {
+    object(
+        "Whose tokens are taken.",
+        json!({
+            "issuer": text("`iss`, byte for byte."),
+            "audiences": one_or_more("The audiences of which a token names one."),
+            "jwksUri": text("Where its keys are, if not where its discovery document says."),
+            "oneTime": {"type": "boolean", "description": "Each token, by its jti, is taken once."},
+        }),
+    )
+}
+
 fn one_or_more(description: &str) -> Value {
     json!({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}], "description": description})
 }
@@ -139,7 +152,7 @@ fn oauth() -> DataSchema {
         "deviceAuthorization": switch("Whether people enter a code at the server (RFC 8628)."),
         "clientName": text("What the client is called at the server, if not like the connector."),
         "initialAccessToken": secret("What the server asks for before it registers a client (RFC 7591). Used and not kept."),
-        "signingAlgorithm": {"type": "string", "enum": ["RS256", "ES256"], "description": "With what the connector signs."},
+        "signingAlgorithm": {"type": "string", "enum": ["RS256", "ES256", "PS256", "ES384", "EdDSA"], "description": "With what the connector signs."},
         "clientAssertion": object("How a client of the method private_key_jwt writes its assertions.", json!({
             "type": {"type": "string"},
             "ttl": ttl,
@@ -167,11 +180,7 @@ fn oauth() -> DataSchema {
             "audience": one_or_more("For whom the new token is."),
             "resource": one_or_more("For which API."),
             "actorToken": {"type": "boolean"},
-            "trustedIssuers": {"type": "array", "items": object("Whose tokens are taken.", json!({
-                "issuer": text("`iss`, byte for byte."),
-                "audiences": one_or_more("The audiences of which a token names one."),
-                "jwksUri": text("Where its keys are, if not where its discovery document says."),
-            }))},
+            "trustedIssuers": {"type": "array", "items": inbound()},
         })),
         "tokenRequestFormat": {
             "type": "string",
@@ -361,7 +370,8 @@ mod tests {
 
     #[test]
     fn the_schema_of_keys_has_the_members_that_are_read() {
-        let (source, probes) = (include_str!("drivers/api_key.rs"), include_str!("drivers/probe.rs"));
+        let (source, probes) =
+            (include_str!("drivers/api_key/settings.rs"), include_str!("drivers/probe.rs"));
         let schema = api_key().schema;
         let with = |mut read: BTreeSet<String>, name: &str| {
             assert!(probes.contains(&format!("fields.object(\"{name}\")")), "{name}");

@@ -11,13 +11,14 @@
 //! place of another; nothing is signed with SHA-1.
 //!
 //! What it does not do: it keeps nothing, so that it cannot know a delivery that arrives again. Whoever stores events
-//! does, by [`Event::delivery`], or by the SHA-256 of the body where the provider gives no identifier. GitHub, Okta and
-//! Telegram sign no time, and GitHub and Linear do not sign their identifiers.
+//! does, by [`Event::delivery`], or by the SHA-256 of the body where the provider gives no identifier. GitHub, Okta,
+//! Telegram, Google and those that sign as WebSub does sign no time, and GitHub and Linear do not sign their identifiers.
 
 mod body;
 mod clock;
 mod discord;
 mod github;
+mod google_channel;
 mod header;
 mod linear;
 mod mac;
@@ -28,6 +29,7 @@ mod stripe;
 mod telegram;
 #[cfg(test)]
 mod tests;
+mod websub;
 
 use carnet_model::{SecretString, Time};
 use http::{HeaderMap, StatusCode};
@@ -167,11 +169,15 @@ pub enum Scheme {
     Telegram,
     /// Standard Webhooks: HMAC-SHA256 of identifier, time and body.
     Standard,
+    /// WebSub, as Jira and Bitbucket sign: HMAC-SHA256 of the body.
+    Websub,
+    /// Google's notification channels: a secret in a header.
+    GoogleChannel,
 }
 
 impl Scheme {
     /// All that this build knows.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Slack,
         Self::Github,
         Self::Linear,
@@ -180,6 +186,8 @@ impl Scheme {
         Self::Okta,
         Self::Telegram,
         Self::Standard,
+        Self::Websub,
+        Self::GoogleChannel,
     ];
 
     /// The member of a connector's `data` that holds what its webhooks are verified with.
@@ -192,7 +200,9 @@ impl Scheme {
             | Self::Stripe
             | Self::Okta
             | Self::Telegram
-            | Self::Standard => "webhookSecret",
+            | Self::Standard
+            | Self::Websub
+            | Self::GoogleChannel => "webhookSecret",
         }
     }
 
@@ -201,7 +211,14 @@ impl Scheme {
         match self {
             Self::Okta => Some(okta::SECRET),
             Self::Telegram => Some(telegram::SECRET),
-            Self::Slack | Self::Github | Self::Linear | Self::Discord | Self::Stripe | Self::Standard => None,
+            Self::GoogleChannel => Some(google_channel::SECRET),
+            Self::Slack
+            | Self::Github
+            | Self::Linear
+            | Self::Discord
+            | Self::Stripe
+            | Self::Standard
+            | Self::Websub => None,
         }
     }
 
@@ -219,7 +236,7 @@ pub fn scheme_of(service: &str) -> Option<Scheme> {
 }
 
 /// The services whose webhooks can be verified, and how.
-pub const SERVICES: [(&str, Scheme); 11] = [
+pub const SERVICES: [(&str, Scheme); 14] = [
     ("slack", Scheme::Slack),
     ("github", Scheme::Github),
     ("linear", Scheme::Linear),
@@ -232,6 +249,9 @@ pub const SERVICES: [(&str, Scheme); 11] = [
     ("replicate", Scheme::Standard),
     ("clerk", Scheme::Standard),
     ("resend", Scheme::Standard),
+    ("jira", Scheme::Websub),
+    ("bitbucket", Scheme::Websub),
+    ("google", Scheme::GoogleChannel),
 ];
 
 /// Judges a `POST`. All of `secrets` are good: more than one while a new one takes the place of an old one.
@@ -245,6 +265,8 @@ pub fn verify(scheme: Scheme, secrets: &[SecretString], received: &Received<'_>)
         Scheme::Okta => okta::verify(secrets, received),
         Scheme::Telegram => telegram::verify(secrets, received),
         Scheme::Standard => standard::verify(secrets, received),
+        Scheme::Websub => websub::verify(secrets, received),
+        Scheme::GoogleChannel => google_channel::verify(secrets, received),
     };
     verdict.unwrap_or_else(Verdict::Refused)
 }

@@ -61,7 +61,7 @@ pub struct AccessTokenInfo {
     pub last4: String,
     /// Whose it is.
     pub user_id: Option<Id<kind::User>>,
-    /// What it carries: `"full"`, `"read"`, or a list of rights.
+    /// What it carries: `"full"`, `"usual"`, `"read"`, or a list of rights.
     #[serde(default)]
     pub access: Value,
     /// The project that it is limited to.
@@ -83,7 +83,8 @@ pub struct AccessTokenRequest {
     /// How long it lives, in milliseconds; 90 days if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in_ms: Option<u64>,
-    /// What it carries; what the calling token carries, if left out.
+    /// What it carries. If left out, what the calling token carries, but for what is dangerous where that carries
+    /// everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access: Option<AskedAccess>,
     /// The one project, by identifier or name, that it is limited to.
@@ -95,7 +96,7 @@ pub struct AccessTokenRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum AskedAccess {
-    /// `full` or `read`.
+    /// `full`, `usual` or `read`.
     Word(String),
     /// Rights by name.
     Rights(Vec<String>),

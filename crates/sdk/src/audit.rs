@@ -28,9 +28,9 @@ pub struct AuditFilter {
 /// A page of the log.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct AuditPage {
-    /// The events.
+    /// The events; of what is rare among much else a page can have fewer than were asked for, or none.
     pub events: Vec<AuditRecord>,
-    /// Where the next page begins.
+    /// Where the next page begins; nothing if this was the last, and only then.
     pub next: Option<i64>,
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use carnet_model::{Environment, Id, Time, kind};
 use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -316,6 +317,13 @@ impl Client {
             sha1: String,
         }
         self.fetch::<Kept>(Call::post(&["v2", "files"]).bytes(bytes)).await.map(|kept| kept.sha1)
+    }
+
+    /// The picture that a connector shows: what it is, `image/png` or `image/jpeg`, and its bytes.
+    pub async fn picture(&self, connector: &str, sha1: &str) -> Result<(String, Vec<u8>), Error> {
+        let answer = self.send(Call::get(&["pictures", connector, sha1])).await?;
+        let media = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        Ok((media.unwrap_or_default().to_owned(), answer.body.expose().clone()))
     }
 
     /// Changes a connector.

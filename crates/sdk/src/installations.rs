@@ -27,6 +27,9 @@ pub struct InstallationInfo {
     pub created_at: Time,
     /// When it was last changed.
     pub updated_at: Time,
+    /// Since when it is one of a client that the connector is no more, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Time>,
 }
 
 /// An installation to be recorded.

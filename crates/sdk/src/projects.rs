@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use carnet_model::{Environment, Id, SecretString, Time, kind};
+use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -36,6 +37,11 @@ pub struct CustomEnvironment {
     pub slug: String,
 }
 
+#[derive(Deserialize)]
+struct Provisioning {
+    environments: Vec<String>,
+}
+
 impl Client {
     /// A project, by identifier or name.
     pub async fn project(&self, project: &str) -> Result<Project, Error> {
@@ -52,6 +58,48 @@ impl Client {
             .query_if("search", search.as_ref())
             .query_if("limit", limit.as_ref());
         self.fetch::<Projects>(call).await.map(|answer| answer.projects)
+    }
+
+    /// All projects of the team: as many requests as there are hundreds of them.
+    pub async fn every_project(&self) -> Result<Vec<Project>, Error> {
+        #[derive(Deserialize)]
+        struct Page {
+            projects: Vec<Project>,
+            pagination: Pagination,
+        }
+        #[derive(Deserialize)]
+        struct Pagination {
+            next: Option<String>,
+        }
+        let mut all = Vec::new();
+        let mut from: Option<String> = None;
+        loop {
+            let call = Call::get(&["v9", "projects"]).query("limit", &100).query_if("from", from.as_ref());
+            let page = self.fetch::<Page>(call).await?;
+            all.extend(page.projects);
+            match page.pagination.next {
+                // A server that repeats itself is not asked for ever.
+                Some(next) if from.as_ref() != Some(&next) => from = Some(next),
+                _ => return Ok(all),
+            }
+        }
+    }
+
+    /// In which environments the workloads of a project may make connectors for themselves.
+    pub async fn provisioning(&self, project: &str) -> Result<Vec<String>, Error> {
+        let call = Call::get(&["v1", "projects", project, "provisioning"]);
+        self.fetch::<Provisioning>(call).await.map(|answer| answer.environments)
+    }
+
+    /// Says in which environments they may; none for nowhere.
+    pub async fn set_provisioning(
+        &self,
+        project: &str,
+        environments: &[String],
+    ) -> Result<Vec<String>, Error> {
+        let call = Call::new(Method::PUT, &["v1", "projects", project, "provisioning"]);
+        let call = call.json(&json!({ "environments": environments }));
+        self.fetch::<Provisioning>(call).await.map(|answer| answer.environments)
     }
 
     /// Makes a project.

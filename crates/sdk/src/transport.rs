@@ -197,7 +197,7 @@ fn bearer(secret: &SecretString) -> Result<HeaderValue, Error> {
 }
 
 fn is_route_word(part: &str) -> bool {
-    const WORDS: [&str; 46] = [
+    const WORDS: [&str; 53] = [
         "login",
         "oauth",
         "device",
@@ -244,6 +244,13 @@ fn is_route_word(part: &str) -> bool {
         "installations",
         "livez",
         "readyz",
+        "provisioning",
+        "usage",
+        "budget",
+        "pictures",
+        "triggers",
+        "urls",
+        "health-webhook",
     ];
     WORDS.contains(&part)
 }

@@ -52,6 +52,9 @@ pub struct TriggerChange {
     /// With what the provider signs from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signing_secret: Option<String>,
+    /// For how long the secret before is good beside it, in milliseconds; a day if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_previous_ms: Option<u64>,
 }
 
 /// What a connector does with events.
@@ -155,6 +158,11 @@ struct ProjectUrls {
 }
 
 impl Client {
+    /// What a connector does with its provider's events.
+    pub async fn trigger_settings(&self, connector: &str) -> Result<TriggerSettings, Error> {
+        self.fetch(Call::get(&["v1", "connect", "connectors", connector, "triggers"])).await
+    }
+
     /// Changes what a connector does with its provider's events.
     pub async fn change_triggers(
         &self,

@@ -1,8 +1,9 @@
 //! How many token requests a team has had.
 
 use carnet_model::Time;
+use reqwest::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::client::Client;
 use crate::error::Error;
@@ -105,5 +106,12 @@ impl Client {
             .query_if("since", filter.since.as_ref())
             .query_if("by", filter.by.as_ref());
         self.fetch(call).await
+    }
+
+    /// Sets at how many requests of a month somebody is told. `webhook` has `url`, `projectId` and `environment`.
+    pub async fn set_budget(&self, requests: u64, webhook: Option<&Value>) -> Result<UsageBudget, Error> {
+        let mut body = Map::from_iter([("requests".to_owned(), Value::from(requests))]);
+        body.extend(webhook.map(|webhook| ("webhook".to_owned(), webhook.clone())));
+        self.fetch(Call::new(Method::PUT, &["v1", "usage", "budget"]).json(&body)).await
     }
 }

@@ -57,8 +57,8 @@ pub struct Bearer {
     pub strict: bool,
     /// Whether nobody may act as the person.
     pub disabled: bool,
-    /// Whether a command line has it that its person signed in, and nobody made it for a purpose of its own.
-    pub of_command_line: bool,
+    /// When its person signed in the command line that has it; `None` for one that was made for a purpose of its own.
+    pub signed_in_at: Option<Time>,
 }
 
 impl FromRow for AccessTokenRow {
@@ -87,9 +87,8 @@ impl FromRow for Bearer {
             .map(|text| Role::parse(&text).ok_or_else(|| row.corrupt(11)))
             .transpose()?;
         let disabled = row.maybe::<Time>(13)?.is_some();
-        let of_command_line = row.get::<i64>(14)? != 0;
         let token = AccessTokenRow::from_row(row)?;
-        Ok(Self { token, role, strict: row.get(12)?, disabled, of_command_line })
+        Ok(Self { token, role, strict: row.get(12)?, disabled, signed_in_at: row.maybe(14)? })
     }
 }
 
@@ -98,7 +97,8 @@ pub async fn by_digest(db: &Db, digest: [u8; 32]) -> Result<Option<Bearer>, DbEr
     db.one(
         select!(
             ", m.role, t.strict_connectors, u.disabled_at, \
-             (select count(*) from command_line_tokens c where c.token_id = a.id)",
+             (select l.created_at from command_line_tokens c join command_lines l on l.id = c.command_line \
+              where c.token_id = a.id)",
             "join teams t on t.id = a.team join users u on u.id = a.user_id \
              left join members m on m.team = a.team and m.user_id = a.user_id where a.digest = $1"
         ),

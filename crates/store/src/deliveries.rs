@@ -7,7 +7,7 @@
 use carnet_model::{Environment, Id, Time, kind};
 
 use crate::db::{Db, DbError};
-use crate::row::{FromRow, Row, args};
+use crate::row::{FromRow, Row, Sql, args};
 use crate::write::Step;
 
 /// How a delivery stands.
@@ -140,8 +140,8 @@ pub fn insert(delivery: &TriggerDelivery) -> Step {
     )
 }
 
-/// Deliveries whose next attempt is due, the oldest first, and of no destination more than `each`: one that cannot keep
-/// up does not stand before the others.
+/// Deliveries whose next attempt is due, of no destination more than `each`: the oldest of every destination first, then the
+/// second of each. One that cannot keep up does not stand before the others, however much waits for it.
 pub async fn due(db: &Db, now: Time, each: i64, limit: i64) -> Result<Vec<TriggerDelivery>, DbError> {
     db.all(DUE, args![now, each, limit]).await
 }
@@ -284,11 +284,36 @@ pub async fn page(
     .await
 }
 
-/// Out of the oldest few thousand that are due; beyond those a round need not look.
-const DUE: &str = concat!(
-    "select ",
-    columns!(),
-    " from (select *, row_number() over (partition by destination order by due_at, id) as place from \
-     (select * from trigger_deliveries where state = 'waiting' and due_at <= $1 order by due_at limit 4000) oldest) each_in_turn \
-     where place <= $2 order by due_at, id limit $3"
-);
+/// From destination to destination by the index, and the first few due of each: as long as there are destinations that
+/// wait, and no longer where one of them has many. Each gets its first before any gets its second.
+macro_rules! due {
+    ($each:literal) => {
+        concat!(
+            "with recursive line(destination) as (\
+             select destination from (select destination from trigger_deliveries where state = 'waiting' \
+             order by destination limit 1) first_one \
+             union all \
+             select (select d.destination from trigger_deliveries d where d.state = 'waiting' \
+             and d.destination > line.destination order by d.destination limit 1) \
+             from line where line.destination is not null) \
+             select ",
+            columns!(),
+            " from (select d.*, row_number() over (partition by d.destination order by d.due_at, d.id) as place ",
+            $each,
+            ") each_in_turn order by place, due_at, id limit $3"
+        )
+    };
+}
+
+const DUE: Sql = Sql {
+    lite: due!(
+        "from line cross join trigger_deliveries d on d.id in (select x.id from trigger_deliveries x \
+         where x.state = 'waiting' and x.destination = line.destination and x.due_at <= $1 \
+         order by x.due_at, x.id limit $2)"
+    ),
+    pg: due!(
+        "from line cross join lateral (select * from trigger_deliveries x \
+         where x.state = 'waiting' and x.destination = line.destination and x.due_at <= $1 \
+         order by x.due_at, x.id limit $2) d"
+    ),
+};

@@ -23,6 +23,8 @@ pub struct Installation {
     pub created_at: Time,
     /// When it was last changed.
     pub updated_at: Time,
+    /// Since when it is one of a client that the connector is no more, if it is.
+    pub ended_at: Option<Time>,
 }
 
 impl FromRow for Installation {
@@ -36,18 +38,29 @@ impl FromRow for Installation {
             name: row.maybe(4)?,
             created_at: row.get(5)?,
             updated_at: row.get(6)?,
+            ended_at: row.maybe(7)?,
         })
     }
 }
 
-/// The installations of a connector.
+/// The installations of a connector that have not ended.
 pub async fn list(
     db: &Db,
     team: Id<kind::Team>,
     connector: Id<kind::Connector>,
 ) -> Result<Vec<Installation>, DbError> {
+    let all = all(db, team, connector).await?;
+    Ok(all.into_iter().filter(|one| one.ended_at.is_none()).collect())
+}
+
+/// All of them.
+pub async fn all(
+    db: &Db,
+    team: Id<kind::Team>,
+    connector: Id<kind::Connector>,
+) -> Result<Vec<Installation>, DbError> {
     db.all(
-        "select id, connector, external_id, tenant_id, name, created_at, updated_at from installations \
+        "select id, connector, external_id, tenant_id, name, created_at, updated_at, ended_at from installations \
          where team = $1 and connector = $2 order by created_at, id",
         args![team, connector],
     )
@@ -72,10 +85,11 @@ pub fn insert(team: Id<kind::Team>, installation: &Installation) -> Step {
     )
 }
 
-/// Says anew what is known about an installation.
+/// Says anew what is known about an installation. One that had ended is in use again.
 pub fn renew(team: Id<kind::Team>, installation: &Installation) -> Step {
     Step::one(
-        "update installations set tenant_id = $4, name = $5, updated_at = $6 where team = $1 and connector = $2 and id = $3",
+        "update installations set tenant_id = $4, name = $5, updated_at = $6, ended_at = null \
+         where team = $1 and connector = $2 and id = $3",
         args![
             team,
             installation.connector,
@@ -85,6 +99,21 @@ pub fn renew(team: Id<kind::Team>, installation: &Installation) -> Step {
             installation.updated_at
         ],
     )
+}
+
+/// Ends all installations of a connector, because it is another client by now; its default is none.
+pub fn end_all(team: Id<kind::Team>, connector: Id<kind::Connector>, now: Time) -> Vec<Step> {
+    vec![
+        Step::any(
+            "update connectors set default_installation = null where team = $1 and id = $2",
+            args![team, connector],
+        ),
+        Step::any(
+            "update installations set ended_at = $3, updated_at = $3 \
+             where team = $1 and connector = $2 and ended_at is null",
+            args![team, connector, now],
+        ),
+    ]
 }
 
 /// Removes an installation; the connector's default no longer points to it.

@@ -68,6 +68,9 @@ const MIGRATIONS: &[Migration] = &[
     migration!(38, "0038_sealed_mend_links"),
     migration!(40, "0040_found_at_once"),
     migration!(41, "0041_minted_installation"),
+    migration!(42, "0042_spent_inbound"),
+    migration!(44, "0044_deliveries_in_turn"),
+    migration!(46, "0046_ended_installations"),
     migration!(48, "0048_ends_since"),
 ];
 

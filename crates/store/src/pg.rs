@@ -191,7 +191,7 @@ async fn record(
     let mut rows = Vec::new();
     let mut counts = Counts::default();
     for write in writes {
-        if write.only_at.is_some_and(|at| at != revision) {
+        if write.is_stale(revision) {
             answers.push(Err(DbError::Stale(revision)));
             continue;
         }
@@ -205,7 +205,7 @@ async fn record(
             }
             counts.add(tally);
         }
-        revision += i64::from(write.revises);
+        revision = write.moved(revision);
         let first_seq = (!write.events.is_empty()).then_some(next);
         for mut event in write.events {
             event.at(next);

@@ -7,8 +7,25 @@ use carnet_model::audit::AuditEvent;
 use crate::row::{Sql, Value, json};
 use crate::usage::Tally;
 
-/// Counts changes of the rules (connectors, links, issuers, tokens, grants withdrawn). Grows by one per such change.
+/// Counts changes of the rules (connectors, links, issuers, tokens, grants withdrawn), and between two of them the grants
+/// that were renewed before their time: the first in its upper bits, the second in the [`RENEWALS`] lower ones. It only
+/// grows.
 pub type Revision = i64;
+
+/// The bits of a revision that count renewals. A million of them with no change of the rules in between count as one.
+const RENEWALS: u32 = 20;
+
+/// Whether the rules are the same at both, whatever was renewed in between.
+#[must_use]
+pub const fn same_rules(one: Revision, other: Revision) -> bool {
+    rules_of(one) == rules_of(other)
+}
+
+/// What counts changes of the rules alone.
+#[must_use]
+pub const fn rules_of(revision: Revision) -> i64 {
+    revision >> RENEWALS
+}
 
 /// What a step must find; otherwise the whole write is undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +67,8 @@ pub struct Write {
     pub(crate) steps: Vec<Step>,
     pub(crate) events: Vec<EventRow>,
     pub(crate) revises: bool,
-    pub(crate) only_at: Option<Revision>,
+    pub(crate) renews: bool,
+    pub(crate) only_at: Option<At>,
     pub(crate) tally: Option<Tally>,
 }
 
@@ -80,6 +98,7 @@ impl Write {
         self.steps.extend(other.steps);
         self.events.extend(other.events);
         self.revises |= other.revises;
+        self.renews |= other.renews;
         self
     }
 
@@ -97,6 +116,14 @@ impl Write {
         self
     }
 
+    /// Says that a grant was renewed before its time: what is served of it from memory may be dead. The rules stay as they
+    /// are.
+    #[must_use]
+    pub fn renews(mut self) -> Self {
+        self.renews = true;
+        self
+    }
+
     /// Counts a token request, if this is committed. Refused with [`crate::DbError::Spent`] if the team may have no more.
     #[must_use]
     pub fn count(mut self, tally: Tally) -> Self {
@@ -107,9 +134,42 @@ impl Write {
     /// Commits only if the rules are still those of `revision`; otherwise fails with [`crate::DbError::Stale`].
     #[must_use]
     pub fn only_at(mut self, revision: Revision) -> Self {
-        self.only_at = Some(revision);
+        self.only_at = Some(At { revision, just: false });
         self
     }
+
+    /// The same, and only if no grant was renewed before its time since.
+    #[must_use]
+    pub fn only_just_at(mut self, revision: Revision) -> Self {
+        self.only_at = Some(At { revision, just: true });
+        self
+    }
+
+    /// Whether it was made for another revision than the present one.
+    pub(crate) fn is_stale(&self, present: Revision) -> bool {
+        self.only_at.is_some_and(|at| {
+            if at.just { at.revision != present } else { !same_rules(at.revision, present) }
+        })
+    }
+
+    /// The revision after it.
+    pub(crate) const fn moved(&self, present: Revision) -> Revision {
+        if self.revises {
+            (rules_of(present) + 1) << RENEWALS
+        } else if self.renews {
+            present + 1
+        } else {
+            present
+        }
+    }
+}
+
+/// For which revision a write was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
+    revision: Revision,
+    /// Whether a renewal makes it too old as well.
+    just: bool,
 }
 
 /// What a committed write tells.

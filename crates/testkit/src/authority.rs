@@ -128,7 +128,7 @@ impl Asked {
         let expectation = Expectation {
             issuer,
             audiences: &[audience.to_owned()],
-            algorithms: &[Algorithm::Rs256, Algorithm::Es256],
+            algorithms: &Algorithm::ALL,
             types: &["JWT".to_owned()],
             max_life: Duration::from_mins(11),
             max_age: Some(Duration::from_mins(1)),

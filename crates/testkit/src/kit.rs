@@ -56,6 +56,8 @@ pub struct Plan {
     pub recovery_key: Option<String>,
     /// What token requests cost, where they end and how fast they may come.
     pub plans: Plans,
+    /// The address by which the deployment is known, where it is not the one that the first node has.
+    pub url: Option<&'static str>,
     /// The issuer that identity tokens name in place of the address.
     pub issuer: Option<String>,
     /// Applications that the operator registered at providers.
@@ -78,6 +80,7 @@ impl Default for Plan {
             origins: Vec::new(),
             recovery_key: None,
             plans: Plans::default(),
+            url: None,
             issuer: None,
             managed: BTreeMap::new(),
             authority: None,
@@ -158,7 +161,8 @@ impl Kit {
         let clock = Arc::new(Clock::default());
         let env = clock.env();
         let socket = Listener::bind().await;
-        let url = format!("http://{}", socket.local_addr().unwrap());
+        let here = format!("http://{}", socket.local_addr().unwrap());
+        let url = plan.url.map_or(here, str::to_owned);
         let behaviour = Behaviour {
             rotation: plan.rotation,
             access_life: plan.access_life,

@@ -5,6 +5,7 @@ mod front;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -87,6 +88,11 @@ impl Provider {
     /// What every request at the revocation endpoint gets, until [`Provider::heal`].
     pub fn always_at_revocation(&self, fault: impl Fn() -> Fault + Send + Sync + 'static) {
         self.front.revocations.always(fault);
+    }
+
+    /// From now on it says what it thinks of a client that is tried.
+    pub fn judge_clients(&self) {
+        self.front.judges_clients.store(true, Ordering::SeqCst);
     }
 
     /// From now on it works as it should.

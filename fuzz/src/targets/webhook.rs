@@ -47,7 +47,7 @@ const STANDARD_KEY: [u8; 24] = [9; 24];
 const SEED: [u8; 32] = [7; 32];
 const PUBLIC: &str = "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c";
 
-const SCHEMES: [(&str, Scheme); 8] = [
+const SCHEMES: [(&str, Scheme); 10] = [
     ("slack", Scheme::Slack),
     ("github", Scheme::Github),
     ("linear", Scheme::Linear),
@@ -56,6 +56,8 @@ const SCHEMES: [(&str, Scheme); 8] = [
     ("okta", Scheme::Okta),
     ("telegram", Scheme::Telegram),
     ("standard", Scheme::Standard),
+    ("websub", Scheme::Websub),
+    ("google", Scheme::GoogleChannel),
 ];
 
 /// Judges the input; whether it was taken.
@@ -105,6 +107,8 @@ pub fn made() -> Vec<Vec<u8>> {
         ),
         ("telegram", r#"{"update_id":1,"message":{}}"#),
         ("standard", r#"{"type":"batch.completed"}"#),
+        ("websub", r#"{"webhookEvent":"jira:issue_created"}"#),
+        ("google", ""),
     ];
     bodies.map(|(name, body)| format!("{name}\n{}\n{body}", headers(name, body)).into_bytes()).into()
 }
@@ -129,6 +133,10 @@ fn headers(name: &str, body: &str) -> String {
         "stripe" => format!("stripe-signature: t={NOW},v1={}\n", tag(&format!("{NOW}.{body}"))),
         "okta" => format!("authorization: {SECRET}\n"),
         "telegram" => format!("x-telegram-bot-api-secret-token: {SECRET}\n"),
+        "websub" => format!("x-atlassian-webhook-identifier: d\nx-hub-signature: sha256={}\n", tag(body)),
+        "google" => format!(
+            "x-goog-channel-id: c\nx-goog-message-number: 2\nx-goog-resource-state: exists\nx-goog-channel-token: {SECRET}\n"
+        ),
         _ => {
             let key = Key::new(HMAC_SHA256, &STANDARD_KEY);
             let tag = STANDARD.encode(sign(&key, format!("m.{NOW}.{body}").as_bytes()));
@@ -197,6 +205,8 @@ fn proven(scheme: Scheme, headers: &HeaderMap, body: &[u8]) -> bool {
         }
         Scheme::Okta => all("authorization") == SECRET,
         Scheme::Telegram => all("x-telegram-bot-api-secret-token") == SECRET,
+        Scheme::Websub => all("x-hub-signature") == format!("sha256={}", ours("")),
+        Scheme::GoogleChannel => all("x-goog-channel-token") == SECRET,
         Scheme::Standard => {
             let family = if headers.contains_key("webhook-signature") { "webhook" } else { "svix" };
             let of = |rest: &str| all(&format!("{family}-{rest}"));

@@ -6,7 +6,7 @@ mod verify;
 pub(crate) use export::export;
 pub(crate) use verify::verify;
 
-use carnet_sdk::{AuditFilter, AuditRecord, Client};
+use carnet_sdk::{AuditFilter, AuditPage, AuditRecord, Client};
 use serde_json::Value;
 
 use super::args::TailArgs;
@@ -25,17 +25,50 @@ pub(crate) async fn tail(cx: &mut Context<'_>, args: TailArgs) -> Result<(), Fai
         outcome: args.outcome,
         ..AuditFilter::default()
     };
-    let mut page = client.audit(&filter).await?;
+    // Where to go on from, if nothing that fits is found: what comes while it is looked for is not missed.
+    let asks_for_some = filter.action.is_some() || filter.connector.is_some() || filter.outcome.is_some();
+    let mark = if args.follow && asks_for_some { newest(&client).await? } else { 0 };
+    let mut page = latest(cx, &client, &filter).await?;
     page.events.sort_by_key(|event| event.seq);
     if cx.talk.wants_json() && !args.follow {
         return cx.talk.document(&page);
     }
     print(cx, &page.events)?;
     if args.follow {
-        filter.after = Some(page.events.last().map_or(0, |event| event.seq));
+        filter.after = Some(page.events.last().map_or(mark, |event| event.seq));
         follow(cx, &client, filter).await?;
     }
     Ok(())
+}
+
+/// The newest events that fit. What is rare among much else is looked for by the server a part of the log at a time, and a
+/// page of it can be empty.
+async fn latest(cx: &mut Context<'_>, client: &Client, filter: &AuditFilter) -> Result<AuditPage, Failure> {
+    let wanted = usize::try_from(filter.limit.unwrap_or(100)).unwrap_or(usize::MAX);
+    let mut page = client.audit(filter).await?;
+    for _ in 0..PARTS {
+        let (Some(next), true) = (page.next, page.events.len() < wanted) else { break };
+        cx.talk.progress(&format!("looked back to event {next}"));
+        let missing = u32::try_from(wanted - page.events.len()).unwrap_or(u32::MAX);
+        let further =
+            AuditFilter { before: Some(next), limit: Some(missing.clamp(1, 1000)), ..filter.clone() };
+        let further = client.audit(&further).await?;
+        page.events.extend(further.events);
+        page.next = further.next;
+    }
+    cx.talk.progress("");
+    if let (Some(next), true) = (page.next, page.events.len() < wanted) {
+        cx.talk.say(&format!(
+            "Looked back to event {next}, and no further. All there are: carnet audit export --output FILE"
+        ));
+    }
+    Ok(page)
+}
+
+/// The number of the newest event of any kind.
+async fn newest(client: &Client) -> Result<i64, Failure> {
+    let filter = AuditFilter { limit: Some(1), ..AuditFilter::default() };
+    Ok(client.audit(&filter).await?.events.first().map_or(0, |event| event.seq))
 }
 
 /// Goes on until nobody reads any more. A server that is away for a while is waited for.
@@ -48,7 +81,7 @@ async fn follow(cx: &mut Context<'_>, client: &Client, mut filter: AuditFilter) 
                 waiting = false;
                 page.events.sort_by_key(|event| event.seq);
                 print(cx, &page.events)?;
-                filter.after = page.events.last().map(|event| event.seq).or(filter.after);
+                filter.after = page.events.last().map(|event| event.seq).max(page.next).or(filter.after);
             }
             Err(error) if error.is_transient() => {
                 if !waiting {
@@ -97,6 +130,9 @@ pub(crate) fn actor(actor: &Value) -> String {
         (None, None, _) => "somebody".to_owned(),
     }
 }
+
+/// A million events, where nothing is found.
+const PARTS: usize = 100;
 
 #[cfg(test)]
 mod tests {

@@ -30,7 +30,11 @@ pub(crate) async fn list(cx: &mut Context<'_>, args: ConnectorArgs) -> Result<()
     let (now, relative) = (cx.now(), cx.talk.is_read_by_a_person());
     let row = |one: &InstallationInfo| {
         let id = one.id.to_string();
-        let usual = if default == Some(id.as_str()) { "default" } else { "" };
+        let usual = match (default == Some(id.as_str()), one.ended_at) {
+            (_, Some(_)) => "ended: of the client before",
+            (true, None) => "default",
+            (false, None) => "",
+        };
         vec![
             id,
             one.name.clone().unwrap_or_default(),

@@ -102,11 +102,11 @@ pub(crate) async fn revoke(cx: &mut Context<'_>, args: TokenRevokeArgs) -> Resul
     Ok(())
 }
 
-/// `full` and `read` are words, everything else is a list of rights.
+/// `full`, `usual` and `read` are words, everything else is a list of rights.
 fn asked(mut names: Vec<String>) -> Option<AskedAccess> {
     match names.as_slice() {
         [] => None,
-        [word] if word == "full" || word == "read" => names.pop().map(AskedAccess::Word),
+        [word] if ["full", "usual", "read"].contains(&word.as_str()) => names.pop().map(AskedAccess::Word),
         _ => Some(AskedAccess::Rights(names)),
     }
 }

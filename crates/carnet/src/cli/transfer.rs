@@ -7,9 +7,12 @@
 pub(crate) mod apply;
 mod carnet;
 mod env;
+pub(crate) mod events;
 mod export;
 mod nango;
 pub(crate) mod plan;
+mod settings;
+pub(crate) mod team;
 mod vercel_connect;
 
 use std::fs;
@@ -39,7 +42,8 @@ pub(crate) async fn import(cx: &mut Context<'_>, args: ImportAllArgs) -> Result<
         Source::Carnet => {
             let mut plan = carnet::read(&text)?;
             if let Some(file) = &args.secrets {
-                carnet::add_secrets(&mut plan, &read(cx, file)?)?;
+                let now = cx.now().millis();
+                carnet::add_secrets(&mut plan, &read(cx, file)?, now)?;
             }
             plan
         }

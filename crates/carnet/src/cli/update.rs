@@ -75,8 +75,12 @@ pub(crate) async fn update(cx: &mut Context<'_>, args: UpdateArgs) -> Result<(),
         if all { Vec::new() } else { args.triggers.trigger_events.clone() }
     });
     let turned = args.triggers.triggers || args.triggers.no_triggers;
-    let triggers =
-        TriggerChange { enabled: turned.then_some(args.triggers.triggers), events, signing_secret };
+    let triggers = TriggerChange {
+        enabled: turned.then_some(args.triggers.triggers),
+        events,
+        signing_secret,
+        ..TriggerChange::default()
+    };
     let is_about_triggers =
         triggers.enabled.is_some() || triggers.events.is_some() || triggers.signing_secret.is_some();
     let is_about_the_rest = change.name.is_some()

@@ -3,7 +3,7 @@
 //! A member that is not known is refused by name and line, so that a word that is misspelt is not one that is missing.
 
 use carnet_model::Uid;
-use carnet_sdk::{ConsentRules, NewInstallation, RedirectUri};
+use carnet_sdk::{ConsentRules, NewInstallation, ProjectUrl, RedirectUri};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::lines::Text;
 use super::{At, DEMO, Seed, wrong};
 use crate::cli::failure::Failure;
+use crate::cli::transfer::events::PlannedEvents;
 use crate::cli::transfer::plan::{PlannedConnector, PlannedProject};
 
 /// A file. What an export has besides is known and not used.
@@ -26,6 +27,9 @@ pub(super) struct Document {
     _recovery_key: Option<IgnoredAny>,
     #[serde(rename = "secrets")]
     _secrets: Option<IgnoredAny>,
+    /// A development server has a team and a person of its own.
+    #[serde(rename = "team")]
+    _team: Option<IgnoredAny>,
     projects: Vec<ProjectSource>,
     trusted_issuers: Vec<Map<String, Value>>,
     connectors: Vec<ConnectorSource>,
@@ -39,6 +43,10 @@ struct ProjectSource {
     environments: Vec<String>,
     #[serde(default)]
     return_origins: Vec<String>,
+    #[serde(default)]
+    urls: Vec<ProjectUrl>,
+    health_webhook: Option<String>,
+    provisioning: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -48,11 +56,13 @@ struct ConnectorSource {
     service: Option<String>,
     name: Option<String>,
     r#type: Option<String>,
+    #[serde(default)]
+    managed: bool,
     data: Option<Map<String, Value>>,
-    #[serde(rename = "backgroundColor")]
-    _background_color: Option<IgnoredAny>,
-    #[serde(rename = "accentColor")]
-    _accent_color: Option<IgnoredAny>,
+    icon: Option<String>,
+    background_color: Option<String>,
+    accent_color: Option<String>,
+    triggers: Option<PlannedEvents>,
     consent_rules: Option<ConsentRules>,
     links: Option<Vec<LinkSource>>,
     #[serde(default)]
@@ -152,6 +162,9 @@ impl Seed {
         if let Some(known) = self.plan.projects.iter_mut().find(|known| known.name == source.name) {
             known.environments.extend(source.environments);
             known.return_origins.extend(source.return_origins);
+            known.urls.extend(source.urls);
+            known.health_webhook = source.health_webhook.or(known.health_webhook.take());
+            known.provisioning = source.provisioning.or(known.provisioning.take());
             return;
         }
         self.projects.push(at);
@@ -159,6 +172,9 @@ impl Seed {
             name: source.name,
             environments: source.environments,
             return_origins: source.return_origins,
+            urls: source.urls,
+            health_webhook: source.health_webhook,
+            provisioning: source.provisioning,
         });
     }
 
@@ -176,8 +192,9 @@ impl Seed {
         let service = source.service.unwrap_or_else(|| service.to_owned());
         // The demo provider is the one that runs here, whatever an export says of another one.
         let is_demo = service == DEMO;
-        let data = source.data.map(settable).filter(|_| !is_demo);
-        let r#type = source.r#type.filter(|_| !is_demo);
+        let is_own = !is_demo && !source.managed;
+        let data = source.data.map(settable).filter(|_| is_own);
+        let r#type = source.r#type.filter(|_| is_own);
         let mut redirect_uris = Vec::new();
         let links = source.links.map(|links| {
             let one = |link: LinkSource| {
@@ -207,6 +224,10 @@ impl Seed {
             known.redirect_uris.extend(redirect_uris);
             known.installations.extend(installations);
             known.consent_rules = source.consent_rules.or(known.consent_rules);
+            known.icon = source.icon.or(known.icon.take());
+            known.background_color = source.background_color.or(known.background_color.take());
+            known.accent_color = source.accent_color.or(known.accent_color.take());
+            known.events = source.triggers.or(known.events.take());
             known_grants.extend(grants);
             return Ok(());
         }
@@ -222,6 +243,10 @@ impl Seed {
             redirect_uris,
             installations: installations.collect(),
             consent_rules: source.consent_rules,
+            icon: source.icon,
+            background_color: source.background_color,
+            accent_color: source.accent_color,
+            events: source.triggers,
             tokens: Vec::new(),
         });
         Ok(())

@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::broker::{Broker, free_port};
+use crate::broker::{Broker, client, free_port};
 
 /// A person at a machine where `carnet dev` runs.
 struct Desk {
@@ -108,3 +108,111 @@ async fn what_was_exported_is_taken_over_and_keys_come_from_a_file_of_variables(
     here.broker.kill();
     there.broker.kill();
 }
+
+/// Everything that a project and a connector can have, set up through the API and the command line.
+async fn set_up(here: &Desk) {
+    let dev = here.broker.dev().await;
+    let api = async |method: &str, path: &str, body: Value| {
+        let token = dev["accessToken"].as_str().unwrap();
+        let url = format!("{}{path}", dev["url"].as_str().unwrap());
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let sent = client().request(method, url).bearer_auth(token).json(&body).send().await.unwrap();
+        let (status, text) = (sent.status(), sent.text().await.unwrap());
+        assert!(status.is_success(), "{path}: {status} {text}");
+    };
+    api("POST", "/v9/projects", json!({"name": "shop"})).await;
+    api("POST", "/v9/projects/shop/custom-environments", json!({"slug": "qa"})).await;
+    let origins = json!({"origins": ["https://shop.example"]});
+    api("PUT", "/v1/projects/shop/return-origins", origins).await;
+    let urls = json!({"urls": [
+        {"environment": "production", "url": "https://shop.example"},
+        {"environment": "qa", "url": "https://qa.shop.example"},
+    ]});
+    api("PUT", "/v1/projects/shop/urls", urls).await;
+    api("PUT", "/v1/projects/shop/health-webhook", json!({"url": "https://shop.example/health"})).await;
+    api("PUT", "/v1/projects/shop/provisioning", json!({"environments": ["preview", "qa"]})).await;
+    let bot = json!({
+        "service": "linear", "type": "api-key", "name": "bot", "projectId": "shop", "environments": ["production", "qa"],
+        "data": {"subjectType": "app", "values": [{"value": "sk-of-a-test"}], "webhookSecret": SIGNING},
+        "backgroundColor": "#102030", "accentColor": "#a0b0c0",
+        "triggers": true, "events": ["Issue"], "triggerDestination": {"path": "/linear", "customEnvironmentId": "qa"},
+    });
+    api("POST", "/v1/connect/connectors", bot).await;
+    let rules = json!({"deviceCodes": false, "requireCompletion": true});
+    api("PATCH", "/v1/connect/connectors/linear%2Fbot/consent-rules", rules).await;
+    let budget = json!({
+        "requests": 4000, "webhook": {"url": "https://shop.example/budget", "projectId": "shop", "environment": "qa"},
+    });
+    api("PUT", "/v1/usage/budget", budget).await;
+    api("PATCH", "/v1/teams/dev", json!({"strictConnectors": true})).await;
+    std::fs::write(here.home.path().join("icon.png"), PNG).unwrap();
+    here.json(&["update", "linear/bot", "--icon", "icon.png"]);
+    here.json(&["installations", "add", "linear/bot", "--external-id", "T1", "--name", "Acme"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_of_what_was_imported_is_the_export_that_was_imported() {
+    let here = Desk::start().await;
+    set_up(&here).await;
+    let exported = |desk: &Desk| {
+        let mut all = desk.json(&["export"]);
+        // What every development server has of its own: the project of its folder, and the demo provider.
+        let own = |list: &mut Value, name: &str, is: &str| {
+            list.as_array_mut().unwrap().retain(|one| one[name] == is);
+        };
+        own(&mut all["projects"], "name", "shop");
+        own(&mut all["connectors"], "uid", "linear/bot");
+        for of_its_own in ["exportedAt", "server"] {
+            all.as_object_mut().unwrap().remove(of_its_own).unwrap();
+        }
+        all
+    };
+    let before = exported(&here);
+    let text = before.to_string();
+    assert!(!text.contains("sk-of-a-test") && !text.contains(SIGNING), "no secret is in an export");
+    let (project, connector) = (&before["projects"][0], &before["connectors"][0]);
+    assert_eq!(project["urls"][1], json!({"environment": "qa", "url": "https://qa.shop.example"}));
+    assert_eq!(project["healthWebhook"], "https://shop.example/health");
+    assert_eq!(project["provisioning"], json!(["preview", "qa"]));
+    assert_eq!(
+        connector["triggers"],
+        json!({
+            "enabled": true, "events": ["Issue"],
+            "destinations": [{"project": "shop", "environment": "qa", "path": "/linear"}],
+        })
+    );
+    assert!(connector["icon"].as_str().unwrap().starts_with("data:image/png;base64,"), "{connector}");
+    assert_eq!(before["team"]["budget"]["webhook"]["project"], "shop");
+    assert_eq!(before["team"]["members"][0]["role"], "owner");
+
+    let there = Desk::start().await;
+    let mut file = before.clone();
+    file["carnetExport"] = json!(1);
+    file["team"]["members"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"email": "ada@acme.example", "role": "viewer"}));
+    std::fs::write(there.home.path().join("team.json"), file.to_string()).unwrap();
+    let with = json!({"linear/bot": {"values": [{"value": "sk-of-a-test"}], "webhookSecret": SIGNING}});
+    std::fs::write(there.home.path().join("with.json"), with.to_string()).unwrap();
+    let line = ["import", "--from", "carnet", "team.json", "--with", "@with.json", "--yes"];
+    let done = there.json(&line);
+    // Nobody is made a member, or anything else.
+    let invite = "carnet members invite --role viewer --email ada@acme.example";
+    assert!(
+        done["notes"].as_array().unwrap().iter().any(|note| note.as_str().unwrap().ends_with(invite)),
+        "{done}"
+    );
+    assert_eq!(exported(&there), before);
+    // And once more: nothing is left to do.
+    let again = there.json(&line);
+    let outcomes = again["things"].as_array().unwrap();
+    assert!(outcomes.iter().all(|one| one["outcome"] == "was there"), "{again}");
+    assert_eq!(exported(&there), before);
+    here.broker.kill();
+    there.broker.kill();
+}
+
+const SIGNING: &str = "what-linear-signs-with-0123456789";
+/// The beginning of a picture, which is all that is looked at.
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80";

@@ -187,6 +187,8 @@ pub(crate) fn pages(say: &dyn Fn(&str) -> String) -> Vec<(&'static str, Page)> {
         owner: Entry { value: say("acme"), error: error.map(str::to_owned) },
         scopes: Entry { value: say("contents:read"), error: None },
         shared: false,
+        hears: true,
+        quiet: false,
         token: Entry::default(),
         way,
         refused: None,

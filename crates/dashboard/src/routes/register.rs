@@ -33,6 +33,7 @@ pub(super) async fn show(
                 owner: String::new(),
                 scopes: page.scopes.clone(),
                 shared: false,
+                quiet: false,
             };
             form(&broker, &session, page, choice, None)
         }
@@ -55,6 +56,7 @@ pub(super) async fn go(
         owner: answer.owner,
         scopes: answer.scopes,
         shared: answer.shared.is_some(),
+        quiet: answer.quiet.is_some(),
     };
     if let (RegistrationWay::Token { .. }, Some(token)) = (&page.way, &answer.token) {
         let made = broker.register_with_token(&caller, &id, &choice, token, broker.request_id()).await;
@@ -167,6 +169,8 @@ fn form(
         owner: entry("owner", choice.owner),
         scopes: entry("scopes", choice.scopes),
         shared: choice.shared,
+        hears: page.hears,
+        quiet: choice.quiet,
         token: entry("token", String::new()),
         way: match page.way {
             RegistrationWay::Form => RegisterWay::Form,

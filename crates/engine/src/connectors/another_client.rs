@@ -2,13 +2,16 @@
 //! `clientId`.
 //!
 //! A refresh token is bound to the client that it was issued to (RFC 6749 §6), and an installation is one of the
-//! application before. So neither is presented as the new client: the grants say at once that reauthorization is
-//! required, and why; their projects are told; and whoever made the change is told how many there were.
+//! application before. So neither is presented as the new client: the grants say at once that reauthorization is required,
+//! and why; the installations end, and are in use again once the new application is installed there; the projects are
+//! told; and whoever made the change is told how many there were.
 
+use carnet_model::connector::Connector;
 use carnet_model::grant::{Cause, GrantState};
 use carnet_model::{Fault, Time};
 use carnet_store::Step;
 use carnet_store::grants::{self, GrantRow};
+use carnet_store::installations;
 
 use super::ServiceSync;
 use crate::broker::Broker;
@@ -39,12 +42,21 @@ impl Left {
         self.installations > 0
     }
 
-    /// What makes them need consent again, in the write of the change: those too that were given since they were counted.
-    pub(super) fn step(&self, entry: &Entry, now: Time) -> Option<Step> {
-        let connector = &entry.row.connector;
-        let end =
-            || grants::needs_consent_of_connector(connector.team, connector.id, Cause::ClientChanged, now);
-        self.is_another.then(end)
+    /// How many installations ended with it.
+    pub(super) const fn installations(&self) -> usize {
+        self.installations
+    }
+
+    /// What makes the grants need consent again and ends the installations, in the write of the change: those too that were
+    /// given since they were counted.
+    pub(super) fn steps(&self, entry: &Entry, now: Time) -> Vec<Step> {
+        if !self.is_another {
+            return Vec::new();
+        }
+        let Connector { team, id, .. } = entry.row.connector;
+        let mut steps = installations::end_all(team, id, now);
+        steps.push(grants::needs_consent_of_connector(team, id, Cause::ClientChanged, now));
+        steps
     }
 
     /// The same in sentences, beside what the provider has to be told.

@@ -135,6 +135,7 @@ impl Broker {
         row.connector.updated_at = now;
         row.connector.updated_by = caller.principal();
         let mut outlasts = false;
+        let mut beside = None;
         row.secrets = match &change.data {
             None => inner.seal_connector(&row.connector, along.as_ref().unwrap_or(&secrets)),
             Some(changed) => {
@@ -149,6 +150,10 @@ impl Broker {
                 if leaves || accepted.data.get("clientId") != row.connector.data.get("clientId") {
                     // With a client of its own it is not the operator's any more.
                     row.connector.managed = false;
+                } else {
+                    beside = inner
+                        .kept_beside(&entry, &secrets, &accepted.secrets, now)
+                        .map_err(faults::internal)?;
                 }
                 row.connector.data = accepted.data;
                 row.connector.redirect_uri = accepted.redirect_uri;
@@ -177,6 +182,10 @@ impl Broker {
             event = event.with("members", told.members);
         }
         let left = self.left_behind(&entry, &row.connector.data).await?;
+        if left.is_installed() {
+            row.connector.default_installation = None;
+            event = event.with("installationsEnded", left.installations());
+        }
         if left.grants() > 0 {
             event = event.with("grantsEnded", left.grants());
         }
@@ -187,7 +196,7 @@ impl Broker {
         if moves {
             write = write.step(grants::none_left(row.connector.team, row.connector.id));
         }
-        write = write.steps(left.step(&entry, now));
+        write = write.steps(left.steps(&entry, now)).steps(beside);
         if change.data.is_some() {
             // Made by another configuration.
             write =
@@ -232,6 +241,9 @@ impl Broker {
         let inner = &self.inner;
         let mut data = connector.data.clone();
         secrets.put_back(&mut data, changed);
+        // What was given in confidence to others is not shown to a server that the change names.
+        let known = entry.driver().recipients(&entry.row.connector);
+        let is_put_back = data != connector.data;
         for (name, value) in changed {
             if value.is_null() {
                 data.remove(name)
@@ -251,6 +263,9 @@ impl Broker {
             connector: connector.id,
             icon: connector.branding.icon.as_deref(),
             client_document: &self.client_document_url(connector.team, connector.id),
+            // Of an application that there is nothing is set up at its provider.
+            events: None,
+            known: is_put_back.then_some(&known),
         };
         entry.driver().accept(ask).await.map_err(bad_configuration)
     }

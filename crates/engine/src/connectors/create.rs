@@ -7,8 +7,8 @@ use carnet_model::caller::Caller;
 use carnet_model::connector::{Branding, Connector, ConnectorType};
 use carnet_model::rights::Right;
 use carnet_model::{Code, ConnectorRef, Fault, Id, Slug, Uid, kind};
-use carnet_providers::NewConnector;
 use carnet_providers::webhook::scheme_of;
+use carnet_providers::{NewConnector, events_url};
 use carnet_store::connectors::{self, ConnectorRow};
 use carnet_store::{DbError, Write, creations, links, managed_apps, pictures};
 use serde_json::{Map, Value};
@@ -148,6 +148,7 @@ impl Broker {
         }
         let id = ask.id.unwrap_or_else(|| inner.env.id());
         let named = Some(ask.service.trim()).filter(|name| name.contains("://"));
+        let events = ask.triggers.as_ref().and_then(|_| events_url(inner.settings.base(), id));
         let mut accepted = carnet_providers::driver(kind)
             .accept(NewConnector {
                 service: &service,
@@ -161,6 +162,8 @@ impl Broker {
                 connector: id,
                 icon: branding.icon.as_deref(),
                 client_document: &self.client_document_url(team, id),
+                events: events.as_deref(),
+                known: None,
             })
             .await
             .map_err(bad_configuration)?;

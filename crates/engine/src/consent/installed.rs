@@ -100,7 +100,7 @@ impl Broker {
         let inner = &self.inner;
         pass(&inner.env, Point::ConsentExchanged).await?;
         let (team, connector) = (consent.team, &entry.row.connector);
-        let known = installations::list(&inner.db, team, connector.id).await?;
+        let known = installations::all(&inner.db, team, connector.id).await?;
         let before = known.iter().find(|one| one.external_id == told.external_id);
         let installation = Installation {
             id: before.map_or_else(|| inner.env.id(), |one| one.id),
@@ -110,6 +110,7 @@ impl Broker {
             name: told.name.clone(),
             created_at: before.map_or(now, |one| one.created_at),
             updated_at: now,
+            ended_at: None,
         };
         let put = match before {
             None => installations::insert(team, &installation),

@@ -141,7 +141,7 @@ impl Broker {
         let name = program(&line.client).unwrap_or("Command line");
         let (token, row) = self.new_token(line.team, line.user, name, Access::FULL, now.plus(ACCESS), now);
         let hash = inner.keyring.hash(Purpose::TokenPepper, token.expose().as_bytes());
-        let login = Login::AccessToken(row.id);
+        let login = Login::CommandLine { token: row.id, signed_in_at: line.created_at };
         let caller = Caller::Member(Member {
             team: line.team,
             user: line.user,

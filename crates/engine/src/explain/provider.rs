@@ -2,6 +2,7 @@
 //! be. By what `issue` and `refresh` go by, in their order; nothing is taken, neither a place nor a request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use carnet_model::grant::Cause;
 use carnet_model::{Fault, Subject, Time};
@@ -64,8 +65,9 @@ impl Broker {
             }
         }
         let line = entry.line();
-        if self.is_in_doubt(entry, &row).await.map_err(faults::store)? {
-            let fault = RenewFailure::InDoubt.fault(entry, |cause| consent_required(entry, wanted, cause));
+        if let Some(wait) = self.is_in_doubt(entry, &row).await.map_err(faults::store)? {
+            let fault =
+                RenewFailure::InDoubt { wait }.fault(entry, |cause| consent_required(entry, wanted, cause));
             return Ok(Some((DOUBT, fault)));
         }
         let denied = |rule, failure: RenewFailure| {
@@ -84,21 +86,22 @@ impl Broker {
         }
     }
 
-    /// Whether an answer about the present refresh token was lost, and it may not be presented again yet. An attempt that
+    /// For how long the present refresh token may not be presented again, because an answer about it was lost. An attempt that
     /// is under way is not lost; tokens that came too late are put into their place before anybody asks.
-    async fn is_in_doubt(&self, entry: &Entry, row: &GrantRow) -> Result<bool, DbError> {
+    async fn is_in_doubt(&self, entry: &Entry, row: &GrantRow) -> Result<Option<Duration>, DbError> {
         let db = &self.inner.db;
         let (team, id) = (row.grant.place.team, row.grant.id);
         let now = db.clock(&self.inner.env).await?;
         let open = refreshes::open_of(db, team, id).await?;
         if row.is_leased(now) || open.iter().any(|attempt| attempt.fence > row.fence) {
-            return Ok(false);
+            return Ok(None);
         }
         if Doubt::judge(&open, row, &entry.abilities, now) != Doubt::Wait {
-            return Ok(false);
+            return Ok(None);
         }
         let kept = refreshes::orphans_of(db, team, id).await?;
-        Ok(!kept.iter().any(|orphan| orphan.rt_version == row.grant.rt_version))
+        let has_come = kept.iter().any(|orphan| orphan.rt_version == row.grant.rt_version);
+        Ok((!has_come).then(|| Doubt::wait(&open, row, &entry.abilities, now)))
     }
 
     /// Whether a token for just this is kept, so that nobody has to be asked.

@@ -4,12 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use carnet_model::caller::Caller;
-use carnet_model::grant::Place;
+use carnet_model::grant::{Cause, Place};
 use carnet_model::{Code, Environment, Fault, Id, ScopeRequest, Subject, SubjectKind, kind};
 use carnet_providers::{Abilities, Resources, TokenAbilities};
 use serde_json::Value;
 
 use super::BUFFER;
+use super::user::installation_required;
 use super::wanted::{Wanted, copy};
 use crate::cache::{Parts, id_bytes};
 use crate::directory::Entry;
@@ -225,6 +226,9 @@ impl TokenAsk {
         let Some(name) = self.installation.as_deref() else {
             if let Some(tenant) = tenant {
                 return entry.installation_at(tenant).map(Some).ok_or_else(|| {
+                    if entry.was_installed_at(tenant) {
+                        return installation_required(entry, Some(Cause::ClientChanged));
+                    }
                     install(Fault::new(
                         Code::InstallationRequired,
                         format!(
@@ -236,6 +240,9 @@ impl TokenAsk {
                 });
             }
             if entry.abilities.installation && connector.default_installation.is_none() {
+                if !entry.ended.is_empty() {
+                    return Err(installation_required(entry, Some(Cause::ClientChanged)));
+                }
                 return Err(install(Fault::new(
                     Code::InstallationRequired,
                     format!("{} is not installed at any tenant of the provider yet.", connector.uid),
@@ -255,6 +262,9 @@ impl TokenAsk {
             };
         }
         entry.installation(name).map(Some).ok_or_else(|| {
+            if entry.ended_installation(name).is_some() {
+                return installation_required(entry, Some(Cause::ClientChanged));
+            }
             Fault::new(
                 Code::InstallationRequired,
                 format!(

@@ -2,7 +2,8 @@
 //!
 //! The inbound token is known here by a keyed digest alone: in memory, in the log, to whoever waits for the same. It goes
 //! to the connector's token endpoint and nowhere else. What comes back is kept in memory, never longer than the inbound
-//! token says that it lives, and not in the store: whoever has the one can have the other again.
+//! token says that it lives, and not in the store: whoever has the one can have the other again. Unless the connector says
+//! that it takes each token once: then the token's identifier is spent in the same write as the event.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use std::time::Duration;
 use carnet_identity::{Algorithm, Expectation, JwtError, KeySource, Presented, claimed_expiry};
 use carnet_model::{Code, Fault, Id, SecretString, Subject, Time, kind};
 use carnet_providers::{Inbound, MintAsk};
-use carnet_store::Revision;
+use carnet_store::{Revision, Step, spent_inbound};
+use serde_json::Value;
 
 use super::{Found, Source, Wanted};
 use crate::broker::Broker;
@@ -25,19 +27,39 @@ impl Broker {
         wanted: &Wanted,
         inbound: &SecretString,
         revision: Revision,
+        made_at: Option<Revision>,
     ) -> Result<Found, Fault> {
         let ends = wanted.inbound_end();
         let now = self.inner.env.now();
         if ends.is_some_and(|end| end <= now) {
             return Err(not_taken("it has expired"));
         }
-        if !entry.abilities.inbound.is_empty() {
-            self.verify_inbound(entry, inbound, now).await?;
-        }
+        let once = if entry.abilities.inbound.is_empty() {
+            None
+        } else {
+            self.verify_inbound(entry, inbound, now).await?
+        };
+        let (team, connector) = (entry.row.connector.team, entry.row.connector.id);
+        let changes: Vec<Step> = once
+            .iter()
+            .map(|once| spent_inbound::spend(team, connector, once.digest, once.ends_at))
+            .collect();
         let turn = self.turn(&wanted.key).lock_owned().await;
+        if let Some(Once { digest, .. }) = once {
+            let spent = spent_inbound::is_spent(&self.inner.db, team, connector, digest).await;
+            if spent.map_err(faults::store)? {
+                return Err(used_before());
+            }
+            // What this very request has had made, and could not record because the rules changed.
+            let own = made_at.and_then(|at| self.inner.recall(&wanted.key, at, now.plus(wanted.buffer)));
+            if let Some(own) = own {
+                return Ok(Found { changes, turn: Some(turn), ..Found::kept(own.made, Source::Provider) });
+            }
+        }
         // Somebody else's exchange of the same token may have ended while this one waited for its turn.
-        if let Some(made) = self.inner.recall(&wanted.key, revision, now.plus(wanted.buffer)) {
-            return Ok(Found::kept(made, Source::Memory));
+        let kept = self.inner.recall(&wanted.key, revision, now.plus(wanted.buffer));
+        if let Some(recalled) = kept.filter(|_| once.is_none()) {
+            return Ok(Found::kept(recalled.made, Source::Memory));
         }
         let minted = self
             .call_driver(
@@ -55,11 +77,17 @@ impl Broker {
             .map_err(|error| faults::driver(&error, entry.row.connector.uid.as_str()))?;
         self.check_scopes(entry, wanted, minted.scopes.as_ref())?;
         let (made, _) = self.keep_made(wanted, minted, None)?;
-        Ok(Found { turn: Some(turn), until: ends, ..Found::kept(made, Source::Provider) })
+        Ok(Found { changes, turn: Some(turn), until: ends, ..Found::kept(made, Source::Provider) })
     }
 
-    /// Holds an inbound token against the issuers that the connector takes tokens of.
-    async fn verify_inbound(&self, entry: &Entry, token: &SecretString, now: Time) -> Result<(), Fault> {
+    /// Holds an inbound token against the issuers that the connector takes tokens of. What comes back is what has to be
+    /// spent, where each is taken once.
+    async fn verify_inbound(
+        &self,
+        entry: &Entry,
+        token: &SecretString,
+        now: Time,
+    ) -> Result<Option<Once>, Fault> {
         let connector = &entry.row.connector;
         let presented = Presented::parse(token.expose()).map_err(unsound)?;
         let known = entry.abilities.inbound.iter().find(|known| known.issuer == presented.issuer());
@@ -86,7 +114,16 @@ impl Broker {
             max_age: None,
             skew: SKEW,
         };
-        presented.verify(&keys, &expectation, now).map(drop).map_err(unsound)
+        let claims = presented.verify(&keys, &expectation, now).map_err(unsound)?;
+        if !known.once {
+            return Ok(None);
+        }
+        let jti = claims.claim("jti").and_then(Value::as_str).filter(|jti| !jti.is_empty());
+        let jti = jti.ok_or_else(|| {
+            not_taken("it has no jti, and tokens of its issuer are taken once each, by that identifier")
+        })?;
+        let digest = Parts::new("inbound-jti/1").add(known.issuer.as_bytes()).add(jti.as_bytes()).finish();
+        Ok(Some(Once { digest, ends_at: claims.expires_at().plus(SKEW * 2) }))
     }
 }
 
@@ -98,6 +135,25 @@ impl Wanted {
             _ => None,
         }
     }
+}
+
+/// What is spent with a token that is taken once.
+struct Once {
+    digest: [u8; 32],
+    /// From when its end alone keeps it from being taken.
+    ends_at: Time,
+}
+
+/// Whether tokens in exchange are had anew each time, because the connector takes some tokens once.
+pub(super) fn is_never_served_again(entry: &Entry, subject: &Subject) -> bool {
+    matches!(subject, Subject::Token { .. }) && entry.abilities.inbound.iter().any(|known| known.once)
+}
+
+/// It was presented before, or by somebody else at the same moment.
+pub(super) fn used_before() -> Fault {
+    not_taken(
+        "it was used before, and tokens of its issuer are taken once each; get another one from the issuer",
+    )
 }
 
 /// Keys are kept by the issuer's identifier; one that is named by a connector gets its own from both.

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use carnet_model::failpoint::Point;
-use carnet_model::{Code, Fault, Id, ScopeRequest, Scopes, Subject, kind};
+use carnet_model::{Code, Fault, Id, ScopeRequest, Scopes, Subject, Time, kind};
 use carnet_providers::{Asserted, DriverError, Held, Installed, MintAsk, Minted, Profile};
 use carnet_store::installations::Installation;
 use carnet_store::minted::{self, MintedRow};
@@ -106,8 +106,16 @@ impl Broker {
 
     /// The token that was made for this request before, if it lives long enough.
     pub(crate) async fn stored_token(&self, wanted: &Wanted) -> Result<Option<MadeToken>, Fault> {
+        self.stored_beyond(wanted, self.inner.env.now().plus(wanted.buffer)).await
+    }
+
+    /// The same, if it lives beyond a time.
+    pub(crate) async fn stored_beyond(
+        &self,
+        wanted: &Wanted,
+        until: Time,
+    ) -> Result<Option<MadeToken>, Fault> {
         let row = minted::at(&self.inner.db, wanted.place.team, wanted.key).await.map_err(faults::store)?;
-        let until = self.inner.env.now().plus(wanted.buffer);
         match row {
             Some(row) if row.expires_at.is_none_or(|end| end > until) => {
                 self.inner.open_minted(&row).map(Some).map_err(faults::internal)

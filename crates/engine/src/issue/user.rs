@@ -81,7 +81,7 @@ impl Broker {
         if let Some(unasked) = wanted.to_consent.iter().find(|asked| !consented(asked)) {
             return Err(unmet("grant-resources", resource_consent_required(entry, wanted, unasked)));
         }
-        let narrowed = match wanted.plan(row.grant.scopes.as_ref(), secret.facts.asked.as_ref()) {
+        let narrowed = match wanted.plan_of(&row, &secret) {
             Plan::Missing(missing) => {
                 return Err(unmet("grant-scopes", more_consent_required(entry, wanted, &missing)));
             }
@@ -135,7 +135,8 @@ impl Broker {
             };
         }
         let still_lives = ends.is_some_and(|end| end > now) && !entry.abilities.old_access_dies;
-        let renewal = self.renew(entry.clone(), &row, now.plus(wanted.buffer), Urgency::Now);
+        let urgency = if still_lives { Urgency::Wish } else { Urgency::Now };
+        let renewal = self.renew(entry.clone(), &row, now.plus(wanted.buffer), urgency);
         // Who has a living token does not wait long for a better one; the refresh goes on without it.
         let patience = if still_lives { IMPATIENT } else { PATIENT };
         let renewed = tokio::time::timeout(patience, renewal).await.unwrap_or(Err(RenewFailure::Busy));
@@ -145,7 +146,7 @@ impl Broker {
             Ok(renewed) => {
                 let secret =
                     self.inner.open_grant(&renewed.grant, &renewed.held).map_err(faults::internal)?;
-                match wanted.plan(renewed.grant.scopes.as_ref(), secret.facts.asked.as_ref()) {
+                match wanted.plan_of(&renewed, &secret) {
                     Plan::Missing(missing) => Err(more_consent_required(entry, wanted, &missing)),
                     Plan::Narrow(scopes) => self.narrowed_token(entry, wanted, &renewed, scopes).await,
                     // What the provider gave was for something else, and only what it is renewed with was kept.
@@ -178,6 +179,13 @@ impl Broker {
         }
         if !row.grant.refreshable {
             return Err(only_as_granted(entry, wanted, row, &scopes));
+        }
+        // It lives, and not as long as somebody would like: another one is had for that only so often.
+        let living = self.stored_beyond(wanted, self.inner.env.now()).await?;
+        if let Some(made) = living
+            && self.may_begin(row.grant.id, &Urgency::Wish).is_err()
+        {
+            return Ok(Found::kept(made, Source::Store));
         }
         let need = MintAsk::Refresh {
             scopes: Some(scopes.clone()).filter(|scopes| !scopes.is_empty()),
@@ -216,7 +224,7 @@ fn made_from(secret: GrantSecret, row: &GrantRow, source: Source) -> Result<Foun
     };
     // The time of renewal as it was set when this token came.
     let until = ahead_of_time(row.grant.id, row.grant.updated_at, row.grant.access_expires_at);
-    Ok(Found { until, ..Found::kept(made, source) })
+    Ok(Found { until, grant: Some(row.grant.id), ..Found::kept(made, source) })
 }
 
 /// Whether what is held has ended, and there is nothing to have another made with.
@@ -286,7 +294,7 @@ pub(crate) fn consent_required(entry: &Entry, wanted: &Wanted, cause: Option<Cau
 }
 
 /// The installation has left nothing, or nothing that still works.
-fn installation_required(entry: &Entry, cause: Option<Cause>) -> Fault {
+pub(super) fn installation_required(entry: &Entry, cause: Option<Cause>) -> Fault {
     let uid = &entry.row.connector.uid;
     let fault = match cause {
         None => Fault::new(

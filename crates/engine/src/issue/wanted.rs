@@ -6,9 +6,11 @@ use carnet_model::audit::AuditEvent;
 use carnet_model::caller::Caller;
 use carnet_model::grant::Place;
 use carnet_model::{Id, ScopeRequest, Scopes, Subject, kind};
+use carnet_store::grants::GrantRow;
 use serde_json::{Value, json};
 
 use crate::cache::AskKey;
+use crate::sealing::GrantSecret;
 
 /// A token request as it is meant, after the decision.
 pub(crate) struct Wanted {
@@ -91,6 +93,17 @@ impl Wanted {
         };
         let powers = granted.without(&ambient());
         if powers.is_within(&asked) && !targets { Plan::AsGranted } else { Plan::Narrow(asked) }
+    }
+
+    /// The same of a grant as it is there. Where its own token was made for just the target that is wanted, no other has to
+    /// be made for it.
+    pub(crate) fn plan_of(&self, row: &GrantRow, secret: &GrantSecret) -> Plan {
+        let (granted, at_consent) = (row.grant.scopes.as_ref(), secret.facts.asked.as_ref());
+        if !secret.held.is_for(&self.resources, &self.audience, &self.details) {
+            return self.plan(granted, at_consent);
+        }
+        let (resources, audience, details) = Default::default();
+        Self { resources, audience, details, ..self.duplicate() }.plan(granted, at_consent)
     }
 
     /// What a provider gave beyond what the person was asked for. Where all that was asked for came back by its name,

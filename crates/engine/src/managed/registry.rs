@@ -353,6 +353,9 @@ impl Broker {
             connector: id,
             icon: None,
             client_document: &self.client_document_url(caller.team(), id),
+            events: None,
+            // What goes elsewhere than before was given anew, or refused.
+            known: None,
         };
         carnet_providers::driver(r#type).accept(ask).await.map(drop).map_err(bad_configuration)
     }

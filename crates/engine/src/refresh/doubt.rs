@@ -44,6 +44,22 @@ impl Doubt {
         }
     }
 
+    /// For how long it is [`Doubt::Wait`], if nothing changes meanwhile.
+    pub(crate) fn wait(open: &[OpenRefresh], row: &GrantRow, abilities: &Abilities, now: Time) -> Duration {
+        let mine = || open.iter().filter(|open| open.rt_version == row.grant.rt_version);
+        let Some(last) = mine().next_back() else { return Duration::ZERO };
+        let living = row.grant.access_expires_at.filter(|_| lives(row, abilities, now));
+        let spared = living.map_or(Duration::ZERO, |end| now.until(end));
+        match abilities.rotation {
+            Rotation::None => Duration::ZERO,
+            Rotation::Grace { seconds } => {
+                let grace = Duration::from_secs(u64::from(seconds)).saturating_sub(MARGIN);
+                if now >= last.sent_at.plus(grace) { spared } else { Duration::ZERO }
+            }
+            Rotation::Strict => spared.max(now.until(last.sent_at.plus(pause(mine().count())))),
+        }
+    }
+
     /// Why the grant is dead, if the provider now refuses the token.
     pub(crate) const fn cause(self) -> Option<Cause> {
         match self {
@@ -146,6 +162,18 @@ mod tests {
             let open: Vec<_> = open.into_iter().collect();
             assert_eq!(Doubt::judge(&open, &row(access), &abilities, now), want, "{rotation:?} {open:?}");
         }
+        // How long it is waited is how long it is to be waited.
+        for (rotation, access, ago, want) in [
+            (Rotation::Strict, Some(Time::from_secs(1007)), 1, 7),
+            (Rotation::Strict, ended, 1, 0),
+            (grace, Some(Time::from_secs(1007)), 25, 7),
+            (grace, Some(Time::from_secs(1007)), 24, 0),
+            (Rotation::None, alive, 1, 0),
+        ] {
+            let abilities = Abilities { rotation, ..Abilities::NONE };
+            let wait = Doubt::wait(&[attempt(3, ago, true)], &row(access), &abilities, now);
+            assert_eq!(wait.as_secs(), want, "{rotation:?} {access:?} {ago}");
+        }
         // A server that says that it fails is asked less and less.
         let abilities = Abilities { rotation: Rotation::Strict, ..Abilities::NONE };
         for (tries, ago, want) in [
@@ -160,6 +188,8 @@ mod tests {
         ] {
             let open: Vec<_> = (0..tries).map(|_| attempt(3, ago, true)).collect();
             assert_eq!(Doubt::judge(&open, &row(ended), &abilities, now), want, "{tries} tries, {ago} s ago");
+            let wait = Doubt::wait(&open, &row(ended), &abilities, now);
+            assert_eq!(wait.is_zero(), want != Doubt::Wait, "{tries} tries, {ago} s ago: {wait:?}");
         }
     }
 }

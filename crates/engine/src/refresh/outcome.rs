@@ -27,9 +27,17 @@ pub(crate) enum RenewFailure {
     /// The provider or the connector failed; the grant is untouched.
     Provider(Arc<DriverError>),
     /// The answer was lost, of a provider that may count the refresh token as spent for having been presented.
-    Lost(Arc<DriverError>),
+    Lost {
+        /// What came instead.
+        error: Arc<DriverError>,
+        /// Until the grant is tried once more.
+        wait: Duration,
+    },
     /// An answer was lost, and trying again would endanger the token that still lives.
-    InDoubt,
+    InDoubt {
+        /// Until it is tried once more.
+        wait: Duration,
+    },
     /// More refreshes of this connector are wanted than may begin in this time; the grant is untouched.
     Row {
         /// How long the row is.
@@ -58,23 +66,23 @@ impl RenewFailure {
         match self {
             Self::Consent(cause) => consent(cause),
             Self::Provider(error) => faults::driver(&error, uid),
-            Self::Lost(error) => {
+            Self::Lost { error, wait } => {
                 let fault = faults::driver(&error, uid);
                 let message = format!(
                     "The provider of {uid} was asked to renew the grant, and its answer was lost: it may have spent the \
                      refresh token, and nobody has what it gave. The grant is tried once more as soon as that is safe; \
                      if that fails, reauthorization is required."
                 );
-                let wait = fault.retry_after.unwrap_or(5);
+                let wait = fault.retry_after.unwrap_or(5).max(whole_seconds(wait));
                 Fault::new(fault.code, message).with("reason", Cause::AnswerLost.as_str()).retry_after(wait)
             }
-            Self::InDoubt => Fault::new(
+            Self::InDoubt { wait } => Fault::new(
                 Code::ProviderUnavailable,
                 format!(
                     "An answer of the provider of {uid} was lost; it is asked again as soon as that is safe."
                 ),
             )
-            .retry_after(5),
+            .retry_after(whole_seconds(wait).max(1)),
             Self::Row { wait } => Fault::new(
                 Code::Unavailable,
                 format!(
@@ -197,11 +205,15 @@ impl Broker {
                 .step(grants::renew(&next, operation.fence, due))
                 .step(refreshes::end(operation.team, operation.grant, operation.rt_version))
                 .event(&inner.env, &event);
-            if entry.abilities.old_access_dies || (replaces && is_early) {
-                write = write.revises();
+            let renews = entry.abilities.old_access_dies || (replaces && is_early);
+            if renews {
+                write = write.renews();
             }
             match inner.db.write(write).await {
-                Ok(_) => {
+                Ok(written) => {
+                    if renews {
+                        inner.tokens.renewed(written.revision, row.grant.id);
+                    }
                     inner.spill.forget(operation.id);
                     // There is nothing left that could fail.
                     let _ = pass(&inner.env, Point::RefreshRecorded).await;
@@ -365,7 +377,24 @@ impl Broker {
             return Ok(Presented::Again);
         }
         let error = Arc::new(error);
-        Err(if safe_to_repeat { RenewFailure::Provider(error) } else { RenewFailure::Lost(error) })
+        if safe_to_repeat {
+            return Err(RenewFailure::Provider(error));
+        }
+        let wait = self.until_it_is_safe(entry, row).await;
+        Err(RenewFailure::Lost { error, wait })
+    }
+
+    /// How long a grant is left alone from now on, whose provider's answer was lost; and the provider, if that is longer.
+    async fn until_it_is_safe(&self, entry: &Entry, row: &GrantRow) -> Duration {
+        let inner = &self.inner;
+        let looked = async {
+            let now = inner.db.clock(&inner.env).await?;
+            let open = refreshes::open_of(&inner.db, row.grant.place.team, row.grant.id).await?;
+            Ok::<_, DbError>(Doubt::wait(&open, row, &entry.abilities, now))
+        };
+        // Where the store does not say, the fault says what it says of any provider.
+        let wait = looked.await.unwrap_or_default();
+        wait.max(inner.breakers.wait(entry.line(), inner.env.now()).unwrap_or_default())
     }
 
     /// The provider says the grant is dead. It is believed only about the refresh token that is still the stored one:
@@ -448,6 +477,11 @@ impl Broker {
             Err(error) => Err(faults::store(error)),
         }
     }
+}
+
+/// Rounded up: whoever comes at the time that was named is not too early.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 fn sealing(error: crate::sealing::Unsealable) -> RenewFailure {

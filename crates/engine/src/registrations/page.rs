@@ -31,6 +31,8 @@ pub struct RegistrationPage {
     pub scopes: String,
     /// How it is registered.
     pub way: RegistrationWay,
+    /// Whether the provider is told where to send events, unless the person says that it cannot.
+    pub hears: bool,
 }
 
 /// How an application is registered.
@@ -59,6 +61,9 @@ pub struct RegistrationChoice {
     /// Whether accounts besides its owner's may install it.
     #[serde(default)]
     pub shared: bool,
+    /// Whether the provider is told no address for its events, because it could not reach it.
+    #[serde(default)]
+    pub quiet: bool,
 }
 
 /// A form that the browser posts to the provider.
@@ -102,6 +107,7 @@ impl Broker {
             shared: false,
             home: self.inner.settings.base(),
             redirect_uri: &redirect_uri,
+            events: None,
             back: "",
             state: "",
         };
@@ -113,6 +119,7 @@ impl Broker {
             None => return Err(over(&registration.service)),
         };
         let entry = self.inner.settings.catalog.get(&registration.service);
+        let hears = wish.events_at(self.inner.settings.base(), false).is_some();
         Ok(RegistrationPage {
             id: registration.id,
             team: team.name,
@@ -121,6 +128,7 @@ impl Broker {
             name: name.trim().to_owned(),
             scopes,
             way,
+            hears,
         })
     }
 
@@ -140,6 +148,7 @@ impl Broker {
         let (redirect_uri, back) =
             (self.redirect_of(&wish), format!("{}/register/callback", inner.settings.base()));
         let owner = Some(choice.owner.trim()).filter(|owner| !owner.is_empty());
+        let events = wish.events_at(inner.settings.base(), choice.quiet);
         let ask = RegistrationAsk {
             name: &choice.name,
             owner,
@@ -147,6 +156,7 @@ impl Broker {
             shared: choice.shared,
             home: inner.settings.base(),
             redirect_uri: &redirect_uri,
+            events: events.as_deref(),
             back: &back,
             state: &state,
         };

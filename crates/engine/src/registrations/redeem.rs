@@ -78,7 +78,7 @@ impl Broker {
         data.insert("botScopes".to_owned(), serde_json::to_value(&scopes).map_err(faults::internal)?);
         data.insert("appName".to_owned(), choice.name.trim().into());
         data.insert("configurationToken".to_owned(), token.expose().trim().into());
-        let ask = wish.ask(&registration.code, data);
+        let ask = wish.ask((self.inner.settings.base(), choice.quiet), &registration.code, data);
         let (broker, caller) = (self.clone(), caller.clone());
         // A person who closes the tab leaves nobody without the end of it.
         let work = self.track(async move {
@@ -116,7 +116,8 @@ impl Broker {
             Ok(redeemed) => {
                 let mut data = wish.data.clone();
                 data.extend(redeemed.data);
-                self.create_connector(caller, wish.ask(&registration.code, data), request).await
+                let ask = wish.ask((self.inner.settings.base(), choice.quiet), &registration.code, data);
+                self.create_connector(caller, ask, request).await
             }
             Err(fault) => Err(fault),
         };

@@ -35,16 +35,33 @@ pub struct Posted<'a> {
 pub type Intake = Reply;
 
 impl Broker {
-    /// Lets an event in, or says when it can come again. Before anything of it is read: what is not there is counted too,
-    /// all together.
+    /// Lets an event in, or says when it can come again. Before anything of it is read, and before anything is looked up: a
+    /// connector that this process has not seen yet is counted together with all that are not there, so that whoever makes
+    /// up addresses costs the store no more than a connector may.
     pub async fn trigger_pace(&self, connector: &str) -> Result<(), Fault> {
         let inner = &self.inner;
         let id = Id::<kind::Connector>::parse(connector).ok();
-        let team = match id {
-            Some(id) => inner.team_of(id).await.map_err(faults::store)?,
-            None => None,
-        };
-        let counted = id.filter(|_| team.is_some()).unwrap_or(Id::from_bytes([0; 16]));
+        let mut team = id.and_then(|id| inner.known_team(id));
+        if team.is_none() {
+            self.one_more_event(Id::from_bytes([0; 16]), None).await?;
+            team = match id {
+                Some(id) => inner.team_of(id).await.map_err(faults::store)?,
+                None => None,
+            };
+        }
+        match id.filter(|_| team.is_some()) {
+            Some(id) => self.one_more_event(id, team).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Counts an event of a connector, or of all together that are not known.
+    async fn one_more_event(
+        &self,
+        counted: Id<kind::Connector>,
+        team: Option<Id<kind::Team>>,
+    ) -> Result<(), Fault> {
+        let inner = &self.inner;
         let now = inner.env.now();
         let Err(TooFast { wait, is_news }) = inner.trigger_rates.take(counted, PER_MINUTE, now) else {
             return Ok(());

@@ -1,20 +1,23 @@
 //! Whether a connector's events are received, which of them, and with what they are signed.
 //!
 //! A secret that is set here takes the place of the one in the connector's configuration. The one before is good for a
-//! while beside it, because providers change theirs at another moment.
+//! while beside it, because providers change theirs at another moment; so is the one that a change of the configuration
+//! replaces.
 
 use std::time::Duration;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
 use carnet_model::connector::Connector;
 use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, Secret, SecretBytes, SecretString, Time, kind};
+use carnet_providers::ConnectorSecrets;
 use carnet_providers::webhook::{Scheme, scheme_of};
-use carnet_store::Write;
 use carnet_store::triggers::{self, TriggerSetting};
+use carnet_store::{Step, Write};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Kept, Triggers};
 use crate::broker::{Broker, Inner};
@@ -110,11 +113,11 @@ impl Broker {
             is_sound(&value)?;
             let until = Some(now.plus(change.keep_previous.unwrap_or(BESIDE).min(LONGEST_BESIDE)));
             // The operator's goes by what the operator says, and is kept nowhere else.
-            if signing.is_empty()
-                && !of.managed
+            if !of.managed
+                && own_counts(&signing)
                 && let Some(value) = scheme.secret_of(&inner.secrets(&entry).map_err(faults::internal)?)
             {
-                signing.push(Signing { value, set_at: None, until });
+                signing.insert(0, Signing { value, set_at: None, until });
             }
             for one in signing.iter_mut().filter(|one| one.until.is_none()) {
                 one.until = until;
@@ -141,7 +144,7 @@ impl Broker {
             setting.events = names(events)?;
             fields.push("events");
         }
-        if setting.enabled && signing.is_empty() {
+        if setting.enabled && own_counts(&signing) {
             let own = inner.secrets(&entry).map_err(faults::internal)?;
             scheme.secret_of(&own).ok_or_else(|| no_secret(of, scheme))?;
         }
@@ -202,9 +205,12 @@ impl Broker {
             None => Vec::new(),
         };
         let connector = &entry.row.connector;
-        if let (true, Some(scheme)) = (secrets.is_empty(), scheme_of(&connector.service)) {
+        let own_counts = secrets.iter().all(|one| one.until.is_some());
+        if let (true, Some(scheme)) = (own_counts, scheme_of(&connector.service)) {
             let own = self.inner.secrets(entry).map_err(faults::internal)?;
-            secrets.extend(scheme.secret_of(&own).map(|_| SigningSecret { set_at: None, until: None }));
+            if scheme.secret_of(&own).is_some() {
+                secrets.insert(0, SigningSecret { set_at: None, until: None });
+            }
         }
         Ok(TriggerView { triggers: self.shown(connector.id, kept), secrets })
     }
@@ -220,11 +226,47 @@ impl Inner {
         now: Time,
     ) -> Result<Vec<SecretString>, Unsealable> {
         let signing = self.open_signing(setting)?;
-        let good: Vec<_> = signing.into_iter().filter(|one| one.is_good(now)).map(|one| one.value).collect();
-        if !good.is_empty() {
-            return Ok(good);
+        let good: Vec<_> = signing.into_iter().filter(|one| one.is_good(now)).collect();
+        let own = if own_counts(&good) { scheme.secret_of(&self.secrets(entry)?) } else { None };
+        Ok(own.into_iter().chain(good.into_iter().map(|one| one.value)).collect())
+    }
+
+    /// Another secret in the connector's configuration: the one before is good beside it for a day, as it is where another
+    /// is set here. Nothing where the configuration's is not the one that counts, or where it is of another client now.
+    pub(crate) fn kept_beside(
+        &self,
+        entry: &Entry,
+        before: &ConnectorSecrets,
+        after: &ConnectorSecrets,
+        now: Time,
+    ) -> Result<Option<Step>, Unsealable> {
+        let setting = entry.triggers.setting.as_ref().filter(|setting| setting.enabled);
+        let (Some(setting), Some(scheme)) = (setting, scheme_of(&entry.row.connector.service)) else {
+            return Ok(None);
+        };
+        let (Some(old), Some(new)) = (scheme.secret_of(before), scheme.secret_of(after)) else {
+            return Ok(None);
+        };
+        let mut signing = self.open_signing(setting)?;
+        signing.retain(|one| one.is_good(now));
+        let (one, other) = (old.expose().as_bytes(), new.expose().as_bytes());
+        if !own_counts(&signing) || verify_slices_are_equal(one, other).is_ok() {
+            return Ok(None);
         }
-        Ok(scheme.secret_of(&self.secrets(entry)?).into_iter().collect())
+        signing.insert(0, Signing { value: old, set_at: None, until: Some(now.plus(BESIDE)) });
+        signing.truncate(MOST_SECRETS);
+        let mut next = TriggerSetting { version: setting.version + 1, updated_at: now, ..setting.clone() };
+        next.secrets = self.seal_signing(&next, &signing)?;
+        Ok(Some(triggers::put(&next)))
+    }
+
+    /// What is good now of the secrets that were set here, the newest first, for a file that only the holder of the
+    /// recovery key opens.
+    pub(crate) fn written_signing(&self, setting: &TriggerSetting, now: Time) -> Result<Value, Unsealable> {
+        let signing = self.open_signing(setting)?;
+        let written =
+            |one: &Signing| json!({"value": one.value.expose(), "setAt": one.set_at, "until": one.until});
+        Ok(signing.iter().filter(|one| one.is_good(now)).map(written).collect())
     }
 
     fn seal_signing(&self, setting: &TriggerSetting, signing: &[Signing]) -> Result<Vec<u8>, Unsealable> {
@@ -240,6 +282,11 @@ impl Inner {
         let plain: SecretBytes = self.open_trigger_secrets(setting)?;
         serde_json::from_slice(plain.expose()).map_err(|_| Unsealable("trigger_settings"))
     }
+}
+
+/// Whether the secret of the connector's configuration counts: where none was set here that has not been replaced.
+fn own_counts(signing: &[Signing]) -> bool {
+    signing.iter().all(|one| one.until.is_some())
 }
 
 /// How the events of a connector are verified, if its service sends any that can be.

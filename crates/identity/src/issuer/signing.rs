@@ -1,13 +1,17 @@
-//! Carnet's signing keys.
+//! Private keys that sign JWTs: Carnet's own, and those of connectors.
 //!
-//! RS256 by default, because the verifiers that exist pin it; ES256 where the receiving side agrees, at a fraction of
-//! the cost. A key's name is its RFC 7638 thumbprint, so one key has one name everywhere.
+//! RS256 by default, because the verifiers that exist pin it; others where the receiving side agrees. Which algorithm a
+//! key is for is kept beside it: the same RSA key could sign two ways, and is published for one. A key's name is its RFC
+//! 7638 thumbprint, so one key has one name everywhere.
 
 use aws_lc_rs::digest;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
+    Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaSignatureEncoding,
+};
 use carnet_model::{Secret, SecretBytes};
 use serde_json::{Map, Value, json};
 
@@ -15,29 +19,39 @@ use super::der;
 use crate::algorithm::Algorithm;
 use crate::encoding;
 
-/// A private key that signs identity tokens.
+/// A private key that signs with one algorithm.
 pub struct SigningKey {
+    algorithm: Algorithm,
     pair: Pair,
     kid: String,
     public: Map<String, Value>,
 }
 
 enum Pair {
-    Rsa(Box<RsaKeyPair>),
-    P256(Box<EcdsaKeyPair>),
+    Rsa(Box<RsaKeyPair>, &'static RsaSignatureEncoding),
+    Ec(Box<EcdsaKeyPair>, Curve),
+    Ed25519(Box<Ed25519KeyPair>),
 }
+
+/// A curve: its name in a JWK, the length of a coordinate in bytes, and how it signs.
+#[derive(Clone, Copy)]
+struct Curve {
+    name: &'static str,
+    width: usize,
+    signs: &'static EcdsaSigningAlgorithm,
+}
+
+const P256: Curve = Curve { name: "P-256", width: 32, signs: &ECDSA_P256_SHA256_FIXED_SIGNING };
+const P384: Curve = Curve { name: "P-384", width: 48, signs: &ECDSA_P384_SHA384_FIXED_SIGNING };
 
 /// A private key that cannot be made or read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
-    /// We sign with RS256 and ES256 only.
-    #[error("identity tokens are signed with RS256 or ES256")]
-    Algorithm,
     /// The crypto library could not make a key.
     #[error("a key could not be generated")]
     Generate,
-    /// The bytes are not a PKCS#8 key of a kind we sign with.
-    #[error("not an RSA key of 2048 bits or more, nor a P-256 key, in PKCS#8")]
+    /// The bytes are not a PKCS#8 key of the kind that the algorithm needs.
+    #[error("not a key of this algorithm in PKCS#8")]
     Encoding,
 }
 
@@ -47,49 +61,68 @@ pub enum InvalidKey {
 pub struct SigningFailed;
 
 impl SigningKey {
-    /// A new key: RSA of 2048 bits, or P-256. Its randomness is the crypto library's own.
+    /// A new key: RSA of 2048 bits, or on the algorithm's curve. Its randomness is the crypto library's own.
     pub fn generate(algorithm: Algorithm) -> Result<Self, InvalidKey> {
-        match algorithm {
-            Algorithm::Rs256 => {
+        let pair = match algorithm {
+            Algorithm::Rs256 | Algorithm::Ps256 => {
                 let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| InvalidKey::Generate)?;
-                Self::new(Pair::Rsa(Box::new(pair)))
+                Pair::Rsa(Box::new(pair), encoding_of(algorithm))
             }
-            Algorithm::Es256 => {
-                let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING);
-                Self::new(Pair::P256(Box::new(pair.map_err(|_| InvalidKey::Generate)?)))
+            Algorithm::Es256 => Self::generate_on(P256)?,
+            Algorithm::Es384 => Self::generate_on(P384)?,
+            Algorithm::EdDsa => {
+                let pair = Ed25519KeyPair::generate().map_err(|_| InvalidKey::Generate)?;
+                Pair::Ed25519(Box::new(pair))
             }
-            Algorithm::Ps256 | Algorithm::Es384 | Algorithm::EdDsa => Err(InvalidKey::Algorithm),
-        }
+        };
+        Self::new(algorithm, pair)
     }
 
-    /// Reads a key back.
-    pub fn from_pkcs8(bytes: &[u8]) -> Result<Self, InvalidKey> {
-        if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, bytes) {
-            return Self::new(Pair::P256(Box::new(pair)));
-        }
-        let pair = RsaKeyPair::from_pkcs8(bytes).map_err(|_| InvalidKey::Encoding)?;
-        Self::new(Pair::Rsa(Box::new(pair)))
+    fn generate_on(curve: Curve) -> Result<Pair, InvalidKey> {
+        let pair = EcdsaKeyPair::generate(curve.signs).map_err(|_| InvalidKey::Generate)?;
+        Ok(Pair::Ec(Box::new(pair), curve))
+    }
+
+    /// Reads back a key that was made for this algorithm.
+    pub fn from_pkcs8(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, InvalidKey> {
+        let on = |curve: Curve| {
+            EcdsaKeyPair::from_pkcs8(curve.signs, bytes)
+                .map(|pair| Pair::Ec(Box::new(pair), curve))
+                .map_err(|_| InvalidKey::Encoding)
+        };
+        let pair = match algorithm {
+            Algorithm::Rs256 | Algorithm::Ps256 => {
+                let pair = RsaKeyPair::from_pkcs8(bytes).map_err(|_| InvalidKey::Encoding)?;
+                Pair::Rsa(Box::new(pair), encoding_of(algorithm))
+            }
+            Algorithm::Es256 => on(P256)?,
+            Algorithm::Es384 => on(P384)?,
+            Algorithm::EdDsa => {
+                let pair = Ed25519KeyPair::from_pkcs8(bytes).map_err(|_| InvalidKey::Encoding)?;
+                Pair::Ed25519(Box::new(pair))
+            }
+        };
+        Self::new(algorithm, pair)
     }
 
     /// The private key, to be sealed.
     pub fn pkcs8(&self) -> Result<SecretBytes, InvalidKey> {
-        match &self.pair {
-            Pair::Rsa(pair) => AsDer::<Pkcs8V1Der<'_>>::as_der(pair.as_ref())
-                .map(|der| Secret::new(der.as_ref().to_vec()))
-                .map_err(|_| InvalidKey::Encoding),
-            Pair::P256(pair) => pair
-                .to_pkcs8v1()
-                .map(|document| Secret::new(document.as_ref().to_vec()))
-                .map_err(|_| InvalidKey::Encoding),
-        }
+        let document = match &self.pair {
+            Pair::Rsa(pair, _) => {
+                return AsDer::<Pkcs8V1Der<'_>>::as_der(pair.as_ref())
+                    .map(|der| Secret::new(der.as_ref().to_vec()))
+                    .map_err(|_| InvalidKey::Encoding);
+            }
+            Pair::Ec(pair, _) => pair.to_pkcs8v1(),
+            Pair::Ed25519(pair) => pair.to_pkcs8(),
+        };
+        let document = document.map_err(|_| InvalidKey::Encoding)?;
+        Ok(Secret::new(document.as_ref().to_vec()))
     }
 
     /// The algorithm it signs with.
     pub const fn algorithm(&self) -> Algorithm {
-        match self.pair {
-            Pair::Rsa(_) => Algorithm::Rs256,
-            Pair::P256(_) => Algorithm::Es256,
-        }
+        self.algorithm
     }
 
     /// Its name: the RFC 7638 thumbprint.
@@ -121,36 +154,45 @@ impl SigningKey {
 
     fn signature(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
         let random = SystemRandom::new();
-        match &self.pair {
-            Pair::Rsa(pair) => {
+        let signature = match &self.pair {
+            Pair::Rsa(pair, encoding) => {
                 let mut out = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut out).map_err(|_| SigningFailed)?;
-                Ok(out)
+                pair.sign(*encoding, &random, message, &mut out).map_err(|_| SigningFailed)?;
+                return Ok(out);
             }
-            Pair::P256(pair) => {
-                let signature = pair.sign(&random, message).map_err(|_| SigningFailed)?;
-                Ok(signature.as_ref().to_vec())
-            }
-        }
+            Pair::Ec(pair, _) => pair.sign(&random, message),
+            Pair::Ed25519(pair) => pair.try_sign(message),
+        };
+        signature.map(|signature| signature.as_ref().to_vec()).map_err(|_| SigningFailed)
     }
 
-    fn new(pair: Pair) -> Result<Self, InvalidKey> {
+    fn new(algorithm: Algorithm, pair: Pair) -> Result<Self, InvalidKey> {
         let public = match &pair {
-            Pair::Rsa(pair) => {
+            Pair::Rsa(pair, _) => {
                 let (n, e) = der::rsa_numbers(pair.public_key().as_ref()).ok_or(InvalidKey::Encoding)?;
                 members(&[("e", &encoding::encode(e)), ("kty", "RSA"), ("n", &encoding::encode(n))])
             }
-            Pair::P256(pair) => {
+            Pair::Ec(pair, curve) => {
                 // SEC 1 §2.3.3: 4, then the two coordinates.
                 let point = pair.public_key().as_ref().strip_prefix(&[4]).ok_or(InvalidKey::Encoding)?;
-                let (x, y) = point.split_at_checked(32).ok_or(InvalidKey::Encoding)?;
+                let (x, y) = point.split_at_checked(curve.width).ok_or(InvalidKey::Encoding)?;
                 let (x, y) = (encoding::encode(x), encoding::encode(y));
-                members(&[("crv", "P-256"), ("kty", "EC"), ("x", &x), ("y", &y)])
+                members(&[("crv", curve.name), ("kty", "EC"), ("x", &x), ("y", &y)])
+            }
+            // RFC 8037 §2
+            Pair::Ed25519(pair) => {
+                let x = encoding::encode(pair.public_key().as_ref());
+                members(&[("crv", "Ed25519"), ("kty", "OKP"), ("x", &x)])
             }
         };
         let kid = thumbprint(&public);
-        Ok(Self { pair, kid, public })
+        Ok(Self { algorithm, pair, kid, public })
     }
+}
+
+/// How an RSA key signs. The salt of a PSS signature is as long as its hash (RFC 7518 §3.5).
+const fn encoding_of(algorithm: Algorithm) -> &'static RsaSignatureEncoding {
+    if matches!(algorithm, Algorithm::Ps256) { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 }
 }
 
 fn members(pairs: &[(&str, &str)]) -> Map<String, Value> {

@@ -75,6 +75,11 @@ const OF_A_PROJECT: &str = "team.read connector.read token.app token.own token.r
 /// What is not to be done from a session that somebody left open.
 const FRESH: &str = "team.update team.create member.invite member.update member.remove \
     member.reset-passphrase invitation.accept account.disable managed-app.update connector.delete connector-key.rotate project.delete trusted-issuer.update access-token.create \
+    key.rotate secrets.export connector.update trigger.update health-webhook.update project-urls.update budget.update";
+
+/// What no access token carries by accident, and no command line that somebody signed in long ago.
+const DANGEROUS: &str = "team.update team.create member.invite member.update member.remove \
+    member.reset-passphrase invitation.accept account.disable managed-app.update connector-key.rotate trusted-issuer.update access-token.create \
     key.rotate secrets.export";
 
 const ROLES: [Role; 4] = [Role::Owner, Role::Member, Role::ConnectorManager, Role::Viewer];
@@ -151,6 +156,7 @@ fn what_looks_what_is_of_a_project_and_what_needs_a_fresh_sign_in_is_written_dow
     assert_eq!(all(Right::looks), rights(LOOKS));
     assert_eq!(all(Right::reaches_one_project), rights(OF_A_PROJECT));
     assert_eq!(all(Right::needs_fresh_sign_in), rights(FRESH));
+    assert_eq!(all(Right::is_dangerous), rights(DANGEROUS));
 }
 
 #[test]
@@ -179,12 +185,38 @@ fn no_access_token_carries_more_than_it_says_or_its_person_has() {
 }
 
 #[test]
+fn what_is_dangerous_is_carried_only_by_what_was_made_for_it_and_asks_a_command_line_for_a_fresh_sign_in() {
+    let dangerous = rights(DANGEROUS);
+    let (id, at) = (Id::from_bytes([4; 16]), crate::time::Time::from_secs(1_000_000));
+    let token = Login::AccessToken(id);
+    let line = Login::CommandLine { token: id, signed_in_at: at };
+    let session = Login::Session { id: Id::from_bytes([5; 16]), proved_at: at };
+    for right in Right::ALL.iter().copied() {
+        let of =
+            |breadth| decide(&member(Role::Owner, false, Access { breadth, project: None }), right).is_ok();
+        let is_dangerous = dangerous.contains(&right);
+        assert_eq!((of(Breadth::Full), of(Breadth::Usual)), (true, !is_dangerous), "{}", right.as_str());
+        assert!(of(Breadth::Only([right].into())), "by name: {}", right.as_str());
+        assert!([&token, &line, &session].iter().all(|login| right.takes(login, true)), "{}", right.as_str());
+        assert!(right.takes(&token, false), "{}", right.as_str());
+        assert_eq!(right.takes(&line, false), !is_dangerous, "{}", right.as_str());
+        assert_eq!(right.takes(&session, false), !right.needs_fresh_sign_in(), "{}", right.as_str());
+    }
+}
+
+#[test]
 fn one_access_is_within_another_only_if_it_can_do_nothing_more() {
     let (one, two) = (Some(Id::from_bytes([1; 16])), Some(Id::from_bytes([2; 16])));
     let access = |text: &str, project| Access { breadth: Breadth::parse(text).unwrap(), project };
     for (inner, outer, within) in [
         (access("full", None), access("full", None), true),
         (access("read", None), access("full", None), true),
+        (access("usual", None), access("full", None), true),
+        (access("read", None), access("usual", None), true),
+        (access("full", None), access("usual", None), false),
+        (access("usual", None), access("read", None), false),
+        (access("key.rotate", None), access("usual", None), false),
+        (access("connector.update", None), access("usual", None), true),
         (access("full", None), access("read", None), false),
         (access("full", one), access("full", None), true),
         (access("full", None), access("full", one), false),
@@ -202,7 +234,7 @@ fn one_access_is_within_another_only_if_it_can_do_nothing_more() {
 fn names_are_distinct_and_read_back() {
     let names: BTreeSet<&str> = Right::ALL.iter().map(|right| right.as_str()).collect();
     assert_eq!(names.len(), Right::ALL.len());
-    for text in ["full", "read", "audit.read", "audit.read token.app"] {
+    for text in ["full", "usual", "read", "audit.read", "audit.read token.app"] {
         let breadth = Breadth::parse(text).unwrap();
         assert_eq!(Breadth::parse(&breadth.to_text()), Some(breadth));
     }
@@ -229,7 +261,8 @@ fn the_page_for_people_says_the_same() {
         let marks = [
             (right.looks(), "looks"),
             (right.reaches_one_project(), "project"),
-            (right.needs_fresh_sign_in(), "fresh"),
+            (right.needs_fresh_sign_in() && !right.is_dangerous(), "fresh"),
+            (right.is_dangerous(), "dangerous"),
         ];
         marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect::<Vec<_>>().join(", ")
     };

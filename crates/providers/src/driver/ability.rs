@@ -59,6 +59,8 @@ pub struct Inbound {
     pub jwks_uri: Option<Url>,
     /// The token names exactly one audience, and it is one of these.
     pub audiences: Vec<String>,
+    /// Whether each of its tokens, by its `jti`, is taken once.
+    pub once: bool,
 }
 
 /// Which resources (RFC 8707) a token can be asked for.
@@ -113,6 +115,8 @@ pub struct TokenAbilities {
     pub bounded: bool,
     /// Which resources a token can be bound to (RFC 8707).
     pub resources: Resources,
+    /// Whether a token can be bound to an audience.
+    pub audience: bool,
     /// The types of authorization detail that the provider knows (RFC 9396).
     pub details: Vec<String>,
     /// Whether consent means that the person pastes a credential.

@@ -4,6 +4,8 @@ use carnet_model::{Scopes, SecretBytes, SecretString, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::ability::is_same_resource;
+
 /// What is held for one subject: what a provider gave, or the key that a person pasted. Sealed by the engine, opened
 /// only to be handed to a driver or to serve the access token in it.
 #[derive(Debug)]
@@ -11,7 +13,7 @@ pub struct Held(Content);
 
 #[derive(Debug)]
 enum Content {
-    Tokens(Tokens),
+    Tokens(Box<Tokens>),
     Key(SecretString),
 }
 
@@ -27,6 +29,43 @@ pub(crate) struct Tokens {
     pub claims: Map<String, Value>,
     /// The tenant at the provider, where a renewal could be for another one.
     pub tenant: Option<String>,
+    /// What the access token is for, and its renewals, if it was made for something in particular.
+    pub bound: Bound,
+}
+
+/// What a token is for: resources (RFC 8707), audiences, authorization details (RFC 9396). Nothing in particular, if all
+/// are empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bound {
+    /// Resources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
+    /// Audiences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audience: Vec<String>,
+    /// Authorization details.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<Value>,
+}
+
+impl Bound {
+    /// Whether it is for nothing in particular.
+    pub const fn is_empty(&self) -> bool {
+        self.resources.is_empty() && self.audience.is_empty() && self.details.is_empty()
+    }
+
+    /// Whether it is for just these, in whatever order.
+    fn is_just(&self, resources: &[String], audience: &[String], details: &[Value]) -> bool {
+        same(&self.resources, resources, |one, other| is_same_resource(one, other))
+            && same(&self.audience, audience, PartialEq::eq)
+            && same(&self.details, details, PartialEq::eq)
+    }
+}
+
+fn same<T>(ours: &[T], theirs: &[T], is: impl Fn(&T, &T) -> bool) -> bool {
+    ours.iter().all(|one| theirs.iter().any(|other| is(one, other)))
+        && theirs.iter().all(|other| ours.iter().any(|one| is(one, other)))
 }
 
 /// An access token that can be served as long as it lives.
@@ -84,9 +123,16 @@ impl Held {
         self.tokens().map(|tokens| tokens.claims.clone()).unwrap_or_default()
     }
 
+    /// Whether the access token that is held was made for just these. One that is for nothing in particular is not.
+    pub fn is_for(&self, resources: &[String], audience: &[String], details: &[Value]) -> bool {
+        self.tokens().is_some_and(|tokens| {
+            !tokens.bound.is_empty() && tokens.bound.is_just(resources, audience, details)
+        })
+    }
+
     /// Nothing: what an installation leaves where tokens are made by a key.
     pub fn nothing() -> Self {
-        Self(Content::Tokens(Tokens::default()))
+        Self(Content::Tokens(Box::default()))
     }
 
     /// Whether there is nothing that a token could come of.
@@ -97,27 +143,27 @@ impl Held {
     /// An access token alone: an application's own, to be revoked.
     pub fn of_access(token: SecretString) -> Self {
         let access = Access { token, expires_at: None, scopes: None };
-        Self(Content::Tokens(Tokens { access: Some(access), ..Tokens::default() }))
+        Self::of_tokens(Tokens { access: Some(access), ..Tokens::default() })
     }
 
     pub(crate) const fn of_key(key: SecretString) -> Self {
         Self(Content::Key(key))
     }
 
-    pub(crate) const fn of_tokens(tokens: Tokens) -> Self {
-        Self(Content::Tokens(tokens))
+    pub(crate) fn of_tokens(tokens: Tokens) -> Self {
+        Self(Content::Tokens(Box::new(tokens)))
     }
 
-    pub(crate) const fn tokens(&self) -> Option<&Tokens> {
+    pub(crate) fn tokens(&self) -> Option<&Tokens> {
         match &self.0 {
-            Content::Tokens(tokens) => Some(tokens),
+            Content::Tokens(tokens) => Some(tokens.as_ref()),
             Content::Key(_) => None,
         }
     }
 
-    pub(crate) const fn tokens_mut(&mut self) -> Option<&mut Tokens> {
+    pub(crate) fn tokens_mut(&mut self) -> Option<&mut Tokens> {
         match &mut self.0 {
-            Content::Tokens(tokens) => Some(tokens),
+            Content::Tokens(tokens) => Some(tokens.as_mut()),
             Content::Key(_) => None,
         }
     }
@@ -136,6 +182,7 @@ impl Held {
                 external_subject: tokens.external_subject.as_deref(),
                 claims: &tokens.claims,
                 tenant: tokens.tenant.as_deref(),
+                bound: &tokens.bound,
             },
         };
         let secrets = [self.key(), self.refresh(), self.access().map(|access| &access.token)];
@@ -158,6 +205,7 @@ impl Held {
                 external_subject,
                 claims,
                 tenant,
+                bound,
             } => Self::of_tokens(Tokens {
                 access: access_token.map(|token| Access {
                     token,
@@ -170,6 +218,7 @@ impl Held {
                 external_subject,
                 claims,
                 tenant,
+                bound,
             }),
         })
     }
@@ -214,11 +263,14 @@ enum Stored<'a> {
         claims: &'a Map<String, Value>,
         #[serde(skip_serializing_if = "Option::is_none")]
         tenant: Option<&'a str>,
+        #[serde(skip_serializing_if = "Bound::is_empty")]
+        bound: &'a Bound,
     },
 }
 
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart as soon as it is read")]
 enum Read {
     Key {
         key: SecretString,
@@ -234,6 +286,8 @@ enum Read {
         #[serde(default)]
         claims: Map<String, Value>,
         tenant: Option<String>,
+        #[serde(default)]
+        bound: Bound,
     },
 }
 
@@ -256,6 +310,11 @@ mod tests {
             external_subject: Some("alice".to_owned()),
             claims: Map::from_iter([("email".to_owned(), "a@b".into())]),
             tenant: Some("T1".to_owned()),
+            bound: Bound {
+                resources: vec!["https://api.example".to_owned()],
+                audience: vec!["one".to_owned(), "two".to_owned()],
+                details: vec![serde_json::json!({"type": "payment"})],
+            },
         });
         let again = Held::from_json(held.to_json().expose()).unwrap();
         assert_eq!(again.access().map(|a| a.token.expose().as_str()), Some("at"));
@@ -263,6 +322,18 @@ mod tests {
         assert_eq!(again.refresh().map(|r| r.expose().as_str()), Some("rt"));
         assert_eq!((again.external_subject(), again.claims().len()), (Some("alice"), 1));
         assert_eq!(again.to_json().expose(), held.to_json().expose());
+        // What it is for is told apart whatever the order, and a final slash makes no other resource.
+        let bound = |resources: &[&str], audience: &[&str], details: Value| {
+            let texts = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+            let details = details.as_array().cloned().unwrap_or_default();
+            again.is_for(&texts(resources), &texts(audience), &details)
+        };
+        let payment = serde_json::json!([{"type": "payment"}]);
+        assert!(bound(&["https://api.example/"], &["two", "one"], payment.clone()));
+        assert!(!bound(&["https://api.example/"], &["one"], payment.clone()));
+        assert!(!bound(&[], &["one", "two"], payment));
+        assert!(!bound(&["https://api.example"], &["one", "two"], Value::Null));
+        assert!(!Held::of_access("at".to_owned().into()).is_for(&[], &[], &[]));
 
         let key = Held::from_json(Held::of_key("k".to_owned().into()).to_json().expose()).unwrap();
         assert_eq!(key.key().map(|k| k.expose().as_str()), Some("k"));

@@ -3,7 +3,7 @@
 use carnet_egress::Egress;
 use carnet_model::{Env, Id, Scopes, kind};
 use serde_json::{Map, Value};
-use url::Url;
+use url::{Host, Url};
 
 /// What the application is to be.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct RegistrationAsk<'a> {
     pub home: &'a str,
     /// Where people are sent back to who consent or install.
     pub redirect_uri: &'a str,
+    /// Where the provider sends its events, if it [can](events_url).
+    pub events: Option<&'a str>,
     /// Where the browser is sent back to that registers it.
     pub back: &'a str,
     /// The engine's one-time state.
@@ -69,4 +71,48 @@ pub struct Redeemed {
     pub name: Option<String>,
     /// Where it is looked after at the provider.
     pub page: Option<String>,
+}
+
+/// Where a provider sends the events of a connector; `None` where it could not, because the deployment is not at an https
+/// address with a public name. Providers refuse an application with an address that they cannot reach, whether or not
+/// they would use it. `base` is the deployment's own URL.
+pub fn events_url(base: &str, connector: Id<kind::Connector>) -> Option<String> {
+    let url = Url::parse(base).ok().filter(|url| url.scheme() == "https")?;
+    let Some(Host::Domain(name)) = url.host() else { return None };
+    let is_public = name.contains('.') && !PRIVATE.iter().any(|end| name.ends_with(end));
+    is_public.then(|| format!("{}/connect/trigger/{connector}", base.trim_end_matches('/')))
+}
+
+/// Ends of names that mean nothing outside (RFC 6761, RFC 6762 appendix G, ICANN's `.internal`, RFC 8375).
+const PRIVATE: [&str; 8] =
+    [".localhost", ".local", ".internal", ".intranet", ".lan", ".home.arpa", ".test", ".invalid"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_sent_only_where_a_provider_can_reach() {
+        let connector = Id::from_bytes([7; 16]);
+        let at = format!("https://carnet.acme.example/connect/trigger/{connector}");
+        for base in ["https://carnet.acme.example", "https://carnet.acme.example/"] {
+            assert_eq!(events_url(base, connector), Some(at.clone()), "{base}");
+        }
+        for base in [
+            "http://carnet.acme.example",
+            "http://127.0.0.1:7070",
+            "https://localhost:7070",
+            "https://carnet",
+            "https://10.0.0.7",
+            "https://203.0.113.7",
+            "https://[2001:db8::1]",
+            "https://carnet.corp.internal",
+            "https://carnet.local",
+            "https://carnet.test",
+            "carnet.acme.example",
+            "",
+        ] {
+            assert_eq!(events_url(base, connector), None, "{base}");
+        }
+    }
 }

@@ -34,17 +34,26 @@ pub enum SigningAlgorithm {
     Rs256,
     /// ECDSA on P-256 with SHA-256.
     Es256,
+    /// RSASSA-PSS with SHA-256 and a key of 2048 bits.
+    Ps256,
+    /// ECDSA on P-384 with SHA-384.
+    Es384,
+    /// Ed25519 (RFC 8037 §3.1).
+    EdDsa,
 }
 
 impl SigningAlgorithm {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Rs256, Self::Es256];
+    /// All of them, in the order in which they are chosen where a server takes several.
+    pub const ALL: [Self; 5] = [Self::Rs256, Self::Es256, Self::Ps256, Self::Es384, Self::EdDsa];
 
-    /// The JWS name (RFC 7518 §3.1).
+    /// The JWS name (RFC 7518 §3.1, RFC 8037 §3.1).
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",
             Self::Es256 => "ES256",
+            Self::Ps256 => "PS256",
+            Self::Es384 => "ES384",
+            Self::EdDsa => "EdDSA",
         }
     }
 

@@ -4,6 +4,8 @@
 //! nothing is given. Where the connector says how a key is tried, the service is asked about every key before it is kept.
 //! There is no provider to revoke at: ending a key is done at the service.
 
+mod settings;
+
 use std::collections::BTreeSet;
 
 use carnet_egress::Purpose;
@@ -11,7 +13,7 @@ use carnet_model::connector::Connector;
 use carnet_model::grant::{Cause, Rotation};
 use carnet_model::{Scopes, SecretString, SubjectKind, Time};
 use http::StatusCode;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use super::probe::{Holder, Probe, Refused};
 use crate::driver::ability::{Abilities, TokenAbilities};
@@ -24,7 +26,8 @@ use crate::driver::profile::Profile;
 use crate::driver::secrets::ConnectorSecrets;
 use crate::driver::standing::{Checked, Standing};
 use crate::driver::{Accepted, At, Boxed, Driver, NewConnector};
-use crate::fields::{Fields, is_credential};
+use crate::fields::is_credential;
+use settings::Settings;
 
 /// The driver of `api-key` connectors.
 pub(super) struct ApiKey;
@@ -32,8 +35,9 @@ pub(super) struct ApiKey;
 impl Driver for ApiKey {
     fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>> {
         Box::pin(async move {
-            let NewConnector { data, http, env, tenant, .. } = ask;
-            let (mut settings, values) = Settings::read(data)?;
+            let mut ask = ask;
+            let (mut settings, values) = Settings::read(std::mem::take(&mut ask.data))?;
+            let http = ask.http;
             for (place, url) in settings.service_urls.iter().enumerate() {
                 http.check(url, Purpose::ProviderApi).map_err(|refused| BadConfiguration {
                     field: format!("serviceUrls.{place}"),
@@ -55,7 +59,7 @@ impl Driver for ApiKey {
                     why: "is missing: it is the key itself".to_owned(),
                 })?;
                 if let Some(probe) = &settings.probe {
-                    described.holder = probe.accept(http, env, tenant, &value, &field).await?;
+                    described.holder = probe.accept(&ask, &value, &field).await?;
                 }
                 secrets.insert(pointer(place), value);
             }
@@ -253,117 +257,6 @@ async fn stored_keys_hold(at: &At<'_>, settings: &Settings, probe: &Probe) -> Re
     Ok(Standing::Holds)
 }
 
-/// `data` without its keys.
-struct Settings {
-    is_for_people: bool,
-    values: Vec<Described>,
-    service_urls: Vec<String>,
-    instructions: Option<String>,
-    /// How a key is tried.
-    probe: Option<Probe>,
-    /// With what the service's webhooks are verified. Only new data has it.
-    webhook_secret: Option<SecretString>,
-}
-
-/// What is known about one stored key.
-struct Described {
-    label: Option<String>,
-    expires_at: Option<Time>,
-    /// Whose it is, if the service was asked.
-    holder: Holder,
-}
-
-impl Settings {
-    /// Reads `data`, with or without the keys themselves; they come beside, in the same order.
-    fn read(data: Map<String, Value>) -> Result<(Self, Vec<Option<SecretString>>), BadConfiguration> {
-        let mut fields = Fields::new(data);
-        let is_for_people = match fields.text("subjectType")?.as_deref() {
-            None | Some("app") => false,
-            Some("user") => true,
-            Some(_) => return Err(fields.bad("subjectType", "must be app or user")),
-        };
-        let mut described: Vec<Described> = Vec::new();
-        let mut keys = Vec::new();
-        for mut value in fields.objects("values")?.unwrap_or_default() {
-            keys.push(value.secret("value")?);
-            let label = value.text("scope")?;
-            let is_scope = label.as_ref().is_none_or(|label| label != "*" && Scopes::parse([label]).is_ok());
-            if !is_scope || described.iter().any(|other| other.label == label) {
-                return Err(value.bad("scope", UNFIT_LABEL));
-            }
-            let millis = value.number("expiresAt")?;
-            let expires_at =
-                millis.map(|millis| Time::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)));
-            let holder = Holder::read(&mut value)?;
-            value.finish()?;
-            described.push(Described { label, expires_at, holder });
-        }
-        match (is_for_people, described.len()) {
-            (true, 1..) => return Err(fields.bad("values", "must be absent: each person pastes a key")),
-            (false, 0) => return Err(fields.bad("values", "must hold at least one key")),
-            (false, 101..) => return Err(fields.bad("values", "holds at most 100 keys")),
-            _ => {}
-        }
-        let service_urls = fields.texts("serviceUrls")?.unwrap_or_default();
-        let instructions = fields.prose("instructions")?;
-        let probe = Probe::read(&mut fields)?;
-        let webhook_secret = fields.secret("webhookSecret")?;
-        fields.finish()?;
-        let settings =
-            Self { is_for_people, values: described, service_urls, instructions, probe, webhook_secret };
-        Ok((settings, keys))
-    }
-
-    fn to_data(&self) -> Map<String, Value> {
-        let mut data = Map::new();
-        let kind = if self.is_for_people { "user" } else { "app" };
-        data.insert("subjectType".to_owned(), kind.into());
-        if !self.values.is_empty() {
-            data.insert("values".to_owned(), self.values.iter().map(Described::to_json).collect());
-        }
-        if !self.service_urls.is_empty() {
-            data.insert("serviceUrls".to_owned(), self.service_urls.clone().into());
-        }
-        if let Some(instructions) = &self.instructions {
-            data.insert("instructions".to_owned(), instructions.clone().into());
-        }
-        if let Some(probe) = &self.probe {
-            data.insert("probe".to_owned(), probe.to_json());
-        }
-        data
-    }
-
-    /// The key that is meant, and its place.
-    fn choose(&self, asked: Option<&str>) -> Result<(usize, &Described), DriverError> {
-        let fits = |value: &Described| match asked {
-            Some(label) => value.label.as_deref() == Some(label),
-            None => value.label.is_none() || self.values.len() == 1,
-        };
-        self.values.iter().enumerate().find(|(_, value)| fits(value)).ok_or_else(|| {
-            let labels: Vec<&str> = self.values.iter().filter_map(|value| value.label.as_deref()).collect();
-            DriverError::Unsupported(match (asked, labels.is_empty()) {
-                (Some(_), true) => "the stored key has no label: ask for it without scopes".to_owned(),
-                (Some(_), false) => format!("no stored key has this label; there are: {}", labels.join(", ")),
-                (None, _) => format!("ask for one of the stored keys by its label: {}", labels.join(", ")),
-            })
-        })
-    }
-}
-
-impl Described {
-    fn shown(&self) -> String {
-        self.label.as_ref().map(|label| format!(" labelled {label}")).unwrap_or_default()
-    }
-
-    fn to_json(&self) -> Value {
-        let label = self.label.as_ref().map(|label| ("scope".to_owned(), Value::from(label.clone())));
-        let end = self.expires_at.map(|end| ("expiresAt".to_owned(), Value::from(end.millis())));
-        let holder = self.holder.to_metadata();
-        let holder = (!holder.is_empty()).then(|| ("account".to_owned(), holder.into()));
-        Value::Object(label.into_iter().chain(end).chain(holder).collect())
-    }
-}
-
 /// The one label in what is asked. What a key cannot be bound to is refused rather than dropped.
 fn asked_label(ask: &MintAsk) -> Result<Option<&str>, DriverError> {
     let (MintAsk::Refresh { scopes, resources, audience, details }
@@ -411,6 +304,3 @@ fn no_people() -> DriverError {
 fn pointer(place: usize) -> String {
     format!("/values/{place}/value")
 }
-
-/// What is wrong with a label that could not be asked for, or not be told apart.
-const UNFIT_LABEL: &str = "is a scope name, and no two values have the same one";

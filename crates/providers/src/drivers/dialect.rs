@@ -122,6 +122,7 @@ impl<D: Dialect> Driver for Speaks<D> {
         let mut abilities = Oauth.abilities(&inner);
         for tokens in [&mut abilities.app, &mut abilities.user].into_iter().flatten() {
             tokens.resources = Resources::Unknown;
+            tokens.audience = false;
             tokens.refinement &= self.0.narrows();
         }
         abilities
@@ -237,6 +238,9 @@ pub(super) async fn client_is_known(
         .http
         .check(endpoint, Purpose::ProviderToken)
         .map_err(|refused| bad("clientId", refused.to_string()))?;
+    if !ask.may_show(&url) {
+        return Ok(());
+    }
     let client = Client { http: ask.http, env: ask.env, tenant: ask.tenant, id, proof };
     match probe::known(&client, &url, by).await {
         Known::Yes => Ok(()),

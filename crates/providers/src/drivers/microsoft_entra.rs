@@ -45,6 +45,7 @@ impl Driver for Entra {
         let mut abilities = Oauth.abilities(&settings.as_oauth(connector));
         for tokens in [&mut abilities.app, &mut abilities.user].into_iter().flatten() {
             tokens.resources = Resources::Unknown;
+            tokens.audience = false;
         }
         abilities
     }

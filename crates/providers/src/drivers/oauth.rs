@@ -2,12 +2,14 @@
 //! refresh token; tokens of the application by client credentials; tokens of asserted identities, and tokens in exchange
 //! for others.
 //!
-//! Here is what a connector is and can do, and its end; [`server`] finds whom it speaks to and [`registration`] as whom,
-//! which [`upkeep`] keeps true; [`consent`] is how a grant is made, [`mint`] what comes of it; [`jwt_bearer`] and
-//! [`exchange`] need no grant. What servers have of their own is data too: [`account`], [`installation`],
-//! [`disconnection`].
+//! Here is what a connector can do, and its end; [`accept`] is how one is made, for which [`server`] finds whom it speaks to
+//! and [`registration`] as whom, which [`upkeep`] keeps true; [`consent`] is how a grant is made, [`mint`] what comes of it,
+//! [`answer`] what is read from what the server gives; [`jwt_bearer`] and [`exchange`] need no grant. What servers have of
+//! their own is data too: [`account`], [`installation`], [`disconnection`].
 
+mod accept;
 pub(super) mod account;
+mod answer;
 mod client_assertion;
 mod consent;
 mod disconnection;
@@ -23,12 +25,10 @@ mod upkeep;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use carnet_egress::Purpose;
 use carnet_model::connector::Connector;
 use carnet_model::grant::Cause;
-use carnet_model::{Scopes, SecretString, SubjectKind, Time};
+use carnet_model::{Scopes, SubjectKind};
 use serde_json::{Map, Value};
-use url::Url;
 
 use crate::driver::ability::{Abilities, Resources, TokenAbilities};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
@@ -36,23 +36,19 @@ use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::held::{Access, Held};
 use crate::driver::import::Import;
 use crate::driver::mint::{MintAsk, Minted, Revocation};
-use crate::driver::secrets::ConnectorSecrets;
 use crate::driver::signer::Signer;
 use crate::driver::{Accepted, At, Boxed, Driver, Inspection, NewConnector, Synced};
-use crate::oauth::client::{Client, Received};
+use crate::oauth::client::Client;
 use crate::oauth::client_auth::{ClientAssertion, ClientAuth, Proof};
-use crate::oauth::id_token::{self, Expected, Person};
-use crate::oauth::introspection::Introspected;
-use crate::oauth::metadata::Server;
 use crate::oauth::target::Target;
-use settings::{Read, Settings};
+use settings::Settings;
 
 /// The driver of `oauth` connectors.
 pub(super) struct Oauth;
 
 impl Driver for Oauth {
     fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>> {
-        Box::pin(accept(ask))
+        Box::pin(accept::accept(ask))
     }
 
     fn abilities(&self, connector: &Connector) -> Abilities {
@@ -110,20 +106,18 @@ impl Driver for Oauth {
             let client = client(at, &settings)?;
             match ask {
                 MintAsk::Refresh { scopes, resources, audience, details } => {
+                    let none = DriverError::Gone { cause: Cause::Expired, vendor: None };
+                    let held = held.and_then(Held::tokens).ok_or(none)?;
+                    let is_targeted = !(resources.is_empty() && audience.is_empty() && details.is_empty());
+                    // Where nobody says, it is for what the held token is for, and for nothing else.
+                    let (resources, audience, details) = if is_targeted {
+                        (resources, audience, details)
+                    } else {
+                        (&held.bound.resources, &held.bound.audience, &held.bound.details)
+                    };
                     let meant = settings.options.resources(resources);
                     let target = Target::new(&settings.server, meant, audience, None, details)?;
-                    let is_targeted = !(resources.is_empty() && audience.is_empty() && details.is_empty());
-                    let held = held.and_then(Held::tokens);
-                    let none = DriverError::Gone { cause: Cause::Expired, vendor: None };
-                    mint::refresh(
-                        &settings,
-                        &client,
-                        held.ok_or(none)?,
-                        scopes.as_ref(),
-                        &target,
-                        is_targeted,
-                    )
-                    .await
+                    mint::refresh(&settings, &client, held, scopes.as_ref(), &target, is_targeted).await
                 }
                 MintAsk::App { scopes, resources, audience, details, installation } => {
                     if let Some(own) = settings.options.installation.as_ref().filter(|one| one.own_token) {
@@ -195,71 +189,13 @@ impl Driver for Oauth {
     }
 }
 
-async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadConfiguration> {
-    let mut read = Read::new(std::mem::take(&mut ask.data))?;
-    let (document, discovered) = if let Some(document) = read.document.take() {
-        (document, false)
-    } else {
-        let NewConnector { service, address, http, tenant, .. } = ask;
-        let at = server::Whereabouts { http, tenant, service, address };
-        (server::find(at, &mut read.options).await?, true)
-    };
-    let server = Server::new(document, |text| {
-        ask.http.check(text, Purpose::ProviderToken).map_err(|refused| refused.to_string())
-    })?;
-    for (place, inbound) in read.options.exchange.inbound.iter().enumerate() {
-        let address = inbound.jwks_uri.as_ref().map_or(inbound.issuer.as_str(), Url::as_str);
-        ask.http.check(address, Purpose::Jwks).map_err(|refused| BadConfiguration {
-            field: format!("tokenExchange.trustedIssuers.{place}"),
-            why: refused.to_string(),
-        })?;
-    }
-    for (field, url) in read.options.own_addresses() {
-        ask.http
-            .check(url.as_str(), Purpose::ProviderApi)
-            .map_err(|refused| BadConfiguration { field: field.to_owned(), why: refused.to_string() })?;
-    }
-    Settings::fit(&mut read.options, &server, discovered)?;
-    let base = ask.callback_base.trim_end_matches('/');
-    let redirect_uri = read.options.sends_people().then(|| {
-        // A server that names itself cannot be mistaken for another one. For the others, the address tells
-        // (RFC 9700 §4.4.2).
-        if server.names_itself() {
-            format!("{base}/callback")
-        } else {
-            format!("{base}/callback/{}", ask.connector)
-        }
-    });
-    if read.options.client_id.is_empty() {
-        registration::obtain(&ask, &mut read, &server, redirect_uri.as_deref()).await?;
-    }
-    let mut secrets = ConnectorSecrets::default();
-    if let Some(token) = read.registration_token.take().filter(|_| read.options.registration.is_some()) {
-        secrets.insert(REGISTRATION_TOKEN.to_owned(), token);
-    }
-    if let Some(secret) = read.webhook_secret.take() {
-        secrets.insert(WEBHOOK_SECRET.to_owned(), secret);
-    }
-    let own = read.options.installation.as_ref().zip(read.installation_token.as_ref());
-    if let Some((installation, token)) = own {
-        if let Some(probe) = &installation.probe {
-            probe.accept(ask.http, ask.env, ask.tenant, token, "installation.token").await?;
-        }
-        secrets.insert(installation::TOKEN.to_owned(), token.duplicate());
-    }
-    let (settings, secret) = Settings::complete(read, server, discovered)?;
-    if let Some(secret) = secret {
-        secrets.insert(CLIENT_SECRET.to_owned(), secret);
-    }
-    Ok(Accepted { data: settings.to_data(), secrets, redirect_uri })
-}
-
 fn abilities(settings: &Settings) -> Abilities {
     let of = |scopes: &Scopes| TokenAbilities {
         scopes: scopes.clone(),
         refinement: true,
         bounded: false,
         resources: settings.options.resource.clone().map_or(Resources::Any, Resources::Only),
+        audience: true,
         details: settings.server.document.detail_types.clone().unwrap_or_default(),
         manual_credential: false,
         cross_installation: false,
@@ -371,80 +307,6 @@ fn signer<'a>(at: &At<'a>) -> Result<&'a dyn Signer, DriverError> {
     })
 }
 
-/// The person in the ID token. Without a known issuer there is nothing to hold the token against, and it is not read.
-fn person(
-    settings: &Settings,
-    received: &mut Received,
-    nonce: Option<&SecretString>,
-    is_first: bool,
-) -> Result<Option<Person>, DriverError> {
-    let Some(issuer) = settings.server.issuer() else { return Ok(None) };
-    let Some(token) = received.issued.id_token.take() else { return Ok(None) };
-    let now = is_first.then_some(received.there);
-    let expected = Expected { issuer, client: &settings.options.client_id, nonce, now };
-    id_token::read(&token, &expected).map(Some).map_err(|_| DriverError::Garbage { in_doubt: true })
-}
-
-/// What has to be known about new tokens before they are used: when they end, where the server did not say and can be
-/// asked; and whether they are what was asked for. The answer is why they are not.
-async fn settle(
-    settings: &Settings,
-    client: &Client<'_>,
-    target: &Target<'_>,
-    received: &mut Received,
-) -> Option<String> {
-    let issued = &mut received.issued;
-    let patience = TIME_FOR_BOTH.saturating_sub(received.took).min(TIME_TO_TELL);
-    let silent = issued.expires_in.is_none() && !patience.is_zero();
-    if let Some(endpoint) = settings.server.introspection.as_ref().filter(|_| silent) {
-        match client.introspect(endpoint, &issued.access, patience).await {
-            Introspected::Active { expires_in, scopes } => {
-                issued.expires_in = expires_in;
-                issued.scopes = issued.scopes.take().or(scopes);
-            }
-            Introspected::Inactive => return Some("the provider says that it is not active".to_owned()),
-            Introspected::Unsaid => {}
-        }
-    }
-    target.stray(issued)
-}
-
-fn facts(settings: &Settings, person: Option<Person>) -> (Option<String>, Map<String, Value>) {
-    let Some(person) = person else { return (None, Map::new()) };
-    let claims = person.only(&settings.options.forwarded_claims);
-    (Some(person.subject), claims)
-}
-
-/// What callers are told of the server's answer besides: texts, numbers and flags that the connector names, and no token
-/// under another name.
-fn told(settings: &Settings, received: &mut Received) -> Map<String, Value> {
-    let issued = &mut received.issued;
-    let names = settings.options.forwarded_members.iter();
-    let said = &mut issued.more.0;
-    let each: Vec<_> = names.filter_map(|name| Some((name.clone(), said.remove(name)?))).collect();
-    let holds_token = |text: &str| {
-        let tokens = [Some(&issued.access), issued.refresh.as_ref(), issued.id_token.as_ref()];
-        tokens.into_iter().flatten().any(|token| text.contains(token.expose().as_str()))
-    };
-    each.into_iter()
-        .filter(|(_, value)| match value {
-            Value::String(text) => {
-                text.len() <= 2048 && !text.chars().any(char::is_control) && !holds_token(text)
-            }
-            Value::Number(_) | Value::Bool(_) => true,
-            _ => false,
-        })
-        .collect()
-}
-
-/// When an access token ends: as the server says, else as configured. If nobody says, a token that can be had anew is
-/// taken to end soon: served for ever, it would be served dead. One that cannot be had anew is kept without an end.
-fn end_of_access(settings: &Settings, received: &Received, renewable: bool) -> Option<Time> {
-    let default = settings.options.default_life.map(|life| life.as_secs());
-    let life = received.issued.expires_in.or(default).or(renewable.then_some(UNSAID_LIFE));
-    life.map(|life| received.end_of(life))
-}
-
 fn no_people() -> DriverError {
     unsupported("this connector has no tokens of people: userAuthorization is not enabled")
 }
@@ -453,12 +315,6 @@ fn unsupported(why: &str) -> DriverError {
     DriverError::Unsupported(why.to_owned())
 }
 
-/// In seconds. The shortest session that a large provider without `expires_in` can be set to (Salesforce, session
-/// settings: 15 minutes).
-const UNSAID_LIFE: u64 = 15 * 60;
-/// The engine gives a refresh eight seconds, and what it brought must not be lost to a question about it.
-const TIME_FOR_BOTH: Duration = Duration::from_secs(6);
-const TIME_TO_TELL: Duration = Duration::from_secs(2);
 const CLIENT_SECRET: &str = "/clientSecret";
 const WEBHOOK_SECRET: &str = "/webhookSecret";
 const REGISTRATION_TOKEN: &str = "/clientRegistration/accessToken";

@@ -83,6 +83,14 @@ impl Dialect for Okta {
         if user_scopes.is_empty() && app_scopes.is_empty() {
             return Err(fields.bad("userScopes", "is empty, and appScopes too: no token can be had"));
         }
+        for (field, scopes) in [("userScopes", &user_scopes), ("appScopes", &app_scopes)] {
+            if scopes.joined(" ").len() > LONGEST_SCOPE {
+                return Err(fields.bad(
+                    field,
+                    format!("is longer than the {LONGEST_SCOPE} characters that Okta takes; name fewer"),
+                ));
+            }
+        }
         let ceremonial = ["openid", "profile", "email", "address", "phone", "offline_access", "groups"];
         if let Some(name) = app_scopes.iter().find(|name| ceremonial.contains(name)) {
             return Err(fields.bad("appScopes", format!("cannot hold {name}, which is about a person")));
@@ -333,5 +341,7 @@ fn bad(field: &str, why: &str) -> BadConfiguration {
 const OKTAS: [&str; 4] = [".okta.com", ".oktapreview.com", ".okta-emea.com", ".okta-gov.com"];
 /// In days; what an access policy says where nobody changed it.
 const IDLE_DAYS: u64 = 7;
+/// Of `scope`, in characters ("Refresh access tokens and rotate refresh tokens").
+const LONGEST_SCOPE: usize = 1024;
 /// In seconds; what an application's grace period is where nobody changed it.
 const GRACE: u64 = 30;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::oauth::account::text_at;
+use crate::driver::NewConnector;
 use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::fields::Fields;
 use crate::oauth::{failure, json};
@@ -164,19 +165,20 @@ impl Probe {
         }
     }
 
-    /// The same for the key that stands at `field` of a new connector.
+    /// The same for the key that stands at `field` of a new connector. One that may not be shown there is not tried.
     pub(super) async fn accept(
         &self,
-        http: &Egress,
-        env: &Env,
-        tenant: Id<kind::Team>,
+        ask: &NewConnector<'_>,
         key: &SecretString,
         field: &str,
     ) -> Result<Holder, BadConfiguration> {
-        let host = Url::parse(&self.plain()).ok().and_then(|url| url.host_str().map(str::to_owned));
-        let host = host.unwrap_or_default();
+        let url = Url::parse(&self.plain()).ok();
+        if !url.as_ref().is_some_and(|url| ask.may_show(url)) {
+            return Ok(Holder::default());
+        }
+        let host = url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
         let bad = |why: String| BadConfiguration { field: field.to_owned(), why };
-        self.ask(http, env, tenant, key).await.map_err(|refused| match refused {
+        self.ask(ask.http, ask.env, ask.tenant, key).await.map_err(|refused| match refused {
             Refused::Key(status) => {
                 bad(format!("is not accepted by {host}, which answers with status {}", status.as_u16()))
             }

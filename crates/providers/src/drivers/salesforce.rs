@@ -61,6 +61,7 @@ impl Driver for Salesforce {
         {
             tokens.refinement = false;
             tokens.resources = Resources::Unknown;
+            tokens.audience = false;
         }
         // The key is the connected app's, and came with the configuration.
         abilities.signs = None;

@@ -55,6 +55,7 @@ impl Driver for Snowflake {
         if let Some(user) = &mut abilities.user {
             user.refinement = false;
             user.resources = Resources::Unknown;
+            user.audience = false;
         }
         abilities.app = settings.has_app().then(TokenAbilities::default);
         abilities.signs = settings.by_workload.then(SigningAlgorithm::default);

@@ -92,16 +92,23 @@ pub(crate) async fn search(
     }
     let Some(mut document) = found else { return Ok(Search::Absent(bad(missed.why(identifier)))) };
     document.drop_strays(|endpoint| is_at_home(&issuer, endpoint));
-    let stray =
-        document.endpoints().find(|(_, endpoint)| !is_at_home(&issuer, endpoint)).map(|(name, _)| name);
-    match stray {
+    let stray = document.endpoints().find(|(_, endpoint)| !is_at_home(&issuer, endpoint));
+    match stray.map(|(name, endpoint)| elsewhere(name, endpoint)) {
         None => Ok(Search::Found(Box::new(document))),
-        Some(name) => Err(BadConfiguration {
-            field: format!("serverConfig.{name}"),
-            why: "the server's metadata puts it on a host that is neither the issuer's nor below it; if that is \
-                  right, write issuer, authorization_endpoint and token_endpoint into serverConfig yourself"
-                .to_owned(),
-        }),
+        Some(bad) => Err(bad),
+    }
+}
+
+/// Legal, and whether the other host is the server's too is for a person to say, who has to know which it is.
+fn elsewhere(name: &str, endpoint: &str) -> BadConfiguration {
+    let endpoint: String = endpoint.chars().filter(char::is_ascii_graphic).take(200).collect();
+    BadConfiguration {
+        field: format!("serverConfig.{name}"),
+        why: format!(
+            "the server's metadata puts it at {endpoint}, which is neither the issuer's host nor below it, and a client's \
+             secrets would go there; if that address is the provider's, as at those that spread over several domains, \
+             write issuer, authorization_endpoint and token_endpoint into serverConfig yourself"
+        ),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use url::Url;
 
-use super::client::{Client, Form};
+use super::client::{Client, Form, Format};
 use super::failure::Phase;
 use crate::driver::failure::{CallbackFault, DriverError, Vendor};
 
@@ -32,6 +32,11 @@ pub(crate) enum By<'a> {
 
 /// Tries a grant that is none.
 pub(crate) async fn known(client: &Client<'_>, endpoint: &Url, by: By<'_>) -> Known {
+    known_in(client, endpoint, by, Format::Form).await
+}
+
+/// The same, written as the server takes it.
+pub(crate) async fn known_in(client: &Client<'_>, endpoint: &Url, by: By<'_>, format: Format) -> Known {
     let (form, phase) = match by {
         By::Code(redirect_uri) => {
             let mut form = Form::of("authorization_code");
@@ -50,7 +55,7 @@ pub(crate) async fn known(client: &Client<'_>, endpoint: &Url, by: By<'_>) -> Kn
             (form, Phase::Refresh)
         }
     };
-    match client.token(endpoint, form, phase).await {
+    match client.token(endpoint, form.written_as(format), phase).await {
         // The grant was looked at, or the address before it.
         Err(
             DriverError::Callback(CallbackFault::CodeRefused { .. })

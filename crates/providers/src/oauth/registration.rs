@@ -12,6 +12,7 @@ use url::Url;
 
 use super::json;
 use crate::driver::failure::Vendor;
+use crate::driver::signer::SigningAlgorithm;
 use crate::fields::is_credential;
 
 /// The client that is wanted.
@@ -22,6 +23,8 @@ pub(crate) struct Wish {
     pub redirect_uri: Option<String>,
     pub grant_types: Vec<&'static str>,
     pub auth: &'static str,
+    /// With what it signs its assertions, if that is said.
+    pub signing: Option<SigningAlgorithm>,
     /// The types of authorization detail that it will ask for (RFC 9396 §10).
     pub detail_types: Vec<String>,
     /// Where its public keys are, if it proves itself with one of them.
@@ -76,6 +79,10 @@ impl Wish {
         put("client_name", self.name.clone().into());
         put("grant_types", json!(self.grant_types));
         put("token_endpoint_auth_method", self.auth.into());
+        if let Some(algorithm) = self.signing {
+            // OpenID Connect Registration §2
+            put("token_endpoint_auth_signing_alg", algorithm.as_str().into());
+        }
         if let Some(uri) = &self.redirect_uri {
             put("redirect_uris", json!([uri]));
             // OpenID Connect Registration §2: plain http is for native clients, on the own machine.
@@ -283,6 +290,7 @@ mod tests {
             redirect_uri: redirect_uri.map(str::to_owned),
             grant_types: vec!["authorization_code"],
             auth: "none",
+            signing: None,
             detail_types: Vec::new(),
             jwks_uri: None,
             logo_uri: None,

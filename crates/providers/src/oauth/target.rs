@@ -92,8 +92,9 @@ impl<'a> Target<'a> {
     }
 }
 
-/// An absolute URI without a fragment (RFC 8707 §2).
-pub(crate) fn is_resource(text: &str) -> bool {
+/// Whether a text can name a resource: an absolute URI without a fragment (RFC 8707 §2).
+#[must_use]
+pub fn is_resource(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| url.fragment().is_none()) && !text.chars().any(char::is_control)
 }
 

@@ -36,6 +36,8 @@ impl Clock for StandingClock {
 }
 
 pub(crate) struct Bench {
+    /// Whether a test wants to see how the client of an `oauth` connector is tried; the others are about something else.
+    pub sees_trials: bool,
     pub server: Server,
     pub http: Egress,
     pub env: Env,
@@ -44,6 +46,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn new() -> Self {
         Self {
+            sees_trials: false,
             server: Server::start(),
             http: Egress::new(Policy { loopback: true, ..Policy::default() }).unwrap(),
             env: Env::new(Arc::new(StandingClock), Arc::new(OsRandom)),
@@ -74,7 +77,7 @@ impl Bench {
         data: Value,
     ) -> Result<Accepted, BadConfiguration> {
         let Value::Object(data) = data else { panic!("data is an object") };
-        driver(kind)
+        let accepted = driver(kind)
             .accept(NewConnector {
                 service: service.split_once("://").map_or(service, |(_, rest)| rest),
                 address: service.contains("://").then_some(service),
@@ -87,8 +90,14 @@ impl Bench {
                 connector: CONNECTOR,
                 icon: Some(ICON),
                 client_document: DOCUMENT,
+                events: None,
+                known: None,
             })
-            .await
+            .await;
+        if kind == ConnectorType::Oauth && !self.sees_trials {
+            self.server.forget_trials();
+        }
+        accepted
     }
 
     /// A connector of this configuration, as the engine would store it and read it back.
@@ -99,7 +108,11 @@ impl Bench {
 
     /// An `oauth` connector to a server described by hand.
     pub(crate) async fn oauth(&self, more: Value) -> Made<'_> {
-        self.connector(ConnectorType::Oauth, self.oauth_data(more)).await
+        // What is scripted is for what the connector does, and not for whether its client is known.
+        let script = self.server.hold();
+        let made = self.connector(ConnectorType::Oauth, self.oauth_data(more)).await;
+        self.server.release(script);
+        made
     }
 
     /// The `data` of such a connector; `more` goes on top of it, member by member, and into `serverConfig`.

@@ -9,6 +9,7 @@ use carnet_providers::{Abilities, driver};
 use serde_json::{Value, json};
 
 use crate::bench::{BASE, Bench, CONNECTOR, object};
+use crate::server::Reply;
 
 #[tokio::test]
 async fn a_field_that_cannot_work_is_named() {
@@ -272,4 +273,78 @@ async fn abilities_follow_from_the_configuration() {
     let mut broken = made.connector.clone();
     broken.data.clear();
     assert_eq!(driver(Oauth).abilities(&broken), Abilities::NONE);
+}
+
+#[tokio::test]
+async fn a_client_is_refused_only_if_the_server_says_twice_that_it_does_not_know_it() {
+    let refusal = |status: u16, code: &str| Reply::json(status, json!({"error": code}));
+    let said = |words: &str| Reply::json(401, json!({"error": "invalid_client", "error_description": words}));
+    for (first, second, field) in [
+        (refusal(401, "invalid_client"), None, Some("clientSecret")),
+        (refusal(400, "invalid_client"), None, Some("clientSecret")),
+        (refusal(401, "access_denied"), None, Some("clientSecret")),
+        (refusal(200, "incorrect_client_credentials"), None, Some("clientSecret")),
+        (said("The client secret supplied is invalid."), None, Some("clientSecret")),
+        (said("Unknown client_id"), None, Some("clientId")),
+        (refusal(400, "invalid_client_id"), None, Some("clientId")),
+        // One that calls a grant that is none by this name too.
+        (refusal(400, "invalid_client"), Some(refusal(400, "invalid_grant")), None),
+        (refusal(400, "invalid_client"), Some(refusal(503, "temporarily_unavailable")), None),
+        (refusal(400, "invalid_grant"), None, None),
+        (refusal(400, "invalid_request"), None, None),
+        (refusal(400, "unauthorized_client"), None, None),
+        (refusal(400, "unsupported_grant_type"), None, None),
+        (refusal(400, "access_denied"), None, None),
+        (refusal(401, "invalid_token"), None, None),
+        (Reply::text(401, "text/plain", ""), None, None),
+        (Reply::text(403, "text/html", "<html>"), None, None),
+        (refusal(429, "invalid_client"), None, None),
+        (refusal(500, "invalid_client"), None, None),
+        (Reply::json(200, json!({"access_token": "at", "token_type": "Bearer"})), None, None),
+        (Reply::HangUp, None, None),
+        (Reply::Truncated, None, None),
+    ] {
+        let bench = Bench::new();
+        let shown = format!("{first:?} {second:?}");
+        bench.server.on("/token", first);
+        if let Some(second) = second {
+            bench.server.on("/token", second);
+        }
+        let accepted = bench.accept(Oauth, bench.oauth_data(json!({}))).await;
+        let found = accepted.as_ref().err().map(|bad| bad.field.as_str());
+        assert_eq!(found, field, "{shown}: {accepted:?}");
+        if let Err(bad) = accepted {
+            assert!(bad.why.contains("client_secret_post") && !bad.why.contains("s3cret"), "{bad}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_is_tried_as_it_will_prove_itself_and_with_nothing_that_could_be_a_grant() {
+    let unknown = || Reply::json(401, json!({"error": "invalid_client"}));
+    let bench = Bench { sees_trials: true, ..Bench::new() };
+    bench.server.on("/token", unknown());
+    bench.accept(Oauth, bench.oauth_data(json!({}))).await.unwrap_err();
+    let [refresh, code] = &bench.server.seen()[..] else { panic!("it is asked twice") };
+    assert_eq!(refresh.field("grant_type").as_deref(), Some("refresh_token"));
+    assert_eq!(code.field("grant_type").as_deref(), Some("authorization_code"));
+    assert_eq!(code.field("redirect_uri"), Some(format!("{BASE}/callback/{CONNECTOR}")));
+    assert_eq!(code.field("client_secret").as_deref(), Some("s3cret"));
+
+    // Notion takes JSON, and the secret in the header.
+    let as_notion = json!({"tokenRequestFormat": "json", "tokenEndpointAuthMethod": "client_secret_basic"});
+    let bad = bench.accept(Oauth, bench.oauth_data(as_notion)).await.unwrap_err();
+    assert_eq!(bad.field, "clientSecret");
+    let seen = bench.server.seen();
+    let body: Value = serde_json::from_str(&seen[0].body).unwrap();
+    assert_eq!(body, json!({"grant_type": "refresh_token", "refresh_token": "is-this-client-known"}));
+    assert!(seen[0].header("authorization").is_some_and(|value| value.starts_with("Basic ")));
+
+    // A client without a secret has nothing that could be wrong, and one that was registered here is the server's word.
+    let public = json!({"clientSecret": null, "clientCredentials": {"enabled": false}});
+    bench.accept(Oauth, bench.oauth_data(public)).await.unwrap();
+    let registered =
+        json!({"clientRegistration": {"clientId": "client", "method": "dynamic", "metadata": {}}});
+    bench.accept(Oauth, bench.oauth_data(registered)).await.unwrap();
+    assert_eq!(bench.server.seen(), []);
 }

@@ -166,7 +166,11 @@ async fn metadata_cannot_send_credentials_to_a_strange_host() {
         bench.server.on(OAUTH, Reply::json(200, stray));
         let bad = bench.accept(Oauth, data(&issuer)).await.unwrap_err();
         assert_eq!(bad.field, format!("serverConfig.{name}"));
-        assert!(bad.why.contains("write issuer") && !bad.why.contains("collector"), "{}", bad.why);
+        assert!(
+            bad.why.contains("write issuer") && bad.why.contains("https://collector.example/x"),
+            "{}",
+            bad.why
+        );
     }
 }
 

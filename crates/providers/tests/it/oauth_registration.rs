@@ -150,6 +150,76 @@ async fn an_address_of_ours_comes_before_a_registration() {
     );
 }
 
+/// Where the server has no public clients, or the connector is to prove itself, the document says where its key is, and
+/// every request that the server answers to clients alone carries a proof.
+#[tokio::test]
+async fn an_address_of_ours_says_where_the_key_is_if_the_client_proves_itself_by_one() {
+    let bench = Bench::new();
+    let origin = bench.server.origin.clone();
+    let reads = |methods: Value, algorithms: Value| {
+        json!({"client_id_metadata_document_supported": true, "token_endpoint_auth_methods_supported": methods,
+            "token_endpoint_auth_signing_alg_values_supported": algorithms,
+            "pushed_authorization_request_endpoint": format!("{origin}/par")})
+    };
+    let chosen = json!({"tokenEndpointAuthMethod": "private_key_jwt"});
+    for (methods, algorithms, more, algorithm) in [
+        (json!(["private_key_jwt"]), json!(["PS256"]), json!({}), Some("PS256")),
+        (json!(["client_secret_basic", "private_key_jwt"]), Value::Null, json!({}), None),
+        (json!(["none", "private_key_jwt"]), Value::Null, chosen.clone(), None),
+    ] {
+        let config = reads(methods, algorithms);
+        let accepted = bench.accept(Oauth, data(&bench, config, more)).await.unwrap();
+        assert_eq!(bench.server.seen(), [], "nothing is registered");
+        assert_eq!(accepted.data["clientId"], DOCUMENT);
+        assert_eq!(accepted.data["tokenEndpointAuthMethod"], "private_key_jwt");
+        let made = Made::new(&bench, Oauth, accepted);
+        let document = made.driver.client_document(&made.connector).unwrap();
+        assert_eq!(document["token_endpoint_auth_method"], "private_key_jwt");
+        assert_eq!(document["jwks_uri"], format!("{BASE}/connect/jwks/{CONNECTOR}"));
+        assert_eq!(document.get("token_endpoint_auth_signing_alg").and_then(Value::as_str), algorithm);
+        assert!(made.driver.abilities(&made.connector).signs.is_some(), "there is a key");
+
+        bench.server.on("/par", Reply::json(201, json!({"request_uri": "urn:x", "expires_in": 60})));
+        bench.server.on("/revoke", Reply::json(200, "{}"));
+        let held = made.granted().await;
+        made.begin(|_| {}).await.unwrap();
+        bench.server.on("/token", Reply::json(200, json!({"access_token": "at", "expires_in": 60})));
+        made.refresh(&held, "").await.unwrap();
+        made.driver.revoke(&made.at(), &held).await.unwrap();
+        let seen = bench.server.seen();
+        let paths: Vec<&str> = seen.iter().map(|seen| seen.path.as_str()).collect();
+        assert_eq!(paths, ["/par", "/token", "/revoke", "/revoke"]);
+        for seen in seen {
+            assert_eq!(seen.field("client_id").as_deref(), Some(DOCUMENT), "{}", seen.path);
+            assert_eq!(seen.field("client_secret"), None);
+            let claims = made.key.claims(&seen.field("client_assertion").unwrap());
+            assert_eq!((&claims["iss"], &claims["sub"]), (&json!(DOCUMENT), &json!(DOCUMENT)));
+        }
+        for path in ["/par", "/token", "/revoke"] {
+            bench.server.forget(path);
+        }
+    }
+    // A public one where the server has those, and where it registers nobody and says nothing of methods.
+    for config in [
+        reads(json!(["private_key_jwt", "none"]), Value::Null),
+        with(reads(Value::Null, Value::Null), "registration_endpoint", Value::Null),
+    ] {
+        let accepted = bench.accept(Oauth, data(&bench, config, json!({}))).await.unwrap();
+        assert_eq!(accepted.data["tokenEndpointAuthMethod"], "none");
+        let made = Made::new(&bench, Oauth, accepted);
+        assert_eq!(made.driver.client_document(&made.connector).unwrap().get("jwks_uri"), None);
+    }
+    // What acts for itself is registered, where it can be; and no key is named that the server would not take.
+    bench.server.on("/register", Reply::json(201, registered(&bench)));
+    let app = json!({"clientCredentials": {"enabled": true}});
+    let both = reads(json!(["client_secret_basic", "private_key_jwt"]), Value::Null);
+    let accepted = bench.accept(Oauth, data(&bench, both, app)).await.unwrap();
+    assert_eq!(accepted.data["clientId"], "given");
+    let refused = reads(json!(["private_key_jwt"]), json!(["ES512"]));
+    let bad = bench.accept(Oauth, data(&bench, refused, json!({}))).await.unwrap_err();
+    assert_eq!(bad.field, "signingAlgorithm");
+}
+
 async fn made_by_hand(bench: &Bench) -> Made<'_> {
     bench.oauth(json!({})).await
 }
@@ -182,7 +252,14 @@ async fn the_method_is_one_that_both_know() {
         assert_eq!(secret(&accepted, "/clientSecret").is_some(), asked != "none");
     }
     // A key where the server takes nothing else: its public half is where the registration says.
-    for (algorithms, signs) in [(json!(null), None), (json!(["ES256", "PS256"]), Some("ES256"))] {
+    for (algorithms, signs) in [
+        (json!(null), None),
+        (json!(["PS256", "RS256"]), None),
+        (json!(["PS256", "ES256"]), Some("ES256")),
+        (json!(["PS384", "PS256"]), Some("PS256")),
+        (json!(["ES384"]), Some("ES384")),
+        (json!(["EdDSA"]), Some("EdDSA")),
+    ] {
         bench.server.on("/register", Reply::json(200, json!({"client_id": "given"})));
         let config = json!({"token_endpoint_auth_methods_supported": ["tls_client_auth", "private_key_jwt"],
             "token_endpoint_auth_signing_alg_values_supported": algorithms});
@@ -192,12 +269,13 @@ async fn the_method_is_one_that_both_know() {
         assert_eq!(asked["jwks_uri"], format!("{BASE}/connect/jwks/{CONNECTOR}"));
         assert_eq!(accepted.data["tokenEndpointAuthMethod"], "private_key_jwt");
         assert_eq!(accepted.data.get("signingAlgorithm").and_then(Value::as_str), signs);
+        assert_eq!(asked.get("token_endpoint_auth_signing_alg").and_then(Value::as_str), signs);
         assert_eq!(secret(&accepted, "/clientSecret"), None);
         let made = Made::new(&bench, Oauth, accepted);
         assert!(made.driver.abilities(&made.connector).signs.is_some());
     }
     // With what nobody here signs, or what was chosen and the server does not take.
-    for (algorithms, chosen) in [(json!(["PS256", "EdDSA"]), Value::Null), (json!(["RS256"]), json!("ES256"))]
+    for (algorithms, chosen) in [(json!(["ES512", "PS512"]), Value::Null), (json!(["RS256"]), json!("ES256"))]
     {
         let config = json!({"token_endpoint_auth_signing_alg_values_supported": algorithms});
         let own = json!({"clientId": "mine", "tokenEndpointAuthMethod": "private_key_jwt", "signingAlgorithm": chosen});

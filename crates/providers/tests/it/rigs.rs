@@ -2,7 +2,7 @@
 
 use carnet_model::connector::ConnectorType;
 use carnet_model::grant::Rotation;
-use carnet_providers::{Held, Import};
+use carnet_providers::{Bound, Held, Import};
 use serde_json::{Map, Value, json};
 
 use crate::bench::{Bench, Made, object};
@@ -59,6 +59,7 @@ pub(crate) fn brought(made: &Made<'_>) -> Held {
         refresh: Some("rt0".to_owned().into()),
         refresh_expires_at: None,
         scopes: None,
+        bound: Bound::default(),
         external_subject: None,
         name: None,
         metadata: Map::new(),

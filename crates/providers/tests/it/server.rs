@@ -112,6 +112,23 @@ impl Server {
         self.state.lock().unwrap().script.remove(path);
     }
 
+    /// Takes away all that is scripted.
+    pub(crate) fn hold(&self) -> HashMap<String, VecDeque<Reply>> {
+        std::mem::take(&mut self.state.lock().unwrap().script)
+    }
+
+    /// Puts it back, and forgets what arrived meanwhile.
+    pub(crate) fn release(&self, script: HashMap<String, VecDeque<Reply>>) {
+        let mut state = self.state.lock().unwrap();
+        state.script = script;
+        state.seen.clear();
+    }
+
+    /// Forgets that a client was tried, with a grant that is none.
+    pub(crate) fn forget_trials(&self) {
+        self.state.lock().unwrap().seen.retain(|seen| !seen.body.contains("is-this-client-known"));
+    }
+
     /// What arrived since the last look.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut self.state.lock().unwrap().seen)

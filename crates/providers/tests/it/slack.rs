@@ -2,7 +2,7 @@
 
 use carnet_model::connector::ConnectorType::Slack;
 use carnet_model::{Scopes, SecretString, SubjectKind, Time};
-use carnet_providers::{Granted, Held, Import, Installed, Kept, MintAsk, Revocation};
+use carnet_providers::{Bound, Granted, Held, Import, Installed, Kept, MintAsk, Revocation};
 use serde_json::{Map, Value, json};
 
 use crate::bench::{Bench, Made, NOW, STATE, object, outcome, param, scopes_of};
@@ -422,6 +422,7 @@ async fn a_token_is_ended_with_itself() {
         refresh: None,
         refresh_expires_at: None,
         scopes: Scopes::parse(["users:read"]).ok(),
+        bound: Bound::default(),
         external_subject: Some("U1".to_owned()),
         name: None,
         metadata: Map::new(),

@@ -200,10 +200,10 @@ fn statements(
             return Err(DbError::Unmet(number));
         }
     }
-    if write.only_at.is_some_and(|at| at != head.revision) {
+    if write.is_stale(head.revision) {
         return Err(DbError::Stale(head.revision));
     }
-    let mut after = Head { revision: head.revision + i64::from(write.revises), ..head };
+    let mut after = Head { revision: write.moved(head.revision), ..head };
     for event in &mut write.events {
         let mut insert = connection.prepare_cached(texts.of(INSERT_EVENT)).map_err(failed)?;
         insert.execute(rusqlite::params_from_iter(event.at(after.next))).map_err(failed)?;

@@ -151,6 +151,7 @@ async fn an_installation_that_goes_is_no_longer_the_default() {
             name: None,
             created_at: now,
             updated_at: now,
+            ended_at: None,
         };
         write(installations::insert(s.team.id, &installation)).await.unwrap();
         write(connectors::set_default_installation(
@@ -165,6 +166,17 @@ async fn an_installation_that_goes_is_no_longer_the_default() {
             connectors::find(&db, s.team.id, &own).await.unwrap().unwrap().connector.default_installation
         };
         assert_eq!(default().await, Some(installation.id), "{name}");
+        // With another client it is none of its own any more, and is in use again where it is installed anew.
+        let (team, connector) = (s.team.id, s.connector.connector.id);
+        db.write(Write::new().steps(installations::end_all(team, connector, now))).await.unwrap();
+        assert_eq!(default().await, None, "{name}");
+        assert!(installations::list(&db, team, connector).await.unwrap().is_empty(), "{name}");
+        let ended = installations::all(&db, team, connector).await.unwrap();
+        assert_eq!((ended.len(), ended[0].ended_at), (1, Some(now)), "{name}");
+        write(installations::renew(team, &installation)).await.unwrap();
+        let again = installations::list(&db, team, connector).await.unwrap();
+        assert_eq!((again.len(), again[0].ended_at), (1, None), "{name}");
+        write(connectors::set_default_installation(team, connector, Some(installation.id))).await.unwrap();
         db.write(Write::new().steps(installations::delete(
             s.team.id,
             s.connector.connector.id,

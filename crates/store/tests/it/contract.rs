@@ -1,7 +1,7 @@
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::{Env, Id, Slug, Time};
 use carnet_store::people::{self, Team};
-use carnet_store::{Db, DbError, Step, Write, audit};
+use carnet_store::{Db, DbError, Step, Write, audit, rules_of, same_rules};
 
 use crate::stores;
 
@@ -75,7 +75,7 @@ async fn the_log_is_dense_under_many_writers_and_failures() {
             task.await.unwrap();
         }
         assert_eq!(audit::extent(&db).await.unwrap(), (101, 101), "{name}");
-        let events = audit::after(&db, own.id, 0, &audit::Filter::default(), 1000).await.unwrap();
+        let events = audit::after(&db, own.id, 0, &audit::Filter::default(), 1000).await.unwrap().events;
         assert_eq!(events.len(), 51, "{name}");
         assert!(events.windows(2).all(|pair| pair[0].seq < pair[1].seq));
     }
@@ -91,11 +91,33 @@ async fn a_decision_made_against_older_rules_is_not_recorded() {
         let same = db.write(Write::new().event(&env, &event(&env, &own)).only_at(decided_at)).await.unwrap();
         assert_eq!((same.revision, same.first_seq), (decided_at, Some(2)), "{name}");
         let changed = db.write(Write::new().event(&env, &event(&env, &own)).revises()).await.unwrap();
-        assert_eq!(changed.revision, decided_at + 1, "{name}");
-        assert_eq!(db.revision(), decided_at + 1, "{name}");
+        assert_eq!(rules_of(changed.revision), rules_of(decided_at) + 1, "{name}");
+        assert_eq!(db.revision(), changed.revision, "{name}");
         let late = db.write(Write::new().event(&env, &event(&env, &own)).only_at(decided_at)).await;
-        assert!(matches!(late, Err(DbError::Stale(present)) if present == decided_at + 1), "{name}");
+        assert!(matches!(late, Err(DbError::Stale(present)) if present == changed.revision), "{name}");
         assert_eq!(audit::extent(&db).await.unwrap(), (3, 3), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_before_its_time_makes_old_only_what_was_made_of_grants() {
+    let env = Env::system();
+    for (name, db, _keep) in stores().await.0 {
+        let own = team(&env, "own");
+        add(&db, &env, &own).await.unwrap();
+        let one = || Write::new().event(&env, &event(&env, &own));
+        let before = db.revision();
+        let renewed = db.write(one().renews()).await.unwrap().revision;
+        assert_eq!((renewed, db.revision()), (before + 1, before + 1), "{name}");
+        assert!(same_rules(before, renewed), "{name}");
+        db.write(one().only_at(before)).await.unwrap();
+        db.write(one().only_just_at(renewed)).await.unwrap();
+        let late = db.write(one().only_just_at(before)).await;
+        assert!(matches!(late, Err(DbError::Stale(present)) if present == renewed), "{name}");
+        // A change of the rules is newer than every renewal before it.
+        let revised = db.write(one().revises().renews()).await.unwrap().revision;
+        assert!(revised > renewed && !same_rules(renewed, revised), "{name}");
+        assert_eq!(db.refresh_revision().await.unwrap(), revised, "{name}");
     }
 }
 
@@ -108,7 +130,8 @@ async fn what_an_event_commits_to_can_be_recomputed() {
         let mut said = event(&env, &own).with("scopes", "a b").with("n", 7);
         said.at = Time::from_millis(1);
         db.write(Write::new().event(&env, &said)).await.unwrap();
-        let [found] = &audit::before(&db, own.id, None, &audit::Filter::default(), 9).await.unwrap()[..]
+        let [found] =
+            &audit::before(&db, own.id, None, &audit::Filter::default(), 9).await.unwrap().events[..]
         else {
             panic!("{name}")
         };

@@ -6,6 +6,7 @@
 mod connectors;
 mod consents;
 mod contract;
+mod deliveries;
 mod durability;
 mod gateway;
 mod grants;

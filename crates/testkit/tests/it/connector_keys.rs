@@ -57,7 +57,7 @@ async fn turn(kit: &Kit, connector: &str) -> Answer {
 async fn a_connector_that_signs_proves_itself_with_a_key_that_everybody_can_read(engine: Engine) {
     let kit = Kit::start(engine, Plan::default()).await;
     let authority = Authority::start().await;
-    for algorithm in ["RS256", "ES256"] {
+    for algorithm in ["RS256", "ES256", "PS256", "ES384", "EdDSA"] {
         let changes = json!({
             "signingAlgorithm": algorithm, "clientAssertion": {"ttl": 120, "claims": {"tenant": "t"}},
         });

@@ -12,6 +12,7 @@ on_both_engines!(
     a_command_line_is_signed_in_renewed_and_signed_out,
     a_refresh_token_is_good_once_and_for_two_at_the_same_moment,
     nobody_is_signed_in_without_a_fresh_yes,
+    what_is_dangerous_asks_a_command_line_to_be_signed_in_again,
     a_command_line_ends_with_the_account_and_with_the_place_in_the_team,
     what_is_odd_is_refused_as_oauth_says,
 );
@@ -313,6 +314,54 @@ async fn a_command_line_ends_with_the_account_and_with_the_place_in_the_team(eng
     let over = kit.node.call("GET", "/v2/user", Some(text(hers, "access_token")), None).await;
     assert_eq!(over.refusal().0, 401);
     assert_eq!(account(&kit, &mut grace).await.status, 303, "the browser was signed out too");
+}
+
+async fn what_is_dangerous_asks_a_command_line_to_be_signed_in_again(engine: Engine) {
+    let kit = kit(engine).await;
+    let mut browser = signed_in(&kit).await;
+    let line = signed_in_line(&kit, &mut browser).await;
+    let token = text(&line, "access_token").to_owned();
+    let ask = async |token: &str, method: &str, path: &str, body: &Value| {
+        kit.node.call(method, path, Some(token), Some(body)).await
+    };
+    let team = format!("/v1/teams/{}", kit.tenant.team);
+    let name = json!({"name": "Acme"});
+    assert_eq!(ask(&token, "PATCH", &team, &name).await.status, 200, "a moment ago somebody said yes to it");
+
+    kit.clock.pass(Duration::from_mins(10));
+    for (method, path, body) in [
+        ("PATCH", team.as_str(), name.clone()),
+        ("POST", "/v1/access-tokens", json!({"name": "for ever", "expiresInMs": 31_000_000_000_i64})),
+        ("POST", "/v1/keys/rotate", json!({"kind": "team"})),
+    ] {
+        let refused = ask(&token, method, path, &body).await;
+        assert_eq!(refused.refusal(), (403, "forbidden".to_owned()), "{path}");
+        let error = &refused.json()["error"];
+        assert_eq!(
+            (&error["signInAgain"], &error["next"][0]["command"]),
+            (&json!(true), &json!("carnet login"))
+        );
+    }
+    // Another access token of the same sign-in is no newer proof.
+    let renewed = refresh(&kit, text(&line, "refresh_token")).await.ok();
+    assert_eq!(ask(text(&renewed, "access_token"), "PATCH", &team, &name).await.status, 403);
+    // Everything else goes on: connectors, their secrets and where events go, as the official command line has it.
+    let connector = format!("/v1/connect/connectors/{}", kit.connector);
+    assert_eq!(ask(&token, "PATCH", &connector, &json!({"name": "renamed"})).await.status, 200);
+    let destinations = format!("{connector}/trigger-destinations");
+    let nowhere = json!({"destinations": []});
+    assert_eq!(ask(&token, "PATCH", &destinations, &nowhere).await.status, 200);
+    assert_eq!(
+        ask(&token, "DELETE", &format!("{connector}/tokens"), &json!({"all": true})).await.status,
+        200
+    );
+    assert_eq!(ask(&token, "DELETE", &connector, &Value::Null).await.status, 204);
+
+    // Signed in again, it may.
+    let mut browser = signed_in(&kit).await;
+    let again = signed_in_line(&kit, &mut browser).await;
+    assert_eq!(ask(text(&again, "access_token"), "PATCH", &team, &name).await.status, 200);
+    assert_eq!(ask(&token, "PATCH", &team, &name).await.status, 403, "the one before is as old as it was");
 }
 
 async fn what_is_odd_is_refused_as_oauth_says(engine: Engine) {

@@ -15,6 +15,8 @@ on_both_engines!(
     each_token_is_judged_for_itself,
     an_import_takes_the_place_of_a_grant_only_if_it_may,
     a_refresh_under_way_does_not_land_on_an_import,
+    what_an_import_was_given_for_is_kept_and_asked_for_again,
+    what_an_import_cannot_keep_is_refused_by_name,
 );
 
 async fn import(kit: &Kit, body: &Value) -> Answer {
@@ -120,8 +122,8 @@ async fn each_token_is_judged_for_itself(engine: Engine) {
         ("empty", json!({"accessToken": ""}), Some("unresolved_token")),
         ("two lines", json!({"accessToken": "a\nb"}), Some("unresolved_token")),
         ("odd scope", json!({"scopes": ["a b"]}), Some("invalid_request")),
-        ("bound", json!({"resources": ["https://api.example"]}), Some("invalid_request")),
-        ("bound to an audience", json!({"audience": ["x"]}), Some("invalid_request")),
+        ("no resource", json!({"resources": ["api"]}), Some("invalid_request")),
+        ("no audience", json!({"audience": ["a b"]}), Some("invalid_request")),
         ("nowhere", json!({"installationId": "I1"}), Some("not_found")),
         ("foreign tenant", json!({"tenant": {"id": "T1"}}), Some("invalid_request")),
         ("odd name", json!({"name": "a\u{0}b"}), Some("invalid_request")),
@@ -228,6 +230,100 @@ async fn a_refresh_under_way_does_not_land_on_an_import(engine: Engine) {
     })
     .await;
     assert_eq!(kit.user_token("alice").await.token(), "imported");
+}
+
+/// A token request for what the imported token was given for is served with it, then with a renewal for the same. Others
+/// are held against what the person consented to.
+async fn what_an_import_was_given_for_is_kept_and_asked_for_again(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let (access, refresh) = real_tokens(&kit, "alice").await;
+    let (one, two) = ("https://one.example/mcp", "https://two.example/mcp");
+    let body = json!({"tokens": [token(&kit, "alice", json!({
+        "accessToken": access, "refreshToken": refresh, "resources": [two, one], "audience": ["acme"],
+    }))]});
+    let told = import(&kit, &body).await.ok()["tokens"][0].clone();
+    assert_eq!((&told["succeeded"], &told["resources"]), (&json!(true), &json!([two, one])), "{told}");
+    let ask = |more: Value| {
+        let mut body = of("alice");
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let same = json!({"resources": [one, two], "audience": ["acme"]});
+    assert_eq!(kit.ask(&ask(same.clone())).await.token(), access);
+    assert_eq!(kit.user_token("alice").await.token(), access);
+    assert_eq!(kit.provider.requests("refresh_token"), 0);
+    // The renewal is for the same, and serves the same.
+    let renewed = kit.ask(&anew("alice")).await.token();
+    assert_ne!(renewed, access);
+    assert_eq!(kit.provider.last("refresh_token", "resource"), [two, one]);
+    assert_eq!(kit.provider.last("refresh_token", "audience"), ["acme"]);
+    assert_eq!(kit.ask(&ask(same.clone())).await.token(), renewed);
+    assert_eq!(kit.provider.requests("refresh_token"), 1);
+    // Less than all of it is another token, which the provider makes.
+    let part = kit.ask(&ask(json!({"resources": [one], "audience": ["acme"]}))).await.token();
+    assert_ne!(part, renewed);
+    assert_eq!(kit.provider.last("refresh_token", "resource"), [one]);
+    // With less power, and for the same.
+    let less = kit.ask(&ask(json!({"scopes": ["profile:read"]}))).await.token();
+    assert_ne!(less, renewed);
+    assert_eq!(kit.provider.last("refresh_token", "resource"), [two, one]);
+    // What nobody consented to is not asked of the provider.
+    let refreshes = kit.provider.requests("refresh_token");
+    let foreign = kit.ask(&ask(json!({"resources": ["https://evil.example"]}))).await;
+    assert_eq!(foreign.refusal(), (422, "user_authorization_required".to_owned()));
+    assert_eq!(foreign.json()["error"]["reason"], "resource_not_consented");
+    assert_eq!(kit.provider.requests("refresh_token"), refreshes);
+    let events = kit.events_of("connect-import-tokens").await;
+    assert_eq!(events[0]["detail"]["resources"], json!([two, one]), "{}", events[0]);
+
+    // Without anything to renew it with, the token is good for just what it was given for.
+    let body = json!({"tokens": [token(&kit, "bob", same.clone())]});
+    import(&kit, &body).await.ok();
+    let mut bobs = ask(same);
+    bobs["subject"]["id"] = json!("bob");
+    assert_eq!(kit.ask(&bobs).await.token(), "old-access-of-bob");
+    bobs["audience"] = json!(["another"]);
+    assert_eq!(kit.ask(&bobs).await.refusal(), (422, "invalid_scope".to_owned()));
+}
+
+/// A connector that is for one resource, knows no audiences or no such detail says so, by the name of the field.
+async fn what_an_import_cannot_keep_is_refused_by_name(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let keys = kit.keep_keys("mine", &json!({"subjectType": "user"})).await;
+    let issuer = kit.provider.issuer();
+    let own = json!({"resource": "https://own.example/mcp", "serverConfig": {
+        "issuer": issuer, "authorization_endpoint": format!("{issuer}/authorize"),
+        "token_endpoint": format!("{issuer}/token"), "authorization_details_types_supported": ["account"],
+    }});
+    let single = kit.connect("single", own).await;
+    let cases = [
+        (&single, json!({"resources": ["https://own.example/mcp/"]}), None),
+        (&single, json!({"resources": ["https://other.example/mcp"]}), Some("resources")),
+        (&single, json!({"resources": ["https://own.example/mcp#part"]}), Some("resources")),
+        (&single, json!({"audience": vec!["a"; 21]}), Some("audience")),
+        (&single, json!({"authorizationDetails": [{"type": "payment"}]}), Some("authorizationDetails")),
+        (&single, json!({"authorizationDetails": [{"actions": ["read"]}]}), Some("authorizationDetails")),
+        (&keys, json!({"resources": ["https://api.example"]}), Some("resources")),
+        (&keys, json!({"audience": ["acme"]}), Some("audience")),
+        (&keys, json!({"authorizationDetails": [{"type": "account"}]}), Some("authorizationDetails")),
+    ];
+    for (connector, more, field) in cases {
+        let path = format!("/v1/connect/token/{connector}/import");
+        let body = json!({"tokens": [token(&kit, "alice", more.clone())]});
+        let told = kit.manage("POST", &path, Some(&body)).await.ok()["tokens"][0].clone();
+        assert_eq!(told["succeeded"], field.is_none(), "{more}: {told}");
+        assert_eq!(told["error"]["field"].as_str(), field, "{more}: {told}");
+        assert_eq!(told["error"]["code"].as_str(), field.map(|_| "invalid_request"), "{more}: {told}");
+    }
+    // A detail that it knows is kept, and the token that was given with it serves it.
+    let detail = json!([{"type": "account", "actions": ["read"]}]);
+    let path = format!("/v1/connect/token/{single}/import");
+    let body = json!({"tokens": [token(&kit, "bob", json!({"authorizationDetails": detail}))]});
+    assert_eq!(kit.manage("POST", &path, Some(&body)).await.ok()["imported"], 1);
+    let ask = json!({"subject": {"type": "user", "id": "bob"}, "authorizationDetails": detail});
+    assert_eq!(kit.node.token(&kit.workload("production"), &single, &ask).await.token(), "old-access-of-bob");
+    let body = json!({"tokens": [token(&kit, "bob", json!({"authorizationDetails": ["account"]}))]});
+    assert_eq!(kit.manage("POST", &path, Some(&body)).await.refusal(), (400, "invalid_request".to_owned()));
 }
 
 /// Keys that people pasted elsewhere.

@@ -292,10 +292,29 @@ async fn an_application_of_a_provider_has_one_callback_and_no_installation_by_nu
     for path in ["/app/installations/100", "/app/installations/100/access_tokens"] {
         github.now(path, 404, json!({"message": "Not Found"}));
     }
-    let app = json!({"subject": {"type": "app"}});
-    let refused = kit.node.token(&kit.workload("production"), id, &app).await;
-    assert_eq!(refused.refusal(), (422, "client_installation_required".to_owned()));
-    assert_eq!(refused.json()["error"]["cause"], "uninstalled", "{}", refused.text());
+    // The installation is the operator's application's, and says so; nobody is asked about it as this one.
+    github.seen("/app/installations/100/access_tokens");
+    let listed = kit.manage("GET", &installations, None).await.ok();
+    let ended = &listed["installations"][0];
+    assert!(ended["externalId"] == "100" && ended["endedAt"].is_i64(), "{listed}");
+    let shown = kit.manage("GET", &format!("/v1/connect/connectors/{id}"), None).await.ok();
+    assert_eq!(shown.get("defaultInstallationId"), None, "{shown}");
+    for more in [json!({}), json!({"installationId": "100"}), json!({"installationId": ended["id"]})] {
+        let mut app = json!({"subject": {"type": "app"}});
+        app.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let refused = kit.node.token(&kit.workload("production"), id, &app).await;
+        assert_eq!(refused.refusal(), (422, "client_installation_required".to_owned()), "{app}");
+        assert_eq!(refused.json()["error"]["cause"], "client_changed", "{}", refused.text());
+    }
+    assert!(github.seen("/app/installations/100/access_tokens").is_empty());
+    let told = kit.events_of("connector.eject").await;
+    assert_eq!(told[0]["detail"]["installationsEnded"], 1, "{told:?}");
+    // Installed anew it is the same row again, and the default.
+    github.now("/app/installations/100", 200, json!({"id": 100, "account": {"id": 7, "login": "acme"}}));
+    let again = kit.manage("POST", &installations, Some(&json!({"externalId": "100"}))).await.ok();
+    assert_eq!((&again["id"], again.get("endedAt")), (&ended["id"], None), "{again}");
+    let shown = kit.manage("GET", &format!("/v1/connect/connectors/{id}"), None).await.ok();
+    assert_eq!(shown["defaultInstallationId"], again["id"]);
 }
 
 async fn no_team_says_where_the_secret_of_an_application_is_sent(engine: Engine) {
@@ -305,7 +324,10 @@ async fn no_team_says_where_the_secret_of_an_application_is_sent(engine: Engine)
     let own = BTreeMap::from([("subdomain".to_owned(), "acme".to_owned())]);
     let zendesk = ManagedService { params: own, ..gitlab.clone() };
     let managed = BTreeMap::from([("gitlab".to_owned(), gitlab), ("zendesk".to_owned(), zendesk)]);
-    let kit = Kit::start(engine, Plan { managed, ..Plan::default() }).await;
+    // No secret of a test is tried at its service.
+    let origins = ["https://gitlab.com", "https://acme.zendesk.com"];
+    let origins = origins.map(|origin| (origin, "http://127.0.0.1:9".to_owned())).to_vec();
+    let kit = Kit::start(engine, Plan { managed, origins, ..Plan::default() }).await;
     let create = async |service: &str, name: &str, params: Value| {
         let body =
             json!({"service": service, "name": name, "projectId": kit.tenant.project, "params": params});

@@ -1,6 +1,8 @@
 //! An application is registered at its provider in a browser: by the person who asked, in the browser that went there,
 //! for the owner that was chosen, once; and nothing of it is copied by hand or shown.
 
+mod events;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carnet_testkit::{Answer, Browser, Engine, Kit, Plan, on_both_engines, unescaped};

@@ -1,6 +1,7 @@
 //! Servers that are found, clients that are registered, people who enter a code elsewhere: what the engine makes of it.
 
 pub(crate) mod peer;
+mod tried;
 
 use carnet_testkit::{Answer, Browser, Engine, Kit, Plan, eventually, on_both_engines};
 use serde_json::{Value, json};

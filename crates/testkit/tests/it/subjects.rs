@@ -13,6 +13,7 @@ on_both_engines!(
     only_a_workload_whose_rule_says_so_asserts_or_exchanges,
     a_refusal_says_whose_fault_it_is_and_harms_nobody,
     an_inbound_token_is_verified_where_the_connector_says_whose_it_takes,
+    a_token_that_is_taken_once_is_taken_once_by_whatever_node,
     what_was_asserted_is_taken_back_and_what_was_exchanged_is_forgotten,
 );
 
@@ -333,6 +334,69 @@ async fn an_inbound_token_is_verified_where_the_connector_says_whose_it_takes(en
         assert!(!answer.text().contains(&token), "{why}");
     }
     assert_eq!(authority.asked().len(), 1, "none of them went anywhere");
+}
+
+/// Also of those who present it at the same moment, and after a restart.
+async fn a_token_that_is_taken_once_is_taken_once_by_whatever_node(engine: Engine) {
+    let mut kit = Kit::start(engine, Plan::default()).await;
+    let mut beside = if kit.is_shared() { Some(kit.second_node().await) } else { None };
+    let authority = Authority::start().await;
+    let trusted = json!([{"issuer": kit.issuer.url(), "audiences": ["api://acme"], "oneTime": true}]);
+    let rules = json!({"tokenExchange": {"scopes": ["read", "write"], "trustedIssuers": trusted}});
+    let connector = connect(&kit, &authority, rules.clone()).await;
+    let shown = kit.manage("GET", &format!("/v1/connect/connectors/{connector}"), None).await.ok();
+    assert_eq!(shown["data"]["tokenExchange"]["trustedIssuers"][0]["oneTime"], true, "{shown}");
+    let mut claims = kit.issuer.claims(kit.clock.now(), "api://acme", "prj", "production");
+    let mut with = |jti: Value| {
+        claims.insert("jti".to_owned(), jti);
+        kit.issuer.sign(&claims)
+    };
+    let (first, second, third) = (with(json!("one")), with(json!("two")), with(json!("three")));
+    let again = with(json!("one"));
+    let nameless = [with(json!("")), with(json!(7)), with(Value::Null)];
+    let workload = kit.workload("production");
+
+    ask(&kit, &connector, &exchanged(&first)).await.token();
+    let asked = authority.asked().len();
+    // The same token, for less, and another one that says the same identifier.
+    let less = json!({"subject": {"type": "token", "token": first}, "scopes": ["read"]});
+    for body in [exchanged(&first), less, exchanged(&again)] {
+        let answer = ask(&kit, &connector, &body).await;
+        assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{}", answer.text());
+        assert_eq!(answer.json()["error"]["field"], "subject.token");
+        assert!(answer.text().contains("used before"), "{}", answer.text());
+    }
+    for token in &nameless {
+        let answer = ask(&kit, &connector, &exchanged(token)).await;
+        assert!(answer.status == 400 && answer.text().contains("jti"), "{}", answer.text());
+    }
+    assert_eq!(authority.asked().len(), asked, "none of them went anywhere");
+
+    // At the same moment, one is served.
+    let body = exchanged(&second);
+    let node = beside.as_ref().unwrap_or(&kit.node);
+    let (a, b, c) = tokio::join!(
+        ask(&kit, &connector, &body),
+        node.token(&workload, &connector, &body),
+        node.token(&workload, &connector, &body)
+    );
+    let served: Vec<u16> = [&a, &b, &c].iter().map(|answer| answer.status).collect();
+    let texts = [a.text(), b.text(), c.text()];
+    assert_eq!(served.iter().filter(|status| **status == 200).count(), 1, "{texts:?}");
+    assert_eq!(served.iter().filter(|status| **status == 400).count(), 2, "{texts:?}");
+
+    // It is the connector's own affair, and outlives the process.
+    let changes = json!({"serverUrl": null, "rotation": null, "serverConfig": authority.config(),
+        "userAuthorization": {"enabled": false}, "clientCredentials": {"enabled": false},
+        "tokenExchange": rules["tokenExchange"]});
+    let other = kit.connect("another", changes).await;
+    ask(&kit, &other, &exchanged(&first)).await.token();
+    if let Some(node) = &mut beside {
+        node.stop().await;
+    }
+    kit.restart(async |_| ()).await;
+    assert_eq!(ask(&kit, &connector, &exchanged(&first)).await.status, 400);
+    ask(&kit, &connector, &exchanged(&third)).await.token();
 }
 
 async fn what_was_asserted_is_taken_back_and_what_was_exchanged_is_forgotten(engine: Engine) {

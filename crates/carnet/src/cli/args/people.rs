@@ -180,7 +180,8 @@ pub(crate) struct TokensListArgs {
 pub(crate) struct TokenCreateArgs {
     /// What it is for
     pub(crate) name: String,
-    /// What it carries: full, read, or rights separated by commas; what your own carries, if left out
+    /// What it carries: usual, read, full, or rights separated by commas. If left out, what your own carries, but for what
+    /// is dangerous
     #[arg(long, value_delimiter = ',')]
     pub(crate) access: Vec<String>,
     /// Limit it to one project, by identifier or name

@@ -58,6 +58,23 @@ fn the_log_is_written_out_page_by_page() {
 }
 
 #[test]
+fn what_is_rare_is_looked_for_further_back() {
+    let peer = Peer::following(|line, _| {
+        line.starts_with("GET /v1/audit?").then(|| {
+            let page = if line.contains("before=9") {
+                json!({"events": [event(3)], "next": null})
+            } else {
+                json!({"events": [], "next": 9})
+            };
+            (200, page)
+        })
+    });
+    let desk = Desk::dev(&peer.url);
+    let found = desk.run(&["audit", "tail", "--action", "token.issue", "--json"]).exits(0).json();
+    assert_eq!((&found["events"][0]["seq"], &found["next"]), (&json!(3), &Value::Null));
+}
+
+#[test]
 fn a_log_that_is_not_whole_is_a_failure_that_says_where() {
     let part = |altered: Value, next: Value| json!({"checked": 2, "last": 2, "whole": true, "gaps": [], "altered": altered, "erased": 0, "next": next});
     let peer = Peer::following(move |line, _| {

@@ -5,6 +5,7 @@ use carnet_sdk::{Client, NewConnector, NewTrustedIssuer, Project, RedirectUri, T
 use serde_json::{Map, Value, json};
 
 use super::plan::{Plan, PlannedConnector, PlannedProject};
+use super::{events, settings, team};
 use crate::cli::access::environment;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -25,12 +26,18 @@ pub(crate) enum Of {
     Project(usize),
     Issuer(usize),
     Connector(usize),
+    Team,
 }
 
 /// Makes everything, and says what became of each. Exits with 1 if something could not be made.
-pub(super) async fn apply(cx: &mut Context<'_>, client: &Client, plan: Plan) -> Result<(), Failure> {
-    let done = make(client, &plan, |at, total| cx.talk.progress(&format!("{at} of {total}"))).await;
+pub(super) async fn apply(cx: &mut Context<'_>, client: &Client, mut plan: Plan) -> Result<(), Failure> {
+    let mut done =
+        Box::pin(make(client, &plan, |at, total| cx.talk.progress(&format!("{at} of {total}")))).await;
     cx.talk.progress("");
+    // The last, because it may keep connectors from whoever is at it.
+    if let Some(planned) = plan.team.take() {
+        done.extend(team::make(cx, client, &planned, &mut plan.notes).await);
+    }
     report(cx, &done, &plan.notes)
 }
 
@@ -61,10 +68,10 @@ pub(crate) async fn make(client: &Client, plan: &Plan, mut tick: impl FnMut(usiz
         next();
         let (name, of) = (connector.uid.clone(), Of::Connector(number));
         let outcome = make_connector(client, connector).await;
-        let made = outcome.is_ok();
+        let made = outcome.as_ref().ok().copied();
         done.push(Done { kind: "connector", name, of, outcome });
-        if made {
-            done.extend(belongings(client, connector, of).await);
+        if let Some(how) = made {
+            done.extend(belongings(client, connector, of, how == "made").await);
         }
     }
     done
@@ -81,9 +88,7 @@ async fn make_project(client: &Client, planned: &PlannedProject) -> Result<&'sta
     for slug in planned.environments.iter().filter(|slug| known.iter().all(|known| known.slug != **slug)) {
         client.create_custom_environment(&id, slug).await?;
     }
-    if made && !planned.return_origins.is_empty() {
-        client.set_return_origins(&id, &planned.return_origins).await?;
-    }
+    settings::make_of_project(client, &project, planned, made).await?;
     Ok(if made { "made" } else { "was there" })
 }
 
@@ -155,6 +160,8 @@ async fn make_connector(client: &Client, planned: &PlannedConnector) -> Result<&
         uid: Some(planned.uid.clone()),
         r#type: planned.r#type.clone(),
         data: planned.r#type.is_some().then(|| planned.data.clone()),
+        background_color: planned.background_color.clone(),
+        accent_color: planned.accent_color.clone(),
         ..NewConnector::default()
     };
     let made = if new.data.is_some() {
@@ -171,8 +178,9 @@ async fn make_connector(client: &Client, planned: &PlannedConnector) -> Result<&
     })
 }
 
-/// Links, installations, rules and grants. Each is tried, whatever becomes of the others.
-async fn belongings(client: &Client, planned: &PlannedConnector, of: Of) -> Vec<Done> {
+/// Links, installations, rules, grants, what becomes of events, and the picture of one that was just made. Each is tried,
+/// whatever becomes of the others.
+async fn belongings(client: &Client, planned: &PlannedConnector, of: Of, is_new: bool) -> Vec<Done> {
     let mut done = Vec::new();
     let uid = &planned.uid;
     let failed = |kind, outcome: Result<(), Failure>| {
@@ -193,6 +201,12 @@ async fn belongings(client: &Client, planned: &PlannedConnector, of: Of) -> Vec<
     if let Some(rules) = planned.consent_rules {
         let set = client.set_consent_rules(uid, rules).await;
         done.extend(failed("consent rules", set.map(drop).map_err(Failure::from)));
+    }
+    if let Some(events) = &planned.events {
+        done.extend(failed("triggers", events::make(client, uid, events).await));
+    }
+    if let (true, Some(icon)) = (is_new, &planned.icon) {
+        done.extend(failed("icon", settings::make_icon(client, uid, icon).await));
     }
     for some in planned.tokens.chunks(AT_ONCE) {
         match grants(client, planned, some, of).await {

@@ -1,10 +1,11 @@
 //! What `carnet export` has written.
 
 use carnet_sdk::{NewInstallation, RedirectUri};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::plan::{Plan, PlannedConnector, PlannedProject, PlannedToken};
-use super::{json, list_of, text_of, unreadable};
+use super::{events, json, list_of, text_of, unreadable};
 use crate::cli::failure::Failure;
 
 /// Reads it.
@@ -27,6 +28,9 @@ pub(super) fn read(text: &str) -> Result<Plan, Failure> {
                 name: text_of(project, "name")?.to_owned(),
                 environments: texts(project, "environments"),
                 return_origins: texts(project, "returnOrigins"),
+                urls: list_of(project, "urls").filter_map(as_written).collect(),
+                health_webhook: text_of(project, "healthWebhook").map(str::to_owned),
+                provisioning: project.get("provisioning").map(|_| texts(project, "provisioning")),
             })
         })
         .collect();
@@ -42,19 +46,29 @@ pub(super) fn read(text: &str) -> Result<Plan, Failure> {
             name: text_of(value, "name").map(str::to_owned),
             default: value.get("default").and_then(Value::as_bool),
         };
-        let rules = one.get("consentRules").cloned();
+        let managed = one.get("managed") == Some(&Value::Bool(true));
+        let events = match one.get("triggers").filter(|triggers| !triggers.is_null()) {
+            None => None,
+            Some(triggers) => Some(as_written(triggers).ok_or_else(|| {
+                unreadable(SOURCE, &format!("the triggers of {uid} are not as it writes them"))
+            })?),
+        };
         connectors.push(PlannedConnector {
             uid,
             service,
             name,
-            r#type: text("type"),
+            r#type: text("type").filter(|_| !managed),
             data: one.get("data").and_then(Value::as_object).map(settable).unwrap_or_default(),
             links: list_of(one, "links")
                 .filter_map(|link| Some((text_of(link, "project")?.to_owned(), texts(link, "environments"))))
                 .collect(),
             redirect_uris: list_of(one, "links").flat_map(redirect_uris).collect(),
             installations: list_of(one, "installations").map(installation).collect(),
-            consent_rules: rules.and_then(|rules| serde_json::from_value(rules).ok()),
+            consent_rules: one.get("consentRules").and_then(as_written),
+            icon: text("icon"),
+            background_color: text("backgroundColor"),
+            accent_color: text("accentColor"),
+            events,
             tokens: Vec::new(),
         });
     }
@@ -66,11 +80,12 @@ pub(super) fn read(text: &str) -> Result<Plan, Failure> {
                 .to_owned(),
         );
     }
-    Ok(Plan { projects, connectors, issuers, notes })
+    let team = file.get("team").and_then(as_written);
+    Ok(Plan { projects, connectors, issuers, team, notes })
 }
 
 /// Adds what was encrypted to the recovery key, opened by its holder.
-pub(super) fn add_secrets(plan: &mut Plan, text: &str) -> Result<(), Failure> {
+pub(super) fn add_secrets(plan: &mut Plan, text: &str, now: i64) -> Result<(), Failure> {
     const SOURCE: &str = "the opened secrets of carnet export";
     let file = json(text, SOURCE)?;
     if file.get("carnetSecrets").and_then(Value::as_u64) != Some(1) {
@@ -82,6 +97,12 @@ pub(super) fn add_secrets(plan: &mut Plan, text: &str) -> Result<(), Failure> {
         let connector = plan.connectors.iter_mut().find(|connector| connector.uid == *uid);
         if let (Some(connector), Some(members)) = (connector, members.as_object()) {
             connector.data = settable(members);
+        }
+    }
+    for (uid, signing) in file.get("triggers").and_then(Value::as_object).into_iter().flatten() {
+        let connector = plan.connectors.iter_mut().find(|connector| connector.uid == *uid);
+        if let Some(events) = connector.and_then(|connector| connector.events.as_mut()) {
+            events.secrets = events::opened(signing, now);
         }
     }
     for grant in list_of(&file, "grants") {
@@ -104,7 +125,12 @@ pub(super) fn add_secrets(plan: &mut Plan, text: &str) -> Result<(), Failure> {
 fn redirect_uris(link: &Value) -> Vec<(String, RedirectUri)> {
     let project = text_of(link, "project").unwrap_or_default();
     let uris = list_of(link, "redirectUris");
-    uris.filter_map(|uri| Some((project.to_owned(), serde_json::from_value(uri.clone()).ok()?))).collect()
+    uris.filter_map(|uri| Some((project.to_owned(), as_written(uri)?))).collect()
+}
+
+/// A part of the file in its own shape.
+fn as_written<T: DeserializeOwned>(value: &Value) -> Option<T> {
+    serde_json::from_value(value.clone()).ok()
 }
 
 /// The members that can be set; those that the server found out by itself it finds out again.

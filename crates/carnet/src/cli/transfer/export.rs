@@ -1,13 +1,15 @@
-//! `export`: projects, trusted issuers, connectors with links, installations and rules, and whose grants there are. No
-//! secret in the clear: the server reads none back to anybody, and with `--recovery-key` encrypts them to the operator's
-//! recovery key. Without it, safe to keep in a repository.
+//! `export`: the team's settings and members, projects, trusted issuers, connectors with links, installations, rules,
+//! pictures and what becomes of their events, and whose grants there are. No secret in the clear: the server reads none
+//! back to anybody, and with `--recovery-key` encrypts them to the operator's recovery key. Without it, safe to keep in a
+//! repository.
 
 use std::collections::BTreeMap;
 
 use carnet_model::Environment;
-use carnet_sdk::{Client, Connector, Project};
+use carnet_sdk::{Client, Connector, CustomEnvironment};
 use serde_json::{Map, Value, json};
 
+use super::{events, settings, team};
 use crate::cli::args::ExportAllArgs;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -15,7 +17,7 @@ use crate::cli::folder::replace;
 use crate::cli::grants::every_connector;
 
 /// What is written by identifier, by its name.
-struct Names {
+pub(super) struct Names {
     projects: BTreeMap<String, String>,
     environments: BTreeMap<String, String>,
 }
@@ -25,12 +27,16 @@ pub(crate) async fn export(cx: &mut Context<'_>, args: ExportAllArgs) -> Result<
     let client = cx.settings.client_without_project()?;
     let mut names = Names { projects: BTreeMap::new(), environments: BTreeMap::new() };
     let mut projects = Vec::new();
-    for project in client.projects(None, Some(100)).await? {
-        projects.push(of_project(&client, &project, &mut names).await?);
+    for project in client.every_project().await? {
+        projects.push(settings::of_project(&client, &project, &mut names).await?);
     }
-    let issuers: Vec<Value> =
+    let team = team::written(cx, &client, &names).await?;
+    let mut issuers: Vec<Value> =
         client.trusted_issuers().await?.iter().map(|issuer| names.in_issuer(issuer)).collect();
-    let found = every_connector(&client).await?;
+    // In one order whenever it is written, so that two exports differ where the teams do.
+    issuers.sort_by_cached_key(Value::to_string);
+    let mut found = every_connector(&client).await?;
+    found.sort_by(|one, other| one.uid.cmp(&other.uid));
     let mut connectors = Vec::with_capacity(found.len());
     for (at, connector) in found.iter().enumerate() {
         cx.talk.progress(&format!("{} of {} connectors", at + 1, found.len()));
@@ -46,6 +52,7 @@ pub(crate) async fn export(cx: &mut Context<'_>, args: ExportAllArgs) -> Result<
         "carnetExport": 1,
         "exportedAt": cx.now(),
         "server": client.url().origin().ascii_serialization(),
+        "team": team,
         "projects": projects,
         "trustedIssuers": issuers,
         "connectors": connectors,
@@ -82,16 +89,6 @@ pub(crate) async fn export(cx: &mut Context<'_>, args: ExportAllArgs) -> Result<
     Ok(())
 }
 
-async fn of_project(client: &Client, project: &Project, names: &mut Names) -> Result<Value, Failure> {
-    let id = project.id.to_string();
-    let own = client.custom_environments(&id).await?;
-    let origins = client.return_origins(&id).await?;
-    let slugs: Vec<_> = own.iter().map(|environment| environment.slug.clone()).collect();
-    names.environments.extend(own.into_iter().map(|one| (one.id.to_string(), one.slug)));
-    names.projects.insert(id, project.name.clone());
-    Ok(json!({"name": project.name, "environments": slugs, "returnOrigins": origins}))
-}
-
 async fn of_connector(client: &Client, connector: &Connector, names: &Names) -> Result<Value, Failure> {
     let id = connector.id.to_string();
     let mut links = Vec::new();
@@ -101,15 +98,16 @@ async fn of_connector(client: &Client, connector: &Connector, names: &Names) -> 
         let mut told = json!({"project": project, "environments": environments});
         let mut uris = client.redirect_uris(&id, link.project_id).await?;
         for uri in &mut uris {
-            if let Some(name) = names.environments.get(&uri.environment) {
-                uri.environment.clone_from(name);
-            }
+            uri.environment = names.place(&uri.environment);
         }
+        uris.sort();
         if let (false, Some(told)) = (uris.is_empty(), told.as_object_mut()) {
             told.insert("redirectUris".to_owned(), json!(uris));
         }
-        links.push(told);
+        links.push((project, told));
     }
+    links.sort_by_key(|(one, _)| *one);
+    let links: Vec<Value> = links.into_iter().map(|(_, told)| told).collect();
     let default = connector.rest.get("defaultInstallationId").and_then(Value::as_str);
     let installations: Vec<Value> = client
         .installations(&id)
@@ -141,10 +139,14 @@ async fn of_connector(client: &Client, connector: &Connector, names: &Names) -> 
         "service": connector.service,
         "name": connector.name,
         "type": connector.driver(),
+        // Of the operator's application: where it is taken over, it is made from the one that is there.
+        "managed": rest("creationMode") == "managed",
         "data": rest("data"),
+        "icon": settings::icon(client, connector).await?,
         "backgroundColor": rest("backgroundColor"),
         "accentColor": rest("accentColor"),
         "consentRules": client.consent_rules(&id).await?,
+        "triggers": events::written(client, connector, names).await?,
         "links": links,
         "installations": installations,
         "grants": grants,
@@ -152,9 +154,23 @@ async fn of_connector(client: &Client, connector: &Connector, names: &Names) -> 
 }
 
 impl Names {
+    /// What a project and its own environments are called.
+    pub(super) fn learn(&mut self, id: &str, name: &str, own: Vec<CustomEnvironment>) {
+        self.projects.insert(id.to_owned(), name.to_owned());
+        self.environments.extend(own.into_iter().map(|one| (one.id.to_string(), one.slug)));
+    }
+
+    pub(super) fn project(&self, id: &str) -> Option<String> {
+        self.projects.get(id).cloned()
+    }
+
+    /// An environment by its name: a built-in one is called what it is identified by.
+    pub(super) fn place(&self, environment: &str) -> String {
+        self.environments.get(environment).cloned().unwrap_or_else(|| environment.to_owned())
+    }
+
     fn environment(&self, environment: Environment) -> String {
-        let text = environment.to_string();
-        self.environments.get(&text).cloned().unwrap_or(text)
+        self.place(&environment.to_string())
     }
 
     /// An issuer whose rules name projects and environments by their names: identifiers mean nothing elsewhere.

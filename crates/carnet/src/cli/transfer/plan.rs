@@ -1,8 +1,10 @@
 //! What an import would make, or the seed of a development server, whatever file it comes from.
 
-use carnet_sdk::{ConsentRules, NewInstallation, RedirectUri};
+use carnet_sdk::{ConsentRules, NewInstallation, ProjectUrl, RedirectUri};
 use serde_json::{Map, Value, json};
 
+use super::events::PlannedEvents;
+use super::team::PlannedTeam;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::talk::plain;
@@ -22,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) connectors: Vec<PlannedConnector>,
     /// Trusted issuers as the API takes them, but for projects and environments, which are named.
     pub(crate) issuers: Vec<Value>,
+    /// The team itself, where the source is one of ours.
+    pub(crate) team: Option<PlannedTeam>,
     /// What the source does not give.
     pub(crate) notes: Vec<String>,
 }
@@ -32,6 +36,11 @@ pub(crate) struct PlannedProject {
     pub(crate) name: String,
     pub(crate) environments: Vec<String>,
     pub(crate) return_origins: Vec<String>,
+    /// Where its environments are reached; environments are named.
+    pub(crate) urls: Vec<ProjectUrl>,
+    pub(crate) health_webhook: Option<String>,
+    /// In which environments its workloads make connectors, by name, where the source says.
+    pub(crate) provisioning: Option<Vec<String>>,
 }
 
 /// A connector with what belongs to it.
@@ -49,6 +58,13 @@ pub(crate) struct PlannedConnector {
     pub(crate) redirect_uris: Vec<(String, RedirectUri)>,
     pub(crate) installations: Vec<NewInstallation>,
     pub(crate) consent_rules: Option<ConsentRules>,
+    /// The picture, as a `data:` URL.
+    pub(crate) icon: Option<String>,
+    /// `#RRGGBB`
+    pub(crate) background_color: Option<String>,
+    /// `#RRGGBB`
+    pub(crate) accent_color: Option<String>,
+    pub(crate) events: Option<PlannedEvents>,
     /// Tokens as `import-tokens` takes them, but for the project, which is named.
     pub(crate) tokens: Vec<PlannedToken>,
 }
@@ -100,14 +116,14 @@ impl Plan {
                         // The names alone: the values are secrets, or next to some.
                         "data": one.data.keys().collect::<Vec<_>>(),
                         "installations": one.installations.len(), "redirectUris": one.redirect_uris.len(),
-                        "tokens": one.tokens.len(),
+                        "tokens": one.tokens.len(), "triggers": one.events.as_ref().is_some_and(|events| events.enabled),
                     })
                 })
                 .collect();
             let projects: Vec<_> = self.projects.iter().map(|project| &project.name).collect();
             return cx.talk.document(&json!({
                 "dryRun": true, "projects": projects, "connectors": connectors,
-                "trustedIssuers": self.issuers.len(), "notes": self.notes,
+                "trustedIssuers": self.issuers.len(), "team": self.team.is_some(), "notes": self.notes,
             }));
         }
         for line in self.in_words() {
@@ -134,6 +150,7 @@ impl Plan {
             let name = issuer.get("issuer").and_then(Value::as_str).unwrap_or_default();
             lines.push(format!("trusted issuer {name}"));
         }
+        lines.extend(self.team.as_ref().map(PlannedTeam::in_words));
         lines.extend(self.notes.iter().map(|note| format!("note: {note}")));
         lines
     }

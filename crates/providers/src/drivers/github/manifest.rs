@@ -2,7 +2,10 @@
 //! the person's browser posts the manifest to GitHub, GitHub leads it back with a code, and the code is exchanged once,
 //! within an hour, for the app with its key and secrets.
 //!
-//! No webhook is asked for: GitHub refuses an address that it cannot reach, and a connector works without.
+//! A webhook is asked for only where GitHub can reach it: it refuses the whole app otherwise ("Hook url is not supported
+//! because it isn't reachable over the public Internet"), and a connector works without. `installation` and
+//! `github_app_authorization`, which tell of lost access, come to every app with a webhook, and cannot be subscribed to; the
+//! secret is GitHub's, and comes back with the app (`webhook_secret`).
 
 use carnet_egress::{Call, Purpose};
 use carnet_model::Scopes;
@@ -37,7 +40,7 @@ pub(super) fn form(ask: &RegistrationAsk<'_>) -> Result<Registration, BadConfigu
     };
     let mut to = api::web(&path).map_err(|_| bad("owner", "makes no address"))?;
     to.query_pairs_mut().append_pair("state", ask.state);
-    let manifest = json!({
+    let mut manifest = json!({
         "name": name,
         "url": ask.home,
         "redirect_url": ask.back,
@@ -47,6 +50,9 @@ pub(super) fn form(ask: &RegistrationAsk<'_>) -> Result<Registration, BadConfigu
         "default_permissions": permissions(ask.scopes)?,
         "default_events": [],
     });
+    if let (Some(url), Some(manifest)) = (ask.events, manifest.as_object_mut()) {
+        manifest.insert("hook_attributes".to_owned(), json!({"url": url, "active": true}));
+    }
     Ok(Registration::Form { to, fields: vec![("manifest", manifest.to_string())] })
 }
 
@@ -129,6 +135,7 @@ mod tests {
             shared: false,
             home: "https://carnet.example",
             redirect_uri: "https://carnet.example/callback/scl_1",
+            events: None,
             back: "https://carnet.example/register/callback",
             state: "st",
         }
@@ -158,6 +165,11 @@ mod tests {
         let Registration::Form { fields, .. } = form(&shared).unwrap() else { panic!("it is a form") };
         let manifest: Value = serde_json::from_str(&fields[0].1).unwrap();
         assert_eq!(manifest["public"], json!(true), "several organizations may install it");
+        let events = Some("https://carnet.example/connect/trigger/scl_1");
+        let heard = RegistrationAsk { events, ..ask("Bot", None, &scopes) };
+        let Registration::Form { fields, .. } = form(&heard).unwrap() else { panic!("it is a form") };
+        let manifest: Value = serde_json::from_str(&fields[0].1).unwrap();
+        assert_eq!(manifest["hook_attributes"], json!({"url": events, "active": true}));
         let long = "x".repeat(35);
         for (name, owner, field) in [
             ("", None, "name"),
@@ -181,6 +193,9 @@ mod tests {
         let found = read_one(&whole).unwrap();
         assert_eq!((found.owner.as_deref(), found.data.get("webhookSecret")), (Some("acme"), None));
         assert_eq!(found.data["appId"], 7);
+        let mut with_hook = whole.clone();
+        with_hook["webhook_secret"] = "hook-s3cret".into();
+        assert_eq!(read_one(&with_hook).unwrap().data["webhookSecret"], "hook-s3cret");
         for missing in ["id", "client_id", "client_secret", "pem"] {
             let mut half = whole.clone();
             half[missing] = Value::Null;

@@ -21,7 +21,7 @@ use super::unsupported;
 use crate::driver::At;
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step};
 use crate::driver::failure::{CallbackFault, DriverError};
-use crate::driver::held::{Access, Held, Tokens};
+use crate::driver::held::{Access, Bound, Held, Tokens};
 use crate::driver::import::Import;
 use crate::driver::mint::{Minted, Revocation};
 use crate::driver::profile::Profile;
@@ -158,6 +158,7 @@ pub(super) async fn refresh(
         external_subject: tokens.external_subject.clone(),
         claims: Map::new(),
         tenant: None,
+        bound: Bound::default(),
     };
     Ok(Minted {
         token,

@@ -101,8 +101,8 @@ pub(super) fn signing_for(
         (None, _) => Err(BadConfiguration {
             field: "signingAlgorithm".to_owned(),
             why: format!(
-                "the server takes proofs of a client that are signed with {}, and connectors sign with RS256 or ES256; \
-                 choose one that it takes, or another tokenEndpointAuthMethod",
+                "the server takes proofs of a client that are signed with {}, and connectors sign with RS256, ES256, \
+                 PS256, ES384 or EdDSA; choose one that it takes, or another tokenEndpointAuthMethod",
                 if known.is_empty() { "nothing".to_owned() } else { known.join(" or ") }
             ),
         }),

@@ -8,12 +8,13 @@ use carnet_model::{Scopes, SecretString};
 use serde_json::Map;
 
 use super::account::Found;
+use super::answer::{end_of_access, facts, person, settle, told};
 use super::settings::{Options, Settings};
-use super::{client, end_of_access, facts, installation, no_people, person, settle, told};
+use super::{client, installation, no_people};
 use crate::driver::At;
 use crate::driver::consent::{Callback, ConsentAsk, DeviceCode, Granted, Kept, Step, Way};
 use crate::driver::failure::{CallbackFault, DriverError};
-use crate::driver::held::{Access, Held, Tokens};
+use crate::driver::held::{Access, Bound, Held, Tokens};
 use crate::driver::import::Import;
 use crate::driver::installed::Installed;
 use crate::driver::profile::Profile;
@@ -242,6 +243,7 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
             external_subject: external_subject.clone(),
             claims,
             tenant: None,
+            bound: Bound::default(),
         }),
         scopes,
         external_subject,
@@ -285,6 +287,7 @@ pub(super) fn import(at: &At<'_>, import: Import) -> Result<Granted, DriverError
         refresh,
         refresh_expires_at,
         scopes,
+        bound,
         external_subject,
         name,
         metadata,
@@ -311,6 +314,7 @@ pub(super) fn import(at: &At<'_>, import: Import) -> Result<Granted, DriverError
             external_subject: external_subject.clone(),
             claims: Map::new(),
             tenant: None,
+            bound,
         }),
         scopes,
         external_subject,

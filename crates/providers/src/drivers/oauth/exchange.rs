@@ -9,9 +9,9 @@ use carnet_model::{Scopes, SecretString};
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use super::answer::settle;
 use super::mint::without_grant;
 use super::settings::{Settings, way};
-use super::settle;
 use crate::driver::ability::Inbound;
 use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::mint::Minted;
@@ -139,17 +139,23 @@ fn inbound(mut fields: Fields) -> Result<Inbound, BadConfiguration> {
     if audiences.is_empty() {
         return Err(fields.bad("audiences", "is missing: a token that is for somebody else is not taken"));
     }
+    let once = fields.flag("oneTime")?.unwrap_or(false);
     fields.finish()?;
-    Ok(Inbound { issuer, jwks_uri, audiences })
+    Ok(Inbound { issuer, jwks_uri, audiences, once })
 }
 
 fn written(inbound: &Inbound) -> Value {
-    let Inbound { issuer, jwks_uri, audiences } = inbound;
-    let mut out = json!({"issuer": issuer, "audiences": audiences});
-    if let (Some(out), Some(url)) = (out.as_object_mut(), jwks_uri) {
+    let Inbound { issuer, jwks_uri, audiences, once } = inbound;
+    let mut out = Map::new();
+    out.insert("issuer".to_owned(), issuer.clone().into());
+    out.insert("audiences".to_owned(), json!(audiences));
+    if let Some(url) = jwks_uri {
         out.insert("jwksUri".to_owned(), url.as_str().into());
     }
-    out
+    if *once {
+        out.insert("oneTime".to_owned(), true.into());
+    }
+    out.into()
 }
 
 /// A token in exchange for another.

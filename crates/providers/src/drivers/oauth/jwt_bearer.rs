@@ -9,10 +9,10 @@ use std::time::Duration;
 use carnet_model::Scopes;
 use serde_json::{Map, Value};
 
+use super::answer::settle;
 use super::client_assertion::{further_claims, life};
 use super::mint::without_grant;
 use super::settings::{Settings, way};
-use super::settle;
 use crate::driver::failure::{BadConfiguration, DriverError};
 use crate::driver::mint::{Asserted, Minted};
 use crate::driver::signer::Signer;

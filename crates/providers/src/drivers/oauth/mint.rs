@@ -7,8 +7,8 @@ use carnet_model::Scopes;
 use carnet_model::grant::Cause;
 use serde_json::{Map, Value};
 
+use super::answer::{end_of_access, facts, person, settle, told};
 use super::settings::Settings;
-use super::{end_of_access, facts, person, settle, told};
 use crate::driver::failure::DriverError;
 use crate::driver::held::{Access, Held, Tokens};
 use crate::driver::mint::Minted;
@@ -77,6 +77,7 @@ pub(super) async fn refresh(
             external_subject: external_subject.clone(),
             claims: claims.clone(),
             tenant: None,
+            bound: held.bound.clone(),
         })
     };
     let (scopes, new) = if is_particular {

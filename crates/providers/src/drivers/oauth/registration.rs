@@ -1,5 +1,7 @@
 //! The client of a connector whose owner brings none: an address of ours that the server reads, or a registration that
-//! is made there, in this order, which is that of the Model Context Protocol (revision 2026-07-28).
+//! is made there, in this order, which is that of the Model Context Protocol (revision 2026-07-28). Behind an address of
+//! ours is a public client with PKCE, which is what every such server takes; where a server does without those, or the
+//! connector is to prove itself by its key, the document says where the key is.
 //!
 //! A client is registered once, at one issuer and for one redirect URI, and belongs to them. What was registered is
 //! remembered in `data`, so that a change of the connector can be told to the server; the secrets of it are secrets of
@@ -107,16 +109,12 @@ pub(super) async fn obtain(
     server: &Server,
     redirect_uri: Option<&str>,
 ) -> Result<(), BadConfiguration> {
-    let is_public_offered =
-        read.auth.is_none_or(|auth| auth == ClientAuth::None) && !read.options.app.is_on();
-    // Only a public client with PKCE, because there is nothing in the document to prove the client with.
-    if server.reads_client_documents()
-        && ask.client_document.starts_with("https://")
-        && is_public_offered
-        && knows(server, ClientAuth::None)
-    {
+    if let Some(auth) = by_document(ask, read, server) {
+        if auth == ClientAuth::PrivateKeyJwt {
+            read.options.signing = signing_for(read.options.signing, server)?;
+        }
         ask.client_document.clone_into(&mut read.options.client_id);
-        read.auth = Some(ClientAuth::None);
+        read.auth = Some(auth);
         read.options.registration = Some(Registration {
             client_id: ask.client_document.to_owned(),
             way: Way::Document,
@@ -132,7 +130,7 @@ pub(super) async fn obtain(
         })?;
     if auth == ClientAuth::PrivateKeyJwt {
         // Before there is a client that nobody could prove.
-        signing_for(read.options.signing, server)?;
+        read.options.signing = signing_for(read.options.signing, server)?;
     }
     let mut wish = wish(ask.name, &read.options, server, redirect_uri, auth);
     wish.logo_uri = ask.icon.zip(redirect_uri).and_then(|(icon, ours)| logo(ours, ask.connector, icon));
@@ -161,6 +159,26 @@ pub(super) async fn obtain(
             }
             Err(bad)
         }
+    }
+}
+
+/// How a client proves itself that is the address of a document of ours, if it can be one. There is no secret in the
+/// document.
+fn by_document(ask: &NewConnector<'_>, read: &Read, server: &Server) -> Option<ClientAuth> {
+    if !server.reads_client_documents() || !ask.client_document.starts_with("https://") {
+        return None;
+    }
+    let app = read.options.app.is_on();
+    // A server that lists no method means one that takes a secret (RFC 8414 §2), and has to register whoever gets one.
+    let unsaid = server.document.client_auth_methods.is_none() && server.registration.is_none();
+    let public = !app && (knows(server, ClientAuth::None) || unsaid);
+    let by_key = knows(server, ClientAuth::PrivateKeyJwt);
+    match read.auth {
+        None | Some(ClientAuth::None) if public => Some(ClientAuth::None),
+        // What acts for itself is rather registered, where it can be: servers give more to whom they know.
+        None if by_key && (!app || server.registration.is_none()) => Some(ClientAuth::PrivateKeyJwt),
+        Some(ClientAuth::PrivateKeyJwt) if by_key || unsaid => Some(ClientAuth::PrivateKeyJwt),
+        _ => None,
     }
 }
 
@@ -275,6 +293,7 @@ pub(super) fn wish(
         redirect_uri: redirect_uri.map(str::to_owned),
         grant_types,
         auth: auth.as_str(),
+        signing: options.signing.filter(|_| auth == ClientAuth::PrivateKeyJwt),
         detail_types: server.document.detail_types.clone().unwrap_or_default(),
         jwks_uri: None,
         logo_uri: None,
@@ -286,6 +305,12 @@ pub(super) fn wish(
 pub(super) fn logo(address: &str, connector: Id<kind::Connector>, icon: &str) -> Option<String> {
     let ours = Url::parse(address).ok().filter(|url| url.scheme() == "https")?;
     ours.join(&format!("/pictures/{connector}/{icon}")).ok().map(String::from)
+}
+
+/// Where the keys of a connector are, beside another address of ours.
+pub(super) fn keys(address: &str, connector: Id<kind::Connector>) -> Option<String> {
+    let ours = Url::parse(address).ok()?;
+    Some(jwks_url(&ours.origin().ascii_serialization(), connector))
 }
 
 /// A method that both know. A server that lists none takes a secret in the header (RFC 8414 §2). A key comes last, because

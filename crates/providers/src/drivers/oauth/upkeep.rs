@@ -6,10 +6,11 @@
 use carnet_model::connector::Connector;
 use serde_json::{Map, Value, json};
 
-use super::registration::{Registration, Way, home, judge, logo, takes_secret, wish};
+use super::registration::{Registration, Way, home, judge, keys, logo, takes_secret, wish};
 use super::settings::Settings;
 use super::{CLIENT_SECRET, REGISTRATION_TOKEN};
 use crate::driver::{At, Synced};
+use crate::oauth::client_auth::ClientAuth;
 use crate::oauth::registration::Registrar;
 
 /// Tells the server what changed.
@@ -89,6 +90,9 @@ pub(super) fn document(connector: &Connector) -> Option<Map<String, Value>> {
     let mut wish = wish(&connector.name, &settings.options, &settings.server, redirect_uri, settings.auth);
     let icon = connector.branding.icon.as_deref();
     wish.logo_uri = icon.and_then(|icon| logo(&registration.client_id, connector.id, icon));
+    if settings.auth == ClientAuth::PrivateKeyJwt {
+        wish.jwks_uri = keys(&registration.client_id, connector.id);
+    }
     let mut document = wish.to_json();
     document.insert("client_id".to_owned(), json!(registration.client_id));
     Some(document)

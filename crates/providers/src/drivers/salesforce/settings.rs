@@ -6,6 +6,7 @@ use carnet_model::connector::{Branding, Connector, ConnectorType};
 use carnet_model::{Scopes, SecretString, Uid};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use super::Salesforce;
 use crate::driver::failure::{BadConfiguration, DriverError};
@@ -186,7 +187,10 @@ pub(super) async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadCon
         }
     }
     let data = settings.to_data();
-    if settings.client_credentials || settings.app_username.is_some() {
+    let host = Url::parse(&format!("https://{}", settings.login_host)).ok();
+    if !host.is_some_and(|host| ask.may_show(&host)) {
+        // Whoever made the change is told that the secrets do not go there.
+    } else if settings.client_credentials || settings.app_username.is_some() {
         first_token(&ask, &data, &secrets, &settings).await?;
     } else if let Some(secret) = secrets.at(CONSUMER_SECRET) {
         is_known(&ask, &settings, secret).await?;

@@ -1,7 +1,9 @@
 //! Creating a Slack app from a manifest ("apps.manifest.create", docs.slack.dev, read in 2026), with an app configuration
 //! token: a person's, of one workspace, good for twelve hours. It is used once and not kept.
 //!
-//! Token rotation is switched on, so that no token of the app lives longer than twelve hours.
+//! Token rotation is switched on, so that no token of the app lives longer than twelve hours. Where the connector receives
+//! events, the app sends it those that tell of lost access, which need no scope; Slack uses the address once somebody has
+//! pressed "verify" beside it in the app's settings ("App manifest reference", `settings.event_subscriptions.request_url`).
 
 use carnet_egress::{Call, Purpose};
 use carnet_model::{Env, Id, Scopes, SecretString, kind};
@@ -31,12 +33,16 @@ pub(super) struct Wish<'a> {
     pub bot: &'a Scopes,
     pub user: &'a Scopes,
     pub redirect_uri: &'a str,
+    /// Where it sends its events.
+    pub events: Option<&'a str>,
 }
 
 /// Where a person makes the app, with a token or by hand.
 pub(super) fn pages(ask: &RegistrationAsk<'_>) -> Result<Registration, BadConfiguration> {
     let none = Scopes::empty();
-    let wish = Wish { name: ask.name, bot: ask.scopes, user: &none, redirect_uri: ask.redirect_uri };
+    let redirect_uri = ask.redirect_uri;
+    // Who makes it by hand brings its client to a connector that has another address.
+    let wish = Wish { name: ask.name, bot: ask.scopes, user: &none, redirect_uri, events: None };
     let address = |text: &str| Url::parse(text).map_err(|_| bad("name", "makes no address".to_owned()));
     let mut by_hand = address(APPS)?;
     by_hand
@@ -67,6 +73,13 @@ fn manifest(wish: &Wish<'_>) -> Result<Value, BadConfiguration> {
             "features".to_owned(),
             json!({"bot_user": {"display_name": name, "always_online": false}}),
         );
+    }
+    if let (Some(url), Some(settings)) =
+        (wish.events, manifest.get_mut("settings").and_then(Value::as_object_mut))
+    {
+        // An app without a bot hears of people's events alone.
+        let whose = if wish.bot.is_empty() { "user_events" } else { "bot_events" };
+        settings.insert("event_subscriptions".to_owned(), json!({"request_url": url, whose: LOSSES}));
     }
     Ok(manifest)
 }
@@ -151,6 +164,8 @@ fn bad(field: &str, why: String) -> BadConfiguration {
 }
 
 const APPS: &str = "https://api.slack.com/apps";
+/// The events that tell of lost access.
+const LOSSES: [&str; 2] = ["app_uninstalled", "tokens_revoked"];
 /// Of the name of an app ("display_information.name": at most 35 characters).
 const LONGEST_NAME: usize = 35;
 
@@ -162,13 +177,19 @@ mod tests {
     fn a_manifest_asks_for_what_was_said_and_tokens_that_rotate() {
         let bot = Scopes::parse(["chat:write"]).unwrap();
         let none = Scopes::empty();
-        let wish =
-            Wish { name: "Bot", bot: &bot, user: &none, redirect_uri: "https://c.example/callback/scl_1" };
+        let redirect_uri = "https://c.example/callback/scl_1";
+        let wish = Wish { name: "Bot", bot: &bot, user: &none, redirect_uri, events: None };
         let made = manifest(&wish).unwrap();
         assert_eq!(made["oauth_config"]["scopes"], json!({"bot": ["chat:write"]}));
         assert_eq!(made["settings"]["token_rotation_enabled"], true);
         assert_eq!(made["features"]["bot_user"]["display_name"], "Bot");
+        assert_eq!(made["settings"].get("event_subscriptions"), None, "nobody would hear them");
+        let events = Some("https://c.example/connect/trigger/scl_1");
+        let heard = |wish: &Wish<'_>| manifest(wish).unwrap()["settings"]["event_subscriptions"].clone();
+        let lost = json!(["app_uninstalled", "tokens_revoked"]);
+        assert_eq!(heard(&Wish { events, ..wish }), json!({"request_url": events, "bot_events": lost}));
         let people = Wish { bot: &none, user: &bot, ..wish };
+        assert_eq!(heard(&Wish { events, ..people }), json!({"request_url": events, "user_events": lost}));
         let made = manifest(&people).unwrap();
         assert_eq!(
             (made.get("features"), &made["oauth_config"]["scopes"]),

@@ -189,6 +189,7 @@ impl Read {
             bot: &self.bot_scopes,
             user: &self.user_scopes,
             redirect_uri,
+            events: ask.events,
         };
         let made = manifest::create(ask.http, ask.env, ask.tenant, token, &wish).await?;
         self.client_id = Some(made.client_id);

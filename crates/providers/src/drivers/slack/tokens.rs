@@ -11,7 +11,7 @@ use super::consent;
 use super::settings::Settings;
 use crate::driver::At;
 use crate::driver::failure::DriverError;
-use crate::driver::held::{Access, Held, Tokens};
+use crate::driver::held::{Access, Bound, Held, Tokens};
 use crate::driver::mint::{Minted, Revocation};
 use crate::driver::standing::Standing;
 use crate::oauth::client::Form;
@@ -63,6 +63,7 @@ pub(super) async fn refresh(
             external_subject: before.external_subject.clone(),
             claims: Map::new(),
             tenant: before.tenant.clone().or(tenant.filter(|_| !elsewhere)),
+            bound: Bound::default(),
         })),
         refresh_expires_at: None,
         metadata: Map::new(),

@@ -224,6 +224,44 @@ fn events_of_stripe_telegram_and_standard_webhooks_are_named() {
 }
 
 #[test]
+fn events_of_jira_bitbucket_and_channels_of_google_are_named() {
+    let created = json!({"webhookEvent": "jira:issue_created", "issue": {"id": "10000"}});
+    let found = event(Scheme::Websub, &created);
+    let identifier = Some("b7dd6b1e-0ac1-4d4a-9f4b-6e6d2f5a3c01");
+    assert_eq!((facts(&found), &found.signal), (("jira:issue_created", None, identifier), &None));
+    assert!(matches!(
+        judged(Scheme::Websub, &signed(Scheme::Websub, &json!({"webhookEvent": "a b"}))),
+        Verdict::Refused(Refusal::Unreadable)
+    ));
+
+    // Bitbucket says it in headers.
+    let mut push = signed(Scheme::Websub, &json!({"push": {"changes": []}}));
+    push = push.without("x-atlassian-webhook-identifier");
+    push.headers.push(("x-event-key", b"repo:push".to_vec()));
+    let verdict = judged(Scheme::Websub, &push);
+    assert!(matches!(verdict, Verdict::Refused(Refusal::Missing("x-request-uuid"))), "{verdict:?}");
+    push.headers.push(("x-request-uuid", b"8c1ae3d0-1f0e-4c3b-8f7a-0d7c9a2f1b11".to_vec()));
+    let Verdict::Event(found) = judged(Scheme::Websub, &push) else { panic!("it is a push") };
+    assert_eq!(facts(&found), ("repo:push", None, Some("8c1ae3d0-1f0e-4c3b-8f7a-0d7c9a2f1b11")));
+    let odd = push.with("x-event-key", |value| value.extend(b"<b>"));
+    assert!(matches!(judged(Scheme::Websub, &odd), Verdict::Refused(Refusal::Malformed("x-event-key"))));
+
+    let sender = Sender::of(Scheme::GoogleChannel);
+    let state = |state: &'static str, body: &[u8]| {
+        let sent = sender.sign(HMAC_SHA256, sender.secret, "", body);
+        sent.with("x-goog-resource-state", |value| *value = state.into())
+    };
+    assert_eq!(handshake(Scheme::GoogleChannel, &state("sync", b"")), Reply::empty());
+    for body in [&b""[..], br#"{"kind": "drive#changes"}"#] {
+        let Verdict::Event(found) = judged(Scheme::GoogleChannel, &state("change", body)) else { panic!() };
+        assert_eq!(facts(&found), ("change", None, Some("01234567-89ab-cdef-0123456789ab:2")));
+    }
+    // Who does not have the token does not learn that there is a channel.
+    let asked = state("sync", b"").with(sender.proof, |value| value.push(b'x'));
+    assert!(matches!(judged(Scheme::GoogleChannel, &asked), Verdict::Refused(Refusal::Unproven)));
+}
+
+#[test]
 fn okta_is_believed_by_its_secret() {
     let hook = |events: Value| json!({"eventId": "e-1", "eventType": "com.okta.event_hook", "data": {"events": events}});
     let user = |id: &str| json!({"type": "User", "id": id});

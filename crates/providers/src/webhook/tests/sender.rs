@@ -57,7 +57,7 @@ pub(super) struct Sender {
     pub body: &'static str,
 }
 
-pub(super) const SENDERS: [Sender; 8] = [
+pub(super) const SENDERS: [Sender; 10] = [
     Sender {
         scheme: Scheme::Slack,
         secret: "8f742231b10e8888abcd99yyyzzz85a5",
@@ -131,6 +131,28 @@ pub(super) const SENDERS: [Sender; 8] = [
         needs: &[("webhook-id", "msg_1")],
         body: r#"{"type": "batch.completed", "data": {}}"#,
     },
+    Sender {
+        scheme: Scheme::Websub,
+        secret: "a secret of an administrator",
+        proof: "x-hub-signature",
+        prefix: "sha256=",
+        time: None,
+        needs: &[("x-atlassian-webhook-identifier", "b7dd6b1e-0ac1-4d4a-9f4b-6e6d2f5a3c01")],
+        body: r#"{"timestamp": 1, "webhookEvent": "jira:issue_updated", "issue": {"id": "10000"}}"#,
+    },
+    Sender {
+        scheme: Scheme::GoogleChannel,
+        secret: "A-secret_token",
+        proof: "x-goog-channel-token",
+        prefix: "",
+        time: None,
+        needs: &[
+            ("x-goog-channel-id", "01234567-89ab-cdef-0123456789ab"),
+            ("x-goog-message-number", "2"),
+            ("x-goog-resource-state", "exists"),
+        ],
+        body: "{}",
+    },
 ];
 
 impl Sender {
@@ -140,7 +162,17 @@ impl Sender {
 
     /// Whether it proves the body, and not only itself.
     pub(super) fn signs(&self) -> bool {
-        !matches!(self.scheme, Scheme::Okta | Scheme::Telegram)
+        !matches!(self.scheme, Scheme::Okta | Scheme::Telegram | Scheme::GoogleChannel)
+    }
+
+    /// Whether what it proves has a time.
+    pub(super) fn dates(&self) -> bool {
+        self.signs() && !matches!(self.scheme, Scheme::Github | Scheme::Websub)
+    }
+
+    /// Whether the event is named in a header, so that the body may say anything.
+    pub(super) fn names_in_header(&self) -> bool {
+        matches!(self.scheme, Scheme::Github | Scheme::GoogleChannel)
     }
 
     /// Its example, signed.
@@ -161,7 +193,7 @@ impl Sender {
         let key = secret.as_bytes();
         let proof = match self.scheme {
             Scheme::Slack => hex(&mac(key, &[b"v0:", time.as_bytes(), b":", body])),
-            Scheme::Github | Scheme::Linear => hex(&mac(key, &[body])),
+            Scheme::Github | Scheme::Linear | Scheme::Websub => hex(&mac(key, &[body])),
             Scheme::Discord => {
                 let seed = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
                 let seed =
@@ -173,7 +205,7 @@ impl Sender {
             Scheme::Stripe => {
                 format!("t={time},v1={}", hex(&mac(key, &[time.as_bytes(), b".", body])))
             }
-            Scheme::Okta | Scheme::Telegram => secret.to_owned(),
+            Scheme::Okta | Scheme::Telegram | Scheme::GoogleChannel => secret.to_owned(),
             Scheme::Standard => {
                 let key = BASE64_STANDARD.decode(secret.trim_start_matches("whsec_")).unwrap();
                 BASE64_STANDARD.encode(mac(&key, &[b"msg_1.", time.as_bytes(), b".", body]))

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 
 use super::{app, claims, rule, trust};
 
-on_both_engines!(what_is_trusted_already_is_a_conflict_that_names_it);
+on_both_engines!(
+    what_is_trusted_already_is_a_conflict_that_names_it,
+    what_several_trust_at_the_same_moment_is_trusted_once,
+);
 
 async fn what_is_trusted_already_is_a_conflict_that_names_it(engine: Engine) {
     let kit = Kit::start(engine, Plan::default()).await;
@@ -36,6 +39,38 @@ async fn what_is_trusted_already_is_a_conflict_that_names_it(engine: Engine) {
     assert_eq!(kit.manage("DELETE", &format!("/v1/trusted-issuers/{id}"), None).await.status, 204);
     kit.manage("POST", "/v1/trusted-issuers", Some(&same)).await.ok();
     kit.node.token(&token, Kit::UID, &app()).await.token();
+}
+
+/// The same entry, and one that would recognise the same tokens, asked for at once and on every node.
+async fn what_several_trust_at_the_same_moment_is_trusted_once(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let mut beside = if kit.is_shared() { Some(kit.second_node().await) } else { None };
+    let issuer = Issuer::start().await;
+    let same = issuer.trusted_for(&kit.audience(&kit.tenant), &rule(&kit));
+    let mut preview = same.clone();
+    preview["rules"][0]["environment"] = json!("preview");
+    let path = "/v1/trusted-issuers";
+    let ask = async |config: &Value, elsewhere: bool| {
+        let node = beside.as_ref().filter(|_| elsewhere).unwrap_or(&kit.node);
+        node.call("POST", path, Some(&kit.tenant.token), Some(config)).await
+    };
+    let (a, b, c, d) =
+        tokio::join!(ask(&same, false), ask(&same, true), ask(&preview, true), ask(&preview, false));
+    let answers = [a, b, c, d];
+    let made: Vec<_> = answers.iter().filter(|answer| answer.status < 300).collect();
+    let texts: Vec<_> = answers.iter().map(|answer| (answer.status, answer.text())).collect();
+    assert_eq!(made.len(), 1, "{texts:?}");
+    let id = made[0].json()["id"].as_str().unwrap().to_owned();
+    for refused in answers.iter().filter(|answer| answer.status >= 300) {
+        assert_eq!(refused.refusal(), (409, "conflict".to_owned()), "{texts:?}");
+        assert_eq!(refused.json()["error"]["trustedIssuer"], id.as_str(), "{texts:?}");
+    }
+    let events = kit.events_of("trusted-issuer.create").await;
+    let about = events.iter().filter(|event| event["detail"]["issuer"] == issuer.url());
+    assert_eq!(about.count(), 1, "{events:?}");
+    if let Some(node) = &mut beside {
+        node.stop().await;
+    }
 }
 
 /// Rules about different claims can both know a token, which nobody sees from the rules.

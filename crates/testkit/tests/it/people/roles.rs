@@ -4,6 +4,7 @@
 //! it names does not exist where an allowed call would change something, so that an allowed call ends otherwise.
 
 use carnet_api::Callers;
+use carnet_model::rights::Right;
 use carnet_testkit::{Engine, Kit, Plan, on_both_engines};
 use serde_json::{Value, json};
 
@@ -391,7 +392,9 @@ async fn a_narrow_token_may_do_what_is_written_down_for_it(engine: Engine) {
         made["token"].as_str().unwrap().to_owned()
     };
     let reads = made(json!({"name": "reads", "access": "read"})).await;
-    let one = made(json!({"name": "one", "projectId": kit.tenant.project})).await;
+    let one = made(json!({"name": "one", "projectId": kit.tenant.project, "access": "full"})).await;
+    // Where nobody says, it is what is not dangerous.
+    let usual = made(json!({"name": "usual"})).await;
     let few = made(json!({"name": "few", "access": ["audit.read", "link.update"]})).await;
     let of_a_project = [
         "team.read",
@@ -415,6 +418,7 @@ async fn a_narrow_token_may_do_what_is_written_down_for_it(engine: Engine) {
             ("reads", &reads, looks),
             ("one project", &one, of_a_project.contains(&route.right)),
             ("few", &few, ["audit.read", "link.update"].contains(&route.right)),
+            ("usual", &usual, !Right::parse(route.right).unwrap().is_dangerous()),
         ] {
             assert_eq!(asked(&kit, who, bearer, &route).await, may, "{who}: {} {}", route.method, route.path);
         }

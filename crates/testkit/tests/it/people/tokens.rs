@@ -30,7 +30,9 @@ async fn no_token_makes_a_broader_one(engine: Engine) {
     let owner = kit.tenant.token.as_str();
     let makes = json!(["access-token.create", "audit.read", "project.read"]);
     let (some, _) = made(&kit, owner, json!({"name": "some", "access": makes})).await;
-    let (limited, _) = made(&kit, owner, json!({"name": "limited", "projectId": project})).await;
+    let whole = json!({"name": "limited", "projectId": project, "access": "full"});
+    let (limited, _) = made(&kit, owner, whole).await;
+    let (usual, _) = made(&kit, owner, json!({"name": "usual"})).await;
     let viewer = join(&kit, "ada", "viewer").await.token;
     for (who, bearer, body, status) in [
         ("full from some", &some, json!({"name": "x", "access": "full"}), 403),
@@ -43,6 +45,7 @@ async fn no_token_makes_a_broader_one(engine: Engine) {
         ("a right of the team from limited", &limited, json!({"name": "x", "access": ["audit.read"]}), 403),
         ("a right that the role has not", &viewer, json!({"name": "x", "access": ["token.app"]}), 403),
         ("full of a viewer is a viewer's", &viewer, json!({"name": "x", "access": "full"}), 201),
+        ("any from usual, which makes none", &usual, json!({"name": "x", "access": "read"}), 403),
         ("an unknown right", &some, json!({"name": "x", "access": ["everything"]}), 400),
         ("an unknown word", &some, json!({"name": "x", "access": "write"}), 400),
         ("no rights", &some, json!({"name": "x", "access": []}), 400),
@@ -55,7 +58,26 @@ async fn no_token_makes_a_broader_one(engine: Engine) {
     }
     let wrong = json!({"name": "x", "access": ["audit.read"], "projectId": project});
     assert_eq!(create(&kit, owner, wrong).await.refusal(), (400, "invalid_request".to_owned()));
-    // Said nothing, it carries what it was made with.
+    // Said nothing, it carries what it was made with, but never what is dangerous by accident.
+    for (body, access) in [
+        (json!({"name": "x"}), "usual"),
+        (json!({"name": "x", "access": "full"}), "full"),
+        (json!({"name": "x", "access": "usual", "projectId": project}), "usual"),
+    ] {
+        assert_eq!(create(&kit, owner, body.clone()).await.json()["access"], access, "{body}");
+    }
+    // It manages connectors, as the official command line does, and who may act here is nothing to it.
+    let as_usual = async |method: &str, path: &str, body: Value| {
+        kit.node.call(method, path, Some(&usual), Some(&body)).await
+    };
+    let connector = format!("/v1/connect/connectors/{}", kit.connector);
+    assert_eq!(as_usual("PATCH", &connector, json!({"name": "renamed"})).await.status, 200);
+    let everybody = json!({"all": true});
+    assert_eq!(as_usual("DELETE", &format!("{connector}/tokens"), everybody).await.status, 200);
+    let team = format!("/v1/teams/{}", kit.tenant.team);
+    let refused = as_usual("PATCH", &team, json!({"name": "taken"})).await;
+    assert_eq!(refused.refusal(), (403, "forbidden".to_owned()));
+    assert_eq!(refused.json()["error"]["right"], "team.update");
     let (copy, _) = made(&kit, &some, json!({"name": "copy"})).await;
     let seen = kit.node.call("GET", "/v1/audit", Some(&copy), None).await;
     assert_eq!(seen.status, 200);

@@ -10,6 +10,7 @@ use crate::{anew, of};
 on_both_engines!(
     what_a_check_renews_is_served_by_every_process_at_once,
     who_wants_a_longer_life_than_there_is_has_one_renewal_made_and_gets_its_token,
+    who_wants_a_longer_life_with_every_request_renews_so_often_and_no_more,
 );
 
 async fn what_a_check_renews_is_served_by_every_process_at_once(engine: Engine) {
@@ -36,6 +37,32 @@ async fn what_a_check_renews_is_served_by_every_process_at_once(engine: Engine) 
     if let Some(node) = &mut beside {
         node.stop().await;
     }
+}
+
+/// The provider is asked twenty times in a minute for a wish that it cannot fulfil, and from then on the living token is
+/// what there is. Whose token has ended is not kept waiting by others' wishes.
+async fn who_wants_a_longer_life_with_every_request_renews_so_often_and_no_more(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    kit.consent("alice").await;
+    kit.consent("bob").await;
+    let narrow = json!({"subject": {"type": "user", "id": "bob"}, "scopes": ["profile:read"],
+        "validityBufferMs": 86_400_000});
+    let begun = std::time::Instant::now();
+    let (mut alices, mut bobs) = (Vec::new(), Vec::new());
+    for _ in 0..24 {
+        alices.push(kit.ask(&anew("alice")).await.token());
+        bobs.push(kit.ask(&narrow).await.token());
+    }
+    // One more comes in three seconds.
+    let more = usize::try_from(begun.elapsed().as_secs() / 3).unwrap() + 1;
+    let refreshes = kit.provider.requests("refresh_token");
+    assert!((41..=41 + 2 * more).contains(&refreshes), "{refreshes}, and {more} more");
+    for tokens in [alices, bobs] {
+        let last = tokens.last().unwrap();
+        assert!(kit.provider.me(last).await.is_some(), "what is served lives");
+    }
+    kit.clock.pass(Duration::from_hours(2));
+    assert!(kit.provider.me(&kit.user_token("alice").await.token()).await.is_some());
 }
 
 async fn who_wants_a_longer_life_than_there_is_has_one_renewal_made_and_gets_its_token(engine: Engine) {

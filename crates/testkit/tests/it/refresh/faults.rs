@@ -247,3 +247,22 @@ async fn a_strict_refresh_token_is_not_presented_without_end() {
     kit.user_token("alice").await.token();
     assert!(kit.events_of("grant.needs-consent").await.is_empty());
 }
+
+/// Whoever comes back when it was told to finds the provider being asked, however often it has failed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_refusal_names_the_time_at_which_the_grant_is_tried_again() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    kit.consent("alice").await;
+    kit.clock.pass(Duration::from_hours(2));
+    kit.provider.always(|| Fault::status(502));
+    let mut waits = Vec::new();
+    for presented in 1..=6 {
+        let refused = kit.user_token("alice").await;
+        assert_eq!(refused.refusal(), (503, "provider_unavailable".to_owned()));
+        assert_eq!(kit.provider.requests("refresh_token"), presented, "{waits:?}");
+        waits.push(refused.header("retry-after").unwrap().parse().unwrap());
+        kit.clock.pass(Duration::from_secs(waits[presented - 1]));
+    }
+    assert!(waits.last() >= Some(&30), "it is asked less and less: {waits:?}");
+    assert_eq!(kit.grants().await[0]["state"], "active");
+}

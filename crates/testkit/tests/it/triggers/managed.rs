@@ -9,6 +9,7 @@ use super::*;
 
 on_both_engines!(
     a_secret_takes_the_place_of_another_and_the_one_before_holds_for_a_while,
+    a_secret_of_the_configuration_is_replaced_without_a_gap,
     what_cannot_be_forwarded_is_refused_with_the_reason,
 );
 
@@ -35,6 +36,67 @@ async fn a_secret_takes_the_place_of_another_and_the_one_before_holds_for_a_whil
     assert_eq!(refused.refusal(), (401, "unauthorized".to_owned()));
     assert_eq!(send(&kit, &kit.node, &connector, new, &event("Ev4")).await.status, 200);
     receiver.count_at("/hook", 3).await;
+}
+
+async fn a_secret_of_the_configuration_is_replaced_without_a_gap(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let mut data = kit.data();
+    data.insert("webhookSecret".to_owned(), json!("the-first-secret-0123456789"));
+    let body = json!({
+        "service": "linear", "name": "own", "type": "oauth", "data": data, "projectId": kit.tenant.project,
+        "triggers": true,
+    });
+    let made = kit.manage("POST", "/v1/connect/connectors", Some(&body)).await.ok();
+    let connector = made["id"].as_str().unwrap();
+    let path = format!("/v1/connect/connectors/{connector}");
+    let turned = async |secret: &str| {
+        let change = json!({"data": {"webhookSecret": secret}});
+        kit.manage("PATCH", &path, Some(&change)).await.ok();
+    };
+    let number = std::cell::Cell::new(0);
+    let taken = async |secret: &str| {
+        number.set(number.get() + 1);
+        let at = kit.clock.now().millis();
+        let body =
+            json!({"type": "Issue", "action": "create", "webhookTimestamp": at, "organizationId": "o"});
+        let body = body.to_string();
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), body.as_bytes());
+        let tag = tag.as_ref().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        let delivery = format!("delivery-{}", number.get());
+        let headers = [
+            ("content-type", "application/json"),
+            ("linear-signature", tag.as_str()),
+            ("linear-delivery", delivery.as_str()),
+        ];
+        let url = format!("{}/connect/trigger/{connector}", kit.url());
+        Http::default().send("POST", &url, &headers, body).await.status
+    };
+    let shown = async || {
+        let shown = kit.manage("GET", &format!("{path}/triggers"), None).await.ok();
+        let secrets = shown["signingSecrets"].as_array().unwrap().iter();
+        secrets
+            .map(|one| (one["from"].as_str().unwrap().to_owned(), one["until"].is_null()))
+            .collect::<Vec<_>>()
+    };
+    turned("the-second-secret-0123456789").await;
+    assert_eq!(shown().await, [("data".to_owned(), true), ("data".to_owned(), false)]);
+    kit.clock.pass(Duration::from_hours(23));
+    for secret in ["the-first-secret-0123456789", "the-second-secret-0123456789"] {
+        assert_eq!(taken(secret).await, 200, "{secret}");
+    }
+    // The same again is no other secret, and keeps nothing longer.
+    turned("the-second-secret-0123456789").await;
+    kit.clock.pass(Duration::from_hours(2));
+    assert_eq!(taken("the-first-secret-0123456789").await, 401);
+    assert_eq!(taken("the-second-secret-0123456789").await, 200);
+    // One that is set beside the configuration counts alone; what the configuration says then is nothing.
+    let beside = json!({"signingSecret": "the-third-secret-0123456789", "keepPreviousMs": 0});
+    kit.manage("PATCH", &format!("{path}/triggers"), Some(&beside)).await.ok();
+    turned("the-fourth-secret-0123456789").await;
+    assert_eq!(taken("the-third-secret-0123456789").await, 200);
+    for secret in ["the-second-secret-0123456789", "the-fourth-secret-0123456789"] {
+        assert_eq!(taken(secret).await, 401, "{secret}");
+    }
 }
 
 async fn what_cannot_be_forwarded_is_refused_with_the_reason(engine: Engine) {

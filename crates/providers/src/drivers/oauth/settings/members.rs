@@ -115,7 +115,7 @@ pub(super) fn signing(fields: &mut Fields) -> Result<Option<SigningAlgorithm>, B
         None => Ok(None),
         Some(name) => SigningAlgorithm::parse(&name)
             .map(Some)
-            .ok_or_else(|| fields.bad("signingAlgorithm", "must be RS256 or ES256")),
+            .ok_or_else(|| fields.bad("signingAlgorithm", "must be RS256, ES256, PS256, ES384 or EdDSA")),
     }
 }
 
