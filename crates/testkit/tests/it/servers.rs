@@ -90,6 +90,23 @@ async fn a_client_is_registered_looked_after_and_taken_back(engine: Engine) {
     let same = change(&kit, &connector, &json!({"accentColor": "#112233"})).await.ok();
     assert_eq!(same["serviceSync"]["status"], json!("required"), "still to be told");
 
+    // A server that turned the token in an answer that was lost takes the old one no more. What is said then works.
+    peer.now("/register/given", 401, json!({"error": "invalid_token"}));
+    let lost = change(&kit, &connector, &json!({"name": "Lost"})).await.ok();
+    let why = lost["serviceSync"]["errors"][0].as_str().unwrap();
+    assert!(why.contains("setting clientId, clientSecret and clientRegistration of data to null"), "{why}");
+    peer.now("/register", 201, registered(&peer, "care-3", "secret-3"));
+    let nothing = json!({"clientId": null, "clientSecret": null, "clientRegistration": null});
+    let anew = change(&kit, &connector, &json!({"data": nothing})).await.ok();
+    assert_eq!((peer.lines("/register").len(), &anew["data"]["clientId"]), (1, &json!("given")));
+    peer.now("/register/given", 200, registered(&peer, "care-3", "secret-3"));
+    peer.seen("/register/given");
+    assert_eq!(
+        change(&kit, &connector, &json!({"name": "Anew"})).await.ok()["serviceSync"]["status"],
+        "done"
+    );
+    assert_eq!(peer.seen("/register/given")[0].bearer.as_deref(), Some("Bearer care-3"));
+
     peer.now("/register/given", 204, json!(null));
     peer.seen("/register/given");
     let path = format!("/v1/connect/connectors/{connector}");
