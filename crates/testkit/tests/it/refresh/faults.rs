@@ -105,7 +105,12 @@ async fn a_provider_that_asks_to_wait_is_left_alone() {
     kit.consent("alice").await;
     kit.consent("bob").await;
     kit.clock.pass(Duration::from_hours(2));
+    // Whoever met it is told no longer than we wait, whatever the provider says.
+    kit.provider.next([Fault::status(429).retry_after(99_999)]);
+    let met = kit.user_token("alice").await;
+    assert_eq!(met.header("retry-after"), Some("600"), "{}", met.text());
     kit.provider.next([Fault::status(429).retry_after(30)]);
+    kit.clock.pass(Duration::from_secs(601));
     kit.user_token("alice").await.refusal();
     let asked = kit.provider.requests("refresh_token");
     for user in ["alice", "bob", "alice"] {
