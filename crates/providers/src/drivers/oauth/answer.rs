@@ -44,7 +44,7 @@ pub(super) async fn settle(
                 issued.expires_in = expires_in;
                 issued.scopes = issued.scopes.take().or(scopes);
             }
-            Introspected::Inactive => return Some("the provider says that it is not active".to_owned()),
+            Introspected::Over => return Some("the provider says that it has ended".to_owned()),
             Introspected::Unsaid => {}
         }
     }
