@@ -341,6 +341,10 @@ async fn a_resource_is_named_as_it_names_itself_or_as_the_owner_does() {
         let redeemed = bench.server.only().field("resource");
         let all = [param(&url, "resource"), redeemed];
         assert_eq!(all, [Some(absolute(sent)), Some(absolute(sent))], "{published} {own:?}");
+        // However a caller spells it.
+        let other = absolute(sent).strip_suffix('/').map_or_else(|| absolute(sent), str::to_owned);
+        let (url, _) = made.begin(|ask| ask.resources = vec![other]).await.unwrap();
+        assert_eq!(param(&url, "resource"), Some(absolute(sent)), "{published} {own:?}");
     }
 }
 
