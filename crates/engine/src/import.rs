@@ -120,7 +120,7 @@ impl Broker {
         let place = self.place_of(caller, entry, &token).await?;
         check_ends(&token, entry, self.inner.env.now())?;
         let bound = target::checked(entry, token.bound)?;
-        let resources = target::consented(entry, &bound);
+        let Bound { resources, audience, details } = target::consented(entry, &bound);
         let event = described(event, &bound);
         let (external_subject, name) =
             (text("externalSubject", token.external_subject)?, text("name", token.name)?);
@@ -147,6 +147,8 @@ impl Broker {
             token_id: Some(self.inner.env.id()),
             asked: None,
             resources,
+            audience,
+            details,
             given_by: None,
             name: granted.name,
             external_subject: granted.external_subject,

@@ -136,6 +136,8 @@ impl Broker {
             token_id: Some(self.inner.env.id()),
             asked: None,
             resources: Vec::new(),
+            audience: Vec::new(),
+            details: Vec::new(),
             given_by: None,
             name: None,
             external_subject: minted.external_subject,

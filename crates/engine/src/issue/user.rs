@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use carnet_model::grant::{Cause, GrantState};
 use carnet_model::{Code, Fault, ScopeRequest, Scopes, Subject, Time};
-use carnet_providers::{MintAsk, is_same_resource};
+use carnet_providers::MintAsk;
 use carnet_store::grants::{self, GrantRow};
 
 use super::{Found, Plan, Source, Wanted};
@@ -74,12 +74,9 @@ impl Broker {
         }
         let secret =
             self.inner.open_grant(&row.grant, &row.held).map_err(|error| failed(faults::internal(error)))?;
-        // RFC 8707 §2.2: of what was consented to. The provider is not asked: to say no, some spend the refresh token.
-        let consented = |asked: &&String| {
-            secret.facts.resources.iter().any(|consented| is_same_resource(consented, asked))
-        };
-        if let Some(unasked) = wanted.to_consent.iter().find(|asked| !consented(asked)) {
-            return Err(unmet("grant-resources", resource_consent_required(entry, wanted, unasked)));
+        // RFC 8707 §2.2: of what was consented to.
+        if let Some(unasked) = wanted.to_consent.beyond(&secret.facts) {
+            return Err(unmet("grant-resources", unasked.fault(entry, wanted)));
         }
         let narrowed = match wanted.plan_of(&row, &secret) {
             Plan::Missing(missing) => {
@@ -349,21 +346,6 @@ fn more_consent_required(entry: &Entry, wanted: &Wanted, missing: &Scopes) -> Fa
     )
     .with("reason", "insufficient_scope")
     .with("missing", missing)
-}
-
-/// The grant is for other resources than the one that is asked for.
-fn resource_consent_required(entry: &Entry, wanted: &Wanted, resource: &str) -> Fault {
-    let (code, who) = if matches!(wanted.subject, Subject::App) {
-        (Code::InstallationRequired, "Installation required: the application".to_owned())
-    } else {
-        (Code::UserAuthorizationRequired, format!("User authorization required: {}", wanted.place.subject))
-    };
-    let uid = &entry.row.connector.uid;
-    let resource: String = resource.chars().take(200).collect();
-    let message = format!(
-        "{who} has consent at {uid}, and not for the resource {resource:?}. Ask for consent with the same resources."
-    );
-    Fault::new(code, message).with("reason", "resource_not_consented").with("resource", resource)
 }
 
 /// A token that came within this time lives about as long as any that could be had.

@@ -9,6 +9,7 @@ use carnet_model::{Id, ScopeRequest, Scopes, Subject, kind};
 use carnet_store::grants::GrantRow;
 use serde_json::{Value, json};
 
+use super::ToConsent;
 use crate::cache::AskKey;
 use crate::sealing::GrantSecret;
 
@@ -23,10 +24,10 @@ pub(crate) struct Wanted {
     /// Whether nobody gets more than these.
     pub(crate) bounded: bool,
     pub(crate) resources: Vec<String>,
-    /// Those of them that a grant must be for: all, or none where they are the connector's own.
-    pub(crate) to_consent: Vec<String>,
     pub(crate) audience: Vec<String>,
     pub(crate) details: Vec<Value>,
+    /// What of these a grant must be for.
+    pub(crate) to_consent: ToConsent,
     pub(crate) buffer: Duration,
     pub(crate) key: AskKey,
 }

@@ -174,6 +174,8 @@ impl Broker {
                     token_id: Some(inner.env.id()),
                     asked: before.facts.asked,
                     resources: before.facts.resources,
+                    audience: before.facts.audience,
+                    details: before.facts.details,
                     given_by: before.facts.given_by,
                     name: before.facts.name,
                     external_subject,

@@ -283,6 +283,8 @@ async fn what_an_import_was_given_for_is_kept_and_asked_for_again(engine: Engine
     bobs["subject"]["id"] = json!("bob");
     assert_eq!(kit.ask(&bobs).await.token(), "old-access-of-bob");
     bobs["audience"] = json!(["another"]);
+    assert_eq!(kit.ask(&bobs).await.refusal(), (422, "user_authorization_required".to_owned()));
+    bobs.as_object_mut().unwrap().remove("audience");
     assert_eq!(kit.ask(&bobs).await.refusal(), (422, "invalid_scope".to_owned()));
 }
 

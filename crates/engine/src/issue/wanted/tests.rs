@@ -23,7 +23,7 @@ fn wanted(request: ScopeRequest, defaults: &str, resources: &[&str]) -> Wanted {
         defaults: scopes(defaults),
         bounded: false,
         resources: resources.iter().map(ToString::to_string).collect(),
-        to_consent: Vec::new(),
+        to_consent: ToConsent::default(),
         audience: Vec::new(),
         details: Vec::new(),
         buffer: BUFFER,
