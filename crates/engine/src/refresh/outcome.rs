@@ -70,11 +70,13 @@ impl RenewFailure {
                 let fault = faults::driver(&error, uid);
                 let message = format!(
                     "The provider of {uid} was asked to renew the grant, and its answer was lost: it may have spent the \
-                     refresh token, and nobody has what it gave. The grant is tried once more as soon as that is safe; \
-                     if that fails, reauthorization is required."
+                     refresh token, and nobody has what it gave. The grant is tried again as soon as that is safe; if the \
+                     provider refuses it then, reauthorization is required."
                 );
                 let wait = fault.retry_after.unwrap_or(5).max(whole_seconds(wait));
-                Fault::new(fault.code, message).with("reason", Cause::AnswerLost.as_str()).retry_after(wait)
+                Fault::new(Code::ProviderUnavailable, message)
+                    .with("reason", Cause::AnswerLost.as_str())
+                    .retry_after(wait)
             }
             Self::InDoubt { wait } => Fault::new(
                 Code::ProviderUnavailable,
@@ -82,6 +84,7 @@ impl RenewFailure {
                     "An answer of the provider of {uid} was lost; it is asked again as soon as that is safe."
                 ),
             )
+            .with("reason", Cause::AnswerLost.as_str())
             .retry_after(whole_seconds(wait).max(1)),
             Self::Row { wait } => Fault::new(
                 Code::Unavailable,
@@ -349,11 +352,6 @@ impl Broker {
         // One caller's particular wish says nothing certain about the grant.
         if let (DriverError::Gone { cause, .. }, Goal::Token { .. }) = (&error, goal) {
             return self.gone(entry, row, operation, doubt.cause(), *cause).await;
-        }
-        // Nothing lives any more that waiting would spare, and each further try spends a token that may be spent already:
-        // whoever can tell is the person.
-        if let (Doubt::Last(cause), true) = (doubt, error.is_lost()) {
-            return self.gone(entry, row, operation, Some(cause), cause).await;
         }
         let event = AuditEvent::of_system(self.inner.env.now(), Action::GrantRefresh)
             .in_team(operation.team)
