@@ -2,7 +2,7 @@
 //!
 //! 1. A lease on the grant's row, with a fence that grows, and the intent to present the refresh token: one durable
 //!    write. If the store cannot take it, the token is not presented.
-//! 2. The provider is called. The request is never repeated by the client.
+//! 2. The provider is called, and the lease held for as long as that takes. The request is never repeated by the client.
 //! 3. What it answered is committed, if the fence and the version are still those of the lease, before anybody gets the
 //!    token. If not, the new tokens are kept as an orphan, because they may be the only valid ones.
 //!
@@ -17,13 +17,14 @@ mod due;
 mod outcome;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::failpoint::Point;
-use carnet_model::grant::GrantState;
+use carnet_model::grant::{GrantState, Rotation};
 use carnet_model::{Id, Time, kind};
 use carnet_providers::{DriverError, MintAsk, Minted};
 use carnet_store::grants::{self, GrantRow};
@@ -262,6 +263,25 @@ impl Broker {
         }
     }
 
+    /// Holds on to the lease while the provider takes its time, for as long as nobody else has taken it.
+    async fn hold(&self, operation: &OpenRefresh) -> Infallible {
+        let inner = &self.inner;
+        loop {
+            tokio::time::sleep(LEASE / 3).await;
+            let held = async {
+                let until = inner.db.clock(&inner.env).await?.plus(LEASE);
+                let hold = grants::hold(operation.team, operation.grant, operation.fence, until);
+                inner.db.write(Write::new().step(hold)).await.map(drop)
+            };
+            match held.await {
+                Ok(()) => {}
+                Err(DbError::Unmet(_)) => return std::future::pending().await,
+                // It is tried again before the lease ends; if it does end, the fence decides.
+                Err(error) => tracing::debug!(grant = %operation.grant, %error, "a lease could not be held"),
+            }
+        }
+    }
+
     /// Presents the refresh token and records what came of it.
     async fn present(
         &self,
@@ -293,8 +313,15 @@ impl Broker {
             Goal::Narrowed(ask) => ask,
         };
         let lost = || DriverError::Lost;
-        let call = tokio::time::timeout(CALL, self.mint(entry, Some(&secret.held), ask)).await;
-        let mut answer = call.unwrap_or_else(|_| Err(lost()));
+        let call = tokio::time::timeout(
+            patience(entry.abilities.rotation),
+            self.mint(entry, Some(&secret.held), ask),
+        );
+        let mut answer = tokio::select! {
+            biased;
+            answer = call => answer.unwrap_or_else(|_| Err(lost())),
+            never = self.hold(operation) => match never {},
+        };
         if answer.is_ok() && pass(&self.inner.env, Point::RefreshAnswered).await.is_err() {
             answer = Err(lost());
         }
@@ -329,13 +356,25 @@ enum Presented {
     Again,
 }
 
-/// How long a lease lasts: longer than a call may, shorter than the smallest grace of a provider with a sweep on top.
+/// How long a lease lasts that nobody holds on to: several tries to hold it, and shorter than the smallest grace of a
+/// provider with a sweep on top.
 pub(crate) const LEASE: Duration = Duration::from_secs(15);
 /// How often in a minute a grant is renewed because somebody would like a token that lives longer than the one there is.
 /// Whoever has good reason to, after a refusal of the API, needs one or two.
 const WISHES: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
-/// How long the provider has to answer a refresh.
+/// How long the provider has to answer a refresh. Whoever hangs up on one that takes a refresh token once loses what it was
+/// about to give; within a grace there must be time to present it again, several times. Callers are told earlier.
+fn patience(rotation: Rotation) -> Duration {
+    match rotation {
+        Rotation::None => CALL,
+        Rotation::Grace { seconds } => Duration::from_secs(u64::from(seconds) / 6).clamp(CALL, LONG_CALL),
+        Rotation::Strict => LONG_CALL,
+    }
+}
+
 const CALL: Duration = Duration::from_secs(8);
+/// With what drivers ask besides.
+const LONG_CALL: Duration = Duration::from_secs(32);
 /// How long a flight waits for others before it gives up.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 const POLL_FIRST: Duration = Duration::from_millis(25);

@@ -190,9 +190,9 @@ impl Broker {
             audience: wanted.audience.clone(),
             details: wanted.details.clone(),
         };
-        let minted = self
-            .narrow(entry.clone(), row, need)
+        let minted = tokio::time::timeout(PATIENT, self.narrow(entry.clone(), row, need))
             .await
+            .unwrap_or(Err(RenewFailure::Busy))
             .map_err(|failure| failure.fault(entry, |cause| consent_required(entry, wanted, cause)))?;
         super::made::check_target(entry, &minted)?;
         let is_bounded = !scopes.is_empty();

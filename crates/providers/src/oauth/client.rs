@@ -76,8 +76,7 @@ impl Client<'_> {
         now: Time,
     ) -> Result<Received, NoToken> {
         let begun = self.env.now();
-        let sent =
-            self.send_at(Limits::default().total, endpoint, &mut form, "serverConfig.token_endpoint", now);
+        let sent = self.send_at(phase.patience(), endpoint, &mut form, "serverConfig.token_endpoint", now);
         let answer = sent.await.map_err(NoToken::of)?;
         let at = self.env.now();
         let there = failure::date(&answer.headers).unwrap_or(at);

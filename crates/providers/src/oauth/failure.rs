@@ -3,7 +3,9 @@
 //! The order matters: "wait" and "broken" come before any verdict on grant or client, so that a struggling server
 //! never kills a grant; and what is not known is never taken for the end of a grant.
 
-use carnet_egress::EgressError;
+use std::time::Duration;
+
+use carnet_egress::{EgressError, Limits};
 use carnet_model::grant::Cause;
 use carnet_model::{SecretString, Time};
 use http::header::{DATE, RETRY_AFTER};
@@ -32,6 +34,17 @@ pub(crate) enum Phase {
     Front,
     /// Whether the person has decided on the other device.
     Device,
+}
+
+impl Phase {
+    /// How long the server may take. Whoever hangs up on a renewal may lose the only refresh token that still works; when
+    /// it is rather given up, and what callers are told meanwhile, is the engine's to say.
+    pub(crate) fn patience(self) -> Duration {
+        match self {
+            Self::Refresh => Duration::from_secs(28),
+            _ => Limits::default().total,
+        }
+    }
 }
 
 /// What an error in the server's words means. `sent` is what we told in confidence.

@@ -361,4 +361,4 @@ const TROUBLE: Duration = Duration::from_secs(45);
 /// How long they go well before the end.
 const CALM: Duration = Duration::from_mins(1);
 /// A call, a lease and a look at what is left open.
-const AFTERMATH: Duration = Duration::from_secs(25);
+const AFTERMATH: Duration = Duration::from_secs(50);

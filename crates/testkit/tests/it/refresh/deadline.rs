@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use carnet_model::grant::Rotation;
-use carnet_testkit::{Engine, Fault, Gate, Kit, Plan, on_both_engines};
+use carnet_testkit::{Engine, Fault, Gate, Kit, Plan, eventually, on_both_engines};
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::time::Instant;
@@ -48,6 +48,29 @@ async fn a_refresh_goes_on_when_whoever_needed_it_was_told_to_come_back(engine: 
     let begun = Instant::now();
     assert_eq!(kit.user_token("alice").await.refusal(), (503, "provider_unavailable".to_owned()));
     assert!(begun.elapsed() < WITHIN, "{:?}", begun.elapsed());
+    gate.open();
+    let token = kit.ask(&of("alice")).await.token();
+    assert!(kit.provider.me(&token).await.is_some());
+    assert_eq!(kit.provider.requests("refresh_token"), 1);
+}
+
+/// Longer than a lease lasts that nobody holds on to: another node does not present the token as well, and what the
+/// provider gives is kept. Callers are told long before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_strict_provider_that_takes_long_does_not_cost_the_grant() {
+    let plan = Plan { answer_within: WITHIN, rotation: Rotation::Strict, ..Plan::default() };
+    let kit = Kit::start(Engine::Sqlite, plan).await;
+    kit.consent("alice").await;
+    kit.clock.pass(Duration::from_hours(2));
+    let gate = Gate::closed();
+    kit.provider.next([Fault::none().behind(&gate)]);
+    assert_eq!(kit.user_token("alice").await.refusal(), (503, "provider_unavailable".to_owned()));
+    let raw = kit.raw().await;
+    let leased = async || raw.number("select max(lease_until) from grants").await;
+    let first = leased().await;
+    let held = eventually("the lease is held on to", async || (leased().await > first).then_some(()));
+    held.await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
     gate.open();
     let token = kit.ask(&of("alice")).await.token();
     assert!(kit.provider.me(&token).await.is_some());
