@@ -143,6 +143,7 @@ impl TokenAsk {
             scopes,
             defaults: abilities.scopes.clone(),
             bounded,
+            adds_scopes: entry.adds_scopes,
             to_consent: ToConsent::of(entry, abilities, &resources, &audience, &self.details),
             resources,
             audience,

@@ -244,7 +244,8 @@ pub(crate) fn only_as_granted(entry: &Entry, wanted: &Wanted, row: &GrantRow, le
         return more_consent_required(entry, wanted, &rest);
     }
     let uid = &entry.row.connector.uid;
-    Fault::new(
+    let excess: Vec<_> = rest.iter().map(str::to_owned).collect();
+    let fault = Fault::new(
         Code::InvalidScope,
         format!(
             "The grant of {uid} allows more than was asked for, and the provider gave nothing to make a narrower \
@@ -252,7 +253,13 @@ pub(crate) fn only_as_granted(entry: &Entry, wanted: &Wanted, row: &GrantRow, le
         ),
     )
     .with("granted", row.grant.scopes.as_ref().map(ToString::to_string))
-    .next(format!("carnet grants {uid}"), "to see what was granted to whom")
+    .next(format!("carnet grants {uid}"), "to see what was granted to whom");
+    if !is_default || excess.is_empty() {
+        return fault;
+    }
+    fault
+        .with("excess", excess)
+        .next(format!("carnet update {uid} --data @FILE"), super::made::TO_ASK_FOR_THEM)
 }
 
 fn stray(entry: &Entry) -> Fault {

@@ -146,6 +146,38 @@ async fn what_a_provider_adds_up_is_had_once_the_person_has_consented_to_it_here
     assert_eq!(explained.ok()["decidedBy"], "grant-given");
 }
 
+/// The page said read, and the server gives more, of a name that nobody knows: at consent, and when it is renewed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_server_adds_unasked_is_narrowed_away_or_refused() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    let (asked, more) =
+        ("messages:read offline_access profile:read", "admin messages:read offline_access profile:read");
+    consents(&kit, &["profile:read", "messages:read", "offline_access"], more).await;
+    for scopes in [None, Some("*")] {
+        let mut body = of("alice");
+        if let Some(scopes) = scopes {
+            body["scopes"] = json!([scopes]);
+        }
+        let token = kit.ask(&body).await.token();
+        assert_eq!(kit.provider.me(&token).await.unwrap()["scope"], asked);
+        assert_eq!(kit.provider.last("refresh_token", "scope"), [asked]);
+    }
+    assert_eq!(kit.provider.requests("refresh_token"), 1);
+    kit.clock.pass(std::time::Duration::from_hours(2));
+    kit.provider.always(move || {
+        Fault::rewritten(move |answer| {
+            answer.insert("scope".to_owned(), more.into());
+        })
+    });
+    let refused = kit.user_token("alice").await;
+    assert_eq!(refused.refusal(), (422, "invalid_scope".to_owned()));
+    let error = &refused.json()["error"];
+    assert_eq!(error["excess"], json!(["admin"]), "{error}");
+    assert!(error["next"][0]["command"].as_str().unwrap().starts_with("carnet update "), "{error}");
+    kit.provider.heal();
+    kit.user_token("alice").await.token();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_provider_that_gives_more_or_less_than_asked_is_not_believed() {
     let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
