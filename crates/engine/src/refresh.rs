@@ -16,7 +16,7 @@ mod doubt;
 mod due;
 mod outcome;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,6 +49,8 @@ type Shared = Option<Result<GrantRow, RenewFailure>>;
 pub(crate) struct Flights {
     renewals: Mutex<HashMap<Id<kind::Grant>, watch::Receiver<Shared>>>,
     turns: Mutex<HashMap<Id<kind::Grant>, Arc<tokio::sync::Mutex<()>>>>,
+    /// Those whose new tokens are in hand, and which the store does not take.
+    unrecorded: watch::Sender<HashSet<Id<kind::Grant>>>,
 }
 
 /// What a refresh brought: the grant as it is now, and the token if one was made by this very refresh.
@@ -61,6 +63,35 @@ impl Flights {
     /// Whether a renewal of this grant is under way in this process.
     pub(crate) fn is_under_way(&self, grant: Id<kind::Grant>) -> bool {
         self.renewals.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&grant)
+    }
+
+    /// Whoever waits for this grant is told that the store does not answer: nothing is handed out before it is recorded.
+    fn not_recorded(&self, grant: Id<kind::Grant>) {
+        self.unrecorded.send_modify(|grants| {
+            grants.insert(grant);
+        });
+    }
+
+    /// The work on this grant is over, however it ended.
+    fn over(&self, grant: Id<kind::Grant>) {
+        self.unrecorded.send_if_modified(|grants| grants.remove(&grant));
+    }
+
+    /// What comes of `work` on this grant, unless its end waits for the store.
+    async fn recorded<T>(
+        &self,
+        grant: Id<kind::Grant>,
+        work: impl Future<Output = Result<T, RenewFailure>>,
+    ) -> Result<T, RenewFailure> {
+        let mut unrecorded = self.unrecorded.subscribe();
+        tokio::select! {
+            biased;
+            done = work => done,
+            Ok(_) = unrecorded.wait_for(|grants| grants.contains(&grant)) => {
+                let why = "refreshed tokens could not be recorded yet".to_owned();
+                Err(RenewFailure::Store(Arc::new(DbError::Unavailable(why))))
+            }
+        }
     }
 
     fn turn(&self, grant: Id<kind::Grant>) -> Arc<tokio::sync::Mutex<()>> {
@@ -95,6 +126,7 @@ impl Broker {
                 let (broker, row) = (self.clone(), row.clone());
                 self.track(async move {
                     let result = broker.refresh_grant(&entry, &row, Goal::Token { until }, urgency).await;
+                    broker.inner.flights.over(id);
                     let mut renewals =
                         broker.inner.flights.renewals.lock().unwrap_or_else(PoisonError::into_inner);
                     renewals.remove(&id);
@@ -104,10 +136,13 @@ impl Broker {
                 answer
             }
         };
-        match answer.wait_for(Option::is_some).await {
-            Ok(result) => result.clone().unwrap_or(Err(RenewFailure::Busy)),
-            Err(_) => Err(RenewFailure::Busy),
-        }
+        let told = async {
+            match answer.wait_for(Option::is_some).await {
+                Ok(result) => result.clone().unwrap_or(Err(RenewFailure::Busy)),
+                Err(_) => Err(RenewFailure::Busy),
+            }
+        };
+        self.inner.flights.recorded(id, told).await
     }
 
     /// Whether a renewal may begin now that nobody needs: a caller that wants a longer life than the provider gives would
@@ -128,14 +163,18 @@ impl Broker {
     ) -> Result<Minted, RenewFailure> {
         let broker = self.clone();
         let (entry_of_work, row_of_work) = (entry.clone(), row.clone());
+        let id = row.grant.id;
         let work = self.track(async move {
-            broker.refresh_grant(&entry_of_work, &row_of_work, Goal::Narrowed(ask), Urgency::Now).await
+            let result =
+                broker.refresh_grant(&entry_of_work, &row_of_work, Goal::Narrowed(ask), Urgency::Now).await;
+            broker.inner.flights.over(id);
+            result
         });
-        let error = match work.await {
-            Ok(Ok(refreshed)) => return refreshed.minted.ok_or(RenewFailure::Busy),
-            Ok(Err(RenewFailure::Provider(error))) => error,
-            Ok(Err(failure)) => return Err(failure),
-            Err(_) => return Err(RenewFailure::Busy),
+        let told = async { work.await.unwrap_or(Err(RenewFailure::Busy)) };
+        let error = match self.inner.flights.recorded(id, told).await {
+            Ok(refreshed) => return refreshed.minted.ok_or(RenewFailure::Busy),
+            Err(RenewFailure::Provider(error)) => error,
+            Err(failure) => return Err(failure),
         };
         let DriverError::Gone { vendor: Some(vendor), .. } = &*error else {
             return Err(RenewFailure::Provider(error));

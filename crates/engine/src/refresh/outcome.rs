@@ -283,8 +283,8 @@ impl Broker {
         })
     }
 
-    /// New tokens are in hand and the store does not take them: keeps them in a file and tries on, longer than any
-    /// caller waits. Only the end of the process stops it, and the next start reads the file.
+    /// New tokens are in hand and the store does not take them: keeps them in a file, tells whoever waits, and tries on.
+    /// Only the end of the process stops it, and the next start reads the file.
     async fn wait_for_the_store(&self, operation: &Orphan, why: &str) -> Result<(), RenewFailure> {
         let mut kept = pass(&self.inner.env, Point::SpillWrite).await.map_err(std::io::Error::other);
         if kept.is_ok() {
@@ -295,6 +295,7 @@ impl Broker {
             tracing::error!(operation = %operation.id, %error, "refreshed tokens cannot be kept in a file either");
         }
         tracing::error!(operation = %operation.id, grant = %operation.grant, why, "the store does not take refreshed tokens; trying on");
+        self.inner.flights.not_recorded(operation.grant);
         if self.inner.stop.is_cancelled() {
             return Err(RenewFailure::Store(Arc::new(DbError::Unavailable(why.to_owned()))));
         }

@@ -13,6 +13,7 @@ use crate::of;
 on_both_engines!(
     an_application_that_waits_for_a_slow_provider_is_told_in_time,
     a_refresh_goes_on_when_whoever_needed_it_was_told_to_come_back,
+    whoever_waits_for_a_refresh_that_finds_no_store_is_told_in_time,
 );
 
 const WITHIN: Duration = Duration::from_secs(3);
@@ -52,6 +53,38 @@ async fn a_refresh_goes_on_when_whoever_needed_it_was_told_to_come_back(engine: 
     let token = kit.ask(&of("alice")).await.token();
     assert!(kit.provider.me(&token).await.is_some());
     assert_eq!(kit.provider.requests("refresh_token"), 1);
+}
+
+/// The provider gave, and the store does not take it: the callers are told as everybody else is, whatever they asked for,
+/// and the tokens are recorded when it does.
+async fn whoever_waits_for_a_refresh_that_finds_no_store_is_told_in_time(engine: Engine) {
+    let kit = Kit::start(engine, Plan { rotation: Rotation::Strict, ..Plan::default() }).await;
+    kit.consent("alice").await;
+    let raw = kit.raw().await;
+    for more in [json!(["*"]), json!(["profile:read"])] {
+        kit.clock.pass(Duration::from_hours(2));
+        let mut body = of("alice");
+        body["scopes"] = more;
+        let asked = kit.provider.requests("refresh_token");
+        let gate = Gate::closed();
+        kit.provider.next([Fault::none().behind(&gate)]);
+        let asking = kit.asking(&body);
+        kit.provider.until_requests("refresh_token", asked + 1).await;
+        let held = raw.hold_writes().await;
+        let begun = Instant::now();
+        gate.open();
+        assert_eq!(asking.await.unwrap().refusal(), (503, "store_unavailable".to_owned()));
+        assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+        raw.release(held).await;
+        let token = eventually("it is recorded", async || {
+            let answer = kit.ask(&body).await;
+            (answer.status == 200).then(|| answer.token())
+        })
+        .await;
+        assert!(kit.provider.me(&token).await.is_some());
+    }
+    // A narrower token is no part of the grant, and is made anew.
+    assert_eq!(kit.provider.requests("refresh_token"), 3);
 }
 
 /// Longer than a lease lasts that nobody holds on to: another node does not present the token as well, and what the
