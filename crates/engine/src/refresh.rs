@@ -87,10 +87,7 @@ impl Flights {
         tokio::select! {
             biased;
             done = work => done,
-            Ok(_) = unrecorded.wait_for(|grants| grants.contains(&grant)) => {
-                let why = "refreshed tokens could not be recorded yet".to_owned();
-                Err(RenewFailure::Store(Arc::new(DbError::Unavailable(why))))
-            }
+            Ok(_) = unrecorded.wait_for(|grants| grants.contains(&grant)) => Err(no_store()),
         }
     }
 
@@ -164,6 +161,10 @@ impl Broker {
         let broker = self.clone();
         let (entry_of_work, row_of_work) = (entry.clone(), row.clone());
         let id = row.grant.id;
+        // Each would stand in the row for a refresh of its own.
+        if self.inner.flights.unrecorded.borrow().contains(&id) {
+            return Err(no_store());
+        }
         let work = self.track(async move {
             let result =
                 broker.refresh_grant(&entry_of_work, &row_of_work, Goal::Narrowed(ask), Urgency::Now).await;
@@ -369,6 +370,11 @@ impl Broker {
             Err(error) => self.not_renewed(entry, row, operation, error, doubt, goal).await,
         }
     }
+}
+
+fn no_store() -> RenewFailure {
+    let why = "refreshed tokens could not be recorded yet".to_owned();
+    RenewFailure::Store(Arc::new(DbError::Unavailable(why)))
 }
 
 /// Who waits for a refresh.
