@@ -41,25 +41,47 @@ pub(crate) async fn check(cx: &mut Context<'_>, args: CheckArgs) -> Result<Exit,
 
 async fn check_all(cx: &mut Context<'_>, client: &Client) -> Result<Exit, Failure> {
     let connectors = every_connector(client).await?;
-    let mut all = Vec::with_capacity(connectors.len());
+    let (mut all, mut refused) = (Vec::with_capacity(connectors.len()), Vec::new());
     for (at, connector) in connectors.iter().enumerate() {
         cx.talk.progress(&format!("{} of {} connectors", at + 1, connectors.len()));
-        all.push(look(client, connector).await?);
+        match look(client, connector).await {
+            Ok(found) => all.push(found),
+            Err(failure) if is_about_one(&failure) => refused.push((connector, failure)),
+            Err(failure) => return Err(failure),
+        }
     }
     cx.talk.progress("");
     if cx.talk.wants_json() {
-        let found: Vec<Value> = all.iter().map(Found::document).collect();
+        let told = |(connector, failure): &(&Connector, Failure)| json!({ "connector": connector, "error": failure.document()["error"] });
+        let found: Vec<Value> = all.iter().map(Found::document).chain(refused.iter().map(told)).collect();
         cx.talk.document(&json!({ "connectors": found }))?;
-    } else if all.is_empty() {
+    } else if connectors.is_empty() {
         cx.talk.say("No connectors. Make one: carnet create SERVICE");
     } else {
         for found in &all {
             found.say(cx)?;
         }
+        for (connector, failure) in &refused {
+            cx.talk.answer(&format!("{}  {}", connector.uid, plain(&failure.message)))?;
+            for step in &failure.next {
+                cx.talk.say(&format!("{}: {}", step.when, step.command));
+            }
+        }
     }
     // The one that needs somebody most.
     let worst = [Exit::Person, Exit::Failed, Exit::Later];
-    Ok(worst.into_iter().find(|exit| all.iter().any(|found| found.exit() == *exit)).unwrap_or(Exit::Done))
+    let is_there = |exit: &Exit| {
+        all.iter().any(|found| found.exit() == *exit) || (*exit == Exit::Failed && !refused.is_empty())
+    };
+    Ok(worst.into_iter().find(is_there).unwrap_or(Exit::Done))
+}
+
+/// Whether it says nothing about the other connectors: this one's application was taken away by the operator, or
+/// something is wrong with it alone.
+fn is_about_one(failure: &Failure) -> bool {
+    let is = |code: Code| failure.code == code.as_str();
+    let withdrawn = failure.extra.get("reason").is_some_and(|reason| reason == "managed_app_withdrawn");
+    withdrawn || is(Code::Internal) || is(Code::InvalidConnector) || is(Code::NotFound)
 }
 
 /// What was found out about one connector.

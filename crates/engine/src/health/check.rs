@@ -117,6 +117,7 @@ impl Broker {
         request: Id<kind::Request>,
     ) -> Result<Health, Fault> {
         let entry = self.managed(caller, connector, Right::ConnectorCheck).await?;
+        self.is_offered(&entry)?;
         let place = Place::read(after)?;
         let limit = usize::try_from(limit.clamp(1, MOST)).unwrap_or(1);
         let (known, rows, next) = self.page(&entry, place, limit).await?;
