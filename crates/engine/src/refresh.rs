@@ -304,7 +304,7 @@ impl Broker {
     }
 
     /// Holds on to the lease while the provider takes its time, for as long as nobody else has taken it.
-    async fn hold(&self, operation: &OpenRefresh) -> Infallible {
+    async fn hold_on(&self, operation: &OpenRefresh) -> Infallible {
         let inner = &self.inner;
         loop {
             tokio::time::sleep(LEASE / 3).await;
@@ -360,7 +360,7 @@ impl Broker {
         let mut answer = tokio::select! {
             biased;
             answer = call => answer.unwrap_or_else(|_| Err(lost())),
-            never = self.hold(operation) => match never {},
+            never = self.hold_on(operation) => match never {},
         };
         if answer.is_ok() && pass(&self.inner.env, Point::RefreshAnswered).await.is_err() {
             answer = Err(lost());
