@@ -23,6 +23,7 @@ use crate::connectors::ConnectorView;
 use crate::directory::Entry;
 use crate::faults;
 use crate::grants::GrantView;
+use crate::issue::stray;
 use crate::refresh::{RenewFailure, Urgency};
 
 /// How things stand at a connector's provider.
@@ -326,7 +327,7 @@ impl Broker {
             }
             Ok(Standing::Gone | Standing::Unsaid) if row.grant.refreshable => {
                 Ok(match self.renew(entry.clone(), row, Time::FAR_FUTURE, Urgency::Now).await {
-                    Ok(_) => Verdict::Holds,
+                    Ok(renewed) => self.is_had(entry, &renewed)?,
                     Err(RenewFailure::Consent(cause)) => {
                         Verdict::NeedsConsent(cause.unwrap_or(Cause::RevokedAtProvider))
                     }
@@ -341,6 +342,13 @@ impl Broker {
             Ok(Standing::Gone | Standing::Unsaid) => Ok(Verdict::NotAsked),
             Err(error) => Ok(self.unanswered(entry, &error)),
         }
+    }
+
+    /// Whether a renewal that worked left a token that is handed out.
+    fn is_had(&self, entry: &Entry, renewed: &GrantRow) -> Result<Verdict, Fault> {
+        let secret = self.inner.open_grant(&renewed.grant, &renewed.held).map_err(faults::internal)?;
+        let is_had = secret.held.access().is_some() || secret.held.key().is_some();
+        Ok(if is_had { Verdict::Holds } else { Verdict::Unreachable(stray(entry, &secret).message) })
     }
 
     fn unanswered(&self, entry: &Entry, error: &DriverError) -> Verdict {

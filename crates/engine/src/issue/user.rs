@@ -147,7 +147,7 @@ impl Broker {
                     Plan::Missing(missing) => Err(more_consent_required(entry, wanted, &missing)),
                     Plan::Narrow(scopes) => self.narrowed_token(entry, wanted, &renewed, scopes).await,
                     // What the provider gave was for something else, and only what it is renewed with was kept.
-                    Plan::AsGranted if secret.held.access().is_none() => Err(stray(entry)),
+                    Plan::AsGranted if secret.held.access().is_none() => Err(stray(entry, &secret)),
                     Plan::AsGranted => made_from(secret, &renewed, Source::Provider),
                 }
             }
@@ -262,7 +262,16 @@ pub(crate) fn only_as_granted(entry: &Entry, wanted: &Wanted, row: &GrantRow, le
         .next(format!("carnet update {uid} --data @FILE"), super::made::TO_ASK_FOR_THEM)
 }
 
-fn stray(entry: &Entry) -> Fault {
+/// A renewal that worked, and left no token that may be handed out.
+pub(crate) fn stray(entry: &Entry, secret: &GrantSecret) -> Fault {
+    if secret.held.is_aside() {
+        let why = format!(
+            "The provider of {} gave a token and does not say whether it is good for what the connector is for; it is kept, \
+             and asked about again.",
+            entry.row.connector.uid
+        );
+        return Fault::new(Code::ProviderUnavailable, why).retry_after(5);
+    }
     let why = "only what the grant is renewed with was kept".to_owned();
     faults::driver(&carnet_providers::DriverError::Stray(why), entry.row.connector.uid.as_str())
 }

@@ -78,6 +78,7 @@ pub(super) async fn refresh(
             claims: claims.clone(),
             tenant: None,
             bound: held.bound.clone(),
+            aside: None,
         })
     };
     let (scopes, new) = if is_particular {
