@@ -76,7 +76,9 @@ pub use credential::{Credential, IdentityFile};
 pub use error::{Error, NextStep, Refusal};
 pub use explain::{ExplainRequest, ExplainedConnector, ExplainedRule, Explanation};
 pub use export::ExportedSecrets;
-pub use grants::{Alike, Checked, CheckedApplication, GrantInfo, GrantPage, Health, Standing, Waiting};
+pub use grants::{
+    Alike, Checked, CheckedApplication, GrantInfo, GrantPage, Health, MadeTokens, Standing, Waiting,
+};
 pub use import::{ImportAnswer, ImportError, ImportedToken};
 pub use installations::{InstallationInfo, NewInstallation};
 pub use issuers::{

@@ -1,6 +1,6 @@
 //! `revoke-tokens`: takes back what a connector has given out.
 
-use carnet_sdk::{AskedSubject, RevokeRequest};
+use carnet_sdk::{AskedSubject, MadeTokens, RevokeRequest};
 use serde_json::json;
 
 use super::args::RevokeArgs;
@@ -33,7 +33,14 @@ pub(crate) async fn revoke(cx: &mut Context<'_>, args: RevokeArgs) -> Result<(),
                     .as_deref()
                     .is_none_or(|id| member(grant, "installationId") == Some(id))
         });
-        let would = Would::new(format!("revoke {whose} of {uid}"))
+        // What hangs on no grant goes with everybody's, and with nobody's in particular.
+        let made = if user.is_none() { client.made_tokens(&id).await? } else { Vec::new() };
+        let wanted = args.installation_id.as_deref();
+        let fits = |made: &&MadeTokens| wanted.is_none() || made.installation_id.as_deref() == wanted;
+        let made: u64 = made.iter().filter(fits).map(|made| made.tokens).sum();
+        let besides = if made > 0 { format!(", and {made} that hang on no grant") } else { String::new() };
+        let would = Would::new(format!("revoke {whose} of {uid}{besides}"))
+            .fact("madeTokens", made)
             .fact("id", id.as_str())
             .fact("uid", uid.as_str())
             .links(&client.links(&id).await?)

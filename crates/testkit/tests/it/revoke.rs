@@ -120,6 +120,17 @@ async fn what_is_not_there_is_counted_as_nothing_and_what_is_shared_is_not_taken
     assert_eq!(refused.refusal(), (403, "forbidden".to_owned()));
     assert_eq!(refused.json()["error"]["reason"], "shared_by_installation");
     assert_eq!(kit.manage("DELETE", &path, Some(&app)).await.ok(), counts(0, 0, 0, 0));
+
+    // What everybody's would be is known before: the grants, and what hangs on none.
+    kit.ask(&app).await.token();
+    let listed = format!("/v1/connect/connectors/{}/grants", kit.connector);
+    let listed = kit.manage("GET", &listed, None).await.ok();
+    assert_eq!(
+        (listed["grants"].as_array().unwrap().len(), &listed["madeTokens"]),
+        (1, &json!([{"tokens": 1}]))
+    );
+    let owner = kit.tenant.token.clone();
+    assert_eq!(revoke(&kit, &owner, json!({})).await, counts(2, 2, 0, 0));
 }
 
 /// A member that somebody forgot to fill in, or a body that got lost on the way, takes nothing from anybody.
