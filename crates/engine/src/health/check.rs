@@ -23,7 +23,7 @@ use crate::connectors::ConnectorView;
 use crate::directory::Entry;
 use crate::faults;
 use crate::grants::GrantView;
-use crate::issue::stray;
+use crate::issue::{PATIENT, stray};
 use crate::refresh::{RenewFailure, Urgency};
 
 /// How things stand at a connector's provider.
@@ -326,7 +326,10 @@ impl Broker {
                 Ok(Verdict::NeedsConsent(Cause::RevokedAtProvider))
             }
             Ok(Standing::Gone | Standing::Unsaid) if row.grant.refreshable => {
-                Ok(match self.renew(entry.clone(), row, Time::FAR_FUTURE, Urgency::Now).await {
+                let renewal = self.renew(entry.clone(), row, Time::FAR_FUTURE, Urgency::Now);
+                // It goes on without whoever asks, who is told that it takes long.
+                let renewed = tokio::time::timeout(PATIENT, renewal).await.unwrap_or(Err(RenewFailure::Busy));
+                Ok(match renewed {
                     Ok(renewed) => self.is_had(entry, &renewed)?,
                     Err(RenewFailure::Consent(cause)) => {
                         Verdict::NeedsConsent(cause.unwrap_or(Cause::RevokedAtProvider))
