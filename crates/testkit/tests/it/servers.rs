@@ -158,9 +158,11 @@ async fn a_change_that_names_another_server_is_about_that_one(engine: Engine) {
     assert_eq!(kit.manage("GET", &format!("{path}/server"), None).await.ok()["differences"], json!([]));
 
     // What is registered at one server is worth nothing at another.
-    change(&kit, &connector, &json!({"uid": "peer/first"})).await.ok();
     let (here, there) = (registrar(), registrar());
-    let connector = made(&kit, &here.url, json!({})).await;
+    let body =
+        json!({"service": here.url, "name": "second", "uid": "peer/second", "type": "oauth", "data": {}});
+    let second = kit.manage("POST", "/v1/connect/connectors", Some(&body)).await.ok();
+    let connector = second["id"].as_str().unwrap().to_owned();
     let refused = change(&kit, &connector, &json!({"data": {"serverUrl": there.url}})).await;
     assert_eq!(refused.refusal(), (422, "invalid_connector".to_owned()));
     assert_eq!(refused.json()["error"]["field"], "data.serverUrl");

@@ -83,8 +83,9 @@ async fn whoever_waits_for_a_refresh_that_finds_no_store_is_told_in_time(engine:
         .await;
         assert!(kit.provider.me(&token).await.is_some());
     }
-    // A narrower token is no part of the grant, and is made anew.
-    assert_eq!(kit.provider.requests("refresh_token"), 3);
+    // A narrower token is no part of the grant and is made anew, however often somebody asked meanwhile.
+    let asked = kit.provider.requests("refresh_token");
+    assert!((3..=5).contains(&asked), "{asked}");
 }
 
 /// Longer than a lease lasts that nobody holds on to: another node does not present the token as well, and what the
