@@ -97,7 +97,7 @@ fn every_command_that_destroys_says_what_it_would_hit_and_hits_nothing() {
         (&["--all-tokens", "--installation-id", "sci_1"], 2),
         (&["--my-tokens"], 0),
     ] {
-        let line = [&["revoke-tokens", "demo/hello", "--dry-run", "--json"], more].concat();
+        let line = [&["revoke-tokens", "demo/hello", "--dry-run", "--json"][..], more].concat();
         assert_eq!(desk.run(&line).exits(0).json()["madeTokens"], made, "{more:?}");
     }
     let changes: Vec<_> = peer.lines().into_iter().filter(|line| !line.starts_with("GET ")).collect();
