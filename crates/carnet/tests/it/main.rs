@@ -30,5 +30,6 @@ mod tls;
 mod transfer;
 mod triggers;
 mod two;
+mod unread;
 #[cfg(debug_assertions)]
 mod window;
