@@ -17,6 +17,7 @@ mod contexts;
 mod disk;
 mod keys;
 mod kill;
+mod opening;
 #[cfg(debug_assertions)]
 mod points;
 mod registration;
