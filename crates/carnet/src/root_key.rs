@@ -223,10 +223,20 @@ pub(crate) fn open(
         Location::Folder(data) => KeyPlace::OutsideOf(data),
         Location::Memory | Location::Shared(_) | Location::Postgres(_) => KeyPlace::Anywhere,
     };
+    let of_next = |next| ready(next, place, env).map_err(|failure| told("next_root_key", failure));
+    // What is there is opened before anything is made.
+    let (opened, to_be_made) = match next {
+        Some(next) if next.is_to_be_made() => (None, Some(next)),
+        Some(next) => (Some(of_next(next)?), None),
+        None => (None, None),
+    };
     let member = present.member();
     let present = ready(present, place, env).map_err(|failure| told(member, failure))?;
-    let Some(next) = next else { return Ok(present) };
-    let next = ready(next, place, env).map_err(|failure| told("next_root_key", failure))?;
+    let next = match (opened, to_be_made) {
+        (Some(next), _) => next,
+        (None, Some(next)) => of_next(next)?,
+        (None, None) => return Ok(present),
+    };
     Ok(EngineRoot::Turning { present: Box::new(present), next: Box::new(next) })
 }
 
@@ -261,6 +271,10 @@ fn of_development(present: &Root, location: &Location) -> Option<PathBuf> {
 }
 
 impl Root {
+    fn is_to_be_made(&self) -> bool {
+        matches!(self, Self::File { path, make: true } if !path.exists())
+    }
+
     /// The member of the configuration that names it.
     const fn member(&self) -> &'static str {
         match self {

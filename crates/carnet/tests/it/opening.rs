@@ -32,7 +32,9 @@ fn what_cannot_be_opened_is_told_with_its_line_and_nothing_is_left_behind() {
     key(&here("full/inner.key"), &good, 0o600);
     let before = || {
         let mut names: Vec<_> =
-            std::fs::read_dir(home.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+            std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        // Whose place it is is written down before a database is asked.
+        names.retain(|name| name != "carnet-spill");
         names.sort();
         names
     };
