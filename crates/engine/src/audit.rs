@@ -41,6 +41,19 @@ pub struct AuditPage {
     pub next: Option<i64>,
 }
 
+/// What of managing was refused.
+#[derive(Clone, Debug)]
+pub struct ManagementRefused {
+    /// The method and the pattern of the path.
+    pub operation: String,
+    /// How it was refused.
+    pub code: Code,
+    /// The identifier that the path names, as it was told.
+    pub named: Option<String>,
+    /// The right that is missing, where it is one.
+    pub right: Option<String>,
+}
+
 impl Broker {
     /// Records an event that changes nothing. When this returns `Ok`, it is durable.
     pub(crate) async fn record(&self, event: AuditEvent) -> Result<(), Fault> {
@@ -48,19 +61,28 @@ impl Broker {
         self.inner.db.write(write).await.map(drop).map_err(faults::store)
     }
 
-    /// Records that the caller was refused a management `operation`: a method and the pattern of a path. It comes before
-    /// the answer; where it cannot be recorded, that is the answer.
+    /// Records that the caller was refused a management operation. It comes before the answer; where it cannot be recorded,
+    /// that is the answer.
     pub async fn management_refused(
         &self,
         caller: &Caller,
         request: Id<kind::Request>,
-        operation: String,
-        code: Code,
+        refused: ManagementRefused,
     ) -> Result<(), Fault> {
-        let event = AuditEvent::of(caller, self.inner.env.now(), Action::ManagementReject, Some(request))
+        let ManagementRefused { operation, code, named, right } = refused;
+        let mut event = AuditEvent::of(caller, self.inner.env.now(), Action::ManagementReject, Some(request))
             .ended(Outcome::Denied)
             .with("operation", operation)
             .with("code", code.as_str());
+        if let Some(right) = right {
+            event = event.with("right", right);
+        }
+        // What is not there, or is another team's, is no target of this one.
+        event = match named {
+            Some(named) if code == Code::NotFound => event.with("named", named),
+            Some(named) => event.on(named),
+            None => event,
+        };
         self.record(event).await
     }
 
