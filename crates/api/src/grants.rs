@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Query, page_of};
 use crate::shape::{Shape, count, flag, id, list_of, object_of, one_of, text, time};
 use crate::token;
 
@@ -158,7 +158,7 @@ pub(crate) async fn list(
         return Err(Problem::invalid("issuer says whose name user is, so it needs user."));
     }
     let user = user.map(|id| Subject::User { id, issuer });
-    let limit = limit.unwrap_or(50);
+    let limit = page_of(100, limit)?.unwrap_or(50);
     let (found, next) =
         broker.grants(&call.caller, &connector, user.as_ref(), cursor.as_deref(), limit).await?;
     let mut out = json!({"grants": found.iter().map(object).collect::<Vec<_>>()});

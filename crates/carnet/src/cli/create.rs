@@ -98,7 +98,7 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
     if let Some(method) = method {
         tell_what_is_left(cx, &made, method);
     }
-    if let Some(url) = made.rest.get("triggers").and_then(|triggers| triggers.get("url")?.as_str()) {
+    if let Some(url) = made.rest.get("triggerUrl").and_then(Value::as_str) {
         cx.talk.say(&format!("  Its provider sends events to {}", plain(url)));
     }
     warn_of_what_is_open(cx, &made);

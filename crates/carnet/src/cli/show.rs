@@ -39,7 +39,7 @@ pub(crate) async fn show(cx: &mut Context<'_>, name: &str) -> Result<(), Failure
     if let Some(uri) = connector.rest.get("redirectUri").and_then(Value::as_str) {
         rows.push(("Redirect URI", uri.to_owned()));
     }
-    if let Some(url) = connector.rest.get("triggers").and_then(|triggers| triggers.get("url")?.as_str()) {
+    if let Some(url) = connector.rest.get("triggerUrl").and_then(Value::as_str) {
         rows.push(("Events at", plain(url)));
     }
     let destinations = connector.rest.get("triggerDestinations").and_then(Value::as_array);
