@@ -369,4 +369,4 @@ const MAX_HEAD: usize = 16 * 1024;
 const MAX_FIELDS: usize = 64;
 
 /// What HTTP/2 reads of a head before it refuses by itself, without a word.
-const HEARD_HEAD: u32 = 128 * 1024;
+const HEARD_HEAD: u32 = 64 * 1024;

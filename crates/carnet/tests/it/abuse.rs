@@ -73,6 +73,12 @@ async fn malformed_requests_get_a_4xx_with_a_code() {
         ("DELETE", "/v1/connect/connectors/nope", 403),
         ("GET", "/teams/other", 403),
         ("GET", "/v1/connect/connectors?limit=banana", 400),
+        ("GET", "/v1/connect/connectors?limit=0", 400),
+        ("GET", "/v2/connect/connectors?limit=101", 400),
+        ("GET", "/v9/projects?limit=0", 400),
+        ("GET", "/v1/audit?limit=1001", 400),
+        ("GET", "/nope/.well-known/jwks", 404),
+        ("GET", "/%FF/.well-known/jwks", 400),
         ("GET", "/v1/connect/connectors/demo%2fhello%2f", 404),
     ] {
         let request =
@@ -85,6 +91,9 @@ async fn malformed_requests_get_a_4xx_with_a_code() {
             "{path}: {text}"
         );
     }
+    // A template that had nothing to fill in names no team.
+    let unnamed = http.post(format!("{token}?teamId=&slug=")).bearer_auth(workload).send().await.unwrap();
+    assert_eq!(unnamed.status(), 200, "{}", unnamed.text().await.unwrap());
     for (path, want) in [
         ("/authorize/%ff", 400),
         ("/callback/%ff", 400),
