@@ -70,9 +70,8 @@ fn named(pattern: &str, path: &str) -> Option<String> {
     told.map(|(_, text)| text).filter(is_managed).last().map(str::to_owned)
 }
 
-/// The kinds of what is managed.
-const MANAGED: &[&str] =
-    &["team", "usr", "prj", "env", "scl", "sci", "grt", "atk", "pky", "inv", "iss", "dst", "dlv"];
+/// The kinds of what is managed by itself; all else is managed in one of them.
+const MANAGED: &[&str] = &["team", "prj", "scl", "grt"];
 
 #[cfg(test)]
 mod tests {

@@ -6,8 +6,8 @@ use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
 use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, kind};
-use carnet_store::Write;
 use carnet_store::audit::{self, Filter, Recorded};
+use carnet_store::{Write, grants};
 
 use crate::broker::Broker;
 use crate::faults;
@@ -48,7 +48,8 @@ pub struct ManagementRefused {
     pub operation: String,
     /// How it was refused.
     pub code: Code,
-    /// The identifier that the path names, as it was told.
+    /// The identifier that the path names, as it was told. It is the target of the event if it is of something of the
+    /// caller's team.
     pub named: Option<String>,
     /// The right that is missing, where it is one.
     pub right: Option<String>,
@@ -77,13 +78,27 @@ impl Broker {
         if let Some(right) = right {
             event = event.with("right", right);
         }
-        // What is not there, or is another team's, is no target of this one.
-        event = match named {
-            Some(named) if code == Code::NotFound => event.with("named", named),
-            Some(named) => event.on(named),
-            None => event,
-        };
+        if let Some(named) = named
+            && self.is_of_team_of(caller, &named).await
+        {
+            event = event.on(named);
+        }
         self.record(event).await
+    }
+
+    /// Whether this identifier is of something that the caller's team has. What is another team's is not written into this
+    /// one's log, and what is nobody's may be anything.
+    async fn is_of_team_of(&self, caller: &Caller, id: &str) -> bool {
+        match id.split('_').next() {
+            Some("team") => caller.team().to_string() == id,
+            Some("prj") => self.find_project(caller, id).await.is_ok(),
+            Some("scl") => self.find_connector(caller, id).await.is_ok(),
+            Some("grt") => match Id::parse(id) {
+                Ok(id) => matches!(grants::find(&self.inner.db, caller.team(), id).await, Ok(Some(_))),
+                Err(_) => false,
+            },
+            _ => false,
+        }
     }
 
     /// The caller's team's events.

@@ -176,7 +176,7 @@ mod tests {
         for host in ["x", "127.0.0.1:7070", "[::1]:7070", "[::1]", "a_b.example", "x:"] {
             assert_eq!(said(Version::HTTP_11, &[("host", host.as_bytes())], ""), None, "{host}");
         }
-        for host in [&b"a b"[..], b"", b"\xff", b"a@b:1", b"a/b", b"a:b", b"a,b"] {
+        for host in [&b"a b"[..], b"", b"\xff", b"a@b:1", b"a/b", b"a:b"] {
             let told = said(Version::HTTP_11, &[("host", host)], "");
             assert_eq!(told, Some(400), "{}", String::from_utf8_lossy(host));
         }
