@@ -196,7 +196,7 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
         }
     };
     let metadata = told(&settings, &mut received);
-    let person = match person(&settings, &mut received, kept.nonce.as_ref(), true) {
+    let person = match person(&settings, at.http, &mut received, kept.nonce.as_ref(), true) {
         Ok(person) => person,
         Err(error) => {
             discard(&settings, &client, &received.issued.access, received.issued.refresh.as_ref()).await;
