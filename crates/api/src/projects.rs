@@ -57,8 +57,12 @@ fn environment(environment: &CustomEnvironment) -> Value {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct ListParams {
+    /// At most so many, 1 to 100; 100 where nothing is said.
     limit: Option<u32>,
+    /// What `pagination.next` of the page before said.
     from: Option<String>,
+    /// Only those with this text in the name.
+    search: Option<String>,
 }
 
 pub(crate) async fn list(
@@ -67,7 +71,8 @@ pub(crate) async fn list(
     Query(params): Query<ListParams>,
 ) -> Result<Answer<Value>, Problem> {
     let limit = params.limit.unwrap_or(100).clamp(1, 100);
-    let found = broker.projects(&call.caller, params.from.as_deref(), limit).await?;
+    let found =
+        broker.projects(&call.caller, params.search.as_deref(), params.from.as_deref(), limit).await?;
     let full = found.len() == usize::try_from(limit).unwrap_or(usize::MAX);
     let next = found.last().filter(|_| full).map(|project| project.name.as_str().to_owned());
     Ok(Answer(
