@@ -141,6 +141,18 @@ async fn services_are_found_and_described() {
     assert_eq!(custom["create"], json!({"managed": false, "manual": true}));
     let plain = get("/v1/connect/services/okta").await;
     assert!(plain["connectionMethods"][0]["type"].get("createInputSchema").is_none());
+    // Where nobody consents, nothing is said of refresh tokens.
+    for (service, said) in [
+        ("salesforce", [("oauth", true), ("jwt", false), ("client-credentials", false)]),
+        ("snowflake", [("oauth", true), ("key-pair", false), ("workload-identity", false)]),
+    ] {
+        let known = get(&format!("/v1/connect/services/{service}")).await;
+        for (name, is_said) in said {
+            let methods = known["connectionMethods"].as_array().unwrap();
+            let method = methods.iter().find(|method| method["connectionMethod"] == name).unwrap();
+            assert_eq!(method.get("refresh").is_some(), is_said, "{service} {name}");
+        }
+    }
     let linear = get("/v1/connect/services/linear").await;
     // Which way is meant where nobody names one: official clients that cannot ask take no other.
     for (service, id, meant) in [
