@@ -64,7 +64,9 @@ mod with_token;
 
 pub use account::{AccessTokenInfo, AccessTokenRequest, AskedAccess, NewAccessToken, Team, User};
 pub use audit::{AuditCheck, AuditFilter, AuditGap, AuditPage, AuditRecord};
-pub use authorization::{Authorization, AuthorizationRequest, AuthorizationResult};
+pub use authorization::{
+    Authorization, AuthorizationRequest, AuthorizationResult, AuthorizedConnector, InstallationRequest,
+};
 pub use carnet_model::{Code, SecretString, Time};
 pub use client::{Builder, Client, TeamRef, is_loopback};
 pub use connectors::{
@@ -91,7 +93,7 @@ pub use login::{DeviceLogin, LoginProgress, LoginTokens};
 pub use managed_apps::{ManagedApp, ManagedAppChange, NewManagedApp, OfferedTo, RemovedApp};
 pub use operation::{Liveness, Readiness};
 pub use people::{InvitationInfo, InvitedTo, NewInvitation, PassphraseReset, TeamAndToken, TeamMember};
-pub use projects::{CustomEnvironment, Project};
+pub use projects::{CustomEnvironment, Project, ProjectPage};
 pub use reason::Reason;
 pub use rules::{ConsentRules, HealthWebhook};
 pub use services::{
