@@ -55,7 +55,7 @@ fn services_are_a_table_or_a_document_and_an_unverified_one_is_marked() {
         done.out,
         "Service  Name     Methods     Categories     Facts\n\
          zendesk  Zendesk  oauth, mcp  support        unverified\n\
-         slack    Slack    oauth       communication  –\n"
+         slack    Slack    oauth       communication  read, not tried\n"
     );
     let sent = peer.seen().pop().unwrap().line;
     assert!(sent.contains("search=help+desk") || sent.contains("search=help%20desk"), "{sent}");
