@@ -4,6 +4,8 @@
 //! Installations and grants are asked about one by one; a grant that can only be asked about by renewing it is renewed.
 //! What the server says changes nothing, unless a person says `--accept`, and then exactly what was shown is taken.
 
+use std::collections::BTreeSet;
+
 use carnet_model::Code;
 use carnet_sdk::{Checked, Client, Connector, Health, ServerCheck};
 use serde_json::{Value, json};
@@ -68,6 +70,8 @@ struct Found {
     /// `None` where no server says anything about itself.
     server: Option<ServerCheck>,
     health: Health,
+    /// Projects whose grants need a person and that nobody tells so.
+    untold: BTreeSet<String>,
 }
 
 async fn look(client: &Client, connector: &Connector) -> Result<Found, Failure> {
@@ -79,7 +83,28 @@ async fn look(client: &Client, connector: &Connector) -> Result<Found, Failure> 
         Err(error) => return Err(error.into()),
     };
     let health = client.check_health(connector.uid.as_str()).await?;
-    Ok(Found { connector: connector.clone(), server, health })
+    let untold = untold(client, &health).await?;
+    Ok(Found { connector: connector.clone(), server, health, untold })
+}
+
+/// Of the projects whose people must consent again, those that have said nowhere to be told.
+async fn untold(client: &Client, health: &Health) -> Result<BTreeSet<String>, Failure> {
+    let waiting = health.grants.iter().filter(|one| one.standing == "needs_consent");
+    let projects: BTreeSet<&str> =
+        waiting.filter_map(|one| one.rest.get("projectId").and_then(Value::as_str)).collect();
+    let mut untold = BTreeSet::new();
+    for project in projects {
+        match client.health_webhook(project).await {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                untold.insert(client.project(project).await?.name);
+            }
+            // Who may not look at it cannot set it either.
+            Err(error) if error.is(Code::Forbidden) || error.is(Code::NotFound) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(untold)
 }
 
 impl Found {
@@ -169,10 +194,12 @@ impl Found {
             cx.talk.say(&format!("To install it again: carnet token {uid} --subject app --yes"));
         }
         if self.health.grants.iter().any(|one| one.standing == "needs_consent") {
-            cx.talk.say(
-                "Those users must consent again: their application leads them there. To have it told, with the link: \
-                 carnet projects health-webhook --to https://…",
-            );
+            cx.talk.say("Those users must consent again: their application leads them there.");
+            for project in &self.untold {
+                cx.talk.say(&format!(
+                    "To have the application told, with the link: carnet projects health-webhook {project} --to https://…"
+                ));
+            }
         }
         if standing("client_rejected") > 0 {
             cx.talk.say(&format!("To see the client that the provider refuses: carnet show {uid}"));

@@ -418,6 +418,29 @@ fn what_does_not_hold_is_shown_and_says_by_the_exit_who_must_act() {
 }
 
 #[test]
+fn only_a_project_that_is_told_nowhere_is_advised_to_say_where() {
+    let somewhere = json!({"projectId": PROJECT, "url": "https://app.example/health", "updatedAt": 1});
+    for (webhook, advised) in [(Value::Null, true), (somewhere, false)] {
+        let told = json!({"connector": {"id": CONNECTOR, "uid": "demo/hello"}, "holds": false, "installations": [],
+            "grants": [{"id": "grt_0000000000000000000001", "subject": {"type": "user", "id": "alice"},
+                "projectId": PROJECT, "environment": "production", "standing": "needs_consent"}]});
+        let peer = Peer::with(move |line, _, _| match line {
+            "POST /v1/connect/connectors/demo%2Fhello/check" => Some((200, told.clone())),
+            "GET /v1/connect/connectors/demo%2Fhello/server" => {
+                Some((400, json!({"error": {"code": "invalid_connector", "message": "It has no server."}})))
+            }
+            _ if line == format!("GET /v1/projects/{PROJECT}/health-webhook") => {
+                Some((200, json!({"webhook": webhook.clone()})))
+            }
+            _ => None,
+        });
+        let shown = Desk::dev(&peer.url).run(&["check", "demo/hello"]).exits(5);
+        assert!(shown.err.contains("must consent again"), "{shown:?}");
+        assert_eq!(shown.err.contains("carnet projects health-webhook my-app --to"), advised, "{shown:?}");
+    }
+}
+
+#[test]
 fn refused_credentials_of_the_connector_itself_fail_a_check() {
     for (standing, exit) in [("client_rejected", 1), ("unreachable", 8), ("not_asked", 0), ("holds", 0)] {
         let told = json!({"connector": {"id": CONNECTOR, "uid": "demo/hello"}, "holds": exit == 0,
