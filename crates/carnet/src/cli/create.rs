@@ -86,8 +86,8 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
             register(cx, &client, failure, args.yes).await?
         }
         made => made.map_err(|failure| match &known {
-            Some(known) if !had_data => with_what_is_brought(failure, &args, known, method),
-            _ => failure,
+            Some(known) => with_what_is_brought(failure, &args, known, method, had_data),
+            None => failure,
         })?,
     };
     if cx.talk.wants_json() {
@@ -201,16 +201,22 @@ fn with_what_is_brought(
     args: &CreateArgs,
     known: &ServiceDescription,
     method: Option<&ConnectionMethod>,
+    had_data: bool,
 ) -> Failure {
     let field = failure.extra.get("field").and_then(Value::as_str).unwrap_or_default();
     let (brings, fills) = (field.starts_with("data."), field.starts_with("params."));
     let method = method.or(known.connection_methods.first());
-    let Some(method) = method.filter(|_| brings || (fills && args.params.is_empty())) else { return failure };
+    let helps = if fills { args.params.is_empty() } else { brings && !had_data };
+    let Some(method) = method.filter(|_| helps) else { return failure };
     let several = known.connection_methods.len() > 1;
     let line = line(args, several.then_some(method));
     if fills {
-        let filled = format!("{line}{}", parameters(method));
-        return failure.next(plain(&filled), "with a value of your own");
+        let (same, when) = match (args.key.is_some(), had_data) {
+            (true, _) => (" --key @-", "with a value of your own and the same key"),
+            (false, true) => (" --data @FILE", "with a value of your own and the same data"),
+            (false, false) => ("", "with a value of your own"),
+        };
+        return failure.next(plain(&format!("{line}{}{same}", parameters(method))), when);
     }
     let (line, when) = match brought(method) {
         Brought::Key => (format!("{line} --key @-"), "to paste the key, and end with Ctrl-D".to_owned()),
