@@ -121,7 +121,7 @@ describe('tokens of the application', () => {
       const json = { ...configuration({ ...data, clientSecret: 'wr0ng-s3cret' }), projectId: broker.dev.projectId };
       const answer = (await broker.api('POST', '/v1/connect/connectors', { json })).is(422, 'invalid_connector');
       assert.equal(answer.body.error.field, 'data.clientSecret', answer.text);
-      assert.match(answer.body.error.message, /invalid_client/);
+      assert.match(answer.body.error.message, /is not what the server knows/);
       assert.doesNotMatch(answer.text, /wr0ng-s3cret/);
     }
   });
