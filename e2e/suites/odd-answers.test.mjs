@@ -115,8 +115,9 @@ for (const [what, answer, expected, scopes] of ANSWERS) {
 
 test('what the server says is passed on as its words, short and clean', async () => {
   const description = `<script>alert(1)</script>\u0000\u001b[31m\u202e${'long '.repeat(200)}`;
+  const connector = await fresh();
   next.push(refuse(400, { error: 'access_denied', error_description: description }));
-  const answer = await ask(await fresh());
+  const answer = await ask(connector);
   const { message, vendor } = answer.body.error;
   assert.ok(!message.includes('script'), message);
   assert.equal(vendor.error, 'access_denied');
