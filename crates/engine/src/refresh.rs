@@ -17,7 +17,7 @@ mod due;
 mod outcome;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use carnet_model::audit::{Action, AuditEvent};
@@ -28,8 +28,8 @@ use carnet_providers::{DriverError, MintAsk, Minted};
 use carnet_store::grants::{self, GrantRow};
 use carnet_store::refreshes::{self, OpenRefresh};
 use carnet_store::{DbError, Write, pass};
-use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::broker::Broker;
 use crate::directory::Entry;
@@ -39,13 +39,33 @@ pub(crate) use doubt::Doubt;
 pub(crate) use due::{ahead_of_time, due, forgotten_after, keep_alive};
 pub(crate) use outcome::RenewFailure;
 
-type Shared = Option<Result<GrantRow, RenewFailure>>;
-
 /// What is under way in this process.
 #[derive(Default)]
 pub(crate) struct Flights {
-    renewals: Mutex<HashMap<Id<kind::Grant>, watch::Receiver<Shared>>>,
+    renewals: Mutex<HashMap<Id<kind::Grant>, Arc<Flight>>>,
     turns: Mutex<HashMap<Id<kind::Grant>, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// A renewal, and what came of it. Those who wait for it are told in the order in which they came.
+#[derive(Default)]
+struct Flight {
+    over: CancellationToken,
+    result: OnceLock<Result<GrantRow, RenewFailure>>,
+}
+
+/// The end of a renewal, however it comes.
+struct Landing {
+    broker: Broker,
+    grant: Id<kind::Grant>,
+    flight: Arc<Flight>,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        let renewals = &self.broker.inner.flights.renewals;
+        renewals.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.grant);
+        self.flight.over.cancel();
+    }
 }
 
 /// What a refresh brought: the grant as it is now, and the token if one was made by this very refresh.
@@ -80,29 +100,23 @@ impl Broker {
         urgency: Urgency,
     ) -> Result<GrantRow, RenewFailure> {
         let id = row.grant.id;
-        let mut answer = {
+        let (flight, begins) = {
             let mut renewals = self.inner.flights.renewals.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(under_way) = renewals.get(&id) {
-                under_way.clone()
-            } else {
-                let (tell, answer) = watch::channel(None);
-                renewals.insert(id, answer.clone());
-                let (broker, row) = (self.clone(), row.clone());
-                self.track(async move {
-                    let result = broker.refresh_grant(&entry, &row, Goal::Token { until }, urgency).await;
-                    let mut renewals =
-                        broker.inner.flights.renewals.lock().unwrap_or_else(PoisonError::into_inner);
-                    renewals.remove(&id);
-                    drop(renewals);
-                    let _ = tell.send(Some(result.map(|refreshed| refreshed.row)));
-                });
-                answer
+            match renewals.get(&id) {
+                Some(under_way) => (under_way.clone(), false),
+                None => (renewals.entry(id).or_default().clone(), true),
             }
         };
-        match answer.wait_for(Option::is_some).await {
-            Ok(result) => result.clone().unwrap_or(Err(RenewFailure::Busy)),
-            Err(_) => Err(RenewFailure::Busy),
+        if begins {
+            let (broker, row) = (self.clone(), row.clone());
+            let landing = Landing { broker: self.clone(), grant: id, flight: flight.clone() };
+            self.track(async move {
+                let result = broker.refresh_grant(&entry, &row, Goal::Token { until }, urgency).await;
+                let _ = landing.flight.result.set(result.map(|refreshed| refreshed.row));
+            });
         }
+        flight.over.cancelled().await;
+        flight.result.get().cloned().unwrap_or(Err(RenewFailure::Busy))
     }
 
     /// A token with less power than the grant, made by refreshing it.
