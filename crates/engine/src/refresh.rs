@@ -162,6 +162,8 @@ impl Broker {
         let deadline = Instant::now() + DEADLINE;
         let mut pause = POLL_FIRST;
         let pace = self.inner.paces.of(entry.line());
+        // Whether the place was called from already.
+        let mut called = false;
         let mut place = match urgency {
             Urgency::Now => None,
             Urgency::Ahead(place) => Some(place),
@@ -211,13 +213,17 @@ impl Broker {
                 return Err(RenewFailure::ManyRefused { wait });
             }
             if place.is_none() {
-                place = pace.place_now();
+                (place, called) = (pace.place_now(), false);
             }
             if place.is_none() {
                 // Waiting for a place takes as long as others' calls. A lease, and a judgement, from before the wait
                 // would be over before they begin, so everything is looked at again.
                 let next = pace.place(deadline).await;
                 place = Some(next.map_err(|TooLong(wait)| RenewFailure::Row { wait })?);
+                continue;
+            }
+            if std::mem::take(&mut called) {
+                pace.once_more().await;
                 continue;
             }
             let Some(operation) = self.intend(&row, now).await? else {
@@ -227,7 +233,7 @@ impl Broker {
             };
             match self.present(entry, &row, &operation, &goal, doubt).await? {
                 Presented::Done(refreshed) => return Ok(*refreshed),
-                Presented::Again => {}
+                Presented::Again => called = true,
             }
         }
     }
