@@ -101,7 +101,7 @@ class Exchanges(unittest.TestCase):
     def test_a_wrong_secret_makes_no_connector(self) -> None:
         status, refused = create("wrong", secret="wr0ng-s3cret")
         self.assertEqual((status, refused["error"].get("field")), (422, "data.clientSecret"), refused)
-        self.assertIn("invalid_client", refused["error"]["message"])
+        self.assertIn("is not what the server knows", refused["error"]["message"])
         self.assertNotIn("wr0ng-s3cret", json.dumps(refused))
 
     def test_less_than_was_asked_is_not_handed_out(self) -> None:

@@ -116,7 +116,7 @@ describe('with Better Auth', () => {
 });
 
 describe('with Auth.js', () => {
-  test('cases 72 to 74: a person signs in; the tokens are what the contract says', async () => {
+  test('case 72 gateway-basic-secret, case 73 gateway-userinfo, case 74 gateway-at-claims: a person signs in; the tokens are what the contract says', async () => {
     (await register('http://localhost/authjs/callback/people')).is(200);
     const visitor = new Visitor();
     const { csrfToken } = JSON.parse((await visitor.open(`${app.url}/authjs/csrf`)).text);

@@ -98,6 +98,19 @@ describe('the account and the folder', () => {
     assert.match(await readFile(join(linked, '.env.local'), 'utf8'), /^VERCEL_OIDC_TOKEN=/m);
   });
 
+  test('link makes a project that is not there', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'carnet-link-'));
+    try {
+      const done = (await vercel(['link', '--yes', '--project', 'made-by-link', '--scope', dev.teamSlug], { cwd: folder })).exits(0);
+      const { body } = (await broker.api('GET', '/v9/projects/made-by-link')).is(200);
+      const { projectId } = JSON.parse(await readFile(join(folder, '.vercel/project.json'), 'utf8'));
+      assert.equal(projectId, body.id, done.all);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+      await broker.api('DELETE', '/v9/projects/made-by-link');
+    }
+  });
+
   test('env pull writes an identity that is good for a token (case 66)', async () => {
     (await vercel(['env', 'pull', 'pulled.env', '--yes'])).exits(0);
     const [, token] = (await readFile(join(linked, 'pulled.env'), 'utf8')).match(/^VERCEL_OIDC_TOKEN="?([^"\n]+)"?$/m);

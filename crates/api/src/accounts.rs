@@ -11,7 +11,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Query, page_of};
 use crate::shape::{Shape, id, list_of, object_of, text, time};
 
 pub(crate) fn shape() -> Shape {
@@ -52,7 +52,7 @@ pub(crate) async fn list(
     call: Call,
     Query(params): Query<ListParams>,
 ) -> Result<Answer<Value>, Problem> {
-    let limit = params.limit.unwrap_or(100).clamp(1, 100);
+    let limit = page_of(100, params.limit)?.unwrap_or(100);
     let found = broker.accounts(&call.caller, params.from.as_deref(), limit).await?;
     let full = found.len() == usize::try_from(limit).unwrap_or(usize::MAX);
     let next = found.last().filter(|_| full).map(|user| user.email.clone());

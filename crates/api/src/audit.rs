@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Query, page_of};
 use crate::shape::{Shape, anything, count, either, flag, id, list_of, map, object_of, one_of, text, time};
 
 #[derive(Default, Deserialize, JsonSchema)]
@@ -74,7 +74,7 @@ pub(crate) async fn list(
         action: params.action,
         target,
         outcome: params.outcome,
-        limit: params.limit,
+        limit: page_of(1000, params.limit)?,
     };
     let page = broker.audit_events(&call.caller, &query).await?;
     let events: Vec<Value> = page

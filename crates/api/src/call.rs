@@ -41,7 +41,9 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let broker = Broker::from_ref(state);
         let Query(Team { team_id, slug }) = Query::<Team>::of(&parts.uri)?;
-        let hint = TeamHint { id: team_id, slug };
+        // Of a template that had nothing to fill in.
+        let said = |text: &String| !text.is_empty();
+        let hint = TeamHint { id: team_id.filter(said), slug: slug.filter(said) };
         let credential = Arc::new(Credential::of(bearer(parts)?, hint)?);
         let caller = broker.recognise(&credential).await?;
         // For the body, which is read later.

@@ -18,7 +18,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::{Query, comma_list};
+use crate::query::{Query, comma_list, page_of};
 use crate::servers;
 use crate::shape::{Shape, anything, count, flag, id, list_of, map, object_of, one_of, text, time};
 use crate::trigger_destinations;
@@ -236,7 +236,7 @@ impl ListParams {
             services: comma_list(self.service.as_deref()),
             search: self.search,
             cursor: self.cursor,
-            limit: self.limit,
+            limit: page_of(100, self.limit)?,
             with_projects: comma_list(self.include.as_deref()).iter().any(|part| part == "projects"),
         })
     }
@@ -347,7 +347,8 @@ fn described<const N: usize>(more: [(&str, Shape); N]) -> Shape {
         ("accentColor?", text()),
         ("appTokens?", abilities(Vec::new())),
         ("userTokens?", abilities(vec![("manualCredentialInput", flag())])),
-        ("triggers?", object_of([("enabled", flag()), ("url", text())])),
+        ("triggers?", object_of([("enabled", flag())])),
+        ("triggerUrl?", text()),
         ("events?", list_of(text())),
         ("triggerDestinations?", list_of(trigger_destinations::shape())),
         ("includes?", object_of([("projects", projects)])),
@@ -424,7 +425,8 @@ pub(crate) fn connector(view: &ConnectorView) -> Value {
     }
     if let Some(triggers) = triggers {
         // Only where they are received: that is how the clients know.
-        put("triggers", triggers.enabled.then(|| json!({"enabled": true, "url": triggers.url})));
+        put("triggers", triggers.enabled.then(|| json!({"enabled": true})));
+        put("triggerUrl", triggers.enabled.then(|| triggers.url.clone().into()));
         put("events", (!triggers.events.is_empty()).then(|| triggers.events.clone().into()));
         let destinations: Vec<_> = triggers.destinations.iter().map(trigger_destinations::object).collect();
         put("triggerDestinations", (!destinations.is_empty()).then(|| destinations.into()));

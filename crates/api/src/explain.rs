@@ -85,6 +85,7 @@ pub(crate) fn shape() -> Shape {
         ("allowed", flag()),
         ("decidedBy", text().or_null()),
         ("refusal", object_of([("code", text()), ("message", text())]).open().or_null()),
+        ("providerDecides", list_of(text())),
         ("rules", list_of(rule)),
         ("identities", list_of(identity)),
     ])
@@ -139,6 +140,7 @@ fn object(explained: &Explained) -> Value {
         "allowed": explained.refusal.is_none(),
         "decidedBy": decided.map(|told| told.rule),
         "refusal": refusal,
+        "providerDecides": explained.provider_decides,
         "rules": rules,
         "identities": identities,
     })

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Query, page_of};
 use crate::shape::{Shape, count, flag, id, list_of, object_of, one_of, text, time};
 use crate::token;
 
@@ -135,7 +135,9 @@ pub(crate) async fn standing(
 }
 
 pub(crate) fn all_shape() -> Shape {
-    object_of([("grants", list_of(shape())), ("cursor?", text())])
+    let made = object_of([("installationId?", text()), ("tokens", count())]);
+    let made = list_of(made).said("Tokens that hang on no grant, on the first page.");
+    object_of([("grants", list_of(shape())), ("cursor?", text()), ("madeTokens?", made)])
 }
 
 #[derive(Default, Deserialize, JsonSchema)]
@@ -158,12 +160,20 @@ pub(crate) async fn list(
         return Err(Problem::invalid("issuer says whose name user is, so it needs user."));
     }
     let user = user.map(|id| Subject::User { id, issuer });
-    let limit = limit.unwrap_or(50);
+    let limit = page_of(100, limit)?.unwrap_or(50);
     let (found, next) =
         broker.grants(&call.caller, &connector, user.as_ref(), cursor.as_deref(), limit).await?;
     let mut out = json!({"grants": found.iter().map(object).collect::<Vec<_>>()});
     if let (Some(next), Some(out)) = (next, out.as_object_mut()) {
         out.insert("cursor".to_owned(), next.into());
+    }
+    if let (None, None, Some(out)) = (&user, &cursor, out.as_object_mut()) {
+        let made = broker.made_tokens(&call.caller, &connector).await?;
+        let told = |(installation, tokens): (&Option<_>, &u64)| match installation {
+            Some(id) => json!({"installationId": id, "tokens": tokens}),
+            None => json!({"tokens": tokens}),
+        };
+        out.insert("madeTokens".to_owned(), made.iter().map(told).collect());
     }
     Ok(Answer(out))
 }

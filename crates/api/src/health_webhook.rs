@@ -16,7 +16,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Query, page_of};
 use crate::shape::{Shape, flag, id, list_of, object_of, one_of, text, time};
 use crate::{grants, installations};
 
@@ -105,7 +105,7 @@ pub(crate) async fn check(
     Query(params): Query<CheckParams>,
 ) -> Result<Answer<Value>, Problem> {
     let CheckParams { limit, cursor } = params;
-    let limit = limit.unwrap_or(20);
+    let limit = page_of(50, limit)?.unwrap_or(20);
     let health =
         broker.check_health(&call.caller, &connector, cursor.as_deref(), limit, call.request).await?;
     Ok(Answer(told(&health)))

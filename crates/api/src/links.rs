@@ -14,7 +14,7 @@ use crate::call::Call;
 use crate::connectors;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Query, page_of};
 use crate::shape::{Shape, id, list_of, object_of, text, time};
 
 /// A link with everything that any client reads of it.
@@ -91,6 +91,7 @@ pub(crate) async fn of_connector(
     call: Call,
     Query(PageParams { limit, cursor }): Query<PageParams>,
 ) -> Result<Answer<Value>, Problem> {
+    let limit = page_of(100, limit)?;
     let (found, next) = broker.links(&call.caller, &connector, cursor.as_deref(), limit).await?;
     let found: Vec<Value> =
         found.iter().map(|LinkedProject { link, project }| object(link, project)).collect();
@@ -104,6 +105,7 @@ pub(crate) async fn of_project(
     Query(PageParams { limit, cursor }): Query<PageParams>,
 ) -> Result<Answer<Value>, Problem> {
     let project = broker.project(&call.caller, &project).await?;
+    let limit = page_of(100, limit)?;
     let (found, next) = broker.links_of_project(&call.caller, &project, cursor.as_deref(), limit).await?;
     let mut out = Vec::with_capacity(found.len());
     for (link, view) in found {

@@ -4,11 +4,14 @@
 //! the first ones it holds little memory (`head`). There are at most so many connections, in all and from one address.
 //! Where the listener speaks TLS itself, the handshake is part of the first eight seconds, and what a peer writes as a proxy
 //! would is dropped: nobody stands between.
-//! A body has as long as headers, whoever reads it. On shutdown no new connection is taken, and those that are there
-//! finish the request they are in.
+//! A body has as long as headers, whoever reads it, and so has a peer to take some of what is sent to it (`unread`). A
+//! request whose head could be read in two ways is told so before anything looks at it (`wellformed`). On shutdown no new
+//! connection is taken, and those that are there finish the request they are in.
 
 mod head;
 mod refusal;
+mod unread;
+mod wellformed;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -22,10 +25,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body as AnswerBody;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header;
+use http::{Version, header};
 use hyper::Request as HyperRequest;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -42,6 +46,8 @@ use tower::{Service, ServiceExt};
 
 use head::head_of;
 use refusal::Answering;
+use unread::{Sending, Sent, Unread};
+pub(crate) use wellformed::Malformed;
 
 use crate::tls::Tls;
 
@@ -54,7 +60,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections at once from one address.
     pub per_address: usize,
-    /// How long headers may take, how long a body after them, and how long a connection may be idle.
+    /// How long headers may take, how long a body after them, how long a connection may be idle, and how long a peer may
+    /// take nothing of what is sent to it.
     pub headers: Duration,
     /// How long shutdown waits for requests to finish.
     pub patience: Duration,
@@ -168,7 +175,8 @@ async fn serve_plain(stream: TcpStream, served: Served, stopping: &CancellationT
     };
     if let Some(begun) = begun {
         // In memory of its own, which nobody holds who has not sent a head.
-        Box::pin(attend(begun, served)).await;
+        let twice = begun.has_two_lengths();
+        Box::pin(attend(begun, served, twice)).await;
     }
 }
 
@@ -179,43 +187,73 @@ async fn serve_secured(stream: TcpStream, tls: &Tls, served: Served, stopping: &
         secured = timeout_at(served.deadline, tls.accept(stream)) => secured.ok().flatten(),
     };
     if let Some(secured) = secured {
-        attend(secured, served).await;
+        attend(secured, served, false).await;
     }
 }
 
-/// Serves one connection to its end.
-async fn attend<S>(stream: S, served: Served)
+/// Serves one connection to its end; `twice` if its first head was seen to have two lengths. After a later one that has,
+/// hyper reads nothing more (RFC 9112 §6.1).
+async fn attend<S>(stream: S, served: Served, twice: bool)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Served { peer, direct, builder, routes, patience, watcher, deadline } = served;
     let first = Arc::new(AtomicBool::new(false));
-    let service = TowerToHyperService::new(begins(routes, (peer, direct), first.clone(), patience));
-    let connection = builder.serve_connection(TokioIo::new(Answering::new(stream)), service).into_owned();
+    let sending = Arc::new(Sending::new());
+    let requests =
+        Requests { routes, peer, direct, begun: first.clone(), twice, patience, sending: sending.clone() };
+    let service = TowerToHyperService::new(begins(requests));
+    let stream = TokioIo::new(Answering::new(Unread::new(stream, patience)));
+    let connection = builder.serve_connection(stream, service).into_owned();
     tokio::select! {
         // Ends of connections are the peers' business: resets, timeouts, nonsense.
         _ = watcher.watch(connection) => {}
         () = never_begun(deadline, &first) => {}
+        () = sending.stalled(patience) => {}
     }
 }
 
-/// Notes when the first request of a connection has arrived, and says to each who the peer is.
-fn begins(
+/// What the requests of a connection are answered with.
+#[derive(Clone)]
+struct Requests {
     routes: Router,
-    (peer, direct): (SocketAddr, bool),
+    peer: SocketAddr,
+    direct: bool,
+    /// Whether the first one has arrived.
     begun: Arc<AtomicBool>,
+    /// Whether the first one has two lengths.
+    twice: bool,
     patience: Duration,
+    sending: Arc<Sending>,
+}
+
+/// Notes when the first request of a connection has arrived, and says to each who the peer is and whether its head is
+/// sound.
+fn begins(
+    requests: Requests,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone {
-    tower::service_fn(move |request: Request| {
-        begun.store(true, Ordering::Relaxed);
-        let mut request = request;
-        request.extensions_mut().insert(ConnectInfo(peer));
-        if direct {
+    tower::service_fn(move |mut request: Request| {
+        let is_first = !requests.begun.swap(true, Ordering::Relaxed);
+        let in_pieces = request.version() == Version::HTTP_2;
+        if let Err(malformed) = wellformed::check(&request, is_first && requests.twice) {
+            request.extensions_mut().insert(malformed);
+        }
+        request.extensions_mut().insert(ConnectInfo(requests.peer));
+        if requests.direct {
             // By these it would be believed to be whoever it likes.
             request.headers_mut().remove(FORWARDED_FOR);
             request.headers_mut().remove(header::FORWARDED);
         }
-        routes.clone().oneshot(request.map(|body| Timely::new(body, patience)))
+        let (patience, sending) = (requests.patience, requests.sending.clone());
+        let answer = requests.routes.clone().oneshot(request.map(|body| Timely::new(body, patience)));
+        async move {
+            let response = answer.await?;
+            Ok(if in_pieces {
+                response.map(|body| AnswerBody::new(Sent::new(body, sending)))
+            } else {
+                response
+            })
+        }
     })
 }
 
@@ -274,15 +312,17 @@ fn builder(limits: Limits) -> Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.headers)
-        .max_headers(64)
+        .max_headers(MAX_FIELDS)
         .max_buf_size(MAX_HEAD)
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(16 * 1024)
+        // What is between this and what is taken is refused with a code (`wellformed`).
+        .max_header_list_size(HEARD_HEAD)
         .max_concurrent_streams(128)
         .max_pending_accept_reset_streams(32)
-        .keep_alive_interval(limits.headers)
-        .keep_alive_timeout(limits.headers);
+        // Who has died is not there any more after both.
+        .keep_alive_interval(limits.headers / 2)
+        .keep_alive_timeout(limits.headers / 2);
     builder
 }
 
@@ -324,3 +364,9 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Request line and headers together.
 const MAX_HEAD: usize = 16 * 1024;
+
+/// Fields of a head.
+const MAX_FIELDS: usize = 64;
+
+/// What HTTP/2 reads of a head before it refuses by itself, without a word.
+const HEARD_HEAD: u32 = 64 * 1024;

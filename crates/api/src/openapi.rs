@@ -12,6 +12,7 @@ use carnet_model::Code;
 use http::{HeaderValue, Method, header};
 use serde_json::{Map, Value, json};
 
+use crate::metrics;
 use crate::route::{Callers, Content, Route};
 use crate::router::routes;
 use crate::shape::{Shape, anything, count, list_of, map, object_of, one_of, text};
@@ -48,6 +49,7 @@ fn describe(routes: &[Route]) -> Value {
         let methods = paths.entry(route.path).or_default();
         methods.insert(route.method.as_str().to_ascii_lowercase(), told);
     }
+    paths.entry(metrics::PATH).or_default().insert("get".to_owned(), of_metrics());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -87,6 +89,25 @@ fn describe(routes: &[Route]) -> Value {
                     "description": "An access token of a person, crn_…",
                 },
             },
+        },
+    })
+}
+
+/// The figures are no route of the list: who may read them is the operator's business, and nobody of a team's.
+fn of_metrics() -> Value {
+    let refusal = || json!({"$ref": "#/components/responses/Refusal"});
+    json!({
+        "operationId": "getMetrics",
+        "summary": "Gives the figures of this process, as Prometheus reads them.",
+        "description": "With metrics.token_file, to whoever sends that token as bearer; without it, to programs on this machine \
+            alone, and to all others there is nothing here.",
+        "security": [],
+        "parameters": [],
+        "responses": {
+            "200": {"description": "Done.", "content": {"text/plain": {}}},
+            "400": refusal(),
+            "401": refusal(),
+            "404": refusal(),
         },
     })
 }
@@ -301,6 +322,13 @@ mod tests {
             }
             assert!(route.answers.keys().any(|status| (200..300).contains(status)), "{name} gives nothing");
         }
+    }
+
+    #[test]
+    fn everything_that_is_served_is_described() {
+        let paths = document()["paths"].as_object().unwrap();
+        assert!(paths[metrics::PATH]["get"]["responses"]["200"].is_object());
+        assert!(routes().iter().all(|route| paths.contains_key(route.path)));
     }
 
     #[test]

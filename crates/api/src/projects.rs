@@ -13,7 +13,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Query, page_of};
 use crate::shape::{Shape, id, list_of, object_of, text, time};
 
 fn object(project: &Project) -> Value {
@@ -57,8 +57,12 @@ fn environment(environment: &CustomEnvironment) -> Value {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct ListParams {
+    /// At most so many, 1 to 100; 100 where nothing is said.
     limit: Option<u32>,
+    /// What `pagination.next` of the page before said.
     from: Option<String>,
+    /// Only those with this text in the name.
+    search: Option<String>,
 }
 
 pub(crate) async fn list(
@@ -66,8 +70,9 @@ pub(crate) async fn list(
     call: Call,
     Query(params): Query<ListParams>,
 ) -> Result<Answer<Value>, Problem> {
-    let limit = params.limit.unwrap_or(100).clamp(1, 100);
-    let found = broker.projects(&call.caller, params.from.as_deref(), limit).await?;
+    let limit = page_of(100, params.limit)?.unwrap_or(100);
+    let found =
+        broker.projects(&call.caller, params.search.as_deref(), params.from.as_deref(), limit).await?;
     let full = found.len() == usize::try_from(limit).unwrap_or(usize::MAX);
     let next = found.last().filter(|_| full).map(|project| project.name.as_str().to_owned());
     Ok(Answer(
@@ -85,6 +90,20 @@ pub(crate) async fn create(
     State(broker): State<Broker>,
     call: Call,
     Json(body): Json<CreateBody>,
+) -> Result<Answer<Value>, Problem> {
+    Ok(Answer(object(&broker.create_project(&call.caller, &body.name, call.request).await?)))
+}
+
+/// What the official CLI says of a project that it makes for a folder: how it is built, which is nobody's business here.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct FolderBody {
+    name: String,
+}
+
+pub(crate) async fn create_for_folder(
+    State(broker): State<Broker>,
+    call: Call,
+    Json(body): Json<FolderBody>,
 ) -> Result<Answer<Value>, Problem> {
     Ok(Answer(object(&broker.create_project(&call.caller, &body.name, call.request).await?)))
 }

@@ -2,6 +2,7 @@
 //! nothing that is looked for has one, and one of the two stores does not take them all.
 
 use axum::extract::FromRequestParts;
+use carnet_model::{Code, Fault};
 use http::Uri;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -34,6 +35,16 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 /// `%00` to `%1f`, and `%7f`.
 fn is_control(three: &[u8]) -> bool {
     matches!(three, [b'%', b'0' | b'1', _] | [b'%', b'7', b'f' | b'F'])
+}
+
+/// How long a page of a list is to be: from 1 to `most`, and nothing else is taken for it.
+pub(crate) fn page_of(most: u32, limit: Option<u32>) -> Result<Option<u32>, Problem> {
+    match limit {
+        Some(asked) if !(1..=most).contains(&asked) => Err(Problem(
+            Fault::new(Code::InvalidRequest, format!("limit is from 1 to {most}.")).with("field", "limit"),
+        )),
+        fitting => Ok(fitting),
+    }
 }
 
 /// `a,b` as a list, without empty names.

@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use carnet_engine::Broker;
 use carnet_model::{Fault, Id, kind};
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, Version, header};
 
+use crate::listener::Malformed;
 use crate::metrics::Meter;
+use crate::problem::Problem;
 
 /// `req_…`, in the extensions of every request.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +29,10 @@ pub(crate) async fn identify(
     let method = request.method().clone();
     // The pattern, not the path: paths hold identifiers of ceremonies, queries hold codes.
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let mut response = next.run(request).await;
+    let mut response = match request.extensions().get::<Malformed>().copied() {
+        Some(malformed) => refuse(malformed, request.version()),
+        None => next.run(request).await,
+    };
     let status = response.status().as_u16();
     let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
     let route = route.as_deref().unwrap_or("(none)");
@@ -51,6 +56,18 @@ pub(crate) async fn identify(
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// What the listener found wrong with the head is said before anybody looks at the request.
+fn refuse(malformed: Malformed, version: Version) -> Response {
+    let mut response = Problem(malformed.fault()).into_response();
+    if let Some(status) = malformed.status {
+        *response.status_mut() = status;
+    }
+    if malformed.ends && version < Version::HTTP_2 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 

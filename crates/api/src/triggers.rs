@@ -15,7 +15,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Query, page_of};
 use crate::shape::{Shape, count, flag, id, list_of, object_of, one_of, text, time};
 use crate::trigger_destinations;
 
@@ -187,7 +187,7 @@ pub(crate) async fn deliveries(
     Query(params): Query<ListParams>,
 ) -> Result<Answer<Value>, Problem> {
     let ListParams { state, cursor, limit } = params;
-    let query = DeliveriesQuery { state, cursor, limit };
+    let query = DeliveriesQuery { state, cursor, limit: page_of(100, limit)? };
     let (found, next) = broker.deliveries(&call.caller, &connector, &query).await?;
     let found: Vec<_> = found.iter().map(told).collect();
     Ok(Answer(json!({"deliveries": found, "pagination": {"next": next}})))

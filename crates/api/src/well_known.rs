@@ -41,12 +41,27 @@ pub(crate) async fn team_discovery(
     State(broker): State<Broker>,
     Path(team): Path<String>,
 ) -> Result<Response, Problem> {
-    let missing = || Problem(Fault::new(Code::NotFound, "There is no issuer of this name."));
-    let slug = Slug::parse(&team).map_err(|_| missing())?;
+    let slug = Slug::parse(&team).map_err(|_| no_issuer())?;
     if !broker.team_exists(&slug).await? {
-        return Err(missing());
+        return Err(no_issuer());
     }
     Ok(cached(broker.discovery(Some(&slug))))
+}
+
+/// The keys are everybody's, and are given even while the store does not say whether there is such a team.
+pub(crate) async fn team_jwks(
+    State(broker): State<Broker>,
+    Path(team): Path<String>,
+) -> Result<Response, Problem> {
+    let slug = Slug::parse(&team).map_err(|_| no_issuer())?;
+    if matches!(broker.team_exists(&slug).await, Ok(false)) {
+        return Err(no_issuer());
+    }
+    Ok(cached(broker.jwks()))
+}
+
+fn no_issuer() -> Problem {
+    Problem(Fault::new(Code::NotFound, "There is no issuer of this name."))
 }
 
 /// The public keys of a connector. One that does not exist, one without keys and one that is none look the same.

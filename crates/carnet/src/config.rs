@@ -4,6 +4,7 @@ mod acme;
 mod door;
 mod egress;
 mod metrics;
+mod opening;
 pub(crate) mod written;
 
 use std::collections::BTreeMap;
@@ -231,8 +232,13 @@ pub(crate) fn recovery_key(text: Option<&str>) -> Result<Option<Recipient>, Fail
 }
 
 fn read_file(path: &Path) -> Result<ConfigFile, Failure> {
-    let text = std::fs::read_to_string(path)
+    let bytes = std::fs::read(path)
         .map_err(|error| wrong(format!("Cannot read the configuration file {}: {error}.", path.display())))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let sound = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = sound.split(|byte| *byte == b'\n').count();
+        wrong(format!("{} line {line}: this is not UTF-8.", path.display()))
+    })?;
     let mut file: ConfigFile = toml::from_str(&text).map_err(|error| {
         let line = line_at(&text, error.span().map_or(0, |span| span.start));
         wrong(format!("{} line {line}: {}.", path.display(), error.message().trim_end_matches('.')))
@@ -327,10 +333,11 @@ fn keep(file: &mut ConfigFile, args: &ServeArgs, roots: Option<&[u8]>) -> Result
     if let Some(database) = &file.database_url {
         let location = Location::Postgres(database.clone());
         let root = file.root_key(false, roots)?.ok_or_else(|| {
-            wrong("With PostgreSQL every node needs the same master key.").next(
+            let missing = wrong("With PostgreSQL every node needs the same master key.").next(
                 "(umask 077; openssl rand -base64 32 > carnet.key); export CARNET_MASTER_KEY_FILE=carnet.key",
                 "to make one; give the same file to every node",
-            )
+            );
+            file.told("database_url", missing)
         })?;
         return Ok((location, root));
     }
@@ -355,17 +362,22 @@ impl ConfigFile {
             Some(path) => read_file(path)?,
             None => ConfigFile::default(),
         };
+        let database = args.database_url.clone().or_else(|| variable("CARNET_DATABASE_URL"));
+        let data = args.data.clone().or_else(|| variable("CARNET_DATA").map(|data| args.folder.join(data)));
+        if file.data.is_some() && file.database_url.is_some() && database.is_none() && data.is_none() {
+            let both = wrong(
+                "data and database_url name two stores, and everything is kept in one: leave one of them out.",
+            );
+            return Err(file.written.told("database_url", both));
+        }
+        let overruled_data = ("data", data.is_some());
+        let overruled_database = ("database_url", database.is_some());
         file.url = args.url.clone().or_else(|| variable("CARNET_URL")).or(file.url);
         file.listen = args.listen.clone().or_else(|| variable("CARNET_LISTEN")).or(file.listen);
         file.recovery_key =
             args.recovery_key.clone().or_else(|| variable("CARNET_RECOVERY_KEY")).or(file.recovery_key);
-        file.database_url =
-            args.database_url.clone().or_else(|| variable("CARNET_DATABASE_URL")).or(file.database_url);
-        file.data = args
-            .data
-            .clone()
-            .or_else(|| variable("CARNET_DATA").map(|data| args.folder.join(data)))
-            .or(file.data);
+        file.database_url = database.or(file.database_url);
+        file.data = data.or(file.data);
         file.master_key_file =
             variable("CARNET_MASTER_KEY_FILE").map(|path| args.folder.join(path)).or(file.master_key_file);
         acme::overrule(&mut file, args);
@@ -377,6 +389,8 @@ impl ConfigFile {
             ("listen", args.listen.is_some() || variable("CARNET_LISTEN").is_some()),
             ("recovery_key", args.recovery_key.is_some() || variable("CARNET_RECOVERY_KEY").is_some()),
             ("master_key_file", variable("CARNET_MASTER_KEY_FILE").is_some()),
+            overruled_data,
+            overruled_database,
         ];
         for (member, _) in overruled.into_iter().filter(|(_, overruled)| *overruled) {
             file.written.overrule(member);

@@ -205,11 +205,19 @@ async fn knows(broker: &Broker, token: &str) -> bool {
 fn key_file(args: &DevArgs, env: &Env) -> anyhow::Result<FileKey> {
     let path = variable("CARNET_MASTER_KEY_FILE")
         .map_or_else(|| args.data.join("master.key"), |p| args.folder.join(p));
-    Ok(if path.exists() {
-        FileKey::open(&path, KeyPlace::Anywhere)?
-    } else {
-        FileKey::create(env, &path, KeyPlace::Anywhere)?
-    })
+    if path.exists() {
+        return Ok(FileKey::open(&path, KeyPlace::Anywhere)?);
+    }
+    let is_kept = !args.memory && args.database_url.is_none() && args.data.join("carnet.db").exists();
+    if is_kept {
+        // Another key opens nothing of it, and would stand where the right one belongs.
+        let (key, data) = (path.display(), args.data.display());
+        let gone = format!("The key {key} is gone, and what is kept in {data} does not open without it.");
+        return Err(Failure::new("key_missing", gone)
+            .next(format!("rm -r {data}"), "to begin anew, if the key cannot be put back")
+            .into());
+    }
+    Ok(FileKey::create(env, &path, KeyPlace::Anywhere)?)
 }
 
 /// The folder, for this user alone, and kept out of any repository by a file inside it.

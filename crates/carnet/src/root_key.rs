@@ -12,7 +12,7 @@ use carnet_kms::{
     TransitAuth, TransitConfig,
 };
 use carnet_model::{Env, SecretString};
-use carnet_vault::{FileKey, FileKeyError, Location as KeyPlace};
+use carnet_vault::{FileKey, FileKeyError, Location as KeyPlace, PassphraseError, PassphraseKey};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -210,24 +210,34 @@ impl TransitSource {
     }
 }
 
-/// Makes the providers ready: the present one, and the next if there is one.
+/// Makes the providers ready: the present one, and the next if there is one. What cannot be used is `told` with the member
+/// of the configuration that names it.
 pub(crate) fn open(
     present: Root,
     next: Option<Root>,
     location: &Location,
     env: &Env,
+    told: impl Fn(&'static str, Failure) -> Failure,
 ) -> anyhow::Result<EngineRoot> {
     let place = match location {
         Location::Folder(data) => KeyPlace::OutsideOf(data),
         Location::Memory | Location::Shared(_) | Location::Postgres(_) => KeyPlace::Anywhere,
     };
-    let present = ready(present, place, env)?;
-    Ok(match next {
-        Some(next) => {
-            EngineRoot::Turning { present: Box::new(present), next: Box::new(ready(next, place, env)?) }
-        }
-        None => present,
-    })
+    let of_next = |next| ready(next, place, env).map_err(|failure| told("next_root_key", failure));
+    // What is there is opened before anything is made.
+    let (opened, to_be_made) = match next {
+        Some(next) if next.is_to_be_made() => (None, Some(next)),
+        Some(next) => (Some(of_next(next)?), None),
+        None => (None, None),
+    };
+    let member = present.member();
+    let present = ready(present, place, env).map_err(|failure| told(member, failure))?;
+    let next = match (opened, to_be_made) {
+        (Some(next), _) => next,
+        (None, Some(next)) => of_next(next)?,
+        (None, None) => return Ok(present),
+    };
+    Ok(EngineRoot::Turning { present: Box::new(present), next: Box::new(next) })
 }
 
 /// The same where none is made: for data that is there already.
@@ -246,7 +256,7 @@ pub(crate) fn open_existing(
     }
     // A next provider that was never made ready opens nothing.
     let next = next.map(kept).filter(|next| !matches!(next, Root::File { path, .. } if !path.exists()));
-    open(kept(present), next, location, env)
+    open(kept(present), next, location, env, |_, failure| failure)
 }
 
 /// The key that `carnet dev` keeps in its own folder, if this is one and nobody names another: what lies there is worth no
@@ -260,29 +270,54 @@ fn of_development(present: &Root, location: &Location) -> Option<PathBuf> {
     (is_one && own.exists()).then_some(own)
 }
 
-fn ready(root: Root, place: KeyPlace<'_>, env: &Env) -> anyhow::Result<EngineRoot> {
+impl Root {
+    fn is_to_be_made(&self) -> bool {
+        matches!(self, Self::File { path, make: true } if !path.exists())
+    }
+
+    /// The member of the configuration that names it.
+    const fn member(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "master_key_file",
+            Self::Passphrase(_) => "passphrase_file",
+            Self::Aws(_) => "aws_kms",
+            Self::Gcp(_) => "gcp_kms",
+            Self::Transit(_) => "vault_transit",
+        }
+    }
+}
+
+fn ready(root: Root, place: KeyPlace<'_>, env: &Env) -> Result<EngineRoot, Failure> {
+    let refused = |error| refused(&error);
     Ok(match root {
         Root::Passphrase(passphrase) => EngineRoot::Passphrase(passphrase),
         Root::File { path, make } if make && !path.exists() => {
-            let key = FileKey::create(env, &path, place)?;
+            let key = FileKey::create(env, &path, place).map_err(|error| unfit(&error))?;
             tracing::warn!(path = %path.display(), "made a master key; without it the data cannot be read: keep a copy apart from the data");
             EngineRoot::Key(Box::new(key))
         }
-        Root::File { path, .. } => EngineRoot::Key(Box::new(FileKey::open(&path, place).map_err(unfit)?)),
-        Root::Aws(config) => EngineRoot::Key(Box::new(AwsKms::new(config, env.clone())?)),
-        Root::Gcp(config) => EngineRoot::Key(Box::new(GcpKms::new(config, env.clone())?)),
-        Root::Transit(config) => EngineRoot::Key(Box::new(Transit::new(config, env.clone())?)),
+        Root::File { path, .. } => {
+            EngineRoot::Key(Box::new(FileKey::open(&path, place).map_err(|error| unfit(&error))?))
+        }
+        Root::Aws(config) => EngineRoot::Key(Box::new(AwsKms::new(config, env.clone()).map_err(refused)?)),
+        Root::Gcp(config) => EngineRoot::Key(Box::new(GcpKms::new(config, env.clone()).map_err(refused)?)),
+        Root::Transit(config) => {
+            EngineRoot::Key(Box::new(Transit::new(config, env.clone()).map_err(refused)?))
+        }
     })
 }
 
 /// Why a key file cannot be used, with the command that mends it where there is one.
-fn unfit(error: FileKeyError) -> anyhow::Error {
-    match &error {
+fn unfit(error: &FileKeyError) -> Failure {
+    let why = match error {
+        FileKeyError::Io { source, .. } => format!("{error}: {source}"),
+        _ => error.to_string(),
+    };
+    match error {
         FileKeyError::Exposed { path, .. } => {
-            let mend = format!("chmod 600 {path}");
-            wrong(format!("{error}.")).next(mend, "to keep it to its owner").into()
+            wrong(format!("{why}.")).next(format!("chmod 600 {path}"), "to keep it to its owner")
         }
-        _ => error.into(),
+        _ => wrong(format!("{why}.")),
     }
 }
 
@@ -291,6 +326,9 @@ fn read_passphrase(path: &Path) -> Result<SecretString, Failure> {
         .map_err(|error| wrong(format!("Cannot read the passphrase file {}: {error}.", path.display())))?;
     let line = SecretString::new(text.lines().next().unwrap_or_default().to_owned());
     drop(SecretString::new(text));
+    if line.expose().chars().count() < PassphraseKey::MIN_CHARS {
+        return Err(wrong(format!("{}: {}.", path.display(), PassphraseError::TooShort)));
+    }
     Ok(line)
 }
 

@@ -31,7 +31,8 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
 
 async fn start(config: Config, json: bool) -> anyhow::Result<()> {
     let env = crate::failpoints::env()?;
-    let root = root_key::open(config.root, config.next, &config.location, &env)?;
+    let file = config.shown;
+    let tried = file.try_folders(&config.location, &config.spill)?;
     let settings = Settings {
         url: config.url.clone(),
         issuer: config.issuer,
@@ -52,7 +53,12 @@ async fn start(config: Config, json: bool) -> anyhow::Result<()> {
         Some(address) => Some(server::listen(address, "another listen in [metrics]").await?),
         None => None,
     };
-    let broker = Broker::open(settings, &config.location, root, config.policy, env).await?;
+    let root = root_key::open(config.root, config.next, &config.location, &env, |member, failure| {
+        file.told(member, failure)
+    })?;
+    tried.keep();
+    let broker = Broker::open(settings, &config.location, root, config.policy, env).await;
+    let broker = broker.map_err(|error| file.blame(error))?;
     let _operator = admin::listen(&broker, &config.location);
     let metrics = Metrics::new(config.metrics.token);
     let routes = server::routes(&broker, axum::Router::new(), &metrics);

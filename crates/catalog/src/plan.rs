@@ -10,7 +10,7 @@ use carnet_model::connector::ConnectorType;
 use serde_json::{Map, Value, json};
 use toml::Spanned;
 
-use crate::entry::{Entry, Key, Method, Oauth, Pkce, RefreshClass, Target};
+use crate::entry::{BasicPart, Entry, Key, Method, Oauth, Pkce, RefreshClass, Target};
 use crate::template::Template;
 
 /// What somebody wants to connect.
@@ -445,13 +445,19 @@ fn has_keys(entry: &Entry, method: &Method, data: &Map<String, Value>) -> Result
             names.iter().map(|name| format!(r#"{{"scope": "{name}", "value": KEY}}"#)).collect();
         format!("values: [{}]", each.join(", "))
     };
+    // One that is two parts with a colon between looks like no key of the service.
+    let form = if method.keys.iter().any(|key| key.basic == Some(BasicPart::Both)) {
+        format!(" {}", method.description)
+    } else {
+        String::new()
+    };
     Err(Unfit {
         page: Some((page(method, entry), "to make a key there".to_owned())),
         ..unfit(
             "data.values",
             format!(
-                "{} wants a key that you make there. Give {which} in data, or subjectType \"user\" to have each person \
-                 paste their own.",
+                "{} wants a key that you make there.{form} Give {which} in data, or subjectType \"user\" to have each \
+                 person paste their own.",
                 entry.name
             ),
         )

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+pub(crate) use carnet_model::shown::clean;
+use carnet_model::shown::is_joiner;
 use url::Url;
 
 /// A cleaned text on one line, with something to see in it.
@@ -20,6 +22,11 @@ impl Label {
     /// A sentence of somebody else's: at most 200 characters.
     pub fn words(text: &str) -> Self {
         Self::cut(text, 200, "(no text)")
+    }
+
+    /// Several sentences of our own, in which names of others may stand: at most 600 characters.
+    pub fn sentences(text: &str) -> Self {
+        Self::cut(text, 600, "(no text)")
     }
 
     /// Host and port of a URL as a browser shows them, names outside ASCII in their encoded form.
@@ -49,60 +56,9 @@ impl fmt::Display for Label {
     }
 }
 
-/// Removes what deceives, makes every run of white space one space, and cuts after `most` characters.
-pub(crate) fn clean(text: &str, most: usize) -> String {
-    let mut out = String::new();
-    let (mut length, mut marks, mut gap) = (0, 0, false);
-    for c in text.chars() {
-        if c.is_whitespace() || c.is_control() {
-            gap = length > 0;
-            continue;
-        }
-        if is_hidden(c) {
-            continue;
-        }
-        // Two accents on a letter occur in real names (Vietnamese); more make a tower over the lines above.
-        marks = if is_mark(c) { marks + 1 } else { 0 };
-        if marks > 2 {
-            continue;
-        }
-        if length + usize::from(gap) >= most {
-            out.push('…');
-            break;
-        }
-        if std::mem::take(&mut gap) {
-            out.push(' ');
-            length += 1;
-        }
-        out.push(c);
-        length += 1;
-    }
-    out
-}
-
-/// Format characters, fillers and tags: nothing to see, or a change of what is seen around them. The two joiners
-/// (U+200C, U+200D) stay, because Persian, Hindi and emoji are spelled with them.
-fn is_hidden(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0e}' | '\u{feff}' | '\u{ffa0}'
-        | '\u{fff0}'..='\u{fffc}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0000}'..='\u{e0fff}')
-}
-
-fn is_joiner(c: char) -> bool {
-    matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe0f}')
-}
-
-fn is_mark(c: char) -> bool {
-    matches!(c,
-        '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
-        | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
-}
-
 #[cfg(test)]
 mod tests {
+    use carnet_model::shown::is_hidden;
     use proptest::prelude::*;
 
     use super::*;

@@ -90,6 +90,18 @@ impl Egress {
         self.0.rules.reroute(url)
     }
 
+    /// What a server of this name calls itself where it really is, if the policy puts another there (development only).
+    #[must_use]
+    pub fn name_elsewhere(&self, issuer: &str) -> Option<String> {
+        let url = Url::parse(issuer).ok()?;
+        let there = self.reroute(&url);
+        if there == url {
+            return None;
+        }
+        let there = there.to_string();
+        Some(if issuer.ends_with('/') { there } else { there.trim_end_matches('/').to_owned() })
+    }
+
     /// Makes the call, once.
     pub async fn send(&self, call: Call) -> Result<Answer, EgressError> {
         let (tenant, purpose) = (call.tenant, call.purpose);

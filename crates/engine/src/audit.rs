@@ -6,8 +6,8 @@ use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
 use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, kind};
-use carnet_store::Write;
 use carnet_store::audit::{self, Filter, Recorded};
+use carnet_store::{Write, grants};
 
 use crate::broker::Broker;
 use crate::faults;
@@ -41,6 +41,20 @@ pub struct AuditPage {
     pub next: Option<i64>,
 }
 
+/// What of managing was refused.
+#[derive(Clone, Debug)]
+pub struct ManagementRefused {
+    /// The method and the pattern of the path.
+    pub operation: String,
+    /// How it was refused.
+    pub code: Code,
+    /// The identifier that the path names, as it was told. It is the target of the event if it is of something of the
+    /// caller's team.
+    pub named: Option<String>,
+    /// The right that is missing, where it is one.
+    pub right: Option<String>,
+}
+
 impl Broker {
     /// Records an event that changes nothing. When this returns `Ok`, it is durable.
     pub(crate) async fn record(&self, event: AuditEvent) -> Result<(), Fault> {
@@ -48,20 +62,43 @@ impl Broker {
         self.inner.db.write(write).await.map(drop).map_err(faults::store)
     }
 
-    /// Records that the caller was refused a management `operation`: a method and the pattern of a path. It comes before
-    /// the answer; where it cannot be recorded, that is the answer.
+    /// Records that the caller was refused a management operation. It comes before the answer; where it cannot be recorded,
+    /// that is the answer.
     pub async fn management_refused(
         &self,
         caller: &Caller,
         request: Id<kind::Request>,
-        operation: String,
-        code: Code,
+        refused: ManagementRefused,
     ) -> Result<(), Fault> {
-        let event = AuditEvent::of(caller, self.inner.env.now(), Action::ManagementReject, Some(request))
+        let ManagementRefused { operation, code, named, right } = refused;
+        let mut event = AuditEvent::of(caller, self.inner.env.now(), Action::ManagementReject, Some(request))
             .ended(Outcome::Denied)
             .with("operation", operation)
             .with("code", code.as_str());
+        if let Some(right) = right {
+            event = event.with("right", right);
+        }
+        if let Some(named) = named
+            && self.is_of_team_of(caller, &named).await
+        {
+            event = event.on(named);
+        }
         self.record(event).await
+    }
+
+    /// Whether this identifier is of something that the caller's team has. What is another team's is not written into this
+    /// one's log, and what is nobody's may be anything.
+    async fn is_of_team_of(&self, caller: &Caller, id: &str) -> bool {
+        match id.split('_').next() {
+            Some("team") => caller.team().to_string() == id,
+            Some("prj") => self.find_project(caller, id).await.is_ok(),
+            Some("scl") => self.find_connector(caller, id).await.is_ok(),
+            Some("grt") => match Id::parse(id) {
+                Ok(id) => matches!(grants::find(&self.inner.db, caller.team(), id).await, Ok(Some(_))),
+                Err(_) => false,
+            },
+            _ => false,
+        }
     }
 
     /// The caller's team's events.

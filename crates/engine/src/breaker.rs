@@ -93,7 +93,7 @@ const PATIENCE: u32 = 5;
 const LONGEST: Duration = Duration::from_mins(1);
 /// The longest pause that a provider can ask for. Limits that are counted by the minute are over by then; one that is
 /// counted by the day would otherwise keep people out who could be helped.
-const LONGEST_NAMED: Duration = Duration::from_mins(10);
+pub(crate) const LONGEST_NAMED: Duration = Duration::from_mins(10);
 /// Entries beyond which idle ones are dropped.
 const MANY: usize = 4096;
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use carnet_model::connector::Connector;
+use carnet_model::connector::{Connector, ConnectorType};
 use carnet_model::{ConnectorRef, Environment, Id, kind};
 use carnet_providers::{Abilities, At, ConnectorSecrets, Signer};
 use carnet_store::connectors::{self, ConnectorRow};
@@ -43,6 +43,8 @@ pub(crate) struct Entry {
     pub(crate) triggers: Kept,
     /// The operator's application that it was made from, where it is managed and the team may still use it.
     pub(crate) app: Option<App>,
+    /// Whether its provider is a known service: many of those answer with scopes of their own besides, and mean no harm.
+    pub(crate) adds_scopes: bool,
     pub(crate) revision: Revision,
 }
 
@@ -148,8 +150,12 @@ impl Inner {
         let app =
             if row.connector.managed { self.app_for(team, &row.connector.service).await? } else { None };
         let app = app.filter(|app| self.is_made_from(&row.connector, app));
+        let of_a_driver = row.connector.r#type != ConnectorType::Oauth;
+        let adds_scopes =
+            of_a_driver || self.entry_of(&row.connector).is_some_and(|known| !known.hosts.is_empty());
         let entry = Arc::new(Entry {
             app,
+            adds_scopes,
             installations,
             ended,
             consent_rules,

@@ -15,7 +15,7 @@ use carnet_identity::TrustRule;
 use carnet_model::access::{self, Ask};
 use carnet_model::caller::{Caller, Principal, Proof, Workload};
 use carnet_model::rights::Right;
-use carnet_model::{Code, Environment, Fault, Id, Next, SubjectKind, Uid, kind};
+use carnet_model::{Code, Environment, Fault, Id, Next, ScopeRequest, Scopes, SubjectKind, Uid, kind};
 use carnet_store::issuers;
 use serde_json::{Map, Value};
 
@@ -53,6 +53,8 @@ pub struct Explained {
     pub rules: Vec<RuleTold>,
     /// What a request would be answered with, where a rule denies.
     pub refusal: Option<Fault>,
+    /// Scopes that the connector does not list: whether a token with them can be had, only its provider knows.
+    pub provider_decides: Vec<String>,
     /// By what such workloads are recognised, where a person asked about them.
     pub identities: Vec<IdentityTold>,
 }
@@ -110,6 +112,7 @@ struct Trial {
     subject: String,
     rules: Vec<(&'static str, Ruling)>,
     refusal: Option<Fault>,
+    provider_decides: Vec<String>,
 }
 
 impl Broker {
@@ -256,11 +259,16 @@ impl Broker {
         if let Err(fault) = self.has_requests_left(&tally).await? {
             return Ok(trial(Some((QUOTA, fault))));
         }
-        Ok(trial(if granted {
-            self.grant_obstacle(entry, &wanted).await?
-        } else {
-            self.mint_obstacle(entry, &wanted).await?
-        }))
+        if granted {
+            return Ok(trial(self.grant_obstacle(entry, &wanted).await?));
+        }
+        let tried = trial(self.mint_obstacle(entry, &wanted).await?);
+        // A grant says what was granted. Of a token that is made for the request, the provider says so when it is asked.
+        let unlisted = match &wanted.scopes {
+            ScopeRequest::Exactly(named) => named.without(&wanted.defaults),
+            ScopeRequest::Defaults | ScopeRequest::Unscoped => Scopes::empty(),
+        };
+        Ok(Trial { provider_decides: unlisted.iter().map(str::to_owned).collect(), ..tried })
     }
 }
 
@@ -269,7 +277,7 @@ impl Trial {
         let subject = subject.to_owned();
         let Some((denied, fault)) = decided else {
             let rules = names.iter().map(|name| (*name, Ruling::Passed)).collect();
-            return Self { subject, rules, refusal: None };
+            return Self { subject, rules, refusal: None, provider_decides: Vec::new() };
         };
         let mut reached = true;
         let mut rules: Vec<_> = names
@@ -287,7 +295,7 @@ impl Trial {
         if reached {
             rules.push((denied, Ruling::Denied));
         }
-        Self { subject, rules, refusal: Some(fault) }
+        Self { subject, rules, refusal: Some(fault), provider_decides: Vec::new() }
     }
 
     fn passed(&self) -> usize {
@@ -310,6 +318,7 @@ fn told(entry: &Entry, caller: &Caller, trial: Trial, identities: Vec<IdentityTo
         subject: trial.subject,
         rules: trial.rules.into_iter().map(rule).collect(),
         refusal: trial.refusal,
+        provider_decides: trial.provider_decides,
         identities,
     }
 }

@@ -8,6 +8,8 @@ use carnet_providers::{DriverError, Standing};
 use carnet_store::DbError;
 use carnet_store::installations::Installation;
 
+use crate::breaker::LONGEST_NAMED;
+
 /// The store failed under a verb.
 pub(crate) fn store(error: DbError) -> Fault {
     match error {
@@ -167,7 +169,8 @@ pub(crate) fn driver(error: &DriverError, connector: &str) -> Fault {
                 Code::ProviderUnavailable,
                 format!("The provider of {connector} does not answer, or asks to wait. No grant was harmed."),
             )
-            .retry_after(wait.unwrap_or(5).clamp(1, 3600))
+            // Nobody here waits longer, whatever the provider says.
+            .retry_after(wait.unwrap_or(5).clamp(1, LONGEST_NAMED.as_secs()))
         }
         DriverError::Garbage { .. } => Fault::new(
             Code::ProviderAnswerInvalid,

@@ -1,5 +1,6 @@
 //! What is granted, for those who may see it. Never a secret.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use carnet_model::audit::{Action, AuditEvent};
@@ -8,7 +9,7 @@ use carnet_model::grant::Grant;
 use carnet_model::rights::Right;
 use carnet_model::{Code, ConnectorRef, Fault, Id, Subject, kind};
 use carnet_store::grants::{self, GrantRow};
-use carnet_store::{Write, connectors};
+use carnet_store::{Write, connectors, minted};
 
 use crate::broker::Broker;
 use crate::directory::Entry;
@@ -88,6 +89,21 @@ impl Broker {
         let next = rows.last().filter(|_| more).map(|row| row.grant.id.to_string());
         let view = |row: GrantRow| GrantView { grant: row.grant, last_used_at: row.last_used_at };
         Ok((rows.into_iter().map(view).collect(), next))
+    }
+
+    /// How many tokens are kept that hang on no grant, the application's above all: by installation, where there is one.
+    pub async fn made_tokens(
+        &self,
+        caller: &Caller,
+        connector: &str,
+    ) -> Result<BTreeMap<Option<Id<kind::Installation>>, u64>, Fault> {
+        let entry = self.managed(caller, connector, Right::GrantRead).await?;
+        let made = minted::without_grant(&self.inner.db, caller.team(), entry.row.connector.id).await;
+        let mut counts = BTreeMap::new();
+        for row in made.map_err(faults::store)? {
+            *counts.entry(row.installation).or_default() += 1;
+        }
+        Ok(counts)
     }
 
     /// A grant of the caller's team.

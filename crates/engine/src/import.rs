@@ -119,8 +119,10 @@ impl Broker {
     ) -> Result<Id<kind::Grant>, Fault> {
         let place = self.place_of(caller, entry, &token).await?;
         check_ends(&token, entry, self.inner.env.now())?;
+        check_letters("accessToken", Some(&token.access_token))?;
+        check_letters("refreshToken", token.refresh_token.as_ref())?;
         let bound = target::checked(entry, token.bound)?;
-        let resources = target::consented(entry, &bound);
+        let Bound { resources, audience, details } = target::consented(entry, &bound);
         let event = described(event, &bound);
         let (external_subject, name) =
             (text("externalSubject", token.external_subject)?, text("name", token.name)?);
@@ -147,6 +149,8 @@ impl Broker {
             token_id: Some(self.inner.env.id()),
             asked: None,
             resources,
+            audience,
+            details,
             given_by: None,
             name: granted.name,
             external_subject: granted.external_subject,
@@ -330,6 +334,18 @@ fn stands_in_the_way(before: &GrantRow, given: &Given) -> bool {
     before.grant.state == GrantState::Active && !same
 }
 
+/// A token goes into a header as it is (RFC 6750 §2.1). What cannot is the request's fault, whatever the driver.
+fn check_letters(field: &'static str, token: Option<&SecretString>) -> Result<(), Fault> {
+    let is_one = |token: &SecretString| {
+        let text = token.expose();
+        (1..=LONGEST_TOKEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    if token.is_none_or(is_one) {
+        return Ok(());
+    }
+    Err(invalid(field, "has 1 to 16384 printable ASCII characters and no space"))
+}
+
 /// What has ended already is of no use, unless it can be renewed.
 fn check_ends(token: &TokenToImport, entry: &Entry, now: Time) -> Result<(), Fault> {
     let manual = entry.abilities.user.as_ref().is_some_and(|user| user.manual_credential);
@@ -379,4 +395,7 @@ fn shortened(text: &str) -> String {
 
 /// Tokens in one request: each is a durable write of its own, and the caller waits for all of them.
 const MOST: usize = 100;
+
+/// The longest token that is imported, as the drivers have it.
+const LONGEST_TOKEN: usize = 16384;
 const TRIES: usize = 8;

@@ -8,6 +8,7 @@
 mod ask;
 mod exchange;
 mod made;
+mod to_consent;
 mod user;
 mod wanted;
 
@@ -36,7 +37,8 @@ use crate::sealing::{Facts, MadeToken};
 
 pub use ask::TokenAsk;
 pub(crate) use ask::installation_place;
-pub(crate) use user::{GRANT_RULES, Given, PATIENT, Unmet, consent_required, only_as_granted, spent};
+pub(crate) use to_consent::ToConsent;
+pub(crate) use user::{GRANT_RULES, Given, PATIENT, Unmet, consent_required, only_as_granted, spent, stray};
 pub(crate) use wanted::{Plan, Wanted, ambient};
 
 /// A token, as it is answered.

@@ -109,6 +109,13 @@ impl Pace {
         }
     }
 
+    /// For whoever has a place and calls a second time: its turn after those whose calls are under way. That is soon, and
+    /// a repeated refresh cannot wait behind the whole row: the grace for it may be over by then.
+    pub(crate) async fn once_more(&self) {
+        let begin = self.begin();
+        tokio::time::sleep_until(begin).await;
+    }
+
     /// How long the row is now: when somebody who came this moment would begin.
     pub(crate) fn wait(&self) -> Duration {
         self.free().saturating_duration_since(Instant::now())
@@ -236,6 +243,32 @@ mod tests {
         let begun = begun.lock().unwrap();
         assert_eq!(begun.len(), AT_ONCE);
         assert!(begun.windows(2).all(|two| two[1] - two[0] >= Duration::from_millis(50)), "{begun:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_call_of_one_place_takes_its_turn_too() {
+        let pace = Arc::new(Pace::new(Duration::from_millis(50)));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut begun = Vec::new();
+        let mut held = Vec::new();
+        while held.len() < AT_ONCE {
+            held.push(pace.place(deadline).await.unwrap());
+            begun.push(Instant::now());
+        }
+        // All of them failed at the same moment, and are tried once more.
+        let mut again = tokio::task::JoinSet::new();
+        for place in held {
+            let pace = pace.clone();
+            again.spawn(async move {
+                pace.once_more().await;
+                drop(place);
+                Instant::now()
+            });
+        }
+        begun.extend(again.join_all().await);
+        begun.sort_unstable();
+        assert!(begun.windows(2).all(|two| two[1] - two[0] >= Duration::from_millis(50)), "{begun:?}");
+        assert!(!pace.take_free(), "and nobody else begins in its place");
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,17 +15,32 @@ impl Broker {
     pub async fn projects(
         &self,
         caller: &Caller,
+        search: Option<&str>,
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Project>, Fault> {
         let member = self.may(caller, Right::ProjectRead)?;
-        let after = after.unwrap_or_default();
+        let (search, after) = (search.unwrap_or_default(), after.unwrap_or_default());
+        if search.chars().count() > 100 {
+            return Err(Fault::new(Code::InvalidRequest, "search has at most 100 characters.")
+                .with("field", "search"));
+        }
         if let Some(only) = member.access.project {
             let found = projects::find(&self.inner.db, member.team, only).await.map_err(faults::store)?;
-            return Ok(found.into_iter().filter(|project| project.name.as_str() > after).collect());
+            let text = search.to_lowercase();
+            let fits = |project: &Project| {
+                project.name.as_str() > after && project.name.as_str().contains(text.as_str())
+            };
+            return Ok(found.into_iter().filter(fits).collect());
         }
         let limit = i64::from(limit.clamp(1, 100));
-        projects::list(&self.inner.db, member.team, after, limit).await.map_err(faults::store)
+        let db = &self.inner.db;
+        let found = if search.is_empty() {
+            projects::list(db, member.team, after, limit).await
+        } else {
+            projects::search(db, member.team, search, after, limit).await
+        };
+        found.map_err(faults::store)
     }
 
     /// A project by identifier or name.

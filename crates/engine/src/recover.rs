@@ -63,10 +63,11 @@ impl Broker {
             go_on(self.adopt_orphan(&orphan).await, "tokens that came too late")?;
         }
         // By the clock by which it was sent: this node's own may be ahead.
-        let before = self.inner.db.clock(&self.inner.env).await?.minus(STALE);
+        let now = self.inner.db.clock(&self.inner.env).await?;
+        let before = now.minus(STALE);
         let (mut after, mut presented) = (None, 0);
         loop {
-            let page = refreshes::stranded(&self.inner.db, before, after, BATCH).await?;
+            let page = refreshes::stranded(&self.inner.db, now, before, after, BATCH).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some((last.open.sent_at, last.open.id));
             pass(&self.inner.env, Point::RecoverJudge).await?;
@@ -237,7 +238,7 @@ fn done(result: Result<carnet_store::Written, DbError>) -> Result<(), DbError> {
     }
 }
 
-/// Longer than a lease and the call under it.
+/// Longer than a lease that nobody holds on to, and the call under it.
 pub(crate) const STALE: Duration = Duration::from_secs(LEASE.as_secs() + 4);
 /// Rows in one read and one write: a few of these a second settle ten thousand, and none holds the store for long.
 const BATCH: i64 = 200;

@@ -2,7 +2,7 @@
 //!
 //! 1. A lease on the grant's row, with a fence that grows, and the intent to present the refresh token: one durable
 //!    write. If the store cannot take it, the token is not presented.
-//! 2. The provider is called. The request is never repeated by the client.
+//! 2. The provider is called, and the lease held for as long as that takes. The request is never repeated by the client.
 //! 3. What it answered is committed, if the fence and the version are still those of the lease, before anybody gets the
 //!    token. If not, the new tokens are kept as an orphan, because they may be the only valid ones.
 //!
@@ -16,21 +16,24 @@ mod doubt;
 mod due;
 mod outcome;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::failpoint::Point;
-use carnet_model::grant::GrantState;
+use carnet_model::grant::{GrantState, Rotation};
 use carnet_model::{Id, Time, kind};
 use carnet_providers::{DriverError, MintAsk, Minted};
 use carnet_store::grants::{self, GrantRow};
 use carnet_store::refreshes::{self, OpenRefresh};
 use carnet_store::{DbError, Write, pass};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::broker::Broker;
 use crate::directory::Entry;
@@ -41,13 +44,37 @@ pub(crate) use doubt::Doubt;
 pub(crate) use due::{ahead_of_time, due, forgotten_after, keep_alive};
 pub(crate) use outcome::RenewFailure;
 
-type Shared = Option<Result<GrantRow, RenewFailure>>;
-
 /// What is under way in this process.
 #[derive(Default)]
 pub(crate) struct Flights {
-    renewals: Mutex<HashMap<Id<kind::Grant>, watch::Receiver<Shared>>>,
+    renewals: Mutex<HashMap<Id<kind::Grant>, Arc<Flight>>>,
     turns: Mutex<HashMap<Id<kind::Grant>, Arc<tokio::sync::Mutex<()>>>>,
+    /// Those whose new tokens are in hand, and which the store does not take.
+    unrecorded: Mutex<HashSet<Id<kind::Grant>>>,
+    /// One has come to these. Those who wait are told in the order in which they came.
+    one_came: Notify,
+}
+
+/// A renewal, and what came of it. Those who wait for it are told in the order in which they came.
+#[derive(Default)]
+struct Flight {
+    over: CancellationToken,
+    result: OnceLock<Result<GrantRow, RenewFailure>>,
+}
+
+/// The end of a renewal, however it comes.
+struct Landing {
+    broker: Broker,
+    grant: Id<kind::Grant>,
+    flight: Arc<Flight>,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        let renewals = &self.broker.inner.flights.renewals;
+        renewals.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.grant);
+        self.flight.over.cancel();
+    }
 }
 
 /// What a refresh brought: the grant as it is now, and the token if one was made by this very refresh.
@@ -60,6 +87,43 @@ impl Flights {
     /// Whether a renewal of this grant is under way in this process.
     pub(crate) fn is_under_way(&self, grant: Id<kind::Grant>) -> bool {
         self.renewals.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&grant)
+    }
+
+    /// Whoever waits for this grant is told that the store does not answer: nothing is handed out before it is recorded.
+    fn not_recorded(&self, grant: Id<kind::Grant>) {
+        self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).insert(grant);
+        self.one_came.notify_waiters();
+    }
+
+    fn is_unrecorded(&self, grant: Id<kind::Grant>) -> bool {
+        self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).contains(&grant)
+    }
+
+    /// The work on this grant is over, however it ended.
+    fn over(&self, grant: Id<kind::Grant>) {
+        self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).remove(&grant);
+    }
+
+    /// What comes of `work` on this grant, unless its end waits for the store.
+    async fn recorded<T>(
+        &self,
+        grant: Id<kind::Grant>,
+        work: impl Future<Output = Result<T, RenewFailure>>,
+    ) -> Result<T, RenewFailure> {
+        let mut work = pin!(work);
+        loop {
+            let mut one_came = pin!(self.one_came.notified());
+            // Counted from here on, so that none that comes after the look is missed.
+            one_came.as_mut().enable();
+            if self.is_unrecorded(grant) {
+                return Err(no_store());
+            }
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = one_came => {}
+            }
+        }
     }
 
     fn turn(&self, grant: Id<kind::Grant>) -> Arc<tokio::sync::Mutex<()>> {
@@ -82,31 +146,30 @@ impl Broker {
         urgency: Urgency,
     ) -> Result<GrantRow, RenewFailure> {
         let id = row.grant.id;
-        let mut answer = {
+        let (flight, begins) = {
             let mut renewals = self.inner.flights.renewals.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(under_way) = renewals.get(&id) {
-                under_way.clone()
+                (under_way.clone(), false)
             } else if let Err(TooFast { wait, .. }) = self.may_begin(id, &urgency) {
                 return Err(RenewFailure::Row { wait });
             } else {
-                let (tell, answer) = watch::channel(None);
-                renewals.insert(id, answer.clone());
-                let (broker, row) = (self.clone(), row.clone());
-                self.track(async move {
-                    let result = broker.refresh_grant(&entry, &row, Goal::Token { until }, urgency).await;
-                    let mut renewals =
-                        broker.inner.flights.renewals.lock().unwrap_or_else(PoisonError::into_inner);
-                    renewals.remove(&id);
-                    drop(renewals);
-                    let _ = tell.send(Some(result.map(|refreshed| refreshed.row)));
-                });
-                answer
+                (renewals.entry(id).or_default().clone(), true)
             }
         };
-        match answer.wait_for(Option::is_some).await {
-            Ok(result) => result.clone().unwrap_or(Err(RenewFailure::Busy)),
-            Err(_) => Err(RenewFailure::Busy),
+        if begins {
+            let (broker, row) = (self.clone(), row.clone());
+            let landing = Landing { broker: self.clone(), grant: id, flight: flight.clone() };
+            self.track(async move {
+                let result = broker.refresh_grant(&entry, &row, Goal::Token { until }, urgency).await;
+                broker.inner.flights.over(id);
+                let _ = landing.flight.result.set(result.map(|refreshed| refreshed.row));
+            });
         }
+        let told = async {
+            flight.over.cancelled().await;
+            flight.result.get().cloned().unwrap_or(Err(RenewFailure::Busy))
+        };
+        self.inner.flights.recorded(id, told).await
     }
 
     /// Whether a renewal may begin now that nobody needs: a caller that wants a longer life than the provider gives would
@@ -127,14 +190,22 @@ impl Broker {
     ) -> Result<Minted, RenewFailure> {
         let broker = self.clone();
         let (entry_of_work, row_of_work) = (entry.clone(), row.clone());
+        let id = row.grant.id;
+        // Each would stand in the row for a refresh of its own.
+        if self.inner.flights.is_unrecorded(id) {
+            return Err(no_store());
+        }
         let work = self.track(async move {
-            broker.refresh_grant(&entry_of_work, &row_of_work, Goal::Narrowed(ask), Urgency::Now).await
+            let result =
+                broker.refresh_grant(&entry_of_work, &row_of_work, Goal::Narrowed(ask), Urgency::Now).await;
+            broker.inner.flights.over(id);
+            result
         });
-        let error = match work.await {
-            Ok(Ok(refreshed)) => return refreshed.minted.ok_or(RenewFailure::Busy),
-            Ok(Err(RenewFailure::Provider(error))) => error,
-            Ok(Err(failure)) => return Err(failure),
-            Err(_) => return Err(RenewFailure::Busy),
+        let told = async { work.await.unwrap_or(Err(RenewFailure::Busy)) };
+        let error = match self.inner.flights.recorded(id, told).await {
+            Ok(refreshed) => return refreshed.minted.ok_or(RenewFailure::Busy),
+            Err(RenewFailure::Provider(error)) => error,
+            Err(failure) => return Err(failure),
         };
         let DriverError::Gone { vendor: Some(vendor), .. } = &*error else {
             return Err(RenewFailure::Provider(error));
@@ -161,6 +232,8 @@ impl Broker {
         let deadline = Instant::now() + DEADLINE;
         let mut pause = POLL_FIRST;
         let pace = self.inner.paces.of(entry.line());
+        // Whether the place was called from already.
+        let mut called = false;
         let mut place = match urgency {
             Urgency::Now | Urgency::Wish => None,
             Urgency::Ahead(place) => Some(place),
@@ -213,13 +286,17 @@ impl Broker {
                 return Err(RenewFailure::ManyRefused { wait });
             }
             if place.is_none() {
-                place = pace.place_now();
+                (place, called) = (pace.place_now(), false);
             }
             if place.is_none() {
                 // Waiting for a place takes as long as others' calls. A lease, and a judgement, from before the wait
                 // would be over before they begin, so everything is looked at again.
                 let next = pace.place(deadline).await;
                 place = Some(next.map_err(|TooLong(wait)| RenewFailure::Row { wait })?);
+                continue;
+            }
+            if std::mem::take(&mut called) {
+                pace.once_more().await;
                 continue;
             }
             let Some(operation) = self.intend(&row, now).await? else {
@@ -229,7 +306,7 @@ impl Broker {
             };
             match self.present(entry, &row, &operation, &goal, doubt).await? {
                 Presented::Done(refreshed) => return Ok(*refreshed),
-                Presented::Again => {}
+                Presented::Again => called = true,
             }
         }
     }
@@ -259,6 +336,25 @@ impl Broker {
             Ok(_) => Ok(Some(operation)),
             Err(DbError::Unmet(_)) => Ok(None),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Holds on to the lease while the provider takes its time, for as long as nobody else has taken it.
+    async fn hold_on(&self, operation: &OpenRefresh) -> Infallible {
+        let inner = &self.inner;
+        loop {
+            tokio::time::sleep(LEASE / 3).await;
+            let held = async {
+                let until = inner.db.clock(&inner.env).await?.plus(LEASE);
+                let hold = grants::hold(operation.team, operation.grant, operation.fence, until);
+                inner.db.write(Write::new().step(hold)).await.map(drop)
+            };
+            match held.await {
+                Ok(()) => {}
+                Err(DbError::Unmet(_)) => return std::future::pending().await,
+                // It is tried again before the lease ends; if it does end, the fence decides.
+                Err(error) => tracing::debug!(grant = %operation.grant, %error, "a lease could not be held"),
+            }
         }
     }
 
@@ -293,8 +389,15 @@ impl Broker {
             Goal::Narrowed(ask) => ask,
         };
         let lost = || DriverError::Lost;
-        let call = tokio::time::timeout(CALL, self.mint(entry, Some(&secret.held), ask)).await;
-        let mut answer = call.unwrap_or_else(|_| Err(lost()));
+        let call = tokio::time::timeout(
+            patience(entry.abilities.rotation),
+            self.mint(entry, Some(&secret.held), ask),
+        );
+        let mut answer = tokio::select! {
+            biased;
+            answer = call => answer.unwrap_or_else(|_| Err(lost())),
+            never = self.hold_on(operation) => match never {},
+        };
         if answer.is_ok() && pass(&self.inner.env, Point::RefreshAnswered).await.is_err() {
             answer = Err(lost());
         }
@@ -303,6 +406,11 @@ impl Broker {
             Err(error) => self.not_renewed(entry, row, operation, error, doubt, goal).await,
         }
     }
+}
+
+fn no_store() -> RenewFailure {
+    let why = "refreshed tokens could not be recorded yet".to_owned();
+    RenewFailure::Store(Arc::new(DbError::Unavailable(why)))
 }
 
 /// Who waits for a refresh.
@@ -329,13 +437,25 @@ enum Presented {
     Again,
 }
 
-/// How long a lease lasts: longer than a call may, shorter than the smallest grace of a provider with a sweep on top.
+/// How long a lease lasts that nobody holds on to: several tries to hold it, and shorter than the smallest grace of a
+/// provider with a sweep on top.
 pub(crate) const LEASE: Duration = Duration::from_secs(15);
 /// How often in a minute a grant is renewed because somebody would like a token that lives longer than the one there is.
 /// Whoever has good reason to, after a refusal of the API, needs one or two.
 const WISHES: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
-/// How long the provider has to answer a refresh.
+/// How long the provider has to answer a refresh. Whoever hangs up on one that takes a refresh token once loses what it was
+/// about to give; within a grace there must be time to present it again, several times. Callers are told earlier.
+fn patience(rotation: Rotation) -> Duration {
+    match rotation {
+        Rotation::None => CALL,
+        Rotation::Grace { seconds } => Duration::from_secs(u64::from(seconds) / 6).clamp(CALL, LONG_CALL),
+        Rotation::Strict => LONG_CALL,
+    }
+}
+
 const CALL: Duration = Duration::from_secs(8);
+/// With what drivers ask besides.
+const LONG_CALL: Duration = Duration::from_secs(32);
 /// How long a flight waits for others before it gives up.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 const POLL_FIRST: Duration = Duration::from_millis(25);

@@ -91,13 +91,30 @@ impl Broker {
         if let Err((fault, rule)) = self.permit(caller, &entry, Ask::Revoke(subject.as_ref())) {
             return Err(self.refuse(event, Outcome::Denied, fault, Some(rule)).await?);
         }
-        let installation = match installation {
-            None => None,
-            Some(name) => {
-                Some(entry.installation(name).ok_or_else(|| faults::not_found("installation", name))?)
-            }
-        };
+        let is_shared = matches!(subject, Some(Subject::App)) && entry.scopes_of_installation();
+        if is_shared && matches!(caller, Caller::Workload(_)) {
+            return Err(self
+                .refuse(event, Outcome::Denied, shared(&entry), Some("installation-shared"))
+                .await?);
+        }
         let key = subject.as_ref().map(|subject| self.subject_key(subject));
+        let installation = match (installation, &key) {
+            (None, _) => None,
+            (Some(name), key) => match (entry.installation(name), key) {
+                (Some(id), _) => Some(id),
+                // Nothing is kept there, which is what whoever names a subject wants.
+                (None, Some(key)) => {
+                    let name: String = name.chars().take(200).collect();
+                    let event =
+                        event.with("subject", key.clone()).with("installation", name).with("tokensFound", 0);
+                    let write = Write::new().event(&inner.env, &event);
+                    inner.db.write(write).await.map_err(faults::store)?;
+                    return Ok(Revoked::default());
+                }
+                // Whoever means everybody's and names a place that is not there has misspelt it.
+                (None, None) => return Err(faults::not_found("installation", name)),
+            },
+        };
         let of_caller = |row: &GrantRow| match caller {
             // A workload reaches what its own project was given in its own environment.
             Caller::Workload(w) => {
@@ -307,6 +324,21 @@ impl Broker {
         }
         self.remove(row).await
     }
+}
+
+/// What an installation left is one token for every project and environment: none of them takes it from the others.
+fn shared(entry: &Entry) -> Fault {
+    let uid = &entry.row.connector.uid;
+    Fault::new(
+        Code::Forbidden,
+        format!(
+            "The application's tokens of {uid} are those of its installations, which every linked project and environment \
+             has together; a person of the team ends them."
+        ),
+    )
+    .with("reason", "shared_by_installation")
+    .next(format!("carnet revoke-tokens {uid} --all-tokens"), "as a person, to end all that the connector gave")
+    .next(format!("carnet installations list {uid}"), "to end one installation instead")
 }
 
 /// Grants of one revocation that a provider is told of at once.

@@ -44,6 +44,12 @@ pub(crate) struct Facts {
     /// The resources (RFC 8707) that the person was asked for, besides the connector's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) resources: Vec<String>,
+    /// The audiences that the person was asked for, besides the connector's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) audience: Vec<String>,
+    /// The authorization details (RFC 9396) that the person was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) details: Vec<Value>,
     /// The request for consent from which it came; none if it was imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) given_by: Option<Id<kind::AuthorizationRequest>>,

@@ -251,7 +251,9 @@ fn described(app: Option<&App>, entry: &Entry, method: &Method, schemas: bool) -
             ("note", refresh.note.as_ref().map(|text| json!(text))),
         ])
     });
-    let refresh = refresh.or_else(|| serde_json::to_value(usual_rotation(method.driver)?).ok());
+    let refresh = refresh.or_else(|| {
+        serde_json::to_value(usual_rotation(method.driver).filter(|_| asks_people(method))?).ok()
+    });
     object([
         ("connectionMethod", Some(json!(method.method))),
         ("label", Some(json!(method.label))),
@@ -285,6 +287,17 @@ fn described(app: Option<&App>, entry: &Entry, method: &Method, schemas: bool) -
         ("refresh", refresh),
         ("accessTokenLife", method.oauth.as_ref().and_then(|oauth| oauth.life).map(Value::from)),
     ])
+}
+
+/// Whether there is anybody whose refresh token would be held: some ways of these drivers are the application's own.
+fn asks_people(method: &Method) -> bool {
+    match method.driver {
+        ConnectorType::Salesforce | ConnectorType::MicrosoftEntra | ConnectorType::Okta => {
+            method.data.contains_key("userScopes")
+        }
+        ConnectorType::Snowflake => method.needs.iter().any(|name| name.as_str() == "clientId"),
+        _ => true,
+    }
 }
 
 /// What stands in a list.

@@ -175,8 +175,8 @@ impl Broker {
     pub(crate) fn used_up(&self, tally: &Tally) -> Fault {
         let (plan, _) = self.inner.settings.plans.of(tally.team);
         let next = Month::of(tally.at).next();
-        let left = tally.at.until(next.begins());
         let most = tally.most.unwrap_or_default();
+        // Not as Retry-After: clients that sleep for as long as that says would sleep for weeks.
         Fault::new(
             Code::QuotaExceeded,
             format!(
@@ -185,8 +185,6 @@ impl Broker {
         )
         .with("limit", most)
         .with("resetsAt", next.begins().millis())
-        // Nothing sooner is known: another plan is given by a person.
-        .retry_after(u64::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u64::MAX))
         .next("carnet usage", "to see what used them")
     }
 }

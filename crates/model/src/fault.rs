@@ -118,7 +118,7 @@ codes! {
     QuotaExceeded = "quota_exceeded", 429;
     /// Something inside went wrong; the log has it under the request's identifier.
     Internal = "internal", 500;
-    /// The provider answered with something that is not an answer. No grant was harmed, unless `reason` says `refresh_answer_lost`.
+    /// The provider answered with something that is not an answer. No grant was harmed.
     ProviderAnswerInvalid = "provider_answer_invalid", 502;
     /// The provider does not answer, or asks to wait. No grant was harmed, unless `reason` says `refresh_answer_lost`.
     ProviderUnavailable = "provider_unavailable", 503;

@@ -21,6 +21,7 @@ mod month;
 pub mod rights;
 mod scope;
 mod secret;
+pub mod shown;
 mod subject;
 mod time;
 mod token_format;

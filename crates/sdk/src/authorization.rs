@@ -1,7 +1,10 @@
-//! Authorizations: asking a person for consent, and seeing how it went.
+//! Authorizations: asking a person for consent, or for an installation, and seeing how it went.
+
+use std::collections::BTreeMap;
 
 use carnet_model::{SecretString, Time};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::client::Client;
 use crate::error::Error;
@@ -21,7 +24,54 @@ pub struct AuthorizationRequest {
     /// Which server is told when it is done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
-    /// How long the person may take.
+    /// Whether the person decides elsewhere than in the browser that the app sees: the page then asks for the
+    /// [`device_code`](Authorization::device_code) that the app shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_code: Option<bool>,
+    /// How long the person may take, in milliseconds: 1 to 3600000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_in_ms: Option<u64>,
+    /// What the provider shall ask the person (OpenID Connect Core, section 3.1.2.1): `consent`, `login`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// Further parameters of the request to the provider.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub additional_params: BTreeMap<String, String>,
+}
+
+/// Where an application shall be installed, and what it shall be able to do there. It is nobody's token that is asked
+/// for, so there is no subject.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstallationRequest {
+    /// The tenant at the provider, by the provider's name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<String>,
+    /// The installation that is to be renewed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub installation_id: Option<String>,
+    /// The scopes; the connector's own where they are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
+    /// For whom its tokens are meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Vec<String>>,
+    /// RFC 8707 resources.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Vec<String>>,
+    /// RFC 9396 details.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_details: Option<Vec<Value>>,
+    /// Where the browser goes when it is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub return_url: Option<String>,
+    /// Which server is told when it is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
+    /// As for a consent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_code: Option<bool>,
+    /// As for a consent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in_ms: Option<u64>,
 }
@@ -39,6 +89,31 @@ pub struct Authorization {
     pub verifier: SecretString,
     /// When the page stops waiting.
     pub expires_at: Option<Time>,
+    /// What the person enters on the page, where that was asked for.
+    pub device_code: Option<String>,
+    /// The connector that it is for.
+    pub connector: Option<AuthorizedConnector>,
+}
+
+/// The connector of an authorization, in what a person reads.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct AuthorizedConnector {
+    /// `scl_…`
+    pub id: String,
+    /// service/name
+    pub uid: String,
+    /// Its driver.
+    pub r#type: String,
+    /// What people call it.
+    #[serde(default)]
+    pub name: String,
+    /// Its service.
+    #[serde(default)]
+    pub service: String,
+    /// What people call the service.
+    pub service_name: Option<String>,
 }
 
 /// How an authorization stands.
@@ -84,7 +159,7 @@ impl Client {
     pub async fn start_installation(
         &self,
         connector: &str,
-        ask: &AuthorizationRequest,
+        ask: &InstallationRequest,
     ) -> Result<Authorization, Error> {
         self.fetch(Call::post(&["v1", "connect", "install", connector]).json(ask)).await
     }

@@ -40,6 +40,9 @@ pub struct Explanation {
     pub decided_by: Option<String>,
     /// The error object that a token request would be answered with.
     pub refusal: Option<Map<String, Value>>,
+    /// Scopes that the connector does not list: whether a token with them can be had, only its provider knows.
+    #[serde(default)]
+    pub provider_decides: Vec<String>,
     /// The rules.
     pub rules: Vec<ExplainedRule>,
     /// By what such workloads are recognised.

@@ -35,6 +35,21 @@ pub struct GrantPage {
     pub grants: Vec<GrantInfo>,
     /// For the next page, if there is one.
     pub cursor: Option<String>,
+    /// On the first page, how many tokens are kept that hang on no grant: the application's above all.
+    #[serde(default, rename = "madeTokens", skip_serializing_if = "Vec::is_empty")]
+    pub made_tokens: Vec<MadeTokens>,
+}
+
+/// Tokens that hang on no grant.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct MadeTokens {
+    /// Of this installation, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installation_id: Option<String>,
+    /// How many.
+    pub tokens: u64,
 }
 
 /// How everything that is granted stands.
@@ -107,6 +122,11 @@ impl Client {
                 _ => return Ok(all),
             }
         }
+    }
+
+    /// How many tokens of a connector are kept that hang on no grant, by installation.
+    pub async fn made_tokens(&self, connector: &str) -> Result<Vec<MadeTokens>, Error> {
+        Ok(self.grants_page(connector, None, Some(1)).await?.made_tokens)
     }
 
     /// One grant.

@@ -64,7 +64,9 @@ mod with_token;
 
 pub use account::{AccessTokenInfo, AccessTokenRequest, AskedAccess, NewAccessToken, Team, User};
 pub use audit::{AuditCheck, AuditFilter, AuditGap, AuditPage, AuditRecord};
-pub use authorization::{Authorization, AuthorizationRequest, AuthorizationResult};
+pub use authorization::{
+    Authorization, AuthorizationRequest, AuthorizationResult, AuthorizedConnector, InstallationRequest,
+};
 pub use carnet_model::{Code, SecretString, Time};
 pub use client::{Builder, Client, TeamRef, is_loopback};
 pub use connectors::{
@@ -76,7 +78,9 @@ pub use credential::{Credential, IdentityFile};
 pub use error::{Error, NextStep, Refusal};
 pub use explain::{ExplainRequest, ExplainedConnector, ExplainedRule, Explanation};
 pub use export::ExportedSecrets;
-pub use grants::{Alike, Checked, CheckedApplication, GrantInfo, GrantPage, Health, Standing, Waiting};
+pub use grants::{
+    Alike, Checked, CheckedApplication, GrantInfo, GrantPage, Health, MadeTokens, Standing, Waiting,
+};
 pub use import::{ImportAnswer, ImportError, ImportedToken};
 pub use installations::{InstallationInfo, NewInstallation};
 pub use issuers::{
@@ -91,7 +95,7 @@ pub use login::{DeviceLogin, LoginProgress, LoginTokens};
 pub use managed_apps::{ManagedApp, ManagedAppChange, NewManagedApp, OfferedTo, RemovedApp};
 pub use operation::{Liveness, Readiness};
 pub use people::{InvitationInfo, InvitedTo, NewInvitation, PassphraseReset, TeamAndToken, TeamMember};
-pub use projects::{CustomEnvironment, Project};
+pub use projects::{CustomEnvironment, Project, ProjectPage};
 pub use reason::Reason;
 pub use rules::{ConsentRules, HealthWebhook};
 pub use services::{

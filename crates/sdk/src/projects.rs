@@ -28,6 +28,16 @@ pub struct Project {
     pub updated_at: Option<Time>,
 }
 
+/// A page of projects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProjectPage {
+    /// The projects, by name.
+    pub projects: Vec<Project>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<String>,
+}
+
 /// An environment that the team made itself.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct CustomEnvironment {
@@ -48,36 +58,44 @@ impl Client {
         self.fetch(Call::get(&["v9", "projects", project])).await
     }
 
-    /// The team's projects.
+    /// The team's projects, the first of them by name; with `search` those with this text in it.
     pub async fn projects(&self, search: Option<&str>, limit: Option<u32>) -> Result<Vec<Project>, Error> {
+        self.projects_after(search, limit, None).await.map(|page| page.projects)
+    }
+
+    /// A page of them: of at most `limit`, 1 to 100, those after the one that the page before ended with.
+    pub async fn projects_after(
+        &self,
+        search: Option<&str>,
+        limit: Option<u32>,
+        next: Option<&str>,
+    ) -> Result<ProjectPage, Error> {
         #[derive(Deserialize)]
-        struct Projects {
+        struct Page {
             projects: Vec<Project>,
+            #[serde(default)]
+            pagination: Pagination,
+        }
+        #[derive(Default, Deserialize)]
+        struct Pagination {
+            next: Option<String>,
         }
         let call = Call::get(&["v9", "projects"])
             .query_if("search", search.as_ref())
-            .query_if("limit", limit.as_ref());
-        self.fetch::<Projects>(call).await.map(|answer| answer.projects)
+            .query_if("limit", limit.as_ref())
+            .query_if("from", next.as_ref());
+        let Page { projects, pagination } = self.fetch(call).await?;
+        Ok(ProjectPage { projects, next: pagination.next })
     }
 
     /// All projects of the team: as many requests as there are hundreds of them.
     pub async fn every_project(&self) -> Result<Vec<Project>, Error> {
-        #[derive(Deserialize)]
-        struct Page {
-            projects: Vec<Project>,
-            pagination: Pagination,
-        }
-        #[derive(Deserialize)]
-        struct Pagination {
-            next: Option<String>,
-        }
         let mut all = Vec::new();
         let mut from: Option<String> = None;
         loop {
-            let call = Call::get(&["v9", "projects"]).query("limit", &100).query_if("from", from.as_ref());
-            let page = self.fetch::<Page>(call).await?;
+            let page = self.projects_after(None, Some(100), from.as_deref()).await?;
             all.extend(page.projects);
-            match page.pagination.next {
+            match page.next {
                 // A server that repeats itself is not asked for ever.
                 Some(next) if from.as_ref() != Some(&next) => from = Some(next),
                 _ => return Ok(all),

@@ -313,12 +313,13 @@ pub fn delete(team: Id<kind::Team>, id: Id<kind::Connector>) -> Vec<Step> {
     ]
 }
 
-fn escaped(text: &str) -> String {
+/// Literally, within a pattern of `like`.
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
 /// As names are searched and sorted.
-fn folded(text: &str) -> String {
+pub(crate) fn folded(text: &str) -> String {
     text.to_lowercase()
 }
 

@@ -16,8 +16,8 @@ use crate::row::{FromRow, Row, Sql, args};
 use crate::write::Step;
 
 pub use refresh::{
-    Due, consider, due, due_of, free_every_lease, free_leases_of, hasten, hurry, lease, let_rest, postpone,
-    release, renew, used,
+    Due, consider, due, due_of, free_every_lease, free_leases_of, hasten, hold, hurry, lease, let_rest,
+    postpone, release, renew, used,
 };
 pub use withdrawal::{
     needs_consent_of_connector, none_left, still_withdrawing, withdraw, withdraw_of_connector,

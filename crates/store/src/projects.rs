@@ -2,6 +2,7 @@
 
 use carnet_model::{Id, Slug, Time, kind};
 
+use crate::connectors::{escaped, folded};
 use crate::db::{Db, DbError};
 use crate::row::{FromRow, Row, args};
 use crate::write::Step;
@@ -80,6 +81,23 @@ pub async fn list(db: &Db, team: Id<kind::Team>, after: &str, limit: i64) -> Res
         "select id, team, name, created_at, updated_at from projects where team = $1 and name > $2 \
          order by name limit $3",
         args![team, after, limit],
+    )
+    .await
+}
+
+/// The same, of those with this text in the name.
+pub async fn search(
+    db: &Db,
+    team: Id<kind::Team>,
+    text: &str,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Project>, DbError> {
+    let like = format!("%{}%", escaped(&folded(text)));
+    db.all(
+        "select id, team, name, created_at, updated_at from projects where team = $1 and name > $2 \
+         and name like $3 escape '\\' order by name limit $4",
+        args![team, after, like, limit],
     )
     .await
 }

@@ -175,10 +175,11 @@ impl FromRow for Stranded {
     }
 }
 
-/// Attempts whose process is known to be gone, or which were sent before `before` and nobody has ended; oldest first,
-/// from the one after `after`.
+/// Attempts whose process is known to be gone, or which were sent before `before` and which nobody has ended, nor holds the
+/// lease for at `now`; oldest first, from the one after `after`.
 pub async fn stranded(
     db: &Db,
+    now: Time,
     before: Time,
     after: Option<(Time, Id<kind::RefreshOperation>)>,
     limit: i64,
@@ -187,9 +188,10 @@ pub async fn stranded(
     db.all(
         "select o.id, o.team, o.grant_id, o.fence, o.rt_version, o.sent_at, o.state, g.connector, g.rt_version, \
          g.state, g.access_expires_at from refresh_operations o left join grants g on g.id = o.grant_id and g.team = o.team \
-         where (o.state = 'left' or (o.state = 'sent' and o.sent_at < $1)) and o.sent_at >= $2 \
+         where (o.state = 'left' or (o.state = 'sent' and o.sent_at < $1 \
+         and (g.id is null or g.fence <> o.fence or g.lease_until < $5))) and o.sent_at >= $2 \
          and (o.sent_at > $2 or o.id > $3) order by o.sent_at, o.id limit $4",
-        args![before, sent_at, id, limit],
+        args![before, sent_at, id, limit, now],
     )
     .await
 }

@@ -3,7 +3,7 @@
 mod node;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -441,24 +441,9 @@ impl Kit {
         self.around.folder.path()
     }
 
-    /// How its nodes are set up.
-    pub fn settings(&self) -> Settings {
-        self.around.settings.clone()
-    }
-
     /// Has nodes that are opened from now on know these applications of the operator.
     pub fn set_managed(&mut self, managed: BTreeMap<String, ManagedService>) {
         self.around.settings.managed = managed;
-    }
-
-    /// Stops the node and copies what it leaves, on SQLite, for others to start from: the store and the master key.
-    pub async fn freeze(&mut self, store: &Path, key: &Path) {
-        self.node.stop().await;
-        let folder = self.around.folder.path().join("data");
-        let connection = rusqlite::Connection::open(folder.join("carnet.db")).unwrap();
-        connection.execute("vacuum into ?1", [store.to_str().unwrap()]).unwrap();
-        let Place::File(own) = &self.around.key else { panic!("its key is in no file") };
-        std::fs::copy(own, key).unwrap();
     }
 
     /// The store from behind.

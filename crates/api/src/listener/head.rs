@@ -20,6 +20,14 @@ pub(super) struct Begun {
     stream: TcpStream,
 }
 
+impl Begun {
+    /// Whether the first request says the length of its body in two ways. hyper takes one of them, and does not tell of
+    /// the other.
+    pub(super) fn has_two_lengths(&self) -> bool {
+        has_two_lengths(&self.head)
+    }
+}
+
 /// Waits for the head of the first request.
 pub(super) async fn head_of(stream: TcpStream) -> io::Result<Begun> {
     let mut head = BytesMut::new();
@@ -50,6 +58,18 @@ fn is_enough(head: &[u8], before: usize) -> bool {
     let fresh = head.get(begin.max(before.saturating_sub(3))..).unwrap_or_default();
     let ends = |end: &[u8]| fresh.windows(end.len()).any(|window| window == end);
     no_request || head.len() >= MAX_HEAD || ends(b"\r\n\r\n") || ends(b"\n\n")
+}
+
+fn has_two_lengths(head: &[u8]) -> bool {
+    let lines =
+        head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end).skip_while(|line| line.is_empty());
+    let (mut length, mut coding) = (false, false);
+    for line in lines.take_while(|line| !line.is_empty()) {
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        length |= name.eq_ignore_ascii_case(b"content-length");
+        coding |= name.eq_ignore_ascii_case(b"transfer-encoding");
+    }
+    length && coding
 }
 
 impl AsyncRead for Begun {
@@ -126,6 +146,18 @@ mod tests {
             // Byte by byte, it is enough at the same place.
             let enough = (1..=bytes.len()).find(|end| is_enough(&bytes[..*end], end - 1));
             assert_eq!(enough.is_some(), want, "{}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn two_lengths_are_seen_in_any_order_and_not_in_a_body() {
+        for (head, want) in [
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", true),
+            ("\r\nPOST / HTTP/1.1\ncontent-length:3\nx: y\ntransfer-encoding:chunked\n\n", true),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nContent-Length: 3\r\n\r\n", false),
+            ("POST / HTTP/1.1\r\nContent-Length: 3\r\nX: transfer-encoding\r\n\r\nabc", false),
+        ] {
+            assert_eq!(has_two_lengths(head.as_bytes()), want, "{head}");
         }
     }
 }

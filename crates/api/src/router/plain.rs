@@ -35,7 +35,7 @@ pub(super) fn all() -> Vec<Route> {
             "/{team}/.well-known/jwks",
             Anybody,
             "Gives the keys of a team's identity tokens.",
-            well_known::jwks,
+            well_known::team_jwks,
         )
         .gives(200, well_known::jwks_shape()),
         get(

@@ -85,6 +85,13 @@ pub(super) fn all() -> Vec<Route> {
         )
         .gives(200, managed_apps::removed_shape()),
         post("/v9/projects", Person, "Makes a project.", projects::create).gives(200, projects::shape()),
+        post(
+            "/v1/projects",
+            Person,
+            "Makes a project, as the official CLI does for a folder: what else it says is not read.",
+            projects::create_for_folder,
+        )
+        .gives(200, projects::shape()),
         get("/v9/projects/{project}", Person, "Shows a project.", projects::show)
             .gives(200, projects::shape()),
         delete("/v9/projects/{project}", Person, "Removes a project.", projects::remove)

@@ -26,7 +26,10 @@ pub(crate) async fn search(cx: &mut Context<'_>, args: CatalogSearchArgs) -> Res
     let rows: Vec<Vec<String>> = found
         .iter()
         .map(|service| {
-            let checked = if service.verified == "unverified" { "unverified" } else { "" };
+            let checked = match service.verified.as_str() {
+                "read" => "read, not tried",
+                known => known,
+            };
             vec![
                 service.id.clone(),
                 service.name.clone(),

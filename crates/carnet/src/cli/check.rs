@@ -4,6 +4,8 @@
 //! Installations and grants are asked about one by one; a grant that can only be asked about by renewing it is renewed.
 //! What the server says changes nothing, unless a person says `--accept`, and then exactly what was shown is taken.
 
+use std::collections::BTreeSet;
+
 use carnet_model::Code;
 use carnet_sdk::{Checked, Client, Connector, Health, ServerCheck};
 use serde_json::{Value, json};
@@ -41,25 +43,50 @@ pub(crate) async fn check(cx: &mut Context<'_>, args: CheckArgs) -> Result<Exit,
 
 async fn check_all(cx: &mut Context<'_>, client: &Client) -> Result<Exit, Failure> {
     let connectors = every_connector(client).await?;
-    let mut all = Vec::with_capacity(connectors.len());
+    let (mut all, mut refused) = (Vec::with_capacity(connectors.len()), Vec::new());
     for (at, connector) in connectors.iter().enumerate() {
         cx.talk.progress(&format!("{} of {} connectors", at + 1, connectors.len()));
-        all.push(look(client, connector).await?);
+        match look(client, connector).await {
+            Ok(found) => all.push(found),
+            Err(failure) if is_about_one(&failure) => refused.push((connector, failure)),
+            Err(failure) => return Err(failure),
+        }
     }
     cx.talk.progress("");
     if cx.talk.wants_json() {
-        let found: Vec<Value> = all.iter().map(Found::document).collect();
+        let told = |(connector, failure): &(&Connector, Failure)| {
+            let document = failure.document();
+            json!({ "connector": connector, "error": document.get("error") })
+        };
+        let found: Vec<Value> = all.iter().map(Found::document).chain(refused.iter().map(told)).collect();
         cx.talk.document(&json!({ "connectors": found }))?;
-    } else if all.is_empty() {
+    } else if connectors.is_empty() {
         cx.talk.say("No connectors. Make one: carnet create SERVICE");
     } else {
         for found in &all {
             found.say(cx)?;
         }
+        for (connector, failure) in &refused {
+            cx.talk.answer(&format!("{}  {}", connector.uid, plain(&failure.message)))?;
+            for step in &failure.next {
+                cx.talk.say(&format!("{}: {}", step.when, step.command));
+            }
+        }
     }
     // The one that needs somebody most.
     let worst = [Exit::Person, Exit::Failed, Exit::Later];
-    Ok(worst.into_iter().find(|exit| all.iter().any(|found| found.exit() == *exit)).unwrap_or(Exit::Done))
+    let is_there = |exit: &Exit| {
+        all.iter().any(|found| found.exit() == *exit) || (*exit == Exit::Failed && !refused.is_empty())
+    };
+    Ok(worst.into_iter().find(is_there).unwrap_or(Exit::Done))
+}
+
+/// Whether it says nothing about the other connectors: this one's application was taken away by the operator, or
+/// something is wrong with it alone.
+fn is_about_one(failure: &Failure) -> bool {
+    let is = |code: Code| failure.code == code.as_str();
+    let withdrawn = failure.extra.get("reason").is_some_and(|reason| reason == "managed_app_withdrawn");
+    withdrawn || is(Code::Internal) || is(Code::InvalidConnector) || is(Code::NotFound)
 }
 
 /// What was found out about one connector.
@@ -68,6 +95,8 @@ struct Found {
     /// `None` where no server says anything about itself.
     server: Option<ServerCheck>,
     health: Health,
+    /// Projects whose grants need a person and that nobody tells so.
+    untold: BTreeSet<String>,
 }
 
 async fn look(client: &Client, connector: &Connector) -> Result<Found, Failure> {
@@ -79,7 +108,28 @@ async fn look(client: &Client, connector: &Connector) -> Result<Found, Failure> 
         Err(error) => return Err(error.into()),
     };
     let health = client.check_health(connector.uid.as_str()).await?;
-    Ok(Found { connector: connector.clone(), server, health })
+    let untold = untold(client, &health).await?;
+    Ok(Found { connector: connector.clone(), server, health, untold })
+}
+
+/// Of the projects whose people must consent again, those that have said nowhere to be told.
+async fn untold(client: &Client, health: &Health) -> Result<BTreeSet<String>, Failure> {
+    let waiting = health.grants.iter().filter(|one| one.standing == "needs_consent");
+    let projects: BTreeSet<&str> =
+        waiting.filter_map(|one| one.rest.get("projectId").and_then(Value::as_str)).collect();
+    let mut untold = BTreeSet::new();
+    for project in projects {
+        match client.health_webhook(project).await {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                untold.insert(client.project(project).await?.name);
+            }
+            // Who may not look at it cannot set it either.
+            Err(error) if error.is(Code::Forbidden) || error.is(Code::NotFound) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(untold)
 }
 
 impl Found {
@@ -169,10 +219,12 @@ impl Found {
             cx.talk.say(&format!("To install it again: carnet token {uid} --subject app --yes"));
         }
         if self.health.grants.iter().any(|one| one.standing == "needs_consent") {
-            cx.talk.say(
-                "Those users must consent again: their application leads them there. To have it told, with the link: \
-                 carnet projects health-webhook --to https://…",
-            );
+            cx.talk.say("Those users must consent again: their application leads them there.");
+            for project in &self.untold {
+                cx.talk.say(&format!(
+                    "To have the application told, with the link: carnet projects health-webhook {project} --to https://…"
+                ));
+            }
         }
         if standing("client_rejected") > 0 {
             cx.talk.say(&format!("To see the client that the provider refuses: carnet show {uid}"));

@@ -158,7 +158,8 @@ async fn names(cx: &Context<'_>, thing: Thing, last: &str) -> Vec<Candidate> {
             found.into_iter().map(|connector| named(connector.uid, connector.name)).collect()
         }
         Thing::Project => {
-            let found = client.projects(None, Some(100)).await.unwrap_or_default();
+            let search = last.rsplit('=').next().filter(|text| !text.is_empty());
+            let found = client.projects(search, Some(100)).await.unwrap_or_default();
             found.into_iter().map(|project| named(project.name, project.id.to_string())).collect()
         }
         Thing::Environment => {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use carnet_model::{SecretString, Time};
-use carnet_sdk::{Authorization, AuthorizationRequest, AuthorizationResult, Client, Code, Error};
+use carnet_sdk::{
+    Authorization, AuthorizationRequest, AuthorizationResult, Client, Code, Error, InstallationRequest,
+};
 use url::Url;
 
 use super::browser;
@@ -33,7 +35,7 @@ pub(crate) async fn obtain(
     }
     let started = if installs {
         // What the application may do there is the connector's to say, and the provider's.
-        client.start_installation(wish.connector, &AuthorizationRequest::default()).await
+        client.start_installation(wish.connector, &InstallationRequest::default()).await
     } else {
         let ask = AuthorizationRequest { token: request(wish.ask)?, ..AuthorizationRequest::default() };
         client.start_authorization(wish.connector, &ask).await

@@ -32,14 +32,39 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// What mends a credential that the server does not take follows from where it came from.
+    /// What mends a failure by what was found here: which server was asked, as whom and about which team.
     pub(crate) fn with_way_back(&self, mut failure: Failure) -> Failure {
+        let below = self.settings.url.as_ref().filter(|url| url.value.path() != "/");
+        let team = self.settings.team.as_ref().map(|team| team.source.as_str());
+        let own_team = "to ask for the credential's own team";
+        let first = match (failure.code.as_str(), below, team) {
+            ("unexpected_answer", Some(url), _) => {
+                let origin = url.value.origin().ascii_serialization();
+                Some((format!("export CARNET_URL={origin}"), "if the server is there, and not below it"))
+            }
+            ("forbidden", _, Some("CARNET_TEAM")) if failure.message == OTHER_TEAM => {
+                Some(("unset CARNET_TEAM".to_owned(), own_team))
+            }
+            ("forbidden", _, Some("--team")) if failure.message == OTHER_TEAM => {
+                Some(("the same command without --team".to_owned(), own_team))
+            }
+            _ => None,
+        };
+        if let Some((command, when)) = first {
+            failure.next.retain(|next| next.command != "carnet whoami");
+            failure.next.insert(0, Next { command, when: when.to_owned() });
+        }
+        self.with_way_to_sign_in(failure)
+    }
+
+    /// What mends a credential that the server does not take follows from where it came from.
+    fn with_way_to_sign_in(&self, mut failure: Failure) -> Failure {
         let found = self.settings.credential.as_ref().map(|found| (found.source.as_str(), &found.value));
         let (Some((source, login)), "unauthorized") = (found, failure.code.as_str()) else { return failure };
         let server = self.settings.url.as_ref();
         let server = server.map(|found| found.value.origin().ascii_serialization()).unwrap_or_default();
         let (command, when) = match (source, login.identity(), source.strip_prefix("context ")) {
-            (_, Some(_), _) => ("carnet env pull".to_owned(), "for a new identity, for development"),
+            (_, Some(_), _) => (new_identity(source), "for a new identity, for development"),
             (_, _, Some(name)) => (format!("carnet login {server} --context {name}"), "to sign in again"),
             ("CARNET_TOKEN", ..) => {
                 (format!("unset CARNET_TOKEN; carnet login {server}"), "to sign in instead")
@@ -157,6 +182,17 @@ impl<'a> Context<'a> {
         self.project(client, None).await.map(|project| Some(project.id))
     }
 }
+
+/// The command that gets an identity, which only a person can: the one that is not taken is set aside first.
+pub(crate) fn new_identity(source: &str) -> String {
+    match source {
+        "CARNET_OIDC_TOKEN" | "CARNET_OIDC_TOKEN_FILE" => format!("unset {source}; carnet env pull"),
+        _ => "carnet env pull".to_owned(),
+    }
+}
+
+/// What the server says where a request names a team that its credential is not for. `carnet whoami` names the same.
+const OTHER_TEAM: &str = "The credential is not for the team that the request names.";
 
 /// A command needs a project, and none is named.
 pub(crate) fn no_project() -> Failure {

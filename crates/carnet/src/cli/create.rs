@@ -4,12 +4,18 @@
 //! asked to take care of the registration itself, where it can. With `--data` the connector is made from what is given
 //! there.
 
+mod brought;
+mod fitting;
+
 use carnet_model::{Code, SecretString, Time};
 use carnet_sdk::{
     Client, ConnectionMethod, Connector, NewConnector, NewTriggers, ServiceDescription, TriggerDestination,
 };
 use serde_json::{Value, json};
 
+pub(super) use self::brought::{Brought, brought, quoted};
+use self::brought::{line, with_what_is_brought};
+use self::fitting::{by_data, serves};
 use super::args::CreateArgs;
 use super::branding;
 use super::catalog::parameters;
@@ -50,15 +56,17 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
         Some(_) => None,
         None => client.service(&args.service).await?,
     };
-    let method = match &known {
+    let mut method = match &known {
         Some(known) => way(&args, known, data.is_some())?,
         None => None,
     };
     let r#type = match (&data, &args.connector_type, &known) {
         (Some(_), Some(given), _) => Some(given.clone()),
         (Some(_), None, None) => Some("oauth".to_owned()),
-        (Some(_), None, Some(known)) if known.connection_methods.is_empty() => {
-            known.types.first().map(|usual| usual.r#type.clone())
+        (Some(data), None, Some(known)) if method.is_none() => {
+            let fitting = by_data(&args, known, data);
+            method = fitting.method;
+            fitting.r#type
         }
         _ => None,
     };
@@ -81,13 +89,16 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
         accent_color: args.branding.accent_color.clone(),
     };
     let had_data = new.data.is_some();
-    let made = match make(&client, new, method).await {
+    let made = match make(&client, new, method, &args).await {
         Err(failure) if failure.code == Code::RegistrationRequired.as_str() => {
             register(cx, &client, failure, args.yes).await?
         }
         made => made.map_err(|failure| match &known {
-            Some(known) if !had_data => with_what_is_brought(failure, &args, known, method),
-            _ => failure,
+            Some(known) if had_data && method.is_none() && known.connection_methods.len() > 1 => {
+                of_several(failure, &args)
+            }
+            Some(known) => with_what_is_brought(failure, &args, known, method, had_data),
+            None => failure,
         })?,
     };
     if cx.talk.wants_json() {
@@ -98,10 +109,11 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
     if let Some(method) = method {
         tell_what_is_left(cx, &made, method);
     }
-    if let Some(url) = made.rest.get("triggers").and_then(|triggers| triggers.get("url")?.as_str()) {
+    if let Some(url) = made.rest.get("triggerUrl").and_then(Value::as_str) {
         cx.talk.say(&format!("  Its provider sends events to {}", plain(url)));
     }
     warn_of_what_is_open(cx, &made);
+    warn_of_no_scopes(cx, &made);
     if project_id.is_some() {
         cx.talk.say(&format!("  Attached to the linked project. Try: carnet token {uid}"));
     } else {
@@ -130,11 +142,11 @@ async fn make(
     client: &Client,
     new: NewConnector,
     method: Option<&ConnectionMethod>,
+    args: &CreateArgs,
 ) -> Result<Connector, Failure> {
     let managed = new.data.is_none() && method.is_none_or(|method| method.create.managed);
     if managed {
-        let service = new.service.clone();
-        client.create_managed_connector(&new).await.map_err(|error| unmanaged(error, &service))
+        client.create_managed_connector(&new).await.map_err(|error| unmanaged(error, args))
     } else {
         let new = NewConnector { data: Some(new.data.unwrap_or_default()), ..new };
         Ok(client.create_connector(&new).await?)
@@ -195,97 +207,22 @@ fn way<'a>(
     }
 }
 
-/// The command that brings along what the server says is missing.
-fn with_what_is_brought(
-    failure: Failure,
-    args: &CreateArgs,
-    known: &ServiceDescription,
-    method: Option<&ConnectionMethod>,
-) -> Failure {
-    let field = failure.extra.get("field").and_then(Value::as_str).unwrap_or_default();
-    let (brings, fills) = (field.starts_with("data."), field.starts_with("params."));
-    let method = method.or(known.connection_methods.first());
-    let Some(method) = method.filter(|_| brings || (fills && args.params.is_empty())) else { return failure };
-    let several = known.connection_methods.len() > 1;
-    let line = line(args, several.then_some(method));
-    if fills {
-        let filled = format!("{line}{}", parameters(method));
-        return failure.next(plain(&filled), "with a value of your own");
+/// What was brought is refused, and of several ways none was named: another one may take it.
+fn of_several(mut failure: Failure, args: &CreateArgs) -> Failure {
+    let of_data = |field: &str| field.starts_with("data.");
+    if failure.extra.get("field").and_then(Value::as_str).is_some_and(of_data) {
+        let command = plain(&format!("carnet catalog show {}", args.service));
+        failure.next.retain(|next| next.command != command);
+        failure = failure.next(command, "to see its ways, and name one with --connection-method");
     }
-    let (line, when) = match brought(method) {
-        Brought::Key => (format!("{line} --key @-"), "to paste the key, and end with Ctrl-D".to_owned()),
-        Brought::Object(object) => (format!("{line} --data @FILE"), format!("with {object} in the file")),
-    };
-    failure.next(plain(&line), plain(&when))
-}
-
-/// The command as it was given, by a way that is named where there are several.
-fn line(args: &CreateArgs, method: Option<&ConnectionMethod>) -> String {
-    let mut line = format!("carnet create {}", quoted(&args.service));
-    let mut add = |words: &str| {
-        line.push(' ');
-        line.push_str(words);
-    };
-    for (flag, value) in [("--name", &args.name), ("--uid", &args.uid), ("--target", &args.target)] {
-        if let Some(value) = value {
-            add(&format!("{flag} {}", quoted(value)));
-        }
-    }
-    if let Some(method) = method {
-        add(&format!("--connection-method {}", quoted(&method.connection_method)));
-    }
-    for (name, value) in &args.params {
-        add(&format!("--param {}", quoted(&format!("{name}={value}"))));
-    }
-    line
-}
-
-/// What a way wants to be brought along.
-pub(super) enum Brought {
-    /// One key.
-    Key,
-    /// These members of `data`, each with dots in its place.
-    Object(Value),
-}
-
-/// What a way wants to be brought along.
-pub(super) fn brought(method: &ConnectionMethod) -> Brought {
-    if method.r#type.r#type == "api-key" {
-        let labels = method.rest.get("keys").and_then(Value::as_array);
-        let labels: Vec<&str> = labels.into_iter().flatten().filter_map(Value::as_str).collect();
-        if labels.is_empty() {
-            return Brought::Key;
-        }
-        let values = labels.iter().map(|label| json!({"scope": label, "value": "…"}));
-        return Brought::Object(json!({"values": values.collect::<Vec<_>>()}));
-    }
-    let needs = method.rest.get("needs").and_then(Value::as_array);
-    let mut object = json!({});
-    for name in needs.into_iter().flatten().filter_map(Value::as_str) {
-        let mut steps = name.split('.').rev();
-        let last = steps.next().unwrap_or_default();
-        let inner = steps.fold(json!({ last: "…" }), |inner, step| json!({ step: inner }));
-        if let (Some(object), Value::Object(inner)) = (object.as_object_mut(), inner) {
-            object.extend(inner);
-        }
-    }
-    Brought::Object(object)
-}
-
-/// Fit for a shell.
-fn quoted(text: &str) -> String {
-    let plain =
-        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b'=' | b':' | b'@');
-    if text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    failure
 }
 
 /// The way that the server means where nobody names one, if it is for what is to be connected.
 fn usual<'a>(args: &CreateArgs, known: &'a ServiceDescription) -> Option<&'a ConnectionMethod> {
     let meant = known.resolved_connection_method.as_ref()?;
     let way = known.connection_methods.iter().find(|way| way.connection_method == *meant)?;
-    let targets = way.rest.get("targets").and_then(Value::as_array);
-    let serves = |target: &String| targets.is_none_or(|all| all.iter().any(|one| one == target));
-    args.target.as_ref().is_none_or(serves).then_some(way)
+    serves(way, args.target.as_deref()).then_some(way)
 }
 
 fn tell_what_is_left(cx: &mut Context<'_>, made: &Connector, method: &ConnectionMethod) {
@@ -312,6 +249,21 @@ fn warn_of_what_is_open(cx: &mut Context<'_>, made: &Connector) {
             "{} did not say whether these are right: {}. Whether they are shows with the first token: carnet token {}",
             made.service,
             plain(&names.join(", ")),
+            made.uid
+        ));
+    }
+}
+
+/// An OpenID provider refuses whoever asks people for nothing, and says so only to them.
+fn warn_of_no_scopes(cx: &mut Context<'_>, made: &Connector) {
+    let Some(data) = made.rest.get("data") else { return };
+    let texts = |place: &str| data.pointer(place).and_then(Value::as_array).into_iter().flatten();
+    let is_openid = texts("/serverConfig/scopes_supported").any(|scope| scope == "openid");
+    let asks_nobody = data.pointer("/userAuthorization/enabled") == Some(&Value::Bool(false));
+    if is_openid && !asks_nobody && texts("/userAuthorization/scopes").next().is_none() {
+        cx.talk.warn(&format!(
+            "People will be asked for no scopes, and this server is an OpenID provider, which may refuse that. To ask who they \
+             are: carnet update {} --default-scopes openid",
             made.uid
         ));
     }
@@ -359,14 +311,17 @@ async fn schema(cx: &mut Context<'_>, client: &Client, args: &CreateArgs) -> Res
     }
 }
 
-fn unmanaged(error: carnet_sdk::Error, service: &str) -> Failure {
-    let by_hand = error.is(Code::InvalidConnector) || error.is(Code::InvalidRequest);
+fn unmanaged(error: carnet_sdk::Error, args: &CreateArgs) -> Failure {
+    // What is wrong with its name, or with how it looks, no data mends.
+    let field = error.refusal().and_then(|refusal| refusal.text("field")).unwrap_or_default();
+    let of_data = field.is_empty() || field.starts_with("data") || field == "service";
+    let by_hand = of_data && (error.is(Code::InvalidConnector) || error.is(Code::InvalidRequest));
     let named = error.refusal().is_some_and(|refusal| !refusal.next.is_empty());
     let mut failure = Failure::from(error);
     if by_hand && !named {
         failure.next.clear();
         failure = failure.next(
-            format!("carnet create {service} --data @FILE"),
+            plain(&format!("{} --data @FILE", line(args, None))),
             "with the client that you registered there",
         );
     }

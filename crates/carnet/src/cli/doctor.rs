@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::args::DoctorArgs;
-use super::context::Context;
+use super::context::{Context, new_identity};
 use super::failure::{Exit, Failure};
 use super::folder::FOLDER;
 use super::git;
@@ -100,7 +100,7 @@ fn address(cx: &Context<'_>) -> Check {
 async fn server(cx: &Context<'_>, client: &Client) -> Vec<Check> {
     let alive = match client.livez().await {
         Ok(alive) => alive,
-        Err(error) => return vec![Check::failed("server", error.into())],
+        Err(error) => return vec![Check::failed("server", cx.with_way_back(error.into()))],
     };
     let clock = alive.date.as_deref().and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
     let clock = clock.map(|stamp| clock_check(cx.now(), Time::from_millis(stamp.as_millisecond())));
@@ -121,7 +121,7 @@ async fn server(cx: &Context<'_>, client: &Client) -> Vec<Check> {
             Check { outcome: Outcome::Failed, ..Check::ok("server", detail) }
                 .with("carnet doctor", "a little later; the server's log says more")
         }
-        Err(error) => Check::failed("server", error.into()),
+        Err(error) => Check::failed("server", cx.with_way_back(error.into())),
     };
     std::iter::once(ready).chain(certificate).chain(clock).collect()
 }
@@ -162,14 +162,18 @@ async fn credential(cx: &Context<'_>, client: &Client) -> Check {
             Err(error) => Check::failed("credential", cx.with_way_back(error.into())),
         };
     };
-    let claims = Claims::peek(identity.expose()).unwrap_or_default();
+    let Some(claims) = Claims::peek(identity.expose()) else {
+        let detail = format!("what {} holds is no workload identity", login.source);
+        return Check { outcome: Outcome::Failed, ..Check::ok("credential", detail) }
+            .with(new_identity(&login.source), "to get one for development");
+    };
     let subject = claims.subject.clone().unwrap_or_else(|| "of nobody".to_owned());
     let detail = format!("workload identity {subject} from {}", login.source);
     match claims.expires_at() {
         Some(end) if end <= cx.now() => {
             let detail = format!("{detail}, ended {}", moment(end, cx.now(), true));
             Check { outcome: Outcome::Failed, ..Check::ok("credential", detail) }
-                .with("carnet env pull", "to get a new one for development")
+                .with(new_identity(&login.source), "to get a new one for development")
         }
         // Which connectors it may ask is seen only by asking one.
         _ => Check::ok("credential", detail),

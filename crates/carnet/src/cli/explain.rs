@@ -92,6 +92,13 @@ fn say(
             cx.talk.answer(plain(&format!("  fix: {}   {}", part("command"), part("when"))).trim_end())?;
         }
     }
+    if explained.allowed && !explained.provider_decides.is_empty() {
+        cx.talk.answer(&plain(&format!(
+            "The provider decides: {} does not list {}, and nobody knows before it is asked.",
+            explained.connector.uid,
+            explained.provider_decides.join(" ")
+        )))?;
+    }
     for identity in &explained.identities {
         let issuer = identity.get("issuer").and_then(Value::as_str).unwrap_or_default();
         let claims =

@@ -52,7 +52,7 @@ pub(crate) enum Exit {
 pub(crate) const CODES: &[(Exit, &str)] = &[
     (Exit::Done, "done"),
     (Exit::Failed, "failed"),
-    (Exit::Usage, "the command line is wrong or lacks something"),
+    (Exit::Usage, "the command line is wrong or lacks something, as the server sees it too"),
     (Exit::NotFound, "there is no such thing"),
     (Exit::SignIn, "sign in first, or the credential has ended"),
     (Exit::Person, "a person must act: consent, install, register; `next` names the page"),
@@ -146,13 +146,16 @@ impl Failure {
                 failure = failure.next(&step.command, &step.when);
             }
         }
+        if failure.next.is_empty() && refusal.code.is_empty() {
+            return failure.next(OTHER_SERVER.0, OTHER_SERVER.1);
+        }
         // What was asked for cannot be: what the command takes says more than a look at the machine.
-        let was_asked_wrongly = failure.exit == Exit::Failed && (400..500).contains(&refusal.status);
+        let was_asked_wrongly =
+            matches!(failure.exit, Exit::Failed | Exit::Usage) && (400..500).contains(&refusal.status);
         if failure.next.is_empty() && !was_asked_wrongly {
             let (command, when) = match failure.exit {
                 Exit::NotFound => ("carnet list --all-projects", "to see the connectors there are"),
                 Exit::Denied => ("carnet whoami", "to see as whom you ask"),
-                Exit::Usage => ("carnet --help", "to see what there is"),
                 _ => ("carnet doctor", "to see what is wrong"),
             };
             failure = failure.next(command, when);
@@ -162,6 +165,9 @@ impl Failure {
 }
 
 const UNHEARD: &str = "unheard";
+
+/// What mends an address at which something else answers.
+const OTHER_SERVER: (&str, &str) = ("export CARNET_URL=https://…", "with the address of a Carnet server");
 
 /// The code decides; the status only where a code is unknown or something other than Carnet answered.
 fn exit_of(refusal: &Refusal) -> Exit {
@@ -189,6 +195,7 @@ pub(crate) fn exit_of_code(code: &str) -> Exit {
 
 fn exit_of_known(code: Code) -> Exit {
     match code {
+        Code::InvalidRequest => Exit::Usage,
         Code::NotFound => Exit::NotFound,
         Code::Unauthorized => Exit::SignIn,
         Code::UserAuthorizationRequired | Code::InstallationRequired | Code::RegistrationRequired => {
@@ -223,6 +230,7 @@ impl From<Error> for Failure {
                 Self::usage(error.to_string()).next("carnet --help", "to see what there is")
             }
             _ => Self::new("unexpected_answer", error.to_string())
+                .next(OTHER_SERVER.0, OTHER_SERVER.1)
                 .next("carnet doctor", "to see whether this is a Carnet server of the same version"),
         }
     }

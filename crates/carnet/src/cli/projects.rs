@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::args::{HealthWebhookArgs, ProjectArgs, ProjectNameArgs, ProjectRemoveArgs, ProjectsListArgs};
 use super::context::Context;
+use super::create::quoted;
 use super::failure::Failure;
 use super::hit::{Would, grants_of, member};
 use super::table::{moment, sheet, table};
@@ -13,9 +14,24 @@ use super::table::{moment, sheet, table};
 /// Lists them.
 pub(crate) async fn list(cx: &mut Context<'_>, args: ProjectsListArgs) -> Result<(), Failure> {
     let client = cx.settings.client_without_project()?;
-    let projects = client.projects(args.search.as_deref(), args.limit).await?;
+    let search = args.search.as_deref().filter(|text| !text.is_empty());
+    let (mut projects, mut next) = (Vec::new(), args.next.clone());
+    loop {
+        let page = client.projects_after(search, Some(args.limit.unwrap_or(100)), next.as_deref()).await?;
+        projects.extend(page.projects);
+        // A server that repeats itself is not asked for ever.
+        let moved = page.next.is_some() && page.next != next;
+        next = page.next;
+        if args.limit.is_some() || !moved {
+            break;
+        }
+    }
     if cx.talk.wants_json() {
-        return cx.talk.document(&json!({ "projects": projects }));
+        return cx.talk.document(&json!({ "projects": projects, "next": next }));
+    }
+    if let (true, Some(text)) = (projects.is_empty(), search) {
+        cx.talk.say(&format!("No project has {text} in its name."));
+        return Ok(());
     }
     if projects.is_empty() {
         cx.talk.say("No projects. Make one: carnet projects create NAME");
@@ -32,6 +48,11 @@ pub(crate) async fn list(cx: &mut Context<'_>, args: ProjectsListArgs) -> Result
     let rows: Vec<_> = projects.iter().map(row).collect();
     for line in table(&["Name", "ID", "Created", "Linked"], &rows) {
         cx.talk.answer(&line)?;
+    }
+    if let (Some(next), Some(limit)) = (&next, args.limit) {
+        let search = search.map(|text| format!(" --search {}", quoted(text))).unwrap_or_default();
+        cx.talk
+            .say(&format!("To see more, run `carnet projects list{search} --limit {limit} --next {next}`"));
     }
     Ok(())
 }

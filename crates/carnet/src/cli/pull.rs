@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 
-use carnet_model::SecretString;
+use carnet_model::{Environment, SecretString};
 use serde_json::json;
 
 use super::args::{PrintArgs, PullArgs};
@@ -73,7 +73,15 @@ async fn fetch(cx: &mut Context<'_>, environment: &str) -> Result<BTreeMap<Strin
         Some(found) => found.value.clone(),
         None => return Err(super::context::no_project()),
     };
-    let mut variables = client.variables(&project, environment).await?;
+    let mut variables = client.variables(&project, environment).await.map_err(|error| {
+        let failure = Failure::from(error);
+        let built_in = Environment::BUILT_IN.iter().any(|known| known.to_string() == environment);
+        if built_in || !matches!(failure.code.as_str(), "not_found" | "invalid_request") {
+            return failure;
+        }
+        Failure { next: Vec::new(), ..failure }
+            .next("carnet projects show", "to see the environments of the project")
+    })?;
     variables.retain(|name, _| {
         let ours = envfile::is_name(name) && (name.starts_with("CARNET_") || name.starts_with("VERCEL_"));
         if !ours {

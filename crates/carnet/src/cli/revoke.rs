@@ -1,6 +1,6 @@
 //! `revoke-tokens`: takes back what a connector has given out.
 
-use carnet_sdk::{AskedSubject, RevokeRequest};
+use carnet_sdk::{AskedSubject, MadeTokens, RevokeRequest};
 use serde_json::json;
 
 use super::args::RevokeArgs;
@@ -13,16 +13,21 @@ pub(crate) async fn revoke(cx: &mut Context<'_>, args: RevokeArgs) -> Result<(),
     let client = cx.client()?;
     let connector = cx.connector(&client, &args.connector).await?;
     let uid = &connector.uid;
-    let whose = match (&args.user, args.all_tokens) {
-        (Some(user), _) => format!("the tokens of {user}"),
-        (None, true) => "all tokens".to_owned(),
-        (None, false) => "your tokens".to_owned(),
+    let (user, mine) = (args.user.as_ref(), args.my_tokens);
+    let everybody = user.is_none() && !mine;
+    let mut whose = match user {
+        Some(user) => format!("the tokens of {user}"),
+        None if mine => "your tokens".to_owned(),
+        None => "all tokens".to_owned(),
     };
+    if let Some(installation) = &args.installation_id {
+        whose = format!("{whose} at {installation}");
+    }
     if args.dry_run {
         let id = connector.id.to_string();
-        let user = match &args.user {
+        let user = match user {
             Some(user) => Some(user.clone()),
-            None if args.all_tokens => None,
+            None if everybody => None,
             None => Some(client.user().await?.id.to_string()),
         };
         let grants = grants_of(&client, &id, |grant| {
@@ -33,7 +38,14 @@ pub(crate) async fn revoke(cx: &mut Context<'_>, args: RevokeArgs) -> Result<(),
                     .as_deref()
                     .is_none_or(|id| member(grant, "installationId") == Some(id))
         });
-        let would = Would::new(format!("revoke {whose} of {uid}"))
+        // What hangs on no grant goes with everybody's, and with nobody's in particular.
+        let made = if user.is_none() { client.made_tokens(&id).await? } else { Vec::new() };
+        let wanted = args.installation_id.as_deref();
+        let fits = |made: &&MadeTokens| wanted.is_none() || made.installation_id.as_deref() == wanted;
+        let made: u64 = made.iter().filter(fits).map(|made| made.tokens).sum();
+        let besides = if made > 0 { format!(", and {made} that hang on no grant") } else { String::new() };
+        let would = Would::new(format!("revoke {whose} of {uid}{besides}"))
+            .fact("madeTokens", made)
             .fact("id", id.as_str())
             .fact("uid", uid.as_str())
             .links(&client.links(&id).await?)
@@ -46,12 +58,13 @@ pub(crate) async fn revoke(cx: &mut Context<'_>, args: RevokeArgs) -> Result<(),
     } else {
         cx.talk.insist(args.yes, &question)?;
     }
-    let one_user = args.user.is_some();
+    let one_user = user.is_some();
     let subject = match args.user {
         Some(user) => Some(AskedSubject::user(user)),
-        None if args.all_tokens => None,
+        None if everybody => None,
         None => Some(AskedSubject::user(client.user().await?.id.to_string())),
     };
+    let at_one = args.installation_id.is_some() && !args.all_tokens;
     let which = RevokeRequest { subject, installation_id: args.installation_id };
     let done = client.revoke_token(&connector.id.to_string(), &which).await?;
     let supported = connector.supports_revocation != Some(false);
@@ -67,10 +80,11 @@ pub(crate) async fn revoke(cx: &mut Context<'_>, args: RevokeArgs) -> Result<(),
         ));
     }
     if cx.talk.wants_json() {
-        let scope = match (one_user, args.all_tokens) {
-            (true, _) => "user",
-            (false, true) => "all",
-            (false, false) => "mine",
+        let scope = match (one_user, everybody, at_one) {
+            (true, ..) => "user",
+            (_, true, true) => "installation",
+            (_, true, false) => "all",
+            (_, false, _) => "mine",
         };
         return cx.talk.document(&json!({
             "id": connector.id,

@@ -19,7 +19,7 @@ use super::args::RunArgs;
 use super::context::{Context, no_project};
 use super::envfile::is_name;
 use super::failure::{Exit, Failure};
-use super::token::{Wish, obtain};
+use super::token::{Wish, again, obtain};
 
 /// Asks for the tokens and becomes the command.
 pub(crate) fn run(mut cx: Context<'_>, args: &RunArgs) -> Result<ExitCode, Failure> {
@@ -76,7 +76,7 @@ async fn gather(cx: &mut Context<'_>, args: &RunArgs) -> Result<Vec<(String, Sec
             return Err(Failure::usage(format!("Two connectors would set {variable}."))
                 .next(format!("carnet run -c NAME={name} … -- CMD"), "to give one another variable"));
         }
-        let again = format!("carnet token {name} --yes");
+        let again = again(name, &args.ask);
         let wish = Wish { connector: name, ask: &args.ask, yes: args.yes, again: &again };
         let issued = obtain(cx, &client, &wish).await?;
         variables.push((variable, issued.token.duplicate()));

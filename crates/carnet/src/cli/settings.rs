@@ -264,10 +264,10 @@ impl Settings {
 
 fn variable_login(variables: &Variables) -> Result<Option<Found<Login>>, Failure> {
     if let Some(token) = &variables.token {
-        return Ok(Some(told(Login::AccessToken(token.duplicate()), "CARNET_TOKEN")));
+        return Ok(Some(told(Login::AccessToken(trimmed(token)), "CARNET_TOKEN")));
     }
     if let Some(token) = &variables.oidc_token {
-        return Ok(Some(told(Login::Identity(token.duplicate()), "CARNET_OIDC_TOKEN")));
+        return Ok(Some(told(Login::Identity(trimmed(token)), "CARNET_OIDC_TOKEN")));
     }
     let Some(path) = &variables.oidc_token_file else { return Ok(None) };
     let token = IdentityFile::new(path).read().map_err(|error| {
@@ -280,6 +280,11 @@ fn variable_login(variables: &Variables) -> Result<Option<Found<Login>>, Failure
         .next("unset CARNET_OIDC_TOKEN_FILE", "if it is no longer meant")
     })?;
     Ok(Some(told(Login::IdentityFile(path.clone(), token), "CARNET_OIDC_TOKEN_FILE")))
+}
+
+/// Without what a file or a clipboard put around it: no credential ends with the end of a line.
+fn trimmed(token: &SecretString) -> SecretString {
+    SecretString::new(token.expose().trim().to_owned())
 }
 
 fn keep<T>(

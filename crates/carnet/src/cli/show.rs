@@ -19,11 +19,25 @@ pub(crate) async fn show(cx: &mut Context<'_>, name: &str) -> Result<(), Failure
     let links = if client.is_member() { Some(client.links(&id).await?) } else { None };
     let failures = if client.is_member() { readable(last_failures(&client, Some(&id)).await)? } else { None };
     if cx.talk.wants_json() {
-        // Each of them, page by page: a program asked for all there is.
-        let grants = if client.is_member() { Some(client.grants(&id).await?) } else { None };
-        return cx.talk.document(&json!({
-            "connector": connector, "projects": links, "grants": grants, "lastErrors": failures,
-        }));
+        // A page of them, and how many there are: a connector may have a hundred thousand.
+        let (page, standing) = if client.is_member() {
+            let page = client.grants_page(&id, None, Some(SHOWN)).await?;
+            (Some(page), Some(client.standing(Some(id.as_str())).await?))
+        } else {
+            (None, None)
+        };
+        let mut document = json!({
+            "connector": connector, "projects": links, "grants": page.as_ref().map(|page| &page.grants),
+            "grantCount": standing.as_ref().map(|standing| standing.grants),
+            "grantStates": standing.map(|standing| standing.states), "lastErrors": failures,
+        });
+        let has_more = page.is_some_and(|page| page.cursor.is_some());
+        if let (true, Some(document)) = (has_more, document.as_object_mut()) {
+            let all = format!("carnet grants list {} --json", connector.uid);
+            let next = json!([{"command": all, "when": "to have all of its grants"}]);
+            document.insert("next".to_owned(), next);
+        }
+        return cx.talk.document(&document);
     }
     let now = cx.now();
     let relative = cx.talk.is_read_by_a_person();
@@ -39,7 +53,7 @@ pub(crate) async fn show(cx: &mut Context<'_>, name: &str) -> Result<(), Failure
     if let Some(uri) = connector.rest.get("redirectUri").and_then(Value::as_str) {
         rows.push(("Redirect URI", uri.to_owned()));
     }
-    if let Some(url) = connector.rest.get("triggers").and_then(|triggers| triggers.get("url")?.as_str()) {
+    if let Some(url) = connector.rest.get("triggerUrl").and_then(Value::as_str) {
         rows.push(("Events at", plain(url)));
     }
     let destinations = connector.rest.get("triggerDestinations").and_then(Value::as_array);
@@ -109,3 +123,6 @@ fn grants_in_words(standing: &Standing) -> String {
         |alike: &Alike| format!("{} {}", alike.grants, state_in_words(&alike.state, alike.cause.as_deref()));
     standing.states.iter().map(in_words).collect::<Vec<_>>().join(", ")
 }
+
+/// Grants in the document: as many as the server gives at once.
+const SHOWN: u32 = 100;

@@ -1,6 +1,7 @@
 //! Columns of text.
 
 use carnet_model::Time;
+use carnet_model::shown::clean;
 use jiff::Timestamp;
 
 use super::talk::plain;
@@ -9,7 +10,13 @@ use super::talk::plain;
 pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     let cells: Vec<Vec<String>> = std::iter::once(headings.iter().map(ToString::to_string).collect())
         .chain(rows.iter().map(|row| {
-            row.iter().map(|cell| if cell.is_empty() { "–".to_owned() } else { plain(cell) }).collect()
+            let shown = |(cell, heading): (&String, &&str)| match (cell.is_empty(), *heading) {
+                (true, _) => "–".to_owned(),
+                // Whoever gave it a name chose its length; what is copied from here is not in this column.
+                (false, "Name") => clean(cell, LONGEST_NAME),
+                (false, _) => plain(cell),
+            };
+            row.iter().zip(headings).map(shown).collect()
         }))
         .collect();
     let mut widths = vec![0; headings.len()];
@@ -24,6 +31,9 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     };
     cells.iter().map(line).collect()
 }
+
+/// How much of a name is shown in a table.
+const LONGEST_NAME: usize = 80;
 
 /// Names and values, the values in one column.
 pub(crate) fn sheet(rows: &[(&str, String)]) -> Vec<String> {
@@ -71,6 +81,21 @@ mod tests {
             table(&["UID", "Name"], &rows),
             ["UID         Name", "demo/hello  Hé [31m", "a/b         –"]
         );
+    }
+
+    #[test]
+    fn a_name_deceives_nobody_and_is_no_wider_than_it_is_read() {
+        let rows = vec![
+            vec![
+                "a/b".to_owned(),
+                format!("x\u{202e}cod\u{2066}.\u{200b}y{}", "z".repeat(200)),
+                "!".to_owned(),
+            ],
+            vec!["https://example.com/".repeat(9), "c".to_owned(), String::new()],
+        ];
+        let lines = table(&["URL", "Name", "State"], &rows);
+        assert!(lines[1].contains(&format!("xcod.y{}…  !", "z".repeat(74))), "{lines:?}");
+        assert!(lines[2].contains(&rows[1][0]), "what is copied is whole: {lines:?}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 
+use carnet_model::shown::visible;
 use serde::Serialize;
 
 use super::failure::Failure;
@@ -235,9 +236,11 @@ impl Talk {
             return failure.exit.into();
         }
         if self.json_failures {
-            // If this cannot be written either, the exit code still says it.
-            drop(self.answer(&format!("{:#}", failure.document())));
-            return failure.exit.into();
+            match self.answer(&format!("{:#}", failure.document())) {
+                // A full disk takes no answer. A person may still be told.
+                Err(unwritten) if !unwritten.is_unheard() => {}
+                _ => return failure.exit.into(),
+            }
         }
         let label = format!("{} ", self.paint("1;31", "error:"));
         self.label_and_say(&label, &format!("{}   [{}]", failure.message, failure.code));
@@ -253,9 +256,9 @@ impl Talk {
     }
 }
 
-/// Text without control characters: those of a terminal among them.
+/// Text without control characters, those of a terminal among them, and without what turns or hides what stands around it.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    visible(text)
 }
 
 /// The same for several lines.

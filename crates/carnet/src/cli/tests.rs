@@ -15,8 +15,10 @@ mod people;
 mod redirecting;
 mod running;
 mod setting_up;
+mod stumbling;
 mod trusting;
 mod usage;
+mod ways;
 mod who;
 
 use std::fs;
@@ -47,6 +49,20 @@ struct Desk {
     terminal: bool,
     typed: &'static str,
     closes_after: usize,
+    full: bool,
+}
+
+/// A disk on which there is no room.
+struct Full;
+
+impl Write for Full {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What a command did.
@@ -93,6 +109,7 @@ impl Desk {
             terminal: false,
             typed: "",
             closes_after: 0,
+            full: false,
         }
     }
 
@@ -143,7 +160,7 @@ impl Desk {
         let surroundings = Surroundings {
             terminal: Terminal {
                 stdin: Box::new(io::Cursor::new(self.typed)),
-                stdout: Box::new(out.clone()),
+                stdout: if self.full { Box::new(Full) } else { Box::new(out.clone()) },
                 stderr: Box::new(err.clone()),
                 stdin_tty: self.terminal,
                 stdout_tty: self.terminal,

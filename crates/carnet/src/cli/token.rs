@@ -27,15 +27,18 @@ pub(crate) struct Wish<'a> {
 pub(crate) async fn token(cx: &mut Context<'_>, args: TokenArgs) -> Result<(), Failure> {
     if !args.print && cx.place.agent.is_some() {
         // There is something better than to print it.
-        let instead = format!("carnet run -c {} -- CMD", args.connector);
-        cx.may_print_token(false, &format!("carnet token {}", args.connector)).map_err(|mut failure| {
-            let when = "to give it to one command, and to nobody else".to_owned();
-            failure.next.insert(0, Next { command: instead, when });
-            failure
-        })?;
+        let flags = args.ask.line();
+        let instead = format!("carnet run -c {}{flags} -- CMD", args.connector);
+        cx.may_print_token(false, &format!("carnet token {}{flags}", args.connector)).map_err(
+            |mut failure| {
+                let when = "to give it to one command, and to nobody else".to_owned();
+                failure.next.insert(0, Next { command: instead, when });
+                failure
+            },
+        )?;
     }
     let client = cx.client()?;
-    let again = format!("carnet token {} --yes", args.connector);
+    let again = again(&args.connector, &args.ask);
     let wish = Wish { connector: &args.connector, ask: &args.ask, yes: args.yes, again: &again };
     let issued = obtain(cx, &client, &wish).await?;
     if cx.talk.wants_json() {
@@ -45,6 +48,11 @@ pub(crate) async fn token(cx: &mut Context<'_>, args: TokenArgs) -> Result<(), F
         return cx.talk.answer(&format!("Authorization: Bearer {}", issued.token.expose()));
     }
     cx.talk.answer(issued.token.expose())
+}
+
+/// The command that asks for the same and opens the browser.
+pub(crate) fn again(connector: &str, ask: &AskArgs) -> String {
+    format!("carnet token {connector}{} --yes", ask.line())
 }
 
 /// The token, after consent if that is missing and a person is there to give it.
@@ -60,7 +68,7 @@ pub(crate) async fn obtain(
             let Some(found) = cx.begun(client, wish.connector, &error).await? else {
                 return Err(error.into());
             };
-            let again = format!("carnet token {} --yes", found.uid);
+            let again = again(&found.uid, wish.ask);
             let wish = Wish { connector: &found.uid, again: &again, ..*wish };
             Box::pin(obtain(cx, client, &wish)).await
         }

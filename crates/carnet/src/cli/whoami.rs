@@ -3,18 +3,32 @@
 use serde_json::json;
 
 use super::context::Context;
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
 use super::identity::Claims;
 use super::table::{moment, sheet};
 
-/// Says it. A person is looked up at the server; a workload identity is shown as it stands.
+/// Says it. A person is looked up at the server; a workload identity is shown as it stands, if it can be one and has not
+/// ended.
 pub(crate) async fn whoami(cx: &mut Context<'_>) -> Result<(), Failure> {
     let client = cx.settings.client_without_project()?;
     let origin = client.url().origin().ascii_serialization();
     let source = cx.settings.credential.as_ref().map(|found| found.source.clone()).unwrap_or_default();
     let (now, relative) = (cx.now(), cx.talk.is_read_by_a_person());
     if let Some(token) = cx.settings.credential.as_ref().and_then(|found| found.value.identity()) {
-        let claims = Claims::peek(token.expose()).unwrap_or_default();
+        let claims = Claims::peek(token.expose());
+        let ended = claims.as_ref().and_then(Claims::expires_at).filter(|end| *end <= now);
+        let useless = match (&claims, ended) {
+            (None, _) => Some(format!("What {source} holds is no workload identity.")),
+            (_, Some(end)) => {
+                Some(format!("The workload identity from {source} ended {}.", moment(end, now, relative)))
+            }
+            _ => None,
+        };
+        if let Some(why) = useless {
+            // What mends it follows from where it came from, as for one that the server does not take.
+            return Err(Failure::new("unauthorized", why).exit(Exit::SignIn));
+        }
+        let claims = claims.unwrap_or_default();
         if cx.talk.wants_json() {
             return cx.talk.document(&json!({ "url": origin, "workload": claims, "source": source }));
         }

@@ -17,6 +17,7 @@ mod contexts;
 mod disk;
 mod keys;
 mod kill;
+mod opening;
 #[cfg(debug_assertions)]
 mod points;
 mod registration;
@@ -30,5 +31,6 @@ mod tls;
 mod transfer;
 mod triggers;
 mod two;
+mod unread;
 #[cfg(debug_assertions)]
 mod window;

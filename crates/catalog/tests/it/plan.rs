@@ -118,6 +118,9 @@ fn what_is_missing_is_named_with_the_page_where_it_is_had() {
     assert_eq!(unfit.page.unwrap().0, "https://platform.openai.com/api-keys");
     let unfit = plan("datadog", &ask("api-key", &[], json!({}))).unwrap_err();
     assert!(unfit.why.contains("application-key"), "{unfit:?}");
+    // A key of two parts is described as what it is.
+    let unfit = plan("twilio", &ask("api-key", &[], json!({}))).unwrap_err();
+    assert!(unfit.why.contains("SID:SECRET"), "{unfit:?}");
     let unfit = plan("figma", &ask("oauth", &[], client())).unwrap_err();
     assert!(unfit.why.contains("another address"), "{unfit:?}");
 }

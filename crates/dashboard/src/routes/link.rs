@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, LinkAsk, Session};
-use carnet_model::Fault;
+use carnet_model::{Code, Fault};
 use serde::Deserialize;
 
 use super::consent::{ended, failure, host};
@@ -107,15 +107,16 @@ pub(super) async fn mend(State(broker): State<Broker>, Path(secret): Path) -> Re
     }
 }
 
-/// The person asked for it, and is told why there is nothing.
+/// The person asked for it, and is told why there is nothing: what a provider did too, which is not this server's state.
 pub(super) fn refused(broker: &Broker, fault: Fault) -> Response {
     let status = StatusCode::from_u16(fault.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    if status.is_server_error() {
+    let of_provider = matches!(fault.code, Code::ProviderUnavailable | Code::ProviderAnswerInvalid);
+    if status.is_server_error() && !of_provider {
         return super::consent::fault_page(broker, fault);
     }
     Refused {
         status,
-        message: Label::words(&fault.message),
+        message: Label::sentences(&fault.message),
         next: fault.next.iter().map(|step| (Label::words(&step.command), Label::words(&step.when))).collect(),
         code: fault.code.as_str(),
         host: host(broker),

@@ -251,6 +251,7 @@ impl Broker {
                 data.insert(name.clone(), value.clone())
             };
         }
+        super::server::unpin(&connector.data, changed, &mut data)?;
         let ask = NewConnector {
             service: &connector.service,
             address: None,

@@ -62,7 +62,7 @@ impl Broker {
         let by_itself = !offered && ask.r#type.is_none() && service.contains(['.', ':']);
         let kind = match &ask.r#type {
             None => None,
-            Some(text) => Some(ConnectorType::parse(text).ok_or_else(|| {
+            Some(text) => Some(self.kind_called(text, ask).ok_or_else(|| {
                 let known: Vec<&str> = ConnectorType::ALL.iter().map(|t| t.as_str()).collect();
                 Fault::new(Code::InvalidRequest, format!("type is one of: {}.", known.join(", ")))
                     .with("field", "type")
@@ -83,6 +83,23 @@ impl Broker {
             .next(format!("carnet catalog search {service}"), "to see whether it is known by another name"));
         }
         Ok(Configuration::of(kind.unwrap_or(ConnectorType::Oauth), ask.data.clone()))
+    }
+
+    /// What an official client means by a type: the name of a driver, or of a service of the catalog, whose driver is meant
+    /// then; `custom` is OAuth by metadata.
+    fn kind_called(&self, word: &str, ask: &NewConnectorAsk) -> Option<ConnectorType> {
+        if word == "custom" {
+            return Some(ConnectorType::Oauth);
+        }
+        let of_service = || {
+            let entry = self.inner.settings.catalog.get(word)?;
+            let drivers = || entry.methods.iter().map(|method| method.driver);
+            let has_keys = ask.data.contains_key("values");
+            drivers()
+                .find(|driver| (*driver == ConnectorType::ApiKey) == has_keys)
+                .or_else(|| drivers().next())
+        };
+        ConnectorType::parse(word).or_else(of_service)
     }
 
     /// What is filled into the addresses: what the operator says, and what a team may say besides. Where a field is any

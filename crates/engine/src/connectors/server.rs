@@ -2,13 +2,13 @@
 //!
 //! Issuer and endpoints are pinned when a connector is made. A server that moves them is not followed by itself: whoever
 //! can change a metadata document could lead people and secrets elsewhere. A person looks at the difference and takes
-//! exactly what was shown.
+//! exactly what was shown. Whoever names another server has that one found, and pinned in its place.
 
 use carnet_model::audit::Action;
 use carnet_model::caller::Caller;
 use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, kind};
-use carnet_providers::Inspection;
+use carnet_providers::{BadConfiguration, Inspection, is_same_resource};
 use serde_json::{Map, Value};
 
 use super::upkeep::ServiceSync;
@@ -44,6 +44,7 @@ impl Broker {
     /// Asks the server of a connector what it says about itself now. Nothing is changed.
     pub async fn check_server(&self, caller: &Caller, name: &str) -> Result<ServerCheck, Fault> {
         let entry = self.managed(caller, name, Right::ConnectorCheck).await?;
+        self.is_offered(&entry)?;
         let found = self.inspect(&entry).await?;
         Ok(ServerCheck {
             connector: entry.view(),
@@ -62,6 +63,7 @@ impl Broker {
         request: Id<kind::Request>,
     ) -> Result<(ConnectorView, Option<ServiceSync>), Fault> {
         let entry = self.managed(caller, name, Right::ConnectorUpdate).await?;
+        self.is_offered(&entry)?;
         let found = self.inspect(&entry).await?;
         if digest(&found.present) != shown {
             return Err(Fault::new(
@@ -93,6 +95,48 @@ impl Broker {
         })
     }
 }
+
+/// Where a change names another server than the one `before`, and describes none: takes what is pinned out of the changed
+/// `data`, so that the other one is found.
+pub(super) fn unpin(
+    before: &Map<String, Value>,
+    changed: &Map<String, Value>,
+    data: &mut Map<String, Value>,
+) -> Result<(), Fault> {
+    let names_another = |name: &str| {
+        changed
+            .get(name)
+            .filter(|value| !value.is_null())
+            .is_some_and(|value| before.get(name) != Some(value))
+    };
+    let Some(field) = [DISCOVERY_URL, SERVER_URL].into_iter().find(|name| names_another(name)) else {
+        return Ok(());
+    };
+    if changed.contains_key("serverConfig") || !before.contains_key("serverConfig") {
+        return Ok(());
+    }
+    if data.contains_key("clientRegistration") {
+        let why = "names another server than the one at which the client was registered, and what is registered at one is \
+                   worth nothing at another; make a connector for the other server, or give null for clientId, \
+                   clientSecret and clientRegistration in the same change, to have a client registered there";
+        return Err(bad_configuration(BadConfiguration { field: field.to_owned(), why: why.to_owned() }));
+    }
+    data.remove("serverConfig");
+    if field == SERVER_URL {
+        data.remove(DISCOVERY_URL);
+    }
+    // What the address before said that it is for, the next one says anew.
+    let text = |name: &str| before.get(name).and_then(Value::as_str);
+    let is_its_own =
+        text(SERVER_URL).zip(text("resource")).is_some_and(|(url, own)| is_same_resource(url, own));
+    if is_its_own && !changed.contains_key("resource") {
+        data.remove("resource");
+    }
+    Ok(())
+}
+
+const SERVER_URL: &str = "serverUrl";
+const DISCOVERY_URL: &str = "discoveryServerUrl";
 
 fn differences(found: &Inspection) -> Vec<Difference> {
     let Inspection { pinned, present, .. } = found;

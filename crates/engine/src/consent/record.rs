@@ -65,6 +65,8 @@ impl Given {
             token_id: Some(inner.env.id()),
             asked,
             resources: remembered.resources.clone(),
+            audience: remembered.audience.clone(),
+            details: remembered.details.clone(),
             given_by: Some(request),
             name,
             external_subject,

@@ -38,7 +38,9 @@ pub fn rule_in_words(rule: &str) -> &str {
         "provider-pace" => "a refresh, where one is needed, has its turn at the provider in time",
         "grant-given" => "the user has consented, or the application is installed, in this environment",
         "grant-active" => "the consent still holds at the provider",
-        "grant-resources" => "what was consented to is for the resources that are asked for",
+        "grant-resources" => {
+            "what was consented to is for the resources, audiences and details that are asked for"
+        }
         "grant-scopes" => "what was granted covers what is asked for",
         "grant-lives" => "what was granted has not ended, or can be renewed",
         other => other,

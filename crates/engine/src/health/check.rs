@@ -23,6 +23,7 @@ use crate::connectors::ConnectorView;
 use crate::directory::Entry;
 use crate::faults;
 use crate::grants::GrantView;
+use crate::issue::{PATIENT, stray};
 use crate::refresh::{RenewFailure, Urgency};
 
 /// How things stand at a connector's provider.
@@ -117,6 +118,7 @@ impl Broker {
         request: Id<kind::Request>,
     ) -> Result<Health, Fault> {
         let entry = self.managed(caller, connector, Right::ConnectorCheck).await?;
+        self.is_offered(&entry)?;
         let place = Place::read(after)?;
         let limit = usize::try_from(limit.clamp(1, MOST)).unwrap_or(1);
         let (known, rows, next) = self.page(&entry, place, limit).await?;
@@ -324,8 +326,11 @@ impl Broker {
                 Ok(Verdict::NeedsConsent(Cause::RevokedAtProvider))
             }
             Ok(Standing::Gone | Standing::Unsaid) if row.grant.refreshable => {
-                Ok(match self.renew(entry.clone(), row, Time::FAR_FUTURE, Urgency::Now).await {
-                    Ok(_) => Verdict::Holds,
+                let renewal = self.renew(entry.clone(), row, Time::FAR_FUTURE, Urgency::Now);
+                // It goes on without whoever asks, who is told that it takes long.
+                let renewed = tokio::time::timeout(PATIENT, renewal).await.unwrap_or(Err(RenewFailure::Busy));
+                Ok(match renewed {
+                    Ok(renewed) => self.is_had(entry, &renewed)?,
                     Err(RenewFailure::Consent(cause)) => {
                         Verdict::NeedsConsent(cause.unwrap_or(Cause::RevokedAtProvider))
                     }
@@ -340,6 +345,13 @@ impl Broker {
             Ok(Standing::Gone | Standing::Unsaid) => Ok(Verdict::NotAsked),
             Err(error) => Ok(self.unanswered(entry, &error)),
         }
+    }
+
+    /// Whether a renewal that worked left a token that is handed out.
+    fn is_had(&self, entry: &Entry, renewed: &GrantRow) -> Result<Verdict, Fault> {
+        let secret = self.inner.open_grant(&renewed.grant, &renewed.held).map_err(faults::internal)?;
+        let is_had = secret.held.access().is_some() || secret.held.key().is_some();
+        Ok(if is_had { Verdict::Holds } else { Verdict::Unreachable(stray(entry, &secret).message) })
     }
 
     fn unanswered(&self, entry: &Entry, error: &DriverError) -> Verdict {

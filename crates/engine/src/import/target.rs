@@ -1,7 +1,7 @@
 //! What an imported token is for: resources, audiences, authorization details.
 //!
 //! Only what the connector can name again is kept: a token that is renewed for something else than it was given for
-//! would be another one. Resources are besides what the person consented to, which later requests are held against.
+//! would be another one. It is besides what the person consented to, which later requests are held against.
 
 use carnet_model::{Code, Fault};
 use carnet_providers::{Bound, Resources, TokenAbilities, is_resource};
@@ -65,9 +65,9 @@ pub(super) fn checked(entry: &Entry, bound: Bound) -> Result<Bound, Fault> {
 }
 
 /// What later requests are held against: what the person consented to, besides the connector's own.
-pub(super) fn consented(entry: &Entry, bound: &Bound) -> Vec<String> {
+pub(super) fn consented(entry: &Entry, bound: &Bound) -> Bound {
     let any = entry.abilities.user.as_ref().is_some_and(|user| user.resources == Resources::Any);
-    if any { bound.resources.clone() } else { Vec::new() }
+    Bound { resources: if any { bound.resources.clone() } else { Vec::new() }, ..bound.clone() }
 }
 
 /// As many as a token request may name.

@@ -10,6 +10,7 @@ use carnet_providers::{Abilities, Resources, TokenAbilities};
 use serde_json::Value;
 
 use super::BUFFER;
+use super::to_consent::ToConsent;
 use super::user::installation_required;
 use super::wanted::{Wanted, copy};
 use crate::cache::{Parts, id_bytes};
@@ -142,7 +143,8 @@ impl TokenAsk {
             scopes,
             defaults: abilities.scopes.clone(),
             bounded,
-            to_consent: if abilities.resources == Resources::Any { resources.clone() } else { Vec::new() },
+            adds_scopes: entry.adds_scopes,
+            to_consent: ToConsent::of(entry, abilities, &resources, &audience, &self.details),
             resources,
             audience,
             details: self.details.clone(),

@@ -136,6 +136,8 @@ impl Broker {
             token_id: Some(self.inner.env.id()),
             asked: None,
             resources: Vec::new(),
+            audience: Vec::new(),
+            details: Vec::new(),
             given_by: None,
             name: None,
             external_subject: minted.external_subject,
@@ -193,7 +195,8 @@ impl Broker {
                     "The provider of {uid} gave more scopes than asked for, so the token is not handed out."
                 ),
             )
-            .with("excess", extra.iter().map(str::to_owned).collect::<Vec<_>>()));
+            .with("excess", extra.iter().map(str::to_owned).collect::<Vec<_>>())
+            .next(format!("carnet update {uid} --data @FILE"), TO_ASK_FOR_THEM));
         }
         Ok(())
     }
@@ -277,5 +280,7 @@ fn described(installation: &Installation) -> Installed {
     }
 }
 
+/// What mends it where a provider gives more than the connector asks for, and cannot be had to give less.
+pub(super) const TO_ASK_FOR_THEM: &str = "to have the connector ask for them too, if they are meant";
 /// How long a request waits for its place among the calls to a provider.
 const QUEUE: Duration = Duration::from_secs(5);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use carnet_model::grant::{Cause, GrantState};
 use carnet_model::{Code, Fault, ScopeRequest, Scopes, Subject, Time};
-use carnet_providers::{MintAsk, is_same_resource};
+use carnet_providers::MintAsk;
 use carnet_store::grants::{self, GrantRow};
 
 use super::{Found, Plan, Source, Wanted};
@@ -74,12 +74,9 @@ impl Broker {
         }
         let secret =
             self.inner.open_grant(&row.grant, &row.held).map_err(|error| failed(faults::internal(error)))?;
-        // RFC 8707 §2.2: of what was consented to. The provider is not asked: to say no, some spend the refresh token.
-        let consented = |asked: &&String| {
-            secret.facts.resources.iter().any(|consented| is_same_resource(consented, asked))
-        };
-        if let Some(unasked) = wanted.to_consent.iter().find(|asked| !consented(asked)) {
-            return Err(unmet("grant-resources", resource_consent_required(entry, wanted, unasked)));
+        // RFC 8707 §2.2: of what was consented to.
+        if let Some(unasked) = wanted.to_consent.beyond(&secret.facts) {
+            return Err(unmet("grant-resources", unasked.fault(entry, wanted)));
         }
         let narrowed = match wanted.plan_of(&row, &secret) {
             Plan::Missing(missing) => {
@@ -150,7 +147,7 @@ impl Broker {
                     Plan::Missing(missing) => Err(more_consent_required(entry, wanted, &missing)),
                     Plan::Narrow(scopes) => self.narrowed_token(entry, wanted, &renewed, scopes).await,
                     // What the provider gave was for something else, and only what it is renewed with was kept.
-                    Plan::AsGranted if secret.held.access().is_none() => Err(stray(entry)),
+                    Plan::AsGranted if secret.held.access().is_none() => Err(stray(entry, &secret)),
                     Plan::AsGranted => made_from(secret, &renewed, Source::Provider),
                 }
             }
@@ -193,9 +190,9 @@ impl Broker {
             audience: wanted.audience.clone(),
             details: wanted.details.clone(),
         };
-        let minted = self
-            .narrow(entry.clone(), row, need)
+        let minted = tokio::time::timeout(PATIENT, self.narrow(entry.clone(), row, need))
             .await
+            .unwrap_or(Err(RenewFailure::Busy))
             .map_err(|failure| failure.fault(entry, |cause| consent_required(entry, wanted, cause)))?;
         super::made::check_target(entry, &minted)?;
         let is_bounded = !scopes.is_empty();
@@ -247,7 +244,8 @@ pub(crate) fn only_as_granted(entry: &Entry, wanted: &Wanted, row: &GrantRow, le
         return more_consent_required(entry, wanted, &rest);
     }
     let uid = &entry.row.connector.uid;
-    Fault::new(
+    let excess: Vec<_> = rest.iter().map(str::to_owned).collect();
+    let fault = Fault::new(
         Code::InvalidScope,
         format!(
             "The grant of {uid} allows more than was asked for, and the provider gave nothing to make a narrower \
@@ -255,10 +253,25 @@ pub(crate) fn only_as_granted(entry: &Entry, wanted: &Wanted, row: &GrantRow, le
         ),
     )
     .with("granted", row.grant.scopes.as_ref().map(ToString::to_string))
-    .next(format!("carnet grants {uid}"), "to see what was granted to whom")
+    .next(format!("carnet grants {uid}"), "to see what was granted to whom");
+    if !is_default || excess.is_empty() {
+        return fault;
+    }
+    fault
+        .with("excess", excess)
+        .next(format!("carnet update {uid} --data @FILE"), super::made::TO_ASK_FOR_THEM)
 }
 
-fn stray(entry: &Entry) -> Fault {
+/// A renewal that worked, and left no token that may be handed out.
+pub(crate) fn stray(entry: &Entry, secret: &GrantSecret) -> Fault {
+    if secret.held.is_aside() {
+        let why = format!(
+            "The provider of {} gave a token and does not say whether it is good for what the connector is for; it is kept, \
+             and asked about again.",
+            entry.row.connector.uid
+        );
+        return Fault::new(Code::ProviderUnavailable, why).retry_after(5);
+    }
     let why = "only what the grant is renewed with was kept".to_owned();
     faults::driver(&carnet_providers::DriverError::Stray(why), entry.row.connector.uid.as_str())
 }
@@ -349,21 +362,6 @@ fn more_consent_required(entry: &Entry, wanted: &Wanted, missing: &Scopes) -> Fa
     )
     .with("reason", "insufficient_scope")
     .with("missing", missing)
-}
-
-/// The grant is for other resources than the one that is asked for.
-fn resource_consent_required(entry: &Entry, wanted: &Wanted, resource: &str) -> Fault {
-    let (code, who) = if matches!(wanted.subject, Subject::App) {
-        (Code::InstallationRequired, "Installation required: the application".to_owned())
-    } else {
-        (Code::UserAuthorizationRequired, format!("User authorization required: {}", wanted.place.subject))
-    };
-    let uid = &entry.row.connector.uid;
-    let resource: String = resource.chars().take(200).collect();
-    let message = format!(
-        "{who} has consent at {uid}, and not for the resource {resource:?}. Ask for consent with the same resources."
-    );
-    Fault::new(code, message).with("reason", "resource_not_consented").with("resource", resource)
 }
 
 /// A token that came within this time lives about as long as any that could be had.

@@ -9,6 +9,7 @@ use carnet_model::{Id, ScopeRequest, Scopes, Subject, kind};
 use carnet_store::grants::GrantRow;
 use serde_json::{Value, json};
 
+use super::ToConsent;
 use crate::cache::AskKey;
 use crate::sealing::GrantSecret;
 
@@ -22,11 +23,13 @@ pub(crate) struct Wanted {
     pub(crate) defaults: Scopes,
     /// Whether nobody gets more than these.
     pub(crate) bounded: bool,
+    /// Whether the provider is known to answer with scopes of its own besides.
+    pub(crate) adds_scopes: bool,
     pub(crate) resources: Vec<String>,
-    /// Those of them that a grant must be for: all, or none where they are the connector's own.
-    pub(crate) to_consent: Vec<String>,
     pub(crate) audience: Vec<String>,
     pub(crate) details: Vec<Value>,
+    /// What of these a grant must be for.
+    pub(crate) to_consent: ToConsent,
     pub(crate) buffer: Duration,
     pub(crate) key: AskKey,
 }
@@ -70,7 +73,7 @@ impl Wanted {
                 scopes.clone()
             }
             ScopeRequest::Defaults if !self.defaults.is_empty() => {
-                let unasked = beyond.both(&self.defaults);
+                let unasked = self.not_given(beyond);
                 let no_more =
                     at_consent.is_some_and(|then| then.without(&ambient()).is_within(&self.defaults));
                 if no_more && unasked.is_empty() && !targets {
@@ -84,7 +87,7 @@ impl Wanted {
             }
             // Whatever there is, except what is known to be more than that.
             ScopeRequest::Unscoped | ScopeRequest::Defaults => {
-                let unasked = beyond.both(&self.defaults);
+                let unasked = self.not_given(beyond);
                 if !unasked.is_empty() {
                     return Plan::Narrow(granted.without(&unasked));
                 }
@@ -115,6 +118,12 @@ impl Wanted {
         if by_name { rest } else { rest.both(&self.defaults) }
     }
 
+    /// What of that a request that names no scopes is not given either: all of it, or, of a service that is known to add
+    /// names of its own to every answer, what the connector itself uses.
+    fn not_given(&self, beyond: Scopes) -> Scopes {
+        if self.adds_scopes { beyond.both(&self.defaults) } else { beyond }
+    }
+
     /// The scopes to ask a provider for, where no grant says which there are; `None` to name none.
     pub(crate) fn sent_scopes(&self) -> Option<Scopes> {
         match &self.scopes {
@@ -133,6 +142,7 @@ impl Wanted {
             scopes: self.scopes.clone(),
             defaults: self.defaults.clone(),
             bounded: self.bounded,
+            adds_scopes: self.adds_scopes,
             resources: self.resources.clone(),
             to_consent: self.to_consent.clone(),
             audience: self.audience.clone(),

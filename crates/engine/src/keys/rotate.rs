@@ -182,7 +182,8 @@ impl Broker {
     ) -> Result<Rotated, Fault> {
         let inner = &self.inner;
         let now = inner.env.now();
-        let activates_at = if leaked { now } else { now.plus(Schedule::default().lead()) };
+        let schedule = Schedule::default();
+        let activates_at = if leaked { schedule.at_once(now) } else { now.plus(schedule.lead()) };
         let row = inner.new_signing_row(now, activates_at).await?;
         let event = AuditEvent::of(caller, now, Action::SigningKeyRotate, Some(request)).on(&row.kid);
         let event = event.with("to", if leaked { "active" } else { "pending" }).with("leaked", leaked);

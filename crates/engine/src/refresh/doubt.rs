@@ -15,9 +15,7 @@ pub(crate) enum Doubt {
     None,
     /// The token may be presented once more. If the provider refuses it, this is why.
     OnceMore(Cause),
-    /// The same, and for the last time: if no answer comes again, only the person can tell, and this is why.
-    Last(Cause),
-    /// Presenting it again can only hurt the access token that still lives, or a server that says that it fails.
+    /// Presenting it again can only hurt the access token that still lives, or a server that is in trouble.
     Wait,
 }
 
@@ -34,13 +32,13 @@ impl Doubt {
                 let is_over = now >= last.sent_at.plus(grace);
                 if is_over && lives(row, abilities, now) { Self::Wait } else { Self::OnceMore(cause) }
             }
-            // A server that answers that it fails leaves the attempt open without ending the grant.
+            // A server that fails, talks nonsense or is silent leaves the attempt open without ending the grant.
             Rotation::Strict
                 if lives(row, abilities, now) || now < last.sent_at.plus(pause(mine().count())) =>
             {
                 Self::Wait
             }
-            Rotation::Strict => Self::Last(cause),
+            Rotation::Strict => Self::OnceMore(cause),
         }
     }
 
@@ -63,7 +61,7 @@ impl Doubt {
     /// Why the grant is dead, if the provider now refuses the token.
     pub(crate) const fn cause(self) -> Option<Cause> {
         match self {
-            Self::OnceMore(cause) | Self::Last(cause) => Some(cause),
+            Self::OnceMore(cause) => Some(cause),
             Self::None | Self::Wait => None,
         }
     }
@@ -75,8 +73,8 @@ fn lives(row: &GrantRow, abilities: &Abilities, now: Time) -> bool {
     row.grant.access_expires_at.is_some_and(|end| end > now) && !abilities.old_access_dies
 }
 
-/// How long a token that was presented this often is left alone. Once more is at once; a server that keeps saying that it
-/// fails is asked less and less, but found well within half a minute.
+/// How long a token that was presented this often is left alone. Once more is at once; a server that keeps failing is asked
+/// less and less, but found well within half a minute.
 fn pause(tries: usize) -> Duration {
     match tries {
         0 | 1 => Duration::ZERO,
@@ -144,8 +142,8 @@ mod tests {
             lost,
         };
         let grace = Rotation::Grace { seconds: 30 };
-        let crash = Doubt::Last(Cause::CrashDuringRefresh);
-        let lost = Doubt::Last(Cause::AnswerLost);
+        let crash = Doubt::OnceMore(Cause::CrashDuringRefresh);
+        let lost = Doubt::OnceMore(Cause::AnswerLost);
         for (rotation, dies, access, open, want) in [
             (Rotation::Strict, false, alive, None, Doubt::None),
             (Rotation::Strict, false, alive, Some(attempt(2, 1, false)), Doubt::None),
@@ -174,7 +172,7 @@ mod tests {
             let wait = Doubt::wait(&[attempt(3, ago, true)], &row(access), &abilities, now);
             assert_eq!(wait.as_secs(), want, "{rotation:?} {access:?} {ago}");
         }
-        // A server that says that it fails is asked less and less.
+        // A server that keeps failing is asked less and less.
         let abilities = Abilities { rotation: Rotation::Strict, ..Abilities::NONE };
         for (tries, ago, want) in [
             (1, 0, lost),

@@ -70,11 +70,13 @@ impl RenewFailure {
                 let fault = faults::driver(&error, uid);
                 let message = format!(
                     "The provider of {uid} was asked to renew the grant, and its answer was lost: it may have spent the \
-                     refresh token, and nobody has what it gave. The grant is tried once more as soon as that is safe; \
-                     if that fails, reauthorization is required."
+                     refresh token, and nobody has what it gave. The grant is tried again as soon as that is safe; if the \
+                     provider refuses it then, reauthorization is required."
                 );
                 let wait = fault.retry_after.unwrap_or(5).max(whole_seconds(wait));
-                Fault::new(fault.code, message).with("reason", Cause::AnswerLost.as_str()).retry_after(wait)
+                Fault::new(Code::ProviderUnavailable, message)
+                    .with("reason", Cause::AnswerLost.as_str())
+                    .retry_after(wait)
             }
             Self::InDoubt { wait } => Fault::new(
                 Code::ProviderUnavailable,
@@ -82,6 +84,7 @@ impl RenewFailure {
                     "An answer of the provider of {uid} was lost; it is asked again as soon as that is safe."
                 ),
             )
+            .with("reason", Cause::AnswerLost.as_str())
             .retry_after(whole_seconds(wait).max(1)),
             Self::Row { wait } => Fault::new(
                 Code::Unavailable,
@@ -174,6 +177,8 @@ impl Broker {
                     token_id: Some(inner.env.id()),
                     asked: before.facts.asked,
                     resources: before.facts.resources,
+                    audience: before.facts.audience,
+                    details: before.facts.details,
                     given_by: before.facts.given_by,
                     name: before.facts.name,
                     external_subject,
@@ -278,8 +283,8 @@ impl Broker {
         })
     }
 
-    /// New tokens are in hand and the store does not take them: keeps them in a file and tries on, longer than any
-    /// caller waits. Only the end of the process stops it, and the next start reads the file.
+    /// New tokens are in hand and the store does not take them: keeps them in a file, tells whoever waits, and tries on.
+    /// Only the end of the process stops it, and the next start reads the file.
     async fn wait_for_the_store(&self, operation: &Orphan, why: &str) -> Result<(), RenewFailure> {
         let mut kept = pass(&self.inner.env, Point::SpillWrite).await.map_err(std::io::Error::other);
         if kept.is_ok() {
@@ -290,6 +295,7 @@ impl Broker {
             tracing::error!(operation = %operation.id, %error, "refreshed tokens cannot be kept in a file either");
         }
         tracing::error!(operation = %operation.id, grant = %operation.grant, why, "the store does not take refreshed tokens; trying on");
+        self.inner.flights.not_recorded(operation.grant);
         if self.inner.stop.is_cancelled() {
             return Err(RenewFailure::Store(Arc::new(DbError::Unavailable(why.to_owned()))));
         }
@@ -347,11 +353,6 @@ impl Broker {
         // One caller's particular wish says nothing certain about the grant.
         if let (DriverError::Gone { cause, .. }, Goal::Token { .. }) = (&error, goal) {
             return self.gone(entry, row, operation, doubt.cause(), *cause).await;
-        }
-        // Nothing lives any more that waiting would spare, and each further try spends a token that may be spent already:
-        // whoever can tell is the person.
-        if let (Doubt::Last(cause), true) = (doubt, error.is_lost()) {
-            return self.gone(entry, row, operation, Some(cause), cause).await;
         }
         let event = AuditEvent::of_system(self.inner.env.now(), Action::GrantRefresh)
             .in_team(operation.team)

@@ -101,6 +101,12 @@ impl Schedule {
         self.cache * 2
     }
 
+    /// Since when a key signs that nothing has to wait for: since before now by as much as clocks may be apart, so that no
+    /// other node takes it for one that is yet to come, finds none that signs, and makes one of its own.
+    pub fn at_once(&self, now: Time) -> Time {
+        now.minus(self.skew)
+    }
+
     /// How long after its last signature a key stays published.
     pub fn tail(&self) -> Duration {
         self.token_life + self.skew + self.cache
@@ -125,7 +131,7 @@ pub fn next_states(keys: &[ScheduledKey], now: Time, schedule: &Schedule) -> Vec
     let Some(signing) = signing(keys, now) else {
         // Nothing signs: the very first key, or the one that signed was withdrawn. There is nothing to wait for.
         let removals = keys.iter().filter(|key| is_gone(key, now)).map(remove);
-        return removals.chain([Step::Create { activates_at: now }]).collect();
+        return removals.chain([Step::Create { activates_at: schedule.at_once(now) }]).collect();
     };
     let since = began(signing, now).unwrap_or(now);
     let mut steps = Vec::new();

@@ -100,12 +100,6 @@ impl DriverError {
     pub const fn in_doubt(&self) -> bool {
         matches!(self, Self::Later { in_doubt: true, .. } | Self::Lost | Self::Garbage { in_doubt: true })
     }
-
-    /// Whether nobody can tell what became of the request: no answer came, or none that can be read. A server that says
-    /// that it failed is in doubt as well, and says itself when it is well again.
-    pub const fn is_lost(&self) -> bool {
-        matches!(self, Self::Lost | Self::Garbage { in_doubt: true })
-    }
 }
 
 impl From<BadConfiguration> for DriverError {

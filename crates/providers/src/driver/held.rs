@@ -31,6 +31,8 @@ pub(crate) struct Tokens {
     pub tenant: Option<String>,
     /// What the access token is for, and its renewals, if it was made for something in particular.
     pub bound: Bound,
+    /// An access token that is not served, because its provider has not said yet what it is good for.
+    pub aside: Option<Access>,
 }
 
 /// What a token is for: resources (RFC 8707), audiences, authorization details (RFC 9396). Nothing in particular, if all
@@ -88,6 +90,11 @@ impl Held {
     /// The access token, if one is held.
     pub fn access(&self) -> Option<&Access> {
         self.tokens()?.access.as_ref()
+    }
+
+    /// Whether there is an access token that is not served yet: what it is good for could not be told when it came.
+    pub fn is_aside(&self) -> bool {
+        self.tokens().is_some_and(|tokens| tokens.aside.is_some())
     }
 
     /// The refresh token, if there is one.
@@ -183,9 +190,12 @@ impl Held {
                 claims: &tokens.claims,
                 tenant: tokens.tenant.as_deref(),
                 bound: &tokens.bound,
+                aside_token: tokens.aside.as_ref().map(|aside| aside.token.expose().as_str()),
+                aside_expires_at: tokens.aside.as_ref().and_then(|aside| aside.expires_at),
             },
         };
-        let secrets = [self.key(), self.refresh(), self.access().map(|access| &access.token)];
+        let aside = self.tokens().and_then(|tokens| tokens.aside.as_ref()).map(|aside| &aside.token);
+        let secrets = [self.key(), self.refresh(), self.access().map(|access| &access.token), aside];
         let room: usize = secrets.iter().flatten().map(|secret| secret.expose().len() * 2).sum();
         write_json(&stored, room + 1024)
     }
@@ -206,7 +216,14 @@ impl Held {
                 claims,
                 tenant,
                 bound,
+                aside_token,
+                aside_expires_at,
             } => Self::of_tokens(Tokens {
+                aside: aside_token.map(|token| Access {
+                    token,
+                    expires_at: aside_expires_at,
+                    scopes: scopes.clone(),
+                }),
                 access: access_token.map(|token| Access {
                     token,
                     expires_at: access_expires_at,
@@ -265,6 +282,10 @@ enum Stored<'a> {
         tenant: Option<&'a str>,
         #[serde(skip_serializing_if = "Bound::is_empty")]
         bound: &'a Bound,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        aside_token: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        aside_expires_at: Option<Time>,
     },
 }
 
@@ -288,6 +309,8 @@ enum Read {
         tenant: Option<String>,
         #[serde(default)]
         bound: Bound,
+        aside_token: Option<SecretString>,
+        aside_expires_at: Option<Time>,
     },
 }
 
@@ -315,6 +338,11 @@ mod tests {
                 audience: vec!["one".to_owned(), "two".to_owned()],
                 details: vec![serde_json::json!({"type": "payment"})],
             },
+            aside: Some(Access {
+                token: "not-yet".to_owned().into(),
+                expires_at: Some(Time::from_secs(8)),
+                scopes: scopes.clone(),
+            }),
         });
         let again = Held::from_json(held.to_json().expose()).unwrap();
         assert_eq!(again.access().map(|a| a.token.expose().as_str()), Some("at"));
@@ -322,6 +350,7 @@ mod tests {
         assert_eq!(again.refresh().map(|r| r.expose().as_str()), Some("rt"));
         assert_eq!((again.external_subject(), again.claims().len()), (Some("alice"), 1));
         assert_eq!(again.to_json().expose(), held.to_json().expose());
+        assert!(again.is_aside() && !Held::of_access("at".to_owned().into()).is_aside());
         // What it is for is told apart whatever the order, and a final slash makes no other resource.
         let bound = |resources: &[&str], audience: &[&str], details: Value| {
             let texts = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();

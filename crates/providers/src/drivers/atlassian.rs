@@ -24,7 +24,7 @@ use serde_json::{Map, Value, json};
 use super::dialect::{Dialect, ReadSecret, callback, client_is_known, kept, named, taken_with_secret};
 use crate::driver::consent::{ConsentAsk, Granted};
 use crate::driver::failure::{BadConfiguration, DriverError};
-use crate::driver::held::Held;
+use crate::driver::held::{Held, Tokens};
 use crate::driver::mint::Minted;
 use crate::driver::{Accepted, At, Boxed, NewConnector};
 use crate::fields::Fields;
@@ -149,7 +149,8 @@ impl Dialect for Atlassian {
                     granted.metadata.extend(metadata);
                     Ok(granted)
                 }
-                Err(why) => Err((granted, DriverError::Stray(why))),
+                Err(Misplaced::Untold) => Err((granted, untold())),
+                Err(misplaced) => Err((granted, DriverError::Stray(misplaced.to_string()))),
             }
         })
     }
@@ -171,14 +172,56 @@ impl Dialect for Atlassian {
             }
             match place(facts, sites(at, &minted.token).await.as_deref()) {
                 Ok(metadata) => minted.metadata.extend(metadata),
-                Err(why) => {
-                    minted.stray = Some(why);
+                Err(misplaced) => {
+                    minted.stray = Some(misplaced.to_string());
                     if let Some(tokens) = minted.held.as_mut().and_then(Held::tokens_mut) {
-                        tokens.access = None;
+                        // It cost a refresh token, and may be good: it is asked about again.
+                        let access = tokens.access.take();
+                        tokens.aside = access.filter(|_| misplaced == Misplaced::Untold);
                     }
                 }
             }
             minted
+        })
+    }
+
+    fn aside<'a>(
+        &'a self,
+        at: &'a At<'_>,
+        facts: &'a Facts,
+        held: Option<&'a Held>,
+    ) -> Boxed<'a, Option<Result<Minted, DriverError>>> {
+        Box::pin(async move {
+            let tokens = held?.tokens()?;
+            let soon = at.env.now().plus(SOON);
+            let aside =
+                tokens.aside.as_ref().filter(|aside| aside.expires_at.is_none_or(|end| end > soon))?;
+            let (access, metadata, stray) = match place(facts, sites(at, &aside.token).await.as_deref()) {
+                Ok(metadata) => (Some(aside.duplicate()), metadata, None),
+                Err(Misplaced::Untold) => return Some(Err(untold())),
+                Err(misplaced) => (None, Map::new(), Some(misplaced.to_string())),
+            };
+            Some(Ok(Minted {
+                token: aside.token.duplicate(),
+                expires_at: aside.expires_at,
+                scopes: tokens.scopes.clone(),
+                held: Some(Held::of_tokens(Tokens {
+                    access,
+                    refresh: tokens.refresh.as_ref().map(SecretString::duplicate),
+                    refresh_expires_at: tokens.refresh_expires_at,
+                    scopes: tokens.scopes.clone(),
+                    external_subject: tokens.external_subject.clone(),
+                    claims: tokens.claims.clone(),
+                    tenant: tokens.tenant.clone(),
+                    bound: tokens.bound.clone(),
+                    aside: None,
+                })),
+                refresh_expires_at: tokens.refresh_expires_at,
+                metadata,
+                claims: tokens.claims.clone(),
+                external_subject: tokens.external_subject.clone(),
+                stray,
+            }))
         })
     }
 
@@ -255,29 +298,41 @@ impl Site {
     }
 }
 
+/// Why a token is not handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Misplaced {
+    /// Nobody says for now where it is good.
+    #[error("Atlassian does not say whether it is good for the connector's site")]
+    Untold,
+    #[error("it is not good for the connector's site: the person chose others, or lost access")]
+    Elsewhere,
+}
+
+/// It may be well in a moment.
+const fn untold() -> DriverError {
+    DriverError::Later { retry_after: Some(5), in_doubt: false }
+}
+
 /// Where a token is good, for the caller. Of a connector for one site, a token that is not good there, or of which nobody
 /// knows, is refused; of any other, the sites that were known before stay known.
-fn place(facts: &Facts, sites: Option<&[Site]>) -> Result<Map<String, Value>, String> {
+fn place(facts: &Facts, sites: Option<&[Site]>) -> Result<Map<String, Value>, Misplaced> {
     let mut metadata = Map::new();
     let Some(sites) = sites else {
         return match facts.site {
             None => Ok(metadata),
-            Some(_) => Err("Atlassian does not say whether it is good for the connector's site".to_owned()),
+            Some(_) => Err(Misplaced::Untold),
         };
     };
-    let one =
-        match &facts.site {
-            Some(host) => {
-                let found = sites.iter().find(|site| site.host().eq_ignore_ascii_case(host));
-                Some(found.ok_or(
-                    "it is not good for the connector's site: the person chose others, or lost access",
-                )?)
-            }
-            None => match sites {
-                [one] => Some(one),
-                _ => None,
-            },
-        };
+    let one = match &facts.site {
+        Some(host) => {
+            let found = sites.iter().find(|site| site.host().eq_ignore_ascii_case(host));
+            Some(found.ok_or(Misplaced::Elsewhere)?)
+        }
+        None => match sites {
+            [one] => Some(one),
+            _ => None,
+        },
+    };
     if let Some(one) = one {
         metadata.insert("cloudId".to_owned(), one.id.clone().into());
         metadata.insert("siteUrl".to_owned(), one.url.clone().into());
@@ -326,6 +381,8 @@ const TOKEN: &str = "https://auth.atlassian.com/oauth/token";
 const API: &str = "https://api.atlassian.com";
 const SITES: &str = ".atlassian.net";
 const MOST_SITES: usize = 50;
+/// A token that was put aside and ends so soon is not asked about any more.
+const SOON: Duration = Duration::from_secs(30);
 /// What a refresh brought must not be lost to a question about it.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// "All tokens have an absolute expiry time of 365 days."

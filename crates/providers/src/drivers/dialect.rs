@@ -85,6 +85,17 @@ pub(super) trait Dialect: Send + Sync {
         Box::pin(std::future::ready(minted))
     }
 
+    /// The access token that came with an earlier renewal and was put aside ([`Held::is_aside`]), looked at again; `None`
+    /// where there is none, and the grant is to be renewed.
+    fn aside<'a>(
+        &'a self,
+        _at: &'a At<'_>,
+        _facts: &'a Self::Facts,
+        _held: Option<&'a Held>,
+    ) -> Boxed<'a, Option<Result<Minted, DriverError>>> {
+        Box::pin(std::future::ready(None))
+    }
+
     /// What a failure means here. `refreshes` says that a grant was to be renewed.
     fn failed(&self, error: DriverError, _refreshes: bool) -> DriverError {
         error
@@ -208,6 +219,9 @@ impl<D: Dialect> Driver for Speaks<D> {
                     "a token of {} has the scopes that were granted and cannot be narrowed; ask for it without scopes",
                     D::NAME
                 )));
+            }
+            if refreshes && let Some(minted) = self.0.aside(at, &facts, held).await {
+                return minted;
             }
             let minted = Oauth.mint(&At { connector: &inner, ..*at }, held, ask).await;
             let minted = minted.map_err(|error| self.0.failed(error, refreshes))?;

@@ -104,8 +104,14 @@ struct Settings {
 }
 
 impl Settings {
-    /// Reads `data`, with or without the key. The account may be given by Google's own file, whole, as `key`.
-    fn read(data: Map<String, Value>) -> Result<(Self, Option<SecretString>), BadConfiguration> {
+    /// Reads `data`, with or without the key. The account may be given by Google's own file, whole, as `key`: as the object
+    /// that it is, or as its text.
+    fn read(mut data: Map<String, Value>) -> Result<(Self, Option<SecretString>), BadConfiguration> {
+        if let Some(key) = data.get_mut("key")
+            && let Some(file) = key.as_str().and_then(|text| serde_json::from_str::<Map<_, _>>(text).ok())
+        {
+            *key = Value::Object(file);
+        }
         let mut fields = Fields::new(data);
         let (mut email, mut key_id, mut project) =
             (fields.text("clientEmail")?, fields.text("privateKeyId")?, fields.text("projectId")?);

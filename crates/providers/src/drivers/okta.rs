@@ -293,7 +293,9 @@ impl Facts {
 async fn is_there(ask: &NewConnector<'_>, facts: &Facts) -> Result<(), BadConfiguration> {
     let issuer = facts.issuer();
     match issuer_at(ask, &issuer).await? {
-        Some(said) if said == issuer => Ok(()),
+        Some(said) if said == issuer || ask.http.name_elsewhere(&issuer).is_some_and(|name| name == said) => {
+            Ok(())
+        }
         Some(said) => {
             let shown: String = said.chars().filter(|c| !c.is_control()).take(200).collect();
             Err(bad("domain", &format!("belongs to a server that calls itself {shown}; use the host in it")))

@@ -1,6 +1,7 @@
 //! One request to a token or revocation endpoint, and what its answer means.
 //!
-//! It is sent once. What the server says is read by [`token_answer`]; what a refusal means for
+//! It is sent once; where a proof in it is signed for a time and the server's clock is another one than ours, once more by
+//! that. What the server says is read by [`token_answer`]; what a refusal means for
 //! grant, client and caller is said by [`failure`].
 
 use std::time::Duration;
@@ -76,8 +77,7 @@ impl Client<'_> {
         now: Time,
     ) -> Result<Received, NoToken> {
         let begun = self.env.now();
-        let sent =
-            self.send_at(Limits::default().total, endpoint, &mut form, "serverConfig.token_endpoint", now);
+        let sent = self.send_at(phase.patience(), endpoint, &mut form, "serverConfig.token_endpoint", now);
         let answer = sent.await.map_err(NoToken::of)?;
         let at = self.env.now();
         let there = failure::date(&answer.headers).unwrap_or(at);
@@ -153,7 +153,8 @@ impl Client<'_> {
         self.send_within(Limits::default().total, endpoint, form, field).await
     }
 
-    /// The same, for as long as `patience` lasts.
+    /// The same, for as long as `patience` lasts. Where an assertion is refused and the server's clock is another one than
+    /// ours, it is signed once more by the server's.
     pub(crate) async fn send_within(
         &self,
         patience: Duration,
@@ -161,7 +162,22 @@ impl Client<'_> {
         form: &mut Form,
         field: &str,
     ) -> Result<Answer, DriverError> {
-        self.send_at(patience, endpoint, form, field, self.env.now()).await
+        let begun = self.env.now();
+        if !matches!(self.proof, Proof::Assertion(_)) {
+            return self.send_at(patience, endpoint, form, field, begun).await;
+        }
+        let unproved = form.duplicate();
+        let answer = self.send_at(patience, endpoint, form, field, begun).await?;
+        let refused = [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+        let there = failure::date(&answer.headers).filter(|there| are_apart(begun, *there));
+        let left = patience.saturating_sub(begun.until(self.env.now()));
+        match there.filter(|_| refused.contains(&answer.status) && !left.is_zero()) {
+            None => Ok(answer),
+            Some(there) => {
+                *form = unproved;
+                self.send_at(left, endpoint, form, field, there).await
+            }
+        }
     }
 
     /// The same, where it is `now` at the server.

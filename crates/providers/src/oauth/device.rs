@@ -48,10 +48,9 @@ fn code(members: &Map<String, Value>, read: impl Fn(&str) -> Option<Url>) -> Opt
     let seconds = |name: &str| members.get(name).and_then(Value::as_u64);
     // Google's servers said `verification_url` before there was a standard.
     let page = read(text("verification_uri").or_else(|| text("verification_url"))?)?;
-    let whole_page = match text("verification_uri_complete") {
-        Some(text) => Some(read(text).filter(|whole| whole.origin() == page.origin())?),
-        None => None,
-    };
+    // Of two pages that belong to different origins, the one where the code is entered by hand is enough.
+    let whole_page =
+        text("verification_uri_complete").and_then(read).filter(|whole| whole.origin() == page.origin());
     let user_code =
         text("user_code").filter(|code| code.len() <= 64 && !code.chars().any(char::is_control))?;
     let code = DeviceCode {
@@ -102,6 +101,17 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_page_of_another_origin_is_left_out() {
+        assert!(judge(&sound()).unwrap().0.whole_page.is_some());
+        for page in ["https://evil.example/device?c=WDJB", "http://a.example/device?c=WDJB", "nonsense"] {
+            let mut members = sound();
+            members["verification_uri_complete"] = json!(page);
+            let (code, _) = judge(&members).unwrap();
+            assert_eq!((code.page.as_str(), code.whole_page), ("https://a.example/device", None), "{page}");
+        }
+    }
+
+    #[test]
     fn half_an_answer_is_none() {
         for (name, value) in [
             ("device_code", json!(null)),
@@ -112,7 +122,6 @@ mod tests {
             ("verification_uri", json!("http://a.example/device")),
             ("verification_uri", json!("javascript:alert(1)")),
             ("verification_uri", json!(7)),
-            ("verification_uri_complete", json!("https://evil.example/device?c=WDJB")),
             ("expires_in", json!(0)),
             ("expires_in", json!("1800")),
             ("expires_in", json!(null)),

@@ -2,8 +2,9 @@
 //!
 //! The addresses are those of RFC 8414 §3.1 and OpenID Connect Discovery §4, in the order in which the Model Context
 //! Protocol (revision 2026-07-28) asks for them. A document counts only if its `issuer` is, byte for byte, the
-//! identifier that was used to find it (RFC 8414 §3.3). Where both kinds of document are there, the OpenID one fills
-//! gaps, if they agree on issuer and token endpoint.
+//! identifier that was used to find it (RFC 8414 §3.3), which a person writes as the server does. An identifier that
+//! nobody wrote may differ by the final slash of a bare origin: programs that publish addresses add one or take it away.
+//! Where both kinds of document are there, the OpenID one fills gaps, if they agree on issuer and token endpoint.
 //!
 //! A document cannot point credentials at somebody else's host: every endpoint must be on the issuer's own host or on
 //! a host below it; one that the server can do without is left out if it is elsewhere. That is narrower than "the same
@@ -48,6 +49,26 @@ pub(crate) async fn search(
     field: &str,
     identifier: &str,
 ) -> Result<Search, BadConfiguration> {
+    search_by(http, tenant, field, identifier, |found, identifier| found == identifier).await
+}
+
+/// The same for an identifier that a program wrote. What the document says is the server's name.
+pub(crate) async fn search_published(
+    http: &Egress,
+    tenant: Id<kind::Team>,
+    field: &str,
+    identifier: &str,
+) -> Result<Search, BadConfiguration> {
+    search_by(http, tenant, field, identifier, is_same_issuer).await
+}
+
+async fn search_by(
+    http: &Egress,
+    tenant: Id<kind::Team>,
+    field: &str,
+    identifier: &str,
+    is_same: impl Fn(&str, &str) -> bool,
+) -> Result<Search, BadConfiguration> {
     let bad = |why: String| BadConfiguration { field: field.to_owned(), why };
     let issuer = http.check(identifier, Purpose::Discovery).map_err(|refused| bad(refused.to_string()))?;
     if issuer.query().is_some() {
@@ -72,7 +93,9 @@ pub(crate) async fn search(
                 continue;
             }
         };
-        if document.issuer.as_deref() != Some(identifier) {
+        let first = found.as_ref().and_then(|first| first.issuer.as_deref());
+        let fits = |issuer: &str| first.map_or_else(|| is_same(issuer, identifier), |first| first == issuer);
+        if !document.issuer.as_deref().is_some_and(fits) {
             missed.other_issuer = Some(only_the_slash_differs(document.issuer.as_deref(), identifier));
             continue;
         }
@@ -180,6 +203,13 @@ fn only_the_slash_differs(found: Option<&str>, identifier: &str) -> bool {
     found.is_some_and(|found| found.trim_end_matches('/') == identifier.trim_end_matches('/'))
 }
 
+/// Whether two texts name the same issuer, though one has the final slash of a bare origin and the other has not.
+pub(crate) fn is_same_issuer(one: &str, other: &str) -> bool {
+    let bare = |text: &str| text.strip_suffix('/').unwrap_or(text).to_owned();
+    let is_origin = |text: &str| Url::parse(text).is_ok_and(|url| url.path() == "/" && url.query().is_none());
+    one == other || (bare(one) == bare(other) && is_origin(one) && is_origin(other))
+}
+
 /// Whether `endpoint` is on the host of `issuer` or, if that is a name, below it.
 pub(crate) fn is_at_home(issuer: &Url, endpoint: &str) -> bool {
     let Ok(endpoint) = Url::parse(endpoint) else { return false };
@@ -214,6 +244,24 @@ mod tests {
         ];
         assert_eq!(paths("https://a.example/api/oidc"), below);
         assert_eq!(paths("https://a.example/api/oidc/"), below);
+    }
+
+    #[test]
+    fn the_final_slash_of_a_bare_origin_makes_no_other_issuer() {
+        for (one, other, same) in [
+            ("https://a.example", "https://a.example", true),
+            ("https://a.example/", "https://a.example", true),
+            ("https://a.example:8443", "https://a.example:8443/", true),
+            ("https://a.example//", "https://a.example/", false),
+            ("https://a.example/x/", "https://a.example/x", false),
+            ("https://a.example?x/", "https://a.example?x", false),
+            ("https://A.example/", "https://a.example", false),
+            ("http://a.example/", "https://a.example", false),
+            ("nonsense/", "nonsense", false),
+        ] {
+            assert_eq!(is_same_issuer(one, other), same, "{one} {other}");
+            assert_eq!(is_same_issuer(other, one), same, "{other} {one}");
+        }
     }
 
     #[test]

@@ -20,9 +20,10 @@ pub(crate) enum Introspected {
         /// What it may do, if that is said.
         scopes: Option<Scopes>,
     },
-    /// It cannot be used.
-    Inactive,
-    /// The server does not say: it refuses, fails, or answers with something else.
+    /// It has ended.
+    Over,
+    /// The server does not say: it refuses, fails, answers with something else, or says that a token is not active which it
+    /// has just given. That is what it says to whoever may not ask (RFC 7662 §2.2).
     Unsaid,
 }
 
@@ -54,12 +55,11 @@ impl Client<'_> {
 fn read(said: &Map<String, Value>, now: i64) -> Introspected {
     match said.get("active") {
         Some(Value::Bool(true)) => {}
-        Some(Value::Bool(false)) => return Introspected::Inactive,
         _ => return Introspected::Unsaid,
     }
     let ends = said.get("exp").and_then(Value::as_i64);
     if ends.is_some_and(|end| end <= now) {
-        return Introspected::Inactive;
+        return Introspected::Over;
     }
     let scopes = said.get("scope").and_then(Value::as_str);
     Introspected::Active {
@@ -84,9 +84,10 @@ mod tests {
             (json!({"active": true, "exp": 1060, "scope": "a b"}), active(Some(60), Some("a b"))),
             (json!({"active": true}), active(None, None)),
             (json!({"active": true, "exp": "1060", "scope": 7}), active(None, None)),
-            (json!({"active": true, "exp": 1000}), Introspected::Inactive),
-            (json!({"active": true, "exp": i64::MIN}), Introspected::Inactive),
-            (json!({"active": false, "exp": 1060}), Introspected::Inactive),
+            (json!({"active": true, "exp": 1000}), Introspected::Over),
+            (json!({"active": true, "exp": i64::MIN}), Introspected::Over),
+            (json!({"active": false, "exp": 1060}), Introspected::Unsaid),
+            (json!({"active": false}), Introspected::Unsaid),
             (json!({"active": "true"}), Introspected::Unsaid),
             (json!({"exp": 1060}), Introspected::Unsaid),
         ] {

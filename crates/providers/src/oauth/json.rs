@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde::de::{Error, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// The object in `bytes`; `None` if there is anything else.
+/// The object in `bytes`; `None` if there is anything else. A byte order mark before it is passed over (RFC 8259 §8.1).
 pub(crate) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if !is_shallow(bytes) {
         return None;
     }
@@ -75,6 +76,8 @@ mod tests {
             assert!(object(text.as_bytes()).is_none(), "{text}");
         }
         assert!(object(b"{\"a\":\"\xff\"}").is_none());
+        assert!(object(b"\xef\xbb\xbf{\"a\":1}").is_some());
+        assert!(object(b"\xef\xbb{\"a\":1}").is_none());
     }
 
     #[test]

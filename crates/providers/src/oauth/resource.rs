@@ -1,10 +1,10 @@
 //! Finding the authorization server of a protected resource, an MCP server say, by the resource's own address
 //! (RFC 9728).
 //!
-//! The resource is asked without a token. If its refusal names a metadata document, that one counts, and it must be at
-//! the resource's own origin: whoever can point elsewhere could send people to a server of theirs. Else the two
-//! well-known addresses are tried, the one for the path first. A document counts only if it speaks for the address that
-//! was given, or for a parent of it at the same origin, which is the rule of the official MCP clients.
+//! The resource is asked without a token. If its refusal names a metadata document at the resource's own origin, that one
+//! counts. One elsewhere is not read: whoever can point elsewhere could send people to a server of theirs. Then, and where
+//! none is named, the two well-known addresses are tried, the one for the path first. A document counts only if it speaks
+//! for the address that was given, or for a parent of it at the same origin, which is the rule of the official MCP clients.
 //!
 //! Together with the metadata of the authorization server this is three documents at most, and no redirect.
 
@@ -24,7 +24,7 @@ use crate::fields::Fields;
 /// What a resource says about itself.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Resource {
-    /// Its identifier, without a final `/`: what `resource` (RFC 8707) is set to.
+    /// Its identifier, as it says it: what `resource` (RFC 8707) is set to, which servers compare byte for byte.
     pub identifier: String,
     /// Its authorization servers, the first few.
     pub issuers: Vec<String>,
@@ -32,13 +32,24 @@ pub(crate) struct Resource {
     pub scopes: Option<Scopes>,
 }
 
-/// Finds out about the resource at `address`; `None` if it says nothing. `field` is where the address was configured.
+/// What was found at an address.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// A resource that says who guards it.
+    Resource(Resource),
+    /// It lets nobody in without a token, and does not say whose.
+    Guarded,
+    /// Nothing of a resource.
+    Nothing,
+}
+
+/// Finds out about the resource at `address`. `field` is where the address was configured.
 pub(crate) async fn find(
     http: &Egress,
     tenant: Id<kind::Team>,
     field: &str,
     address: &str,
-) -> Result<Option<Resource>, BadConfiguration> {
+) -> Result<Look, BadConfiguration> {
     let bad = |why: String| BadConfiguration { field: field.to_owned(), why };
     let url = http.check(address, Purpose::Discovery).map_err(|refused| bad(refused.to_string()))?;
     let get = |url: Url| {
@@ -46,53 +57,62 @@ pub(crate) async fn find(
         call.limits.total = PATIENCE;
         http.send(call)
     };
-    let challenge = match get(url.clone()).await {
-        Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => challenge(&answer.headers),
+    let (challenge, silent) = match get(url.clone()).await {
+        Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => {
+            (challenge(&answer.headers), Look::Guarded)
+        }
         // An open stream, or a large page: an address that needs no token, or does not say so.
-        Ok(_) | Err(EgressError::TooLarge | EgressError::Timeout { sent: true }) => Challenge::default(),
+        Ok(_) | Err(EgressError::TooLarge | EgressError::Timeout { sent: true }) => {
+            (Challenge::default(), Look::Nothing)
+        }
         Err(error) => return Err(bad(format!("it cannot be asked: {error}"))),
     };
-    let places = match &challenge.resource_metadata {
-        Some(told) => {
-            let place = http
-                .check(told, Purpose::Discovery)
-                .map_err(|refused| bad(format!("the address of its metadata cannot be used: {refused}")))?;
-            if place.origin() != url.origin() {
-                return Err(bad(
-                    "it points its metadata to another origin, which can be right for nobody but an attacker"
-                        .to_owned(),
-                ));
-            }
-            vec![place]
+    // What ends TLS before a resource often leaves it writing http.
+    let mut strange = None;
+    let places = match challenge.resource_metadata.as_deref().map(|told| http.check(told, Purpose::Discovery))
+    {
+        Some(Ok(place)) if place.origin() == url.origin() => vec![place],
+        Some(Ok(_)) => {
+            strange = Some(
+                "it points its metadata to another origin, which can be right for nobody but an attacker, and has none at \
+                 its own"
+                    .to_owned(),
+            );
+            well_known(&url)
+        }
+        Some(Err(refused)) => {
+            strange = Some(format!(
+                "the address of its metadata cannot be used, and there is none at the well-known ones: {refused}"
+            ));
+            well_known(&url)
         }
         None => well_known(&url),
     };
-    let mut strange = None;
     for place in places {
         let answer = get(place).await.map_err(|error| bad(format!("its metadata cannot be had: {error}")))?;
         let Some(document) = read(&answer) else { continue };
         if !speaks_for(&document.identifier, &url) {
-            strange = Some("its metadata is about another resource (RFC 9728 §3.3)");
+            strange = Some("its metadata is about another resource (RFC 9728 §3.3)".to_owned());
             continue;
         }
         if document.issuers.is_empty() {
-            strange = Some("its metadata names no authorization server");
+            strange = Some("its metadata names no authorization server".to_owned());
             continue;
         }
         let issuers = document.issuers.into_iter().filter(|issuer| is_as_near(issuer, &url)).take(MOST);
         let scopes = challenge.scope.as_deref().and_then(|text| Scopes::parse_joined(text).ok());
-        return Ok(Some(Resource {
-            identifier: document.identifier.trim_end_matches('/').to_owned(),
+        return Ok(Look::Resource(Resource {
+            identifier: document.identifier,
             issuers: issuers.collect(),
             scopes: scopes.filter(|scopes| !scopes.is_empty()).or(document.scopes),
         }));
     }
     match strange {
-        Some(why) => Err(bad(why.to_owned())),
+        Some(why) => Err(bad(why)),
         None if challenge.resource_metadata.is_some() => {
             Err(bad("where it says that its metadata is, there is no document of RFC 9728".to_owned()))
         }
-        None => Ok(None),
+        None => Ok(silent),
     }
 }
 
@@ -128,7 +148,7 @@ fn read(answer: &Answer) -> Option<Resource> {
 }
 
 /// Whether the resource `identifier` is what stands at `url`, or a parent of it.
-fn speaks_for(identifier: &str, url: &Url) -> bool {
+pub(crate) fn speaks_for(identifier: &str, url: &Url) -> bool {
     let Ok(resource) = Url::parse(identifier) else { return false };
     if resource.origin() != url.origin() || resource.query().is_some() || resource.fragment().is_some() {
         return false;

@@ -1,9 +1,10 @@
 //! What a token endpoint says (RFC 6749 §5), read strictly.
 //!
-//! Tolerated, each because servers in use do it: an error with status 200 (GitHub, Slack); `expires_in` as text, or
-//! not there at all (Salesforce, Notion); a form instead of JSON, when the content type says so (GitHub); `null` or
-//! empty text for a member that is not there; `token_type` missing; scopes as a list (Linear, Twitch). Anything else is [`Spoken::Nothing`]: no token is made
-//! up from half an answer.
+//! Tolerated, each because servers in use do it: an error with status 200 (GitHub, Slack); `expires_in` as text, with a
+//! fraction of a second, or not there at all (Salesforce, Notion); a form instead of JSON, when the content type says so
+//! (GitHub); `null` or empty text for a member that is not there; `token_type` missing; scopes as a list (Linear, Twitch);
+//! that it is asked too often as an error of GraphQL (Linear). Anything else is [`Spoken::Nothing`]: no token is made up
+//! from half an answer.
 
 use std::fmt;
 
@@ -70,12 +71,28 @@ pub(crate) struct Refusal {
 pub(crate) fn read(status: StatusCode, content_type: Option<&str>, body: &[u8]) -> Spoken {
     let Some(mut members) = members(content_type, body) else { return Spoken::Nothing };
     let read = match (members.remove("error"), status.is_success()) {
+        (None | Some(Value::Null), _) if is_limited(&members) => {
+            Some(Spoken::Refusal(Refusal { error: LIMITED.to_owned(), description: None, suberror: None }))
+        }
         (None | Some(Value::Null), true) => issued(members).map(Spoken::Issued),
         (Some(Value::String(error)), _) if !error.is_empty() => refusal(error, members).map(Spoken::Refusal),
         _ => None,
     };
     read.unwrap_or(Spoken::Nothing)
 }
+
+/// Whether GraphQL says in its way that it is asked too often (Linear, "Rate limiting"), and nothing besides.
+pub(crate) fn is_limited(members: &Map<String, Value>) -> bool {
+    let errors = members.get("errors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let is_it = |error: &Value| {
+        let code = error.pointer("/extensions/code").and_then(Value::as_str);
+        code.is_some_and(|code| code.eq_ignore_ascii_case(LIMITED))
+    };
+    !members.contains_key("access_token") && errors.iter().any(is_it)
+}
+
+/// Linear's word, in whichever form it says it.
+const LIMITED: &str = "RATELIMITED";
 
 fn members(content_type: Option<&str>, body: &[u8]) -> Option<Map<String, Value>> {
     let essence = content_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
@@ -197,7 +214,8 @@ fn text(value: Option<Value>) -> Option<Option<SecretString>> {
     }
 }
 
-/// A whole number of seconds, as number or as text of digits; nothing for what is absent, `null` or empty.
+/// A number of seconds, as number or as text of digits; nothing for what is absent, `null` or empty. Of a fraction the
+/// whole seconds count: a life is over rather too early than too late.
 #[expect(
     clippy::option_option,
     reason = "the outer says whether it could be read, the inner whether it was there"
@@ -213,8 +231,8 @@ fn seconds(value: Option<Value>) -> Option<Option<u64>> {
         Some(Value::Number(number)) => match (number.as_u64(), number.as_f64()) {
             (Some(whole), _) => Some(Some(whole)),
             // JSON has one kind of number: 3600.0 is 3600 (RFC 8259 §6).
-            (None, Some(float)) if float >= 0.0 && float.fract() == 0.0 && float < 1e18 => {
-                format!("{float:.0}").parse().ok().map(Some)
+            (None, Some(float)) if (0.0..1e18).contains(&float) => {
+                format!("{:.0}", float.floor()).parse().ok().map(Some)
             }
             _ => None,
         },

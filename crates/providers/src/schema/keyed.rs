@@ -58,7 +58,7 @@ pub(super) fn snowflake() -> DataSchema {
 
 pub(super) fn google_service_account() -> DataSchema {
     let properties = json!({
-        "key": {"type": "object", "writeOnly": true, "description": "The account's key file, whole, as Google gives it."},
+        "key": {"type": ["object", "string"], "writeOnly": true, "description": "The account's key file, whole, as Google gives it: the object, or its text."},
         "clientEmail": text("The account, if not by the file."),
         "privateKeyId": text("The name of the key."),
         "projectId": text("The account's project."),

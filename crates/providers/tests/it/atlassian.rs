@@ -3,7 +3,7 @@
 use carnet_model::connector::ConnectorType::Atlassian;
 use carnet_model::grant::Rotation;
 use carnet_model::{SubjectKind, Time};
-use carnet_providers::{DriverError, Granted, Revocation};
+use carnet_providers::{DriverError, Granted, Held, Revocation};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, Made, NOW, object, outcome, param, scopes_of};
@@ -163,7 +163,7 @@ async fn a_connector_for_one_site_gives_no_token_that_is_not_good_there() {
     let made = made(&bench, json!({"site": "acme"})).await;
     let granted = consent(&made).await.unwrap();
     assert_eq!(granted.metadata["cloudId"], "c1");
-    for reply in [sites(&[("c2", "beta")]), sites(&[]), Reply::HangUp] {
+    for reply in [sites(&[("c2", "beta")]), sites(&[])] {
         answers(&bench, SITES, reply.clone());
         answers(&bench, TOKEN, given(2));
         let minted = made.refresh(&granted.held, "").await.unwrap();
@@ -176,6 +176,32 @@ async fn a_connector_for_one_site_gives_no_token_that_is_not_good_there() {
             "{reply:?}: what renews it is kept"
         );
         assert!(outcome(&consent(&made).await).starts_with("stray"), "{reply:?}");
+    }
+}
+
+/// Nobody says where a new token is good: it is kept, and asked about again before another refresh token is spent.
+#[tokio::test]
+async fn a_token_about_which_atlassian_says_nothing_is_asked_about_again() {
+    let bench = bench();
+    let made = made(&bench, json!({"site": "acme"})).await;
+    let granted = consent(&made).await.unwrap();
+    for silence in [Reply::HangUp, Reply::json(503, json!({}))] {
+        answers(&bench, SITES, silence.clone());
+        assert_eq!(outcome(&consent(&made).await), "later 5s", "{silence:?}");
+        answers(&bench, TOKEN, given(2));
+        let held = made.refresh(&granted.held, "").await.unwrap().held.unwrap();
+        assert!(held.access().is_none() && held.is_aside(), "{silence:?}");
+        let held = Held::from_json(held.to_json().expose()).unwrap();
+        // No refresh token is sent while one token waits to be told about.
+        answers(&bench, TOKEN, Reply::json(500, json!({})));
+        assert_eq!(outcome(&made.refresh(&held, "").await), "later 5s", "{silence:?}");
+        answers(&bench, SITES, sites(&[("c1", "acme")]));
+        let minted = made.refresh(&held, "").await.unwrap();
+        assert_eq!((minted.token.expose().as_str(), &minted.metadata["cloudId"]), ("at2", &json!("c1")));
+        let held = minted.held.unwrap();
+        assert_eq!(held.access().map(|access| access.token.expose().as_str()), Some("at2"));
+        assert_eq!(held.refresh().map(|rt| rt.expose().as_str()), Some("rt2"));
+        assert!(!held.is_aside() && minted.stray.is_none());
     }
 }
 

@@ -44,10 +44,15 @@ fn answers(bench: &Bench, reply: Reply) {
 
 /// A person of `acme.example` who granted everything.
 async fn consent(made: &Made<'_>, more: Value) -> Result<Granted, DriverError> {
+    consent_at("https://accounts.google.com", made, more).await
+}
+
+/// The same, where the server calls itself so.
+async fn consent_at(issuer: &str, made: &Made<'_>, more: Value) -> Result<Granted, DriverError> {
     let scopes = scopes_of(&format!("openid email {MAIL}"));
     let (url, kept) = made.begin(|ask| ask.scopes = scopes).await.unwrap();
     let nonce = param(&url, "nonce").unwrap();
-    let claims = json!({"iss": "https://accounts.google.com", "aud": CLIENT, "azp": CLIENT, "sub": "1077", "nonce": nonce,
+    let claims = json!({"iss": issuer, "aud": CLIENT, "azp": CLIENT, "sub": "1077", "nonce": nonce,
         "exp": NOW + 3600, "email": "ada@acme.example", "email_verified": true, "hd": "acme.example", "at_hash": "x"});
     let mut body = json!({"access_token": "ya29.at", "expires_in": 3599, "refresh_token": "1//rt", "token_type": "Bearer",
         "scope": format!("openid {EMAIL} {MAIL}"), "id_token": id_token(&claims)});
@@ -166,6 +171,18 @@ async fn a_refresh_token_of_a_project_in_testing_is_known_to_end() {
     answers(&bench, Reply::json(200, json!({"access_token": "at2", "expires_in": 3599})));
     let minted = made.refresh(&granted.held, "").await.unwrap();
     assert_eq!((minted.refresh_expires_at, minted.held.unwrap().refresh_expires_at()), (week, week));
+}
+
+#[tokio::test]
+async fn what_stands_in_for_google_may_call_itself_by_its_own_address_and_by_no_other() {
+    let bench = bench();
+    let made = made(&bench, json!({})).await;
+    let granted = consent_at(&bench.server.origin, &made, json!({})).await.unwrap();
+    assert_eq!(granted.external_subject.as_deref(), Some("1077"));
+    for other in ["http://127.0.0.1:9", "https://accounts.google.example", "https://oauth2.googleapis.com"] {
+        let refused = consent_at(other, &made, json!({})).await;
+        assert!(matches!(refused, Err(DriverError::Garbage { .. })), "{other}");
+    }
 }
 
 #[tokio::test]

@@ -72,6 +72,10 @@ async fn the_file_of_the_account_is_taken_whole_and_tried() {
         json!({"clientEmail": EMAIL, "privateKeyId": "k1", "projectId": "acme", "scopes": [DRIVE, MAIL],
             "assertableUsers": ["*@acme.example"]})
     );
+    // The text of the file says the same as what stands in it.
+    let mut as_text = data(json!({}));
+    as_text["key"] = as_text["key"].to_string().into();
+    assert_eq!(bench.accept(GoogleServiceAccount, as_text).await.unwrap().data, accepted.data);
     let mut again = accepted.data.clone();
     again.insert("privateKeyPem".to_owned(), PEM.text.clone().into());
     assert_eq!(bench.accept(GoogleServiceAccount, again.into()).await.unwrap().data, accepted.data);

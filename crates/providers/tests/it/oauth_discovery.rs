@@ -3,7 +3,7 @@
 use carnet_model::connector::ConnectorType::Oauth;
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, metadata};
+use crate::bench::{Bench, Made, metadata, param, scopes_of};
 use crate::server::{Reply, Seen};
 
 /// A sound metadata document for an issuer, with something in it that nobody knows.
@@ -251,4 +251,42 @@ async fn what_was_found_is_pinned_and_never_asked_for_again() {
     let second = bench.accept(Oauth, Value::Object(again)).await.unwrap();
     assert_eq!(second.data, first.data);
     assert_eq!(bench.server.seen(), []);
+}
+
+/// OpenID Connect Core §11: without it, no refresh token comes.
+#[tokio::test]
+async fn where_a_found_server_is_to_let_in_who_is_away_the_person_is_asked() {
+    let bench = Bench::new();
+    let issuer = bench.server.origin.clone();
+    bench.server.on(OPENID, Reply::json(200, document(&issuer)));
+    let stays = "openid read offline_access";
+    for (more, scopes, own, prompt) in [
+        (json!({}), stays, None, Some("consent")),
+        (json!({}), stays, Some("login"), Some("login")),
+        (
+            json!({"authorizationUrlParams": {"prompt": "select_account"}}),
+            stays,
+            None,
+            Some("select_account"),
+        ),
+        (json!({"refreshTokens": {"enabled": false}}), stays, None, None),
+        (json!({}), "openid read", None, None),
+        (json!({}), "read offline_access", None, None),
+    ] {
+        let mut asked = data(&issuer);
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let made = Made::new(&bench, Oauth, bench.accept(Oauth, asked).await.unwrap());
+        let (url, _) = made
+            .begin(|ask| {
+                ask.scopes = scopes_of(scopes);
+                ask.prompt = own.map(str::to_owned);
+            })
+            .await
+            .unwrap();
+        assert_eq!(param(&url, "prompt").as_deref(), prompt, "{more} {scopes} {own:?}");
+    }
+    // What is described by hand, as the catalog does, says its own parameters.
+    let made = bench.oauth(json!({})).await;
+    let (url, _) = made.begin(|ask| ask.scopes = scopes_of(stays)).await.unwrap();
+    assert_eq!(param(&url, "prompt"), None);
 }

@@ -227,7 +227,6 @@ async fn a_code_that_leads_astray_is_not_shown() {
         ("verification_uri", json!("javascript:alert(1)")),
         ("verification_uri", json!("http://phish.example/enter")),
         ("verification_uri", json!("https://10.0.0.1/enter")),
-        ("verification_uri_complete", json!("https://phish.example/enter?code=x")),
         ("device_code", json!(null)),
         ("expires_in", json!(0)),
     ] {
@@ -237,6 +236,13 @@ async fn a_code_that_leads_astray_is_not_shown() {
         bench.server.on("/device", Reply::json(200, answer));
         assert_eq!(outcome(&begun(&made).await), "garbage", "{name} {value}");
     }
+    // The other page is enough.
+    let mut answer = code(&bench);
+    answer["verification_uri_complete"] = json!("https://phish.example/enter?code=x");
+    bench.server.forget("/device");
+    bench.server.on("/device", Reply::json(200, answer));
+    let shown = begun(&made).await.unwrap().device.unwrap();
+    assert_eq!((shown.page.path(), shown.whole_page), ("/enter", None));
     for (reply, want) in [
         (Reply::text(200, "text/html", "<html>"), "garbage in doubt"),
         (Reply::json(400, json!({"error": "invalid_scope"})), "refused invalid_scope"),

@@ -210,7 +210,8 @@ async fn an_address_of_ours_says_where_the_key_is_if_the_client_proves_itself_by
         assert_eq!(made.driver.client_document(&made.connector).unwrap().get("jwks_uri"), None);
     }
     // What acts for itself is registered, where it can be; and no key is named that the server would not take.
-    bench.server.on("/register", Reply::json(201, registered(&bench)));
+    let grants = json!(["authorization_code", "refresh_token", "client_credentials"]);
+    bench.server.on("/register", Reply::json(201, with(registered(&bench), "grant_types", grants)));
     let app = json!({"clientCredentials": {"enabled": true}});
     let both = reads(json!(["client_secret_basic", "private_key_jwt"]), Value::Null);
     let accepted = bench.accept(Oauth, data(&bench, both, app)).await.unwrap();
@@ -241,6 +242,8 @@ async fn the_method_is_one_that_both_know() {
     let bare = json!({"client_id": "given", "client_secret": "s"});
     for (known, asked) in [
         (json!(["none", "client_secret_post"]), "client_secret_post"),
+        (json!(["client_secret_post", "client_secret_basic"]), "client_secret_post"),
+        (json!(["tls_client_auth", "client_secret_basic", "client_secret_post"]), "client_secret_basic"),
         (json!(["none"]), "none"),
         (json!(null), "client_secret_basic"),
     ] {
@@ -286,6 +289,77 @@ async fn the_method_is_one_that_both_know() {
     let config = json!({"token_endpoint_auth_methods_supported": ["tls_client_auth"]});
     let bad = bench.accept(Oauth, data(&bench, config, json!({}))).await.unwrap_err();
     assert_eq!((bad.field.as_str(), bench.server.seen().len()), ("tokenEndpointAuthMethod", 0));
+}
+
+#[tokio::test]
+async fn a_method_that_the_server_lists_and_does_not_take_is_not_the_last() {
+    let no = |error: &str| Reply::json(400, json!({"error": error}));
+    let metadata = "invalid_client_metadata";
+    let app = json!({"clientCredentials": {"enabled": true}});
+    let chosen = json!({"tokenEndpointAuthMethod": "client_secret_post"});
+    for (listed, more, error, asked) in [
+        (json!(["client_secret_post", "none"]), json!({}), metadata, vec!["client_secret_post", "none"]),
+        (json!(null), json!({}), metadata, vec!["client_secret_basic", "none"]),
+        (
+            json!(["client_secret_post", "client_secret_basic"]),
+            app.clone(),
+            "invalid_request",
+            vec!["client_secret_post", "client_secret_basic"],
+        ),
+        (
+            json!(["client_secret_basic", "private_key_jwt"]),
+            json!({}),
+            metadata,
+            vec!["client_secret_basic", "private_key_jwt"],
+        ),
+        // Who acts for itself is no public client; what is chosen is chosen; what is refused otherwise is not asked twice.
+        (json!(null), app, metadata, vec!["client_secret_basic"]),
+        (json!(["client_secret_post", "none"]), chosen, metadata, vec!["client_secret_post"]),
+        (
+            json!(["client_secret_post", "none"]),
+            json!({}),
+            "invalid_redirect_uri",
+            vec!["client_secret_post"],
+        ),
+    ] {
+        for taken in [true, false] {
+            let bench = Bench::new();
+            bench.server.on("/register", no(error));
+            if taken && asked.len() > 1 {
+                let client = json!({"client_id": "given", "client_secret": "s"});
+                bench.server.on("/register", Reply::json(201, client));
+            } else {
+                bench.server.on("/register", no("second_word"));
+            }
+            let config = json!({"token_endpoint_auth_methods_supported": listed});
+            let end = bench.accept(Oauth, data(&bench, config, more.clone())).await;
+            let said = |seen: &crate::server::Seen| {
+                let body: Value = serde_json::from_str(&seen.body).unwrap();
+                body["token_endpoint_auth_method"].as_str().unwrap().to_owned()
+            };
+            let tried: Vec<_> = bench.server.seen().iter().map(said).collect();
+            assert_eq!(tried, asked, "{listed} {more} {error}");
+            match end {
+                Ok(accepted) => {
+                    let last = *asked.last().unwrap();
+                    assert!(taken && asked.len() > 1, "{listed} {more} {error}");
+                    assert_eq!(accepted.data["tokenEndpointAuthMethod"], json!(last));
+                    assert_eq!(
+                        accepted.data["clientRegistration"]["metadata"]["token_endpoint_auth_method"],
+                        last
+                    );
+                    let has_secret = secret(&accepted, "/clientSecret").is_some();
+                    assert_eq!(has_secret, last.starts_with("client_secret"), "{last}");
+                }
+                Err(bad) => {
+                    assert!(
+                        !(taken && asked.len() > 1) && bad.why.contains(error),
+                        "the first reason: {bad}"
+                    );
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -482,6 +556,8 @@ async fn a_change_that_the_server_does_not_take_is_said_to_be_left() {
             panic!("{reply:?}")
         };
         assert!(why.ends_with('.') && !why.contains("evil"), "{why:?}");
+        let is_locked_out = matches!(&reply, Reply::Say { status: 401, .. });
+        assert_eq!(why.contains("register a client anew by setting clientId"), is_locked_out, "{why}");
         let token =
             kept.map(|(_, secrets)| secrets.at("/clientRegistration/accessToken").unwrap().expose().clone());
         assert_eq!(token.as_deref(), fresh, "what came with the answer is kept");

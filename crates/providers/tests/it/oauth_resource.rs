@@ -71,7 +71,7 @@ async fn without_a_word_from_the_api_the_well_known_addresses_are_tried_the_one_
         bench.server.on(&at, Reply::json(200, resource(&format!("{origin}{speaks_for}"), &origin)));
         let data = accept(&bench, &address, client()).await.unwrap();
         let canonical = format!("{origin}{speaks_for}");
-        assert_eq!(data["resource"], json!(canonical.trim_end_matches('/')));
+        assert_eq!(data["resource"], json!(canonical), "as it says it");
         assert_eq!(data["userAuthorization"]["scopes"], json!(["read", "write"]), "all that the API lists");
         let all = ["GET /mcp".to_owned(), format!("GET {WELL_KNOWN}/mcp"), format!("GET {WELL_KNOWN}")];
         assert_eq!(lines(&bench)[..=asked], all[..=asked]);
@@ -151,7 +151,7 @@ async fn what_a_resource_says_is_believed_only_about_itself() {
         (Reply::json(401, "{}"), Some(issuer("https://10.0.0.1")), "not public"),
         (Reply::json(401, "{}"), Some(issuer("http://login.example")), "https"),
         (Reply::json(401, "{}"), Some(issuer("https://user@login.example")), "user name"),
-        (Reply::json(401, "{}"), Some(issuer(&format!("{origin}/"))), "with"),
+        (Reply::json(401, "{}"), Some(issuer(&format!("{origin}//"))), "without the final slash"),
         (Reply::json(401, "{}"), Some(issuer(&format!("{origin}/tenant"))), "no metadata was found"),
     ] {
         bench.server.forget("/mcp");
@@ -275,5 +275,118 @@ async fn a_registration_at_another_host_is_said_to_be_there() {
     assert_eq!(bad.field, "clientId");
     for says in ["https://clients.elsewhere.example/register", "serverConfig", "clientSecret"] {
         assert!(bad.why.contains(says), "{}", bad.why);
+    }
+}
+
+/// Programs that publish addresses add the final slash of a bare origin, or take it away.
+#[tokio::test]
+async fn a_bare_origin_that_a_resource_names_may_differ_by_its_final_slash() {
+    for (named, says) in [("/", ""), ("", "/"), ("/", "/"), ("", "")] {
+        let (bench, origin, address) = scene();
+        let issuer = format!("{origin}{says}");
+        let mut found = document(&origin);
+        found["issuer"] = json!(issuer);
+        bench.server.forget(OAUTH);
+        bench.server.on(OAUTH, Reply::json(200, found));
+        let named = format!("{origin}{named}");
+        bench.server.on(&format!("{WELL_KNOWN}/mcp"), Reply::json(200, resource(&address, &named)));
+        let accepted = bench.accept_for(&address, Oauth, client()).await.unwrap();
+        assert_eq!(
+            accepted.data["serverConfig"]["issuer"],
+            json!(issuer),
+            "as the server spells it: {named}"
+        );
+        // And it has not moved.
+        let made = Made::new(&bench, Oauth, accepted);
+        let told = made.driver.inspect(&made.at()).await.unwrap().unwrap();
+        assert_eq!(told.pinned, told.present, "{named}");
+    }
+    // Below the origin a slash makes another one.
+    let (bench, origin, address) = scene();
+    let tenant = format!("{origin}/tenant");
+    bench.server.on(&format!("{OAUTH}/tenant"), Reply::json(200, document(&tenant)));
+    let named = resource(&address, &format!("{tenant}/"));
+    bench.server.on(&format!("{WELL_KNOWN}/mcp"), Reply::json(200, named));
+    let bad = accept(&bench, &address, client()).await.unwrap_err();
+    assert!(bad.why.contains("without the final slash"), "{bad}");
+}
+
+/// Servers compare it byte for byte.
+#[tokio::test]
+async fn a_resource_is_named_as_it_names_itself_or_as_the_owner_does() {
+    for (published, own, sent) in [
+        ("/mcp/", None, "/mcp/"),
+        ("/mcp", None, "/mcp"),
+        ("/", None, "/"),
+        ("/mcp/", Some("/mcp"), "/mcp"),
+        ("/mcp", Some("/mcp/"), "/mcp/"),
+        ("/mcp", Some("urn:acme:api"), "urn:acme:api"),
+        // What is left of another server is not meant.
+        ("/mcp", Some("https://other.example/mcp"), "/mcp"),
+    ] {
+        let (bench, origin, address) = scene();
+        let absolute =
+            |text: &str| if text.starts_with('/') { format!("{origin}{text}") } else { text.to_owned() };
+        let answer = Reply::json(200, resource(&absolute(published), &origin));
+        bench.server.on(&format!("{WELL_KNOWN}/mcp"), answer);
+        let data = json!({"clientId": "client", "resource": own.map(absolute)});
+        let accepted = bench.accept_for(&address, Oauth, data).await.unwrap();
+        assert_eq!(accepted.data["resource"], json!(absolute(sent)), "{published} {own:?}");
+        let made = Made::new(&bench, Oauth, accepted);
+        assert!(made.driver.inspect(&made.at()).await.is_ok(), "{published} {own:?}");
+        bench.server.seen();
+        bench.server.on("/token", Reply::json(200, json!({"access_token": "at", "token_type": "Bearer"})));
+        let (url, kept) = made.begin(|_| ()).await.unwrap();
+        made.finish("code=c", &kept).await.unwrap();
+        let redeemed = bench.server.only().field("resource");
+        let all = [param(&url, "resource"), redeemed];
+        assert_eq!(all, [Some(absolute(sent)), Some(absolute(sent))], "{published} {own:?}");
+        // However a caller spells it.
+        let other = absolute(sent).strip_suffix('/').map_or_else(|| absolute(sent), str::to_owned);
+        let (url, _) = made.begin(|ask| ask.resources = vec![other]).await.unwrap();
+        assert_eq!(param(&url, "resource"), Some(absolute(sent)), "{published} {own:?}");
+    }
+}
+
+/// What ends TLS before a resource leaves it writing http.
+#[tokio::test]
+async fn a_resource_that_points_its_metadata_elsewhere_is_asked_for_it_at_its_own_origin() {
+    for told in ["https://evil.example/meta", "http://10.0.0.1/meta", "nonsense"] {
+        let (bench, origin, address) = scene();
+        let challenge = format!(r#"Bearer resource_metadata="{told}", scope="read""#);
+        bench.server.on("/mcp", Reply::json(401, "{}").with("www-authenticate", &challenge));
+        bench.server.on(&format!("{WELL_KNOWN}/mcp"), Reply::json(200, resource(&address, &origin)));
+        let data = accept(&bench, &address, client()).await.unwrap();
+        assert_eq!((&data["resource"], &data["serverConfig"]["issuer"]), (&json!(address), &json!(origin)));
+        assert_eq!(data["userAuthorization"]["scopes"], json!(["read"]));
+    }
+}
+
+/// MCP servers of the revision 2025-03-26.
+#[tokio::test]
+async fn something_guarded_that_says_nothing_has_its_server_at_the_root_of_its_host() {
+    for by_data in [false, true] {
+        let (bench, origin, address) = scene();
+        let asked = async || {
+            if by_data {
+                accept(&bench, "acme", json!({"clientId": "c", "serverUrl": address})).await
+            } else {
+                accept(&bench, &address, client()).await
+            }
+        };
+        // What asks for no token is rather an issuer that is wrong.
+        let bad = asked().await.unwrap_err();
+        assert!(bad.why.contains("no metadata was found"), "{bad}");
+        bench.server.on("/mcp", Reply::json(401, json!({"error": "unauthorized"})));
+        let data = asked().await.unwrap();
+        assert_eq!((&data["serverUrl"], &data["serverConfig"]["issuer"]), (&json!(address), &json!(origin)));
+        assert_eq!(data.get("resource"), None, "it has no name");
+        bench.server.forget(OAUTH);
+        let bad = asked().await.unwrap_err();
+        assert!(bad.why.contains("no metadata was found"), "{bad}");
+        let mut other = document(&origin);
+        other["issuer"] = json!("https://other.example");
+        bench.server.on(OAUTH, Reply::json(200, other));
+        asked().await.unwrap_err();
     }
 }

@@ -160,6 +160,8 @@ async fn a_server_that_does_not_say_leaves_it_as_it_was_and_a_dead_token_is_not_
     bench.server.on("/token", token("at", json!({"expires_in": null})));
     for reply in [
         Reply::json(200, json!({"active": true})),
+        // Of a token that was made this moment: whoever may not ask is told no more.
+        Reply::json(200, json!({"active": false})),
         Reply::json(200, json!({"exp": NOW + 77})),
         Reply::text(200, "text/html", "<html>"),
         Reply::json(401, json!({"error": "invalid_client"})),
@@ -172,8 +174,8 @@ async fn a_server_that_does_not_say_leaves_it_as_it_was_and_a_dead_token_is_not_
         assert_eq!(end, Some(Time::from_secs(NOW + 15 * 60)), "{reply:?}: as if nobody could be asked");
     }
     bench.server.forget("/introspect");
-    bench.server.on("/introspect", Reply::json(200, json!({"active": false})));
-    assert!(outcome(&made.app("read").await).contains("not active"));
+    bench.server.on("/introspect", Reply::json(200, json!({"active": true, "exp": NOW - 1})));
+    assert!(outcome(&made.app("read").await).contains("has ended"));
 
     bench.server.forget("/token");
     let held = made.granted().await;

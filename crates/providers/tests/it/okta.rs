@@ -90,6 +90,25 @@ async fn each_kind_of_server_gives_its_own_scopes() {
 }
 
 #[tokio::test]
+async fn what_stands_in_for_okta_may_call_itself_by_its_own_address_and_by_no_other() {
+    let bench = bench();
+    let path = "/oauth2/default/.well-known/openid-configuration";
+    for (name, sound) in [
+        (format!("{}/oauth2/default", bench.server.origin), true),
+        (bench.server.origin.clone(), false),
+        ("https://globex.okta.com/oauth2/default".to_owned(), false),
+    ] {
+        answers(&bench, path, Reply::json(200, json!({"issuer": name})));
+        let found = bench.accept(Okta, people(json!({}))).await;
+        assert_eq!(
+            found.map_err(|refused| refused.field).err(),
+            (!sound).then(|| "domain".to_owned()),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_service_application_proves_itself_by_the_connectors_key() {
     let bench = bench();
     let made = made(&bench, service(json!({}))).await;

@@ -9,7 +9,7 @@ use carnet_providers::{
 };
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Made, object, outcome, param, scopes_of};
+use crate::bench::{Bench, Made, NOW, object, outcome, param, scopes_of};
 use crate::server::Reply;
 
 /// What the catalog makes of a way, with what only the service gives.
@@ -118,7 +118,19 @@ async fn linear_is_installed_in_a_workspace_that_it_names_itself() {
         .server
         .on("/oauth/token", Reply::json(400, json!({"error": "RATELIMITED"})).with("retry-after", "9"));
     assert_eq!(outcome(&made.refresh(&granted.held, "").await), "later 9s");
+    bench.server.forget("/oauth/token");
+    bench.server.on("/oauth/token", limited());
+    assert_eq!(outcome(&made.refresh(&granted.held, "").await), "later 9s");
     assert_eq!(outcome(&made.begin(|_| ()).await), "unsupported", "it has no tokens of people");
+}
+
+/// What Linear says when it is asked too often, wherever that is.
+fn limits() -> Value {
+    json!({"errors": [{"message": "Rate limit exceeded", "extensions": {"code": "RATELIMITED", "statusCode": 429}}]})
+}
+
+fn limited() -> Reply {
+    Reply::json(400, limits()).with("x-ratelimit-requests-reset", &((NOW + 9) * 1000).to_string())
 }
 
 #[tokio::test]
@@ -130,6 +142,10 @@ async fn an_installation_at_nobody_knows_where_is_none_and_is_given_back() {
         (Reply::json(200, json!({"errors": [{"message": "no"}]})), "garbage in doubt"),
         (Reply::json(200, json!({"data": {"organization": {"id": {}}}})), "garbage in doubt"),
         (Reply::json(403, "{}"), "garbage in doubt"),
+        // It is the token that is not taken, and nothing is said about the client.
+        (Reply::json(401, json!({"errors": [{"message": "no"}]})), "refused "),
+        (limited(), "later 9s"),
+        (Reply::json(200, limits()), "later"),
         (Reply::json(503, "{}"), "later in doubt"),
         (Reply::text(200, "text/html", "<html>"), "garbage"),
     ] {

@@ -50,6 +50,14 @@ pub fn lease(row: &GrantRow, owner: [u8; 16], now: Time, until: Time) -> Step {
     )
 }
 
+/// Keeps the lease for longer, if nobody else has taken it.
+pub fn hold(team: Id<kind::Team>, id: Id<kind::Grant>, fence: i64, until: Time) -> Step {
+    Step::one(
+        "update grants set lease_until = $4 where id = $1 and team = $2 and fence = $3 and lease_owner is not null",
+        args![id, team, fence, until],
+    )
+}
+
 /// Gives the lease back without a change.
 pub fn release(team: Id<kind::Team>, id: Id<kind::Grant>, fence: i64) -> Step {
     Step::any(

@@ -26,7 +26,7 @@ async fn what_is_left_open_is_found_page_by_page_with_what_it_is_judged_by() {
             db.write(Write::new().step(lease).step(refreshes::intend(&open))).await.unwrap();
             left.push((open, g));
         }
-        let found = |before| refreshes::stranded(&db, before, None, 9);
+        let found = |before| refreshes::stranded(&db, now, before, None, 9);
         assert!(found(now).await.unwrap().is_empty(), "{name}");
         let write = Write::new().step(refreshes::leave_of(gone)).step(grants::free_leases_of(gone));
         db.write(write).await.unwrap();
@@ -43,9 +43,14 @@ async fn what_is_left_open_is_found_page_by_page_with_what_it_is_judged_by() {
         assert!(lease(1).await.unwrap().unwrap().lease_until > now, "{name}");
         // All three by their age, two of them on the first page.
         let later = Time::from_millis(now.millis() + 1);
-        let first = refreshes::stranded(&db, later, None, 2).await.unwrap();
+        assert_eq!(found(later).await.unwrap().len(), 2, "{name}: not while somebody holds the lease for it");
+        let hold =
+            |fence, until| Write::new().step(grants::hold(s.team.id, left[1].1.grant.id, fence, until));
+        db.write(hold(2, now)).await.unwrap_err();
+        db.write(hold(1, now)).await.unwrap();
+        let first = refreshes::stranded(&db, later, later, None, 2).await.unwrap();
         let after = Some((first[1].open.sent_at, first[1].open.id));
-        let second = refreshes::stranded(&db, later, after, 2).await.unwrap();
+        let second = refreshes::stranded(&db, later, later, after, 2).await.unwrap();
         assert_eq!((first.len(), second.len()), (2, 1), "{name}");
         let ids: std::collections::BTreeSet<_> =
             first.iter().chain(&second).map(|one| one.open.id.to_string()).collect();

@@ -25,6 +25,18 @@ async fn a_project_goes_with_its_environments_and_links() {
             "{name}"
         );
         assert_eq!(projects::list(&db, s.team.id, "", 9).await.unwrap().len(), 1, "{name}");
+        let own = s.project.name.as_str();
+        let loud = own.to_uppercase();
+        for (text, after, found) in [
+            (own.get(1..).unwrap(), "", 1),
+            (loud.as_str(), "", 1),
+            ("%", "", 0),
+            ("_", "", 0),
+            (own, own, 0),
+        ] {
+            let all = projects::search(&db, s.team.id, text, after, 9).await.unwrap();
+            assert_eq!(all.len(), found, "{name}: {text} after {after}");
+        }
         let connector = s.connector.connector.id;
         write(links::put(s.team.id, connector, s.project.id, &[Environment::Preview], now)).await.unwrap();
         let g = grant(&env, &s, "user:u");

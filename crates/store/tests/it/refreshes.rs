@@ -18,7 +18,7 @@ async fn a_refresh_is_on_record_until_it_ends_and_what_came_too_late_is_kept() {
         let open = sent(&env, &g, now);
         write(refreshes::intend(&open)).await.unwrap();
         assert_eq!(
-            refreshes::stranded(&db, Time::from_millis(now.millis() + 1), None, 9).await.unwrap().len(),
+            refreshes::stranded(&db, now, Time::from_millis(now.millis() + 1), None, 9).await.unwrap().len(),
             1,
             "{name}"
         );

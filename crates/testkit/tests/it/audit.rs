@@ -123,6 +123,19 @@ async fn what_may_not_be_managed_is_on_the_record(engine: Engine) {
     assert_eq!(events[0]["outcome"], "denied");
     assert_eq!(events[0]["detail"]["operation"], "DELETE /v9/projects/{project}");
     assert_eq!(events[0]["detail"]["code"], "forbidden");
+    // What is the team's own is the target; what is another team's, or nobody's, is not written down.
+    let other = kit.another_tenant("other").await;
+    let nobody = "prj_0000000000000000000000".to_owned();
+    for (named, target) in [
+        (&kit.tenant.project, json!(kit.tenant.project)),
+        (&other.project, Value::Null),
+        (&nobody, Value::Null),
+    ] {
+        let url = format!("{}/v9/projects/{named}", kit.url());
+        assert_eq!(Http::default().json("DELETE", &url, Some(&workload), None).await.status, 403);
+        let events = kit.events_of("management.reject").await;
+        assert_eq!(events.last().unwrap()["target"], target, "{events:?}");
+    }
 }
 
 async fn a_credential_that_is_refused_is_on_the_record_of_the_team_whose_it_is(engine: Engine) {

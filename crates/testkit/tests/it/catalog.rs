@@ -12,7 +12,12 @@ async fn create(kit: &Kit, body: Value) -> (u16, Value) {
 
 async fn a_service_of_the_catalog_needs_no_more_than_what_only_the_service_gives(engine: Engine) {
     // No key of a test is tried at its service.
-    let origins = ["https://acme.zendesk.com", "https://oauth2.googleapis.com"];
+    let origins = [
+        "https://acme.zendesk.com",
+        "https://oauth2.googleapis.com",
+        "https://api.linear.app",
+        "https://discord.com",
+    ];
     let origins = origins.map(|origin| (origin, "http://127.0.0.1:9".to_owned())).to_vec();
     let kit = Kit::start(engine, Plan { origins, ..Plan::default() }).await;
     let client = json!({"clientId": "id", "clientSecret": "s3cret"});
@@ -46,6 +51,21 @@ async fn a_service_of_the_catalog_needs_no_more_than_what_only_the_service_gives
     let id = made["id"].as_str().unwrap();
     let shown = kit.manage("GET", &format!("/v1/connect/connectors/{id}"), None).await.ok();
     assert_eq!(shown["tokenVariable"], "OPENAI_API_KEY");
+
+    // The words of the official clients for a type: services, whose driver is meant, and what is none of them.
+    for word in ["linear", "discord"] {
+        let (status, made) =
+            create(&kit, json!({"type": word, "name": format!("{word} of an app"), "data": client})).await;
+        assert_eq!(
+            (status, &made["service"], &made["driver"]),
+            (201, &json!(word), &json!("oauth")),
+            "{made}"
+        );
+    }
+    let odd = json!({"type": "custom", "service": "x.example", "name": "C", "data": {"clientId": "id", "martian": 1}});
+    assert_ne!(create(&kit, odd).await.1["error"]["field"], "type");
+    let (status, refused) = create(&kit, json!({"type": "martian", "name": "M", "data": client})).await;
+    assert_eq!((status, &refused["error"]["field"]), (400, &json!("type")), "{refused}");
 
     for (body, code, field) in [
         (
@@ -141,6 +161,18 @@ async fn services_are_found_and_described() {
     assert_eq!(custom["create"], json!({"managed": false, "manual": true}));
     let plain = get("/v1/connect/services/okta").await;
     assert!(plain["connectionMethods"][0]["type"].get("createInputSchema").is_none());
+    // Where nobody consents, nothing is said of refresh tokens.
+    for (service, said) in [
+        ("salesforce", [("oauth", true), ("jwt", false), ("client-credentials", false)]),
+        ("snowflake", [("oauth", true), ("key-pair", false), ("workload-identity", false)]),
+    ] {
+        let known = get(&format!("/v1/connect/services/{service}")).await;
+        for (name, is_said) in said {
+            let methods = known["connectionMethods"].as_array().unwrap();
+            let method = methods.iter().find(|method| method["connectionMethod"] == name).unwrap();
+            assert_eq!(method.get("refresh").is_some(), is_said, "{service} {name}");
+        }
+    }
     let linear = get("/v1/connect/services/linear").await;
     // Which way is meant where nobody names one: official clients that cannot ask take no other.
     for (service, id, meant) in [

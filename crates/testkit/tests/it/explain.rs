@@ -252,3 +252,17 @@ async fn a_refresh_in_doubt_is_named_with_what_ends_the_doubt(engine: Engine) {
     assert_eq!(decided(&kit, narrowed, &less).await, Value::Null);
     assert_eq!(kit.provider.requests("refresh_token"), asked + 1, "explaining asks nobody");
 }
+
+/// What only the provider knows is not promised.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_scope_that_only_the_provider_knows_is_said_to_be_its_to_decide() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    let told = async |query: &str| explain(&kit, &kit.workload("production"), Kit::UID, query).await.ok();
+    let unlisted = told("?subject=app&scopes=profile%3Aread%20nonsense").await;
+    assert_eq!((&unlisted["allowed"], &unlisted["providerDecides"]), (&json!(true), &json!(["nonsense"])));
+    let body = json!({"subject": {"type": "app"}, "scopes": ["profile:read", "nonsense"]});
+    assert_eq!(kit.ask(&body).await.refusal(), (422, "invalid_scope".to_owned()));
+    for query in ["?subject=app&scopes=profile%3Aread", "?subject=app", "?user=alice&scopes=nonsense"] {
+        assert_eq!(told(query).await["providerDecides"], json!([]), "{query}");
+    }
+}

@@ -224,16 +224,28 @@ async fn what_comes_back_from_elsewhere_or_for_somebody_else_makes_no_connector(
     assert_eq!((&result["status"], &result["error"]["code"]), (&json!("error"), &json!("invalid_connector")));
     assert_eq!(browser.get(&page).await.status, 410, "it is over");
 
-    // A lost answer leaves an application without a connector, and says how to go on.
-    let (page, verifier) = scene.begin("lost").await;
-    let leaving = scene.chooses(&mut browser, &page, "").await;
-    assert_eq!(form_of(&leaving).0.path(), "/settings/apps/new");
-    scene.github.now(CONVERSION, 502, json!({}));
-    let told = browser.get(&scene.back(&leaving)).await;
-    assert_ne!(told.status, 303);
-    let result = scene.result(&verifier).await;
-    assert_eq!(result["error"]["code"], "provider_unavailable", "{result}");
-    assert!(result["error"]["message"].as_str().unwrap().contains("Make a new key"), "{result}");
+    // A lost answer leaves an application without a connector, and the page says so, and how to go on.
+    for (name, status, answer) in [
+        ("lost", 502, json!({})),
+        ("odd", 500, json!("<html>")),
+        ("cut", 201, json!("not what was asked for")),
+    ] {
+        let (page, verifier) = scene.begin(name).await;
+        let leaving = scene.chooses(&mut browser, &page, "").await;
+        assert_eq!(form_of(&leaving).0.path(), "/settings/apps/new");
+        scene.github.now(CONVERSION, status, answer);
+        let told = browser.get(&scene.back(&leaving)).await;
+        assert_eq!(told.status, 503, "{name}: {}", told.text());
+        for said in
+            ["is registered at github", "Make a new key", "delete it and begin anew", "--data @file.json"]
+        {
+            assert!(told.text().contains(said), "{name}: {said}: {}", told.text());
+        }
+        assert!(!told.text().contains("busy or stopping"), "{name}: {}", told.text());
+        let result = scene.result(&verifier).await;
+        assert_eq!(result["error"]["code"], "provider_unavailable", "{result}");
+        assert!(result["error"]["message"].as_str().unwrap().contains("Make a new key"), "{result}");
+    }
 
     // A code that GitHub does not take any more.
     let (page, verifier) = scene.begin("late").await;

@@ -99,6 +99,40 @@ async fn how_grants_stand_is_counted_in_one_answer(engine: Engine) {
     assert_eq!(foreign.refusal(), (404, "not_found".to_owned()));
 }
 
+/// A subject has nothing where the connector is not installed; and what an installation left is not one project's to end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_not_there_is_counted_as_nothing_and_what_is_shared_is_not_taken_in_silence() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    kit.consent("alice").await;
+    let mut body = of("alice");
+    body["installationId"] = json!("T9");
+    for bearer in [kit.workload("production"), kit.tenant.token.clone()] {
+        assert_eq!(revoke(&kit, &bearer, body.clone()).await, counts(0, 0, 0, 0));
+    }
+    kit.user_token("alice").await.token();
+
+    let bot = json!({"clientCredentials": null, "account": {"subject": "/bot_id", "tenant": "/workspace_id"},
+        "installation": {"enabled": true, "scopes": ["messages:write"]}});
+    let bot = kit.connect("bot", bot).await;
+    let path = format!("/v1/connect/connectors/{bot}/tokens");
+    let app = json!({"subject": {"type": "app"}});
+    let refused = kit.node.call("DELETE", &path, Some(&kit.workload("production")), Some(&app)).await;
+    assert_eq!(refused.refusal(), (403, "forbidden".to_owned()));
+    assert_eq!(refused.json()["error"]["reason"], "shared_by_installation");
+    assert_eq!(kit.manage("DELETE", &path, Some(&app)).await.ok(), counts(0, 0, 0, 0));
+
+    // What everybody's would be is known before: the grants, and what hangs on none.
+    kit.ask(&app).await.token();
+    let listed = format!("/v1/connect/connectors/{}/grants", kit.connector);
+    let listed = kit.manage("GET", &listed, None).await.ok();
+    assert_eq!(
+        (listed["grants"].as_array().unwrap().len(), &listed["madeTokens"]),
+        (1, &json!([{"tokens": 1}]))
+    );
+    let owner = kit.tenant.token.clone();
+    assert_eq!(revoke(&kit, &owner, json!({})).await, counts(2, 2, 0, 0));
+}
+
 /// A member that somebody forgot to fill in, or a body that got lost on the way, takes nothing from anybody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn everybody_is_meant_only_where_that_is_said() {

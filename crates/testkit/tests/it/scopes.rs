@@ -146,6 +146,38 @@ async fn what_a_provider_adds_up_is_had_once_the_person_has_consented_to_it_here
     assert_eq!(explained.ok()["decidedBy"], "grant-given");
 }
 
+/// The page said read, and the server gives more, of a name that nobody knows: at consent, and when it is renewed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_server_adds_unasked_is_narrowed_away_or_refused() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    let (asked, more) =
+        ("messages:read offline_access profile:read", "admin messages:read offline_access profile:read");
+    consents(&kit, &["profile:read", "messages:read", "offline_access"], more).await;
+    for scopes in [None, Some("*")] {
+        let mut body = of("alice");
+        if let Some(scopes) = scopes {
+            body["scopes"] = json!([scopes]);
+        }
+        let token = kit.ask(&body).await.token();
+        assert_eq!(kit.provider.me(&token).await.unwrap()["scope"], asked);
+        assert_eq!(kit.provider.last("refresh_token", "scope"), [asked]);
+    }
+    assert_eq!(kit.provider.requests("refresh_token"), 1);
+    kit.clock.pass(std::time::Duration::from_hours(2));
+    kit.provider.always(move || {
+        Fault::rewritten(move |answer| {
+            answer.insert("scope".to_owned(), more.into());
+        })
+    });
+    let refused = kit.user_token("alice").await;
+    assert_eq!(refused.refusal(), (422, "invalid_scope".to_owned()));
+    let error = &refused.json()["error"];
+    assert_eq!(error["excess"], json!(["admin"]), "{error}");
+    assert!(error["next"][0]["command"].as_str().unwrap().starts_with("carnet update "), "{error}");
+    kit.provider.heal();
+    kit.user_token("alice").await.token();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_provider_that_gives_more_or_less_than_asked_is_not_believed() {
     let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
@@ -250,6 +282,51 @@ async fn a_token_for_one_resource_is_not_handed_out_for_another() {
     assert_eq!(kit.ask(&no_type).await.refusal(), (422, "invalid_target".to_owned()));
     let no_object = json!({"subject": {"type": "app"}, "authorizationDetails": ["payment"]});
     assert_eq!(kit.ask(&no_object).await.refusal(), (400, "invalid_request".to_owned()));
+}
+
+/// Audiences and authorization details are consented to like resources: a server may spend the refresh token to say no.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_nobody_consented_to_is_not_asked_of_the_provider() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    let path = format!("/v1/connect/connectors/{}", kit.connector);
+    let mut config = kit.manage("GET", &path, None).await.ok()["data"]["serverConfig"].clone();
+    config["authorization_details_types_supported"] = json!(["account", "payment"]);
+    let data = json!({"data": {"serverConfig": config, "defaultAudience": "own"}});
+    kit.manage("PATCH", &path, Some(&data)).await.ok();
+    let detail = json!({"type": "account", "actions": ["list", "read"]});
+    kit.consent_to("alice", json!({"audience": ["acme"], "authorizationDetails": [detail]})).await;
+    kit.consent("bob").await;
+    let asking = |user: &str, member: &str, value: &Value| {
+        let mut body = of(user);
+        body[member] = json!([value]);
+        body
+    };
+    let write = json!({"type": "account", "actions": ["read", "write"]});
+    let payment = json!({"type": "payment"});
+    let (no_audience, no_detail) = ("audience_not_consented", "authorization_details_not_consented");
+    kit.provider.always(|| Fault::error(400, "invalid_target").after_its_work());
+    let refreshes = kit.provider.requests("refresh_token");
+    for (user, member, value, reason) in [
+        ("alice", "audience", &json!("globex"), no_audience),
+        ("bob", "audience", &json!("acme"), no_audience),
+        ("alice", "authorizationDetails", &write, no_detail),
+        ("alice", "authorizationDetails", &payment, no_detail),
+        ("bob", "authorizationDetails", &detail, no_detail),
+    ] {
+        let answer = kit.ask(&asking(user, member, value)).await;
+        assert_eq!(answer.refusal(), (422, "user_authorization_required".to_owned()), "{user}: {value}");
+        assert_eq!(answer.json()["error"]["reason"], reason, "{user}: {value}");
+    }
+    assert_eq!(kit.provider.requests("refresh_token"), refreshes);
+    kit.provider.heal();
+    kit.user_token("alice").await.token();
+    kit.ask(&asking("alice", "audience", &json!("acme"))).await.token();
+    assert_eq!(kit.provider.last("refresh_token", "audience"), ["acme"]);
+    let less = json!({"type": "account", "actions": ["read"]});
+    kit.ask(&asking("alice", "authorizationDetails", &less)).await.token();
+    assert_eq!(kit.provider.last("refresh_token", "authorization_details"), [json!([less]).to_string()]);
+    // The connector's own audience is nobody's to consent to.
+    kit.ask(&asking("bob", "audience", &json!("own"))).await.token();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -11,6 +11,7 @@ use peer::Peer;
 on_both_engines!(
     a_client_is_registered_looked_after_and_taken_back,
     a_server_that_moves_is_followed_only_as_it_was_shown,
+    a_change_that_names_another_server_is_about_that_one,
     secrets_do_not_follow_a_server_to_another_origin,
     a_person_who_enters_a_code_elsewhere_is_connected_without_coming_back,
     a_token_for_another_audience_is_kept_from_the_caller_and_the_grant_lives_on,
@@ -90,6 +91,23 @@ async fn a_client_is_registered_looked_after_and_taken_back(engine: Engine) {
     let same = change(&kit, &connector, &json!({"accentColor": "#112233"})).await.ok();
     assert_eq!(same["serviceSync"]["status"], json!("required"), "still to be told");
 
+    // A server that turned the token in an answer that was lost takes the old one no more. What is said then works.
+    peer.now("/register/given", 401, json!({"error": "invalid_token"}));
+    let lost = change(&kit, &connector, &json!({"name": "Lost"})).await.ok();
+    let why = lost["serviceSync"]["errors"][0].as_str().unwrap();
+    assert!(why.contains("setting clientId, clientSecret and clientRegistration of data to null"), "{why}");
+    peer.now("/register", 201, registered(&peer, "care-3", "secret-3"));
+    let nothing = json!({"clientId": null, "clientSecret": null, "clientRegistration": null});
+    let anew = change(&kit, &connector, &json!({"data": nothing})).await.ok();
+    assert_eq!((peer.lines("/register").len(), &anew["data"]["clientId"]), (1, &json!("given")));
+    peer.now("/register/given", 200, registered(&peer, "care-3", "secret-3"));
+    peer.seen("/register/given");
+    assert_eq!(
+        change(&kit, &connector, &json!({"name": "Anew"})).await.ok()["serviceSync"]["status"],
+        "done"
+    );
+    assert_eq!(peer.seen("/register/given")[0].bearer.as_deref(), Some("Bearer care-3"));
+
     peer.now("/register/given", 204, json!(null));
     peer.seen("/register/given");
     let path = format!("/v1/connect/connectors/{connector}");
@@ -129,6 +147,43 @@ async fn a_server_that_moves_is_followed_only_as_it_was_shown(engine: Engine) {
     assert_eq!(events[0]["detail"]["members"], json!(["authorization_endpoint"]));
     let workload = kit.workload("production");
     assert_eq!(kit.node.call("GET", &path, Some(&workload), None).await.status, 403, "people only");
+}
+
+/// A change that names another server has that one found and pinned, or is refused by the name of its field.
+async fn a_change_that_names_another_server_is_about_that_one(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let (peer, other) = (Peer::start(), Peer::start());
+    let connector = made(&kit, "peer", json!({"clientId": "c", "serverUrl": peer.url})).await;
+    let path = format!("/v1/connect/connectors/{connector}");
+    let shown = async || {
+        let data = kit.manage("GET", &path, None).await.ok()["data"].clone();
+        (data["serverUrl"].clone(), data["serverConfig"]["token_endpoint"].clone())
+    };
+    let at = |peer: &Peer| (json!(peer.url), json!(format!("{}/token", peer.url)));
+    for wrong in ["nonsense", "http://127.0.0.1:1"] {
+        let refused = change(&kit, &connector, &json!({"data": {"serverUrl": wrong}})).await;
+        assert_eq!(refused.refusal(), (422, "invalid_connector".to_owned()), "{wrong}");
+        assert_eq!(refused.json()["error"]["field"], "data.serverUrl", "{wrong}");
+        assert_eq!(shown().await, at(&peer), "{wrong}");
+    }
+    // The same address is no other server, and is not asked.
+    peer.now("/.well-known/oauth-authorization-server", 500, json!({}));
+    change(&kit, &connector, &json!({"data": {"serverUrl": peer.url}})).await.ok();
+    assert_eq!(shown().await, at(&peer));
+    change(&kit, &connector, &json!({"data": {"serverUrl": other.url}})).await.ok();
+    assert_eq!(shown().await, at(&other));
+    assert_eq!(kit.manage("GET", &format!("{path}/server"), None).await.ok()["differences"], json!([]));
+
+    // What is registered at one server is worth nothing at another.
+    let (here, there) = (registrar(), registrar());
+    let body =
+        json!({"service": here.url, "name": "second", "uid": "peer/second", "type": "oauth", "data": {}});
+    let second = kit.manage("POST", "/v1/connect/connectors", Some(&body)).await.ok();
+    let connector = second["id"].as_str().unwrap().to_owned();
+    let refused = change(&kit, &connector, &json!({"data": {"serverUrl": there.url}})).await;
+    assert_eq!(refused.refusal(), (422, "invalid_connector".to_owned()));
+    assert_eq!(refused.json()["error"]["field"], "data.serverUrl");
+    assert_eq!(there.lines("/register"), [""; 0]);
 }
 
 async fn secrets_do_not_follow_a_server_to_another_origin(engine: Engine) {

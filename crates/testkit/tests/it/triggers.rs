@@ -29,7 +29,8 @@ pub(crate) async fn connector(kit: &Kit, name: &str, changes: Value) -> String {
         "{made}"
     );
     let id = made["id"].as_str().unwrap().to_owned();
-    assert_eq!(made["triggers"]["url"], format!("{}/connect/trigger/{id}", kit.url()));
+    assert_eq!(made["triggers"], json!({"enabled": true}), "as the official clients compare it");
+    assert_eq!(made["triggerUrl"], format!("{}/connect/trigger/{id}", kit.url()));
     id
 }
 

@@ -1,15 +1,16 @@
-//! The end: a minute after the last fault, everything is settled, and each grant works or says why not.
+//! Fences, and the end: a minute after the last fault, everything is settled, and each grant works or says why not.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use carnet_model::{Code, Time};
+use carnet_model::Code;
 
 use crate::world::World;
 
 impl World {
-    /// What the tables say while it goes on: fences only grow.
+    /// What the tables say while it goes on: the log is what it was, fences only grow.
     pub(crate) fn look(&self) {
+        self.read_log(false);
         let raw = self.raw.lock().unwrap();
         let mut found = raw.prepare_cached("select id, fence from grants").unwrap();
         let rows = found.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?))).unwrap();
@@ -23,8 +24,9 @@ impl World {
     }
 
     /// What the tables say at the end.
-    pub(crate) fn settle(&self, now: Time) {
-        let now = now.millis();
+    pub(crate) fn settle(&self) {
+        self.judge_pace();
+        let now = self.now().millis();
         let raw = self.raw.lock().unwrap();
         for (what, sql) in [
             // While the token of a strict provider lives, an answer that was lost is left alone.
@@ -63,10 +65,10 @@ pub(crate) fn logged(raw: &rusqlite::Connection, request: &[u8]) -> bool {
 
 /// Asks for everybody, once more.
 pub(crate) async fn ask_all(world: Arc<World>, broker: carnet_engine::Broker) {
-    for (user, _) in world.start.users.clone() {
+    for user in world.start.users.iter().map(|user| &user.name) {
         let mut told = None;
         for _ in 0..40 {
-            told = crate::node::ask(world.clone(), broker.clone(), user.clone()).await;
+            told = crate::node::ask(world.clone(), broker.clone(), user.clone(), crate::node::ANY).await;
             match told {
                 None | Some(Code::UserAuthorizationRequired) => break,
                 Some(_) => tokio::time::sleep(Duration::from_millis(500)).await,

@@ -1,6 +1,6 @@
 //! The provider: a model of what it knows, and the host that answers by it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use crate::dice::Dice;
-use crate::world::{World, elapsed};
+use crate::start::User;
+use crate::world::{Concerns, World, elapsed};
 
 /// What it knows.
 pub(crate) struct Model {
@@ -24,6 +25,8 @@ pub(crate) struct Model {
     refresh: HashMap<String, RefreshToken>,
     access: HashMap<String, String>,
     dead: Vec<String>,
+    /// Users who took back what they had granted.
+    over: BTreeSet<String>,
     next: u64,
     /// When something was last done for a user, and whether the word of it was spoilt here.
     pub(crate) done: BTreeMap<String, (Duration, bool)>,
@@ -51,19 +54,15 @@ struct Reply {
 }
 
 impl Model {
-    pub(crate) fn new(rotation: Rotation, seed: u64, users: &[(String, String)]) -> Self {
-        let refresh = users
-            .iter()
-            .map(|(user, token)| {
-                (token.clone(), RefreshToken { user: user.clone(), spent: None, presented: None })
-            })
-            .collect();
+    pub(crate) fn new(rotation: Rotation, seed: u64, users: &[User]) -> Self {
+        let fresh = |user: &User| RefreshToken { user: user.name.clone(), spent: None, presented: None };
         Self {
             rotation,
             dice: Dice::new(seed),
-            refresh,
-            access: HashMap::new(),
+            refresh: users.iter().map(|user| (user.refresh.clone(), fresh(user))).collect(),
+            access: users.iter().map(|user| (user.access.clone(), user.name.clone())).collect(),
             dead: Vec::new(),
+            over: BTreeSet::new(),
             next: 0,
             done: BTreeMap::new(),
             refreshes: 0,
@@ -73,6 +72,18 @@ impl Model {
     /// Whose token this is.
     pub(crate) fn whose(&self, access: &str) -> Option<&str> {
         self.access.get(access).map(String::as_str)
+    }
+
+    /// A user takes back what was granted. So few do that the provider is believed.
+    pub(crate) fn end(&mut self, user: &str) {
+        if self.over.len() < ENDS {
+            self.over.insert(user.to_owned());
+        }
+    }
+
+    /// Whether this user did.
+    pub(crate) fn is_over(&self, user: &str) -> bool {
+        self.over.contains(user)
     }
 
     fn fate(&self, troubled: bool) -> Fate {
@@ -92,7 +103,7 @@ impl Model {
 
     fn refresh(&mut self, world: &World, token: &str) -> Reply {
         let now = elapsed();
-        let fate = self.fate(world.is_provider_troubled());
+        let fate = self.fate(world.troubles.is_provider());
         let spoilt = !fate.answers || fate.after > Duration::from_secs(5);
         if !fate.works {
             let answer = fate.answers.then(|| say(503, &json!({"error": "temporarily_unavailable"})));
@@ -106,7 +117,7 @@ impl Model {
         if let Some((before, was_spoilt)) = known.presented
             && self.rotation != Rotation::None
             && !was_spoilt
-            && !world.something_happened(before, now)
+            && !world.something_happened(Concerns::Refreshes, before, now)
         {
             world.wrong(format!(
                 "3: a refresh token of {user} is presented again at {now:?} after {before:?}"
@@ -123,7 +134,7 @@ impl Model {
         if reuse {
             self.dead.push(user.clone());
         }
-        let answer = if self.dead.contains(&user) {
+        let answer = if self.dead.contains(&user) || self.over.contains(&user) {
             refused()
         } else {
             known.spent = known.spent.or(Some(now));
@@ -186,7 +197,7 @@ async fn answer(world: Arc<World>, request: Request<Incoming>) -> Result<Respons
 
 /// The connection is closed without an answer.
 #[derive(Debug)]
-struct Gone;
+pub(crate) struct Gone;
 
 impl std::fmt::Display for Gone {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -197,3 +208,7 @@ impl std::fmt::Display for Gone {
 impl std::error::Error for Gone {}
 
 pub(crate) const PORT: u16 = 80;
+/// The secret under which it signs its events.
+pub(crate) const SIGNS_WITH: &str = "what-the-provider-signs-with-0123";
+/// Users who take back what they granted. Five at once would not be believed.
+const ENDS: usize = 3;

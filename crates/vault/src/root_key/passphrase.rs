@@ -88,6 +88,9 @@ impl PassphraseKey {
     /// What stands in `wrapped_by`.
     pub const LABEL: &'static str = "kek:passphrase";
 
+    /// How many characters a new passphrase has at least.
+    pub const MIN_CHARS: usize = MIN_CHARS;
+
     /// Stretches a new passphrase, with a fresh salt. Its bytes are taken as they are.
     pub fn create(env: &Env, passphrase: &SecretString, cost: Cost) -> Result<Self, PassphraseError> {
         // NIST SP 800-63B-4 §3.1.1.2: 15 characters where the password is the only factor.

@@ -2,6 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::create::quoted;
+
 /// Who the token acts as, and what it may do.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct AskArgs {
@@ -20,6 +22,23 @@ pub(crate) struct AskArgs {
     /// No scopes, instead of the connector's own
     #[arg(long)]
     pub(crate) no_default_scopes: bool,
+}
+
+impl AskArgs {
+    /// The flags as they were given, each after a space, fit for a shell.
+    pub(crate) fn line(&self) -> String {
+        let subject = self.subject.and_then(|subject| subject.to_possible_value());
+        let subject = subject.map(|value| value.get_name().to_owned());
+        let given = [
+            ("--subject", &subject),
+            ("--user", &self.user),
+            ("--installation-id", &self.installation_id),
+            ("--scopes", &self.scopes),
+        ];
+        let given = given.into_iter().filter_map(|(flag, value)| Some((flag, value.as_ref()?)));
+        let line = given.fold(String::new(), |line, (flag, value)| line + " " + flag + " " + &quoted(value));
+        if self.no_default_scopes { line + " --no-default-scopes" } else { line }
+    }
 }
 
 /// Who a token acts as.

@@ -334,21 +334,21 @@ pub(crate) struct RemoveArgs {
 
 /// `carnet revoke-tokens`
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("whose").required(true))]
+#[command(group = ArgGroup::new("whose").required(true).multiple(true))]
 pub(crate) struct RevokeArgs {
     /// Identifier (scl_…) or UID (service/name)
     pub(crate) connector: String,
     /// Yours
-    #[arg(long, group = "whose")]
+    #[arg(long, group = "whose", conflicts_with_all = ["all_tokens", "user"])]
     pub(crate) my_tokens: bool,
     /// Everybody's
-    #[arg(long, group = "whose")]
+    #[arg(long, group = "whose", conflicts_with = "user")]
     pub(crate) all_tokens: bool,
     /// This user's
     #[arg(long, value_name = "ID", group = "whose")]
     pub(crate) user: Option<String>,
-    /// Only those of this installation
-    #[arg(long, value_name = "ID")]
+    /// Those of this installation: everybody's, or only those of whom the other flags say
+    #[arg(long, value_name = "ID", group = "whose")]
     pub(crate) installation_id: Option<String>,
     /// Only say what it would do
     #[arg(long)]

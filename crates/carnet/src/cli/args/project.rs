@@ -80,9 +80,12 @@ pub(crate) struct ProjectsListArgs {
     /// Only with this text in the name
     #[arg(long)]
     pub(crate) search: Option<String>,
-    /// At most so many
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// At most so many, 1 to 100; all if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) limit: Option<u32>,
+    /// Go on where the last list ended
+    #[arg(long, value_name = "NAME")]
+    pub(crate) next: Option<String>,
 }
 
 /// A project to be made.

@@ -73,11 +73,11 @@ fn a_credential_that_has_ended_leads_back_by_where_it_came_from() {
     for (desk, fix) in [
         (Desk::dev(&peer.url), "carnet dev".to_owned()),
         (by_variable("CARNET_TOKEN", TOKEN), format!("unset CARNET_TOKEN; {login}")),
-        (by_variable("CARNET_OIDC_TOKEN", "a.b.c"), "carnet env pull".to_owned()),
+        (by_variable("CARNET_OIDC_TOKEN", "a.b.c"), "unset CARNET_OIDC_TOKEN; carnet env pull".to_owned()),
         (of_context, format!("{login} --context work")),
     ] {
         for line in [&["whoami"][..], &["show", "a/b"], &["run", "-c", "a/b", "--", "true"]] {
-            if line[0] == "whoami" && fix == "carnet env pull" {
+            if line[0] == "whoami" && fix.ends_with("carnet env pull") {
                 continue;
             }
             let done = desk.run(line).exits(4);
@@ -97,9 +97,9 @@ fn what_the_server_cannot_take_leads_to_what_the_command_takes() {
         (route == "POST /v9/projects").then(|| refusal(400, "invalid_request", json!({"field": "name"})))
     });
     let desk = Desk::dev(&peer.url);
-    let done = desk.run(&["projects", "create", "No Name"]).exits(1);
+    let done = desk.run(&["projects", "create", "No Name"]).exits(2);
     assert!(done.err.contains("fix: carnet projects create --help"), "{done:?}");
-    let error = desk.run(&["projects", "create", "No Name", "--json"]).exits(1).json()["error"].clone();
+    let error = desk.run(&["projects", "create", "No Name", "--json"]).exits(2).json()["error"].clone();
     assert_eq!(
         (&error["field"], &error["next"][0]["command"]),
         (&json!("name"), &json!("carnet projects create --help"))
@@ -414,6 +414,29 @@ fn what_does_not_hold_is_shown_and_says_by_the_exit_who_must_act() {
         );
         let all = desk.run(&["check", "--json"]).exits(exit).json();
         assert_eq!(all["connectors"][0]["grants"][0]["standing"], standing);
+    }
+}
+
+#[test]
+fn only_a_project_that_is_told_nowhere_is_advised_to_say_where() {
+    let somewhere = json!({"projectId": PROJECT, "url": "https://app.example/health", "updatedAt": 1});
+    for (webhook, advised) in [(Value::Null, true), (somewhere, false)] {
+        let told = json!({"connector": {"id": CONNECTOR, "uid": "demo/hello"}, "holds": false, "installations": [],
+            "grants": [{"id": "grt_0000000000000000000001", "subject": {"type": "user", "id": "alice"},
+                "projectId": PROJECT, "environment": "production", "standing": "needs_consent"}]});
+        let peer = Peer::with(move |line, _, _| match line {
+            "POST /v1/connect/connectors/demo%2Fhello/check" => Some((200, told.clone())),
+            "GET /v1/connect/connectors/demo%2Fhello/server" => {
+                Some((400, json!({"error": {"code": "invalid_connector", "message": "It has no server."}})))
+            }
+            _ if line == format!("GET /v1/projects/{PROJECT}/health-webhook") => {
+                Some((200, json!({"webhook": webhook.clone()})))
+            }
+            _ => None,
+        });
+        let shown = Desk::dev(&peer.url).run(&["check", "demo/hello"]).exits(5);
+        assert!(shown.err.contains("must consent again"), "{shown:?}");
+        assert_eq!(shown.err.contains("carnet projects health-webhook my-app --to"), advised, "{shown:?}");
     }
 }
 

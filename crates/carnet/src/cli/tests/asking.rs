@@ -60,7 +60,7 @@ fn the_exit_code_follows_from_the_code_of_the_error() {
         (503, "store_unavailable", 8),
         (422, "no_token", 1),
         (422, "invalid_scope", 1),
-        (400, "invalid_request", 1),
+        (400, "invalid_request", 2),
         (500, "internal", 1),
         (418, "of_a_later_version", 1),
         (503, "of_a_later_version", 8),

@@ -37,6 +37,9 @@ fn peer() -> Peer {
                 json!([{"command": "https://www.zendesk.com/login/", "when": "to register a client there"}]);
             Some(refusal(422, "invalid_connector", json!({"field": "data.clientId", "next": next})))
         }
+        "POST /v1/connect/connectors" if body["params"].is_null() => {
+            Some(refusal(400, "invalid_request", json!({"field": "params.subdomain"})))
+        }
         "POST /v1/connect/connectors" | "POST /v1/connect/connectors/managed" => {
             let mut made = connector();
             made["service"] = "zendesk".into();
@@ -55,7 +58,7 @@ fn services_are_a_table_or_a_document_and_an_unverified_one_is_marked() {
         done.out,
         "Service  Name     Methods     Categories     Facts\n\
          zendesk  Zendesk  oauth, mcp  support        unverified\n\
-         slack    Slack    oauth       communication  –\n"
+         slack    Slack    oauth       communication  read, not tried\n"
     );
     let sent = peer.seen().pop().unwrap().line;
     assert!(sent.contains("search=help+desk") || sent.contains("search=help%20desk"), "{sent}");
@@ -130,6 +133,14 @@ fn what_is_filled_in_and_brought_is_sent_and_what_is_left_to_do_is_said() {
         refused[1],
         json!({"command": "carnet create zendesk --name help --connection-method oauth --param subdomain=acme --data @FILE",
             "when": "with {\"bot\":{\"token\":\"…\"},\"clientId\":\"…\"} in the file"})
+    );
+
+    // Who brings a client and forgets what has to be filled in is told the whole line too.
+    let refused = desk.run(&[&line[..6], &["--data", "@client.json", "--json"]].concat());
+    assert_eq!(
+        refused.json()["error"]["next"][0],
+        json!({"command": "carnet create zendesk --name help --connection-method oauth --param subdomain=acme --data @FILE",
+            "when": "with a value of your own and the same data"})
     );
 
     desk.run(&["create", "zendesk", "-n", "help", "--connection-method", "mcp"]).exits(0);

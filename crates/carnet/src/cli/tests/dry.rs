@@ -22,7 +22,8 @@ fn peer() -> Peer {
             match route {
                 _ if route == format!("{by_id}/grants") => {
                     json!({"grants": [grant("grt_1", USER, "production", "active"),
-                    grant("grt_2", "bob", "preview", "active"), grant("grt_3", "eve", "preview", "needs_consent")]})
+                    grant("grt_2", "bob", "preview", "active"), grant("grt_3", "eve", "preview", "needs_consent")],
+                    "madeTokens": [{"tokens": 3}, {"installationId": "sci_1", "tokens": 2}]})
                 }
                 "GET /v1/access-tokens" => {
                     json!({"tokens": [{"id": ATK, "name": "ci", "last4": "wxyz", "userId": USER,
@@ -89,6 +90,15 @@ fn every_command_that_destroys_says_what_it_would_hit_and_hits_nothing() {
         assert_eq!(told["liveGrants"].as_u64(), live, "{line:?}: {told}");
         assert_eq!(told["projects"].as_array().map_or(0, Vec::len), projects, "{line:?}: {told}");
         assert!(!told.to_string().contains("hush"), "{told}");
+    }
+    // As many as the real one counts besides the grants.
+    for (more, made) in [
+        (&["--all-tokens"][..], 5),
+        (&["--all-tokens", "--installation-id", "sci_1"], 2),
+        (&["--my-tokens"], 0),
+    ] {
+        let line = [&["revoke-tokens", "demo/hello", "--dry-run", "--json"][..], more].concat();
+        assert_eq!(desk.run(&line).exits(0).json()["madeTokens"], made, "{more:?}");
     }
     let changes: Vec<_> = peer.lines().into_iter().filter(|line| !line.starts_with("GET ")).collect();
     assert_eq!(changes, Vec::<String>::new());

@@ -104,6 +104,6 @@ fn what_is_no_list_of_tokens_is_not_sent() {
     desk.run(&["import-tokens", "demo/hello", "@missing.json"]).exits(2);
     assert!(peer.seen().is_empty());
     fs::write(desk.path("tokens.json"), json!([token("alice")]).to_string()).unwrap();
-    desk.run(&["import-tokens", "demo/hello", "@tokens.json"]).exits(1);
+    desk.run(&["import-tokens", "demo/hello", "@tokens.json"]).exits(2);
     assert_eq!(peer.seen().len(), 1, "refused by the server");
 }

@@ -132,6 +132,10 @@ fn a_service_that_is_not_managed_says_how_it_can_be_made() {
     let peer = refuse("invalid_connector", json!({}));
     let done = Desk::dev(&peer.url).run(&["create", "slack"]).exits(1);
     assert!(done.err.contains("fix: carnet create slack --data @FILE"), "{done:?}");
+    let line = ["create", "https://mcp.example.com/mcp", "-n", "my tools"];
+    let done = Desk::dev(&peer.url).run(&line).exits(1);
+    let step = "fix: carnet create https://mcp.example.com/mcp --name 'my tools' --data @FILE";
+    assert!(done.err.contains(step), "{done:?}");
     let peer = refuse("registration_required", json!({"registerUrl": "https://carnet.example/register"}));
     let error = Desk::dev(&peer.url).run(&["create", "slack", "--json"]).exits(5).json()["error"].clone();
     assert_eq!(error["next"][0]["command"], "https://carnet.example/register");

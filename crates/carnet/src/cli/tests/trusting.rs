@@ -181,7 +181,7 @@ fn a_rule_that_trusts_strangers_is_answered_with_the_safe_one() {
             )
         })
     });
-    let done = desk(&refusing).run(&line).exits(1);
+    let done = desk(&refusing).run(&line).exits(2);
     assert!(done.err.contains("fix: --claim 'repository_id=<repository_id>'"), "{done:?}");
 }
 

@@ -156,6 +156,18 @@ fn a_connector_is_shown_with_what_went_wrong_last() {
     assert!(done.err.contains("carnet explain demo/hello"), "{done:?}");
     let document = desk.run(&["show", "demo/hello", "--json"]).exits(0).json();
     assert_eq!(document["lastErrors"][0]["detail"]["code"], "provider_unavailable");
+    assert_eq!(
+        (&document["grantCount"], &document["grantStates"][0]["state"]),
+        (&json!(102), &json!("active"))
+    );
+    assert_eq!(document["next"], Value::Null, "that is all of them");
+    // However many there are, it is one page of them, with the way on.
+    let many = Peer::with(|route, _, _| {
+        route.ends_with("/grants").then(|| (200, json!({"grants": [], "cursor": "more"})))
+    });
+    let document = Desk::dev(&many.url).run(&["show", "demo/hello", "--json"]).exits(0).json();
+    assert_eq!(document["next"][0]["command"], "carnet grants list demo/hello --json");
+    assert_eq!(many.lines().iter().filter(|line| line.ends_with("/grants")).count(), 1);
     // Whoever may not read the log is shown everything else.
     let peer =
         Peer::with(|route, _, _| (route == "GET /v1/audit").then(|| refusal(403, "forbidden", json!({}))));

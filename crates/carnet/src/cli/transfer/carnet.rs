@@ -1,5 +1,6 @@
 //! What `carnet export` has written.
 
+use carnet_model::Time;
 use carnet_sdk::{NewInstallation, RedirectUri};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -110,6 +111,13 @@ pub(super) fn add_secrets(plan: &mut Plan, text: &str, now: i64) -> Result<(), F
         let connector = plan.connectors.iter_mut().find(|connector| connector.uid == uid);
         let (Some(connector), Some(mut token)) = (connector, grant.as_object().cloned()) else { continue };
         token.remove("uid");
+        // A grant of which nobody said when it ends. A pasted key has no end to be named.
+        let is_open = token.get("expiresAt").is_none_or(Value::is_null);
+        if is_open && connector.r#type.as_deref() != Some("api-key") {
+            let renews = token.get("refreshToken").is_some_and(Value::is_string);
+            let end = if renews { 0 } else { Time::FAR_FUTURE.millis() };
+            token.insert("expiresAt".to_owned(), end.into());
+        }
         match token.remove("project") {
             Some(Value::String(project)) => connector.tokens.push(PlannedToken { project, token }),
             // A person's own grant, at a terminal, is of no project, and cannot be given to one.
@@ -140,4 +148,36 @@ fn settable(data: &Map<String, Value>) -> Map<String, Value> {
         .filter(|(name, _)| !found.contains(&name.as_str()))
         .map(|(n, v)| (n.clone(), v.clone()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_token_of_which_nobody_says_when_it_ends_is_taken_over() {
+        let connector = |uid: &str, kind: &str| json!({"uid": uid, "service": "x", "name": "X", "type": kind, "data": {}});
+        let export = json!({"carnetExport": 1, "connectors": [connector("a/a", "oauth"), connector("b/b", "api-key")]});
+        let mut plan = read(&export.to_string()).unwrap();
+        let grant = |uid: &str, more: Value| {
+            let mut grant = json!({"uid": uid, "project": "app", "accessToken": "t"});
+            grant.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            grant
+        };
+        let secrets = json!({"carnetSecrets": 1, "grants": [
+            grant("a/a", json!({})),
+            grant("a/a", json!({"refreshToken": "r"})),
+            grant("a/a", json!({"expiresAt": 7})),
+            grant("b/b", json!({})),
+        ]});
+        add_secrets(&mut plan, &secrets.to_string(), 0).unwrap();
+        let ends = |at: usize| -> Vec<Value> {
+            let tokens = plan.connectors[at].tokens.iter();
+            tokens.map(|token| token.token.get("expiresAt").cloned().unwrap_or_default()).collect()
+        };
+        assert_eq!(ends(0), [json!(Time::FAR_FUTURE.millis()), json!(0), json!(7)]);
+        assert_eq!(ends(1), [Value::Null], "a pasted key has no end to be named");
+    }
 }

@@ -22,8 +22,9 @@ fn wanted(request: ScopeRequest, defaults: &str, resources: &[&str]) -> Wanted {
         scopes: request,
         defaults: scopes(defaults),
         bounded: false,
+        adds_scopes: true,
         resources: resources.iter().map(ToString::to_string).collect(),
-        to_consent: Vec::new(),
+        to_consent: ToConsent::default(),
         audience: Vec::new(),
         details: Vec::new(),
         buffer: BUFFER,
@@ -98,5 +99,24 @@ fn what_the_person_was_not_asked_for_is_not_granted_by_a_provider_that_gives_mor
             got, plan,
             "{request:?} of defaults {defaults:?}: asked {at_consent:?}, given {granted:?}"
         );
+    }
+}
+
+/// A known service may add names of its own; of any other server, what the page did not say is not handed out.
+#[test]
+fn what_a_server_that_nobody_knows_adds_is_narrowed_away() {
+    use ScopeRequest::{Defaults, Unscoped};
+    for (request, defaults, granted, at_consent, plan) in [
+        (Defaults, "a", "a admin", "a", Plan::Narrow(scopes("a"))),
+        (Defaults, "", "a admin", "a", Plan::Narrow(scopes("a"))),
+        (Unscoped, "", "a admin", "a", Plan::Narrow(scopes("a"))),
+        (Defaults, "a b", "a admin", "a b", Plan::AsGranted),
+        (Defaults, "a", "a openid email", "a", Plan::AsGranted),
+        (Defaults, "a", "long/a", "a", Plan::AsGranted),
+        (Defaults, "a admin", "a admin", "a admin", Plan::AsGranted),
+    ] {
+        let wanted = Wanted { adds_scopes: false, ..wanted(request.clone(), defaults, &[]) };
+        let got = wanted.plan(Some(&scopes(granted)), Some(&scopes(at_consent)));
+        assert_eq!(got, plan, "{request:?} of {defaults:?}: asked {at_consent:?}, given {granted:?}");
     }
 }

@@ -81,7 +81,7 @@ fn each_state_leads_to_its_step() {
     let retiring = |gone_at| key("r", KeyState::Retiring { gone_at });
     let soon = START.plus(schedule.lead());
     for (keys, want) in [
-        (vec![], vec![Step::Create { activates_at: START }]),
+        (vec![], vec![Step::Create { activates_at: schedule.at_once(START) }]),
         (vec![active(START)], vec![]),
         (vec![active(long_ago)], vec![Step::Create { activates_at: soon }]),
         (vec![active(long_ago), pending(soon)], vec![]),
@@ -96,10 +96,27 @@ fn each_state_leads_to_its_step() {
         (vec![active(START), retiring(soon)], vec![]),
         (
             vec![retiring(START), pending(soon)],
-            vec![Step::Remove { kid: "r".into() }, Step::Create { activates_at: START }],
+            vec![Step::Remove { kid: "r".into() }, Step::Create { activates_at: schedule.at_once(START) }],
         ),
     ] {
         assert_eq!(next_states(&keys, START, &schedule), want, "{keys:?}");
+    }
+}
+
+#[test]
+fn a_node_whose_clock_is_behind_makes_no_first_key_of_its_own() {
+    let schedule = Schedule::default();
+    let (mut keys, mut made) = (Vec::new(), 0);
+    let first = next_states(&keys, START, &schedule);
+    apply(&mut keys, first, &mut made);
+    for behind in [Duration::from_secs(2), schedule.skew] {
+        let there = START.minus(behind);
+        assert_eq!(signing(&keys, there).map(|key| key.kid.as_str()), Some("key 1"), "{behind:?} behind");
+        let steps = next_states(&keys, there, &schedule);
+        assert!(
+            !steps.iter().any(|step| matches!(step, Step::Create { .. })),
+            "{behind:?} behind: {steps:?}"
+        );
     }
 }
 

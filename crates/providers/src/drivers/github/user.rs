@@ -159,6 +159,7 @@ pub(super) async fn refresh(
         claims: Map::new(),
         tenant: None,
         bound: Bound::default(),
+        aside: None,
     };
     Ok(Minted {
         token,

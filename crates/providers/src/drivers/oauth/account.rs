@@ -14,9 +14,10 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::driver::At;
-use crate::driver::failure::{BadConfiguration, DriverError};
+use crate::driver::failure::{BadConfiguration, DriverError, Vendor};
 use crate::fields::Fields;
 use crate::oauth::client::Received;
+use crate::oauth::token_answer::is_limited;
 use crate::oauth::{failure, json as strict};
 
 /// Where the account stands.
@@ -103,14 +104,20 @@ impl Account {
         call.limits.total = TIME_TO_TELL;
         let answer = at.http.send(call.header(AUTHORIZATION, header)).await;
         let answer = answer.map_err(|error| failure::of_transport(error, "account.endpoint"))?;
+        let retry_after = failure::retry_after(&answer.headers, at.env.now());
+        let said = strict::object(&answer.body);
+        if said.as_ref().is_some_and(is_limited) {
+            return Err(DriverError::Later { retry_after, in_doubt: false });
+        }
         match answer.status {
-            StatusCode::OK => {
-                let said = strict::object(&answer.body).ok_or(DriverError::Garbage { in_doubt: false })?;
-                Ok(self.found(&said, token))
-            }
+            StatusCode::OK => Ok(self.found(&said.ok_or(DriverError::Garbage { in_doubt: false })?, token)),
             // What was granted does not reach so far.
             StatusCode::FORBIDDEN => Ok(Found::default()),
-            status => Err(failure::of_nothing(status, failure::retry_after(&answer.headers, at.env.now()))),
+            // It is about the person's new token; the client has proved itself at the token endpoint.
+            StatusCode::UNAUTHORIZED => {
+                Err(DriverError::Refused { vendor: Vendor::new(answer.status.as_u16(), "", None, &[]) })
+            }
+            status => Err(failure::of_nothing(status, retry_after)),
         }
     }
 

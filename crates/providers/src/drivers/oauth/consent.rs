@@ -9,6 +9,7 @@ use serde_json::Map;
 
 use super::account::Found;
 use super::answer::{end_of_access, facts, person, settle, told};
+use super::server::OFFLINE;
 use super::settings::{Options, Settings};
 use super::{client, installation, no_people};
 use crate::driver::At;
@@ -79,7 +80,7 @@ pub(super) async fn begin(at: &At<'_>, ask: &ConsentAsk<'_>) -> Result<Step, Dri
         scopes: scopes.as_ref(),
         separator: options.separator(),
         target,
-        more: further(options, ask),
+        more: further(options, ask, scopes.as_ref()),
     };
     let url = match &settings.server.pushed {
         Some(endpoint) => match client.push(endpoint, &request).await? {
@@ -139,7 +140,14 @@ async fn device_code(
 
 /// Parameters that are not the protocol's: of the connector, then of the caller, then those with a field of their own.
 /// The later of one name wins.
-fn further<'a>(options: &'a Options, ask: &'a ConsentAsk<'_>) -> BTreeMap<&'a str, &'a str> {
+///
+/// OpenID Connect Core §11: a server may ignore `offline_access` unless the person is asked. One that was found is one of
+/// the standards; what was described by hand may have its own ways, and says them.
+fn further<'a>(
+    options: &'a Options,
+    ask: &'a ConsentAsk<'_>,
+    scopes: Option<&Scopes>,
+) -> BTreeMap<&'a str, &'a str> {
     let installation = options.installation.as_ref().filter(|_| ask.installs);
     let own = installation.into_iter().flat_map(|one| &one.params);
     let configured =
@@ -148,7 +156,10 @@ fn further<'a>(options: &'a Options, ask: &'a ConsentAsk<'_>) -> BTreeMap<&'a st
     let asked = ask.additional_params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let named = [("prompt", &ask.prompt), ("login_hint", &ask.login_hint)];
     let named = named.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
-    configured.chain(asked).chain(named).chain(tenant).collect()
+    let found = options.server_url.is_some() || options.discovery_server_url.is_some();
+    let stays = scopes.is_some_and(|scopes| scopes.contains("openid") && scopes.contains(OFFLINE));
+    let consent = (found && stays && options.refresh).then_some(("prompt", "consent"));
+    consent.into_iter().chain(configured).chain(asked).chain(named).chain(tenant).collect()
 }
 
 /// What the person brought back, or entered elsewhere, becomes a grant.
@@ -196,7 +207,7 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
         }
     };
     let metadata = told(&settings, &mut received);
-    let person = match person(&settings, &mut received, kept.nonce.as_ref(), true) {
+    let person = match person(&settings, at.http, &mut received, kept.nonce.as_ref(), true) {
         Ok(person) => person,
         Err(error) => {
             discard(&settings, &client, &received.issued.access, received.issued.refresh.as_ref()).await;
@@ -244,6 +255,7 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
             claims,
             tenant: None,
             bound: Bound::default(),
+            aside: None,
         }),
         scopes,
         external_subject,
@@ -315,6 +327,7 @@ pub(super) fn import(at: &At<'_>, import: Import) -> Result<Granted, DriverError
             claims: Map::new(),
             tenant: None,
             bound,
+            aside: None,
         }),
         scopes,
         external_subject,

@@ -169,28 +169,36 @@ pub(super) async fn mint(
 ) -> Result<Minted, DriverError> {
     let rules = &settings.options.exchange;
     let asked = scopes.filter(|scopes| !scopes.is_empty());
-    let mut form = Form::of(GRANT_TYPE);
-    form.push_secret("subject_token", inbound);
-    form.push("subject_token_type", rules.subject_type.as_str());
-    if let Some(kind) = rules.requested_type {
-        form.push("requested_token_type", kind.as_str());
-    }
-    if let Some(signer) = actor {
-        let actor = Assertion {
-            issuer: client.id,
-            subject: client.id,
-            audience: settings.server.audience(),
-            life: ACTOR_LIFE,
-            claims: Map::new(),
-        };
-        form.push_secret("actor_token", &actor.sign(signer, client.env, client.env.now())?);
-        form.push("actor_token_type", TokenType::Jwt.as_str());
-    }
-    if let Some(scopes) = asked {
-        form.push("scope", &scopes.joined(settings.options.separator()));
-    }
-    target.apply(&mut form);
-    let mut received = client.token(&settings.server.token, form, Phase::Exchange).await?;
+    let form = |now| {
+        let mut form = Form::of(GRANT_TYPE);
+        form.push_secret("subject_token", inbound);
+        form.push("subject_token_type", rules.subject_type.as_str());
+        if let Some(kind) = rules.requested_type {
+            form.push("requested_token_type", kind.as_str());
+        }
+        if let Some(signer) = actor {
+            let actor = Assertion {
+                issuer: client.id,
+                subject: client.id,
+                audience: settings.server.audience(),
+                life: ACTOR_LIFE,
+                claims: Map::new(),
+            };
+            form.push_secret("actor_token", &actor.sign(signer, client.env, now)?);
+            form.push("actor_token_type", TokenType::Jwt.as_str());
+        }
+        if let Some(scopes) = asked {
+            form.push("scope", &scopes.joined(settings.options.separator()));
+        }
+        target.apply(&mut form);
+        Ok(form)
+    };
+    let endpoint = &settings.server.token;
+    let mut received = if actor.is_some() {
+        client.token_by_clock(endpoint, Phase::Exchange, form).await?
+    } else {
+        client.token(endpoint, form(client.env.now())?, Phase::Exchange).await?
+    };
     let kind = received.issued.kind.clone();
     if !rules.takes(kind.as_deref(), received.issued.is_other) {
         return Err(DriverError::Garbage { in_doubt: true });

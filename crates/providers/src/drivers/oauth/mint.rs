@@ -39,7 +39,7 @@ pub(super) async fn refresh(
 
     let metadata = told(settings, &mut received);
     // The refresh token that came is kept whatever else is wrong: it may be the only one that still works.
-    let person = person(settings, &mut received, None, false).unwrap_or_else(|_| {
+    let person = person(settings, client.http, &mut received, None, false).unwrap_or_else(|_| {
         stray.get_or_insert_with(|| "its ID token is not of this issuer for this client".to_owned());
         None
     });
@@ -78,6 +78,7 @@ pub(super) async fn refresh(
             claims: claims.clone(),
             tenant: None,
             bound: held.bound.clone(),
+            aside: None,
         })
     };
     let (scopes, new) = if is_particular {

@@ -123,23 +123,25 @@ pub(super) async fn obtain(
         return Ok(());
     }
     let Some(endpoint) = &server.registration else { return Err(nothing_to_register(server, redirect_uri)) };
-    let auth =
-        read.auth.or_else(|| choose(server, !read.options.app.is_on())).ok_or_else(|| BadConfiguration {
+    let (mut auth, other) = match read.auth {
+        Some(auth) => (auth, None),
+        None => choose(server, !read.options.app.is_on()).ok_or_else(|| BadConfiguration {
             field: "tokenEndpointAuthMethod".to_owned(),
             why: "the server lists no method of client authentication that is supported here".to_owned(),
-        })?;
-    if auth == ClientAuth::PrivateKeyJwt {
-        // Before there is a client that nobody could prove.
-        read.options.signing = signing_for(read.options.signing, server)?;
-    }
-    let mut wish = wish(ask.name, &read.options, server, redirect_uri, auth);
-    wish.logo_uri = ask.icon.zip(redirect_uri).and_then(|(icon, ours)| logo(ours, ask.connector, icon));
-    wish.jwks_uri = (auth == ClientAuth::PrivateKeyJwt).then(|| jwks_url(ask.callback_base, ask.connector));
+        })?,
+    };
     let registrar = Registrar { http: ask.http, tenant: ask.tenant };
-    let registered = registrar
-        .register(endpoint, &wish, read.initial.as_ref())
-        .await
-        .map_err(|error| not_registered(&error))?;
+    let mut wish = wish_for(ask, read, server, redirect_uri, auth)?;
+    let mut answer = registrar.register(endpoint, &wish, read.initial.as_ref()).await;
+    if let (Err(refused), Some(other)) = (&answer, other)
+        && is_about_the_method(refused)
+        && let Ok(instead) = wish_for(ask, read, server, redirect_uri, other)
+        && let Ok(registered) = registrar.register(endpoint, &instead, read.initial.as_ref()).await
+    {
+        // What is not taken either is refused for the first reason.
+        (auth, wish, answer) = (other, instead, Ok(registered));
+    }
+    let registered = answer.map_err(|error| not_registered(&error))?;
     let judged = judge(&registered, &wish, auth, false).or_else(|bad| {
         // Some servers say no more than the identifier of what they registered. One that has public clients and gives
         // no secret has made one.
@@ -160,6 +162,32 @@ pub(super) async fn obtain(
             Err(bad)
         }
     }
+}
+
+/// The client that is asked for, if it is to prove itself this way.
+fn wish_for(
+    ask: &NewConnector<'_>,
+    read: &mut Read,
+    server: &Server,
+    redirect_uri: Option<&str>,
+    auth: ClientAuth,
+) -> Result<Wish, BadConfiguration> {
+    let by_key = auth == ClientAuth::PrivateKeyJwt;
+    if by_key {
+        // Before there is a client that nobody could prove.
+        read.options.signing = signing_for(read.options.signing, server)?;
+    }
+    let mut wish = wish(ask.name, &read.options, server, redirect_uri, auth);
+    wish.logo_uri = ask.icon.zip(redirect_uri).and_then(|(icon, ours)| logo(ours, ask.connector, icon));
+    wish.jwks_uri = by_key.then(|| jwks_url(ask.callback_base, ask.connector));
+    Ok(wish)
+}
+
+/// Whether a refusal may be about how the client was to prove itself: RFC 7591 §3.2.2 has one name for whatever is wrong
+/// with the metadata, and another for redirect URIs.
+fn is_about_the_method(error: &RegistrationError) -> bool {
+    let RegistrationError::Refused(vendor) = error else { return false };
+    vendor.status == 400 && matches!(vendor.error.as_str(), "invalid_client_metadata" | "invalid_request")
 }
 
 /// How a client proves itself that is the address of a document of ours, if it can be one. There is no secret in the
@@ -313,14 +341,30 @@ pub(super) fn keys(address: &str, connector: Id<kind::Connector>) -> Option<Stri
     Some(jwks_url(&ours.origin().ascii_serialization(), connector))
 }
 
-/// A method that both know. A server that lists none takes a secret in the header (RFC 8414 §2). A key comes last, because
+/// A method that both know, and what is tried where the server does not take it: some have public clients alone, and say
+/// nothing of that or list more. Of the methods that take a secret the server's first is taken, as servers put the one
+/// first that they prefer. A server that lists none takes a secret in the header (RFC 8414 §2). A key comes last, because
 /// the server has to be able to fetch its public half from here.
-fn choose(server: &Server, public_will_do: bool) -> Option<ClientAuth> {
-    let order = [ClientAuth::Basic, ClientAuth::Post, ClientAuth::None, ClientAuth::PrivateKeyJwt];
-    order
-        .into_iter()
-        .filter(|auth| public_will_do || *auth != ClientAuth::None)
-        .find(|auth| knows(server, *auth))
+fn choose(server: &Server, public_will_do: bool) -> Option<(ClientAuth, Option<ClientAuth>)> {
+    let listed = server.document.client_auth_methods.as_deref();
+    let mut order: Vec<ClientAuth> = match listed {
+        None => vec![ClientAuth::Basic],
+        Some(known) => known
+            .iter()
+            .filter_map(|name| ClientAuth::parse(name))
+            .filter(|auth| takes_secret(*auth))
+            .collect(),
+    };
+    if public_will_do && (listed.is_none() || knows(server, ClientAuth::None)) {
+        order.push(ClientAuth::None);
+    }
+    if knows(server, ClientAuth::PrivateKeyJwt) {
+        order.push(ClientAuth::PrivateKeyJwt);
+    }
+    let first = *order.first()?;
+    let others = || order.iter().copied().filter(|auth| *auth != first);
+    let other = others().find(|auth| *auth == ClientAuth::None).or_else(|| others().next());
+    Some((first, other))
 }
 
 fn knows(server: &Server, auth: ClientAuth) -> bool {

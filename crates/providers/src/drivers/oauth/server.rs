@@ -4,13 +4,14 @@
 use carnet_egress::Egress;
 use carnet_model::{Id, Scopes, kind};
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::settings::{Options, Settings};
 use crate::driver::failure::BadConfiguration;
 use crate::driver::{At, Inspection};
-use crate::oauth::discovery::{Search, discover, search};
+use crate::oauth::discovery::{Search, discover, is_same_issuer, search, search_published};
 use crate::oauth::metadata::Document;
-use crate::oauth::resource::{self, Resource};
+use crate::oauth::resource::{self, Look, Resource};
 
 /// Who asks, and what was said about the server.
 pub(super) struct Whereabouts<'a> {
@@ -37,8 +38,9 @@ pub(super) async fn find(at: Whereabouts<'_>, options: &mut Options) -> Result<D
         };
         // What is not an issuer's is looked at as a resource; if it says nothing either, the first reason stands.
         return match resource::find(http, tenant, SERVER_URL, &url).await? {
-            Some(resource) => server_of(http, tenant, resource, options).await,
-            None => Err(absent),
+            Look::Resource(resource) => server_of(http, tenant, resource, options).await,
+            Look::Guarded => at_the_root(http, tenant, &url).await?.ok_or(absent),
+            Look::Nothing => Err(absent),
         };
     }
     let address = match address {
@@ -55,9 +57,30 @@ pub(super) async fn find(at: Whereabouts<'_>, options: &mut Options) -> Result<D
         }
     };
     options.server_url = Some(address.clone());
-    match resource::find(http, tenant, SERVER_URL, &address).await? {
-        Some(resource) => server_of(http, tenant, resource, options).await,
-        None => discover(http, tenant, SERVER_URL, &address).await,
+    let guarded = match resource::find(http, tenant, SERVER_URL, &address).await? {
+        Look::Resource(resource) => return server_of(http, tenant, resource, options).await,
+        other => other == Look::Guarded,
+    };
+    match search(http, tenant, SERVER_URL, &address).await? {
+        Search::Found(document) => Ok(*document),
+        Search::Absent(absent) if guarded => at_the_root(http, tenant, &address).await?.ok_or(absent),
+        Search::Absent(absent) => Err(absent),
+    }
+}
+
+/// The server at the root of the host of something that lets nobody in without a token and does not say whose: so it was
+/// with the Model Context Protocol before RFC 9728 (revision 2025-03-26). An address that asks for no token is rather a
+/// wrong issuer, and the root of its host another one.
+async fn at_the_root(
+    http: &Egress,
+    tenant: Id<kind::Team>,
+    address: &str,
+) -> Result<Option<Document>, BadConfiguration> {
+    let Some(url) = Url::parse(address).ok().filter(|url| url.path() != "/") else { return Ok(None) };
+    let root = url.origin().ascii_serialization();
+    match search_published(http, tenant, SERVER_URL, &root).await? {
+        Search::Found(document) => Ok(Some(*document)),
+        Search::Absent(_) => Ok(None),
     }
 }
 
@@ -77,7 +100,12 @@ async fn server_of(
             params.push(("prompt".to_owned(), "consent".to_owned()));
         }
     }
-    options.resource = Some(resource.identifier);
+    // What the owner says that tokens are for is not overruled. The address of another resource is what is left of that
+    // one, where this one took its place.
+    let own = options.resource.is_some() && found_at(options).is_none_or(|(field, _)| field == SERVER_URL);
+    if !own {
+        options.resource = Some(resource.identifier);
+    }
     Ok(document)
 }
 
@@ -94,7 +122,7 @@ async fn first_of(
         why: "none of the authorization servers that the resource names may be called".to_owned(),
     };
     for issuer in &resource.issuers {
-        match search(http, tenant, SERVER_URL, issuer).await {
+        match search_published(http, tenant, SERVER_URL, issuer).await {
             Ok(Search::Found(document)) if !wants_client || document.gives_clients() => return Ok(*document),
             Ok(Search::Found(document)) => barren = barren.or(Some(*document)),
             Ok(Search::Absent(bad)) | Err(bad) => {
@@ -123,16 +151,18 @@ pub(super) async fn inspect(at: &At<'_>) -> Result<Inspection, BadConfiguration>
     let settings = Settings::of(at.connector)?;
     let pinned = &settings.server.document;
     let (http, tenant) = (at.http, at.connector.team);
-    let resource = match &settings.options.resource {
-        Some(address) => resource::find(http, tenant, "resource", address).await?,
-        None => None,
+    let look = match found_at(&settings.options) {
+        Some((field, address)) => resource::find(http, tenant, field, address).await?,
+        None => Look::Nothing,
     };
     let issuer = settings.server.issuer();
-    let present = match (&resource, issuer) {
+    let names = |resource: &Resource| {
+        let is_named = |issuer: &str| resource.issuers.iter().any(|named| is_same_issuer(named, issuer));
+        issuer.is_some_and(is_named)
+    };
+    let present = match (&look, issuer) {
         // The resource has moved to another server.
-        (Some(resource), issuer) if !resource.issuers.iter().any(|named| Some(named.as_str()) == issuer) => {
-            first_of(http, tenant, resource, false).await?
-        }
+        (Look::Resource(resource), _) if !names(resource) => first_of(http, tenant, resource, false).await?,
         (_, Some(issuer)) => discover(http, tenant, "serverConfig.issuer", issuer).await?,
         (_, None) => {
             return Err(BadConfiguration {
@@ -151,5 +181,16 @@ pub(super) async fn inspect(at: &At<'_>) -> Result<Inspection, BadConfiguration>
     Ok(Inspection { pinned: pinned.to_json(), present: present.to_json(), change })
 }
 
+/// Where the resource is asked, if there is one: where it was found, or by its own name, if that is an address.
+fn found_at(options: &Options) -> Option<(&'static str, &str)> {
+    let resource = options.resource.as_deref()?;
+    let is_below = |url: &&str| Url::parse(url).is_ok_and(|url| resource::speaks_for(resource, &url));
+    match options.server_url.as_deref().filter(is_below) {
+        Some(url) => Some((SERVER_URL, url)),
+        None => resource.starts_with("http").then_some(("resource", resource)),
+    }
+}
+
 const SERVER_URL: &str = "serverUrl";
-const OFFLINE: &str = "offline_access";
+/// The scope by which a person lets somebody in while being away (OpenID Connect Core §11).
+pub(super) const OFFLINE: &str = "offline_access";

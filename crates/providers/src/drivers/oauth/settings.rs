@@ -23,6 +23,7 @@ use super::exchange::Exchange;
 use super::installation::Installation;
 use super::jwt_bearer::JwtBearer;
 use super::registration::Registration;
+use crate::driver::ability::is_same_resource;
 use crate::driver::failure::BadConfiguration;
 use crate::driver::signer::SigningAlgorithm;
 use crate::fields::Fields;
@@ -236,9 +237,12 @@ impl Options {
             .chain(tried.map(|url| ("installation.probe.url", url)))
     }
 
-    /// The resources that are meant: those that a caller names, else the connector's own.
+    /// The resources that are meant: those that a caller names, else the connector's own. That is written as the connector
+    /// does, however a caller spells it: servers compare it byte for byte.
     pub(super) fn resources<'a>(&'a self, asked: &'a [String]) -> &'a [String] {
-        if asked.is_empty() { self.resource.as_slice() } else { asked }
+        let own = self.resource.as_deref();
+        let is_own = |asked: &String| own.is_some_and(|own| is_same_resource(own, asked));
+        if asked.iter().all(is_own) { self.resource.as_slice() } else { asked }
     }
 
     /// How long the server remembers a refresh token that nobody uses.

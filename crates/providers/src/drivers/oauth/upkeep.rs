@@ -11,7 +11,7 @@ use super::settings::Settings;
 use super::{CLIENT_SECRET, REGISTRATION_TOKEN};
 use crate::driver::{At, Synced};
 use crate::oauth::client_auth::ClientAuth;
-use crate::oauth::registration::Registrar;
+use crate::oauth::registration::{Registrar, RegistrationError};
 
 /// Tells the server what changed.
 pub(super) async fn sync(at: &At<'_>, renew: bool) -> Synced {
@@ -34,7 +34,7 @@ pub(super) async fn sync(at: &At<'_>, renew: bool) -> Synced {
     let client = &settings.options.client_id;
     let registered = match registrar.update(&home_uri, token, client, &wish, &given).await {
         Ok(registered) => registered,
-        Err(error) => return Synced::Required(sentence(&error.to_string()), None),
+        Err(error) => return Synced::Required(what_is_left(&error), None),
     };
     let has_secret = at.secrets.at(CLIENT_SECRET).is_some();
     let (sent, left) = match judge(&registered, &wish, settings.auth, has_secret) {
@@ -98,6 +98,16 @@ pub(super) fn document(connector: &Connector) -> Option<Map<String, Value>> {
     Some(document)
 }
 
+/// What is left to do after a change that did not go through. A server that turned the token of the registration in an
+/// answer that was lost never takes the old one again.
+fn what_is_left(error: &RegistrationError) -> String {
+    let said = sentence(&error.to_string());
+    match error {
+        RegistrationError::Refused(vendor) if vendor.status == 401 => format!("{said} {ANEW}"),
+        _ => said,
+    }
+}
+
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let text =
@@ -105,5 +115,8 @@ fn sentence(text: &str) -> String {
     format!("{}.", text.trim_end_matches('.'))
 }
 
+const ANEW: &str = "It does not know the registration by the token that it gave for it, as after a change whose answer was \
+                    lost, and the client's secret may have changed with it: register a client anew by setting clientId, \
+                    clientSecret and clientRegistration of data to null. People have to consent again then.";
 const UNMANAGED: &str = "The server gave nothing to change its registration with; change the client there by hand, or \
                          make the connector anew.";

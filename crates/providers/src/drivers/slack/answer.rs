@@ -38,7 +38,8 @@ pub(super) async fn access(
     mut form: Form,
     phase: Phase,
 ) -> Result<Said, DriverError> {
-    let answer = client.send(&method("oauth.v2.access")?, &mut form, "clientId").await?;
+    let method = method("oauth.v2.access")?;
+    let answer = client.send_within(phase.patience(), &method, &mut form, "clientId").await?;
     read(&answer, phase, env.now(), form.secrets())
 }
 

@@ -64,6 +64,7 @@ pub(super) async fn refresh(
             claims: Map::new(),
             tenant: before.tenant.clone().or(tenant.filter(|_| !elsewhere)),
             bound: Bound::default(),
+            aside: None,
         })),
         refresh_expires_at: None,
         metadata: Map::new(),

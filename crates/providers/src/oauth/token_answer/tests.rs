@@ -50,6 +50,11 @@ fn answers_that_are_good_enough_are_read() {
         (r#"{"access_token":"a","expires_in":""}"#, "token a"),
         (r#"{"access_token":"a","expires_in":3600.0}"#, "token a life=3600"),
         (r#"{"access_token":"a","expires_in":3.6e3}"#, "token a life=3600"),
+        (r#"{"access_token":"a","expires_in":3599.5,"refresh_token":"r"}"#, "token a life=3599 refresh=r"),
+        (r#"{"access_token":"a","expires_in":3599.999}"#, "token a life=3599"),
+        (r#"{"access_token":"a","expires_in":0.5}"#, "token a life=0"),
+        (r#"{"access_token":"a","errors":[{"message":"odd"}]}"#, "token a"),
+        ("\u{feff}{\"access_token\":\"a\"}", "token a"),
         (r#"{"access_token":"a","expires_in":18446744073709551615}"#, "token a life=18446744073709551615"),
         (r#"{"access_token":"a","refresh_token":"r"}"#, "token a refresh=r"),
         (r#"{"access_token":"a","refresh_token":""}"#, "token a"),
@@ -119,7 +124,10 @@ fn anything_else_is_nothing() {
         r#"{"access_token":"a","token_type":7}"#,
         r#"{"access_token":"a","expires_in":-1}"#,
         r#"{"access_token":"a","expires_in":"-1"}"#,
-        r#"{"access_token":"a","expires_in":3600.5}"#,
+        r#"{"access_token":"a","expires_in":-0.5}"#,
+        "\u{feff}\u{feff}{\"access_token\":\"a\"}",
+        r#"{"errors":[{"extensions":{"code":"OTHER"}}]}"#,
+        r#"{"errors":{"extensions":{"code":"RATELIMITED"}}}"#,
         r#"{"access_token":"a","expires_in":"3600.0"}"#,
         r#"{"access_token":"a","expires_in":"1h"}"#,
         r#"{"access_token":"a","expires_in":" 3600"}"#,
@@ -151,7 +159,6 @@ fn anything_else_is_nothing() {
         assert_eq!(told(200, JSON, body), "nothing", "{body}");
     }
     assert!(matches!(read(StatusCode::OK, JSON, b"{\"access_token\":\"\xff\"}"), Spoken::Nothing));
-    assert!(matches!(read(StatusCode::OK, JSON, b"\xef\xbb\xbf{\"access_token\":\"a\"}"), Spoken::Nothing));
     assert!(matches!(read(StatusCode::OK, JSON, &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0]), Spoken::Nothing));
 }
 
@@ -194,6 +201,7 @@ fn an_error_is_read_with_whatever_status_it_comes() {
             ),
             (r#"{"error":"invalid_grant","error_description":7,"error_codes":[1]}"#, "error invalid_grant"),
             (r#"{"ok":false,"error":"bad_refresh_token"}"#, "error bad_refresh_token"),
+            (r#"{"errors":[{"message":"x","extensions":{"code":"RATELIMITED"}}]}"#, "error RATELIMITED"),
         ] {
             assert_eq!(told(status, JSON, body), want, "{status} {body}");
         }

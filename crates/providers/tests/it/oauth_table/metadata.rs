@@ -21,7 +21,13 @@ async fn accepted(bench: &Bench, reply: Reply) -> String {
     let got = match bench.accept(Oauth, data).await {
         Ok(_) => "accepted".to_owned(),
         Err(bad) => {
-            assert!(!bad.why.contains("evil"), "a stranger's words are not repeated: {}", bad.why);
+            // But for the address of an endpoint elsewhere, which somebody has to judge.
+            let is_shown = bad.why.contains("the server's metadata puts it at ");
+            assert!(
+                is_shown || !bad.why.contains("evil"),
+                "a stranger's words are not repeated: {}",
+                bad.why
+            );
             bad.field
         }
     };

@@ -122,6 +122,7 @@ pub(crate) fn body(operation: &Operation, names: &Names) -> Value {
             json!({"redirectUris": [{"uri": "https://app.example/callback", "environment": "production"}]})
         }
         "POST /v9/projects" => json!({"name": "made-by-an-example"}),
+        "POST /v1/projects" => json!({"name": "made-for-a-folder", "buildCommand": null, "framework": null}),
         "POST /projects/{project}/custom-environments" => json!({"slug": "made-by-an-example"}),
         "POST /v9/projects/{project}/custom-environments" => json!({"slug": "made-by-another"}),
         "POST /v1/trusted-issuers" => issuer(&project(), "made-by-an-example"),

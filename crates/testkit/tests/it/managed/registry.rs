@@ -118,6 +118,13 @@ async fn an_application_is_registered_turned_and_removed_without_a_restart(engin
         let refused = asks(&kit, tenant, connector, &of_the_app()).await;
         assert_eq!(refused.refusal(), (403, "forbidden".to_owned()));
         assert_eq!(refused.json()["error"]["reason"], "managed_app_withdrawn");
+        // Whoever looks after it is told the same, and not that something broke inside.
+        for (method, path) in [("GET", "server"), ("POST", "check")] {
+            let path = format!("/v1/connect/connectors/{connector}/{path}");
+            let refused = kit.node.call(method, &path, Some(&tenant.token), None).await;
+            assert_eq!(refused.refusal(), (403, "forbidden".to_owned()), "{path}");
+            assert_eq!(refused.json()["error"]["reason"], "managed_app_withdrawn", "{path}");
+        }
     }
     elsewhere(false).await;
     assert_eq!(kit.manage("GET", DEMO, None).await.refusal(), (404, "not_found".to_owned()));

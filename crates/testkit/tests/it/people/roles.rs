@@ -380,7 +380,11 @@ async fn each_role_may_do_what_is_written_down_for_it(engine: Engine) {
     // Each refusal is on the record.
     let refused = kit.events_of("management.reject").await;
     assert!(
-        refused.iter().any(|event| event["detail"]["operation"] == "PATCH /v1/teams/{team}"),
+        refused.iter().any(|event| {
+            event["detail"]["operation"] == "PATCH /v1/teams/{team}"
+                && event["target"] == kit.tenant.team
+                && event["detail"]["right"].is_string()
+        }),
         "{refused:?}"
     );
 }

@@ -105,7 +105,12 @@ async fn a_provider_that_asks_to_wait_is_left_alone() {
     kit.consent("alice").await;
     kit.consent("bob").await;
     kit.clock.pass(Duration::from_hours(2));
+    // Whoever met it is told no longer than we wait, whatever the provider says.
+    kit.provider.next([Fault::status(429).retry_after(99_999)]);
+    let met = kit.user_token("alice").await;
+    assert_eq!(met.header("retry-after"), Some("600"), "{}", met.text());
     kit.provider.next([Fault::status(429).retry_after(30)]);
+    kit.clock.pass(Duration::from_secs(601));
     kit.user_token("alice").await.refusal();
     let asked = kit.provider.requests("refresh_token");
     for user in ["alice", "bob", "alice"] {
@@ -192,32 +197,45 @@ async fn a_request_that_never_arrived_costs_a_strict_grant_nothing(engine: Engin
     assert_eq!(kit.ask(&of("alice")).await.status, 200);
 }
 
-/// The token is over and an answer is lost: once more, and then the person is asked. A server that says that it fails is
-/// not a lost answer: nobody is asked, and it is tried less and less.
+/// The token is over and answers are lost, one after the other: nobody is asked to consent for it, the token is presented
+/// less and less, and only the provider's refusal ends the grant.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_strict_refresh_token_is_not_presented_without_end() {
     let lost: fn() -> Fault = Fault::lost;
     let done: fn() -> Fault = || Fault::lost().after_its_work();
     let page: fn() -> Fault = Fault::html;
-    for (name, fault) in [("lost", lost), ("lost after its work", done), ("a page", page)] {
+    let half: fn() -> Fault = Fault::bad_json;
+    for (name, fault, is_spent) in [
+        ("lost", lost, false),
+        ("lost after its work", done, true),
+        ("a page", page, false),
+        ("half", half, false),
+    ] {
         let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
         kit.consent("alice").await;
         kit.clock.pass(Duration::from_hours(2));
         kit.provider.always(fault);
-        let first = kit.user_token("alice").await;
-        assert!(matches!(first.status, 502 | 503), "{name}: {}", first.text());
-        let second = kit.user_token("alice").await;
-        assert_eq!(second.refusal(), (422, "user_authorization_required".to_owned()), "{name}");
-        assert_eq!(second.json()["error"]["cause"], "refresh_answer_lost", "{name}");
-        for _ in 0..5 {
-            assert_eq!(kit.user_token("alice").await.status, 422, "{name}");
-            kit.clock.pass(Duration::from_secs(61));
+        for presented in 1..=6 {
+            let refused = kit.user_token("alice").await;
+            assert_eq!(refused.refusal(), (503, "provider_unavailable".to_owned()), "{name}");
+            assert_eq!(refused.json()["error"]["reason"], "refresh_answer_lost", "{name}");
+            assert_eq!(kit.provider.requests("refresh_token"), presented, "{name}");
+            let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+            kit.clock.pass(Duration::from_secs(wait));
         }
-        assert_eq!(kit.provider.requests("refresh_token"), 2, "{name}");
-        assert_eq!(kit.events_of("grant.needs-consent").await.len(), 1, "{name}");
+        assert_eq!(kit.grants().await[0]["state"], "active", "{name}");
+        assert!(kit.events_of("grant.needs-consent").await.is_empty(), "{name}");
         kit.provider.heal();
-        kit.consent("alice").await;
-        kit.user_token("alice").await.token();
+        kit.clock.pass(Duration::from_secs(61));
+        let answer = kit.user_token("alice").await;
+        if is_spent {
+            assert_eq!(answer.refusal(), (422, "user_authorization_required".to_owned()), "{name}");
+            assert_eq!(answer.json()["error"]["cause"], "refresh_answer_lost", "{name}");
+            kit.consent("alice").await;
+            kit.user_token("alice").await.token();
+        } else {
+            assert!(kit.provider.me(&answer.token()).await.is_some(), "{name}");
+        }
     }
 
     let kit = Kit::start(Engine::Sqlite, Plan::default()).await;

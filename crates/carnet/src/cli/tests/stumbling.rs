@@ -1,0 +1,188 @@
+//! What goes wrong before anything goes right, and whether the step that is named leads out of it.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use super::peer::{Peer, project, refusal};
+use super::{Desk, PROJECT, TOKEN};
+
+/// The first step that is named.
+fn first_step(desk: &Desk, line: &[&str], exit: u8) -> String {
+    let error = desk.run(&[line, &["--json"]].concat()).exits(exit).json()["error"].clone();
+    error["next"][0]["command"].as_str().unwrap_or_else(|| panic!("{line:?}: {error}")).to_owned()
+}
+
+#[test]
+fn something_else_at_the_address_leads_to_another_address() {
+    let foreign = |status: u16| Peer::with(move |_, _, _| Some((status, json!({"hello": "world"}))));
+    let (missing, odd) = (foreign(404), foreign(200));
+    for peer in [&missing, &odd] {
+        let at = |url: &str| Desk::bare().set("CARNET_URL", url).set("CARNET_TOKEN", TOKEN);
+        for line in [&["list"][..], &["projects"]] {
+            let step = desk_step(&at(&peer.url), line);
+            assert_eq!(step, "export CARNET_URL=https://…", "{line:?}");
+            let step = desk_step(&at(&format!("{}/dashboard/", peer.url)), line);
+            assert_eq!(step, format!("export CARNET_URL={}", peer.url), "{line:?}");
+        }
+    }
+    let desk = Desk::bare().set("CARNET_URL", &format!("{}/x", missing.url)).set("CARNET_TOKEN", TOKEN);
+    let checks = desk.run(&["doctor", "--json"]).exits(1).json()["checks"].clone();
+    let server = checks.as_array().unwrap().iter().find(|check| check["name"] == "server").unwrap().clone();
+    assert_eq!(server["next"][0]["command"], json!(format!("export CARNET_URL={}", missing.url)), "{server}");
+}
+
+/// The same, whatever it exits with.
+fn desk_step(desk: &Desk, line: &[&str]) -> String {
+    let error = desk.run(&[line, &["--json"]].concat()).json()["error"].clone();
+    assert_eq!(error["code"], "unexpected_answer", "{line:?}: {error}");
+    error["next"][0]["command"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_credential_is_taken_without_the_end_of_its_line() {
+    let peer = Peer::usual();
+    for name in ["CARNET_TOKEN", "CARNET_OIDC_TOKEN"] {
+        let token = if name == "CARNET_TOKEN" { TOKEN } else { "a.b.c" };
+        let desk = Desk::bare().set("CARNET_URL", &peer.url).set(name, &format!(" {token}\r\n"));
+        desk.run(&["token", "demo/hello", "-s", "app"]).exits(0);
+        assert_eq!(peer.seen().pop().unwrap().bearer, format!("Bearer {token}"));
+    }
+}
+
+#[test]
+fn another_team_than_the_credentials_own_is_set_aside() {
+    let peer = Peer::with(|_, _, _| {
+        let message = "The credential is not for the team that the request names.";
+        let next = json!([{"command": "carnet whoami", "when": "to see which team it is for"}]);
+        Some((403, json!({"error": {"code": "forbidden", "message": message, "next": next}})))
+    });
+    let desk = Desk::dev(&peer.url).set("CARNET_TEAM", "globex");
+    for line in [&["whoami"][..], &["list", "--all-projects"], &["projects"]] {
+        assert_eq!(first_step(&desk, line, 6), "unset CARNET_TEAM");
+        let flagged = [line, &["--team", "globex"]].concat();
+        assert_eq!(first_step(&Desk::dev(&peer.url), &flagged, 6), "the same command without --team");
+    }
+}
+
+#[test]
+fn an_identity_that_is_none_or_has_ended_is_not_passed_off_as_somebody() {
+    let peer = Peer::usual();
+    let ended = json!({"sub": "owner:dev:project:my-app:environment:preview", "exp": 1_700_000_000});
+    let ended = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(ended.to_string()));
+    for (token, said) in [("garbage", "is no workload identity"), (ended.as_str(), "ended ")] {
+        let desk = Desk::bare().set("CARNET_URL", &peer.url).set("CARNET_OIDC_TOKEN", token);
+        let done = desk.run(&["whoami"]).exits(4);
+        assert!(done.out.is_empty() && done.err.contains(said), "{done:?}");
+        // The command that gets a new one is a person's: with the broken one it would be refused as well.
+        assert_eq!(first_step(&desk, &["whoami"], 4), "unset CARNET_OIDC_TOKEN; carnet env pull");
+        let checks = desk.run(&["doctor", "--json"]).exits(1).json()["checks"].clone();
+        let all = checks.as_array().unwrap();
+        let check = all.iter().find(|check| check["name"] == "credential").unwrap();
+        assert_eq!(check["outcome"], "failed", "{check}");
+        assert_eq!(check["next"][0]["command"], "unset CARNET_OIDC_TOKEN; carnet env pull");
+    }
+}
+
+#[test]
+fn what_does_not_exist_or_cannot_be_called_so_leads_to_what_can() {
+    let peer = Peer::with(|route, _, _| match route {
+        "POST /v1/connect/connectors/managed" => {
+            Some(refusal(400, "invalid_request", json!({"field": "name"})))
+        }
+        _ if route == format!("GET /v3/env/pull/{PROJECT}/nosuch") => {
+            Some(refusal(404, "not_found", json!({})))
+        }
+        _ => None,
+    });
+    let desk = Desk::dev(&peer.url);
+    assert_eq!(first_step(&desk, &["env", "pull", "--environment", "nosuch"], 3), "carnet projects show");
+    assert_eq!(first_step(&desk, &["create", "demo", "-n", "a\u{7}b"], 2), "carnet create --help");
+}
+
+#[test]
+fn the_command_that_is_named_next_keeps_the_flags() {
+    let peer = Peer::with(|route, _, _| {
+        let url = json!({"authorizationUrl": "https://carnet.example/authorize"});
+        route.starts_with("POST /v1/connect/token/").then(|| refusal(422, "user_authorization_required", url))
+    });
+    let desk = Desk::dev(&peer.url);
+    for (flags, kept) in [
+        (&["--user", "al"][..], " --user al"),
+        (&["-s", "app"], " --subject app"),
+        (&["--scopes", "a b", "--installation-id", "T1"], " --installation-id T1 --scopes 'a b'"),
+        (&["--no-default-scopes"], " --no-default-scopes"),
+    ] {
+        let line = [&["token", "demo/hello"][..], flags].concat();
+        let error = desk.run(&[&line[..], &["--json"]].concat()).exits(5).json()["error"].clone();
+        let wanted = json!(format!("carnet token demo/hello{kept} --yes"));
+        let steps = error["next"].as_array().unwrap();
+        assert!(steps.iter().any(|step| step["command"] == wanted), "{wanted}: {error}");
+    }
+}
+
+#[test]
+fn the_tokens_of_one_installation_are_revoked_by_its_name_alone() {
+    let peer = Peer::usual();
+    let desk = Desk::dev(&peer.url);
+    let line = ["revoke-tokens", "demo/hello", "--installation-id", "sci_1", "--yes", "--json"];
+    let told = desk.run(&line).exits(0).json();
+    assert_eq!(told["scope"], "installation");
+    assert_eq!(peer.seen().pop().unwrap().body, json!({"all": true, "installationId": "sci_1"}));
+    desk.run(&[&line[..], &["--my-tokens"]].concat()).exits(0);
+    let body = peer.seen().pop().unwrap().body;
+    assert_eq!((&body["installationId"], &body["subject"]["type"]), (&json!("sci_1"), &json!("user")));
+    for two in [["--my-tokens", "--all-tokens"], ["--my-tokens", "--user=u"], ["--all-tokens", "--user=u"]] {
+        desk.run(&[&line[..], &two].concat()).exits(2);
+    }
+}
+
+#[test]
+fn an_answer_that_finds_no_room_is_told_of_elsewhere() {
+    let peer = Peer::usual();
+    for line in [&["list", "--json"][..], &["list"]] {
+        let mut desk = Desk::dev(&peer.url);
+        desk.full = true;
+        let done = desk.run(line).exits(1);
+        assert!(
+            done.err.contains("cannot be written to stdout") && done.err.contains("[output_failed]"),
+            "{done:?}"
+        );
+    }
+}
+
+#[test]
+fn all_projects_are_listed_and_those_that_are_looked_for() {
+    let named = |name: String| {
+        let mut one = project();
+        one["name"] = name.into();
+        one
+    };
+    let peer = Peer::following(move |line, _| {
+        let query = line.strip_prefix("GET /v9/projects?")?;
+        let asked = |name: &str| {
+            url::form_urlencoded::parse(query.as_bytes())
+                .find(|(known, _)| known == name)
+                .map(|(_, v)| v.into_owned())
+        };
+        let text = asked("search").unwrap_or_default();
+        let (from, limit) = (asked("from").unwrap_or_default(), asked("limit")?.parse().ok()?);
+        let all = (0..250).map(|at| format!("app-{at:03}"));
+        let page: Vec<String> = all.filter(|name| name.contains(&text) && *name > from).take(limit).collect();
+        let next = page.last().filter(|_| page.len() == limit).cloned();
+        let page: Vec<Value> = page.into_iter().map(named).collect();
+        Some((200, json!({"projects": page, "pagination": {"next": next}})))
+    });
+    let desk = Desk::dev(&peer.url);
+    let listed = desk.run(&["projects", "list", "--json"]).exits(0).json();
+    assert_eq!((listed["projects"].as_array().unwrap().len(), &listed["next"]), (250, &Value::Null));
+    let found = desk.run(&["projects", "list", "--search", "app-24"]).exits(0);
+    assert_eq!(found.out.lines().count(), 11, "{found:?}");
+    let page = desk.run(&["projects", "list", "--search", "app-1", "--limit", "2"]).exits(0);
+    let more = "carnet projects list --search app-1 --limit 2 --next app-101";
+    assert!(page.out.lines().count() == 3 && page.err.contains(more), "{page:?}");
+    let last = desk.run(&["projects", "ls", "--next", "app-247", "--json"]).exits(0).json();
+    assert_eq!(last["projects"].as_array().unwrap().len(), 2);
+    assert!(desk.run(&["projects", "list", "--search", "zzz"]).exits(0).err.contains("No project has zzz"));
+    desk.run(&["projects", "list", "--limit", "101"]).exits(2);
+}
