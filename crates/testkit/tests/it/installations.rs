@@ -184,7 +184,7 @@ async fn an_application_is_installed_and_has_tokens_there_and_nowhere_else(engin
         assert_eq!(scene.ask(&app()).await.token(), "ghs_acme");
         scene.github.seen("/installation/token");
         let revoked = scene.kit.manage("DELETE", &tokens, Some(&body)).await.ok();
-        assert_eq!((&revoked["tokensFound"], &revoked["tokensDeleted"]), (&json!(1), &json!(1)), "{body}");
+        assert_eq!((&revoked["tokensFound"], &revoked["deleted"]), (&json!(1), &json!(1)), "{body}");
         assert_eq!(scene.github.lines("/installation/token").len(), 1, "GitHub is told of one");
         scene.github.now("/app/installations/200/access_tokens", 500, json!({}));
         let kept = json!({"subject": {"type": "app"}, "installationId": second});

@@ -104,6 +104,7 @@ const TABLES: &[Table] = &[
             // When tokens end is inside too; the columns are for finding what is due.
             "access_expires_at",
             "refresh_expires_at",
+            "ends_since",
             "refreshable",
             "refresh_due",
             // Which of them is to be renewed even if nobody asks.
