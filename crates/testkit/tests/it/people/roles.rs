@@ -241,6 +241,7 @@ fn routes(kit: &Kit) -> Vec<Route> {
         route("project.read", "OMCV", "GET", &format!("/projects/{p}/custom-environments"), none.clone()),
         route("project.read", "OMCV", "GET", &format!("/v1/projects/{p}/return-origins"), none.clone()),
         route("project.create", "OMC", "POST", "/v9/projects", json!({"name": "Not A Slug"})),
+        route("project.create", "OMC", "POST", "/v1/projects", json!({"name": "Not A Slug"})),
         route("project.delete", "OMC", "DELETE", nowhere, none.clone()),
         route(
             "environment.update",
