@@ -88,6 +88,11 @@ impl Authority {
         self.desk.asked.lock().unwrap().clone()
     }
 
+    /// Forgets what has arrived: a connector tries its client when it is made.
+    pub fn forget(&self) {
+        self.desk.asked.lock().unwrap().clear();
+    }
+
     /// What arrived last.
     #[track_caller]
     pub fn last(&self) -> Asked {

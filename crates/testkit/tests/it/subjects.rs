@@ -29,7 +29,9 @@ async fn connect(kit: &Kit, authority: &Authority, rules: Value) -> String {
         "tokenExchange": {"scopes": ["read", "write"]},
     });
     data.as_object_mut().unwrap().extend(rules.as_object().unwrap().clone());
-    kit.connect("subjects", data).await
+    let connector = kit.connect("subjects", data).await;
+    authority.forget();
+    connector
 }
 
 async fn ask(kit: &Kit, connector: &str, body: &Value) -> Answer {
