@@ -114,7 +114,14 @@ describe('an MCP server by its address', () => {
     const authorizationDetails = [{ type: 'repo_access', actions: ['read'] }];
     const { data } = await shown(made.uid);
     assert.deepEqual(data.clientRegistration.metadata.authorization_details_types, ['repo_access']);
+    await peer.ttl(2);
     await consent(made.uid, carol, { authorizationDetails });
+    const first = (await broker.token(made.uid, carol, { validityBufferMs: 0 })).is(200).body;
+    await sleep(first.expiresAt - Date.now() + 200);
+    await peer.ttl(60);
+    // What was consented to comes with the renewed token as well, and is no more than was asked.
+    const second = (await broker.token(made.uid, carol, { validityBufferMs: 0 })).is(200).body;
+    assert.notEqual(second.token, first.token);
   });
 
   test('a new name is told to the server, and removing the connector takes the client back', async () => {

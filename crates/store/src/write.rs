@@ -8,8 +8,7 @@ use crate::row::{Sql, Value, json};
 use crate::usage::Tally;
 
 /// Counts changes of the rules (connectors, links, issuers, tokens, grants withdrawn), and between two of them the grants
-/// that were renewed before their time: the first in its upper bits, the second in the [`RENEWALS`] lower ones. It only
-/// grows.
+/// that were renewed before their time: the first in its upper bits, the second in the 20 lower ones. It only grows.
 pub type Revision = i64;
 
 /// The bits of a revision that count renewals. A million of them with no change of the rules in between count as one.

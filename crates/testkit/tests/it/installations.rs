@@ -178,9 +178,10 @@ async fn an_application_is_installed_and_has_tokens_there_and_nowhere_else(engin
     assert_eq!(scene.ask(&app()).await.token(), "ghs_acme", "the first one stays the default");
     // What is revoked of one installation leaves the other's tokens.
     let tokens = format!("/v1/connect/connectors/{}/tokens", scene.connector);
-    for body in
-        [json!({"installationId": first, "subject": {"type": "app"}}), json!({"installationId": first})]
-    {
+    for body in [
+        json!({"installationId": first, "subject": {"type": "app"}}),
+        json!({"installationId": first, "all": true}),
+    ] {
         assert_eq!(scene.ask(&app()).await.token(), "ghs_acme");
         scene.github.seen("/installation/token");
         let revoked = scene.kit.manage("DELETE", &tokens, Some(&body)).await.ok();

@@ -254,7 +254,8 @@ pub(super) async fn finish(at: &At<'_>, back: &Callback, kept: &Kept) -> Result<
             external_subject: external_subject.clone(),
             claims,
             tenant: None,
-            bound: Bound::default(),
+            // RFC 9396 §7: a server says with every token which details it is for, those of a renewed one too.
+            bound: Bound { details: kept.details.clone(), ..Bound::default() },
             aside: None,
         }),
         scopes,
