@@ -4,7 +4,7 @@ use carnet_model::{Id, Time, kind};
 
 use super::{GrantRow, select};
 use crate::db::{Db, DbError};
-use crate::row::{FromRow, Row, args};
+use crate::row::{FromRow, Row, Sql, args};
 use crate::write::Step;
 
 /// A connector that has grants whose time to be refreshed has come.
@@ -25,9 +25,15 @@ impl FromRow for Due {
 
 /// Connectors with grants whose time to be refreshed has come.
 pub async fn due(db: &Db, now: Time, limit: i64) -> Result<Vec<Due>, DbError> {
-    db.all("select distinct team, connector from grants where refresh_due <= $1 limit $2", args![now, limit])
-        .await
+    db.all(DUE, args![now, limit]).await
 }
+
+// SQLite would walk through every grant there is, because an index has them by team and connector: a quarter of a second
+// for a million, every second.
+pub(super) const DUE: Sql = Sql {
+    lite: "select distinct team, connector from grants indexed by grants_due where refresh_due <= $1 limit $2",
+    pg: "select distinct team, connector from grants where refresh_due <= $1 limit $2",
+};
 
 /// The grants of a connector whose time to be refreshed has come, the most urgent first.
 pub async fn due_of(db: &Db, due: Due, now: Time, limit: i64) -> Result<Vec<GrantRow>, DbError> {
