@@ -192,7 +192,11 @@ impl Broker {
         let mut write = Write::new().step(connectors::update(&row)).event(&inner.env, &event).revises();
         // What people granted at one server is not presented to another. A developer's own server may move, though:
         // its port changes. Looked at behind the update, which a grant that is being recorded waits for or makes wait.
-        let moves = !strangers.is_empty() && !inner.settings.development;
+        let moves = if strangers.is_empty() {
+            is_another_issuer(&entry.row.connector.data, &row.connector.data)
+        } else {
+            !inner.settings.development
+        };
         if moves {
             write = write.step(grants::none_left(row.connector.team, row.connector.id));
         }
@@ -288,6 +292,14 @@ impl Broker {
         let before = entry.driver().recipients(&entry.row.connector);
         entry.driver().recipients(changed).difference(&before).cloned().collect()
     }
+}
+
+/// Whether what is configured is another issuer than before: one origin can have many, a realm or a tenant each.
+fn is_another_issuer(before: &Map<String, Value>, after: &Map<String, Value>) -> bool {
+    let issuer = |data: &Map<String, Value>| {
+        data.get("serverConfig").and_then(|server| server.get("issuer")?.as_str()).map(str::to_owned)
+    };
+    issuer(before).zip(issuer(after)).is_some_and(|(before, after)| before != after)
 }
 
 /// The public configuration without what is of the operator's application: of a driver for one provider, all but the

@@ -3,6 +3,9 @@
 pub(crate) mod peer;
 mod tried;
 
+use std::time::Duration;
+
+use carnet_model::Clock as _;
 use carnet_testkit::{Answer, Browser, Engine, Kit, Plan, eventually, on_both_engines};
 use serde_json::{Value, json};
 
@@ -12,6 +15,7 @@ on_both_engines!(
     a_client_is_registered_looked_after_and_taken_back,
     a_server_that_moves_is_followed_only_as_it_was_shown,
     a_change_that_names_another_server_is_about_that_one,
+    what_was_granted_at_one_issuer_is_not_taken_to_another_at_its_origin,
     secrets_do_not_follow_a_server_to_another_origin,
     a_person_who_enters_a_code_elsewhere_is_connected_without_coming_back,
     a_token_for_another_audience_is_kept_from_the_caller_and_the_grant_lives_on,
@@ -184,6 +188,30 @@ async fn a_change_that_names_another_server_is_about_that_one(engine: Engine) {
     assert_eq!(refused.refusal(), (422, "invalid_connector".to_owned()));
     assert_eq!(refused.json()["error"]["field"], "data.serverUrl");
     assert_eq!(there.lines("/register"), [""; 0]);
+}
+
+async fn what_was_granted_at_one_issuer_is_not_taken_to_another_at_its_origin(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let peer = Peer::start();
+    let data = json!({"clientId": "c", "serverUrl": peer.url, "userAuthorization": {"scopes": ["read"]}});
+    let connector = made(&kit, "peer", data).await;
+    let realm = format!("{}/realm", peer.url);
+    let described = json!({
+        "issuer": realm, "authorization_endpoint": format!("{realm}/authorize"),
+        "token_endpoint": format!("{realm}/token"), "code_challenge_methods_supported": ["S256"],
+    });
+    peer.now("/.well-known/oauth-authorization-server/realm", 200, described);
+    let import = json!({"tokens": [{
+        "accessToken": "at-of-the-first", "refreshToken": "rt-of-the-first", "environment": "production",
+        "expiresAt": kit.clock.now().plus(Duration::from_hours(1)), "subject": {"type": "user", "id": "alice"},
+    }]});
+    let path = format!("/v1/connect/token/{connector}/import");
+    assert_eq!(kit.manage("POST", &path, Some(&import)).await.ok()["imported"], 1);
+    let refused = change(&kit, &connector, &json!({"data": {"serverUrl": realm}})).await;
+    assert_eq!(refused.refusal(), (409, "conflict".to_owned()), "{}", refused.text());
+    let tokens = format!("/v1/connect/connectors/{connector}/tokens");
+    kit.manage("DELETE", &tokens, Some(&json!({}))).await.ok();
+    change(&kit, &connector, &json!({"data": {"serverUrl": realm}})).await.ok();
 }
 
 async fn secrets_do_not_follow_a_server_to_another_origin(engine: Engine) {
