@@ -145,6 +145,7 @@ impl Broker {
             fields.push("events");
         }
         if setting.enabled && own_counts(&signing) {
+            self.is_offered(&entry)?;
             let own = inner.secrets(&entry).map_err(faults::internal)?;
             scheme.secret_of(&own).ok_or_else(|| no_secret(of, scheme))?;
         }
@@ -206,6 +207,8 @@ impl Broker {
         };
         let connector = &entry.row.connector;
         let own_counts = secrets.iter().all(|one| one.until.is_some());
+        // Where the operator offers the application no longer, there is none of its own.
+        let own_counts = own_counts && self.is_offered(entry).is_ok();
         if let (true, Some(scheme)) = (own_counts, scheme_of(&connector.service)) {
             let own = self.inner.secrets(entry).map_err(faults::internal)?;
             if scheme.secret_of(&own).is_some() {

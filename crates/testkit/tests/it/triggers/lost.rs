@@ -150,6 +150,18 @@ async fn an_application_of_the_operators_tells_no_team_of_anothers_tenants(engin
     sent(&kit, &connector, &event("Ev2")).await;
     assert_eq!(receiver.at("/hook").await.body["event_id"], "Ev2");
     assert_eq!(receiver.count(), 1);
+
+    // When it is offered no longer the setting is still told, as an export wants it, and can only be turned off.
+    let silent = json!({"service": "slack", "name": "silent", "request_code": "s"});
+    let silent = kit.manage("POST", "/v1/connect/connectors/managed", Some(&silent)).await.ok();
+    kit.set_managed(BTreeMap::new());
+    kit.restart(async |_| {}).await;
+    let path = format!("/v1/connect/connectors/{}/triggers", silent["id"].as_str().unwrap());
+    kit.manage("GET", &path, None).await.ok();
+    let refused = kit.manage("PATCH", &path, Some(&json!({"enabled": true}))).await;
+    assert_eq!(refused.refusal(), (403, "forbidden".to_owned()), "{}", refused.text());
+    assert_eq!(refused.json()["error"]["reason"], "managed_app_withdrawn");
+    kit.manage("PATCH", &path, Some(&json!({"enabled": false}))).await.ok();
 }
 
 async fn tokens_can_name_an_issuer_whose_name_is_owned_too(engine: Engine) {
