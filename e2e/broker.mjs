@@ -1,7 +1,7 @@
 // A `carnet dev` of our own: started on a free port in an empty folder, asked over HTTP, ended by its process id.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { randomInt } from 'node:crypto';
 import { access, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,15 +13,20 @@ import { Description } from './described.mjs';
 /** The program under test. */
 export const BINARY = process.env.CARNET_BIN ?? fileURLToPath(new URL('../target/debug/carnet', import.meta.url));
 const START_MS = 60_000;
+/** No answer of a broker takes longer; one that does is a fault to be told, and not a suite that stands still. */
+const ANSWER_MS = 120_000;
 
-/** A port nobody listens on at the moment. */
+/** A port nobody listens on at the moment. It is none of those that the system gives to connections, so that between now
+ * and its use no connection of a neighbour can take it. */
 export async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = 12_000 + randomInt(20_000);
+    const server = createServer((socket) => socket.destroy()).listen(port, '127.0.0.1');
+    const free = await new Promise((resolve) => server.once('listening', () => resolve(true)).once('error', () => resolve(false)));
+    if (!free) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 /** Starts a broker. `flags` are further words of the command line, `env` further variables; `port` one that a peer had to know
@@ -49,7 +54,10 @@ export async function startBroker({ flags = [], env = {}, folderName = 'data', p
     if (failure) throw failure;
     if (child.exitCode !== null) throw new Error(`carnet dev ended with ${child.exitCode}:\n${log}`);
     if (await ready(port, data)) break;
-    if (Date.now() - start > START_MS) throw new Error(`carnet dev is not ready after ${START_MS} ms:\n${log}`);
+    if (Date.now() - start > START_MS) {
+      kill();
+      throw new Error(`carnet dev is not ready after ${START_MS} ms:\n${log}`);
+    }
   }
   const dev = JSON.parse(await readFile(join(data, 'dev.json'), 'utf8'));
   const stop = async () => {
@@ -68,7 +76,7 @@ export async function startBroker({ flags = [], env = {}, folderName = 'data', p
 async function ready(port, data) {
   try {
     await access(join(data, 'dev.json'));
-    return (await fetch(`http://127.0.0.1:${port}/readyz`)).ok;
+    return (await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(10_000) })).ok;
   } catch {
     return false;
   }
@@ -112,7 +120,7 @@ class Broker {
     const sent = { ...(as && { authorization: `Bearer ${as}` }), ...headers };
     if (json !== undefined) sent['content-type'] ??= 'application/json';
     const body = json === undefined ? raw : JSON.stringify(json);
-    const got = await fetch(this.url + path, { method, headers: sent, body, redirect: 'manual' });
+    const got = await fetch(this.url + path, { method, headers: sent, body, redirect: 'manual', signal: AbortSignal.timeout(ANSWER_MS) });
     const answer = new Answer(got.status, got.headers, await got.text());
     const told = `${method} ${path} -> ${answer.status} ${answer.text}`;
     const id = got.headers.get('x-request-id');

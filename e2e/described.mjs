@@ -20,7 +20,7 @@ export class Description {
   }
 
   static async of(url) {
-    return new Description(await (await fetch(`${url}/openapi.json`)).json());
+    return new Description(await (await fetch(`${url}/openapi.json`, { signal: AbortSignal.timeout(60_000) })).json());
   }
 
   /** The path of the description that serves this path; nothing for pages and for what is not there. */

@@ -1,6 +1,8 @@
 // A browser without scripts: cookies, redirects, forms. For walks through consent where no picture is needed.
 import http from 'node:http';
 
+/** No page takes longer. */
+const ANSWER_MS = 120_000;
 const ENTITIES = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'", '#x27': "'", '#34': '"', '#60': '<', '#62': '>', '#38': '&', '#x2F': '/' };
 const unescape = (text) => text.replace(/&([a-zA-Z0-9#]+);/g, (all, name) => ENTITIES[name] ?? all);
 const attribute = (tag, name) => {
@@ -76,7 +78,8 @@ export class Visitor {
     this.trail.push(url);
     return new Promise((resolve, reject) => {
       const { pathname, search } = new URL(url);
-      const request = http.request({ hostname, port, path: pathname + search, method, headers: sent }, (answer) => {
+      const signal = AbortSignal.timeout(ANSWER_MS);
+      const request = http.request({ hostname, port, path: pathname + search, method, headers: sent, signal }, (answer) => {
         for (const cookie of answer.headers['set-cookie'] ?? []) {
           const [, name, value] = cookie.match(/^([^=]+)=([^;]*)/);
           if (value === '' || /max-age=0/i.test(cookie)) jar.delete(name);

@@ -1,8 +1,12 @@
 // Starts a peer program and talks to its control paths.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../broker.mjs';
+
+const START_MS = 60_000;
+const STOP_MS = 10_000;
 
 const program = (name) => fileURLToPath(new URL(name, import.meta.url));
 
@@ -69,10 +73,16 @@ async function start(name, flags, env = {}) {
   let log = '';
   child.stderr.on('data', (chunk) => (log += chunk));
   const ended = new Promise((resolve) => child.on('exit', resolve));
-  const ready = await Promise.race([once(child.stdout, 'data'), ended]);
-  if (!Array.isArray(ready)) throw new Error(`${name} ended with ${ready}:\n${log}`);
+  const late = sleep(START_MS, 'late', { ref: false });
+  const ready = await Promise.race([once(child.stdout, 'data'), ended, late]);
+  if (!Array.isArray(ready)) {
+    child.kill('SIGKILL');
+    throw new Error(`${name} ${ready === 'late' ? `says nothing within ${START_MS} ms` : `ended with ${ready}`}:\n${log}`);
+  }
   const stop = async () => {
     child.kill('SIGTERM');
+    const late = sleep(STOP_MS, 'late', { ref: false });
+    if ((await Promise.race([ended, late])) === 'late') child.kill('SIGKILL');
     await ended;
   };
   return { url: `http://127.0.0.1:${port}`, log: () => log, stop };
