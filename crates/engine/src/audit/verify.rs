@@ -41,7 +41,8 @@ impl Broker {
         let db = &self.inner.db;
         // Before the events: one that is added meanwhile is not missing.
         let next = audit::next_seq(db).await.map_err(faults::store)?;
-        let after = after.max(0);
+        // What is said to have been looked at already cannot be more than there is.
+        let after = after.clamp(0, next.saturating_sub(1).max(0));
         let proofs = audit::proofs(db, team, after, BATCH).await.map_err(faults::store)?;
         let full = proofs.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX);
         let mut found = AuditChecked { last: after, whole, ..AuditChecked::default() };
