@@ -187,21 +187,14 @@ fn parameters(route: &Route) -> Vec<Value> {
     let query = route.told.query.as_ref().map(|query| query.parts().0);
     let required = query.and_then(|query| query.get("required")?.as_array()).cloned().unwrap_or_default();
     for (name, schema) in query.and_then(|query| query.get("properties")?.as_object()).into_iter().flatten() {
-        all.push(json!({
-            "name": name,
-            "in": "query",
-            "required": required.iter().any(|required| required == name),
-            "schema": without_null(schema.clone()),
-        }));
+        all.push(in_query(name, required.iter().any(|required| required == name), schema.clone()));
     }
     if matches!(route.callers, Callers::Person | Callers::Both) {
         for (name, about) in [
             ("teamId", "The team that a person's call concerns; the person's default team if left out."),
             ("slug", "The same by the team's short name; never both."),
         ] {
-            all.push(
-                json!({"name": name, "in": "query", "description": about, "schema": {"type": "string"}}),
-            );
+            all.push(in_query(name, false, json!({"type": "string", "description": about, "minLength": 1})));
         }
     }
     all
@@ -217,15 +210,28 @@ pub(crate) fn meaning(name: &str) -> Option<&'static str> {
     MEANINGS.iter().find(|(known, _)| *known == name).map(|(_, meaning)| *meaning)
 }
 
-/// A query has no `null`.
-fn without_null(mut schema: Value) -> Value {
-    let Some(members) = schema.as_object_mut() else { return schema };
-    members.remove("default");
-    let kinds = members.get("type").and_then(Value::as_array).cloned().unwrap_or_default();
-    if let [kind] = kinds.iter().filter(|kind| *kind != "null").collect::<Vec<_>>().as_slice() {
-        members.insert("type".to_owned(), (*kind).clone());
+/// A parameter of the query: it has no `null`, its text no control character (see [`crate::query`]), and what is said of it
+/// stands where readers of such documents look.
+fn in_query(name: &str, required: bool, mut schema: Value) -> Value {
+    let mut told = json!({"name": name, "in": "query", "required": required});
+    let about = schema.as_object_mut().and_then(|members| {
+        members.remove("default");
+        let kinds = members.get("type").and_then(Value::as_array).cloned().unwrap_or_default();
+        if let [kind] = kinds.iter().filter(|kind| *kind != "null").collect::<Vec<_>>().as_slice() {
+            members.insert("type".to_owned(), (*kind).clone());
+        }
+        if let Some(words) = members.get_mut("enum").and_then(Value::as_array_mut) {
+            words.retain(|word| !word.is_null());
+        } else if members.get("type").is_some_and(|kind| kind == "string") {
+            members.insert("pattern".to_owned(), json!(r"^[^\x00-\x1f\x7f]*$"));
+        }
+        members.remove("description")
+    });
+    if let Some(members) = told.as_object_mut() {
+        members.extend(about.map(|about| ("description".to_owned(), about)));
+        members.insert("schema".to_owned(), schema);
     }
-    schema
+    told
 }
 
 fn responses(route: &Route, schemas: &mut BTreeMap<&'static str, Value>) -> Map<String, Value> {

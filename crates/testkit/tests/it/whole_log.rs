@@ -19,7 +19,10 @@ async fn what_is_missing_or_altered_is_found(engine: Engine) {
     assert!(last > 4, "{whole}");
     let path = format!("/v1/audit/verify?after={}", i64::MAX);
     let beyond = kit.node.call("GET", &path, Some(&kit.tenant.token), None).await.ok();
-    assert_eq!((&beyond["checked"], &beyond["gaps"], &beyond["last"]), (&json!(0), &json!([]), &whole["last"]));
+    assert_eq!(
+        (&beyond["checked"], &beyond["gaps"], &beyond["last"]),
+        (&json!(0), &json!([]), &whole["last"])
+    );
 
     // Particulars may be erased, both halves together: that is on the record and no damage.
     raw.run("update audit_events set salt = null, payload = null where seq = 1").await;
