@@ -3,7 +3,7 @@
 mod demo;
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -143,7 +143,7 @@ async fn prepare(
         .with_context(|| format!("cannot write {}", file.display()))?;
     link_folder(&args, &dev)?;
     broker.hold_back(false);
-    say(&args, &dev, &sown)?;
+    say(&args, &dev, &sown);
     if !args.no_open && !args.json && std::io::stdout().is_terminal() && browser::open(&url).is_err() {
         tracing::info!(%url, "no browser could be opened");
     }
@@ -266,8 +266,7 @@ fn link_folder(args: &DevArgs, dev: &DevFile) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", file.display()))
 }
 
-fn say(args: &DevArgs, dev: &DevFile, sown: &Sown) -> anyhow::Result<()> {
-    let mut out = std::io::stdout();
+fn say(args: &DevArgs, dev: &DevFile, sown: &Sown) {
     let file = args.data.join("dev.json");
     if args.json {
         let things = sown.things.iter();
@@ -277,8 +276,7 @@ fn say(args: &DevArgs, dev: &DevFile, sown: &Sown) -> anyhow::Result<()> {
         if let Some(said) = said.as_object_mut().filter(|_| !args.seed.is_empty()) {
             said.insert("seed".to_owned(), seed);
         }
-        writeln!(out, "{said}")?;
-        return Ok(());
+        return server::announce(&said.to_string());
     }
     let kept = match (&args.database_url, args.memory) {
         (Some(_), _) => "in PostgreSQL".to_owned(),
@@ -297,8 +295,7 @@ fn say(args: &DevArgs, dev: &DevFile, sown: &Sown) -> anyhow::Result<()> {
         tracing::warn!("seed: {note}");
     }
     let DevFile { url, project_name, .. } = dev;
-    write!(
-        out,
+    server::announce(&format!(
         "\n  carnet {version} · development\n\n  \
          Dashboard   {url}\n  \
          API         {url}/v1\n  \
@@ -307,11 +304,9 @@ fn say(args: &DevArgs, dev: &DevFile, sown: &Sown) -> anyhow::Result<()> {
          Try         carnet token demo/hello --subject app\n  \
          And         carnet token demo/hello --subject user --yes\n  \
          Your app    eval \"$(carnet env print)\"  or  carnet env pull\n\n  \
-         Never expose this port. For production: carnet serve --help\n\n",
+         Never expose this port. For production: carnet serve --help\n",
         version = env!("CARGO_PKG_VERSION"),
-    )?;
-    out.flush()?;
-    Ok(())
+    ));
 }
 
 fn origins(pairs: &[String]) -> Result<Vec<(Place, Place)>, Failure> {

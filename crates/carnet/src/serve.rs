@@ -90,25 +90,17 @@ async fn start(config: Config, json: bool) -> anyhow::Result<()> {
         } else {
             None
         };
-        let mut out = std::io::stdout();
-        if json {
-            writeln!(
-                out,
-                "{}",
-                json!({"url": base, "listen": config.listen.to_string(), "setupUrl": setup})
-            )?;
+        let version = env!("CARGO_PKG_VERSION");
+        let link = setup.as_deref().map_or_else(String::new, |link| {
+            let about = "works once, for 15 minutes; a restart makes a new one";
+            format!("\n\n  Set-up      {link}\n              {about}")
+        });
+        let said = if json {
+            json!({"url": base, "listen": config.listen.to_string(), "setupUrl": setup}).to_string()
         } else {
-            writeln!(
-                out,
-                "  carnet {} · ready at {base} (listening on {})",
-                env!("CARGO_PKG_VERSION"),
-                config.listen
-            )?;
-            if let Some(link) = setup {
-                writeln!(out, "\n  Set-up      {link}")?;
-                writeln!(out, "              works once, for 15 minutes; a restart makes a new one")?;
-            }
-        }
+            format!("  carnet {version} · ready at {base} (listening on {}){link}", config.listen)
+        };
+        server::announce(&said);
         Ok(())
     })
     .await;

@@ -1,7 +1,7 @@
 //! A server in the foreground: its routes, its listener, and its end.
 
 use std::future::Future;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -71,10 +71,21 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime can be started")
 }
 
+/// Says to whoever started the server where it is. Nobody may be listening: a server that is ready serves all the same.
+pub(crate) fn announce(text: &str) {
+    if let Err(error) = writeln!(std::io::stdout(), "{text}") {
+        tracing::warn!(%error, "standard output cannot be written to");
+    }
+}
+
 /// Logs to stderr: lines for people at a terminal, JSON for machines. `filter` is what `CARNET_LOG` says.
 pub(crate) fn log_to_stderr(filter: Option<&str>, usual: &str) {
     let filter = EnvFilter::try_new(filter.unwrap_or(usual)).unwrap_or_else(|_| EnvFilter::new(usual));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // What cannot be written would be told on stderr itself, which ends the process.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .log_internal_errors(false)
+        .with_writer(|| WhileItLasts(std::io::stderr()));
     let result = if std::io::stderr().is_terminal() {
         builder.with_target(false).try_init()
     } else {
@@ -82,6 +93,20 @@ pub(crate) fn log_to_stderr(filter: Option<&str>, usual: &str) {
     };
     // A second call in one process keeps the first one's choice.
     drop(result);
+}
+
+/// Where the log goes. A full disk behind it, or a reader that has gone, costs its lines and nothing else.
+struct WhileItLasts(std::io::Stderr);
+
+impl Write for WhileItLasts {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        Ok(self.0.write(text).unwrap_or(text.len()))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
 }
 
 /// How long the end may take: a refresh that was sent, a code that is being exchanged.

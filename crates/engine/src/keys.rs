@@ -24,7 +24,7 @@ use carnet_model::rights::Right;
 use carnet_model::{AccessToken, Code, Fault, Id, Time, kind};
 use carnet_store::keys::{self, KeyRow, WrapRow};
 use carnet_store::{DbError, Write, access_tokens, people};
-use carnet_vault::{KeyId, KeyRole, KeyedHash, Purpose, WrappedKey};
+use carnet_vault::{AdmitError, KeyId, KeyRole, KeyedHash, Purpose, WrappedKey};
 
 use crate::broker::{Broker, Inner};
 use crate::faults;
@@ -125,7 +125,17 @@ impl Inner {
                 DbError::Unavailable("the root-key provider does not open a new root key".to_owned())
             })?;
             for key in all.iter().filter(|key| key.role != KeyRole::Root) {
-                self.keyring.admit(key).map_err(refused)?;
+                self.keyring.admit(key).map_err(|error| {
+                    // Another process has a provider that this one lacks; what has no root key here is for it to serve.
+                    if let AdmitError::UnknownRoot(id) = &error {
+                        tracing::error!(%id, "a key is wrapped by a root key that no provider here opens");
+                        return DbError::Unavailable(
+                            "a key in use is wrapped by a root-key provider that this process does not have"
+                                .to_owned(),
+                        );
+                    }
+                    refused(error)
+                })?;
             }
             self.keyring.retain(&all.iter().map(|key| key.id).collect::<BTreeSet<KeyId>>());
         }

@@ -119,7 +119,9 @@ pub enum OpenError {
     )]
     Altered(i64),
     /// The server does not keep what it acknowledges.
-    #[error("the database server runs with {0}=off and would lose acknowledged writes; turn it on")]
+    #[error(
+        "the database server runs with {0}=off and would lose acknowledged writes; turn it on there: alter system set {0} = on; select pg_reload_conf()"
+    )]
     Unsafe(&'static str),
     /// A statement failed.
     #[error("the store does not open")]

@@ -4,6 +4,8 @@
 //! known. `synchronous_commit` is asked for on every connection, whatever the server's default, and a server that runs
 //! without `fsync` or `full_page_writes` is refused.
 
+mod opening;
+
 use std::collections::VecDeque;
 use std::error::Error as _;
 use std::sync::Arc;
@@ -39,14 +41,9 @@ struct Job {
 
 impl Pg {
     pub(crate) async fn open(url: &str, env: &Env, revision: Arc<AtomicI64>) -> Result<Self, OpenError> {
-        let address = |why: String| OpenError::Address(why);
-        // The two stronger libpq words mean what this client always does when it uses TLS: check chain and name.
-        let url = url
-            .replace("sslmode=verify-full", "sslmode=require")
-            .replace("sslmode=verify-ca", "sslmode=require");
-        let mut config: tokio_postgres::Config =
-            url.parse().map_err(|_| address("it is not a postgres:// address".to_owned()))?;
+        let mut config = opening::address(url)?;
         config.connect_timeout(DEADLINE).options("-c synchronous_commit=on").application_name("carnet");
+        let place = opening::place(&config);
         let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls());
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let pool = Pool::builder(Manager::from_config(config, tls, recycling))
@@ -54,8 +51,8 @@ impl Pg {
             .runtime(deadpool_postgres::Runtime::Tokio1)
             .timeouts(Timeouts { wait: Some(DEADLINE), create: Some(DEADLINE), recycle: Some(DEADLINE) })
             .build()
-            .map_err(|error| address(error.to_string()))?;
-        let mut client = pool.get().await.map_err(unreachable)?;
+            .map_err(|error| OpenError::Address(error.to_string()))?;
+        let mut client = pool.get().await.map_err(|error| opening::refused(&place, error))?;
         for (setting, show) in [("fsync", "show fsync"), ("full_page_writes", "show full_page_writes")] {
             let row = client.query_one(show, &[]).await.map_err(failed)?;
             if row.try_get::<_, String>(0).is_ok_and(|value| value == "off") {
@@ -243,8 +240,9 @@ async fn stored(
     row.map_or(Ok(0), |row| row.try_get(0).map_err(failed))
 }
 
-/// Runs `work` on a connection; getting one and the work have one deadline together. After a missed deadline the
-/// connection is closed.
+/// Runs `work` on a connection; getting one and the work have one deadline together. A connection on which the deadline
+/// passed, or the server could not do what was asked, is closed. Where the server said that it only reads, the idle ones
+/// go too: a session that began while that was so may stay so as long as it lives, whatever the server does by then.
 async fn within<T>(
     pool: &Pool,
     work: impl AsyncFnOnce(&mut Object) -> Result<T, DbError>,
@@ -254,11 +252,14 @@ async fn within<T>(
         Ok(client) => client.map_err(unreachable)?,
         Err(_) => return Err(late()),
     };
-    if let Ok(result) = tokio::time::timeout_at(deadline, work(&mut client)).await {
-        return result;
+    let result = tokio::time::timeout_at(deadline, work(&mut client)).await.unwrap_or_else(|_| Err(late()));
+    if let Err(DbError::Unavailable(why)) = &result {
+        drop(Object::take(client));
+        if why == READ_ONLY {
+            pool.retain(|_, _| false);
+        }
     }
-    drop(Object::take(client));
-    Err(late())
+    result
 }
 
 fn borrowed(args: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
@@ -314,9 +315,7 @@ pub(crate) fn failed(error: tokio_postgres::Error) -> DbError {
         {
             DbError::Unavailable("two changes met; try again".to_owned())
         }
-        state if *state == SqlState::READ_ONLY_SQL_TRANSACTION => {
-            DbError::Unavailable("the database is read-only".to_owned())
-        }
+        state if *state == SqlState::READ_ONLY_SQL_TRANSACTION => DbError::Unavailable(READ_ONLY.to_owned()),
         _ if matches!(class, "08" | "53" | "57" | "58" | "28") => {
             DbError::Unavailable(format!("the database answers with state {}", state.code()))
         }
@@ -324,6 +323,7 @@ pub(crate) fn failed(error: tokio_postgres::Error) -> DbError {
     }
 }
 
+const READ_ONLY: &str = "the database is read-only";
 /// Callers are told within two seconds that the store is gone; the rest is for writing the answer.
 const DEADLINE: Duration = Duration::from_millis(1_700);
 /// Connections. Groups of events share one; the rest are for changes and look-ups.

@@ -53,6 +53,20 @@ pub enum UnlockError {
         /// The providers that would open one.
         found: String,
     },
+    /// A root key that other keys need was wrapped by a provider that is none of these.
+    #[error(
+        "root key {id}, version {version}, is wrapped by {found}, which is not among the providers here: {label}"
+    )]
+    Elsewhere {
+        /// The providers that were tried.
+        label: String,
+        /// The key.
+        id: KeyId,
+        /// Its version.
+        version: i64,
+        /// The provider that would open it.
+        found: String,
+    },
     /// A root key does not open.
     #[error("root key {id}, version {version}, does not open with {label}")]
     Root {
@@ -140,7 +154,8 @@ impl Keyring {
         let mut purposes: BTreeMap<Purpose, HashKeys> = BTreeMap::new();
         for row in &others {
             let (version, from) = (row.version, row.activates_at);
-            match row.open(deployment, |id| sealing.held_for(None, id))? {
+            let opened = row.open(deployment, |id| sealing.held_for(None, id));
+            match opened.map_err(|error| elsewhere(keks, &roots, row, error))? {
                 Opened::Team(team, key) => sealing.add(Some(team), version, from, key)?,
                 Opened::Purpose(purpose, key) => match purposes.get_mut(&purpose) {
                     Some(known) => known.add(version, from, &key)?,
@@ -266,8 +281,25 @@ fn other_provider(keks: &[&dyn RootKey], roots: &[WrappedKey]) -> UnlockError {
     found.sort_unstable();
     found.dedup();
     let found = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
-    let label = keks.iter().map(|kek| kek.label()).collect::<Vec<_>>().join(" or ");
-    UnlockError::OtherProvider { label, found }
+    UnlockError::OtherProvider { label: labels(keks), found }
+}
+
+/// Why a key does not open, where its root key is one that no provider here has wrapped.
+fn elsewhere(keks: &[&dyn RootKey], roots: &[WrappedKey], of: &WrappedKey, error: AdmitError) -> UnlockError {
+    let root = roots.iter().find(|root| root.id.to_string() == of.wrapped_by);
+    match root.filter(|_| matches!(error, AdmitError::UnknownRoot(_))) {
+        Some(root) => UnlockError::Elsewhere {
+            label: labels(keks),
+            id: root.id,
+            version: root.version,
+            found: root.wrapped_by.clone(),
+        },
+        None => error.into(),
+    }
+}
+
+fn labels(keks: &[&dyn RootKey]) -> String {
+    keks.iter().map(|kek| kek.label()).collect::<Vec<_>>().join(" or ")
 }
 
 /// A lock whose holder panicked is still good: every change under it is one insertion.

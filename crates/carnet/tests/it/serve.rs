@@ -279,3 +279,43 @@ async fn figures_are_read_with_a_token_or_at_a_listener_of_their_own() {
         assert_eq!(elsewhere, 404, "nothing else is there");
     }
 }
+
+/// A full disk behind the log, and a reader of it that has gone.
+#[tokio::test]
+async fn a_log_that_cannot_be_written_costs_its_lines_and_nothing_else() {
+    let full = || Stdio::from(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    let gone = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        Stdio::from(writer)
+    };
+    let outputs: [&dyn Fn() -> Stdio; 2] = [&full, &gone];
+    for output in outputs {
+        for words in [&["dev", "--no-open", "--memory"][..], &["serve", "--data", "data"]] {
+            let home = tempfile::tempdir().unwrap();
+            let port = free_port();
+            let (url, listen) = (format!("http://127.0.0.1:{port}"), format!("127.0.0.1:{port}"));
+            let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
+            command.args(words).current_dir(home.path()).env_remove("CARNET_URL").env("CARNET_LOG", "debug");
+            match words[0] {
+                "dev" => command.args(["--port", &port.to_string()]),
+                _ => command.args(["--url", &url, "--listen", &listen]),
+            };
+            let mut child = command.stdin(Stdio::null()).stdout(output()).stderr(output()).spawn().unwrap();
+            let ready =
+                async || client().get(format!("{url}/readyz")).send().await.is_ok_and(|a| a.status() == 200);
+            for _ in 0..600 {
+                assert!(child.try_wait().unwrap().is_none(), "{words:?} ended at its start");
+                if ready().await {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            let nothing = client().get(format!("{url}/v1/nope")).send().await.unwrap();
+            assert_eq!(nothing.status(), 404);
+            assert!(ready().await && child.try_wait().unwrap().is_none(), "{words:?}");
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}

@@ -12,7 +12,7 @@ use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, Time, kind};
 use carnet_store::keys::{self, WrapRow};
 use carnet_store::{DbError, Step, Write, nodes};
-use carnet_vault::{CreateError, KeyRole, Purpose, RootKeyError, WrappedKey};
+use carnet_vault::{CreateError, KeyRole, Purpose, RootKey, RootKeyError, WrappedKey};
 use serde::{Deserialize, Serialize};
 
 use super::compromised::RunbookEntry;
@@ -142,12 +142,16 @@ impl Broker {
         let inner = &self.inner;
         let (now, activates_at) = self.times();
         inner.read_keys().await.map_err(faults::store)?;
-        let kek = &*inner.turning.keks.present;
-        let root = inner.keyring.new_root(&inner.env, kek, activates_at).await.map_err(unwrappable)?;
         let stored_rows = keys::all(&inner.db).await.map_err(faults::store)?;
         let all = wrapped_keys(&stored_rows, &[]).map_err(faults::store)?;
+        let kek = self.in_charge(&all).await?;
+        let root = inner.keyring.new_root(&inner.env, kek, activates_at).await.map_err(unwrappable)?;
         let again = inner.keyring.rewrap(&inner.env, &root, &all).map_err(faults::internal)?;
         let mut write = Write::new().step(keys::no_wraps()).step(keys::insert(&stored(&root.row)));
+        // The provider is still the one that was chosen by them.
+        for row in stored_rows.iter().filter(|row| row.role == KeyRole::Root.as_str()) {
+            write = write.step(keys::rewrap(row, &row.wrapped));
+        }
         for row in &again {
             let was = all.iter().find(|was| was.id == row.id).map(|was| was.wrapped.as_slice());
             write = write.step(keys::rewrap(&stored(row), was.unwrap_or_default()));
@@ -170,6 +174,36 @@ impl Broker {
         inner.keyring.admit_root(root).map_err(faults::internal)?;
         inner.read_keys().await.map_err(faults::store)?;
         Ok(Rotated { kind: KeyKind::Root, activates_at, made: vec![id.to_string()], runbook: Vec::new() })
+    }
+
+    /// The provider that opens every root key that is stored. The configuration may still name the one before it as the
+    /// present one: nothing is to be wrapped by that any more, and whoever has the new one alone must open what is made.
+    async fn in_charge(&self, all: &[WrappedKey]) -> Result<&dyn RootKey, Fault> {
+        let inner = &self.inner;
+        let roots = || all.iter().filter(|row| row.role == KeyRole::Root);
+        for kek in inner.turning.keks.all() {
+            let mut opens = true;
+            for row in roots() {
+                opens = opens
+                    && kek.label() == row.wrapped_by
+                    && match inner.keyring.proves(kek, row).await {
+                        Ok(proved) => proved,
+                        Err(error @ (RootKeyError::Denied(_) | RootKeyError::Unavailable(_))) => {
+                            return Err(unwrappable(CreateError::Root(error)));
+                        }
+                        Err(_) => false,
+                    };
+            }
+            if opens {
+                return Ok(kek);
+            }
+        }
+        Err(Fault::new(
+            Code::Conflict,
+            "No root-key provider of this process opens every root key by itself, and what one of them wrapped now might \
+             not open elsewhere.",
+        )
+        .next("carnet keys status", "to see what each root key is wrapped by"))
     }
 
     /// A signing key, published now and used when every verifier has had time to see it. After a leak it is used at

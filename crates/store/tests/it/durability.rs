@@ -108,3 +108,39 @@ async fn a_file_that_is_held_or_taken_away_takes_no_write_until_it_is_back() {
     let db = Db::open(&Location::Folder(folder.path().to_owned()), &env).await.unwrap();
     assert_eq!(audit::extent(&db).await.unwrap(), (4, 4), "what was acknowledged, and nothing else");
 }
+
+#[tokio::test]
+async fn sessions_that_began_while_the_server_only_read_are_not_kept() {
+    let env = Env::system();
+    let Some(database) = carnet_testpg::Database::create().await.unwrap() else { return };
+    let db = Db::open(&Location::Postgres(database.url().to_owned()), &env).await.unwrap();
+    let event = AuditEvent::of_system(env.now(), Action::TeamCreate);
+    let write = async || db.write(Write::new().event(&env, &event)).await;
+    // Another client of the same database: it changes the default of sessions to come, and ends those of the store.
+    let (other, connection) = tokio_postgres::connect(database.url(), tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let (_, name) = database.url().rsplit_once('/').unwrap();
+    let end = "select pg_terminate_backend(pid) from pg_stat_activity \
+               where datname = current_database() and pid <> pg_backend_pid()";
+    other
+        .batch_execute(&format!("alter database {name} set default_transaction_read_only = on; {end}"))
+        .await
+        .unwrap();
+    // Readers fill the pool with sessions that will never write.
+    while futures_util::future::join_all((0..8).map(|_| audit::extent(&db))).await.iter().any(Result::is_err)
+    {
+    }
+    assert!(write().await.is_err());
+    while futures_util::future::join_all((0..8).map(|_| audit::extent(&db))).await.iter().any(Result::is_err)
+    {
+    }
+
+    other.batch_execute("set default_transaction_read_only = off").await.unwrap();
+    other.batch_execute(&format!("alter database {name} reset default_transaction_read_only")).await.unwrap();
+    let mut refused = 0;
+    for _ in 0..50 {
+        refused += usize::from(write().await.is_err());
+    }
+    assert!(refused <= 1, "one write finds it out, and takes the others along: {refused}");
+    connection.abort();
+}

@@ -45,6 +45,11 @@ async fn one_key_file_takes_over_from_another(engine: Engine) {
     kek(&kit, "finish").await.ok();
     assert_eq!(status(&kit).await["wraps"].as_array().unwrap().len(), 1);
     everything_opens(&kit).await;
+    // The configuration still calls the first one the present one. What is made now is the second one's all the same.
+    rotate(&kit, "root").await;
+    kit.clock.pass(Duration::from_mins(1));
+    rotate(&kit, "compromised").await;
+    kit.clock.pass(Duration::from_mins(1));
     // The second alone opens it from now on; the first does not.
     kit.drop_first_key();
     kit.restart(async |_| {}).await;
