@@ -273,7 +273,7 @@ async fn a_refusal_names_the_time_at_which_the_grant_is_tried_again() {
     kit.consent("alice").await;
     kit.clock.pass(Duration::from_hours(2));
     kit.provider.always(|| Fault::status(502));
-    let mut waits = Vec::new();
+    let mut waits: Vec<u64> = Vec::new();
     for presented in 1..=6 {
         let refused = kit.user_token("alice").await;
         assert_eq!(refused.refusal(), (503, "provider_unavailable".to_owned()));
@@ -281,6 +281,8 @@ async fn a_refusal_names_the_time_at_which_the_grant_is_tried_again() {
         waits.push(refused.header("retry-after").unwrap().parse().unwrap());
         kit.clock.pass(Duration::from_secs(waits[presented - 1]));
     }
+    // The first is tried again at once, and whoever came is not told to wait for longer than that.
+    assert!(waits[0] == 1 && waits[1] <= 5, "{waits:?}");
     assert!(waits.last() >= Some(&30), "it is asked less and less: {waits:?}");
     assert_eq!(kit.grants().await[0]["state"], "active");
 }
