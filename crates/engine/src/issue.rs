@@ -9,6 +9,7 @@ mod ask;
 mod exchange;
 mod made;
 mod to_consent;
+mod unnarrowed;
 mod user;
 mod wanted;
 
@@ -38,6 +39,7 @@ use crate::sealing::{Facts, MadeToken};
 pub use ask::TokenAsk;
 pub(crate) use ask::installation_place;
 pub(crate) use to_consent::ToConsent;
+pub(crate) use unnarrowed::Unnarrowed;
 pub(crate) use user::{GRANT_RULES, Given, PATIENT, Unmet, consent_required, only_as_granted, spent, stray};
 pub(crate) use wanted::{Plan, Wanted, ambient};
 

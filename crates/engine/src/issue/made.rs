@@ -164,7 +164,7 @@ impl Broker {
     }
 
     /// Named scopes must come back as named: with fewer the caller's work would fail later, with more it would hold
-    /// power that it did not ask for.
+    /// power that it did not ask for. Of the defaults there may be fewer.
     pub(crate) fn check_scopes(
         &self,
         entry: &Entry,
@@ -172,15 +172,16 @@ impl Broker {
         given: Option<&Scopes>,
     ) -> Result<(), Fault> {
         let Some(given) = given else { return Ok(()) };
-        let none = Scopes::empty();
-        let (asked, missing) = match &wanted.scopes {
-            ScopeRequest::Exactly(asked) => (asked, asked.without(given)),
-            // The defaults of others are what the provider makes of them; these are a bound besides.
-            _ if wanted.bounded => (&wanted.defaults, none),
-            _ => return Ok(()),
+        let (extra, missing) = match &wanted.scopes {
+            ScopeRequest::Exactly(asked) => (given.without(asked), asked.without(given)),
+            // A bound of defaults holds whatever a provider makes of them.
+            _ if wanted.bounded => (given.without(&wanted.defaults), Scopes::empty()),
+            ScopeRequest::Defaults => (wanted.beyond_defaults(given), Scopes::empty()),
+            // Nothing in particular was asked for.
+            ScopeRequest::Unscoped => return Ok(()),
         };
+        let extra = extra.without(&super::wanted::ambient());
         let uid = &entry.row.connector.uid;
-        let extra = given.without(asked).without(&super::wanted::ambient());
         if !missing.is_empty() {
             return Err(Fault::new(
                 Code::InvalidScope,
