@@ -1,6 +1,6 @@
 //! Scopes, targets, installations: exactly what was asked for, or the reason why not.
 
-use carnet_testkit::{Browser, Engine, Fault, Kit, Plan, on_both_engines};
+use carnet_testkit::{Browser, Engine, Fault, Gate, Kit, Plan, on_both_engines};
 use serde_json::{Value, json};
 
 use crate::of;
@@ -482,6 +482,37 @@ async fn installations_keep_what_was_granted_apart() {
         kit.provider.me(token["token"].as_str().unwrap()).await.is_none().then_some(())
     })
     .await;
+}
+
+/// A provider that is in trouble is not asked by each of those who wait, one after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_callers_for_one_token_that_cannot_be_had_cost_one_request_too() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    let gate = Gate::closed();
+    kit.provider.next([Fault::lost().behind(&gate)]);
+    let body = json!({"subject": {"type": "app"}});
+    let asking: Vec<_> = (0..16).map(|_| kit.asking(&body)).collect();
+    kit.provider.until_requests("client_credentials", 1).await;
+    // All of them are there before it answers.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    gate.open();
+    let mut told = 0;
+    for answer in asking {
+        let answer = answer.await.unwrap();
+        if answer.status == 503 {
+            assert_eq!(answer.refusal().1, "provider_unavailable");
+            assert!(answer.header("retry-after").is_some());
+            told += 1;
+        }
+    }
+    // On a machine where one takes longer to arrive, it asks for itself.
+    assert!(told >= 2, "{told}");
+    assert!(
+        kit.provider.requests("client_credentials") <= 2,
+        "{}",
+        kit.provider.requests("client_credentials")
+    );
+    kit.ask(&body).await.token();
 }
 
 /// Parallel requests for a token of the application are one request at the provider.
