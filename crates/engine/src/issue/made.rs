@@ -266,7 +266,7 @@ impl Broker {
             Err(DriverError::Later { retry_after, .. }) => {
                 inner.breakers.failed(entry.line(), inner.env.now(), *retry_after);
             }
-            Err(DriverError::Garbage { .. } | DriverError::Lost) => {
+            Err(DriverError::Garbage { .. } | DriverError::Lost) | Ok(Minted { flawed: true, .. }) => {
                 inner.breakers.failed(entry.line(), inner.env.now(), None);
             }
             // A client that may not do this one thing (RFC 6749 §5.2) may do others.

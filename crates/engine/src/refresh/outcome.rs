@@ -171,7 +171,8 @@ impl Broker {
                 let kept =
                     |fresh: &serde_json::Map<_, _>, old| if fresh.is_empty() { old } else { fresh.clone() };
                 Facts {
-                    token_id: Some(inner.env.id()),
+                    // It is the token before, if any is kept.
+                    token_id: if minted.flawed { before.facts.token_id } else { Some(inner.env.id()) },
                     asked: before.facts.asked,
                     resources: before.facts.resources,
                     audience: before.facts.audience,
@@ -190,7 +191,7 @@ impl Broker {
         let spent = row.grant.access_expires_at.is_some_and(|end| end <= now);
         let set = ahead_of_time(row.grant.id, row.grant.updated_at, row.grant.access_expires_at);
         let is_early = !spent && set.is_none_or(|due| now < due);
-        let replaces = matches!(goal, Goal::Token { .. });
+        let replaces = matches!(goal, Goal::Token { .. }) && !minted.flawed;
         let secret = GrantSecret { facts, held };
         next.held = inner.seal_grant(&next.grant, &secret).map_err(sealing)?;
         let due = due(&next.grant, entry.idle());

@@ -171,6 +171,7 @@ pub(super) async fn refresh(
         metadata: Map::new(),
         claims: Map::new(),
         external_subject: tokens.external_subject.clone(),
+        flawed: stray.is_some(),
         stray,
     })
 }

@@ -107,11 +107,14 @@ pub(super) async fn cases() -> Cases {
         ("\"access_token\":\"at\",\"expires_in\":1e300", "at, keeps at and rt1"),
         ("\"access_token\":\"at\",\"expires_in\":null", "at, keeps at and rt1"),
         ("\"access_token\":\"at\",\"refresh_token_expires_in\":{}", "at, keeps at and rt1"),
-        ("\"access_token\":\"at\",\"scope\":7", "its scope cannot be read, keeps rt1"),
-        ("\"access_token\":\"at\",\"token_type\":\"mac\"", "its token_type is not Bearer, keeps rt1"),
-        ("\"access_token\":\"at\",\"token_type\":\"N_A\"", "it is said to be no access token, keeps rt1"),
-        ("\"access_token\":7", "there is no access token that could be used, keeps rt1"),
-        ("\"ok\":true", "there is no access token that could be used, keeps rt1"),
+        ("\"access_token\":\"at\",\"scope\":7", "its scope cannot be read, keeps at0 and rt1"),
+        ("\"access_token\":\"at\",\"token_type\":\"mac\"", "its token_type is not Bearer, keeps at0 and rt1"),
+        (
+            "\"access_token\":\"at\",\"token_type\":\"N_A\"",
+            "it is said to be no access token, keeps at0 and rt1",
+        ),
+        ("\"access_token\":7", "there is no access token that could be used, keeps at0 and rt1"),
+        ("\"ok\":true", "there is no access token that could be used, keeps at0 and rt1"),
     ] {
         bench.server.on("/token", Reply::json(200, format!("{{{said},\"refresh_token\":\"rt1\"}}")));
         let minted = made.refresh(&held, "").await.unwrap();
