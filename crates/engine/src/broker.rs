@@ -26,7 +26,7 @@ use crate::connector_keys::OpenKeys;
 use crate::device_login::Asks;
 use crate::directory::Directory;
 use crate::health::Signals;
-use crate::issue::Mints;
+use crate::issue::{Mints, Unnarrowed};
 use crate::keys::{ProviderState, Turning};
 use crate::managed::{Apps, ManagedService};
 use crate::own_issuer::OwnIssuer;
@@ -72,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) paces: Paces,
     pub(crate) rates: Rates<OfTeam>,
     pub(crate) wishes: Rates<Id<kind::Grant>>,
+    pub(crate) unnarrowed: Unnarrowed,
     pub(crate) trigger_rates: Rates<Id<kind::Connector>>,
     pub(crate) trigger_lines: Lines,
     pub(crate) gateway_rates: Rates<crate::gateway::Asker>,

@@ -9,6 +9,7 @@ mod ask;
 mod exchange;
 mod made;
 mod to_consent;
+mod unnarrowed;
 mod user;
 mod wanted;
 
@@ -37,7 +38,9 @@ use crate::sealing::{Facts, MadeToken};
 
 pub use ask::TokenAsk;
 pub(crate) use ask::installation_place;
+use made::Trouble;
 pub(crate) use to_consent::ToConsent;
+pub(crate) use unnarrowed::Unnarrowed;
 pub(crate) use user::{GRANT_RULES, Given, PATIENT, Unmet, consent_required, only_as_granted, spent, stray};
 pub(crate) use wanted::{Plan, Wanted, ambient};
 
@@ -81,7 +84,7 @@ enum Tried {
 }
 
 /// One making of an application's token at a time, per request.
-pub(crate) type Mints = Mutex<HashMap<AskKey, Arc<tokio::sync::Mutex<()>>>>;
+pub(crate) type Mints = Mutex<HashMap<AskKey, Arc<tokio::sync::Mutex<Option<Trouble>>>>>;
 
 /// Where a token came from, for the log.
 #[derive(Clone, Copy)]
@@ -98,7 +101,7 @@ pub(crate) struct Found {
     /// Changes to be committed together with the event.
     pub(crate) changes: Vec<carnet_store::Step>,
     /// The turn in which it was made: given up when the changes are committed, so that whoever comes next finds them.
-    pub(crate) turn: Option<OwnedMutexGuard<()>>,
+    pub(crate) turn: Option<OwnedMutexGuard<Option<Trouble>>>,
     /// How long it may be served from memory; `None` for as long as it lives.
     pub(crate) until: Option<Time>,
     /// The grant whose own token it is, if it is one.

@@ -402,7 +402,17 @@ impl Broker {
             answer = Err(lost());
         }
         match answer {
-            Ok(minted) => self.renewed(entry, row, operation, secret, minted, goal).await,
+            Ok(minted) => {
+                let flawed = minted.flawed;
+                match self.renewed(entry, row, operation, secret, minted, goal).await? {
+                    // What the grant is renewed with is kept, and whoever waits hears that the answer was none.
+                    Presented::Done(_) if flawed => {
+                        let none = DriverError::Garbage { in_doubt: false };
+                        Err(RenewFailure::Provider(Arc::new(none)))
+                    }
+                    presented => Ok(presented),
+                }
+            }
             Err(error) => self.not_renewed(entry, row, operation, error, doubt, goal).await,
         }
     }

@@ -22,7 +22,7 @@ use crate::certificates::Served;
 use crate::device_login::Asks;
 use crate::directory::Directory;
 use crate::health::Signals;
-use crate::issue::Mints;
+use crate::issue::{Mints, Unnarrowed};
 use crate::keks::{Keks, Root};
 use crate::keys::{Turning, wrapped_keys};
 use crate::managed::Apps;
@@ -131,6 +131,7 @@ impl Broker {
             paces: Paces::new(settings.refreshes_per_second),
             rates: Rates::default(),
             wishes: Rates::default(),
+            unnarrowed: Unnarrowed::default(),
             gateway_rates: Rates::default(),
             trigger_rates: Rates::default(),
             trigger_lines: Lines::default(),

@@ -32,7 +32,10 @@ pub fn token_answer(status: u16, content_type: Option<&str>, body: &[u8]) -> Ans
         Spoken::Issued(issued) => {
             let printed = format!("{issued:?}");
             let others = [issued.refresh.as_ref(), issued.id_token.as_ref()];
-            let tokens = [Some(&issued.access)].into_iter().chain(others).flatten();
+            // Without an access token there is something to renew with.
+            let access = Some(&issued.access).filter(|access| !access.expose().is_empty());
+            assert!(access.is_some() || (issued.flaw.is_some() && issued.refresh.is_some()));
+            let tokens = [access].into_iter().chain(others).flatten();
             Answer::Issued {
                 tokens: tokens.map(|token| token.expose().clone()).collect(),
                 expires_in: issued.expires_in,

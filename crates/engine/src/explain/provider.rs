@@ -51,6 +51,9 @@ impl Broker {
             if !row.grant.refreshable {
                 return Ok(Some(("grant-scopes", only_as_granted(entry, wanted, &row, left))));
             }
+            if let Some(fault) = self.unnarrowed(entry, wanted, &secret.facts, left) {
+                return Ok(Some(("grant-scopes", fault)));
+            }
         } else {
             if spent(&row, &secret, now) {
                 return Ok(Some(("grant-lives", consent_required(entry, wanted, Some(Cause::Expired)))));

@@ -12,7 +12,9 @@ use carnet_store::minted::{self, MintedRow};
 use carnet_store::pass;
 use carnet_vault::Purpose;
 
-use super::{Found, Source, Wanted};
+use tokio::time::Instant;
+
+use super::{Found, PATIENT, Source, Wanted};
 use crate::broker::Broker;
 use crate::cache::{AskKey, Parts};
 use crate::consent::hex;
@@ -48,15 +50,38 @@ impl Broker {
         self.made_token(entry, wanted, ask).await
     }
 
+    /// Whoever asks for the same waits for the same call, and hears of the provider's trouble what it came to; and nobody
+    /// waits longer than for a refresh.
     async fn made_token(&self, entry: &Arc<Entry>, wanted: &Wanted, ask: MintAsk) -> Result<Found, Fault> {
-        let turn = self.turn(&wanted.key).lock_owned().await;
+        let made = tokio::time::timeout(PATIENT, self.made_in_turn(entry, wanted, ask));
+        made.await
+            .unwrap_or_else(|_| Err(faults::driver(&DriverError::Lost, entry.row.connector.uid.as_str())))
+    }
+
+    async fn made_in_turn(&self, entry: &Arc<Entry>, wanted: &Wanted, ask: MintAsk) -> Result<Found, Fault> {
+        let asked_at = Instant::now();
+        let mut turn = self.turn(&wanted.key).lock_owned().await;
         if let Some(made) = self.stored_token(wanted).await? {
             return Ok(Found::kept(made, Source::Store));
         }
+        if let Some(Trouble { at, error }) = &*turn
+            && *at >= asked_at
+        {
+            return Err(faults::driver(error, entry.row.connector.uid.as_str()));
+        }
         let minted = match self.call_driver(entry, None, ask).await {
             Ok(minted) => minted,
-            Err(error) => return Err(self.not_made(entry, wanted, &error).await),
+            Err(error) => {
+                let fault = self.not_made(entry, wanted, &error).await;
+                let is_trouble = matches!(
+                    error,
+                    DriverError::Later { .. } | DriverError::Lost | DriverError::Garbage { .. }
+                );
+                *turn = is_trouble.then(|| Trouble { at: Instant::now(), error });
+                return Err(fault);
+            }
         };
+        *turn = None;
         pass(&self.inner.env, Point::MintAnswered).await.map_err(faults::store)?;
         check_target(entry, &minted)?;
         self.check_scopes(entry, wanted, minted.scopes.as_ref())?;
@@ -164,7 +189,7 @@ impl Broker {
     }
 
     /// Named scopes must come back as named: with fewer the caller's work would fail later, with more it would hold
-    /// power that it did not ask for.
+    /// power that it did not ask for. Of the defaults there may be fewer.
     pub(crate) fn check_scopes(
         &self,
         entry: &Entry,
@@ -172,15 +197,16 @@ impl Broker {
         given: Option<&Scopes>,
     ) -> Result<(), Fault> {
         let Some(given) = given else { return Ok(()) };
-        let none = Scopes::empty();
-        let (asked, missing) = match &wanted.scopes {
-            ScopeRequest::Exactly(asked) => (asked, asked.without(given)),
-            // The defaults of others are what the provider makes of them; these are a bound besides.
-            _ if wanted.bounded => (&wanted.defaults, none),
-            _ => return Ok(()),
+        let (extra, missing) = match &wanted.scopes {
+            ScopeRequest::Exactly(asked) => (given.without(asked), asked.without(given)),
+            // A bound of defaults holds whatever a provider makes of them.
+            _ if wanted.bounded => (given.without(&wanted.defaults), Scopes::empty()),
+            ScopeRequest::Defaults => (wanted.beyond_defaults(given), Scopes::empty()),
+            // Nothing in particular was asked for.
+            ScopeRequest::Unscoped => return Ok(()),
         };
+        let extra = extra.without(&super::wanted::ambient());
         let uid = &entry.row.connector.uid;
-        let extra = given.without(asked).without(&super::wanted::ambient());
         if !missing.is_empty() {
             return Err(Fault::new(
                 Code::InvalidScope,
@@ -240,7 +266,7 @@ impl Broker {
             Err(DriverError::Later { retry_after, .. }) => {
                 inner.breakers.failed(entry.line(), inner.env.now(), *retry_after);
             }
-            Err(DriverError::Garbage { .. } | DriverError::Lost) => {
+            Err(DriverError::Garbage { .. } | DriverError::Lost) | Ok(Minted { flawed: true, .. }) => {
                 inner.breakers.failed(entry.line(), inner.env.now(), None);
             }
             // A client that may not do this one thing (RFC 6749 §5.2) may do others.
@@ -254,7 +280,7 @@ impl Broker {
     }
 
     /// One at a time for this request.
-    pub(crate) fn turn(&self, key: &AskKey) -> Arc<tokio::sync::Mutex<()>> {
+    pub(crate) fn turn(&self, key: &AskKey) -> Arc<tokio::sync::Mutex<Option<Trouble>>> {
         let mut turns = self.inner.mints.lock().unwrap_or_else(PoisonError::into_inner);
         if turns.len() > 1024 {
             turns.retain(|_, turn| Arc::strong_count(turn) > 1);
@@ -269,6 +295,12 @@ pub(crate) fn check_target(entry: &Entry, minted: &Minted) -> Result<(), Fault> 
         None => Ok(()),
         Some(why) => Err(faults::driver(&DriverError::Stray(why.clone()), entry.row.connector.uid.as_str())),
     }
+}
+
+/// What the latest call for a request came to, where it was the provider's trouble.
+pub(crate) struct Trouble {
+    at: Instant,
+    error: DriverError,
 }
 
 /// An installation, as a driver knows it.

@@ -13,7 +13,7 @@ use crate::broker::Broker;
 use crate::directory::Entry;
 use crate::faults;
 use crate::refresh::{RenewFailure, Urgency, ahead_of_time, due};
-use crate::sealing::{GrantSecret, MadeToken};
+use crate::sealing::{Facts, GrantSecret, MadeToken};
 
 /// A grant that gives what is wanted, as far as can be known without its provider.
 pub(crate) struct Given {
@@ -45,7 +45,7 @@ impl Broker {
         let Given { row, secret, narrowed } = self.given(entry, wanted).await.map_err(|unmet| unmet.fault)?;
         let mut found = match narrowed {
             None => self.granted_token(entry, wanted, row.clone(), secret, renewed).await?,
-            Some(scopes) => self.narrowed_token(entry, wanted, &row, scopes).await?,
+            Some(scopes) => self.narrowed_token(entry, wanted, &row, &secret.facts, scopes).await?,
         };
         let now = self.inner.env.now();
         if now.millis() - row.last_used_at.millis() > HOUR_MS {
@@ -145,7 +145,9 @@ impl Broker {
                     self.inner.open_grant(&renewed.grant, &renewed.held).map_err(faults::internal)?;
                 match wanted.plan_of(&renewed, &secret) {
                     Plan::Missing(missing) => Err(more_consent_required(entry, wanted, &missing)),
-                    Plan::Narrow(scopes) => self.narrowed_token(entry, wanted, &renewed, scopes).await,
+                    Plan::Narrow(scopes) => {
+                        self.narrowed_token(entry, wanted, &renewed, &secret.facts, scopes).await
+                    }
                     // What the provider gave was for something else, and only what it is renewed with was kept.
                     Plan::AsGranted if secret.held.access().is_none() => Err(stray(entry, &secret)),
                     Plan::AsGranted => made_from(secret, &renewed, Source::Provider),
@@ -168,6 +170,7 @@ impl Broker {
         entry: &Arc<Entry>,
         wanted: &Wanted,
         row: &GrantRow,
+        facts: &Facts,
         scopes: Scopes,
     ) -> Result<Found, Fault> {
         let turn = self.turn(&wanted.key).lock_owned().await;
@@ -179,10 +182,14 @@ impl Broker {
         }
         // It lives, and not as long as somebody would like: another one is had for that only so often.
         let living = self.stored_beyond(wanted, self.inner.env.now()).await?;
+        let vain = self.unnarrowed(entry, wanted, facts, &scopes);
         if let Some(made) = living
-            && self.may_begin(row.grant.id, &Urgency::Wish).is_err()
+            && (vain.is_some() || self.may_begin(row.grant.id, &Urgency::Wish).is_err())
         {
             return Ok(Found::kept(made, Source::Store));
+        }
+        if let Some(fault) = vain {
+            return Err(fault);
         }
         let need = MintAsk::Refresh {
             scopes: Some(scopes.clone()).filter(|scopes| !scopes.is_empty()),
@@ -196,7 +203,6 @@ impl Broker {
             .map_err(|failure| failure.fault(entry, |cause| consent_required(entry, wanted, cause)))?;
         super::made::check_target(entry, &minted)?;
         let is_bounded = !scopes.is_empty();
-        let exact = Wanted { scopes: ScopeRequest::Exactly(scopes), ..wanted.duplicate() };
         // Bound to a target, and to no scopes in particular.
         let any_scopes = match &wanted.scopes {
             ScopeRequest::Unscoped => true,
@@ -204,7 +210,7 @@ impl Broker {
             ScopeRequest::Exactly(_) => false,
         };
         if !any_scopes || is_bounded {
-            self.check_scopes(entry, &exact, minted.scopes.as_ref())?;
+            self.check_narrowed(entry, wanted, facts, &scopes, minted.scopes.as_ref())?;
         }
         let (made, row) = self.keep_made(wanted, minted, Some(row.grant.id))?;
         let changes = vec![carnet_store::minted::put(&row)];
@@ -351,17 +357,36 @@ fn more_consent_required(entry: &Entry, wanted: &Wanted, missing: &Scopes) -> Fa
             "to install it once more, with all that the connector asks for",
         );
     }
-    Fault::new(
+    let uid = &entry.row.connector.uid;
+    let fault = Fault::new(
         Code::UserAuthorizationRequired,
         format!(
-            "User authorization required: {} consented to less at {}; missing: {}.",
+            "User authorization required: {} consented to less at {uid}; missing: {}. Only a new consent gives them.",
             wanted.place.subject,
-            entry.row.connector.uid,
             missing.join(" ")
         ),
     )
     .with("reason", "insufficient_scope")
-    .with("missing", missing)
+    .with("missing", missing);
+    match &wanted.scopes {
+        // The consent asks for what the request names, whatever the connector's own are; a name that a shell would read
+        // otherwise is not put into a command.
+        ScopeRequest::Exactly(scopes) if scopes.iter().all(is_plain) => fault.next(
+            format!("carnet token {uid} --subject user --scopes {} --yes", scopes.joined(",")),
+            "to consent to them yourself, in a browser; an app starts a consent request for the person with these scopes",
+        ),
+        ScopeRequest::Exactly(_) => fault,
+        _ => fault.next(
+            format!("carnet token {uid} --subject user --yes"),
+            "to consent yourself to what the connector asks for now, in a browser; an app starts a consent request for the \
+             person",
+        ),
+    }
+}
+
+/// Whether a scope can stand in a command as it is, among others.
+fn is_plain(scope: &str) -> bool {
+    scope.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+@=".contains(&byte))
 }
 
 /// A token that came within this time lives about as long as any that could be had.

@@ -81,7 +81,9 @@ impl Wanted {
                 }
                 let left = self.defaults.both(granted).without(&unasked);
                 if left.is_empty() && !unasked.is_empty() {
-                    return Plan::Missing(unasked);
+                    // What is missing is the person's word for the connector's scopes, and never for others.
+                    let meant = unasked.both(&self.defaults);
+                    return Plan::Missing(if meant.is_empty() { self.defaults.clone() } else { meant });
                 }
                 left
             }
@@ -89,7 +91,12 @@ impl Wanted {
             ScopeRequest::Unscoped | ScopeRequest::Defaults => {
                 let unasked = self.not_given(beyond);
                 if !unasked.is_empty() {
-                    return Plan::Narrow(granted.without(&unasked));
+                    let left = granted.without(&unasked);
+                    // A request that names none would be answered with all of it once more.
+                    return match at_consent {
+                        Some(then) if left.is_within(&ambient()) => Plan::Missing(then.without(granted)),
+                        _ => Plan::Narrow(left),
+                    };
                 }
                 return if targets { Plan::Narrow(Scopes::empty()) } else { Plan::AsGranted };
             }
@@ -109,13 +116,35 @@ impl Wanted {
         Self { resources, audience, details, ..self.duplicate() }.plan(granted, at_consent)
     }
 
-    /// What a provider gave beyond what the person was asked for. Where all that was asked for came back by its name,
-    /// that is all the rest; else some of the rest may be another name for it, and only the names that the connector
-    /// itself uses are sure to be none.
-    fn beyond(&self, granted: &Scopes, at_consent: &Scopes) -> Scopes {
-        let rest = granted.without(at_consent).without(&ambient());
-        let by_name = at_consent.without(&ambient()).is_within(granted);
-        if by_name { rest } else { rest.both(&self.defaults) }
+    /// What a provider gave beyond what it was asked for. Where all that was asked for came back by its name, that is all
+    /// the rest. Else some of the rest may be another name for it: of a service that is known to use such names, only the
+    /// names that the connector itself uses are sure to be none; of any other server, all are that do not look like one. So
+    /// a server that gives one power in place of another does not have it handed out (RFC 6749 §3.3 lets it do so, and has
+    /// it say so).
+    fn beyond(&self, granted: &Scopes, asked: &Scopes) -> Scopes {
+        let rest = granted.without(asked).without(&ambient());
+        let unnamed = asked.without(&ambient()).without(granted);
+        if unnamed.is_empty() {
+            return rest;
+        }
+        if self.adds_scopes {
+            return rest.both(&self.defaults);
+        }
+        let is_meant = |given: &str| {
+            !self.defaults.contains(given) && unnamed.iter().any(|asked| is_another_name(asked, given))
+        };
+        let renamed = Scopes::parse(rest.iter().filter(|given| is_meant(given))).unwrap_or_default();
+        rest.without(&renamed)
+    }
+
+    /// What a provider gave the application beyond the defaults, which it was asked for, and which is not handed out
+    /// either.
+    pub(super) fn beyond_defaults(&self, given: &Scopes) -> Scopes {
+        if self.defaults.is_empty() {
+            Scopes::empty()
+        } else {
+            self.not_given(self.beyond(given, &self.defaults))
+        }
     }
 
     /// What of that a request that names no scopes is not given either: all of it, or, of a service that is known to add
@@ -191,6 +220,16 @@ impl Wanted {
         }
         event
     }
+}
+
+/// Whether one is the other with an address before it, as some servers write the names of their scopes:
+/// `https://api.example/auth/read`, `api://id/read`; or in other letters.
+fn is_another_name(one: &str, other: &str) -> bool {
+    let is_addressed = |short: &str, long: &str| {
+        let address = long.strip_suffix(short).and_then(|rest| rest.strip_suffix('/'));
+        !short.contains('/') && address.is_some_and(|address| address.contains(['.', ':']))
+    };
+    one.eq_ignore_ascii_case(other) || is_addressed(one, other) || is_addressed(other, one)
 }
 
 /// Scopes that shape the ceremony and give a token no power at the provider's API (OpenID Connect Core §11, §5.4).

@@ -28,8 +28,6 @@ pub(crate) enum RenewFailure {
     Provider(Arc<DriverError>),
     /// The answer was lost, of a provider that may count the refresh token as spent for having been presented.
     Lost {
-        /// What came instead.
-        error: Arc<DriverError>,
         /// Until the grant is tried once more.
         wait: Duration,
     },
@@ -66,18 +64,17 @@ impl RenewFailure {
         match self {
             Self::Consent(cause) => consent(cause),
             Self::Provider(error) => faults::driver(&error, uid),
-            Self::Lost { error, wait } => {
-                let fault = faults::driver(&error, uid);
-                let message = format!(
+            // When it is tried again is decided here, and said as it will be.
+            Self::Lost { wait } => Fault::new(
+                Code::ProviderUnavailable,
+                format!(
                     "The provider of {uid} was asked to renew the grant, and its answer was lost: it may have spent the \
                      refresh token, and nobody has what it gave. The grant is tried again as soon as that is safe; if the \
                      provider refuses it then, reauthorization is required."
-                );
-                let wait = fault.retry_after.unwrap_or(5).max(whole_seconds(wait));
-                Fault::new(Code::ProviderUnavailable, message)
-                    .with("reason", Cause::AnswerLost.as_str())
-                    .retry_after(wait)
-            }
+                ),
+            )
+            .with("reason", Cause::AnswerLost.as_str())
+            .retry_after(whole_seconds(wait).max(1)),
             Self::InDoubt { wait } => Fault::new(
                 Code::ProviderUnavailable,
                 format!(
@@ -174,7 +171,8 @@ impl Broker {
                 let kept =
                     |fresh: &serde_json::Map<_, _>, old| if fresh.is_empty() { old } else { fresh.clone() };
                 Facts {
-                    token_id: Some(inner.env.id()),
+                    // It is the token before, if any is kept.
+                    token_id: if minted.flawed { before.facts.token_id } else { Some(inner.env.id()) },
                     asked: before.facts.asked,
                     resources: before.facts.resources,
                     audience: before.facts.audience,
@@ -193,7 +191,7 @@ impl Broker {
         let spent = row.grant.access_expires_at.is_some_and(|end| end <= now);
         let set = ahead_of_time(row.grant.id, row.grant.updated_at, row.grant.access_expires_at);
         let is_early = !spent && set.is_none_or(|due| now < due);
-        let replaces = matches!(goal, Goal::Token { .. });
+        let replaces = matches!(goal, Goal::Token { .. }) && !minted.flawed;
         let secret = GrantSecret { facts, held };
         next.held = inner.seal_grant(&next.grant, &secret).map_err(sealing)?;
         let due = due(&next.grant, entry.idle());
@@ -377,12 +375,10 @@ impl Broker {
         {
             return Ok(Presented::Again);
         }
-        let error = Arc::new(error);
         if safe_to_repeat {
-            return Err(RenewFailure::Provider(error));
+            return Err(RenewFailure::Provider(Arc::new(error)));
         }
-        let wait = self.until_it_is_safe(entry, row).await;
-        Err(RenewFailure::Lost { error, wait })
+        Err(RenewFailure::Lost { wait: self.until_it_is_safe(entry, row).await })
     }
 
     /// How long a grant is left alone from now on, whose provider's answer was lost; and the provider, if that is longer.
@@ -393,8 +389,8 @@ impl Broker {
             let open = refreshes::open_of(&inner.db, row.grant.place.team, row.grant.id).await?;
             Ok::<_, DbError>(Doubt::wait(&open, row, &entry.abilities, now))
         };
-        // Where the store does not say, the fault says what it says of any provider.
-        let wait = looked.await.unwrap_or_default();
+        // Where the store does not say, as long as of any provider.
+        let wait = looked.await.unwrap_or(UNKNOWN);
         wait.max(inner.breakers.wait(entry.line(), inner.env.now()).unwrap_or_default())
     }
 
@@ -479,6 +475,9 @@ impl Broker {
         }
     }
 }
+
+/// After which time a provider is tried again of which nothing is known, as callers are told.
+const UNKNOWN: Duration = Duration::from_secs(5);
 
 /// Rounded up: whoever comes at the time that was named is not too early.
 fn whole_seconds(wait: Duration) -> u64 {

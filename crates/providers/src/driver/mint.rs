@@ -97,6 +97,8 @@ pub struct Minted {
     /// Why the token must not be handed out, if it is for something else than was asked. What is to be held is held all
     /// the same: the refresh token before it may be spent.
     pub stray: Option<String>,
+    /// Whether there is no token, because the answer was none except for what the grant is renewed with, which is held.
+    pub flawed: bool,
 }
 
 /// How a revocation ended.

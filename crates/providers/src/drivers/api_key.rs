@@ -289,6 +289,7 @@ fn minted(key: &SecretString, expires_at: Option<Time>, scopes: Option<Scopes>) 
         claims: Map::new(),
         external_subject: None,
         stray: None,
+        flawed: false,
     }
 }
 

@@ -170,6 +170,10 @@ impl Dialect for Atlassian {
                     tokens.refresh_expires_at = Some(ends);
                 }
             }
+            // There is nothing to ask with.
+            if minted.flawed {
+                return minted;
+            }
             match place(facts, sites(at, &minted.token).await.as_deref()) {
                 Ok(metadata) => minted.metadata.extend(metadata),
                 Err(misplaced) => {
@@ -221,6 +225,7 @@ impl Dialect for Atlassian {
                 claims: tokens.claims.clone(),
                 external_subject: tokens.external_subject.clone(),
                 stray,
+                flawed: false,
             }))
         })
     }

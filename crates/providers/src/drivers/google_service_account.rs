@@ -280,6 +280,7 @@ async fn mint(at: &At<'_>, ask: &MintAsk) -> Result<Minted, DriverError> {
         claims: Map::new(),
         external_subject: Some(person.map_or_else(|| settings.email.clone(), str::to_owned)),
         stray: None,
+        flawed: false,
     })
 }
 

@@ -154,6 +154,9 @@ impl Driver for Salesforce {
                 return Err(unsupported("this connector asserts nobody: assertableUsernames is empty"));
             }
             let mut minted = Oauth.mint(&view.at(at), held, as_user.as_ref().unwrap_or(ask)).await?;
+            if minted.flawed {
+                return Ok(minted);
+            }
             let before = held.and_then(Held::external_subject);
             match Place::read(&minted.metadata) {
                 Ok(place) if before.is_some() && place.user.as_deref() != before => {

@@ -83,10 +83,17 @@ impl Client<'_> {
         let there = failure::date(&answer.headers).unwrap_or(at);
         let wait = failure::retry_after(&answer.headers, at);
         match spoken(&answer) {
-            Spoken::Issued(issued) if phase != Phase::Exchange && issued.is_other => {
-                Err(NoToken::of(failure::of_nothing(answer.status, wait)))
+            Spoken::Issued(mut issued) => {
+                if phase != Phase::Exchange && issued.is_other {
+                    issued.flaw.get_or_insert("it is said to be no access token");
+                }
+                // Only of a grant that is there already is there anything to be kept.
+                let keeps = phase == Phase::Refresh && issued.refresh.is_some();
+                if issued.flaw.is_some() && !keeps {
+                    return Err(NoToken::of(failure::of_nothing(answer.status, wait)));
+                }
+                Ok(Received { issued, at, there, took: begun.until(at) })
             }
-            Spoken::Issued(issued) => Ok(Received { issued, at, there, took: begun.until(at) }),
             Spoken::Refusal(refusal) => {
                 let error = failure::of_refusal(phase, answer.status, &refusal, wait, &form.secrets);
                 let refused = matches!(

@@ -10,7 +10,10 @@ use carnet_model::grant::Cause;
 use carnet_model::{SecretString, Time};
 use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, StatusCode};
+use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::TimeZone;
 
 use super::token_answer::Refusal;
 use crate::driver::failure::{CallbackFault, DriverError, Vendor};
@@ -156,12 +159,29 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: Time) -> Option<u64> {
     let seconds = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         text.parse().unwrap_or(u64::MAX)
     } else {
-        // The one date form that servers may still send is also one of RFC 2822.
-        let until = DateTimeParser::new().parse_timestamp(text).ok()?;
-        u64::try_from(until.as_second() - now.secs()).unwrap_or(0)
+        until(text, now)?
     };
     Some(seconds.min(3600))
 }
+
+/// How many seconds there are until a date in one of the forms of RFC 9110 §5.6.7; none until one that is over. What day of
+/// the week a server takes it for does not matter.
+fn until(text: &str, now: Time) -> Option<u64> {
+    // The one form that servers may still send is also one of RFC 2822.
+    let at = DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text).ok().or_else(|| {
+        let date = FORMS.iter().find_map(|(weekday, form)| {
+            let (_, rest) = text.split_once(weekday)?;
+            BrokenDownTime::parse(form, rest).ok()?.to_datetime().ok()
+        })?;
+        // The last moments of the year 9999 have no time here; they are far enough away.
+        Some(date.to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |at| at.timestamp()))
+    })?;
+    Some(u64::try_from(at.as_second() - now.secs()).unwrap_or(0))
+}
+
+/// What follows on the day of the week, and what follows on that.
+const FORMS: [(&str, &str); 3] =
+    [(", ", "%d %b %Y %H:%M:%S GMT"), (", ", "%d-%b-%y %H:%M:%S GMT"), (" ", "%b %d %H:%M:%S %Y")];
 
 /// What time it is at the server (RFC 9110 §6.6.1).
 pub(crate) fn date(headers: &HeaderMap) -> Option<Time> {
@@ -221,6 +241,15 @@ mod tests {
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(90)),
             ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
             ("Sat, 06 Nov 2094 08:49:37 GMT", Some(3600)),
+            ("Mon, 06 Nov 2094 08:49:37 GMT", Some(3600)),
+            ("Mon, 06 Nov 1994 08:49:37 GMT", Some(90)),
+            ("Thu, 30 Dec 9999 23:59:59 GMT", Some(3600)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(3600)),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("Fri, 31 Dec 9999 25:59:59 GMT", None),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(90)),
+            ("Sun Nov  6 08:49:37 1994", Some(90)),
+            ("Sun Nov 16 08:49:37 2094", Some(3600)),
             ("-1", None),
             ("1.5", None),
             ("soon", None),

@@ -26,6 +26,9 @@ pub(crate) struct Asked<'a> {
 
 /// What is wrong with what was issued, if anything is.
 pub(crate) fn stray(asked: Asked<'_>, issued: &Issued) -> Option<String> {
+    if let Some(flaw) = issued.flaw {
+        return Some(flaw.to_owned());
+    }
     if issued.repeats {
         return Some("the provider says a token again where it would be shown to people".to_owned());
     }
@@ -108,6 +111,7 @@ mod tests {
             is_other: false,
             details: details.and_then(|details| details.as_array().cloned()),
             repeats: false,
+            flaw: None,
             more: crate::oauth::token_answer::More::default(),
         }
     }

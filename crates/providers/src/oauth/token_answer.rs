@@ -5,6 +5,11 @@
 //! (GitHub); `null` or empty text for a member that is not there; `token_type` missing; scopes as a list (Linear, Twitch);
 //! that it is asked too often as an error of GraphQL (Linear). Anything else is [`Spoken::Nothing`]: no token is made up
 //! from half an answer.
+//!
+//! Two things are less strict, because the refresh token in the answer may be the only one that still works. What is
+//! optional and says nothing but for how long (RFC 6749 §5.1), or is no refresh token at all, counts as unsaid where it
+//! cannot be read. And where anything else cannot be read, or the access token itself is missing, beside a refresh token,
+//! the answer has a flaw: nothing of it is handed out, and what renews the grant is kept.
 
 use std::fmt;
 
@@ -30,6 +35,7 @@ pub(crate) enum Spoken {
 /// Tokens as issued.
 #[derive(Debug)]
 pub(crate) struct Issued {
+    /// Empty where there is none, which is a flaw.
     pub access: SecretString,
     pub expires_in: Option<u64>,
     pub refresh: Option<SecretString>,
@@ -44,6 +50,8 @@ pub(crate) struct Issued {
     pub details: Option<Vec<Value>>,
     /// Whether a token was said again in a member that is shown to people. Scopes, kind and details are not here then.
     pub repeats: bool,
+    /// Why nothing of this may be handed out, beside a refresh token that is to be kept.
+    pub flaw: Option<&'static str>,
     /// What else was said.
     pub more: More,
 }
@@ -123,58 +131,59 @@ fn refusal(error: String, mut members: Map<String, Value>) -> Option<Refusal> {
 }
 
 fn issued(mut members: Map<String, Value>) -> Option<Issued> {
-    let access = text(members.remove("access_token"))??;
-    let kind = text(members.remove("token_type"))?;
-    let is = |name: &str| kind.as_ref().is_some_and(|kind| kind.expose().eq_ignore_ascii_case(name));
-    let is_other = is("n_a");
-    if kind.is_some() && !is("bearer") && !is_other {
-        return None;
-    }
-    let issued_kind = match members.remove("issued_token_type") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(name)) => Some(name),
-        Some(_) => return None,
-    };
-    let refresh = text(members.remove("refresh_token"))?;
-    let id_token = text(members.remove("id_token"))?;
-    if [Some(&access), refresh.as_ref(), id_token.as_ref()]
-        .into_iter()
-        .flatten()
-        .any(|t| !is_credential(t.expose()))
-    {
-        return None;
-    }
-    let scopes = match members.remove("scope") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(joined)) => Some(Scopes::parse_joined(&joined).ok()?),
-        Some(Value::Array(names)) => {
-            let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
-            Some(Scopes::parse(names?).ok()?)
+    let mut flaw: Option<&'static str> = None;
+    let access = token(members.remove("access_token"));
+    // What is no refresh token is none: the one before stays in use (RFC 6749 §6).
+    let refresh = token(members.remove("refresh_token")).unwrap_or_default();
+    // Read, or a flaw: what is needed to know what the access token is good for.
+    let mut read = |readable: bool, why: &'static str| {
+        if !readable {
+            flaw.get_or_insert(why);
         }
-        Some(_) => return None,
     };
-    let expires_in = seconds(members.remove("expires_in"))?;
-    // GitHub says the one, Keycloak the other; Keycloak's 0 stands for no end.
-    let refresh_expires_in = match members.remove("refresh_token_expires_in") {
-        None => seconds(members.remove("refresh_expires_in"))?.filter(|seconds| *seconds > 0),
-        Some(value) => seconds(Some(value))?,
+    read(matches!(access, Some(Some(_))), "there is no access token that could be used");
+    let kind = text(members.remove("token_type"));
+    let is = |name: &str| kind.iter().flatten().any(|kind| kind.expose().eq_ignore_ascii_case(name));
+    let is_other = is("n_a");
+    read(matches!(kind, Some(None)) || is("bearer") || is_other, "its token_type is not Bearer");
+    let issued_kind = match members.remove("issued_token_type") {
+        None | Some(Value::Null) => Some(None),
+        Some(Value::String(name)) => Some(Some(name)),
+        Some(_) => None,
     };
+    read(issued_kind.is_some(), "its issued_token_type cannot be read");
+    let id_token = token(members.remove("id_token"));
+    read(id_token.is_some(), "its id_token cannot be read");
+    let scopes = scopes(members.remove("scope"));
+    read(scopes.is_some(), "its scope cannot be read");
     let details = match members.remove("authorization_details") {
-        None | Some(Value::Null) => None,
-        Some(Value::Array(details)) => Some(details),
-        Some(_) => return None,
+        None | Some(Value::Null) => Some(None),
+        Some(Value::Array(details)) => Some(Some(details)),
+        Some(_) => None,
+    };
+    read(details.is_some(), "its authorization_details cannot be read");
+    if flaw.is_some() && refresh.is_none() {
+        return None;
+    }
+    let expires_in = seconds(members.remove("expires_in").as_ref());
+    // GitHub says the one, Keycloak the other; Keycloak's 0 stands for no end.
+    let (own, keycloaks) = (members.remove("refresh_token_expires_in"), members.remove("refresh_expires_in"));
+    let refresh_expires_in = match own {
+        None | Some(Value::Null) => seconds(keycloaks.as_ref()).filter(|seconds| *seconds > 0),
+        Some(value) => seconds(Some(&value)),
     };
     let mut issued = Issued {
-        access,
+        access: access.flatten().unwrap_or_else(|| SecretString::new(String::new())),
         expires_in,
         refresh,
         refresh_expires_in,
-        scopes,
-        id_token,
-        kind: issued_kind,
+        scopes: scopes.flatten(),
+        id_token: id_token.flatten(),
+        kind: issued_kind.flatten(),
         is_other,
-        details,
+        details: details.flatten(),
         repeats: false,
+        flaw,
         more: More(members),
     };
     // Not the whole answer is refused: the refresh token in it may be the only one that still works.
@@ -214,32 +223,56 @@ fn text(value: Option<Value>) -> Option<Option<SecretString>> {
     }
 }
 
-/// A number of seconds, as number or as text of digits; nothing for what is absent, `null` or empty. Of a fraction the
-/// whole seconds count: a life is over rather too early than too late.
+/// A text that can be a token.
 #[expect(
     clippy::option_option,
     reason = "the outer says whether it could be read, the inner whether it was there"
 )]
-fn seconds(value: Option<Value>) -> Option<Option<u64>> {
+fn token(value: Option<Value>) -> Option<Option<SecretString>> {
+    text(value).filter(|token| token.as_ref().is_none_or(|token| is_credential(token.expose())))
+}
+
+/// Scopes as one text or as a list.
+#[expect(
+    clippy::option_option,
+    reason = "the outer says whether it could be read, the inner whether it was there"
+)]
+fn scopes(value: Option<Value>) -> Option<Option<Scopes>> {
     match value {
         None | Some(Value::Null) => Some(None),
-        Some(Value::String(text)) if text.is_empty() => Some(None),
-        Some(Value::String(text)) => {
-            let digits = text.len() <= 18 && text.bytes().all(|b| b.is_ascii_digit());
-            if digits { text.parse().ok().map(Some) } else { None }
+        Some(Value::String(joined)) => Scopes::parse_joined(&joined).ok().map(Some),
+        Some(Value::Array(names)) => {
+            let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
+            Scopes::parse(names?).ok().map(Some)
         }
-        Some(Value::Number(number)) => match (number.as_u64(), number.as_f64()) {
-            (Some(whole), _) => Some(Some(whole)),
-            // JSON has one kind of number: 3600.0 is 3600 (RFC 8259 §6).
-            (None, Some(float)) if (0.0..1e18).contains(&float) => {
-                format!("{:.0}", float.floor()).parse().ok().map(Some)
-            }
-            _ => None,
-        },
         Some(_) => None,
     }
 }
 
+/// A number of seconds, as number or as text of digits, up to 10¹⁸. Of a fraction the whole seconds count: a life is over
+/// rather too early than too late. Whatever else there is says nothing.
+pub(crate) fn seconds(value: Option<&Value>) -> Option<u64> {
+    let most = |seconds: &u64| *seconds <= MOST_SECONDS;
+    match value? {
+        Value::String(text) => {
+            let (whole, fraction) = text.split_once('.').unwrap_or((text.as_str(), "0"));
+            let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            if digits(whole) && digits(fraction) { whole.parse().ok().filter(most) } else { None }
+        }
+        Value::Number(number) => match (number.as_u64(), number.as_f64()) {
+            (Some(whole), _) => Some(whole).filter(most),
+            // JSON has one kind of number: 3600.0 is 3600 (RFC 8259 §6).
+            (None, Some(float)) if (0.0..1e18).contains(&float) => {
+                format!("{:.0}", float.floor()).parse().ok()
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Nobody means a life of more seconds than that.
+const MOST_SECONDS: u64 = 1_000_000_000_000_000_000;
 /// RFC 6749 §10.10 asks for far more; what is shorter is no secret, and may be a word that stands elsewhere too.
 const SHORTEST_SECRET: usize = 8;
 

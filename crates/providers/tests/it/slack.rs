@@ -224,7 +224,7 @@ async fn an_installation_leaves_the_bots_token() {
         (installed(json!({"token_type": "user"})), "garbage in doubt"),
         (installed(json!({"team": null})), "garbage in doubt"),
         (installed(json!({"scope": "é"})), "garbage in doubt"),
-        (installed(json!({"expires_in": "soon"})), "garbage in doubt"),
+        (installed(json!({"expires_in": "soon"})), "ok"),
         (Reply::json(200, json!({"ok": "true"})), "garbage in doubt"),
         (Reply::json(200, json!({"ok": true, "error": "x"})), "garbage in doubt"),
         (error("invalid_code"), "callback CodeRefused"),
@@ -388,6 +388,15 @@ async fn a_renewal_for_another_workspace_is_not_handed_out_and_spends_nothing() 
         answers(&bench, ACCESS, installed(body));
         let minted = of_all.refresh(&held_of_all, "").await.unwrap();
         assert_eq!(minted.stray.is_some(), stray, "{more}");
+    }
+    // A life that cannot be read costs nothing but itself.
+    for life in [json!("soon"), json!(-1), json!({})] {
+        let body = json!({"access_token": "xoxe.xoxb-2", "refresh_token": "xoxe-2", "expires_in": life,
+            "team": null, "enterprise": {"id": "E1"}});
+        answers(&bench, ACCESS, installed(body));
+        let minted = of_all.refresh(&held_of_all, "").await.unwrap();
+        assert_eq!(texts(&minted.held.unwrap()), (Some("xoxe.xoxb-2"), Some("xoxe-2")), "{life}");
+        assert_eq!(minted.expires_at, Some(Time::from_secs(NOW + 900)), "{life}");
     }
     // Who was there before it was written down belongs where the connector says.
     answers(&bench, ACCESS, error("invalid_code"));

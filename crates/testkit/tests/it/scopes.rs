@@ -1,6 +1,6 @@
 //! Scopes, targets, installations: exactly what was asked for, or the reason why not.
 
-use carnet_testkit::{Browser, Engine, Fault, Kit, Plan, on_both_engines};
+use carnet_testkit::{Browser, Engine, Fault, Gate, Kit, Plan, on_both_engines};
 use serde_json::{Value, json};
 
 use crate::of;
@@ -54,6 +54,38 @@ async fn a_narrowed_token_can_do_what_was_asked_and_no_more(engine: Engine) {
     assert_eq!(wider.refusal(), (422, "user_authorization_required".to_owned()));
     assert_eq!(wider.json()["error"]["missing"], json!(["messages:write"]));
     assert_eq!(wider.json()["error"]["reason"], "insufficient_scope");
+    let command =
+        format!("carnet token {} --subject user --scopes messages:read,messages:write --yes", Kit::UID);
+    assert_eq!(wider.json()["error"]["next"][0]["command"], command.as_str());
+}
+
+/// Scopes that a connector has been given are nobody's until they are consented to, and whoever asks is told so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn scopes_that_came_after_a_consent_are_had_by_a_new_one_and_the_refusal_says_so() {
+    let plan = Plan { scopes: vec!["profile:read", "offline_access"], ..Plan::default() };
+    let kit = Kit::start(Engine::Sqlite, plan).await;
+    kit.consent("alice").await;
+    let path = format!("/v1/connect/connectors/{}", kit.connector);
+    let more = json!({"enabled": true, "scopes": ["profile:read", "messages:read", "offline_access"]});
+    kit.manage("PATCH", &path, Some(&json!({"data": {"userAuthorization": more}}))).await.ok();
+    // What was consented to is still had.
+    kit.user_token("alice").await.token();
+    let refused = kit.ask(&with_scopes(&["messages:read"])).await;
+    assert_eq!(refused.refusal(), (422, "user_authorization_required".to_owned()));
+    let error = &refused.json()["error"];
+    assert!(error["message"].as_str().unwrap().contains("Only a new consent gives them"), "{error}");
+    let command = format!("carnet token {} --subject user --scopes messages:read --yes", Kit::UID);
+    assert_eq!(error["next"][0]["command"], command.as_str(), "{error}");
+    let query = "subject=user&user=alice&scopes=messages%3Aread";
+    let told = kit
+        .node
+        .call("GET", &format!("{path}/explain?{query}"), Some(&kit.workload("production")), None)
+        .await
+        .ok();
+    let rule = told["rules"].as_array().unwrap().iter().find(|rule| rule["outcome"] == "denied").unwrap();
+    assert_eq!(rule["next"][0]["command"], command.as_str(), "{told}");
+    kit.consent("alice").await;
+    kit.ask(&with_scopes(&["messages:read"])).await.token();
 }
 
 /// Consents to these scopes at a provider that remembers more from another time.
@@ -175,7 +207,78 @@ async fn what_a_server_adds_unasked_is_narrowed_away_or_refused() {
     assert_eq!(error["excess"], json!(["admin"]), "{error}");
     assert!(error["next"][0]["command"].as_str().unwrap().starts_with("carnet update "), "{error}");
     kit.provider.heal();
+    kit.clock.pass(std::time::Duration::from_secs(61));
     kit.user_token("alice").await.token();
+}
+
+/// The page said `messages:read`, and the server gives `admin` in its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_server_gives_in_place_of_what_was_asked_is_not_handed_out() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    let swapped = "admin offline_access profile:read";
+    consents(&kit, &["profile:read", "messages:read", "offline_access"], swapped).await;
+    let token = kit.user_token("alice").await.token();
+    assert_eq!(kit.provider.last("refresh_token", "scope"), ["offline_access profile:read"]);
+    assert_eq!(kit.provider.me(&token).await.unwrap()["scope"], "offline_access profile:read");
+    let admin = kit.ask(&with_scopes(&["admin"])).await;
+    assert_eq!(admin.refusal(), (422, "user_authorization_required".to_owned()));
+    // The application is not given it either, whether it names what it wants or not.
+    let scope = |text: &'static str| {
+        Fault::rewritten(move |answer| {
+            answer.insert("scope".to_owned(), text.into());
+        })
+    };
+    for body in [json!({"subject": {"type": "app"}}), app(&["*"]), app(&["profile:read"])] {
+        kit.provider.next([scope("admin profile:read")]);
+        let refused = kit.ask(&body).await;
+        assert_eq!(refused.refusal(), (422, "invalid_scope".to_owned()), "{body}");
+        assert_eq!(refused.json()["error"]["excess"], json!(["admin"]), "{body}");
+    }
+    // Fewer are not more, and another name is not another power.
+    kit.provider.next([scope("https://provider.example/profile:read")]);
+    kit.ask(&json!({"subject": {"type": "app"}})).await.token();
+}
+
+/// A server that pays no heed to `scope` at a refresh spends a refresh token on each. It is asked once in a while, and
+/// whoever asks meanwhile is told the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_makes_nothing_narrower_is_not_asked_with_each_request() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    kit.consent("alice").await;
+    let whole = kit.user_token("alice").await.token();
+    kit.provider.always(|| {
+        Fault::rewritten(|answer| {
+            answer.insert("scope".to_owned(), "messages:read offline_access profile:read".into());
+        })
+    });
+    let narrow = with_scopes(&["profile:read"]);
+    for _ in 0..3 {
+        let refused = kit.ask(&narrow).await;
+        assert_eq!(refused.refusal(), (422, "invalid_scope".to_owned()));
+        assert_eq!(refused.json()["error"]["excess"], json!(["messages:read"]));
+        assert_eq!(kit.provider.requests("refresh_token"), 1);
+    }
+    let path = format!("/v1/connect/connectors/{}/explain?subject=user&user=alice", kit.connector);
+    let explain = async |scopes: &str| {
+        let path = format!("{path}&scopes={scopes}");
+        kit.node.call("GET", &path, Some(&kit.workload("production")), None).await.ok()["decidedBy"].clone()
+    };
+    assert_eq!(explain("profile%3Aread").await, "grant-scopes");
+    // Others are not kept from what they can have.
+    assert_eq!(kit.user_token("alice").await.token(), whole);
+    assert_eq!(kit.ask(&with_scopes(&["messages:read"])).await.refusal().1, "invalid_scope");
+    assert_eq!(kit.provider.requests("refresh_token"), 2, "another request is another question");
+    // Once in a while, and less and less.
+    for (passed, asked) in [(61, 3), (61, 3), (60, 4)] {
+        kit.clock.pass(std::time::Duration::from_secs(passed));
+        kit.ask(&narrow).await.refusal();
+        assert_eq!(kit.provider.requests("refresh_token"), asked);
+    }
+    // A new consent begins anew.
+    kit.provider.heal();
+    kit.consent("alice").await;
+    let token = kit.ask(&narrow).await.token();
+    assert_eq!(kit.provider.me(&token).await.unwrap()["scope"], "profile:read");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -202,6 +305,7 @@ async fn a_provider_that_gives_more_or_less_than_asked_is_not_believed() {
             assert!(!answer.text().contains(secret), "{name}");
         }
         // The rotation that came with it is not lost: the same request works when the provider behaves.
+        kit.clock.pass(std::time::Duration::from_secs(61));
         let token = kit.ask(&body).await.token();
         assert!(kit.provider.api("me", &token).await != 401, "{body}");
     }
@@ -378,6 +482,37 @@ async fn installations_keep_what_was_granted_apart() {
         kit.provider.me(token["token"].as_str().unwrap()).await.is_none().then_some(())
     })
     .await;
+}
+
+/// A provider that is in trouble is not asked by each of those who wait, one after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_callers_for_one_token_that_cannot_be_had_cost_one_request_too() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    let gate = Gate::closed();
+    kit.provider.next([Fault::lost().behind(&gate)]);
+    let body = json!({"subject": {"type": "app"}});
+    let asking: Vec<_> = (0..16).map(|_| kit.asking(&body)).collect();
+    kit.provider.until_requests("client_credentials", 1).await;
+    // All of them are there before it answers.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    gate.open();
+    let mut told = 0;
+    for answer in asking {
+        let answer = answer.await.unwrap();
+        if answer.status == 503 {
+            assert_eq!(answer.refusal().1, "provider_unavailable");
+            assert!(answer.header("retry-after").is_some());
+            told += 1;
+        }
+    }
+    // On a machine where one takes longer to arrive, it asks for itself.
+    assert!(told >= 2, "{told}");
+    assert!(
+        kit.provider.requests("client_credentials") <= 2,
+        "{}",
+        kit.provider.requests("client_credentials")
+    );
+    kit.ask(&body).await.token();
 }
 
 /// Parallel requests for a token of the application are one request at the provider.

@@ -105,18 +105,55 @@ fn what_the_person_was_not_asked_for_is_not_granted_by_a_provider_that_gives_mor
 /// A known service may add names of its own; of any other server, what the page did not say is not handed out.
 #[test]
 fn what_a_server_that_nobody_knows_adds_is_narrowed_away() {
-    use ScopeRequest::{Defaults, Unscoped};
+    use ScopeRequest::{Defaults, Exactly, Unscoped};
     for (request, defaults, granted, at_consent, plan) in [
         (Defaults, "a", "a admin", "a", Plan::Narrow(scopes("a"))),
         (Defaults, "", "a admin", "a", Plan::Narrow(scopes("a"))),
         (Unscoped, "", "a admin", "a", Plan::Narrow(scopes("a"))),
-        (Defaults, "a b", "a admin", "a b", Plan::AsGranted),
         (Defaults, "a", "a openid email", "a", Plan::AsGranted),
-        (Defaults, "a", "long/a", "a", Plan::AsGranted),
+        // One power in place of another.
+        (Defaults, "a b", "a admin", "a b", Plan::Narrow(scopes("a"))),
+        (Defaults, "a b", "a b/admin", "a b", Plan::Narrow(scopes("a"))),
+        (Defaults, "a", "admin", "a", Plan::Missing(scopes("a"))),
+        (Defaults, "", "admin", "a", Plan::Missing(scopes("a"))),
+        (Unscoped, "", "openid admin", "openid a", Plan::Missing(scopes("a"))),
+        (Unscoped, "a b", "a admin", "a b", Plan::Narrow(scopes("a"))),
+        (Exactly(scopes("admin")), "a b", "a admin", "a b", Plan::Missing(scopes("admin"))),
+        (Exactly(scopes("a")), "a b", "a admin", "a b", Plan::Narrow(scopes("a"))),
+        (Exactly(scopes("b")), "a b", "a admin", "a b", Plan::Missing(scopes("b"))),
+        // Another name for the same.
+        (Defaults, "a", "https://api.example/auth/a", "a", Plan::AsGranted),
+        (Defaults, "a b", "a https://api.example/b", "a b", Plan::AsGranted),
+        (Defaults, "api://id/a", "a", "api://id/a", Plan::AsGranted),
+        (Defaults, "Read", "read", "Read", Plan::AsGranted),
+        (Exactly(scopes("api.example/a")), "a", "api.example/a", "a", Plan::AsGranted),
+        // Not where it came by its own name too, nor where it is one of the connector's own.
+        (Defaults, "a", "a api.example/a", "a", Plan::Narrow(scopes("a"))),
+        (Defaults, "a api.example/a", "api.example/a", "a", Plan::Missing(scopes("api.example/a"))),
+        (Defaults, "a", "admin/a", "a", Plan::Missing(scopes("a"))),
         (Defaults, "a admin", "a admin", "a admin", Plan::AsGranted),
     ] {
         let wanted = Wanted { adds_scopes: false, ..wanted(request.clone(), defaults, &[]) };
         let got = wanted.plan(Some(&scopes(granted)), Some(&scopes(at_consent)));
         assert_eq!(got, plan, "{request:?} of {defaults:?}: asked {at_consent:?}, given {granted:?}");
+    }
+}
+
+/// What a server gives the application, of which nobody was asked, is held against the defaults that it was asked for.
+#[test]
+fn an_application_is_not_handed_what_it_did_not_ask_for() {
+    for (adds_scopes, defaults, given, beyond) in [
+        (false, "a b", "a b", ""),
+        (false, "a b", "a", ""),
+        (false, "a b", "a openid", ""),
+        (false, "a b", "a admin", "admin"),
+        (false, "a b", "a b admin", "admin"),
+        (false, "a b", "a https://api.example/b", ""),
+        (false, "", "admin", ""),
+        (true, "a b", "a admin", ""),
+        (true, "a b", "a b always", ""),
+    ] {
+        let wanted = Wanted { adds_scopes, ..wanted(ScopeRequest::Defaults, defaults, &[]) };
+        assert_eq!(wanted.beyond_defaults(&scopes(given)), scopes(beyond), "{defaults:?}: {given:?}");
     }
 }

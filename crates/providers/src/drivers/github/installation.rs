@@ -281,6 +281,7 @@ pub(super) async fn mint(
         claims: Map::new(),
         external_subject: place.name.clone(),
         stray: None,
+        flawed: false,
     })
 }
 

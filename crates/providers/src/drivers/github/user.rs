@@ -148,9 +148,10 @@ pub(super) async fn refresh(
     let received = client(at, settings)?.token(&api::web(TOKEN)?, form, Phase::Refresh).await?;
     let (expires_at, refresh_expires_at) = ends(&received);
     let token = received.issued.access;
+    let stray = received.issued.flaw.map(str::to_owned);
     let access = Access { token: token.duplicate(), expires_at, scopes: None };
     let new = Tokens {
-        access: Some(access),
+        access: Some(access).filter(|_| stray.is_none()),
         // What was sent is worth nothing now; GitHub gives another one each time.
         refresh: received.issued.refresh,
         refresh_expires_at,
@@ -170,7 +171,8 @@ pub(super) async fn refresh(
         metadata: Map::new(),
         claims: Map::new(),
         external_subject: tokens.external_subject.clone(),
-        stray: None,
+        flawed: stray.is_some(),
+        stray,
     })
 }
 

@@ -43,7 +43,7 @@ pub(super) async fn settle(
 ) -> Option<String> {
     let issued = &mut received.issued;
     let patience = TIME_FOR_BOTH.saturating_sub(received.took).min(TIME_TO_TELL);
-    let silent = issued.expires_in.is_none() && !patience.is_zero();
+    let silent = issued.expires_in.is_none() && issued.flaw.is_none() && !patience.is_zero();
     if let Some(endpoint) = settings.server.introspection.as_ref().filter(|_| silent) {
         match client.introspect(endpoint, &issued.access, patience).await {
             Introspected::Active { expires_in, scopes } => {

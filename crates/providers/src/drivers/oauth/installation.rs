@@ -109,6 +109,7 @@ impl Installation {
             claims: Map::new(),
             external_subject: place.and_then(|place| place.name.clone()),
             stray: None,
+            flawed: false,
         })
     }
 }

@@ -67,6 +67,7 @@ pub(super) async fn refresh(
     };
     let is_particular = narrowed.is_some() || is_targeted;
     let refresh = Some(rotated.unwrap_or_else(|| old.duplicate()));
+    let flawed = received.issued.flaw.is_some();
     let token = received.issued.access;
     let keep = |access, scopes| {
         Held::of_tokens(Tokens {
@@ -88,8 +89,16 @@ pub(super) async fn refresh(
     } else {
         let scopes = granted.or_else(|| held.scopes.clone());
         let access = Access { token: token.duplicate(), expires_at, scopes: scopes.clone() };
-        // What is not what was asked is not kept either: what is kept is served.
-        (scopes.clone(), keep(Some(access).filter(|_| stray.is_none()), scopes))
+        // What is not what was asked is not kept either: what is kept is served. Half an answer says nothing of the token
+        // before it, which lives as long as it did.
+        let before =
+            held.access.as_ref().filter(|access| access.expires_at.is_none_or(|end| end > received.at));
+        let access = match (&stray, flawed) {
+            (None, _) => Some(access),
+            (Some(_), true) => before.map(Access::duplicate),
+            (Some(_), false) => None,
+        };
+        (scopes.clone(), keep(access, scopes))
     };
     Ok(Minted {
         token,
@@ -101,6 +110,7 @@ pub(super) async fn refresh(
         claims,
         external_subject,
         stray,
+        flawed,
     })
 }
 
@@ -144,5 +154,6 @@ pub(super) fn without_grant(
         claims: Map::new(),
         external_subject: None,
         stray: None,
+        flawed: false,
     }
 }

@@ -14,6 +14,7 @@ use crate::fields::is_credential;
 use crate::oauth::client::{Client, Form};
 use crate::oauth::failure::{self, Phase};
 use crate::oauth::json;
+use crate::oauth::token_answer::seconds;
 
 /// What a method said that did what was asked, and when.
 pub(super) struct Said {
@@ -135,18 +136,21 @@ impl Token {
             Some("user") => false,
             _ => return Err(garbage()),
         };
+        let refresh = secret("refresh_token")?;
         let expires_in = match members.get("expires_in") {
             None | Some(Value::Null) => None,
-            // Said of tokens that do not end.
-            Some(value) => Some(value.as_u64().ok_or_else(garbage)?).filter(|seconds| *seconds > 0),
+            // What cannot be read does not cost the refresh token beside it.
+            Some(value) => seconds(Some(value)).or(refresh.is_some().then_some(UNREAD_LIFE)),
         };
+        // 0 is said of tokens that do not end.
+        let expires_in = expires_in.filter(|seconds| *seconds > 0);
         let scopes = match text("scope")? {
             None => None,
             Some(joined) => Some(
                 Scopes::parse(joined.split(',').filter(|name| !name.is_empty())).map_err(|_| garbage())?,
             ),
         };
-        Ok(Some(Self { access, is_bot, refresh: secret("refresh_token")?, expires_in, scopes }))
+        Ok(Some(Self { access, is_bot, refresh, expires_in, scopes }))
     }
 }
 
@@ -165,3 +169,5 @@ fn method(name: &str) -> Result<Url, DriverError> {
 }
 
 pub(super) const ORIGIN: &str = "https://slack.com";
+/// In seconds: how long a token is used that can be renewed, and of which nobody could read how long it lives.
+const UNREAD_LIFE: u64 = 15 * 60;

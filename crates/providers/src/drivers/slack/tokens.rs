@@ -71,6 +71,7 @@ pub(super) async fn refresh(
         claims: Map::new(),
         external_subject: before.external_subject.clone(),
         stray: elsewhere.then(|| "it is for another workspace than the one before".to_owned()),
+        flawed: false,
     })
 }
 

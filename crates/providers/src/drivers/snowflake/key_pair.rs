@@ -37,6 +37,7 @@ pub(super) fn mint(at: &At<'_>, settings: &Settings) -> Result<Minted, DriverErr
         claims: Map::new(),
         external_subject: Some(username.clone()),
         stray: None,
+        flawed: false,
     })
 }
 

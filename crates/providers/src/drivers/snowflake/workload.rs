@@ -53,6 +53,7 @@ pub(super) fn mint(at: &At<'_>, settings: &Settings) -> Result<Minted, DriverErr
         claims: Map::new(),
         external_subject: settings.username.clone(),
         stray: None,
+        flawed: false,
     })
 }
 

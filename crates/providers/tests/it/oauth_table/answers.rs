@@ -1,6 +1,6 @@
 //! What the token endpoint answers, to a code, to a refresh token and to the client's own credentials.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Cases;
 use crate::bench::{Bench, outcome};
@@ -45,16 +45,7 @@ const NO_TOKENS: &[&str] = &[
     "{\"access_token\":\"at\",\"token_type\":\"N_A\"}",
     "{\"access_token\":\"at\",\"token_type\":7}",
     "{\"access_token\":\"at\",\"token_type\":[\"Bearer\"]}",
-    "{\"access_token\":\"at\",\"expires_in\":-1}",
-    "{\"access_token\":\"at\",\"expires_in\":\"-1\"}",
-    "{\"access_token\":\"at\",\"expires_in\":\"1e3\"}",
-    "{\"access_token\":\"at\",\"expires_in\":\"soon\"}",
-    "{\"access_token\":\"at\",\"expires_in\":[3600]}",
-    "{\"access_token\":\"at\",\"expires_in\":true}",
-    "{\"access_token\":\"at\",\"expires_in\":1e300}",
     "{\"access_token\":\"at\",\"expires_in\":NaN}",
-    "{\"access_token\":\"at\",\"refresh_token\":7}",
-    "{\"access_token\":\"at\",\"refresh_token\":\"r\\nt\"}",
     "{\"access_token\":\"at\",\"scope\":7}",
     "{\"access_token\":\"at\",\"scope\":[7]}",
     "{\"access_token\":\"at\",\"scope\":\"re\\\"ad\"}",
@@ -74,6 +65,18 @@ const TOKENS: &[&str] = &[
     "{\"access_token\":\"at\",\"expires_in\":\"3600\"}",
     "{\"access_token\":\"at\",\"expires_in\":3600.0}",
     "{\"access_token\":\"at\",\"expires_in\":3599.5}",
+    "{\"access_token\":\"at\",\"expires_in\":\"3599.5\"}",
+    "{\"access_token\":\"at\",\"expires_in\":-1}",
+    "{\"access_token\":\"at\",\"expires_in\":\"-1\"}",
+    "{\"access_token\":\"at\",\"expires_in\":\"1e3\"}",
+    "{\"access_token\":\"at\",\"expires_in\":\"soon\"}",
+    "{\"access_token\":\"at\",\"expires_in\":[3600]}",
+    "{\"access_token\":\"at\",\"expires_in\":{}}",
+    "{\"access_token\":\"at\",\"expires_in\":true}",
+    "{\"access_token\":\"at\",\"expires_in\":1e300}",
+    "{\"access_token\":\"at\",\"refresh_token_expires_in\":\"soon\"}",
+    "{\"access_token\":\"at\",\"refresh_token\":7}",
+    "{\"access_token\":\"at\",\"refresh_token\":\"r\\nt\"}",
     "\u{feff}{\"access_token\":\"at\"}",
     "{\"access_token\":\"at\",\"expires_in\":null,\"scope\":null,\"error\":null,\"refresh_token\":\"\"}",
     "{\"access_token\":\"at\",\"scope\":\"read,write\"}",
@@ -96,6 +99,35 @@ pub(super) async fn cases() -> Cases {
         cases.add(name, outcome(&made.finish("code=c", &kept).await), want);
         cases.add(format!("{name} for a refresh token"), outcome(&made.refresh(&held, "").await), want);
         cases.add(format!("{name} for the application"), outcome(&made.app("read").await), want);
+        bench.server.forget("/token");
+    }
+    // What renews the grant is kept whatever the rest is, and of the rest what is sure.
+    for (said, want) in [
+        ("\"access_token\":\"at\",\"expires_in\":-1", "at, keeps at and rt1"),
+        ("\"access_token\":\"at\",\"expires_in\":1e300", "at, keeps at and rt1"),
+        ("\"access_token\":\"at\",\"expires_in\":null", "at, keeps at and rt1"),
+        ("\"access_token\":\"at\",\"refresh_token_expires_in\":{}", "at, keeps at and rt1"),
+        ("\"access_token\":\"at\",\"scope\":7", "its scope cannot be read, keeps at0 and rt1"),
+        ("\"access_token\":\"at\",\"token_type\":\"mac\"", "its token_type is not Bearer, keeps at0 and rt1"),
+        (
+            "\"access_token\":\"at\",\"token_type\":\"N_A\"",
+            "it is said to be no access token, keeps at0 and rt1",
+        ),
+        ("\"access_token\":7", "there is no access token that could be used, keeps at0 and rt1"),
+        ("\"ok\":true", "there is no access token that could be used, keeps at0 and rt1"),
+    ] {
+        bench.server.on("/token", Reply::json(200, format!("{{{said},\"refresh_token\":\"rt1\"}}")));
+        let minted = made.refresh(&held, "").await.unwrap();
+        let kept: Value = serde_json::from_slice(minted.held.as_ref().unwrap().to_json().expose()).unwrap();
+        let token = minted.stray.unwrap_or_else(|| minted.token.expose().clone());
+        let access = kept["access_token"].as_str().map(|access| format!("{access} and ")).unwrap_or_default();
+        let refresh = kept["refresh_token"].as_str().unwrap_or("nothing");
+        cases.add(format!("a renewal: {said}"), format!("{token}, keeps {access}{refresh}"), want);
+        // Where there is nothing to renew yet, half an answer is none.
+        let (_, begun) = made.begin(|_| ()).await.unwrap();
+        let first = outcome(&made.finish("code=c", &begun).await);
+        let expected = if want.starts_with("at,") { "ok" } else { "garbage in doubt" };
+        cases.add(format!("a code: {said}"), first, expected);
         bench.server.forget("/token");
     }
     // The media type decides between JSON and a form, and nothing else.

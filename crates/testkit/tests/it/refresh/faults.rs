@@ -5,6 +5,7 @@ use std::time::Duration;
 use carnet_model::Clock as _;
 use carnet_model::grant::Rotation;
 use carnet_testkit::{Engine, Fault, Kit, Plan, on_both_engines};
+use serde_json::json;
 
 use crate::{anew, of};
 
@@ -96,6 +97,46 @@ async fn a_provider_that_trickles_is_given_up_in_time() {
     assert_eq!(kit.user_token("alice").await.refusal(), (503, "provider_unavailable".to_owned()));
     assert!(begun.elapsed() < Duration::from_secs(14), "{:?}", begun.elapsed());
     assert!(kit.provider.me(&kit.user_token("alice").await.token()).await.is_some());
+}
+
+/// Half an answer, with the new refresh token in it: the grant goes on with that, living tokens are served meanwhile, and
+/// nobody gets what cannot be read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn half_an_answer_costs_neither_the_refresh_token_in_it_nor_the_token_before() {
+    let plan = Plan { rotation: Rotation::Strict, ..Plan::default() };
+    let kit = Kit::start(Engine::Sqlite, plan).await;
+    kit.consent("alice").await;
+    let with = |name: &'static str, value: serde_json::Value| {
+        Fault::rewritten(move |answer| {
+            answer.insert(name.to_owned(), value.clone());
+        })
+    };
+    // What is optional is left out, and the rest is used.
+    for (name, value) in
+        [("expires_in", json!(-1)), ("expires_in", json!({})), ("refresh_expires_in", json!("soon"))]
+    {
+        kit.clock.pass(Duration::from_hours(2));
+        kit.provider.next([with(name, value)]);
+        let token = kit.user_token("alice").await.token();
+        assert!(kit.provider.me(&token).await.is_some(), "{name}");
+    }
+    for (name, value) in [("access_token", json!(7)), ("scope", json!(7)), ("token_type", json!("mac"))] {
+        kit.clock.pass(Duration::from_hours(2));
+        let living = kit.user_token("alice").await.token();
+        kit.provider.next([with(name, value.clone())]);
+        assert_eq!(kit.ask(&anew("alice")).await.token(), living, "{name}");
+        kit.clock.pass(Duration::from_hours(2));
+        kit.provider.next([with(name, value)]);
+        assert_eq!(
+            kit.user_token("alice").await.refusal(),
+            (502, "provider_answer_invalid".to_owned()),
+            "{name}"
+        );
+        // A strict provider takes no refresh token but the newest.
+        let token = kit.user_token("alice").await.token();
+        assert!(kit.provider.me(&token).await.is_some(), "{name}");
+    }
+    assert!(kit.events_of("grant.needs-consent").await.is_empty());
 }
 
 /// A provider that names a time is not asked again before it, by nobody.
@@ -273,7 +314,7 @@ async fn a_refusal_names_the_time_at_which_the_grant_is_tried_again() {
     kit.consent("alice").await;
     kit.clock.pass(Duration::from_hours(2));
     kit.provider.always(|| Fault::status(502));
-    let mut waits = Vec::new();
+    let mut waits: Vec<u64> = Vec::new();
     for presented in 1..=6 {
         let refused = kit.user_token("alice").await;
         assert_eq!(refused.refusal(), (503, "provider_unavailable".to_owned()));
@@ -281,6 +322,8 @@ async fn a_refusal_names_the_time_at_which_the_grant_is_tried_again() {
         waits.push(refused.header("retry-after").unwrap().parse().unwrap());
         kit.clock.pass(Duration::from_secs(waits[presented - 1]));
     }
+    // The first is tried again at once, and whoever came is not told to wait for longer than that.
+    assert!(waits[0] == 1 && waits[1] <= 5, "{waits:?}");
     assert!(waits.last() >= Some(&30), "it is asked less and less: {waits:?}");
     assert_eq!(kit.grants().await[0]["state"], "active");
 }
