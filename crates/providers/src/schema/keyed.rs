@@ -17,7 +17,7 @@ pub(super) fn salesforce() -> DataSchema {
         "assertableUsernames": texts("Who may be asserted; * at the beginning or end stands for anything."),
         "sessionSeconds": {
             "type": "integer", "minimum": 900, "maximum": 86400,
-            "description": "How long a session lasts, by the organization's settings. Salesforce does not say it.",
+            "description": "How long a session lasts, by the organization's settings; left out, Salesforce is asked about each token.",
         },
         "confidential": flag("Whether the app has a secret. Written by this server."),
     });
