@@ -39,6 +39,7 @@ pub(super) fn slack() -> DataSchema {
         "slackTeam": object("The one workspace, or organization, that it is for.", json!({
             "id": text("T… or E…"), "name": text("What it is called."), "domain": text("The first part of its address."),
         })),
+        "tokenRotation": flag("Whether token rotation is switched on in the app's settings at Slack; tokens from before are then exchanged."),
         "signingSecret": secret("With what Slack signs what it sends."),
         "verificationToken": secret("With what Slack marked what it sent, before it signed."),
         "configurationToken": secret("An app configuration token, with which Slack makes the app. Used and not kept."),
