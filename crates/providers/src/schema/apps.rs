@@ -15,6 +15,7 @@ pub(super) fn github() -> DataSchema {
         "clientId": text("The app's client identifier; GitHub says it itself."),
         "appScopes": texts("What tokens of the app may do where nothing is asked, and at most: contents:read."),
         "userTokens": flag(said),
+        "deviceFlow": flag("Whether people enter a code on GitHub's own page, for a server to which no browser can come back."),
         "appName": {"type": "string", "readOnly": true, "description": said},
     });
     if let Some(properties) = properties.as_object_mut() {
