@@ -9,10 +9,11 @@
 //
 // GET /_key is the key of the GitHub App. PUT /_redirect {uri} registers a redirect URI. PUT /_installer {login,
 // installation} says who installs the app next, and where. GET /_asked says what Microsoft was last asked for.
+import { createHash, X509Certificate } from 'node:crypto';
 import { createServer, request as send } from 'node:http';
 import { parseArgs } from 'node:util';
 import { createEmulator } from 'emulate';
-import { createRemoteJWKSet, jwtVerify } from 'jose';
+import { createRemoteJWKSet, decodeProtectedHeader, importX509, jwtVerify } from 'jose';
 import { freePort } from '../broker.mjs';
 
 const { values: options } = parseArgs({ options: { port: { type: 'string' }, service: { type: 'string' } } });
@@ -116,6 +117,8 @@ const emulator = await createEmulator({
 let installer = { login: 'octocat', installation: 100 };
 /** Whom the application at Microsoft trusts: `issuer` and `subject`. */
 let trusted = {};
+/** The certificates that the application at Microsoft has: in PEM, by thumbprint. */
+const certificates = new Map();
 /** What was last asked of Microsoft's token endpoint, without what proves the client. */
 let asked = {};
 
@@ -134,6 +137,11 @@ const PAGES = {
   },
   'GET /_asked': (_, answer) => json(answer, 200, asked),
   'PUT /_trusted': async (question, answer) => json(answer, 200, (trusted = await read(question))),
+  'PUT /_certificate': async (question, answer) => {
+    const { cert } = await read(question);
+    certificates.set(createHash('sha256').update(new X509Certificate(cert).raw).digest('base64url'), cert);
+    json(answer, 200, certificates.size);
+  },
   'PUT /_installer': async (question, answer) => json(answer, 200, (installer = await read(question))),
   // Where an owner chooses an account: as if that had been done, and the person asked for in the same step.
   'GET /apps/broker/installations/new': async (question, answer) => {
@@ -155,21 +163,35 @@ const PAGES = {
   },
 };
 
+/** Why an assertion of the application at Microsoft is not taken; nothing if it is. */
+async function unproven(client, assertion) {
+  const thumbprint = decodeProtectedHeader(assertion)['x5t#S256'];
+  if (thumbprint) {
+    const cert = certificates.get(thumbprint);
+    if (!cert) return 'AADSTS700027: The certificate with identifier used to sign the client assertion is not registered on application.';
+    const audience = `${NAMES.microsoft}/${TENANT}/oauth2/v2.0/token`;
+    // Microsoft's library rounds the time up.
+    const wanted = { issuer: client, subject: client, audience, algorithms: ['PS256'], clockTolerance: 5, requiredClaims: ['jti', 'nbf', 'exp'] };
+    return jwtVerify(assertion, await importX509(cert, 'PS256'), wanted).then(() => undefined, ({ message }) => `AADSTS700027: ${message}`);
+  }
+  const { issuer, subject } = trusted;
+  if (!issuer) return 'AADSTS700211: No matching federated identity record found for presented assertion issuer.';
+  try {
+    const found = await (await fetch(`${issuer}/.well-known/openid-configuration`)).json();
+    const keys = createRemoteJWKSet(new URL(found.jwks_uri));
+    await jwtVerify(assertion, keys, { issuer, subject, audience: 'api://AzureADTokenExchange', algorithms: ['RS256'] });
+  } catch (error) {
+    return `AADSTS700213: ${error.message}`;
+  }
+}
+
 if (options.service === 'microsoft') {
   PAGES[`POST /${TENANT}/oauth2/v2.0/token`] = async (question, answer) => {
     const form = new URLSearchParams((await question.toArray()).join(''));
     asked = { grant: form.get('grant_type'), scope: form.get('scope') };
     if (form.has('client_assertion')) {
-      const refuse = (words) => json(answer, 401, { error: 'invalid_client', error_description: words });
-      try {
-        const { issuer, subject } = trusted;
-        if (!issuer) return refuse('AADSTS700211: No matching federated identity record found for presented assertion issuer.');
-        const found = await (await fetch(`${issuer}/.well-known/openid-configuration`)).json();
-        const keys = createRemoteJWKSet(new URL(found.jwks_uri));
-        await jwtVerify(form.get('client_assertion'), keys, { issuer, subject, audience: 'api://AzureADTokenExchange', algorithms: ['RS256'] });
-      } catch (error) {
-        return refuse(`AADSTS700213: ${error.message}`);
-      }
+      const words = await unproven(form.get('client_id'), form.get('client_assertion'));
+      if (words) return json(answer, 401, { error: 'invalid_client', error_description: words });
       form.set('client_secret', SEEDS.microsoft.oauth_clients[0].client_secret);
     }
     const got = await ask('/oauth2/v2.0/token', { method: 'POST', body: form });

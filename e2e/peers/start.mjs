@@ -58,6 +58,7 @@ export async function startEmulator(service) {
     redirect: (uri) => put('/_redirect', { uri }),
     installer: (login, installation) => put('/_installer', { login, installation }),
     asked: async () => (await fetch(`${url}/_asked`)).json(),
+    certificate: (cert) => put('/_certificate', { cert }),
     trust: (issuer, subject) => put('/_trusted', { issuer, subject }),
   };
 }
