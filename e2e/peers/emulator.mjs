@@ -114,6 +114,10 @@ const emulator = await createEmulator({
   baseUrl: NAMES[options.service] ?? base,
   seed: { [options.service]: SEEDS[options.service] },
 });
+/** How installations at GitHub stand that are not as they were: `suspended` or `gone`, by number. */
+const standing = new Map();
+/** Who has entered the code at GitHub, if anybody has. */
+let decided;
 let installer = { login: 'octocat', installation: 100 };
 /** Whom the application at Microsoft trusts: `issuer` and `subject`. */
 let trusted = {};
@@ -153,6 +157,13 @@ const PAGES = {
     location.searchParams.set('setup_action', 'install');
     answer.writeHead(302, { location: location.href }).end();
   },
+  'PUT /_standing': async (question, answer) => {
+    const { installation, is } = await read(question);
+    json(answer, 200, standing.set(String(installation), is).size);
+  },
+  'PUT /_decided': async (question, answer) => json(answer, 200, (decided = (await read(question)).login)),
+  'POST /login/device/code': (_, answer) =>
+    json(answer, 200, { device_code: 'a-device', user_code: 'WDJB-MJHT', verification_uri: 'https://github.com/login/device', expires_in: 900, interval: 1 }),
   // Of the two installations the first person has to do with both, the second with none.
   'GET /user/installations': async (question, answer) => {
     const who = await ask('/user', { headers: { authorization: question.headers.authorization } });
@@ -185,6 +196,28 @@ async function unproven(client, assertion) {
   }
 }
 
+if (options.service === 'github') {
+  const redeem = async (form) => (await ask('/login/oauth/access_token', { method: 'POST', headers: { accept: 'application/json' }, body: form })).json();
+  PAGES['POST /login/oauth/access_token'] = async (question, answer) => {
+    const form = new URLSearchParams((await question.toArray()).join(''));
+    if (!form.has('device_code')) return json(answer, 200, await redeem(form));
+    if (!decided) return json(answer, 200, { error: 'authorization_pending' });
+    const client = { client_id: form.get('client_id'), redirect_uri: redirects.at(-1) };
+    const back = await ask('/login/oauth/callback', { method: 'POST', body: new URLSearchParams({ ...client, login: decided, scope: '', state: 's' }) });
+    const code = new URL(back.headers.get('location')).searchParams.get('code');
+    return json(answer, 200, await redeem(new URLSearchParams({ ...client, code, client_secret: SEEDS.github.oauth_apps[0].client_secret })));
+  };
+  for (const { installation_id: id } of SEEDS.github.apps[0].installations) {
+    const otherwise = (status, body) => (question, answer) => {
+      const is = standing.get(String(id));
+      if (is === 'gone') return json(answer, 404, { message: 'Not Found' });
+      return is === 'suspended' ? json(answer, status, body) : forward(question, answer);
+    };
+    PAGES[`POST /app/installations/${id}/access_tokens`] = otherwise(403, { message: 'This installation has been suspended' });
+    PAGES[`GET /app/installations/${id}`] = otherwise(200, { id, app_id: 4242, suspended_at: new Date().toISOString() });
+  }
+}
+
 if (options.service === 'microsoft') {
   PAGES[`POST /${TENANT}/oauth2/v2.0/token`] = async (question, answer) => {
     const form = new URLSearchParams((await question.toArray()).join(''));
@@ -201,9 +234,7 @@ if (options.service === 'microsoft') {
     json(answer, 400, { error: 'invalid_tenant', error_description: 'AADSTS90002: Tenant not found.' });
 }
 
-const front = createServer((question, answer) => {
-  const page = PAGES[`${question.method} ${question.url.split('?')[0]}`];
-  if (page) return page(question, answer);
+function forward(question, answer) {
   const { method, headers } = question;
   const path = MOVED[options.service]?.(question.url) ?? question.url;
   const onward = send(new URL(path, inner), { method, headers }, (got) => {
@@ -212,6 +243,11 @@ const front = createServer((question, answer) => {
   });
   onward.on('error', () => answer.destroy());
   return question.pipe(onward);
+}
+
+const front = createServer((question, answer) => {
+  const page = PAGES[`${question.method} ${question.url.split('?')[0]}`] ?? forward;
+  return page(question, answer);
 });
 front.listen(Number(options.port), '127.0.0.1', () => console.log('ready'));
 process.on('SIGTERM', async () => {
