@@ -15,16 +15,21 @@ const oid = (hex) => der(0x06, Buffer.from(hex, 'hex'));
 const time = (date) => der(0x17, `${date.toISOString().replace(/[-:T]/g, '').slice(2, 14)}Z`);
 const pem = (label, bytes) => `-----BEGIN ${label}-----\n${bytes.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END ${label}-----\n`;
 
-const ECDSA_WITH_SHA256 = sequence(oid('2a8648ce3d040302'));
+/** How a key is made, and what its signatures are called. */
+const KINDS = {
+  ec: { of: ['ec', { namedCurve: 'P-256' }], called: sequence(oid('2a8648ce3d040302')) },
+  rsa: { of: ['rsa', { modulusLength: 2048 }], called: sequence(oid('2a864886f70d01010b'), der(0x05)) },
+};
 const COMMON_NAME = '550403';
 const SUBJECT_KEY = '551d0e';
 const KEY_USAGE = '551d0f';
 const ALTERNATIVE_NAME = '551d11';
 const BASIC_CONSTRAINTS = '551d13';
 
-/** `{ cert, key }` in PEM, for this host name, for a day. */
-export function certificateFor(host) {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+/** `{ cert, key }` in PEM, for this host name, for a day. The key is of the kind `ec` or `rsa`. */
+export function certificateFor(host, kind = 'ec') {
+  const { of, called } = KINDS[kind];
+  const { publicKey, privateKey } = generateKeyPairSync(...of);
   const name = sequence(der(0x31, sequence(oid(COMMON_NAME), der(0x0c, host))));
   const now = Date.now();
   const spki = publicKey.export({ type: 'spki', format: 'der' });
@@ -32,7 +37,7 @@ export function certificateFor(host) {
   const body = sequence(
     der(0xa0, der(0x02, [2])),
     der(0x02, [1, ...randomBytes(15)]),
-    ECDSA_WITH_SHA256,
+    called,
     name,
     sequence(time(new Date(now - 3_600_000)), time(new Date(now + 86_400_000))),
     name,
@@ -45,6 +50,6 @@ export function certificateFor(host) {
     )),
   );
   const signature = sign('sha256', body, privateKey);
-  const cert = sequence(body, ECDSA_WITH_SHA256, der(0x03, [0], signature));
+  const cert = sequence(body, called, der(0x03, [0], signature));
   return { cert: pem('CERTIFICATE', cert), key: privateKey.export({ type: 'pkcs8', format: 'pem' }) };
 }

@@ -9,10 +9,11 @@
 //
 // GET /_key is the key of the GitHub App. PUT /_redirect {uri} registers a redirect URI. PUT /_installer {login,
 // installation} says who installs the app next, and where. GET /_asked says what Microsoft was last asked for.
+import { createHash, X509Certificate } from 'node:crypto';
 import { createServer, request as send } from 'node:http';
 import { parseArgs } from 'node:util';
 import { createEmulator } from 'emulate';
-import { createRemoteJWKSet, jwtVerify } from 'jose';
+import { createRemoteJWKSet, decodeProtectedHeader, importX509, jwtVerify } from 'jose';
 import { freePort } from '../broker.mjs';
 
 const { values: options } = parseArgs({ options: { port: { type: 'string' }, service: { type: 'string' } } });
@@ -113,9 +114,15 @@ const emulator = await createEmulator({
   baseUrl: NAMES[options.service] ?? base,
   seed: { [options.service]: SEEDS[options.service] },
 });
+/** How installations at GitHub stand that are not as they were: `suspended` or `gone`, by number. */
+const standing = new Map();
+/** Who has entered the code at GitHub, if anybody has. */
+let decided;
 let installer = { login: 'octocat', installation: 100 };
 /** Whom the application at Microsoft trusts: `issuer` and `subject`. */
 let trusted = {};
+/** The certificates that the application at Microsoft has: in PEM, by thumbprint. */
+const certificates = new Map();
 /** What was last asked of Microsoft's token endpoint, without what proves the client. */
 let asked = {};
 
@@ -134,6 +141,11 @@ const PAGES = {
   },
   'GET /_asked': (_, answer) => json(answer, 200, asked),
   'PUT /_trusted': async (question, answer) => json(answer, 200, (trusted = await read(question))),
+  'PUT /_certificate': async (question, answer) => {
+    const { cert } = await read(question);
+    certificates.set(createHash('sha256').update(new X509Certificate(cert).raw).digest('base64url'), cert);
+    json(answer, 200, certificates.size);
+  },
   'PUT /_installer': async (question, answer) => json(answer, 200, (installer = await read(question))),
   // Where an owner chooses an account: as if that had been done, and the person asked for in the same step.
   'GET /apps/broker/installations/new': async (question, answer) => {
@@ -145,6 +157,13 @@ const PAGES = {
     location.searchParams.set('setup_action', 'install');
     answer.writeHead(302, { location: location.href }).end();
   },
+  'PUT /_standing': async (question, answer) => {
+    const { installation, is } = await read(question);
+    json(answer, 200, standing.set(String(installation), is).size);
+  },
+  'PUT /_decided': async (question, answer) => json(answer, 200, (decided = (await read(question)).login)),
+  'POST /login/device/code': (_, answer) =>
+    json(answer, 200, { device_code: 'a-device', user_code: 'WDJB-MJHT', verification_uri: 'https://github.com/login/device', expires_in: 900, interval: 1 }),
   // Of the two installations the first person has to do with both, the second with none.
   'GET /user/installations': async (question, answer) => {
     const who = await ask('/user', { headers: { authorization: question.headers.authorization } });
@@ -155,21 +174,57 @@ const PAGES = {
   },
 };
 
+/** Why an assertion of the application at Microsoft is not taken; nothing if it is. */
+async function unproven(client, assertion) {
+  const thumbprint = decodeProtectedHeader(assertion)['x5t#S256'];
+  if (thumbprint) {
+    const cert = certificates.get(thumbprint);
+    if (!cert) return 'AADSTS700027: The certificate with identifier used to sign the client assertion is not registered on application.';
+    const audience = `${NAMES.microsoft}/${TENANT}/oauth2/v2.0/token`;
+    // Microsoft's library rounds the time up.
+    const wanted = { issuer: client, subject: client, audience, algorithms: ['PS256'], clockTolerance: 5, requiredClaims: ['jti', 'nbf', 'exp'] };
+    return jwtVerify(assertion, await importX509(cert, 'PS256'), wanted).then(() => undefined, ({ message }) => `AADSTS700027: ${message}`);
+  }
+  const { issuer, subject } = trusted;
+  if (!issuer) return 'AADSTS700211: No matching federated identity record found for presented assertion issuer.';
+  try {
+    const found = await (await fetch(`${issuer}/.well-known/openid-configuration`)).json();
+    const keys = createRemoteJWKSet(new URL(found.jwks_uri));
+    await jwtVerify(assertion, keys, { issuer, subject, audience: 'api://AzureADTokenExchange', algorithms: ['RS256'] });
+  } catch (error) {
+    return `AADSTS700213: ${error.message}`;
+  }
+}
+
+if (options.service === 'github') {
+  const redeem = async (form) => (await ask('/login/oauth/access_token', { method: 'POST', headers: { accept: 'application/json' }, body: form })).json();
+  PAGES['POST /login/oauth/access_token'] = async (question, answer) => {
+    const form = new URLSearchParams((await question.toArray()).join(''));
+    if (!form.has('device_code')) return json(answer, 200, await redeem(form));
+    if (!decided) return json(answer, 200, { error: 'authorization_pending' });
+    const client = { client_id: form.get('client_id'), redirect_uri: redirects.at(-1) };
+    const back = await ask('/login/oauth/callback', { method: 'POST', body: new URLSearchParams({ ...client, login: decided, scope: '', state: 's' }) });
+    const code = new URL(back.headers.get('location')).searchParams.get('code');
+    return json(answer, 200, await redeem(new URLSearchParams({ ...client, code, client_secret: SEEDS.github.oauth_apps[0].client_secret })));
+  };
+  for (const { installation_id: id } of SEEDS.github.apps[0].installations) {
+    const otherwise = (status, body) => (question, answer) => {
+      const is = standing.get(String(id));
+      if (is === 'gone') return json(answer, 404, { message: 'Not Found' });
+      return is === 'suspended' ? json(answer, status, body) : forward(question, answer);
+    };
+    PAGES[`POST /app/installations/${id}/access_tokens`] = otherwise(403, { message: 'This installation has been suspended' });
+    PAGES[`GET /app/installations/${id}`] = otherwise(200, { id, app_id: 4242, suspended_at: new Date().toISOString() });
+  }
+}
+
 if (options.service === 'microsoft') {
   PAGES[`POST /${TENANT}/oauth2/v2.0/token`] = async (question, answer) => {
     const form = new URLSearchParams((await question.toArray()).join(''));
     asked = { grant: form.get('grant_type'), scope: form.get('scope') };
     if (form.has('client_assertion')) {
-      const refuse = (words) => json(answer, 401, { error: 'invalid_client', error_description: words });
-      try {
-        const { issuer, subject } = trusted;
-        if (!issuer) return refuse('AADSTS700211: No matching federated identity record found for presented assertion issuer.');
-        const found = await (await fetch(`${issuer}/.well-known/openid-configuration`)).json();
-        const keys = createRemoteJWKSet(new URL(found.jwks_uri));
-        await jwtVerify(form.get('client_assertion'), keys, { issuer, subject, audience: 'api://AzureADTokenExchange', algorithms: ['RS256'] });
-      } catch (error) {
-        return refuse(`AADSTS700213: ${error.message}`);
-      }
+      const words = await unproven(form.get('client_id'), form.get('client_assertion'));
+      if (words) return json(answer, 401, { error: 'invalid_client', error_description: words });
       form.set('client_secret', SEEDS.microsoft.oauth_clients[0].client_secret);
     }
     const got = await ask('/oauth2/v2.0/token', { method: 'POST', body: form });
@@ -179,9 +234,7 @@ if (options.service === 'microsoft') {
     json(answer, 400, { error: 'invalid_tenant', error_description: 'AADSTS90002: Tenant not found.' });
 }
 
-const front = createServer((question, answer) => {
-  const page = PAGES[`${question.method} ${question.url.split('?')[0]}`];
-  if (page) return page(question, answer);
+function forward(question, answer) {
   const { method, headers } = question;
   const path = MOVED[options.service]?.(question.url) ?? question.url;
   const onward = send(new URL(path, inner), { method, headers }, (got) => {
@@ -190,6 +243,11 @@ const front = createServer((question, answer) => {
   });
   onward.on('error', () => answer.destroy());
   return question.pipe(onward);
+}
+
+const front = createServer((question, answer) => {
+  const page = PAGES[`${question.method} ${question.url.split('?')[0]}`] ?? forward;
+  return page(question, answer);
 });
 front.listen(Number(options.port), '127.0.0.1', () => console.log('ready'));
 process.on('SIGTERM', async () => {

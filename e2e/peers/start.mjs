@@ -61,7 +61,10 @@ export async function startEmulator(service) {
     key: async () => (await fetch(`${url}/_key`)).text(),
     redirect: (uri) => put('/_redirect', { uri }),
     installer: (login, installation) => put('/_installer', { login, installation }),
+    standing: (installation, is) => put('/_standing', { installation, is }),
+    decided: (login) => put('/_decided', { login }),
     asked: async () => (await fetch(`${url}/_asked`)).json(),
+    certificate: (cert) => put('/_certificate', { cert }),
     trust: (issuer, subject) => put('/_trusted', { issuer, subject }),
   };
 }

@@ -2,20 +2,21 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Octokit } from '@octokit/core';
 import { startBroker } from '../broker.mjs';
 import { startEmulator } from '../peers/start.mjs';
 import { Visitor } from '../visitor.mjs';
 
 const APP = { type: 'app' };
-let broker, github, connector;
+let broker, github, connector, privateKeyPem;
 const data = { appId: 4242, appSlug: 'broker', clientId: 'Iv1.broker', clientSecret: 'github-client-secret' };
 
 before(async () => {
   github = await startEmulator('github');
   const origins = ['https://github.com', 'https://api.github.com'];
   broker = await startBroker({ flags: origins.flatMap((origin) => ['--provider-origin', `${origin}=${github.url}`]) });
-  const privateKeyPem = await github.key();
+  privateKeyPem = await github.key();
   broker.secrets.add(privateKeyPem).add(data.clientSecret);
   connector = await broker.connector({ type: 'github', service: 'github', name: 'app', uid: 'github/app', data: { ...data, privateKeyPem } });
   await github.redirect(`${broker.url}/callback/${connector.id}`);
@@ -109,4 +110,41 @@ test('a person is acted for with a token of the person', async () => {
   const token = (await broker.token(connector.uid, alice)).is(200).body;
   assert.equal((await octokit(token.token).request('GET /user')).data.login, 'octocat');
   (await broker.token(connector.uid, alice, { scopes: ['repo'] })).is(422);
+});
+
+test('a person to whom no browser can be sent back enters a code at GitHub', async () => {
+  const json = { ...data, privateKeyPem, deviceFlow: true };
+  const { uid } = await broker.connector({ type: 'github', service: 'github', name: 'by code', uid: 'github/by-code', data: json });
+  const dora = { type: 'user', id: 'dora' };
+  const started = (await broker.authorize(uid, dora)).is(200).body;
+  const visitor = new Visitor();
+  await visitor.decide(await visitor.open(started.url), 'allow', 'nowhere').catch(() => undefined);
+  const page = await visitor.ask(started.url);
+  assert.match(page.text, /WDJB-MJHT/);
+  assert.match(page.text, /login\/device/);
+  (await broker.token(uid, dora)).is(422, 'user_authorization_required');
+  await github.decided('octocat');
+  for (const start = Date.now(); ; await sleep(250)) {
+    const answer = await broker.token(uid, dora);
+    if (answer.status === 200) {
+      assert.equal((await octokit(answer.body.token).request('GET /user')).data.login, 'octocat');
+      break;
+    }
+    assert.ok(Date.now() - start < 30_000, `still ${answer.text}`);
+  }
+});
+
+test('an installation that is suspended or removed in the middle is said to be, and what was made for it is dead', async () => {
+  const ask = (more) => broker.token(connector.uid, APP, { installationId: '101', ...more });
+  (await ask({})).is(200);
+  await github.standing(101, 'suspended');
+  const suspended = (await ask({ scopes: ['issues:write'] })).is(422, 'provider_refused');
+  assert.equal(suspended.body.error.reason, 'installation_suspended', suspended.text);
+  (await ask({})).is(422, 'provider_refused');
+  await github.standing(101, 'there');
+  (await ask({})).is(200);
+  await github.standing(101, 'gone');
+  (await ask({ scopes: ['issues:write'] })).is(422, 'client_installation_required');
+  (await ask({})).is(422, 'client_installation_required');
+  (await broker.token(connector.uid, APP, { installationId: '100' })).is(200);
 });

@@ -2,10 +2,12 @@
 // client of Microsoft Graph. And the other way round: a workload whose identity Carnet issues is taken by Microsoft's own
 // library as a federated credential.
 import assert from 'node:assert/strict';
+import { createHash, X509Certificate } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { ConfidentialClientApplication } from '@azure/msal-node';
 import { Client } from '@microsoft/microsoft-graph-client';
 import { startBroker } from '../broker.mjs';
+import { certificateFor } from '../peers/certificate.mjs';
 import { startEmulator } from '../peers/start.mjs';
 import { Visitor } from '../visitor.mjs';
 
@@ -45,6 +47,14 @@ async function graph(path, token) {
     globalThis.fetch = real;
   }
 }
+
+/** What would go to Entra goes to the emulator; the rest is the library's own. */
+const there = (method) => async (url, options) => {
+  const { origin, pathname, search } = new URL(url);
+  assert.equal(origin, 'https://login.microsoftonline.com');
+  const answer = await fetch(new URL(pathname + search, microsoft.url), { method, headers: options?.headers, body: options?.body });
+  return { status: answer.status, headers: Object.fromEntries(answer.headers), body: await answer.json() };
+};
 
 test('a directory and an application that Entra does not know are refused with the field', async () => {
   for (const [more, field] of [
@@ -107,6 +117,38 @@ test('a bot of Teams is made from the catalog, tried at its directory, and has i
   assert.ok(nobody.status >= 400, 'a bot acts for itself alone');
 });
 
+test('where a directory trusts nobody else, the application proves itself by a certificate that it has', async () => {
+  const { cert, key } = certificateFor('broker.acme.example', 'rsa');
+  broker.secrets.add(key);
+  const wish = (more) => ({
+    type: 'microsoft-entra',
+    service: 'microsoft',
+    name: 'certified',
+    uid: 'microsoft/certified',
+    data: { ...data, certificatePem: cert, privateKeyPem: key, ...more },
+    projectId: broker.dev.projectId,
+  });
+  const make = (more) => broker.api('POST', '/v1/connect/connectors', { json: wish(more) });
+  for (const more of [{}, { certificatePem: certificateFor('other.example', 'rsa').cert }]) {
+    const refused = (await make(more)).is(422, 'invalid_connector');
+    assert.equal(refused.body.error.field, 'data.certificatePem', refused.text);
+  }
+  await microsoft.certificate(cert);
+  // As Microsoft's own library does it, so that the emulator asks for nothing else.
+  const library = new ConfidentialClientApplication({
+    auth: {
+      clientId: data.clientId,
+      authority: `https://login.microsoftonline.com/${data.tenantId}`,
+      clientCertificate: { thumbprintSha256: createHash('sha256').update(new X509Certificate(cert).raw).digest('hex'), privateKey: key },
+    },
+    system: { networkClient: { sendGetRequestAsync: there('GET'), sendPostRequestAsync: there('POST') } },
+  });
+  assert.match((await library.acquireTokenByClientCredential({ scopes: ['https://graph.microsoft.com/.default'] })).accessToken, /^microsoft_/);
+  const made = (await make({})).is(201).body;
+  assert.equal(made.data.federatedCredential, undefined);
+  assert.match((await broker.token(made.uid, APP)).is(200).body.token, /^microsoft_/);
+});
+
 test('an identity that Carnet issues is a federated credential in Microsoft\'s own library', async () => {
   const audience = 'api://AzureADTokenExchange';
   const identity = async () => {
@@ -114,13 +156,6 @@ test('an identity that Carnet issues is a federated credential in Microsoft\'s o
     return (await broker.api('POST', path, { json: { audience } })).is(200).body.token;
   };
   const { iss, sub } = JSON.parse(Buffer.from((await identity()).split('.')[1], 'base64url'));
-  // What would go to Entra goes to the emulator; the rest is the library's own.
-  const there = (method) => async (url, options) => {
-    const { origin, pathname, search } = new URL(url);
-    assert.equal(origin, 'https://login.microsoftonline.com');
-    const answer = await fetch(new URL(pathname + search, microsoft.url), { method, headers: options?.headers, body: options?.body });
-    return { status: answer.status, headers: Object.fromEntries(answer.headers), body: await answer.json() };
-  };
   const application = () =>
     new ConfidentialClientApplication({
       auth: { clientId: data.clientId, authority: `https://login.microsoftonline.com/${data.tenantId}`, clientAssertion: identity },

@@ -1,5 +1,7 @@
 // A Slack app at an emulated Slack: installed through the pages, acted with through Slack's own client.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import { LogLevel, WebClient } from '@slack/web-api';
 import { startBroker } from '../broker.mjs';
@@ -7,7 +9,7 @@ import { startEmulator } from '../peers/start.mjs';
 import { Visitor } from '../visitor.mjs';
 
 const APP = { type: 'app' };
-let broker, slack, connector;
+let broker, slack, connector, exchange;
 const data = {
   clientId: '12345.67890',
   clientSecret: 'slack-client-secret',
@@ -18,7 +20,11 @@ const data = {
 
 before(async () => {
   slack = await startEmulator('slack');
-  broker = await startBroker({ flags: ['--provider-origin', `https://slack.com=${slack.url}`] });
+  exchange = await startExchange();
+  const method = 'api/oauth.v2.exchange';
+  broker = await startBroker({
+    flags: ['--provider-origin', `https://slack.com=${slack.url}`, '--provider-origin', `https://slack.com/${method}=${exchange.url}/${method}`],
+  });
   broker.secrets.add(data.clientSecret).add(data.signingSecret);
   connector = await broker.connector({ type: 'slack', service: 'slack', name: 'app', uid: 'slack/app', data });
   await slack.redirect(`${broker.url}/callback/${connector.id}`);
@@ -27,7 +33,34 @@ before(async () => {
 after(async () => {
   await broker?.stop();
   await slack?.stop();
+  await exchange?.stop();
 });
+
+/** `oauth.v2.exchange`, which the emulator does not have: each long-lived token once, while `rotates`. */
+async function startExchange() {
+  const peer = { rotates: true, asked: [] };
+  const server = createServer(async (request, answer) => {
+    let body = '';
+    for await (const chunk of request) body += chunk;
+    const form = new URLSearchParams(body);
+    const token = form.get('token');
+    const error = (code) => answer.end(JSON.stringify({ ok: false, error: code }));
+    answer.setHeader('content-type', 'application/json');
+    if (form.get('client_id') !== data.clientId || form.get('client_secret') !== data.clientSecret) return error('bad_client_secret');
+    if (!peer.rotates) return error('token_rotation_not_enabled');
+    if (peer.asked.includes(token)) return error('token_already_exchanged');
+    peer.asked.push(token);
+    answer.end(JSON.stringify({ ok: true, access_token: `xoxe.${token}-new`, refresh_token: `xoxe-1-${token}`, expires_in: 43200 }));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  peer.url = `http://127.0.0.1:${server.address().port}`;
+  peer.stop = async () => {
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  };
+  return peer;
+}
 
 const client = (token) => new WebClient(token, { slackApiUrl: `${slack.url}/api/`, retryConfig: { retries: 0 }, logLevel: LogLevel.ERROR });
 
@@ -81,4 +114,33 @@ test('a person\'s token is the person\'s', async () => {
   const token = (await broker.token(connector.uid, alice)).is(200).body;
   assert.match(token.token, /^xoxp-/);
   assert.equal((await client(token.token).auth.test()).user_id, token.externalSubject);
+});
+
+test('a person\'s token from before rotation is exchanged at its first use, and once', async () => {
+  const rotating = await broker.connector({ type: 'slack', service: 'slack', name: 'rotating', uid: 'slack/rotating', data: { ...data, tokenRotation: true } });
+  assert.equal(rotating.data.tokenRotation, true);
+  const brought = (id) => ({
+    accessToken: `xoxp-of-${id}`,
+    expiresAt: Date.now() + 3_600_000,
+    subject: { type: 'user', id },
+    environment: 'development',
+    scopes: ['users:read'],
+  });
+  const path = `/v1/connect/token/${encodeURIComponent(rotating.uid)}/import`;
+  const done = (await broker.api('POST', path, { json: { tokens: [brought('ada'), brought('bob')] } })).is(200).body;
+  assert.equal(done.imported, 2, JSON.stringify(done));
+  const ada = { type: 'user', id: 'ada' };
+  const first = (await broker.token(rotating.uid, ada)).is(200).body;
+  assert.equal(first.token, 'xoxe.xoxp-of-ada-new');
+  assert.equal((await broker.token(rotating.uid, ada)).is(200).body.token, first.token);
+  assert.deepEqual(exchange.asked, ['xoxp-of-ada']);
+
+  // An app that does not rotate after all loses nobody's token.
+  exchange.rotates = false;
+  const bob = { type: 'user', id: 'bob' };
+  const refused = (await broker.token(rotating.uid, bob)).is(422, 'invalid_connector');
+  assert.equal(refused.body.error.field, 'tokenRotation', refused.text);
+  (await broker.api('PATCH', `/v1/connect/connectors/${rotating.id}`, { json: { data: { tokenRotation: false } } })).is(200);
+  assert.equal((await broker.token(rotating.uid, bob)).is(200).body.token, 'xoxp-of-bob');
+  assert.deepEqual(exchange.asked, ['xoxp-of-ada']);
 });

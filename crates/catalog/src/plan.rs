@@ -10,7 +10,7 @@ use carnet_model::connector::ConnectorType;
 use serde_json::{Map, Value, json};
 use toml::Spanned;
 
-use crate::entry::{BasicPart, Entry, Key, Method, Oauth, Pkce, RefreshClass, Target};
+use crate::entry::{BasicPart, Entry, Field, Key, Method, Oauth, Pkce, RefreshClass, Target};
 use crate::template::Template;
 
 /// What somebody wants to connect.
@@ -63,7 +63,7 @@ impl Entry {
             return Ok(None);
         }
         let target = self.target(method, ask.target.as_deref())?;
-        let values = method.fill(&ask.params)?;
+        let values = method.fill(ask)?;
         let address = |template: &Spanned<Template>| {
             let why = |why: String| unfit("params", format!("{why}."));
             Ok(template.get_ref().fill(&values).map_err(why)?.to_string())
@@ -195,8 +195,18 @@ impl Method {
             && self.data.iter().any(|(name, value)| is_filled(value) && ask.data.contains_key(name))
     }
 
-    /// What stands in each place, found sound.
-    fn fill(&self, params: &BTreeMap<String, String>) -> Result<BTreeMap<&str, String>, Unfit> {
+    /// Whether whatever a field would fill in is brought instead: members of the data of a driver of its own.
+    fn is_brought(&self, field: &Field, ask: &Ask) -> bool {
+        let place = format!("{{{}}}", field.key.as_str());
+        let mut filled = self.data.iter().filter(|(_, value)| value.to_string().contains(&place)).peekable();
+        let brought = |name: &String| ask.data.get(name).is_some_and(|value| !value.is_null());
+        let is_driver = !matches!(self.driver, ConnectorType::Oauth | ConnectorType::ApiKey);
+        is_driver && filled.peek().is_some() && filled.all(|(name, value)| value.is_str() && brought(name))
+    }
+
+    /// What stands in each place, found sound. What has nothing to fill in is left out.
+    fn fill(&self, ask: &Ask) -> Result<BTreeMap<&str, String>, Unfit> {
+        let params = &ask.params;
         if let Some(unknown) =
             params.keys().find(|name| self.fields().all(|field| field.key.as_str() != *name))
         {
@@ -212,6 +222,7 @@ impl Method {
             ));
         }
         self.fields()
+            .filter(|field| params.contains_key(field.key.as_str()) || !self.is_brought(field, ask))
             .map(|field| {
                 let name = field.key.as_str();
                 let member = format!("params.{name}");

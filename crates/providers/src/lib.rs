@@ -17,6 +17,7 @@
 //! takes a key needs nothing else. `oauth` is the protocol, from discovery to revocation, in pieces that every driver with
 //! an OAuth server behind it puts together; `drivers` holds the drivers, one file each.
 
+mod certificate;
 mod driver;
 mod drivers;
 mod fields;

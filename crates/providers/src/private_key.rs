@@ -1,4 +1,4 @@
-//! A private RSA key that a provider gave, or knows the public half of; and what it signs (RFC 7518 §3.3).
+//! A private RSA key that a provider gave, or knows the public half of; and what it signs (RFC 7518 §3.3, §3.5).
 //!
 //! It comes as PEM, in PKCS#1 as GitHub gives it or in PKCS#8 as most tools write it. It is read anew for every
 //! signature: what is kept is the sealed text and nothing else.
@@ -6,12 +6,13 @@
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use carnet_model::{SecretBytes, SecretString};
 use serde_json::{Map, Value, json};
 
+use crate::certificate::Certificate;
 use crate::driver::signer::CannotSign;
 
 /// A key that can sign.
@@ -57,12 +58,31 @@ impl PrivateKey {
         if let (Some(kid), Some(head)) = (kid, head.as_object_mut()) {
             head.insert("kid".to_owned(), kid.into());
         }
+        self.compact(&head, claims, &RSA_PKCS1_SHA256)
+    }
+
+    /// The same, signed with PS256, for a provider that goes by the certificate.
+    pub(crate) fn jwt_of(
+        &self,
+        certificate: &Certificate,
+        claims: &Map<String, Value>,
+    ) -> Result<SecretString, CannotSign> {
+        let head = json!({"alg": "PS256", "typ": "JWT", "x5t#S256": certificate.thumbprint()});
+        self.compact(&head, claims, &RSA_PSS_SHA256)
+    }
+
+    fn compact(
+        &self,
+        head: &Value,
+        claims: &Map<String, Value>,
+        encoding: &'static dyn RsaEncoding,
+    ) -> Result<SecretString, CannotSign> {
         let payload = serde_json::to_vec(claims).map_err(|_| CannotSign)?;
         let part = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
         let signed = format!("{}.{}", part(head.to_string().as_bytes()), part(&payload));
         let mut signature = vec![0; self.0.public_modulus_len()];
         self.0
-            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature)
+            .sign(encoding, &SystemRandom::new(), signed.as_bytes(), &mut signature)
             .map_err(|_| CannotSign)?;
         Ok(SecretString::new(format!("{signed}.{}", part(&signature))))
     }
@@ -75,7 +95,7 @@ impl PrivateKey {
 }
 
 /// The label and the bytes of the first block that is not a list of parameters (RFC 7468 §2).
-fn open(pem: &str) -> Result<(&str, SecretBytes), BadKey> {
+pub(crate) fn open(pem: &str) -> Result<(&str, SecretBytes), BadKey> {
     let mut rest = pem;
     while let Some((_, after)) = rest.split_once("-----BEGIN ") {
         let (label, after) = after.split_once("-----").ok_or(BadKey::Unreadable)?;

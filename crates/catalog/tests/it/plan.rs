@@ -234,6 +234,28 @@ fn whoever_names_a_driver_and_brings_its_data_is_asked_for_nothing_twice() {
     ] {
         assert_eq!(plan(service, &own(driver, data.clone())), Ok(None), "{service} {data}");
     }
+    // The same where the way is named: what it would fill in is there.
+    for (service, method, data) in [
+        ("microsoft", "entra", json!({"tenantId": entra, "clientId": entra})),
+        ("microsoft-teams", "bot", json!({"tenantId": entra, "clientId": entra})),
+        ("snowflake", "workload-identity", json!({"accountIdentifier": "acme-prod"})),
+        (
+            "salesforce",
+            "oauth",
+            json!({"loginHost": "test.salesforce.com", "consumerKey": "k", "consumerSecret": "s"}),
+        ),
+    ] {
+        let made = plan(service, &ask(method, &[], data.clone())).unwrap().unwrap();
+        for (name, value) in data.as_object().unwrap() {
+            assert_eq!(&made.data[name], value, "{service} {method}");
+        }
+        let left = made.data.values().filter_map(Value::as_str).find(|text| text.contains('{'));
+        assert_eq!(left, None, "{service} {method}");
+    }
+    assert_eq!(
+        field("microsoft", &ask("entra", &[], json!({"tenantId": null, "clientId": entra}))),
+        "params.tenant"
+    );
     // What the file fills in is not there; the way is the file's.
     let salesforce = own(ConnectorType::Salesforce, json!({"consumerKey": "k", "consumerSecret": "s"}));
     assert_eq!(plan("salesforce", &salesforce).unwrap().unwrap().data["loginHost"], "login.salesforce.com");

@@ -5,6 +5,7 @@
 //! answers is compared with what was asked: a token that reaches farther is given back and not handed out.
 
 mod api;
+mod device;
 mod installation;
 mod manifest;
 mod narrowing;
@@ -87,6 +88,10 @@ impl Driver for Github {
 
     fn way(&self, at: &At<'_>, ask: &ConsentAsk<'_>) -> Result<Way, DriverError> {
         let settings = Settings::of(at.connector)?;
+        if settings.by_device && !ask.installs {
+            user::check(&settings, ask)?;
+            return Ok(Way::Device);
+        }
         let mut page = at.http.reroute(&if ask.installs {
             installation::page(&settings, ask)?
         } else {
@@ -102,6 +107,8 @@ impl Driver for Github {
             let settings = Settings::of(at.connector)?;
             if ask.installs {
                 installation::begin(at, &settings, ask)
+            } else if settings.by_device {
+                device::begin(at, &settings, ask).await
             } else {
                 user::begin(at, &settings, ask)
             }

@@ -3,9 +3,10 @@
 //!
 //! The protocol is [`Oauth`]'s; here is what differs. Where a token may be used is said with it in `instance_url`, which
 //! can change with every refresh. No answer says when a token ends: that is a setting of the organization ("Session
-//! Settings"), so a token is taken to end as `sessionSeconds` says, or after a quarter of an hour. That a refresh gives
-//! less where `scope` asks for less is documented nowhere, so nothing is narrowed. A refresh token that works once and
-//! comes a second time ends the one before and every access token (help.salesforce.com, article 005316711).
+//! Settings"), so a token is taken to end as `sessionSeconds` says; else as Salesforce tells an app with a secret that asks
+//! about the token ("OpenID Connect Token Introspection"); else after a quarter of an hour. That a refresh gives less where
+//! `scope` asks for less is documented nowhere, so nothing is narrowed. A refresh token that works once and comes a second
+//! time ends the one before and every access token (help.salesforce.com, article 005316711).
 
 mod settings;
 
@@ -167,7 +168,8 @@ impl Driver for Salesforce {
                     minted.external_subject.clone_from(&place.user);
                     minted.metadata = place.told();
                 }
-                Err(why) => minted.stray = Some(why),
+                // What was found wrong before says more.
+                Err(why) => minted.stray = minted.stray.or(Some(why)),
             }
             if minted.stray.is_some() {
                 minted.metadata = Map::new();

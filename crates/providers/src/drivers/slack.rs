@@ -90,7 +90,7 @@ impl Driver for Slack {
     }
 
     fn import(&self, at: &At<'_>, import: Import) -> Result<Granted, DriverError> {
-        consent::import(&Settings::of(at.connector)?, import)
+        consent::import(at, &Settings::of(at.connector)?, import)
     }
 
     fn mint<'a>(

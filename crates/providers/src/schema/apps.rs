@@ -15,6 +15,7 @@ pub(super) fn github() -> DataSchema {
         "clientId": text("The app's client identifier; GitHub says it itself."),
         "appScopes": texts("What tokens of the app may do where nothing is asked, and at most: contents:read."),
         "userTokens": flag(said),
+        "deviceFlow": flag("Whether people enter a code on GitHub's own page, for a server to which no browser can come back."),
         "appName": {"type": "string", "readOnly": true, "description": said},
     });
     if let Some(properties) = properties.as_object_mut() {
@@ -39,6 +40,7 @@ pub(super) fn slack() -> DataSchema {
         "slackTeam": object("The one workspace, or organization, that it is for.", json!({
             "id": text("T… or E…"), "name": text("What it is called."), "domain": text("The first part of its address."),
         })),
+        "tokenRotation": flag("Whether token rotation is switched on in the app's settings at Slack; tokens from before are then exchanged."),
         "signingSecret": secret("With what Slack signs what it sends."),
         "verificationToken": secret("With what Slack marked what it sent, before it signed."),
         "configurationToken": secret("An app configuration token, with which Slack makes the app. Used and not kept."),

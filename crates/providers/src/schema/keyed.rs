@@ -17,7 +17,7 @@ pub(super) fn salesforce() -> DataSchema {
         "assertableUsernames": texts("Who may be asserted; * at the beginning or end stands for anything."),
         "sessionSeconds": {
             "type": "integer", "minimum": 900, "maximum": 86400,
-            "description": "How long a session lasts, by the organization's settings. Salesforce does not say it.",
+            "description": "How long a session lasts, by the organization's settings; left out, Salesforce is asked about each token.",
         },
         "confidential": flag("Whether the app has a secret. Written by this server."),
     });
@@ -77,6 +77,9 @@ pub(super) fn microsoft_entra() -> DataSchema {
         "tenantId": text("The directory's identifier."),
         "clientId": text("The application's identifier."),
         "clientSecret": secret("A secret of the application, instead of the federated credential."),
+        "certificatePem": {"type": "string", "minLength": 1, "maxLength": 16384, "contentMediaType": "application/x-pem-file",
+            "description": "A certificate that the application has at Entra, instead of the federated credential; shown."},
+        "privateKeyPem": pem("The certificate's private key."),
         "appScopes": texts("What tokens of the application are for: one RESOURCE/.default."),
         "userScopes": texts("What people are asked for; offline_access to renew it."),
         "federatedCredential": {
@@ -88,7 +91,7 @@ pub(super) fn microsoft_entra() -> DataSchema {
     });
     DataSchema {
         schema: schema("An application in one directory of Microsoft Entra.", properties),
-        secrets: vec!["clientSecret"],
+        secrets: vec!["clientSecret", "privateKeyPem"],
     }
 }
 
@@ -102,7 +105,7 @@ mod tests {
         for (schema, source) in [
             (salesforce(), include_str!("../drivers/salesforce/settings.rs")),
             (snowflake(), include_str!("../drivers/snowflake/settings.rs")),
-            (microsoft_entra(), include_str!("../drivers/microsoft_entra.rs")),
+            (microsoft_entra(), include_str!("../drivers/microsoft_entra/settings.rs")),
             (google_service_account(), include_str!("../drivers/google_service_account.rs")),
         ] {
             assert_eq!(names(&schema.schema), taken(source, "fields"));

@@ -1,5 +1,7 @@
 //! A GitHub App: what it is asked when it is made, how tokens are made and narrowed, who is believed to have installed it.
 
+mod device;
+
 use carnet_model::connector::ConnectorType::Github;
 use carnet_model::grant::Rotation;
 use carnet_model::{SecretString, SubjectKind, Time};

@@ -2,12 +2,13 @@
 
 use std::sync::LazyLock;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
-    RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RsaParameters, UnparsedPublicKey,
 };
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD as BASE64};
@@ -31,16 +32,35 @@ pub(crate) static PEM: LazyLock<Pem> = LazyLock::new(|| {
 });
 
 impl Pem {
-    /// Header and claims of a JWT that this key signed.
+    /// Header and claims of a JWT that this key signed with RS256.
     #[track_caller]
     pub(crate) fn read(&self, jwt: &str) -> (Value, Value) {
+        self.read_by(&RSA_PKCS1_2048_8192_SHA256, jwt)
+    }
+
+    /// The same with PS256.
+    #[track_caller]
+    pub(crate) fn read_pss(&self, jwt: &str) -> (Value, Value) {
+        self.read_by(&RSA_PSS_2048_8192_SHA256, jwt)
+    }
+
+    #[track_caller]
+    fn read_by(&self, algorithm: &'static RsaParameters, jwt: &str) -> (Value, Value) {
         let (signed, signature) = jwt.rsplit_once('.').unwrap();
-        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, self.pair.public_key().as_ref())
+        UnparsedPublicKey::new(algorithm, self.pair.public_key().as_ref())
             .verify(signed.as_bytes(), &BASE64.decode(signature).unwrap())
             .expect("this key signed it");
         let (head, payload) = signed.split_once('.').unwrap();
         let part = |text: &str| serde_json::from_slice(&BASE64.decode(text).unwrap()).unwrap();
         (part(head), part(payload))
+    }
+
+    /// A certificate of this key, by itself: as text, and by what it is named in a JWT.
+    pub(crate) fn certificate(&self) -> (String, String) {
+        let key = rcgen::KeyPair::from_pem(&self.text).unwrap();
+        let made = rcgen::CertificateParams::new(["broker.acme.example".to_owned()]).unwrap();
+        let made = made.self_signed(&key).unwrap();
+        (made.pem(), BASE64.encode(digest(&SHA256, made.der())))
     }
 
     /// The public half in DER.

@@ -7,6 +7,7 @@ use carnet_providers::{MintAsk, Revocation, jwks_url};
 use serde_json::{Value, json};
 
 use crate::bench::{BASE, Bench, CONNECTOR, Made, NOW, id_token, object, outcome, param, scopes_of};
+use crate::key::PEM;
 use crate::server::Reply;
 
 const TENANT: &str = "11111111-2222-3333-4444-555555555555";
@@ -205,5 +206,81 @@ async fn a_person_is_known_by_what_the_rest_of_microsoft_knows_them_by() {
                 json!({"oid": "o1", "tid": TENANT, "preferred_username": "ada@acme.example"})
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn the_application_proves_itself_by_a_certificate_that_it_has() {
+    let bench = bench();
+    let (certificate, thumbprint) = PEM.certificate();
+    let by_certificate = |more: Value| {
+        let mut whole = data(json!({"certificatePem": certificate, "privateKeyPem": PEM.text}));
+        whole.as_object_mut().unwrap().extend(object(more));
+        whole
+    };
+    let accepted = bench.accept(MicrosoftEntra, by_certificate(json!({}))).await.unwrap();
+    let tried = bench.server.seen().pop().unwrap();
+    assert!(tried.field("client_assertion").is_some(), "what proves it is tried");
+    assert_eq!(
+        accepted.data["certificatePem"].as_str().map(str::trim),
+        Some(certificate.replace('\r', "").trim())
+    );
+    assert_eq!((accepted.data.get("federatedCredential"), accepted.data.get("hasSecret")), (None, None));
+    assert!(accepted.secrets.at("/privateKeyPem").is_some());
+    let mut again = accepted.data.clone();
+    again.insert("privateKeyPem".to_owned(), PEM.text.clone().into());
+    assert_eq!(bench.accept(MicrosoftEntra, again.into()).await.unwrap().data, accepted.data);
+
+    let made = bench.connector(MicrosoftEntra, by_certificate(json!({}))).await;
+    bench.server.seen();
+    let abilities = made.driver.abilities(&made.connector);
+    assert_eq!(abilities.signs, None, "the key came with the configuration");
+    made.app(GRAPH).await.unwrap();
+    let seen = bench.server.only();
+    assert_eq!((seen.field("client_id").as_deref(), seen.field("client_secret")), (Some(CLIENT), None));
+    let (head, mut claims) = PEM.read_pss(&seen.field("client_assertion").unwrap());
+    assert_eq!(head, json!({"alg": "PS256", "typ": "JWT", "x5t#S256": thumbprint}));
+    claims.as_object_mut().unwrap().remove("jti");
+    let audience = format!("https://login.microsoftonline.com{}", token());
+    assert_eq!(
+        claims,
+        json!({"iss": CLIENT, "sub": CLIENT, "aud": audience, "iat": NOW - 10, "nbf": NOW - 10, "exp": NOW + 290})
+    );
+    // People, too.
+    let (_, kept) = made.begin(|ask| ask.scopes = scopes_of("User.Read offline_access")).await.unwrap();
+    let body =
+        json!({"access_token": "at", "refresh_token": "rt1", "expires_in": 3599, "token_type": "Bearer"});
+    answers(&bench, Reply::json(200, body));
+    made.finish("code=c", &kept).await.unwrap();
+    PEM.read_pss(&bench.server.only().field("client_assertion").unwrap());
+
+    let other = rcgen::KeyPair::generate().unwrap();
+    let other =
+        rcgen::CertificateParams::new(["a.example".to_owned()]).unwrap().self_signed(&other).unwrap().pem();
+    for (more, field) in [
+        (json!({"certificatePem": other}), "certificatePem"),
+        (json!({"certificatePem": PEM.text}), "certificatePem"),
+        (json!({"certificatePem": format!("{certificate}{}", PEM.text)}), "certificatePem"),
+        (json!({"certificatePem": "x"}), "certificatePem"),
+        (json!({"certificatePem": null}), "certificatePem"),
+        (json!({"clientSecret": "s3cret"}), "certificatePem"),
+        (json!({"privateKeyPem": null}), "privateKeyPem"),
+        (json!({"privateKeyPem": "x"}), "privateKeyPem"),
+    ] {
+        let refused = bench.accept(MicrosoftEntra, by_certificate(more)).await.unwrap_err();
+        assert_eq!(refused.field, field, "{refused}");
+    }
+    for (code, words, field) in [
+        (
+            "invalid_client",
+            "AADSTS700027: The certificate with identifier used to sign is not registered",
+            "certificatePem",
+        ),
+        ("unauthorized_client", "AADSTS700016: Application was not found in the directory", "clientId"),
+        ("invalid_scope", "AADSTS70011: The provided value for scope is not valid", "appScopes"),
+    ] {
+        answers(&bench, Reply::json(400, json!({"error": code, "error_description": words})));
+        let refused = bench.accept(MicrosoftEntra, by_certificate(json!({}))).await.unwrap_err();
+        assert_eq!(refused.field, field, "{refused}");
     }
 }

@@ -241,6 +241,18 @@ pub(crate) fn rigs() -> Vec<Rig> {
             renewal: Some(renewal(&entra, Rotation::None, Some(90))),
         },
         Rig {
+            name: "microsoft-entra by a certificate",
+            kind: ConnectorType::MicrosoftEntra,
+            origins: &["https://login.microsoftonline.com"],
+            answers: vec![
+                found(&directory, json!({"token_endpoint": "https://x"})),
+                found(&entra, json!({"access_token": "at", "expires_in": 3599})),
+            ],
+            data: json!({"tenantId": TENANT, "clientId": APPLICATION, "certificatePem": PEM.certificate().0,
+                "privateKeyPem": PEM.text, "userScopes": ["User.Read", "offline_access"]}),
+            renewal: Some(renewal(&entra, Rotation::None, Some(90))),
+        },
+        Rig {
             name: "google",
             kind: ConnectorType::Google,
             origins: &["https://accounts.google.com", "https://oauth2.googleapis.com"],

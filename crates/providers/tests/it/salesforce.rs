@@ -11,6 +11,7 @@ use crate::key::PEM;
 use crate::server::Reply;
 
 const TOKEN: &str = "/services/oauth2/token";
+const INTROSPECT: &str = "/services/oauth2/introspect";
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 
 fn bench() -> Bench {
@@ -221,8 +222,9 @@ async fn the_application_acts_as_its_run_as_user_by_client_credentials() {
     let data = people(json!({"clientCredentials": true, "loginHost": "acme.my.salesforce.com"}));
     let made = made(&bench, data).await;
     made.app("").await.unwrap();
-    let seen = bench.server.only();
+    let [seen, about] = bench.server.seen().try_into().unwrap();
     assert_eq!(seen.names(), ["grant_type", "client_id", "client_secret"]);
+    assert_eq!(about.path, INTROSPECT);
     for (reply, want) in [
         (Reply::json(400, json!({"error": "invalid_client"})), "client rejected invalid_client"),
         (
@@ -238,4 +240,55 @@ async fn the_application_acts_as_its_run_as_user_by_client_credentials() {
         answers(&bench, TOKEN, reply.clone());
         assert_eq!(outcome(&made.app("").await), want, "{reply:?}");
     }
+}
+
+#[tokio::test]
+async fn salesforce_is_asked_when_a_token_ends_where_nobody_else_says() {
+    let bench = bench();
+    let made = made(&bench, people(json!({}))).await;
+    let active = |end: i64| {
+        Reply::json(
+            200,
+            json!({"active": true, "scope": "api refresh_token", "token_type": "access_token", "exp": end}),
+        )
+    };
+    answers(&bench, INTROSPECT, active(NOW + 6000));
+    let (_, kept) = made.begin(|ask| ask.scopes = scopes_of("api refresh_token")).await.unwrap();
+    answers(&bench, TOKEN, given(json!({"refresh_token": "rt1"})));
+    let granted = made.finish("code=c", &kept).await.unwrap();
+    assert_eq!(granted.access_expires_at, Some(Time::from_secs(NOW + 6000)));
+    let asked = bench.server.seen().pop().unwrap();
+    assert_eq!(asked.line(), format!("POST {INTROSPECT}"));
+    assert_eq!(asked.field("token").as_deref(), Some("00Dxx!at"));
+    assert_eq!(asked.field("client_secret").as_deref(), Some("s3cret"));
+    for (reply, end) in [
+        (active(NOW + 7000), NOW + 7000),
+        // What whoever may not ask is told.
+        (Reply::json(200, json!({"active": false})), NOW + 900),
+        (Reply::json(401, json!({"error": "invalid_client"})), NOW + 900),
+        (Reply::text(200, "text/html", "<html>"), NOW + 900),
+        (Reply::HangUp, NOW + 900),
+    ] {
+        answers(&bench, INTROSPECT, reply.clone());
+        let minted = made.refresh(&granted.held, "").await.unwrap();
+        assert_eq!(minted.expires_at, Some(Time::from_secs(end)), "{reply:?}");
+        assert_eq!(minted.stray, None, "{reply:?}");
+    }
+    // One that has ended already is not handed out, and what renews the grant is kept.
+    answers(&bench, INTROSPECT, active(NOW - 1));
+    let minted = made.refresh(&granted.held, "").await.unwrap();
+    assert!(minted.stray.is_some());
+    assert!(minted.held.unwrap().refresh().is_some());
+
+    // An assertion needs no secret; the question about the token that it brought does.
+    answers(&bench, INTROSPECT, active(NOW + 6000));
+    let by_jwt = self::made(&bench, by_key(json!({"consumerSecret": "s3cret"}))).await;
+    assert_eq!(by_jwt.app("").await.unwrap().expires_at, Some(Time::from_secs(NOW + 6000)));
+    let [token, about] = bench.server.seen().try_into().unwrap();
+    assert_eq!(token.names(), ["grant_type", "assertion"]);
+    assert_eq!(about.field("client_secret").as_deref(), Some("s3cret"));
+    // Nobody is asked about what the configuration says.
+    let told = self::made(&bench, by_key(json!({"consumerSecret": "s3cret", "sessionSeconds": 1800}))).await;
+    assert_eq!(told.app("").await.unwrap().expires_at, Some(Time::from_secs(NOW + 1800)));
+    assert_eq!(bench.server.only().path, TOKEN);
 }

@@ -9,6 +9,7 @@ use crate::bench::{Bench, Made, NOW, STATE, object, outcome, param, scopes_of};
 use crate::server::Reply;
 
 const ACCESS: &str = "/api/oauth.v2.access";
+const EXCHANGE: &str = "/api/oauth.v2.exchange";
 const REVOKE: &str = "/api/auth.revoke";
 
 fn bench() -> Bench {
@@ -425,7 +426,17 @@ async fn a_token_is_ended_with_itself() {
         assert_eq!(bench.server.only().header("authorization"), Some("Bearer xoxb-1"));
     }
     assert_eq!(made.driver.revoke(&made.at(), &Held::nothing()).await.unwrap(), Revocation::NotSupported);
-    let import = |access: &str| Import {
+    assert_eq!(
+        texts(&made.driver.import(&made.at(), import("xoxp-1")).unwrap().held),
+        (Some("xoxp-1"), None)
+    );
+    assert_eq!(outcome(&made.driver.import(&made.at(), import("xoxe.xoxb-1"))), "unsupported");
+    assert_eq!(outcome(&made.finish("code=c&code=d", &Kept::default()).await), "callback Repeated(\"code\")");
+}
+
+/// A person's token from elsewhere.
+fn import(access: &str) -> Import {
+    Import {
         access: SecretString::new(access.to_owned()),
         access_expires_at: None,
         refresh: None,
@@ -435,11 +446,73 @@ async fn a_token_is_ended_with_itself() {
         external_subject: Some("U1".to_owned()),
         name: None,
         metadata: Map::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_token_from_before_rotation_is_exchanged_once() {
+    let bench = bench();
+    let made = made(&bench, json!({"tokenRotation": true})).await;
+    let brought = made.driver.import(&made.at(), import("xoxp-1")).unwrap();
+    assert_eq!(texts(&brought.held), (Some("xoxp-1"), Some("xoxp-1")), "it renews itself");
+    assert_eq!(brought.access_expires_at, Some(Time::from_secs(NOW)), "at its first use");
+    let pair = |more: Value| {
+        let mut body = json!({"ok": true, "access_token": "xoxe.xoxp-2", "refresh_token": "xoxe-2", "expires_in": 43200});
+        body.as_object_mut().unwrap().extend(object(more));
+        Reply::json(200, body)
     };
-    assert_eq!(
-        texts(&made.driver.import(&made.at(), import("xoxp-1")).unwrap().held),
-        (Some("xoxp-1"), None)
-    );
-    assert_eq!(outcome(&made.driver.import(&made.at(), import("xoxe.xoxb-1"))), "unsupported");
-    assert_eq!(outcome(&made.finish("code=c&code=d", &Kept::default()).await), "callback Repeated(\"code\")");
+    for more in [json!({}), json!({"token_type": "user"})] {
+        answers(&bench, EXCHANGE, pair(more));
+        let minted = made.refresh(&brought.held, "").await.unwrap();
+        let seen = bench.server.only();
+        assert_eq!(seen.path, EXCHANGE);
+        assert_eq!(seen.names(), ["token", "client_id", "client_secret"]);
+        assert_eq!(seen.field("token").as_deref(), Some("xoxp-1"));
+        assert_eq!(minted.expires_at, Some(Time::from_secs(NOW + 43_200)));
+        assert_eq!(minted.scopes, scopes_of("users:read"), "what it may do stays what it was");
+        let new = minted.held.unwrap();
+        assert_eq!(texts(&new), (Some("xoxe.xoxp-2"), Some("xoxe-2")));
+        // From here on like any other.
+        answers(&bench, ACCESS, pair(json!({"token_type": "user"})));
+        made.refresh(&new, "").await.unwrap();
+        assert_eq!(bench.server.only().field("refresh_token").as_deref(), Some("xoxe-2"));
+    }
+    for (reply, want) in [
+        (pair(json!({"token_type": "bot"})), "garbage in doubt"),
+        (pair(json!({"access_token": "xoxe.xoxb-2"})), "garbage in doubt"),
+        (pair(json!({"access_token": null})), "garbage in doubt"),
+        (error("token_already_exchanged"), "gone revoked_at_provider"),
+        (error("authorization_not_found"), "gone revoked_at_provider"),
+        (error("token_rotation_not_enabled"), "misconfigured tokenRotation"),
+        (error("invalid_token"), "refused invalid_token"),
+        (error("bad_client_secret"), "client rejected bad_client_secret"),
+        (error("internal_error"), "later in doubt"),
+        (Reply::json(429, json!({})).with("retry-after", "30"), "later 30s"),
+        (Reply::HangUp, "later in doubt"),
+    ] {
+        answers(&bench, EXCHANGE, reply.clone());
+        assert_eq!(outcome(&made.refresh(&brought.held, "").await), want, "{reply:?}");
+    }
+    bench.server.seen();
+
+    // What was not exchanged yet can be ended all the same.
+    answers(&bench, REVOKE, Reply::json(200, json!({"ok": true})));
+    assert_eq!(made.driver.revoke(&made.at(), &brought.held).await.unwrap(), Revocation::Revoked);
+    assert_eq!(bench.server.only().header("authorization"), Some("Bearer xoxp-1"));
+
+    // An installation that leaves one, and one that leaves what rotates.
+    let left = install(&made, installed(json!({}))).await.unwrap();
+    assert_eq!(texts(&left.held), (Some("xoxb-1"), Some("xoxb-1")));
+    let rotating = json!({"access_token": "xoxe.xoxb-1", "refresh_token": "xoxe-1", "expires_in": 43200});
+    let left = install(&made, installed(rotating)).await.unwrap();
+    assert_eq!(texts(&left.held), (Some("xoxe.xoxb-1"), Some("xoxe-1")));
+    assert_eq!(left.access_expires_at, Some(Time::from_secs(NOW + 43_200)));
+
+    // If the app does not rotate after all, the token is what it was, and nobody is asked.
+    answers(&bench, ACCESS, error("invalid_code"));
+    let without = self::made(&bench, json!({})).await;
+    let minted = without.refresh(&brought.held, "").await.unwrap();
+    assert_eq!((minted.token.expose().as_str(), minted.expires_at), ("xoxp-1", None));
+    assert_eq!(texts(&minted.held.unwrap()), (Some("xoxp-1"), None));
+    assert_eq!(bench.server.seen(), []);
 }

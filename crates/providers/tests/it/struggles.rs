@@ -101,7 +101,7 @@ async fn a_refresh_of_every_driver_is_read_alike_when_its_provider_struggles() {
         assert_eq!(new.refresh().map(|rt| rt.expose().as_str()), Some(turned), "{}", rig.name);
         taken += 1;
     }
-    assert_eq!(taken, 11);
+    assert_eq!(taken, 12);
 }
 
 fn client_refused(rig: &Rig) -> Reply {

@@ -11,6 +11,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::api::{self, Api, App};
+use super::device;
 use super::narrowing::Permissions;
 use crate::driver::failure::{BadConfiguration, DriverError, Vendor};
 use crate::driver::secrets::ConnectorSecrets;
@@ -28,6 +29,8 @@ pub(super) struct Settings {
     pub client_id: String,
     /// Whether it has a client secret, by which people can be asked.
     pub has_people: bool,
+    /// Whether people decide on GitHub's own page by a code, and are not sent back.
+    pub by_device: bool,
     /// What tokens of the application may do where a caller says nothing, and at most: `contents:read`. Empty for all that
     /// the installation allows.
     pub app_scopes: Scopes,
@@ -42,6 +45,7 @@ struct Read {
     client_secret: Option<SecretString>,
     webhook_secret: Option<SecretString>,
     user_tokens: Option<bool>,
+    by_device: bool,
 }
 
 impl Read {
@@ -76,6 +80,7 @@ impl Read {
             client_secret: fields.secret("clientSecret")?,
             webhook_secret: fields.secret("webhookSecret")?,
             user_tokens: fields.flag("userTokens")?,
+            by_device: fields.flag("deviceFlow")?.unwrap_or(false),
         };
         // GitHub's own words, which are asked for anew whenever the rest changes.
         for said in ["appName", "owner", "permissions", "extras", "notChecked"] {
@@ -96,6 +101,7 @@ impl Settings {
             slug: read.slug.ok_or_else(|| missing("appSlug"))?,
             client_id: read.client_id.ok_or_else(|| missing("clientId"))?,
             has_people: read.user_tokens.unwrap_or(false),
+            by_device: read.by_device,
             app_scopes: read.app_scopes,
         })
     }
@@ -143,10 +149,26 @@ pub(super) async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadCon
         is_within(&read.app_scopes, &permissions)?;
         put("permissions", permissions.to_json());
     }
+    let mut unchecked = Vec::new();
     if let Some(secret) = &read.client_secret
         && !is_known(&ask, &client_id, secret).await?
     {
-        put("notChecked", json!(["clientSecret"]));
+        unchecked.push("clientSecret");
+    }
+    if read.by_device {
+        if read.client_secret.is_none() {
+            return Err(bad("clientSecret", "is missing: deviceFlow is for tokens of people, who need it"));
+        }
+        put("deviceFlow", true.into());
+        match device::code(&device::client(ask.http, ask.env, ask.tenant, &client_id)).await {
+            // Nobody is shown it, and it ends by itself.
+            Ok(_) => {}
+            Err(DriverError::Misconfigured(field, why)) => return Err(bad(&field, &why)),
+            Err(_) => unchecked.push("deviceFlow"),
+        }
+    }
+    if !unchecked.is_empty() {
+        put("notChecked", json!(unchecked));
     }
     if let Some(owner) = app.get("owner").and_then(Value::as_object) {
         let text = |name: &str| owner.get(name).and_then(Value::as_str).map(shown);

@@ -16,6 +16,7 @@ use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::api::{self, Api};
+use super::device;
 use super::settings::Settings;
 use super::unsupported;
 use crate::driver::At;
@@ -80,16 +81,20 @@ pub(super) fn begin(at: &At<'_>, settings: &Settings, ask: &ConsentAsk<'_>) -> R
     Ok(Step::Redirect { url, kept: Kept { verifier: Some(verifier), ..Kept::default() } })
 }
 
-/// The person came back.
+/// The person came back, or has decided on GitHub's page.
 pub(super) async fn finish(
     at: &At<'_>,
     settings: &Settings,
     back: &Callback,
     kept: &Kept,
 ) -> Result<Granted, DriverError> {
-    let Callback::Redirected { params } = back else { return Err(CallbackFault::Unexpected.into()) };
-    let verifier = kept.verifier.as_ref().ok_or(CallbackFault::Unexpected)?;
-    let received = redeem(at, settings, &code(params)?, Some(verifier)).await?;
+    let received = match (back, &kept.verifier, &kept.device) {
+        (Callback::Redirected { params }, Some(verifier), None) => {
+            redeem(at, settings, &code(params)?, Some(verifier)).await?
+        }
+        (Callback::Awaited, None, Some(code)) => device::redeem(at, settings, code).await?,
+        _ => return Err(CallbackFault::Unexpected.into()),
+    };
     let (account, name) = who(at, &received.issued.access).await;
     let (access_expires_at, refresh_expires_at) = ends(&received);
     let access = Access { token: received.issued.access, expires_at: access_expires_at, scopes: None };
@@ -319,6 +324,6 @@ fn no_people() -> DriverError {
     unsupported("this connector has no tokens of people: clientSecret is not set")
 }
 
-const TOKEN: &str = "login/oauth/access_token";
+pub(super) const TOKEN: &str = "login/oauth/access_token";
 pub(super) const CANNOT_BE_NARROWED: &str = "tokens of people at GitHub have no scopes and cannot be narrowed: they reach what the app and the person reach \
      both; ask without scopes";

@@ -138,8 +138,10 @@ pub(super) async fn mint(
         target.apply(&mut form);
         Ok(form)
     };
-    let client = if rules.with_client { client } else { Client { proof: Proof::Unsaid, ..client } };
-    let mut received = client.token_by_clock(&settings.server.token, Phase::Assertion, form).await?;
+    let silent = Client { http: client.http, env, tenant: client.tenant, id, proof: Proof::Unsaid };
+    let asker = if rules.with_client { &client } else { &silent };
+    let mut received = asker.token_by_clock(&settings.server.token, Phase::Assertion, form).await?;
+    // Whoever asks about a token says who asks, whether or not the assertion needed it.
     if let Some(why) = settle(settings, &client, target, &mut received).await {
         return Err(DriverError::Stray(why));
     }

@@ -119,12 +119,16 @@ impl Settings {
         let at = |path: &str| format!("https://{}/services/oauth2/{path}", self.login_host);
         let mut usernames = self.assertable.clone();
         usernames.extend(self.app_username.clone());
+        // Asked where nobody else says when a token ends, by whoever has a secret to show there ("OpenID Connect Token
+        // Introspection").
+        let introspection = (self.has_secret && self.session_seconds.is_none()).then(|| at("introspect"));
         let data = json!({
             "clientId": self.consumer_key,
             "serverConfig": {
                 "authorization_endpoint": at("authorize"),
                 "token_endpoint": at("token"),
                 "revocation_endpoint": at("revoke"),
+                "introspection_endpoint": introspection,
             },
             "tokenEndpointAuthMethod": if self.has_secret { "client_secret_post" } else { "none" },
             "pkceRequired": true,

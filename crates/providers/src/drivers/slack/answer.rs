@@ -36,11 +36,31 @@ pub(super) struct Token {
 pub(super) async fn access(
     env: &Env,
     client: &Client<'_>,
+    form: Form,
+    phase: Phase,
+) -> Result<Said, DriverError> {
+    as_client("oauth.v2.access", env, client, form, phase).await
+}
+
+/// Asks `oauth.v2.exchange` for a token that rotates, in the place of one that lives until it is revoked. It works once.
+pub(super) async fn exchange(
+    env: &Env,
+    client: &Client<'_>,
+    token: &SecretString,
+) -> Result<Said, DriverError> {
+    let mut form = Form::new();
+    form.push_secret("token", token);
+    as_client("oauth.v2.exchange", env, client, form, Phase::Refresh).await
+}
+
+async fn as_client(
+    name: &str,
+    env: &Env,
+    client: &Client<'_>,
     mut form: Form,
     phase: Phase,
 ) -> Result<Said, DriverError> {
-    let method = method("oauth.v2.access")?;
-    let answer = client.send_within(phase.patience(), &method, &mut form, "clientId").await?;
+    let answer = client.send_within(phase.patience(), &method(name)?, &mut form, "clientId").await?;
     read(&answer, phase, env.now(), form.secrets())
 }
 
@@ -104,11 +124,24 @@ fn meant(phase: Phase, code: &str, vendor: Vendor, retry_after: Option<u64>) -> 
         "invalid_code" | "code_already_used" | "bad_redirect_uri" if phase == Phase::Code => {
             CallbackFault::CodeRefused { vendor }.into()
         }
-        "invalid_refresh_token" | "token_revoked" | "token_expired" | "account_inactive" | "invalid_auth"
+        // The last two are said of an exchange: whoever made it has what came of it, and if that was us, its answer was lost.
+        "invalid_refresh_token"
+        | "token_revoked"
+        | "token_expired"
+        | "account_inactive"
+        | "invalid_auth"
+        | "authorization_not_found"
+        | "token_already_exchanged"
             if phase == Phase::Refresh =>
         {
             DriverError::Gone { cause: Cause::RevokedAtProvider, vendor: Some(vendor) }
         }
+        "token_rotation_not_enabled" => DriverError::Misconfigured(
+            "tokenRotation".to_owned(),
+            "is true, and Slack says that the app has no token rotation: switch it on in the app's settings \
+             (\u{201c}OAuth & Permissions\u{201d}), or set tokenRotation to false"
+                .to_owned(),
+        ),
         _ => DriverError::Refused { vendor },
     }
 }

@@ -104,13 +104,17 @@ pub(super) async fn finish(
     } else {
         one(person, "id")
     };
-    let access_expires_at = token.expires_in.map(|seconds| tokens::end_of(said.at, seconds));
+    let to_exchange = tokens::to_exchange(settings, &token.access).filter(|_| token.refresh.is_none());
+    let access_expires_at = match to_exchange {
+        Some(_) => Some(said.at),
+        None => token.expires_in.map(|seconds| tokens::end_of(said.at, seconds)),
+    };
     let scopes = token.scopes.clone().or_else(|| kept.scopes.clone());
     let access = Access { token: token.access, expires_at: access_expires_at, scopes: scopes.clone() };
     Ok(Granted {
         held: Held::of_tokens(Tokens {
             access: Some(access),
-            refresh: token.refresh,
+            refresh: token.refresh.or(to_exchange),
             scopes: scopes.clone(),
             external_subject: external_subject.clone(),
             tenant: place.tenant_id.clone(),
@@ -136,7 +140,7 @@ pub(super) fn place(said: &Said) -> Option<Installed> {
 }
 
 /// Tokens that the same app got for a person.
-pub(super) fn import(settings: &Settings, import: Import) -> Result<Granted, DriverError> {
+pub(super) fn import(at: &At<'_>, settings: &Settings, import: Import) -> Result<Granted, DriverError> {
     if settings.user_scopes.is_empty() {
         return Err(unsupported("this connector has no tokens of people: userScopes is empty"));
     }
@@ -147,19 +151,21 @@ pub(super) fn import(settings: &Settings, import: Import) -> Result<Granted, Dri
     if tokens::is_bot(&import.access) {
         return Err(unsupported("this is the token of a bot; install the app to have one"));
     }
+    let to_exchange = tokens::to_exchange(settings, &import.access).filter(|_| import.refresh.is_none());
+    let access_expires_at = if to_exchange.is_some() { Some(at.env.now()) } else { import.access_expires_at };
     let access =
-        Access { token: import.access, expires_at: import.access_expires_at, scopes: import.scopes.clone() };
+        Access { token: import.access, expires_at: access_expires_at, scopes: import.scopes.clone() };
     Ok(Granted {
         held: Held::of_tokens(Tokens {
             access: Some(access),
-            refresh: import.refresh,
+            refresh: import.refresh.or(to_exchange),
             scopes: import.scopes.clone(),
             external_subject: import.external_subject.clone(),
             ..Tokens::default()
         }),
         scopes: import.scopes,
         external_subject: import.external_subject,
-        access_expires_at: import.access_expires_at,
+        access_expires_at,
         refresh_expires_at: None,
         name: import.name,
         metadata: import.metadata,

@@ -24,6 +24,8 @@ pub(super) struct Settings {
     pub user_scopes: Scopes,
     /// The one workspace, or organization, that it is for.
     pub team: Option<String>,
+    /// Whether token rotation is switched on in the app's settings at Slack.
+    pub rotates: bool,
 }
 
 struct Read {
@@ -33,6 +35,7 @@ struct Read {
     app_id: Option<String>,
     app_name: Option<String>,
     team: Option<Map<String, Value>>,
+    rotates: bool,
     secrets: [(&'static str, Option<SecretString>); 3],
     /// With what Slack makes the app. Used and not kept.
     configuration_token: Option<SecretString>,
@@ -49,6 +52,7 @@ impl Read {
             user_scopes: user_scopes.unwrap_or_default(),
             app_id: fields.text("appId")?,
             app_name: fields.text("appName")?,
+            rotates: fields.flag("tokenRotation")?.unwrap_or(false),
             team: match fields.object("slackTeam")? {
                 None => None,
                 Some(mut inner) => {
@@ -114,18 +118,32 @@ impl Settings {
             bot_scopes: read.bot_scopes.clone(),
             user_scopes: read.user_scopes.clone(),
             team,
+            rotates: read.rotates,
         })
     }
 
     /// The app as a client. Slack asks for its secret in the header ("oauth.v2.access").
     pub(super) fn client<'a>(&'a self, at: &At<'a>) -> Result<Client<'a>, DriverError> {
+        self.client_by(at, Proof::Basic)
+    }
+
+    /// The same with its secret in the form, where Slack documents nothing else ("oauth.v2.exchange").
+    pub(super) fn client_in_form<'a>(&'a self, at: &At<'a>) -> Result<Client<'a>, DriverError> {
+        self.client_by(at, Proof::Post)
+    }
+
+    fn client_by<'a>(
+        &'a self,
+        at: &At<'a>,
+        proof: impl FnOnce(&'a SecretString) -> Proof<'a>,
+    ) -> Result<Client<'a>, DriverError> {
         let secret = at.secrets.at(CLIENT_SECRET).ok_or_else(|| bad("clientSecret", "is missing"))?;
         Ok(Client {
             http: at.http,
             env: at.env,
             tenant: at.connector.team,
             id: &self.client_id,
-            proof: Proof::Basic(secret),
+            proof: proof(secret),
         })
     }
 }
@@ -156,6 +174,9 @@ pub(super) async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadCon
     }
     if let Some(team) = read.team {
         put("slackTeam", team.into());
+    }
+    if read.rotates {
+        put("tokenRotation", true.into());
     }
     let mut secrets = ConnectorSecrets::default();
     for (name, secret) in read.secrets {
@@ -194,6 +215,8 @@ impl Read {
         let made = manifest::create(ask.http, ask.env, ask.tenant, token, &wish).await?;
         self.client_id = Some(made.client_id);
         self.app_id = made.app_id.or(self.app_id.take());
+        // As the manifest says.
+        self.rotates = true;
         let signing = made.signing_secret;
         self.secrets = [
             (CLIENT_SECRET, Some(made.client_secret)),

@@ -1,10 +1,14 @@
 //! The renewal of a token and its end.
+//!
+//! A token that lives until it is revoked, of an app whose tokens rotate by now, is kept as what renews itself: it is
+//! exchanged when it is asked for first, and that works once, as with every refresh token ("Using token rotation",
+//! "oauth.v2.exchange").
 
 use std::time::Duration;
 
 use carnet_model::grant::Cause;
 use carnet_model::{SecretString, Time};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::answer::{self, Token};
 use super::consent;
@@ -28,12 +32,27 @@ pub(super) async fn refresh(
     let gone = || DriverError::Gone { cause: Cause::Expired, vendor: None };
     let before = held.and_then(Held::tokens).ok_or_else(gone)?;
     let old = before.refresh.as_ref().ok_or_else(gone)?;
-    let mut form = Form::of("refresh_token");
-    form.push_secret("refresh_token", old);
-    let said = answer::access(at.env, &settings.client(at)?, form, Phase::Refresh).await?;
+    let is_exchange = is_long_lived(old);
+    if is_exchange && !settings.rotates {
+        return Ok(as_it_is(before, old));
+    }
+    let mut said = if is_exchange {
+        answer::exchange(at.env, &settings.client_in_form(at)?, old).await?
+    } else {
+        let mut form = Form::of("refresh_token");
+        form.push_secret("refresh_token", old);
+        answer::access(at.env, &settings.client(at)?, form, Phase::Refresh).await?
+    };
     let garbage = || DriverError::Garbage { in_doubt: true };
+    if is_exchange && said.members.get("token_type").is_none_or(Value::is_null) {
+        // Its answer is not documented; whose the token is shows in the token.
+        let new = said.members.get("access_token").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let kind = if is_bot(&SecretString::new(new)) { "bot" } else { "user" };
+        said.members.insert("token_type".to_owned(), kind.into());
+    }
     let token = Token::read(&said.members)?.ok_or_else(garbage)?;
-    let was_bot = before.access.as_ref().map(|access| is_bot(&access.token));
+    let old_token = before.access.as_ref().map(|access| &access.token).or(is_exchange.then_some(old));
+    let was_bot = old_token.map(is_bot);
     if was_bot.is_some_and(|was| was != token.is_bot) {
         return Err(garbage());
     }
@@ -75,11 +94,43 @@ pub(super) async fn refresh(
     })
 }
 
+/// A token that lives until it is revoked, where the connector's tokens do not rotate after all.
+fn as_it_is(before: &Tokens, token: &SecretString) -> Minted {
+    let scopes = before.scopes.clone();
+    let access = Access { token: token.duplicate(), expires_at: None, scopes: scopes.clone() };
+    Minted {
+        token: token.duplicate(),
+        expires_at: None,
+        scopes: scopes.clone(),
+        held: Some(Held::of_tokens(Tokens {
+            access: Some(access),
+            scopes,
+            external_subject: before.external_subject.clone(),
+            tenant: before.tenant.clone(),
+            ..Tokens::default()
+        })),
+        refresh_expires_at: None,
+        metadata: Map::new(),
+        claims: Map::new(),
+        external_subject: before.external_subject.clone(),
+        stray: None,
+    }
+}
+
+/// What is kept of a token that came without anything to renew it: itself, to be exchanged at its first use, where the
+/// app's tokens rotate and this one does not yet.
+pub(super) fn to_exchange(settings: &Settings, token: &SecretString) -> Option<SecretString> {
+    (settings.rotates && is_long_lived(token)).then(|| token.duplicate())
+}
+
 /// Ends what is held, while there is a token to end it with.
 pub(super) async fn revoke(at: &At<'_>, held: &Held) -> Result<Revocation, DriverError> {
     let now = at.env.now();
-    match held.access().filter(|access| access.expires_at.is_none_or(|end| end > now)) {
-        Some(access) => end(at, &access.token).await,
+    let living = held.access().filter(|access| access.expires_at.is_none_or(|end| end > now));
+    // One that was not exchanged yet lives on.
+    let living = living.map(|access| &access.token).or(held.refresh().filter(|token| is_long_lived(token)));
+    match living {
+        Some(token) => end(at, token).await,
         None => Ok(Revocation::NotSupported),
     }
 }
@@ -105,6 +156,11 @@ pub(super) async fn standing(at: &At<'_>, held: &Held) -> Result<Standing, Drive
         Err(DriverError::Refused { vendor }) if ENDED.contains(&vendor.error.as_str()) => Ok(Standing::Gone),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a token lives until it is revoked ("Token types": `xoxb-`, `xoxp-`; those that rotate begin with `xoxe`).
+fn is_long_lived(token: &SecretString) -> bool {
+    ["xoxb-", "xoxp-"].iter().any(|kind| token.expose().starts_with(kind))
 }
 
 /// Whether a token is a bot's ("Token types": `xoxb-`, and `xoxe.xoxb-` where rotation is on).
