@@ -45,9 +45,8 @@ pub(crate) async fn login(cx: &mut Context<'_>, args: LoginArgs) -> Result<(), F
     logins.keep(&name, &url, &tokens, &who)?;
     let server = url.origin().ascii_serialization();
     if cx.talk.wants_json() {
-        return cx
-            .talk
-            .document(&json!({ "url": server, "context": name, "user": user, "file": logins.path() }));
+        let file = logins.path().to_string_lossy();
+        return cx.talk.document(&json!({ "url": server, "context": name, "user": user, "file": file }));
     }
     cx.talk.success(&format!("Signed in to {server} as {who} (context {name})"));
     Ok(())
