@@ -77,9 +77,6 @@ fn a_credential_that_has_ended_leads_back_by_where_it_came_from() {
         (of_context, format!("{login} --context work")),
     ] {
         for line in [&["whoami"][..], &["show", "a/b"], &["run", "-c", "a/b", "--", "true"]] {
-            if line[0] == "whoami" && fix.ends_with("carnet env pull") {
-                continue;
-            }
             let done = desk.run(line).exits(4);
             assert!(
                 done.out.is_empty() && done.err.contains(&format!("fix: {fix}   ")),
