@@ -300,7 +300,7 @@ fn a_file_of_sign_ins_that_cannot_be_read_is_told_of_where_it_is_all_there_is() 
     let desk = Desk::bare();
     std::fs::create_dir(desk.path("config")).unwrap();
     super::folder::replace(&desk.path("config/logins.json"), b"{bad", 0o600).unwrap();
-    let done = desk.run(&["list"]).exits(1);
+    let done = desk.run(&["list"]).exits(4);
     assert!(done.err.contains("logins.json"), "{done:?}");
 }
 
@@ -310,4 +310,27 @@ fn an_audit_log_in_which_nothing_fits_says_so() {
     assert!(desk.run(&["audit", "tail"]).exits(0).err.contains("There is no event yet."));
     let done = desk.run(&["audit", "tail", "--action", "tokn.issue"]).exits(0);
     assert!(done.out.is_empty() && done.err.contains("No event fits."), "{done:?}");
+}
+
+#[test]
+fn a_home_that_is_only_read_costs_no_sign_in() {
+    let peer = Peer::usual();
+    let desk = Desk::bare();
+    std::fs::write(desk.path("config"), "in the place of the folder").unwrap();
+    let error = desk.run(&["login", &peer.url, "--json"]).exits(1).json()["error"].clone();
+    assert_eq!(error["code"], "credential_file_unusable", "{error}");
+    assert!(peer.lines().is_empty(), "nobody is sent to a page: {:?}", peer.lines());
+
+    // The token is renewed minutes before it ends, and is good until then.
+    let now = carnet_model::Env::system().now().millis();
+    for (ends, exit) in [(now + 60_000, 0), (now - 60_000, 1)] {
+        let desk = Desk::bare();
+        std::fs::create_dir_all(desk.path("config/logins.lock")).unwrap();
+        let login = json!({"accessToken": TOKEN, "refreshToken": "crr_1", "expiresAt": ends});
+        let kept = json!({"current": "work", "contexts": {"work": {"url": peer.url, "login": login}}});
+        super::folder::replace(&desk.path("config/logins.json"), kept.to_string().as_bytes(), 0o600).unwrap();
+        let done = desk.run(&["list", "--all-projects"]).exits(exit);
+        assert_eq!(done.err.contains("logins.json cannot be written"), exit == 1, "{done:?}");
+    }
+    assert!(!peer.lines().iter().any(|line| line.contains("/login/")), "{:?}", peer.lines());
 }
