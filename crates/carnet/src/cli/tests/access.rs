@@ -221,7 +221,8 @@ fn what_was_done_is_one_document() {
     assert_eq!(
         document(&["revoke-tokens", "demo/hello", "--my-tokens", "-y", "--json"]),
         json!({"id": CONNECTOR, "uid": "demo/hello", "scope": "mine", "supportsRevocation": true, "tokensFound": 2,
-            "deleted": 2, "providerRevoked": 1, "providerSkipped": 0, "providerFailed": 1})
+            "deleted": 2, "providerRevoked": 1, "providerSkipped": 0, "providerFailed": 1,
+            "warnings": ["the provider did not confirm 1 of them; they may work until they end"]})
     );
     assert_eq!(
         document(&["attach", "demo/hello", "--json"]),
