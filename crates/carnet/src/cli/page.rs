@@ -98,7 +98,7 @@ const HEAD: &str = "\
 This page is made of the commands themselves; `cargo xtask cli-page` writes it anew.
 
 The answer is on stdout, talk and progress on stderr. With `--json` stdout has exactly one JSON document, for a failure \
-too: `{\"error\":{\"code\",\"message\",\"next\":[{\"command\",\"when\"}]}}`. `carnet --help --json` prints the commands \
+too: `{\"error\":{\"code\",\"message\",\"next\":[{\"command\",\"when\"}]}}`. What was warned of is in its `warnings` too, and what a terminal would obey, or what turns the direction of writing, is written as `\\uXXXX`. `carnet --help --json` prints the commands \
 with their flags as data, and `carnet COMMAND --help --json` one of them. Nothing is asked of a person where stdin and \
 stderr are no terminal, where a coding agent runs the shell, or with `--non-interactive`: what is missing is named. \
 \
