@@ -229,3 +229,20 @@ fn as_owner(command: &mut Command, owner: Option<(u32, u32)>) -> &mut Command {
         None => command,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As when somebody else got the port first. That the own one is known, its start shows.
+    #[tokio::test]
+    async fn the_postgres_of_another_cluster_is_not_taken_for_ones_own() {
+        if Database::create().await.unwrap().is_none() {
+            return;
+        }
+        let server = Server::start().await.unwrap();
+        assert!(!is_at(server.port, Path::new("/somewhere/cluster")).await);
+        let mut ended = Running(Command::new("true").spawn().unwrap());
+        assert!(!ended.is_ready(server.port, Path::new("/somewhere/cluster")).await.unwrap());
+    }
+}
