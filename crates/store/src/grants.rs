@@ -42,7 +42,7 @@ pub struct GrantRow {
 }
 
 /// The digest by which a place is found.
-pub fn place_key(place: &Place) -> [u8; 32] {
+fn place_key(place: &Place) -> [u8; 32] {
     let mut hash = digest::Context::new(&digest::SHA256);
     let mut part = |bytes: Option<&[u8]>| {
         // Length first, so that no two lists of parts run into the same bytes; an absent part has a length no part has.

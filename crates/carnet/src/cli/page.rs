@@ -17,6 +17,7 @@ pub(crate) fn render() -> String {
     page.push_str(EVERYWHERE);
     table(&mut page, shown_args(&root).filter(|arg| arg.is_global_set()));
     page.push_str("\n## Commands\n");
+    contents(&mut page, &root);
     for command in subcommands(&root) {
         // Its commands are those that stand without the word.
         if command.get_name() == "connect" {
@@ -38,6 +39,16 @@ pub(crate) fn render() -> String {
         }
     }
     page
+}
+
+/// Where each command stands on the page.
+fn contents(page: &mut String, root: &Command) {
+    page.push_str("\n| | |\n|---|---|\n");
+    for command in subcommands(root) {
+        let name = command.get_name();
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(page, "| [`carnet {name}`](#carnet-{name}) | {about} |");
+    }
 }
 
 fn section(page: &mut String, above: &str, command: &Command) {
