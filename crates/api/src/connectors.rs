@@ -18,7 +18,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::{Query, comma_list, page_of};
+use crate::query::{Limit, Query, comma_list, page_of};
 use crate::servers;
 use crate::shape::{Shape, anything, count, flag, id, list_of, map, object_of, one_of, text, time};
 use crate::trigger_destinations;
@@ -211,7 +211,7 @@ pub(crate) async fn remove(
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ListParams {
-    limit: Option<u32>,
+    limit: Option<Limit>,
     cursor: Option<String>,
     include: Option<String>,
     project_id: Option<String>,
