@@ -371,7 +371,10 @@ fn too_slow(connector: &str) -> Fault {
 
 /// The event, as one of a refusal.
 fn refusal(event: AuditEvent, outcome: Outcome, fault: &Fault, rule: Option<&'static str>) -> AuditEvent {
-    let event = event.ended(outcome).with("code", fault.code.as_str());
+    let mut event = event.ended(outcome).with("code", fault.code.as_str());
+    if let Some(right) = fault.extra.get("right") {
+        event = event.with("right", right.clone());
+    }
     match rule {
         Some(rule) => event.with("rule", rule),
         None => event,

@@ -72,7 +72,7 @@ mod triggers;
 mod usage;
 
 pub use access_tokens::{CreatedToken, NewToken, Whose};
-pub use audit::{AuditChecked, AuditPage, AuditQuery, ManagementRefused};
+pub use audit::{AuditChecked, AuditPage, AuditQuery, Manageable, ManagementRefused};
 pub use backup::{Held, LookError, sha256_of};
 pub use broker::{Broker, Readiness, Settings};
 pub use callers::{Credential, TeamHint};
