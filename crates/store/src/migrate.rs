@@ -72,6 +72,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(44, "0044_deliveries_in_turn"),
     migration!(46, "0046_ended_installations"),
     migration!(48, "0048_ends_since"),
+    migration!(49, "0049_leases"),
 ];
 
 const LEDGER: &str = "create table if not exists schema_migrations \
