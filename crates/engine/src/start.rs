@@ -21,7 +21,7 @@ use crate::cache::TokenCache;
 use crate::certificates::Served;
 use crate::device_login::Asks;
 use crate::directory::Directory;
-use crate::health::Signals;
+use crate::health::{Places, Signals};
 use crate::issue::Mints;
 use crate::keks::{Keks, Root};
 use crate::keys::{Turning, wrapped_keys};
@@ -35,7 +35,7 @@ use crate::rejections::Rejections;
 use crate::seat::Seat;
 use crate::sign_in::Stretching;
 use crate::spill::Spill;
-use crate::triggers::Lines;
+use crate::triggers::{Addresses, Lines};
 
 /// Why a deployment does not start.
 #[derive(Debug, thiserror::Error)]
@@ -128,11 +128,13 @@ impl Broker {
             breakers: Breakers::new(),
             brakes: Brakes::default(),
             signals: Signals::default(),
+            notice_places: Places::default(),
             paces: Paces::new(settings.refreshes_per_second),
             rates: Rates::default(),
             wishes: Rates::default(),
             gateway_rates: Rates::default(),
             trigger_rates: Rates::default(),
+            trigger_addresses: Addresses::default(),
             trigger_lines: Lines::default(),
             pulse: Pulse::default(),
             served: Served::default(),
