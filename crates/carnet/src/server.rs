@@ -3,12 +3,11 @@
 use std::future::Future;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
 use carnet_api::{Limits, Listening, Metrics};
-use carnet_engine::Broker;
+use carnet_engine::{Broker, STOPS_WITHIN};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -53,7 +52,7 @@ pub(crate) async fn run(
     for one in serving {
         let _ = one.await;
     }
-    broker.shut_down(PATIENCE).await;
+    broker.shut_down(STOPS_WITHIN).await;
     outcome
 }
 
@@ -83,6 +82,3 @@ pub(crate) fn log_to_stderr(filter: Option<&str>, usual: &str) {
     // A second call in one process keeps the first one's choice.
     drop(result);
 }
-
-/// How long the end may take: a refresh that was sent, a code that is being exchanged.
-const PATIENCE: Duration = Duration::from_secs(25);

@@ -116,6 +116,7 @@ pub use own_issuer::IdentityToken;
 pub use passphrase_resets::ResetLink;
 pub use pictures::ShownOn;
 pub use rates::Pace;
+pub use refresh::STOPS_WITHIN;
 pub use registrations::{ProviderForm, RegistrationChoice, RegistrationPage, RegistrationWay};
 pub use revoke::Revoked;
 pub use sealing::whose;
