@@ -175,7 +175,11 @@ fn compared(comparison: &Comparison) -> Value {
 }
 
 /// The platforms that are known, with what a rule about their tokens must have.
-pub(crate) async fn families(State(broker): State<Broker>, call: Call) -> Result<Answer<Value>, Problem> {
+pub(crate) async fn families(
+    State(broker): State<Broker>,
+    call: Call,
+    _: Whole,
+) -> Result<Answer<Value>, Problem> {
     let known = broker.identity_families(&call.caller)?;
     let family = |family: Family| {
         let (claims, one_of) = family.required_claims();

