@@ -84,10 +84,11 @@ impl Broker {
         refused: ManagementRefused,
     ) -> Result<(), Fault> {
         let ManagementRefused { operation, code, named, right } = refused;
-        let mut event = AuditEvent::of(caller, self.inner.env.now(), Action::ManagementReject, Some(request))
+        let event = AuditEvent::of(caller, self.inner.env.now(), Action::ManagementReject, Some(request))
             .ended(Outcome::Denied)
             .with("operation", operation)
             .with("code", code.as_str());
+        let mut event = with_proof(event, caller);
         if let Some(right) = right {
             event = event.with("right", right);
         }
@@ -146,4 +147,18 @@ impl Broker {
     pub fn request_id(&self) -> Id<kind::Request> {
         self.inner.env.id()
     }
+}
+
+/// Says besides by which identity a workload was recognised: a project has many.
+pub(crate) fn with_proof(event: AuditEvent, caller: &Caller) -> AuditEvent {
+    let Caller::Workload(workload) = caller else { return event };
+    let proof = &workload.proof;
+    let mut event = event.with("issuer", proof.issuer.clone()).with("sub", proof.subject.clone());
+    if let Some(issuer) = proof.trusted_issuer {
+        event = event.with("trustedIssuer", issuer.to_string());
+    }
+    if !proof.claims.is_empty() {
+        event = event.with("claims", proof.claims.clone());
+    }
+    event
 }

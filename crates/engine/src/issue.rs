@@ -28,6 +28,7 @@ use serde_json::{Map, Value};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 
+use crate::audit::with_proof;
 use crate::broker::Broker;
 use crate::cache::{AskKey, Recalled};
 use crate::callers::Credential;
@@ -169,6 +170,10 @@ impl Broker {
             Ok(wanted) => wanted,
             // A refusal too is made by the present rules: what was allowed a moment ago, on another node, is allowed here.
             Err((outcome, fault, rule)) => {
+                let mut event = with_proof(event, caller);
+                if let Ok(subject) = ask.subject(caller, &entry.abilities) {
+                    event = event.with("subject", self.subject_key(&subject));
+                }
                 let write = Write::new().event(&self.inner.env, &refusal(event, outcome, &fault, rule));
                 return match self.inner.db.write(write.only_at(revision)).await {
                     Ok(_) => Err(fault.recorded()),
@@ -246,6 +251,7 @@ impl Broker {
             Ok(entry) => Ok(Ok(entry)),
             Err(fault) if fault.code == Code::NotFound => {
                 let event = event.clone().with("connector", name.chars().take(200).collect::<String>());
+                let event = with_proof(event, caller);
                 self.refuse(event, Outcome::Denied, fault, Some("connector-exists")).await.map(Err)
             }
             Err(fault) => Err(fault),

@@ -175,6 +175,10 @@ async fn what_may_not_be_managed_is_on_the_record(engine: Engine) {
                 (target, &json!(right)),
                 "{method} {path}"
             );
+            let detail = &newest["detail"];
+            let named = detail["issuer"].is_string() && detail["sub"].is_string();
+            assert_eq!(named, bearer == workload, "a workload is named by its identity: {newest}");
+            assert_eq!(detail["subject"] == "*", action == "token.revoke", "{newest}");
         }
     }
 }
