@@ -25,7 +25,7 @@ use crate::certificates::{Acme, CertificateState, Served};
 use crate::connector_keys::OpenKeys;
 use crate::device_login::Asks;
 use crate::directory::Directory;
-use crate::health::{Places, Signals};
+use crate::health::Signals;
 use crate::issue::Mints;
 use crate::keys::{ProviderState, Turning};
 use crate::managed::{Apps, ManagedService};
@@ -69,7 +69,7 @@ pub(crate) struct Inner {
     pub(crate) breakers: Breakers,
     pub(crate) brakes: Brakes,
     pub(crate) signals: Signals,
-    pub(crate) notice_places: Places,
+    pub(crate) notice_places: crate::health::Places,
     pub(crate) paces: Paces,
     pub(crate) rates: Rates<OfTeam>,
     pub(crate) wishes: Rates<Id<kind::Grant>>,

@@ -21,7 +21,7 @@ use crate::cache::TokenCache;
 use crate::certificates::Served;
 use crate::device_login::Asks;
 use crate::directory::Directory;
-use crate::health::{Places, Signals};
+use crate::health::Signals;
 use crate::issue::Mints;
 use crate::keks::{Keks, Root};
 use crate::keys::{Turning, wrapped_keys};
@@ -128,7 +128,7 @@ impl Broker {
             breakers: Breakers::new(),
             brakes: Brakes::default(),
             signals: Signals::default(),
-            notice_places: Places::default(),
+            notice_places: crate::health::Places::default(),
             paces: Paces::new(settings.refreshes_per_second),
             rates: Rates::default(),
             wishes: Rates::default(),
