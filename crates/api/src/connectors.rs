@@ -19,7 +19,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::{Query, comma_list, page_of};
+use crate::query::{Limit, Query, comma_list, page_of};
 use crate::servers;
 use crate::trigger_wishes::{self, TriggerDestination, Wished};
 
@@ -212,7 +212,7 @@ pub(crate) async fn remove(
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ListParams {
-    limit: Option<u32>,
+    limit: Option<Limit>,
     cursor: Option<String>,
     include: Option<String>,
     project_id: Option<String>,

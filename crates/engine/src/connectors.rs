@@ -25,6 +25,7 @@ use carnet_model::{Code, Fault, Id, Uid, kind};
 use carnet_providers::Abilities;
 use carnet_providers::webhook::scheme_of;
 
+use crate::audit::with_proof;
 use crate::broker::Broker;
 use crate::directory::Entry;
 use crate::triggers::Triggers;
@@ -68,6 +69,7 @@ impl Broker {
         if let Err((fault, rule)) = self.permit(caller, &entry, Ask::Metadata) {
             let event = AuditEvent::of(caller, self.inner.env.now(), Action::ConnectorRead, Some(request))
                 .on(entry.row.connector.id);
+            let event = with_proof(event, caller);
             return Err(self.refuse(event, Outcome::Denied, fault, Some(rule)).await?);
         }
         let variable = self.inner.entry_of(&entry.row.connector).and_then(|known| known.env.as_ref());

@@ -438,7 +438,8 @@ mod tests {
     use crate::lite::numbered;
     use crate::{Db, Location};
 
-    /// What is asked every second, and what is asked of one person, must not take longer with every grant that there is.
+    /// What is asked every second, what is asked of one person, and what every start waits for, must not take longer with
+    /// every grant that there is.
     #[tokio::test]
     async fn few_grants_are_found_without_a_walk_through_all() {
         let folder = tempfile::tempdir().unwrap();
@@ -450,6 +451,8 @@ mod tests {
             (&OF_SUBJECT, "grants_subject (connector=? AND subject=?)"),
             (&PAGE_OF_SUBJECT, "grants_subject (connector=? AND subject=?"),
             (&OF_SUBJECT_EVERYWHERE, "grants_subject (connector=? AND subject=?)"),
+            (&refresh::FREE_EVERY_LEASE.into(), "grants_leased (lease_until>?)"),
+            (&refresh::FREE_LEASES_OF.into(), "grants_leased (lease_until>?)"),
         ] {
             let mut plan = lite.prepare(&format!("explain query plan {}", numbered(sql.lite))).unwrap();
             let nulls = vec![rusqlite::types::Null; plan.parameter_count()];

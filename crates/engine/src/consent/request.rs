@@ -19,6 +19,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::ending::{ConsentEnd, NotYet};
+use crate::audit::with_proof;
 use crate::broker::Broker;
 use crate::cache::sha256;
 use crate::connectors::ConnectorView;
@@ -202,6 +203,7 @@ impl Broker {
             .with("connector", connector.uid.as_str());
         let subject = ask.token.subject(caller, &entry.abilities)?;
         if let Err((fault, rule)) = self.permit(caller, &entry, Ask::Token(&subject)) {
+            let event = with_proof(event, caller).with("subject", self.subject_key(&subject));
             return Err(self.refuse(event, Outcome::Denied, fault, Some(rule)).await?);
         }
         if !matches!(subject, Subject::User { .. }) {
