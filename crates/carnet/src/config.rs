@@ -29,6 +29,7 @@ use acme::AcmeTable;
 pub(crate) use door::Door;
 use egress::{Egress, policy};
 use metrics::{MetricsConfig, MetricsTable};
+pub(crate) use opening::with_what_wraps;
 use written::{Written, line_at};
 
 /// The configuration file. An unknown key stops the start, with the line it stands on.
@@ -333,9 +334,12 @@ fn keep(file: &mut ConfigFile, args: &ServeArgs, roots: Option<&[u8]>) -> Result
     if let Some(database) = &file.database_url {
         let location = Location::Postgres(database.clone());
         let root = file.root_key(false, roots)?.ok_or_else(|| {
-            let missing = wrong("With PostgreSQL every node needs the same master key.").next(
+            let missing = wrong(
+                "With PostgreSQL every node needs the same master key, or the key service that the others name.",
+            )
+            .next(
                 "(umask 077; openssl rand -base64 32 > carnet.key); export CARNET_MASTER_KEY_FILE=carnet.key",
-                "to make one; give the same file to every node",
+                "to make one where nothing is kept yet; give the same file to every node",
             );
             file.told("database_url", missing)
         })?;
