@@ -27,6 +27,7 @@ pub(crate) use door::Door;
 use egress::policy;
 pub(crate) use file::ConfigFile;
 use metrics::MetricsConfig;
+pub(crate) use opening::with_what_wraps;
 
 /// A configuration that can be started.
 pub(crate) struct Config {
@@ -176,9 +177,12 @@ fn keep(file: &mut ConfigFile, args: &ServeArgs, roots: Option<&[u8]>) -> Result
     if let Some(database) = &file.database_url {
         let location = Location::Postgres(database.clone());
         let root = file.root_key(false, roots)?.ok_or_else(|| {
-            let missing = wrong("With PostgreSQL every node needs the same master key.").next(
+            let missing = wrong(
+                "With PostgreSQL every node needs the same master key, or the key service that the others name.",
+            )
+            .next(
                 "(umask 077; openssl rand -base64 32 > carnet.key); export CARNET_MASTER_KEY_FILE=carnet.key",
-                "to make one; give the same file to every node",
+                "to make one where nothing is kept yet; give the same file to every node",
             );
             file.told("database_url", missing)
         })?;

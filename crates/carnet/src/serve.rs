@@ -9,7 +9,7 @@ use carnet_engine::{Broker, CertificateState, Settings};
 use serde_json::json;
 
 use crate::cli::args::ServeArgs;
-use crate::config::{Config, Door, variable};
+use crate::config::{Config, Door, variable, with_what_wraps};
 use crate::{admin, hygiene, root_key, server};
 
 pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
@@ -54,7 +54,7 @@ async fn start(config: Config, json: bool) -> anyhow::Result<()> {
         None => None,
     };
     let root = root_key::open(config.root, config.next, &config.location, &env, |member, failure| {
-        file.told(member, failure)
+        file.told(member, with_what_wraps(member, &config.location, failure))
     })?;
     tried.keep();
     let broker = Broker::open(settings, &config.location, root, config.policy, env).await;

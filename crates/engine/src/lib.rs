@@ -22,6 +22,7 @@ mod broker;
 mod cache;
 mod callers;
 mod certificates;
+mod clocks;
 mod connector_keys;
 mod connectors;
 mod consent;

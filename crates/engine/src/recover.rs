@@ -180,6 +180,8 @@ impl Broker {
         next.grant.version += 1;
         next.grant.rt_version += 1;
         next.grant.updated_at = now;
+        // What was given may be more than before, or less: by this it is decided who gets it.
+        next.grant.scopes = secret.held.scopes().cloned().or(next.grant.scopes);
         next.grant.access_expires_at = secret.held.access().and_then(|access| access.expires_at);
         next.grant.refresh_expires_at = secret.held.refresh_expires_at();
         next.grant.refreshable = secret.held.refresh().is_some();

@@ -14,7 +14,7 @@ use carnet_model::failpoint::Point;
 use carnet_model::{Code, ConnectorRef, Fault, Id, Subject, kind};
 use carnet_providers::Revocation;
 use carnet_store::grants::{self, GrantRow};
-use carnet_store::{DbError, Write, minted, pass};
+use carnet_store::{DbError, Write, minted, pass, refreshes};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -224,8 +224,31 @@ impl Broker {
         if !entry.abilities.revocation {
             return AtProvider::Skipped;
         }
+        self.tell_of_latecomers(entry, row).await;
         let Ok(secret) = self.inner.open_grant(&row.grant, &row.held) else { return AtProvider::Failed };
         self.tell(entry, &secret.held).await
+    }
+
+    /// What came of a refresh too late for its grant would outlive it: the provider is told of it too.
+    async fn tell_of_latecomers(&self, entry: &Entry, row: &GrantRow) {
+        let (inner, place) = (&self.inner, &row.grant.place);
+        let kept = match refreshes::orphans_of(&inner.db, place.team, row.grant.id).await {
+            Ok(kept) => kept,
+            Err(error) => {
+                tracing::warn!(grant = %row.grant.id, %error, "whether tokens came too late cannot be known");
+                return;
+            }
+        };
+        for orphan in kept {
+            match inner.open_orphan(orphan.id, place, orphan.rt_version, &orphan.held) {
+                Ok(secret) => {
+                    self.tell(entry, &secret.held).await;
+                }
+                Err(error) => {
+                    tracing::warn!(grant = %row.grant.id, %error, "tokens that came too late cannot be given back");
+                }
+            }
+        }
     }
 
     /// Tokens of the application are told to the provider too, where it listens.

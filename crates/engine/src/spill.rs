@@ -76,7 +76,11 @@ impl Spill {
             match db.write(Write::new().step(refreshes::keep_orphan(&orphan))).await {
                 // Kept, or kept by an earlier start that did not come to remove the file.
                 Ok(_) | Err(DbError::Conflict) => drop(std::fs::remove_file(&path)),
-                Err(error) => return Err(error),
+                Err(error) if error.is_unavailable() => return Err(error),
+                // One that the store will not have keeps neither the others from it nor the server from its start.
+                Err(error) => {
+                    tracing::error!(path = %path.display(), %error, "the store refuses spilled tokens; the file is left where it is");
+                }
             }
         }
         Ok(())
@@ -148,5 +152,17 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].id, &found[0].held, found[0].rt_version), (kept.id, &kept.held, 3));
         assert!(!file.exists() && damaged.exists(), "a file goes when the store has it, and only then");
+
+        // What the store refuses stays, and keeps nothing else from it.
+        let (refused, fine) = (Orphan { rt_version: 66, ..orphan(&env) }, orphan(&env));
+        let check = "create trigger checks before insert on refresh_orphans when new.rt_version = 66 \
+                     begin select raise(abort, 'no'); end";
+        db.write(Write::new().step(carnet_store::Step::any(check, Vec::new()))).await.unwrap();
+        spill.keep(&refused).unwrap();
+        spill.keep(&fine).unwrap();
+        spill.replay(&db, &env).await.unwrap();
+        assert_eq!(refreshes::orphans(&db, 9).await.unwrap().len(), 2);
+        let left = |orphan: &Orphan| folder.path().join("spill").join(name(orphan.id)).exists();
+        assert!(left(&refused) && !left(&fine));
     }
 }

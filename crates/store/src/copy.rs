@@ -145,6 +145,17 @@ pub fn inspect(file: &Path) -> Result<Facts, CopyError> {
     Ok(Facts { schema, deployment, roots, rows, events, last_event, last_commitment })
 }
 
+/// What wraps the root keys of the store in this folder, by name. Reads, and changes nothing: not even the schema.
+pub fn wrapped_by(folder: &Path) -> Result<Vec<String>, CopyError> {
+    let db = Connection::open_with_flags(folder.join("carnet.db"), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let with_wraps = db.prepare("select 1 from sqlite_master where name = 'root_wraps'")?.exists([])?;
+    let mut found: Vec<String> =
+        roots(&db, with_wraps)?.into_iter().flat_map(|root| root.wrapped_by).collect();
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
 fn roots(db: &Connection, with_wraps: bool) -> Result<Vec<RootFacts>, CopyError> {
     let mut found =
         db.prepare("select id, version, wrapped_by from keys where role = 'root' order by version")?;

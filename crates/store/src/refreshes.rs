@@ -249,7 +249,12 @@ pub async fn sealed(
     .await
 }
 
-/// Drops an orphan that was adopted or proved dead.
+/// Drops an orphan that was adopted or proved dead. Not while its grant is withdrawn: it goes
+/// with that, once the provider was told of both.
 pub fn drop_orphan(id: Id<kind::RefreshOperation>) -> Step {
-    Step::one("delete from refresh_orphans where id = $1", args![id])
+    Step::one(
+        "delete from refresh_orphans where id = $1 and not exists \
+         (select 1 from grants where grants.id = refresh_orphans.grant_id and grants.state = 'withdrawn')",
+        args![id],
+    )
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use carnet_engine::{Location, OpenError, StartError};
+use carnet_engine::{Location, OpenError, StartError, UnlockError, copy};
 
 use super::{ConfigFile, wrong};
 use crate::cli::failure::Failure;
@@ -74,6 +74,17 @@ impl ConfigFile {
 
     /// Why the store does not open, where that is the configuration's fault.
     pub(crate) fn blame(&self, error: StartError) -> anyhow::Error {
+        if let StartError::Unlock(UnlockError::OtherProvider { label, found }) = &error
+            && found.contains("kek:")
+        {
+            let given = member_of(label.split(' ').next().unwrap_or_default());
+            let names: Vec<&str> = found.split(", ").collect();
+            let failure = wrong(format!(
+                "The keys of this deployment are wrapped by {found}, and the configuration names another root-key provider: \
+                 {label}."
+            ));
+            return self.told(&given, with_way_in(failure, &names)).into();
+        }
         let member = match &error {
             StartError::Open(OpenError::Folder { .. }) => "data",
             StartError::Open(OpenError::Address(_) | OpenError::Unsafe(_)) => "database_url",
@@ -90,9 +101,74 @@ impl ConfigFile {
     }
 }
 
+/// A master key that is looked for because nothing else is named, and is not there, beside a store that has keys: what
+/// they are wrapped by, which may be another provider.
+pub(crate) fn with_what_wraps(member: &str, location: &Location, mut failure: Failure) -> Failure {
+    let Location::Folder(data) = location else { return failure };
+    if member != "master_key_file" {
+        return failure;
+    }
+    // Where it cannot be read, what is known already is said.
+    let found = copy::wrapped_by(data).unwrap_or_default();
+    let others: Vec<&str> = found.iter().map(String::as_str).filter(|name| *name != "kek:file").collect();
+    if others.is_empty() {
+        return failure;
+    }
+    failure.message = format!(
+        "{} The keys of the data in {} are wrapped by {}.",
+        failure.message,
+        data.display(),
+        found.join(", ")
+    );
+    with_way_in(failure, &others)
+}
+
+/// With the members of the configuration that name these providers.
+fn with_way_in(failure: Failure, providers: &[&str]) -> Failure {
+    providers.iter().fold(failure, |failure, name| {
+        failure.next(
+            format!("{} = …", member_of(name)),
+            format!("in the file of --config, to name the one that {name} was (docs/keys.md)"),
+        )
+    })
+}
+
+/// The member of the configuration that names a provider with this label.
+fn member_of(label: &str) -> String {
+    match label.strip_prefix("kek:").unwrap_or(label) {
+        "file" => "master_key_file".to_owned(),
+        "passphrase" => "passphrase_file".to_owned(),
+        service => service.replace('-', "_"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_provider_that_wrapped_the_keys_is_named_with_its_member() {
+        let error = |found: &str| {
+            let error = UnlockError::OtherProvider { label: "kek:file".to_owned(), found: found.to_owned() };
+            ConfigFile::default().blame(StartError::Unlock(error))
+        };
+        for (found, members) in [
+            ("kek:aws-kms", &["aws_kms"][..]),
+            ("kek:passphrase, kek:vault-transit", &["passphrase_file", "vault_transit"]),
+        ] {
+            let error = error(found);
+            let failure = error.downcast_ref::<Failure>().unwrap();
+            assert_eq!(failure.exit, crate::cli::failure::Exit::Usage);
+            assert!(failure.message.contains(&format!("wrapped by {found},")), "{}", failure.message);
+            let ways: Vec<_> = failure.next.iter().map(|next| next.command.clone()).collect();
+            let wanted: Vec<_> = members.iter().map(|member| format!("{member} = …")).collect();
+            assert_eq!(ways, wanted);
+        }
+        assert!(
+            error("nothing").downcast_ref::<Failure>().is_none(),
+            "rows are missing, and nothing else is wrong"
+        );
+    }
 
     #[test]
     fn a_folder_that_was_only_tried_goes_again_and_a_kept_one_stays() {

@@ -82,3 +82,27 @@ fn a_development_server_makes_no_second_key_beside_what_the_first_one_opens() {
     assert!(code != 0 && stderr.contains("master.key is gone"), "{stderr}");
     assert!(!data.join("master.key").exists());
 }
+
+#[test]
+fn a_start_without_the_provider_of_its_keys_says_which_that_is() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let db = rusqlite::Connection::open(data.join("carnet.db")).unwrap();
+    let migration = include_str!("../../../store/migrations/0002_keys.sql");
+    db.execute_batch(migration).unwrap();
+    db.execute(
+        "insert into keys (id, role, version, wrapped_by, wrapped, created_at) \
+         values (?1, 'root', 1, 'kek:aws-kms', ?1, 1)",
+        [vec![7_u8; 16]],
+    )
+    .unwrap();
+    drop(db);
+    let line = ["serve", "--url", "https://connect.example", "--data", "data", "--listen", "127.0.0.1:0"];
+    let (code, stderr) = carnet(home.path(), &line);
+    assert_eq!(code, 2, "{stderr}");
+    for part in ["data.key", "wrapped by kek:aws-kms", "aws_kms = …", "--config"] {
+        assert!(stderr.contains(part), "{part}: {stderr}");
+    }
+    assert!(!home.path().join("data.key").exists(), "nothing was made");
+}

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use super::several::agree;
 use super::{Recognised, TeamHint, unauthorized};
 use crate::broker::Broker;
+use crate::clocks::{Off, Times};
 use crate::faults;
 use crate::issuers::trusted_issuer;
 use crate::rejections::Rejection;
@@ -245,31 +246,8 @@ fn recorded(issuer: &TrustedIssuer, verified: &VerifiedClaims) -> Map<String, Va
     issuer.family.recorded().iter().filter_map(had).collect()
 }
 
-/// The times that a token claims. Told to its bearer only after its signature was found good.
-#[derive(Clone, Copy)]
-struct Times {
-    issued: Time,
-    expires: Time,
-    not_before: Option<Time>,
-}
-
-impl Times {
-    fn of(token: &Presented<'_>) -> Self {
-        let (issued, expires) = token.times();
-        Self { issued, expires, not_before: token.not_before() }
-    }
-}
-
-/// What the bearer of a token is told. Where it is a matter of time, by how much: two clocks that differ look the same as a
-/// token that is old, and only the figure tells.
+/// What the bearer of a token is told: where it is a matter of time, by how much.
 fn refused(error: JwtError, times: Option<Times>, now: Time) -> Fault {
-    let off = times.and_then(|times| match error {
-        JwtError::Expired => Some(("it ended", times.expires.until(now), "ago")),
-        JwtError::TooOld => Some(("it was issued", times.issued.until(now), "ago")),
-        JwtError::NotYet => Some(("it begins", now.until(times.not_before?), "from now")),
-        JwtError::IssuedInFuture => Some(("it is issued", now.until(times.issued), "in the future")),
-        _ => None,
-    });
     if error == JwtError::Parts {
         return unauthorized(
             "The bearer is neither an access token, which begins with crn_, nor a workload identity, which has three \
@@ -277,15 +255,11 @@ fn refused(error: JwtError, times: Option<Times>, now: Time) -> Fault {
         )
         .next("carnet whoami", "to see what this shell sends, and where it comes from");
     }
-    let Some((what, by, direction)) = off else {
+    let Some(Off { seconds, sentence }) = times.and_then(|times| times.off(error, now)) else {
         return unauthorized(&format!("The workload identity is not accepted: {error}."));
     };
-    let seconds = by.as_secs();
-    let fault = unauthorized(&format!(
-        "The workload identity is not accepted: {error}. By this server's clock {what} {seconds} seconds {direction}; if \
-         it is fresh, the issuer's clock and this server's are that far apart."
-    ))
-    .with("offBySeconds", seconds);
+    let fault = unauthorized(&format!("The workload identity is not accepted: {error}. {sentence}"))
+        .with("offBySeconds", seconds);
     match error {
         JwtError::Expired | JwtError::TooOld => {
             fault.next("carnet env pull", "to get a fresh one for development")

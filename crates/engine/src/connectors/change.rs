@@ -5,7 +5,7 @@ use carnet_model::caller::Caller;
 use carnet_model::connector::{Connector, ConnectorType};
 use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, Uid, kind};
-use carnet_providers::{Accepted, ConnectorSecrets, NewConnector};
+use carnet_providers::{Accepted, ConnectorSecrets, NewConnector, is_same_resource};
 use carnet_store::connectors::{self, ConnectorRow};
 use carnet_store::{DbError, Write, grants, pictures};
 use serde_json::{Map, Value};
@@ -190,10 +190,12 @@ impl Broker {
             event = event.with("grantsEnded", left.grants());
         }
         let mut write = Write::new().step(connectors::update(&row)).event(&inner.env, &event).revises();
-        // What people granted at one server is not presented to another. A developer's own server may move, though:
-        // its port changes. Looked at behind the update, which a grant that is being recorded waits for or makes wait.
+        // What people granted at one server is not presented to another, nor for what nobody consented to. A developer's own
+        // server may move, though: its port changes. Looked at behind the update, which a grant that is being recorded waits
+        // for or makes wait.
+        let meant_elsewhere = target_that_differs(&entry.row.connector, &row.connector.data);
         let moves = if strangers.is_empty() {
-            is_another_issuer(&entry.row.connector.data, &row.connector.data)
+            meant_elsewhere.is_some() || is_another_issuer(&entry.row.connector.data, &row.connector.data)
         } else {
             !inner.settings.development
         };
@@ -220,15 +222,7 @@ impl Broker {
                 self.tell_left_behind(&entry, &left, now);
                 Ok((entry.row.connector.clone(), row, left))
             }
-            Err(DbError::Unmet(1)) if moves => Err(Fault::new(
-                Code::Conflict,
-                format!(
-                    "People granted access to {} at its present server, and that is not taken to another one.",
-                    row.connector.uid
-                ),
-            )
-            .next(format!("carnet revoke-tokens {} --all-tokens", row.connector.uid), "to end what was granted; then change it")
-            .next("carnet create --help", "to make a connector for the other server beside it")),
+            Err(DbError::Unmet(1)) if moves => Err(is_granted(&row.connector.uid, meant_elsewhere)),
             Err(DbError::Conflict) => Err(taken(&row.connector.uid)),
             Err(error) => Err(faults::store(error)),
         }
@@ -300,6 +294,47 @@ fn is_another_issuer(before: &Map<String, Value>, after: &Map<String, Value>) ->
         data.get("serverConfig").and_then(|server| server.get("issuer")?.as_str()).map(str::to_owned)
     };
     issuer(before).zip(issuer(after)).is_some_and(|(before, after)| before != after)
+}
+
+/// Which member says that tokens are for something else than before: what a connector is for by itself is not asked of a
+/// grant when a token is wanted ([`crate::issue`]), so it is what people consented to for as long as there are grants.
+fn target_that_differs(before: &Connector, after: &Map<String, Value>) -> Option<&'static str> {
+    if before.r#type != ConnectorType::Oauth {
+        return None;
+    }
+    let text =
+        |data: &Map<String, Value>, name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
+    let (resource, audience) = ("resource", "defaultAudience");
+    let is_same = match (text(&before.data, resource), text(after, resource)) {
+        (Some(before), Some(after)) => is_same_resource(&before, &after),
+        (before, after) => before == after,
+    };
+    if !is_same {
+        return Some(resource);
+    }
+    (text(&before.data, audience) != text(after, audience)).then_some(audience)
+}
+
+/// There are grants, and the change would take them to another server, or to something else at the same one.
+fn is_granted(uid: &Uid, meant_elsewhere: Option<&'static str>) -> Fault {
+    let (what, field) = match meant_elsewhere {
+        Some(member) => (
+            format!(
+                "People granted access to {uid} for its present {member}, and nobody consented to another one."
+            ),
+            format!("data.{member}"),
+        ),
+        None => (
+            format!(
+                "People granted access to {uid} at its present server, and that is not taken to another one."
+            ),
+            "data".to_owned(),
+        ),
+    };
+    Fault::new(Code::Conflict, what)
+        .with("field", field)
+        .next(format!("carnet revoke-tokens {uid} --all-tokens"), "to end what was granted; then change it")
+        .next("carnet create --help", "to make another connector beside it")
 }
 
 /// The public configuration without what is of the operator's application: of a driver for one provider, all but the

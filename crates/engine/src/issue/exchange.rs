@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::{Found, Source, Wanted};
 use crate::broker::Broker;
 use crate::cache::Parts;
+use crate::clocks::{Off, Times};
 use crate::directory::Entry;
 use crate::faults;
 
@@ -31,14 +32,19 @@ impl Broker {
     ) -> Result<Found, Fault> {
         let ends = wanted.inbound_end();
         let now = self.inner.env.now();
-        if ends.is_some_and(|end| end <= now) {
-            return Err(not_taken("it has expired"));
-        }
+        let over = ends.is_some_and(|end| end <= now);
         let once = if entry.abilities.inbound.is_empty() {
             None
         } else {
             self.verify_inbound(entry, inbound, now).await?
         };
+        if over {
+            // Whose clock is off by less than is tolerated is told the same: the provider would refuse it.
+            return Err(match Presented::parse(inbound.expose()) {
+                Ok(presented) => unsound(JwtError::Expired, Some(Times::of(&presented)), now),
+                Err(_) => not_taken("it has expired"),
+            });
+        }
         let (team, connector) = (entry.row.connector.team, entry.row.connector.id);
         let changes: Vec<Step> = once
             .iter()
@@ -89,7 +95,7 @@ impl Broker {
         now: Time,
     ) -> Result<Option<Once>, Fault> {
         let connector = &entry.row.connector;
-        let presented = Presented::parse(token.expose()).map_err(unsound)?;
+        let presented = Presented::parse(token.expose()).map_err(|error| unsound(error, None, now))?;
         let known = entry.abilities.inbound.iter().find(|known| known.issuer == presented.issuer());
         let known = known
             .ok_or_else(|| not_taken(&format!("{} takes tokens of other issuers only", connector.uid)))?;
@@ -114,7 +120,9 @@ impl Broker {
             max_age: None,
             skew: SKEW,
         };
-        let claims = presented.verify(&keys, &expectation, now).map_err(unsound)?;
+        let times = Times::of(&presented);
+        let claims =
+            presented.verify(&keys, &expectation, now).map_err(|error| unsound(error, Some(times), now))?;
         if !known.once {
             return Ok(None);
         }
@@ -166,8 +174,15 @@ fn inbound_id(connector: Id<kind::Connector>, known: &Inbound) -> Id<kind::Trust
     Id::from_bytes(id)
 }
 
-fn unsound(error: JwtError) -> Fault {
-    not_taken(&error.to_string())
+/// Where it is a matter of time, by how much.
+fn unsound(error: JwtError, times: Option<Times>, now: Time) -> Fault {
+    match times.and_then(|times| times.off(error, now)) {
+        Some(Off { seconds, sentence }) => {
+            let why = format!("{error}. {}", sentence.trim_end_matches('.'));
+            not_taken(&why).with("offBySeconds", seconds)
+        }
+        None => not_taken(&error.to_string()),
+    }
 }
 
 /// RFC 8693 §2.2.2: a subject token that is not acceptable makes the request an invalid one.

@@ -332,7 +332,13 @@ impl Broker {
                     break;
                 }
                 Err(DbError::Unavailable(why)) => self.wait_for_the_store(&orphan, &why).await?,
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    // Whatever the store has against them, they are handed to it once more by the next start.
+                    if let Err(why) = inner.spill.keep(&orphan) {
+                        tracing::error!(operation = %operation.id, %why, "refreshed tokens cannot be kept in a file either");
+                    }
+                    return Err(error.into());
+                }
             }
         }
         self.adopt_orphan(&orphan).await.map_err(RenewFailure::from)

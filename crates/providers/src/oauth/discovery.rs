@@ -42,6 +42,22 @@ pub(crate) async fn discover(
     }
 }
 
+/// The metadata of a server that is `pinned` as now. Its owner may have said that it is at other hosts too: what is there
+/// is at home as well, because secrets go there already.
+pub(crate) async fn discover_again(
+    http: &Egress,
+    tenant: Id<kind::Team>,
+    field: &str,
+    identifier: &str,
+    pinned: &Document,
+) -> Result<Document, BadConfiguration> {
+    let is_same = |found: &str, identifier: &str| found == identifier;
+    match search_by(http, tenant, field, identifier, is_same, Some(pinned)).await? {
+        Search::Found(document) => Ok(*document),
+        Search::Absent(bad) => Err(bad),
+    }
+}
+
 /// The same, where something else can be tried if there is none.
 pub(crate) async fn search(
     http: &Egress,
@@ -49,7 +65,7 @@ pub(crate) async fn search(
     field: &str,
     identifier: &str,
 ) -> Result<Search, BadConfiguration> {
-    search_by(http, tenant, field, identifier, |found, identifier| found == identifier).await
+    search_by(http, tenant, field, identifier, |found, identifier| found == identifier, None).await
 }
 
 /// The same for an identifier that a program wrote. What the document says is the server's name.
@@ -59,7 +75,7 @@ pub(crate) async fn search_published(
     field: &str,
     identifier: &str,
 ) -> Result<Search, BadConfiguration> {
-    search_by(http, tenant, field, identifier, is_same_issuer).await
+    search_by(http, tenant, field, identifier, is_same_issuer, None).await
 }
 
 async fn search_by(
@@ -68,6 +84,7 @@ async fn search_by(
     field: &str,
     identifier: &str,
     is_same: impl Fn(&str, &str) -> bool,
+    pinned: Option<&Document>,
 ) -> Result<Search, BadConfiguration> {
     let bad = |why: String| BadConfiguration { field: field.to_owned(), why };
     let issuer = http.check(identifier, Purpose::Discovery).map_err(|refused| bad(refused.to_string()))?;
@@ -114,8 +131,12 @@ async fn search_by(
         break;
     }
     let Some(mut document) = found else { return Ok(Search::Absent(bad(missed.why(identifier)))) };
-    document.drop_strays(|endpoint| is_at_home(&issuer, endpoint));
-    let stray = document.endpoints().find(|(_, endpoint)| !is_at_home(&issuer, endpoint));
+    let is_known = |endpoint: &str| {
+        let is_beside = |(_, known): (_, &str)| is_same_host(known, endpoint);
+        is_at_home(&issuer, endpoint) || pinned.is_some_and(|pinned| pinned.endpoints().any(is_beside))
+    };
+    document.drop_strays(is_known);
+    let stray = document.endpoints().find(|(_, endpoint)| !is_known(endpoint));
     match stray.map(|(name, endpoint)| elsewhere(name, endpoint)) {
         None => Ok(Search::Found(Box::new(document))),
         Some(bad) => Err(bad),
@@ -208,6 +229,11 @@ pub(crate) fn is_same_issuer(one: &str, other: &str) -> bool {
     let bare = |text: &str| text.strip_suffix('/').unwrap_or(text).to_owned();
     let is_origin = |text: &str| Url::parse(text).is_ok_and(|url| url.path() == "/" && url.query().is_none());
     one == other || (bare(one) == bare(other) && is_origin(one) && is_origin(other))
+}
+
+fn is_same_host(one: &str, other: &str) -> bool {
+    let (Ok(one), Ok(other)) = (Url::parse(one), Url::parse(other)) else { return false };
+    one.host().is_some() && one.host() == other.host()
 }
 
 /// Whether `endpoint` is on the host of `issuer` or, if that is a name, below it.

@@ -71,6 +71,43 @@ async fn a_server_that_hides_or_strays_is_an_error_and_not_a_difference() {
     assert_eq!(by_hand.driver.inspect(&by_hand.at()).await.unwrap_err().field, "serverConfig.issuer");
 }
 
+/// A server that spreads over several hosts is refused with a remedy; the remedy is enough, and the server is looked at as
+/// any other afterwards.
+#[tokio::test]
+async fn a_server_that_its_owner_described_at_two_hosts_is_looked_at_there_and_followed_to_no_third() {
+    let (auth, api) = ("https://auth.provider.example", "https://api.provider.example");
+    let bench = Bench::instead_of(&[auth, api]);
+    let mut said = document(auth);
+    said["token_endpoint"] = json!(format!("{api}/token"));
+    put(&bench, &said);
+    let data = json!({"clientId": "c", "clientSecret": "s", "serverUrl": auth});
+    let bad = bench.accept(Oauth, data.clone()).await.unwrap_err();
+    assert_eq!(bad.field, "serverConfig.token_endpoint");
+    for part in ["api.provider.example", "write issuer, authorization_endpoint and token_endpoint"] {
+        assert!(bad.why.contains(part), "{part}: {}", bad.why);
+    }
+
+    let mut typed = data;
+    typed["serverConfig"] = json!({"issuer": auth, "authorization_endpoint": format!("{auth}/authorize"),
+        "token_endpoint": format!("{api}/token")});
+    let made = Made::new(&bench, Oauth, bench.accept(Oauth, typed).await.unwrap());
+    bench.server.on("/token", Reply::json(200, json!({"access_token": "at", "token_type": "Bearer"})));
+    let (_, kept) = made.begin(|_| ()).await.unwrap();
+    made.finish("code=c", &kept).await.unwrap();
+
+    let found = made.driver.inspect(&made.at()).await.unwrap().unwrap();
+    assert_eq!(found.present["token_endpoint"], found.pinned["token_endpoint"]);
+    assert_eq!(
+        found.present["registration_endpoint"],
+        json!(format!("{auth}/register")),
+        "what was not typed"
+    );
+    said["token_endpoint"] = json!("https://collector.example/token");
+    put(&bench, &said);
+    let bad = made.driver.inspect(&made.at()).await.unwrap_err();
+    assert_eq!(bad.field, "serverConfig.token_endpoint");
+}
+
 #[tokio::test]
 async fn a_resource_that_moved_to_another_server_leaves_the_old_registration_behind() {
     let bench = Bench::new();

@@ -16,6 +16,7 @@ on_both_engines!(
     a_server_that_moves_is_followed_only_as_it_was_shown,
     a_change_that_names_another_server_is_about_that_one,
     what_was_granted_at_one_issuer_is_not_taken_to_another_at_its_origin,
+    what_was_granted_for_one_resource_is_not_asked_for_another,
     secrets_do_not_follow_a_server_to_another_origin,
     a_person_who_enters_a_code_elsewhere_is_connected_without_coming_back,
     a_token_for_another_audience_is_kept_from_the_caller_and_the_grant_lives_on,
@@ -212,6 +213,46 @@ async fn what_was_granted_at_one_issuer_is_not_taken_to_another_at_its_origin(en
     let tokens = format!("/v1/connect/connectors/{connector}/tokens");
     kit.manage("DELETE", &tokens, Some(&json!({}))).await.ok();
     change(&kit, &connector, &json!({"data": {"serverUrl": realm}})).await.ok();
+}
+
+/// What a connector is for by itself is consented to with it: while there are grants it stays.
+async fn what_was_granted_for_one_resource_is_not_asked_for_another(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let peer = Peer::start();
+    let data = json!({"clientId": "c", "serverUrl": peer.url, "resource": "https://api.example/one",
+        "defaultAudience": "one", "userAuthorization": {"scopes": ["read"]}});
+    let connector = made(&kit, "peer", data).await;
+    // Nobody has granted anything yet.
+    let to = |member: &str, value: Value| json!({"data": {member: value}});
+    change(&kit, &connector, &to("resource", json!("https://api.example/two"))).await.ok();
+    let import = json!({"tokens": [{
+        "accessToken": "at-for-two", "refreshToken": "rt-for-two", "environment": "production",
+        "expiresAt": kit.clock.now().plus(Duration::from_hours(1)), "subject": {"type": "user", "id": "alice"},
+    }]});
+    let path = format!("/v1/connect/token/{connector}/import");
+    assert_eq!(kit.manage("POST", &path, Some(&import)).await.ok()["imported"], 1);
+    for (member, value) in [
+        ("resource", json!("https://api.example/three")),
+        ("resource", Value::Null),
+        ("defaultAudience", json!("two")),
+        ("defaultAudience", Value::Null),
+    ] {
+        let refused = change(&kit, &connector, &to(member, value.clone())).await;
+        assert_eq!(refused.refusal(), (409, "conflict".to_owned()), "{member} {value}: {}", refused.text());
+        assert_eq!(refused.json()["error"]["field"], format!("data.{member}"), "{}", refused.text());
+        assert!(
+            refused.text().contains("carnet revoke-tokens peer/found --all-tokens"),
+            "{}",
+            refused.text()
+        );
+    }
+    // The same in another spelling is the same, and anything else may be changed.
+    change(&kit, &connector, &to("resource", json!("https://api.example/two/"))).await.ok();
+    change(&kit, &connector, &to("userAuthorization", json!({"scopes": ["read", "write"]}))).await.ok();
+    let tokens = format!("/v1/connect/connectors/{connector}/tokens");
+    kit.manage("DELETE", &tokens, Some(&json!({}))).await.ok();
+    change(&kit, &connector, &to("resource", json!("https://api.example/three"))).await.ok();
+    change(&kit, &connector, &to("defaultAudience", Value::Null)).await.ok();
 }
 
 async fn secrets_do_not_follow_a_server_to_another_origin(engine: Engine) {

@@ -335,6 +335,27 @@ async fn an_inbound_token_is_verified_where_the_connector_says_whose_it_takes(en
         assert_eq!(answer.json()["error"]["field"], "subject.token", "{why}");
         assert!(!answer.text().contains(&token), "{why}");
     }
+    // Whose clock is off is told by how much, once the signature was found good.
+    let life = |from: i64| {
+        let mut claims = claims.clone();
+        claims.extend([("iat".to_owned(), from.into()), ("exp".to_owned(), (from + 300).into())]);
+        kit.issuer.sign(&claims)
+    };
+    let slow = life(now.secs() - 3600);
+    for (token, by) in [
+        (slow.clone(), 3300),
+        (life(now.secs() + 3600), 3600),
+        (with("nbf", (now.secs() + 3600).into()), 3600),
+        (life(now.secs() - 330), 30),
+    ] {
+        let error = ask(&kit, &connector, &exchanged(&token)).await.json()["error"].clone();
+        let off = error["offBySeconds"].as_u64().unwrap();
+        assert!(off.abs_diff(by) < 60, "{by}: {error}");
+        assert!(error["message"].as_str().unwrap().contains(&format!(" {off} seconds")), "{error}");
+    }
+    let (signed, _) = slow.rsplit_once('.').unwrap();
+    let forged = ask(&kit, &connector, &exchanged(&format!("{signed}.AAAA"))).await;
+    assert!(forged.json()["error"].get("offBySeconds").is_none(), "{}", forged.text());
     assert_eq!(authority.asked().len(), 1, "none of them went anywhere");
 }
 

@@ -9,7 +9,7 @@ use url::Url;
 use super::settings::{Options, Settings};
 use crate::driver::failure::BadConfiguration;
 use crate::driver::{At, Inspection};
-use crate::oauth::discovery::{Search, discover, is_same_issuer, search, search_published};
+use crate::oauth::discovery::{Search, discover, discover_again, is_same_issuer, search, search_published};
 use crate::oauth::metadata::Document;
 use crate::oauth::resource::{self, Look, Resource};
 
@@ -163,7 +163,7 @@ pub(super) async fn inspect(at: &At<'_>) -> Result<Inspection, BadConfiguration>
     let present = match (&look, issuer) {
         // The resource has moved to another server.
         (Look::Resource(resource), _) if !names(resource) => first_of(http, tenant, resource, false).await?,
-        (_, Some(issuer)) => discover(http, tenant, "serverConfig.issuer", issuer).await?,
+        (_, Some(issuer)) => discover_again(http, tenant, "serverConfig.issuer", issuer, pinned).await?,
         (_, None) => {
             return Err(BadConfiguration {
                 field: "serverConfig.issuer".to_owned(),

@@ -4,6 +4,8 @@
 //! `ab12345.west-europe.azure`; either with `.privatelink` at its end ("Account identifiers"). The name is somebody's input
 //! and becomes a host to which secrets are sent: what is not one of these forms is refused.
 
+use url::Url;
+
 /// An account of a sound form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Account(String);
@@ -46,7 +48,11 @@ impl Account {
         {
             return Err("is a locator of letters and digits before the region");
         }
-        Ok(Self(text.to_owned()))
+        let account = Self(text.to_owned());
+        // A label that begins with `xn--` may stand for nothing, or for another name (RFC 5891 §4.4).
+        let origin = account.origin();
+        let is_host = Url::parse(&origin).is_ok_and(|url| url.origin().ascii_serialization() == origin);
+        if is_host { Ok(account) } else { Err("is not the name of a host: a part of it begins with xn--") }
     }
 
     /// As it was given.
@@ -107,6 +113,9 @@ mod tests {
             "evil@acme",
             "acme:443",
             "acme prod",
+            "XN--1",
+            "xn__1",
+            "xn--a.eu-central-1",
             "acmé",
             "127.0.0.1",
             "ab1.eu.azure.more",

@@ -9,6 +9,7 @@ use crate::of;
 
 on_both_engines!(
     tokens_that_come_after_the_lease_was_lost_are_adopted,
+    what_comes_late_and_is_more_than_before_is_not_handed_out,
     tokens_that_come_after_the_grant_was_declared_dead_revive_it,
     tokens_that_come_after_a_new_consent_do_not_replace_it,
     tokens_that_come_after_a_revocation_are_of_no_use,
@@ -34,6 +35,30 @@ async fn tokens_that_come_after_the_lease_was_lost_are_adopted(engine: Engine) {
     // The refresh token that came late is the one in use.
     kit.clock.pass(Duration::from_hours(2));
     assert!(kit.provider.me(&kit.user_token("alice").await.token()).await.is_some());
+}
+
+async fn what_comes_late_and_is_more_than_before_is_not_handed_out(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    kit.consent("alice").await;
+    kit.clock.pass(Duration::from_hours(2));
+    let gate = Gate::closed();
+    let wider = |answer: &mut serde_json::Map<String, serde_json::Value>| {
+        let scope = format!("{} admin", answer["scope"].as_str().unwrap());
+        answer.insert("scope".to_owned(), scope.into());
+    };
+    kit.provider.next([Fault::rewritten(wider).behind(&gate)]);
+    let asking = kit.asking(&of("alice"));
+    kit.provider.until_requests("refresh_token", 1).await;
+    let raw = kit.raw().await;
+    assert_eq!(raw.run("update grants set fence = fence + 1").await, 1);
+    gate.open();
+    asking.await.unwrap().token();
+    assert_eq!(kit.events_of("grant.orphan.adopt").await.len(), 1);
+    let scopes = raw.text("select scopes from grants").await;
+    assert!(scopes.split(' ').any(|scope| scope == "admin"), "what was given is known: {scopes}");
+    let asked = kit.provider.last("refresh_token", "scope").join(" ");
+    assert!(!asked.is_empty() && !asked.contains("admin"), "one with less was asked for: {asked:?}");
+    nothing_is_left_open(&kit).await;
 }
 
 async fn tokens_that_come_after_the_grant_was_declared_dead_revive_it(engine: Engine) {
@@ -87,6 +112,32 @@ async fn tokens_that_come_after_a_revocation_are_of_no_use(engine: Engine) {
     nothing_is_left_open(&kit).await;
     let late = kit.provider.secrets().into_iter().rfind(|(name, _)| *name == "access_token").unwrap().1;
     assert!(kit.provider.me(&late).await.is_none(), "the provider was told");
+}
+
+/// What nobody came to adopt goes with its grant.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tokens_that_were_kept_are_given_back_when_their_grant_is_revoked() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    kit.consent("alice").await;
+    kit.clock.pass(Duration::from_hours(2));
+    let gate = Gate::closed();
+    kit.provider.next([Fault::none().behind(&gate), Fault::error(503, "later")]);
+    let asking = kit.asking(&of("alice"));
+    kit.provider.until_requests("refresh_token", 1).await;
+    let raw = kit.raw().await;
+    assert_eq!(raw.run("update grants set fence = fence + 1").await, 1);
+    raw.run("create trigger kept before delete on refresh_orphans begin select raise(abort, 'not now'); end")
+        .await;
+    gate.open();
+    asking.await.unwrap();
+    let late = kit.provider.secrets().into_iter().rfind(|(name, _)| *name == "access_token").unwrap().1;
+    assert_eq!(raw.number("select count(*) from refresh_orphans").await, 1);
+    assert!(kit.provider.me(&late).await.is_some());
+    raw.run("drop trigger kept").await;
+    let path = format!("/v1/connect/connectors/{}/tokens", kit.connector);
+    assert_eq!(kit.manage("DELETE", &path, Some(&json!({}))).await.ok()["deleted"], 1);
+    assert!(kit.provider.me(&late).await.is_none(), "the provider was told of these too");
+    nothing_is_left_open(&kit).await;
 }
 
 /// Whoever lost a race is told that the grant is dead, and means the refresh token from before.
