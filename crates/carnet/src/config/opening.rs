@@ -74,7 +74,9 @@ impl ConfigFile {
 
     /// Why the store does not open, where that is the configuration's fault.
     pub(crate) fn blame(&self, error: StartError) -> anyhow::Error {
-        if let StartError::Unlock(UnlockError::OtherProvider { label, found }) = &error
+        if let StartError::Unlock(
+            UnlockError::OtherProvider { label, found } | UnlockError::Elsewhere { label, found, .. },
+        ) = &error
             && found.contains("kek:")
         {
             let given = member_of(label.split(' ').next().unwrap_or_default());
