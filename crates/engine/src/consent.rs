@@ -9,6 +9,7 @@
 //! Everything between the request and its end is in the store. A process that stops leaves a request that can be gone on
 //! with, or one that is [brought to an end](lapse) by whoever comes next.
 
+mod adding;
 mod brake;
 mod callback;
 mod completion;

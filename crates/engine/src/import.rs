@@ -148,6 +148,7 @@ impl Broker {
         let facts = Facts {
             token_id: Some(self.inner.env.id()),
             asked: None,
+            named: Scopes::empty(),
             resources,
             audience,
             details,

@@ -43,7 +43,7 @@ use made::Trouble;
 pub(crate) use to_consent::ToConsent;
 pub(crate) use unnarrowed::Unnarrowed;
 pub(crate) use user::{GRANT_RULES, Given, PATIENT, Unmet, consent_required, only_as_granted, spent, stray};
-pub(crate) use wanted::{Plan, Wanted, ambient};
+pub(crate) use wanted::{Plan, Wanted, ambient, is_another_name};
 
 /// A token, as it is answered.
 #[derive(Debug)]

@@ -77,6 +77,15 @@ pub trait Driver: Send + Sync {
     /// [`Driver::begin`] would refuse without asking anybody.
     fn way(&self, at: &At<'_>, ask: &ConsentAsk<'_>) -> Result<Way, DriverError>;
 
+    /// Whether a person can be asked for all of these scopes at once. A resource's own scopes do not go with its
+    /// `/.default` (Microsoft identity platform), and a session has one role (Snowflake).
+    fn asks_together(&self, scopes: &Scopes) -> bool {
+        let standard = ["openid", "profile", "email", "offline_access"];
+        let powers: Vec<&str> = scopes.iter().filter(|name| !standard.contains(name)).collect();
+        let roles = powers.iter().filter(|name| name.starts_with("session:role")).count();
+        roles < 2 && (powers.len() < 2 || !powers.iter().any(|name| name.ends_with("/.default")))
+    }
+
     /// The first step of a person's consent, once the person has said yes here. It may tell the provider first what the
     /// person will be asked there.
     fn begin<'a>(&'a self, at: &'a At<'_>, ask: &'a ConsentAsk<'_>) -> Boxed<'a, Result<Step, DriverError>>;

@@ -54,15 +54,16 @@ impl Broker {
         if !self.is_form_token(consent.id, browser, token) {
             return Err(ConsentEnd::OtherBrowser);
         }
+        let (asked, _) = self.beside_held(&consent, &entry, &remembered).await?;
         // Yes is said to what was read, and to nothing that was added since.
-        if !matches!(decision, Decision::Deny) && shown != shown_scopes(&remembered, &entry) {
+        if !matches!(decision, Decision::Deny) && shown != shown_scopes(&asked, &entry) {
             return Err(ConsentEnd::Changed);
         }
         match decision {
             Decision::Deny => {
                 self.deny(&consent, &entry, &remembered).await.map(|ending| After::Ended(Box::new(ending)))
             }
-            Decision::Allow => self.approve(&consent, &entry, &remembered, browser).await,
+            Decision::Allow => self.approve(&consent, &entry, &asked, browser).await,
             Decision::Key(key) => {
                 let kept = carnet_providers::Kept::default();
                 self.clone()

@@ -113,6 +113,7 @@ impl Broker {
     ) -> Result<ConsentPage, ConsentEnd> {
         let inner = &self.inner;
         let connector = &entry.row.connector;
+        let (remembered, held) = &self.beside_held(consent, entry, remembered).await?;
         let scopes = listed_scopes(remembered, entry);
         let kind = match self.elsewhere(consent)? {
             Some(elsewhere) => PageKind::Elsewhere(elsewhere),
@@ -139,6 +140,7 @@ impl Broker {
         };
         let known = inner.entry_of(connector);
         let before = grants::at(&inner.db, &place(consent)).await?;
+        let named = Some(held.clone()).filter(|held| !held.is_empty());
         Ok(ConsentPage {
             request: consent.id,
             team: team.name,
@@ -169,7 +171,7 @@ impl Broker {
                     sure: known.is_none_or(|entry| entry.verified != Verified::Unverified),
                 })
                 .collect(),
-            already: before.and_then(|row| row.grant.scopes),
+            already: before.and_then(|row| row.grant.scopes).map(|granted| granted.union(held)).or(named),
             device_code: remembered.device_code.clone(),
             by_code: remembered.by_code,
             asked_at: consent.created_at,
@@ -324,7 +326,7 @@ pub(super) fn ask<'a>(entry: &Entry, remembered: &Remembered, state: &'a SecretS
 }
 
 /// The scopes to ask the provider for; none means no scope parameter.
-fn wanted_scopes(remembered: &Remembered, entry: &Entry) -> Option<Scopes> {
+pub(super) fn wanted_scopes(remembered: &Remembered, entry: &Entry) -> Option<Scopes> {
     let scopes = match &remembered.scopes {
         None if remembered.installs && !entry.scopes_of_installation() => Scopes::empty(),
         None => {

@@ -64,6 +64,7 @@ impl Given {
         let facts = Facts {
             token_id: Some(inner.env.id()),
             asked,
+            named: Scopes::parse(remembered.scopes.iter().flatten()).unwrap_or_default(),
             resources: remembered.resources.clone(),
             audience: remembered.audience.clone(),
             details: remembered.details.clone(),
@@ -148,14 +149,24 @@ impl Inner {
 impl Inner {
     /// What the person was asked for now and in the consent that is being replaced, of the same account, as far as the
     /// provider still gives it: who asks for one thing after the other has not lost the first by the second.
-    fn asked_in_all(&self, now: Option<Scopes>, before: &GrantRow, given: &Given) -> Option<Scopes> {
-        let (now, granted) = (now?, given.scopes.as_ref());
+    fn asked_in_all(&self, mut now: Asked, before: &GrantRow, given: &Given) -> Asked {
+        let (Some(scopes), granted) = (&now.scopes, given.scopes.as_ref()) else { return now };
         // What does not open is replaced all the same.
-        let Ok(secret) = self.open_grant(&before.grant, &before.held) else { return Some(now) };
+        let Ok(secret) = self.open_grant(&before.grant, &before.held) else { return now };
         // Where nothing in particular was asked for, it was whatever the provider gave.
         let then = secret.facts.asked.or_else(|| before.grant.scopes.clone()).unwrap_or_default();
-        Some(granted.map_or_else(|| now.clone(), |granted| now.union(&then.both(granted))))
+        let all = granted.map_or_else(|| scopes.clone(), |granted| scopes.union(&then.both(granted)));
+        now.named = now.named.union(&secret.facts.named).both(&all);
+        now.scopes = Some(all);
+        now
     }
+}
+
+/// What a person was asked for, and what of it callers named.
+#[derive(Clone)]
+struct Asked {
+    scopes: Option<Scopes>,
+    named: Scopes,
 }
 
 /// Whether both accounts are known and are not the same.
@@ -205,7 +216,8 @@ impl Broker {
     ) -> Result<EndingKind, ConsentEnd> {
         let inner = &self.inner;
         let place = place(consent);
-        let asked_now = given.secret.facts.asked.clone();
+        let facts = &given.secret.facts;
+        let asked_now = Asked { scopes: facts.asked.clone(), named: facts.named.clone() };
         let result = Stored::Success { account: given.account(), installation: None };
         let result_json = serde_json::to_value(&result).unwrap_or_default();
         let deadline = inner.env.now().plus(TRY_TO_RECORD);
@@ -232,10 +244,12 @@ impl Broker {
                 let code = self.completion_code(consent.id);
                 return self.park(consent, &given, Some(sha256(code.expose().as_bytes()))).await;
             }
-            given.secret.facts.asked = match before.as_ref().filter(|_| !other) {
+            let asked = match before.as_ref().filter(|_| !other) {
                 Some(before) => inner.asked_in_all(asked_now.clone(), before, &given),
                 None => asked_now.clone(),
             };
+            given.secret.facts.asked = asked.scopes;
+            given.secret.facts.named = asked.named;
             let ready = inner
                 .ready(entry, &place, before.as_ref(), &given, now)
                 .map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;

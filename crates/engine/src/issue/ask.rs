@@ -166,6 +166,15 @@ impl TokenAsk {
                  2048 characters without spaces.",
             ));
         }
+        let is_typed =
+            |detail: &Value| detail.get("type").and_then(Value::as_str).is_some_and(|kind| !kind.is_empty());
+        if !self.details.iter().all(is_typed) {
+            return Err(Fault::new(
+                Code::InvalidRequest,
+                "Each of authorizationDetails has a type, which is a text (RFC 9396 §2).",
+            )
+            .with("field", "authorizationDetails"));
+        }
         let details_unknown = self.details.iter().any(|detail| {
             let kind = detail.get("type").and_then(Value::as_str);
             kind.is_none_or(|kind| !abilities.details.iter().any(|known| known == kind))

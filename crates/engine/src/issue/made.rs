@@ -69,7 +69,7 @@ impl Broker {
         {
             return Err(faults::driver(error, entry.row.connector.uid.as_str()));
         }
-        let minted = match self.call_driver(entry, None, ask).await {
+        let mut minted = match self.call_driver(entry, None, ask).await {
             Ok(minted) => minted,
             Err(error) => {
                 let fault = self.not_made(entry, wanted, &error).await;
@@ -85,6 +85,9 @@ impl Broker {
         pass(&self.inner.env, Point::MintAnswered).await.map_err(faults::store)?;
         check_target(entry, &minted)?;
         self.check_scopes(entry, wanted, minted.scopes.as_ref())?;
+        if let Some(given) = minted.scopes.as_ref().filter(|given| wanted.is_beside_defaults(given)) {
+            minted.metadata.entry("scope").or_insert_with(|| given.to_string().into());
+        }
         let (made, row) = self.keep_made(wanted, minted, None)?;
         let changes = vec![minted::put(&row)];
         Ok(Found { changes, turn: Some(turn), ..Found::kept(made, Source::Provider) })
@@ -160,6 +163,7 @@ impl Broker {
         let facts = Facts {
             token_id: Some(self.inner.env.id()),
             asked: None,
+            named: Scopes::empty(),
             resources: Vec::new(),
             audience: Vec::new(),
             details: Vec::new(),
@@ -201,7 +205,7 @@ impl Broker {
             ScopeRequest::Exactly(asked) => (given.without(asked), asked.without(given)),
             // A bound of defaults holds whatever a provider makes of them.
             _ if wanted.bounded => (given.without(&wanted.defaults), Scopes::empty()),
-            ScopeRequest::Defaults => (wanted.beyond_defaults(given), Scopes::empty()),
+            ScopeRequest::Defaults => (wanted.in_place_of_defaults(given), Scopes::empty()),
             // Nothing in particular was asked for.
             ScopeRequest::Unscoped => return Ok(()),
         };

@@ -138,14 +138,23 @@ impl Wanted {
         rest.without(&renamed)
     }
 
-    /// What a provider gave the application beyond the defaults, which it was asked for, and which is not handed out
-    /// either.
-    pub(super) fn beyond_defaults(&self, given: &Scopes) -> Scopes {
-        if self.defaults.is_empty() {
-            Scopes::empty()
-        } else {
-            self.not_given(self.beyond(given, &self.defaults))
+    /// What a provider gave the application in place of some of the defaults, which it was asked for. Where all of them
+    /// came and more beside, that is how the server is set up (RFC 6749 §3.3: it may give what it finds right, and says
+    /// so), and the application has no one else's word to be held against. Who must not hold more names what it needs.
+    pub(super) fn in_place_of_defaults(&self, given: &Scopes) -> Scopes {
+        let came = |asked: &&str| given.iter().any(|given| given == *asked || is_another_name(asked, given));
+        if self.defaults.without(&ambient()).iter().all(|asked| came(&asked)) {
+            return Scopes::empty();
         }
+        self.not_given(self.beyond(given, &self.defaults))
+    }
+
+    /// Whether a server that nobody knows gave more than the defaults that it was asked for: whoever gets the token is
+    /// told what it can do.
+    pub(super) fn is_beside_defaults(&self, given: &Scopes) -> bool {
+        let named = !self.adds_scopes && !self.defaults.is_empty();
+        let rest = given.without(&self.defaults).without(&ambient());
+        named && self.scopes == ScopeRequest::Defaults && !rest.is_empty()
     }
 
     /// What of that a request that names no scopes is not given either: all of it, or, of a service that is known to add
@@ -215,7 +224,7 @@ impl Wanted {
 
 /// Whether one is the other with an address before it, as some servers write the names of their scopes:
 /// `https://api.example/auth/read`, `api://id/read`; or in other letters.
-fn is_another_name(one: &str, other: &str) -> bool {
+pub(crate) fn is_another_name(one: &str, other: &str) -> bool {
     let is_addressed = |short: &str, long: &str| {
         let address = long.strip_suffix(short).and_then(|rest| rest.strip_suffix('/'));
         !short.contains('/') && address.is_some_and(|address| address.contains(['.', ':']))

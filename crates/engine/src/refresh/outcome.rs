@@ -174,6 +174,7 @@ impl Broker {
                     // It is the token before, if any is kept.
                     token_id: if minted.flawed { before.facts.token_id } else { Some(inner.env.id()) },
                     asked: before.facts.asked,
+                    named: before.facts.named,
                     resources: before.facts.resources,
                     audience: before.facts.audience,
                     details: before.facts.details,

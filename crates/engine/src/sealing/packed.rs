@@ -19,6 +19,9 @@ pub(crate) struct Facts {
     /// What the person was asked for. Some providers answer with other names for the same scopes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) asked: Option<Scopes>,
+    /// What of that callers named, rather than the connector.
+    #[serde(default, skip_serializing_if = "Scopes::is_empty")]
+    pub(crate) named: Scopes,
     /// The resources (RFC 8707) that the person was asked for, besides the connector's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) resources: Vec<String>,

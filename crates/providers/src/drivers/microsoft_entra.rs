@@ -15,6 +15,7 @@ use std::time::Duration;
 use carnet_model::SecretString;
 use carnet_model::connector::Connector;
 use carnet_model::grant::Cause;
+use carnet_model::scope::Scopes;
 use serde_json::{Map, Value};
 
 use super::oauth::Oauth;
@@ -28,7 +29,7 @@ use crate::driver::mint::{MintAsk, Minted, Revocation};
 use crate::driver::signer::{CannotSign, Signer, SigningAlgorithm};
 use crate::driver::{Accepted, At, Boxed, Driver, NewConnector};
 use crate::private_key::PrivateKey;
-use settings::{LOGIN, Settings};
+use settings::{GRAPH, LOGIN, Settings};
 
 /// The driver of `microsoft-entra` connectors.
 pub(super) struct Entra;
@@ -58,6 +59,12 @@ impl Driver for Entra {
 
     fn recipients(&self, _connector: &Connector) -> BTreeSet<String> {
         [LOGIN.to_owned()].into()
+    }
+
+    /// A code is redeemed for a token of one resource.
+    fn asks_together(&self, scopes: &Scopes) -> bool {
+        let resources: BTreeSet<&str> = scopes.iter().filter_map(resource).collect();
+        resources.len() < 2 && Oauth.asks_together(scopes)
     }
 
     fn way(&self, at: &At<'_>, ask: &ConsentAsk<'_>) -> Result<Way, DriverError> {
@@ -215,4 +222,38 @@ fn refuse_targets(resources: &[String], audience: &[String], details: &[Value]) 
          authorization details are not known there"
             .to_owned(),
     ))
+}
+
+/// Whose scope it is: Graph's, where it says no other. The standard ones are nobody's.
+fn resource(scope: &str) -> Option<&str> {
+    let of_graph = GRAPH.rsplit_once('/')?.0;
+    match scope.rsplit_once('/') {
+        Some((resource, _)) if resource.contains(':') => Some(resource),
+        _ if ["openid", "profile", "email", "offline_access"].contains(&scope) => None,
+        _ => Some(of_graph),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_of_one_resource_are_asked_for_together() {
+        for (scopes, together) in [
+            ("Mail.Read User.Read openid offline_access", true),
+            ("Mail.Read https://graph.microsoft.com/User.Read", true),
+            ("Mail.Read api://orders/Orders.Read", false),
+            ("api://orders/Orders.Read api://orders/Orders.Write email", true),
+            ("https://graph.microsoft.com/.default offline_access", true),
+            ("https://graph.microsoft.com/.default Mail.Read", false),
+        ] {
+            let scopes = Scopes::parse_joined(scopes).unwrap();
+            assert_eq!(Entra.asks_together(&scopes), together, "{scopes}");
+        }
+        let roles = |names: &str| Oauth.asks_together(&Scopes::parse_joined(names).unwrap());
+        assert!(
+            roles("session:role:ANALYST refresh_token") && !roles("session:role:ANALYST session:role:PUBLIC")
+        );
+    }
 }

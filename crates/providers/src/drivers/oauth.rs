@@ -116,7 +116,9 @@ impl Driver for Oauth {
                         (&held.bound.resources, &held.bound.audience, &held.bound.details)
                     };
                     let meant = settings.options.resources(resources);
-                    let target = Target::new(&settings.server, meant, audience, None, details)?;
+                    // As with the code: a server that is told none may give a token for its own default.
+                    let default = settings.options.default_audience.as_deref();
+                    let target = Target::new(&settings.server, meant, audience, default, details)?;
                     mint::refresh(&settings, &client, held, scopes.as_ref(), &target, is_targeted).await
                 }
                 MintAsk::App { scopes, resources, audience, details, installation } => {

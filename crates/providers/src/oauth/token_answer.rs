@@ -1,7 +1,7 @@
 //! What a token endpoint says (RFC 6749 §5), read strictly.
 //!
 //! Tolerated, each because servers in use do it: an error with status 200 (GitHub, Slack); `expires_in` as text, with a
-//! fraction of a second, or not there at all (Salesforce, Notion); a form instead of JSON, when the content type says so
+//! fraction of a second, or not there at all, which 0 means too (Salesforce, Notion); a form instead of JSON, when the content type says so
 //! (GitHub); `null` or empty text for a member that is not there; `token_type` missing; scopes as a list (Linear, Twitch);
 //! that it is asked too often as an error of GraphQL (Linear). Anything else is [`Spoken::Nothing`]: no token is made up
 //! from half an answer.
@@ -165,12 +165,14 @@ fn issued(mut members: Map<String, Value>) -> Option<Issued> {
     if flaw.is_some() && refresh.is_none() {
         return None;
     }
-    let expires_in = seconds(members.remove("expires_in").as_ref());
-    // GitHub says the one, Keycloak the other; Keycloak's 0 stands for no end.
+    // Nobody gives a token that has ended: 0 stands for no end (Keycloak), or for what the server does not know.
+    let lived = |value: Option<&Value>| seconds(value).filter(|seconds| *seconds > 0);
+    let expires_in = lived(members.remove("expires_in").as_ref());
+    // GitHub says the one, Keycloak the other.
     let (own, keycloaks) = (members.remove("refresh_token_expires_in"), members.remove("refresh_expires_in"));
     let refresh_expires_in = match own {
-        None | Some(Value::Null) => seconds(keycloaks.as_ref()).filter(|seconds| *seconds > 0),
-        Some(value) => seconds(Some(&value)),
+        None | Some(Value::Null) => lived(keycloaks.as_ref()),
+        Some(value) => lived(Some(&value)),
     };
     let mut issued = Issued {
         access: access.flatten().unwrap_or_else(|| SecretString::new(String::new())),

@@ -27,12 +27,17 @@ pub(crate) const ICON: &str = "2fd4e1c67a2d28fced849ee1bb76e7391b93eb12";
 pub(crate) const DOCUMENT: &str = "https://carnet.example/clients/team/connector";
 pub(crate) const STATE: &str = "state-of-the-engine";
 
-struct StandingClock;
+struct StandingClock(i64);
 
 impl Clock for StandingClock {
     fn now(&self) -> Time {
-        Time::from_secs(NOW)
+        Time::from_secs(self.0)
     }
+}
+
+/// A clock that stands at this second.
+pub(crate) fn standing_at(seconds: i64) -> Env {
+    Env::new(Arc::new(StandingClock(seconds)), Arc::new(OsRandom))
 }
 
 pub(crate) struct Bench {
@@ -49,7 +54,7 @@ impl Bench {
             sees_trials: false,
             server: Server::start(),
             http: Egress::new(Policy { loopback: true, ..Policy::default() }).unwrap(),
-            env: Env::new(Arc::new(StandingClock), Arc::new(OsRandom)),
+            env: standing_at(NOW),
         }
     }
 

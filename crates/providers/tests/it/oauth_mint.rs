@@ -116,6 +116,23 @@ async fn a_token_for_a_resource_asks_for_it_and_is_not_kept() {
     assert_eq!(minted.scopes, scopes_of("read write"));
 }
 
+/// A server that is told no audience may give a token for its own default one.
+#[tokio::test]
+async fn the_connectors_audience_is_said_at_a_refresh_as_with_the_code() {
+    let bench = Bench::new();
+    let made = bench.oauth(json!({"defaultAudience": "api"})).await;
+    let held = made.granted().await;
+    bench.server.on("/token", Reply::json(200, json!({"access_token": "at1"})));
+    made.refresh(&held, "").await.unwrap();
+    assert_eq!(bench.server.only().field("audience").as_deref(), Some("api"));
+    made.refresh(&held, "read").await.unwrap();
+    assert_eq!(bench.server.only().field("audience").as_deref(), Some("api"));
+    let audience = vec!["aud".to_owned()];
+    let ask = MintAsk::Refresh { scopes: None, resources: vec![], audience, details: vec![] };
+    made.driver.mint(&made.at(), Some(&held), &ask).await.unwrap();
+    assert_eq!(bench.server.only().field("audience").as_deref(), Some("aud"), "a caller's word goes before");
+}
+
 #[tokio::test]
 async fn a_refresh_never_changes_the_account() {
     let bench = Bench::new();
@@ -195,6 +212,12 @@ async fn the_application_gets_tokens_by_client_credentials() {
     let minted = made.app("").await.unwrap();
     assert_eq!(bench.server.only().field("scope"), None);
     assert_eq!(minted.scopes, None);
+
+    bench.server.forget("/token");
+    bench.server.on("/token", Reply::json(200, json!({"access_token": "at", "expires_in": 0})));
+    let minted = made.app("").await.unwrap();
+    assert_eq!(minted.expires_at, Some(Time::from_secs(NOW + 300)), "nobody gives a token that has ended");
+    bench.server.seen();
 
     let made = bench.oauth(json!({"clientCredentials": {"enabled": false}})).await;
     assert_eq!(outcome(&made.app("read").await), "unsupported");

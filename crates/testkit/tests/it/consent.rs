@@ -1,5 +1,6 @@
 //! Consent: from the request for it to the grant, and everything that must not lead to one.
 
+mod adding;
 mod completion;
 mod confirm;
 mod device;

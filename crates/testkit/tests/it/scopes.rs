@@ -234,6 +234,16 @@ async fn what_a_server_gives_in_place_of_what_was_asked_is_not_handed_out() {
         assert_eq!(refused.refusal(), (422, "invalid_scope".to_owned()), "{body}");
         assert_eq!(refused.json()["error"]["excess"], json!(["admin"]), "{body}");
     }
+    // Where all that it asked for came, the rest is how the server is set up, and it is told. Who names what it needs
+    // gets no more than that.
+    let more = "custom email messages:read profile profile:read";
+    kit.provider.next([scope(more)]);
+    assert_eq!(kit.ask(&app(&["profile:read"])).await.refusal(), (422, "invalid_scope".to_owned()));
+    kit.provider.next([scope(more)]);
+    let told = kit.ask(&app(&["*"])).await.ok();
+    assert_eq!(told["metadata"]["scope"], more, "{told}");
+    assert_eq!(kit.ask(&app(&["*"])).await.ok(), told, "it is told of the same token again");
+    kit.clock.pass(std::time::Duration::from_hours(2));
     // Fewer are not more, and another name is not another power.
     kit.provider.next([scope("https://provider.example/profile:read")]);
     kit.ask(&json!({"subject": {"type": "app"}})).await.token();
@@ -323,6 +333,15 @@ async fn what_the_scopes_of_a_request_mean() {
     let unscoped = kit.ask(&app(&[])).await.token();
     assert_eq!(sent(), [""; 0], "none: no scope parameter");
     assert_ne!(unscoped, first);
+    // Of a person: all that was consented to here, whatever the connector's own scopes are.
+    kit.consent_to("alice", json!({"scopes": ["profile:read", "messages:write", "offline_access"]})).await;
+    let all = kit.ask(&with_scopes(&[])).await.token();
+    assert_eq!(kit.provider.me(&all).await.unwrap()["scope"], "messages:write offline_access profile:read");
+    let own = kit.ask(&with_scopes(&["*"])).await.token();
+    assert_eq!(kit.provider.me(&own).await.unwrap()["scope"], "offline_access profile:read");
+    let asked = kit.authorize("alice", json!({"scopes": []})).await;
+    let there = Browser::default().leave(asked["url"].as_str().unwrap()).await;
+    assert!(!there.contains("scope="), "{there}");
     let one = kit.ask(&app(&["messages:write"])).await.token();
     assert_eq!(sent(), ["messages:write"]);
     assert_eq!(kit.provider.api("messages", &one).await, 403);
@@ -382,8 +401,11 @@ async fn a_token_for_one_resource_is_not_handed_out_for_another() {
     let details =
         json!({"subject": {"type": "app"}, "authorizationDetails": [{"type": "payment", "amount": 1}]});
     assert_eq!(kit.ask(&details).await.refusal(), (422, "invalid_target".to_owned()));
-    let no_type = json!({"subject": {"type": "app"}, "authorizationDetails": [{"amount": 1}]});
-    assert_eq!(kit.ask(&no_type).await.refusal(), (422, "invalid_target".to_owned()));
+    for no_type in [json!({"amount": 1}), json!({}), json!({"type": 5}), json!({"type": ""})] {
+        let answer = kit.ask(&json!({"subject": {"type": "app"}, "authorizationDetails": [no_type]})).await;
+        assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{no_type}");
+        assert_eq!(answer.json()["error"]["field"], "authorizationDetails", "{no_type}");
+    }
     let no_object = json!({"subject": {"type": "app"}, "authorizationDetails": ["payment"]});
     assert_eq!(kit.ask(&no_object).await.refusal(), (400, "invalid_request".to_owned()));
 }

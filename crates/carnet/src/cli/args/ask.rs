@@ -19,7 +19,7 @@ pub(crate) struct AskArgs {
     /// Exactly these scopes, separated by commas or spaces
     #[arg(long)]
     pub(crate) scopes: Option<String>,
-    /// No scopes, instead of the connector's own
+    /// Name no scopes, instead of the connector's own
     #[arg(long)]
     pub(crate) no_default_scopes: bool,
 }

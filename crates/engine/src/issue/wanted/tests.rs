@@ -139,21 +139,25 @@ fn what_a_server_that_nobody_knows_adds_is_narrowed_away() {
     }
 }
 
-/// What a server gives the application, of which nobody was asked, is held against the defaults that it was asked for.
+/// What a server gives the application is held against the defaults that it was asked for: it may add to them, and not
+/// give others in their place.
 #[test]
-fn an_application_is_not_handed_what_it_did_not_ask_for() {
-    for (adds_scopes, defaults, given, beyond) in [
+fn an_application_is_not_handed_one_scope_in_place_of_another() {
+    for (adds_scopes, defaults, given, swapped) in [
         (false, "a b", "a b", ""),
         (false, "a b", "a", ""),
         (false, "a b", "a openid", ""),
         (false, "a b", "a admin", "admin"),
-        (false, "a b", "a b admin", "admin"),
+        (false, "a b", "a b admin", ""),
+        (false, "a b", "a b profile email custom", ""),
+        (false, "a b", "a https://api.example/b admin", ""),
+        (false, "a b", "b/admin a", "b/admin"),
         (false, "a b", "a https://api.example/b", ""),
         (false, "", "admin", ""),
         (true, "a b", "a admin", ""),
         (true, "a b", "a b always", ""),
     ] {
         let wanted = Wanted { adds_scopes, ..wanted(ScopeRequest::Defaults, defaults, &[]) };
-        assert_eq!(wanted.beyond_defaults(&scopes(given)), scopes(beyond), "{defaults:?}: {given:?}");
+        assert_eq!(wanted.in_place_of_defaults(&scopes(given)), scopes(swapped), "{defaults:?}: {given:?}");
     }
 }

@@ -290,7 +290,7 @@ fn is_guid(text: &str) -> bool {
 }
 
 pub(super) const LOGIN: &str = "https://login.microsoftonline.com";
-const GRAPH: &str = "https://graph.microsoft.com/.default";
+pub(super) const GRAPH: &str = "https://graph.microsoft.com/.default";
 pub(super) const PRIVATE_KEY: &str = "/privateKeyPem";
 /// How long a proof is good ("exp": no longer than five to ten minutes).
 const LIFE: Duration = Duration::from_mins(5);
