@@ -13,6 +13,7 @@ mod grants;
 mod keys;
 mod left_open;
 mod people;
+mod postgres;
 mod projects;
 mod refreshes;
 mod scene;
