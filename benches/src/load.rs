@@ -2,10 +2,13 @@
 //!
 //! One thread drives all connections, so that the generator takes little from the server on a small machine. Each
 //! connection has one request under way at a time. Without a pace the next request goes out as soon as the answer is
-//! there: that gives the greatest rate. With a pace requests are due at fixed times whatever the server does, and the
-//! time of a request counts from when it was due, so that a server that stalls does not hide it.
+//! there: that gives the greatest rate, and its times say little about stalls, because nothing is sent while everything
+//! waits: a stall costs as many requests as there are connections. With a pace requests are due at fixed times whatever the
+//! server does, and the time of a request counts from when it was due, so that a server that stalls does not hide it: a
+//! stall costs all that are due in it. Whatever the generator itself was late by is in these times too, and told beside them.
 
 use std::net::{SocketAddr, TcpStream as StdStream};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -35,6 +38,8 @@ pub(crate) enum Until {
 pub(crate) struct Taken {
     /// How long each request took, in microseconds, the shortest first.
     micros: Vec<u32>,
+    /// How much later than due each was let go by the generator, likewise; without a pace nothing is due.
+    late: Vec<u32>,
     elapsed: Duration,
 }
 
@@ -56,16 +61,27 @@ impl Taken {
 
     /// The time that so many of a thousand requests do not exceed, in milliseconds.
     pub(crate) fn permille(&self, share: usize) -> f64 {
-        let last = self.micros.len().saturating_sub(1);
-        self.micros.get(last * share / 1000).map_or(0.0, |micros| f64::from(*micros) / 1000.0)
+        permille(&self.micros, share)
+    }
+
+    /// The same of what the generator was late by.
+    pub(crate) fn late_permille(&self, share: usize) -> f64 {
+        permille(&self.late, share)
     }
 
     /// Both together.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.micros.extend(other.micros);
         self.micros.sort_unstable();
-        Self { micros: self.micros, elapsed: self.elapsed + other.elapsed }
+        self.late.extend(other.late);
+        self.late.sort_unstable();
+        Self { micros: self.micros, late: self.late, elapsed: self.elapsed + other.elapsed }
     }
+}
+
+fn permille(sorted: &[u32], share: usize) -> f64 {
+    let last = sorted.len().saturating_sub(1);
+    sorted.get(last * share / 1000).map_or(0.0, |micros| f64::from(*micros) / 1000.0)
 }
 
 /// As fast as the server answers.
@@ -89,13 +105,16 @@ fn run(target: &Target, connections: usize, until: Until, per_second: Option<f64
         for stream in streams {
             tasks.spawn(work(target.clone(), stream, schedule.clone(), due.clone()));
         }
-        let mut micros = Vec::new();
+        let (mut micros, mut late) = (Vec::new(), Vec::new());
         while let Some(done) = tasks.join_next().await {
-            micros.extend(done??);
+            let of_one = done??;
+            micros.extend(of_one.micros);
+            late.extend(of_one.late);
         }
         let elapsed = begun.elapsed();
         micros.sort_unstable();
-        Ok(Taken { micros, elapsed })
+        late.sort_unstable();
+        Ok(Taken { micros, late, elapsed })
     })
 }
 
@@ -122,17 +141,27 @@ impl Schedule {
     }
 }
 
-type Due = mpsc::UnboundedReceiver<(u32, Instant)>;
+/// A request, when it was due, and when it was let go.
+struct Go {
+    number: u32,
+    at: Instant,
+    left: Instant,
+}
 
-/// A thread that says when each request is due. The timer of the runtime counts in milliseconds, which is too coarse.
+type Due = mpsc::UnboundedReceiver<Go>;
+
+/// A thread that lets each request go when it is due. The timer of the runtime counts in milliseconds, which is too coarse;
+/// and the kernel puts off the end of a sleep by up to 50 µs to have several at once, which at these rates is several
+/// requests in a burst.
 fn pacer(schedule: Arc<Schedule>, per_second: f64) -> Due {
     let (sender, due) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
+        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
         let begun = Instant::now();
         while let Some(number) = schedule.take() {
             let at = begun + Duration::from_secs_f64(f64::from(number) / per_second);
             std::thread::sleep(at.saturating_duration_since(Instant::now()));
-            if sender.send((number, at)).is_err() {
+            if sender.send(Go { number, at, left: Instant::now() }).is_err() {
                 return;
             }
         }
@@ -145,18 +174,21 @@ async fn work(
     mut stream: TcpStream,
     schedule: Arc<Schedule>,
     due: Option<Arc<Mutex<Due>>>,
-) -> Result<Vec<u32>> {
-    let mut micros = Vec::with_capacity(64 * 1024);
+) -> Result<OfOne> {
+    let (mut micros, mut late) = (Vec::with_capacity(64 * 1024), Vec::new());
     let mut room = vec![0; 64 * 1024];
     loop {
         let (number, at) = match &due {
             None => match schedule.take() {
                 Some(number) => (number, Instant::now()),
-                None => return Ok(micros),
+                None => return Ok(OfOne { micros, late }),
             },
             Some(due) => match due.lock().await.recv().await {
-                Some(next) => next,
-                None => return Ok(micros),
+                Some(Go { number, at, left }) => {
+                    late.push(whole_micros(left.saturating_duration_since(at)));
+                    (number, at)
+                }
+                None => return Ok(OfOne { micros, late }),
             },
         };
         let asked = ask(&mut stream, &(target.request)(number), &mut room).await;
@@ -164,8 +196,18 @@ async fn work(
             schedule.over.store(true, Ordering::Relaxed);
         }
         asked?;
-        micros.push(u32::try_from(at.elapsed().as_micros()).unwrap_or(u32::MAX));
+        micros.push(whole_micros(at.elapsed()));
     }
+}
+
+/// What came of one connection.
+struct OfOne {
+    micros: Vec<u32>,
+    late: Vec<u32>,
+}
+
+fn whole_micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
 }
 
 /// Sends a request and reads the whole answer. Anything but a 200 ends the measurement: fast refusals are no rate.
@@ -229,8 +271,10 @@ mod tests {
 
     #[test]
     fn shares_are_taken_from_the_sorted_times() {
-        let taken = Taken { micros: (0..=1000).collect(), elapsed: Duration::from_secs(2) };
+        let taken =
+            Taken { micros: (0..=1000).collect(), late: (0..=10).collect(), elapsed: Duration::from_secs(2) };
         assert_eq!((taken.permille(500), taken.permille(990)), (0.5, 0.99));
+        assert_eq!((taken.late_permille(500), taken.late_permille(1000)), (0.005, 0.01));
         assert_eq!(taken.requests(), 1001);
     }
 }

@@ -82,13 +82,18 @@ fn all(server: &Server, target: &Target, extent: Extent) -> Result<Measured> {
     let before = server.cpu_millis()?;
     let full = closed(target, CONNECTIONS, Until::After(extent.load))?;
     let cpu = (server.cpu_millis()? - before) / f64::from(full.requests());
+    let before = server.cpu_millis()?;
     let half = paced(target, CONNECTIONS, Until::After(extent.load), full.per_second() / 2.0)?;
+    let cpu_of_half = (server.cpu_millis()? - before) / f64::from(half.requests());
     say(&format!(
-        "  {}: {:.0} /s, processor {cpu:.4} ms, at half load median {:.3} ms, p99 {:.3} ms",
+        "  {}: {:.0} /s, processor {cpu:.4} ms, at half load {cpu_of_half:.4} ms, median {:.3} ms, p99 {:.3} ms, \
+         of which the generator was late by {:.3} ms and {:.3} ms",
         server.address,
         full.per_second(),
         half.permille(500),
-        half.permille(990)
+        half.permille(990),
+        half.late_permille(500),
+        half.late_permille(990)
     ));
     Ok(Measured {
         per_second: full.per_second(),
@@ -114,9 +119,10 @@ pub(crate) fn load(data: &Path, seconds: &str, rate: Option<&str>) -> Result<()>
     };
     let times = [500, 900, 990, 999].map(|share| format!("{:.2}", taken.permille(share))).join(" ");
     say(&format!(
-        "{} requests, {:.0} /s; p50 p90 p99 p99.9 ms: {times}",
+        "{} requests, {:.0} /s; p50 p90 p99 p99.9 ms: {times}; the generator was late by p99 {:.2} ms",
         taken.requests(),
-        taken.per_second()
+        taken.per_second(),
+        taken.late_permille(990)
     ));
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Limit, Query, page_of};
 use crate::shape::{Shape, either, id, list_of, object_of, one_of, text, time};
 use crate::token::millis;
 
@@ -83,6 +83,8 @@ pub(crate) fn created(token: &AccessToken, row: &AccessTokenRow) -> Value {
 #[serde(default)]
 pub(crate) struct ListParams {
     everybody: bool,
+    /// 1 to 100; the list comes whole all the same.
+    limit: Option<Limit>,
 }
 
 pub(crate) async fn list(
@@ -90,6 +92,7 @@ pub(crate) async fn list(
     call: Call,
     Query(params): Query<ListParams>,
 ) -> Result<Answer<Value>, Problem> {
+    page_of(100, params.limit)?;
     let whose = if params.everybody { Whose::Everybodys } else { Whose::Own };
     let found = broker.access_tokens(&call.caller, whose).await?;
     Ok(Answer(json!({"tokens": found.iter().map(object).collect::<Vec<_>>()})))

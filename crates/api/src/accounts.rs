@@ -11,7 +11,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::{Query, page_of};
+use crate::query::{Limit, Query, page_of};
 use crate::shape::{Shape, id, list_of, object_of, text, time};
 
 pub(crate) fn shape() -> Shape {
@@ -43,7 +43,7 @@ fn object(user: &User) -> Value {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct ListParams {
-    limit: Option<u32>,
+    limit: Option<Limit>,
     from: Option<String>,
 }
 

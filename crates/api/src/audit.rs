@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::problem::Problem;
-use crate::query::{Query, page_of};
+use crate::query::{Limit, Query, page_of};
 use crate::shape::{Shape, anything, count, either, flag, id, list_of, map, object_of, one_of, text, time};
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct ListParams {
-    limit: Option<u32>,
+    limit: Option<Limit>,
     before: Option<i64>,
     after: Option<i64>,
     action: Option<String>,

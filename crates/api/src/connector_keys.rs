@@ -12,6 +12,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
+use crate::query::Whole;
 use crate::shape::{Shape, anything, list_of, map, object_of, one_of, text, time};
 
 fn object(key: &ConnectorKeyView) -> Value {
@@ -52,6 +53,7 @@ pub(crate) async fn list(
     State(broker): State<Broker>,
     Path(connector): Path<String>,
     call: Call,
+    _: Whole,
 ) -> Result<Answer<Value>, Problem> {
     Ok(answer(&broker.connector_keys(&call.caller, &connector).await?))
 }

@@ -199,7 +199,7 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, SecretString)>, Problem>
 }
 
 /// `application/x-www-form-urlencoded` of a single value (RFC 6749 §2.3.1).
-fn decoded(text: &str) -> Option<String> {
+pub(crate) fn decoded(text: &str) -> Option<String> {
     if text.contains(['&', '=']) {
         return None;
     }

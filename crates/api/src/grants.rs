@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::{Query, page_of};
+use crate::query::{Limit, Query, page_of};
 use crate::shape::{Shape, count, flag, id, list_of, object_of, one_of, text, time};
 use crate::token;
 
@@ -143,7 +143,7 @@ pub(crate) fn all_shape() -> Shape {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct ListParams {
-    limit: Option<u32>,
+    limit: Option<Limit>,
     cursor: Option<String>,
     user: Option<String>,
     issuer: Option<String>,

@@ -16,7 +16,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::{Query, page_of};
+use crate::query::{Limit, Query, page_of};
 use crate::shape::{Shape, flag, id, list_of, object_of, one_of, text, time};
 use crate::{grants, installations};
 
@@ -70,7 +70,7 @@ pub(crate) async fn remove(
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct CheckParams {
-    limit: Option<u32>,
+    limit: Option<Limit>,
     cursor: Option<String>,
 }
 

@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
+use crate::links::PageParams;
 use crate::path::Path;
 use crate::problem::Problem;
+use crate::query::{Query, page_of};
 use crate::shape::{Shape, id, list_of, object_of, text, time};
 
 pub(crate) fn object(installation: &Installation) -> Value {
@@ -59,16 +61,20 @@ pub(crate) fn described() -> Shape {
 }
 
 pub(crate) fn all_shape() -> Shape {
-    object_of([("installations", list_of(shape()))])
+    let pagination = object_of([("next", text().or_null())]);
+    object_of([("installations", list_of(shape())), ("pagination", pagination)])
 }
 
 pub(crate) async fn list(
     State(broker): State<Broker>,
     Path(connector): Path<String>,
     call: Call,
+    Query(PageParams { limit, cursor }): Query<PageParams>,
 ) -> Result<Answer<Value>, Problem> {
-    let found = broker.installations(&call.caller, &connector).await?;
-    Ok(Answer(json!({"installations": found.iter().map(object).collect::<Vec<_>>()})))
+    let limit = page_of(100, limit)?;
+    let (found, next) = broker.installations(&call.caller, &connector, cursor.as_deref(), limit).await?;
+    let found: Vec<Value> = found.iter().map(object).collect();
+    Ok(Answer(json!({"installations": found, "pagination": {"next": next}})))
 }
 
 #[derive(Default, Deserialize, JsonSchema)]

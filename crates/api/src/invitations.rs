@@ -19,6 +19,7 @@ use crate::call::Call;
 use crate::path::Path;
 use crate::platform::{team_object, team_shape};
 use crate::problem::Problem;
+use crate::query::Whole;
 use crate::shape::{Shape, id, list_of, object_of, role, text, time};
 use crate::token::millis;
 
@@ -67,6 +68,7 @@ pub(crate) async fn list(
     State(broker): State<Broker>,
     Path(team): Path<String>,
     call: Call,
+    _: Whole,
 ) -> Result<Answer<Value>, Problem> {
     let found = broker.invitations(&call.caller, &team).await?;
     Ok(Answer(json!({"invitations": found.iter().map(object).collect::<Vec<_>>()})))

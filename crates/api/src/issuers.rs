@@ -15,6 +15,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
+use crate::query::Whole;
 use crate::shape::{Shape, anything, count, flag, id, list_of, map, object_of, one_of, text, time};
 
 /// The configuration as it was given, with its identifier and times.
@@ -100,7 +101,11 @@ pub(crate) fn families_shape() -> Shape {
     object_of([("families", list_of(family))])
 }
 
-pub(crate) async fn list(State(broker): State<Broker>, call: Call) -> Result<Answer<Value>, Problem> {
+pub(crate) async fn list(
+    State(broker): State<Broker>,
+    call: Call,
+    _: Whole,
+) -> Result<Answer<Value>, Problem> {
     let found = broker.trusted_issuers(&call.caller).await?;
     Ok(Answer(json!({"trustedIssuers": found.iter().map(object).collect::<Vec<_>>()})))
 }
@@ -170,7 +175,11 @@ fn compared(comparison: &Comparison) -> Value {
 }
 
 /// The platforms that are known, with what a rule about their tokens must have.
-pub(crate) async fn families(State(broker): State<Broker>, call: Call) -> Result<Answer<Value>, Problem> {
+pub(crate) async fn families(
+    State(broker): State<Broker>,
+    call: Call,
+    _: Whole,
+) -> Result<Answer<Value>, Problem> {
     let known = broker.identity_families(&call.caller)?;
     let family = |family: Family| {
         let (claims, one_of) = family.required_claims();

@@ -14,7 +14,7 @@ use crate::call::Call;
 use crate::connectors;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::{Query, page_of};
+use crate::query::{Limit, Query, page_of};
 use crate::shape::{Shape, id, list_of, object_of, text, time};
 
 /// A link with everything that any client reads of it.
@@ -50,8 +50,8 @@ async fn with_environments(
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct PageParams {
-    limit: Option<u32>,
-    cursor: Option<String>,
+    pub(crate) limit: Option<Limit>,
+    pub(crate) cursor: Option<String>,
 }
 
 /// A link, as it is listed.

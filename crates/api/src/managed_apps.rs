@@ -14,7 +14,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Query, Whole};
 use crate::shape::{Shape, anything, count, flag, id, list_of, map, object_of, one_of, text, time};
 
 pub(crate) fn shape() -> Shape {
@@ -81,7 +81,11 @@ fn object(app: &ManagedAppView) -> Value {
     out
 }
 
-pub(crate) async fn list(State(broker): State<Broker>, call: Call) -> Result<Answer<Value>, Problem> {
+pub(crate) async fn list(
+    State(broker): State<Broker>,
+    call: Call,
+    _: Whole,
+) -> Result<Answer<Value>, Problem> {
     let all = broker.managed_apps(&call.caller).await?;
     Ok(Answer(json!({"managedApps": all.iter().map(object).collect::<Vec<_>>()})))
 }

@@ -14,6 +14,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
+use crate::query::Whole;
 use crate::shape::{Shape, flag, id, list_of, object_of, role, text, time};
 
 pub(crate) fn shape() -> Shape {
@@ -53,6 +54,7 @@ pub(crate) async fn list(
     State(broker): State<Broker>,
     Path(team): Path<String>,
     call: Call,
+    _: Whole,
 ) -> Result<Answer<Value>, Problem> {
     let found = broker.members(&call.caller, &team).await?;
     Ok(Answer(json!({"members": found.iter().map(object).collect::<Vec<_>>()})))

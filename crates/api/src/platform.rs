@@ -12,6 +12,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
+use crate::query::Whole;
 use crate::shape::{Shape, count, flag, id, list_of, map, object_of, role, text, time};
 
 /// A team on the wire.
@@ -89,7 +90,11 @@ pub(crate) async fn user(State(broker): State<Broker>, call: Call) -> Result<Ans
     }})))
 }
 
-pub(crate) async fn teams(State(broker): State<Broker>, call: Call) -> Result<Answer<Value>, Problem> {
+pub(crate) async fn teams(
+    State(broker): State<Broker>,
+    call: Call,
+    _: Whole,
+) -> Result<Answer<Value>, Problem> {
     let teams: Vec<Value> = broker.my_teams(&call.caller).await?.iter().map(mine).collect();
     Ok(Answer(json!({"teams": teams, "pagination": {"count": teams.len(), "next": null, "prev": null}})))
 }

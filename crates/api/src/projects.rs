@@ -13,7 +13,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::{Query, page_of};
+use crate::query::{Limit, Query, Whole, page_of};
 use crate::shape::{Shape, id, list_of, object_of, text, time};
 
 fn object(project: &Project) -> Value {
@@ -58,7 +58,7 @@ fn environment(environment: &CustomEnvironment) -> Value {
 #[serde(default)]
 pub(crate) struct ListParams {
     /// At most so many, 1 to 100; 100 where nothing is said.
-    limit: Option<u32>,
+    limit: Option<Limit>,
     /// What `pagination.next` of the page before said.
     from: Option<String>,
     /// Only those with this text in the name.
@@ -129,6 +129,7 @@ pub(crate) async fn environments(
     State(broker): State<Broker>,
     Path(project): Path<String>,
     call: Call,
+    _: Whole,
 ) -> Result<Answer<Value>, Problem> {
     let found = broker.custom_environments(&call.caller, &project).await?;
     Ok(Answer(json!({"environments": found.iter().map(environment).collect::<Vec<_>>()})))

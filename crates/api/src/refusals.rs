@@ -8,11 +8,12 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use carnet_engine::{Broker, ManagementRefused};
+use carnet_engine::{Broker, Manageable, ManagementRefused};
 use carnet_model::Fault;
 use carnet_model::caller::Caller;
 use http::StatusCode;
 
+use crate::gateway::decoded;
 use crate::problem::Problem;
 use crate::request_id::RequestId;
 
@@ -34,7 +35,7 @@ pub(crate) async fn record(State(broker): State<Broker>, mut request: Request, n
     // The pattern: a path may hold anything.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
-    let named = route.as_ref().and_then(|route| named(route.as_str(), request.uri().path()));
+    let address = request.uri().clone();
     let id = request.extensions().get::<RequestId>().map(|id| id.0);
     let response = next.run(request).await;
     if !matches!(response.status(), StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) {
@@ -46,7 +47,8 @@ pub(crate) async fn record(State(broker): State<Broker>, mut request: Request, n
     if fault.recorded {
         return response;
     }
-    let operation = format!("{method} {}", route.as_ref().map_or("", MatchedPath::as_str));
+    let pattern = route.as_ref().map_or("", MatchedPath::as_str);
+    let (operation, named) = (format!("{method} {pattern}"), named(pattern, address.path()));
     let id = id.unwrap_or_else(|| broker.request_id());
     let right = fault.extra.get("right").and_then(|right| right.as_str()).map(str::to_owned);
     let refused = ManagementRefused { operation, code: fault.code, named, right };
@@ -56,39 +58,46 @@ pub(crate) async fn record(State(broker): State<Broker>, mut request: Request, n
     }
 }
 
-/// The last identifier in the path that stands where the pattern has a name: of what somebody tried to manage. What is no
-/// identifier may be anything, and is not written down; neither is that of a ceremony, which is shown to a browser.
-fn named(pattern: &str, path: &str) -> Option<String> {
-    let told = pattern.split('/').zip(path.split('/')).filter(|(name, _)| name.starts_with('{'));
-    let is_managed = |text: &&str| {
-        text.split_once('_').is_some_and(|(kind, digits)| {
-            MANAGED.contains(&kind)
-                && digits.len() == 22
-                && digits.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        })
+/// What the path names of what is managed, the innermost first: as what, and by which identifier or name.
+fn named(pattern: &str, path: &str) -> Vec<(Manageable, String)> {
+    let told = pattern.split('/').zip(path.split('/'));
+    let read = |(what, text): (&str, &str)| {
+        let what = match what {
+            "{team}" => Manageable::Team,
+            "{project}" => Manageable::Project,
+            "{connector}" => Manageable::Connector,
+            "{grant}" => Manageable::Grant,
+            _ => return None,
+        };
+        Some((what, decoded(text)?))
     };
-    told.map(|(_, text)| text).filter(is_managed).last().map(str::to_owned)
+    let mut named: Vec<_> = told.filter_map(read).collect();
+    named.reverse();
+    named
 }
-
-/// The kinds of what is managed by itself; all else is managed in one of them.
-const MANAGED: &[&str] = &["team", "prj", "scl", "grt"];
 
 #[cfg(test)]
 mod tests {
-    use super::named;
+    use super::*;
 
     #[test]
-    fn the_last_identifier_of_a_path_is_what_was_tried() {
-        let (a, b) = ("scl_5fHaOzobKBvERSd1fA115C", "prj_5fHaOzobKBvERSd1fA115D");
+    fn what_was_tried_is_what_the_path_names_from_the_inside_out() {
+        let (connector, project) = (Manageable::Connector, Manageable::Project);
         for (pattern, path, want) in [
-            ("/v1/connect/connectors/{connector}", format!("/v1/connect/connectors/{a}"), Some(a)),
-            ("/v1/{connector}/projects/{project}", format!("/v1/{a}/projects/{b}"), Some(b)),
-            ("/v1/{connector}/projects/{project}", format!("/v1/{a}/projects/my-app"), Some(a)),
-            ("/v1/connectors/{connector}", "/v1/connectors/slack%2Fbot".to_owned(), None),
-            ("/v1/result/{request}", "/v1/result/car_5fHaOzobKBvERSd1fA115C".to_owned(), None),
-            ("/v1/connectors", "/v1/connectors".to_owned(), None),
+            ("/v1/connectors/{connector}", "/v1/connectors/slack%2Fbot", &[(connector, "slack/bot")][..]),
+            (
+                "/v1/{connector}/projects/{project}",
+                "/v1/scl_1/projects/app",
+                &[(project, "app"), (connector, "scl_1")],
+            ),
+            ("/v1/{connector}/deliveries/{delivery}", "/v1/scl_1/deliveries/dlv_1", &[(connector, "scl_1")]),
+            ("/v1/connectors/{connector}", "/v1/connectors/%ff", &[]),
+            ("/v1/result/{request}", "/v1/result/car_5fHaOzobKBvERSd1fA115C", &[]),
+            ("/v1/connectors", "/v1/connectors", &[]),
+            ("", "/", &[]),
         ] {
-            assert_eq!(named(pattern, &path).as_deref(), want, "{path}");
+            let want: Vec<_> = want.iter().map(|(what, name)| (*what, (*name).to_owned())).collect();
+            assert_eq!(named(pattern, path), want, "{path}");
         }
     }
 }

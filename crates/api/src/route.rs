@@ -97,11 +97,6 @@ impl Route {
         self.refusals.extend(codes);
         self
     }
-
-    /// Whether its body must be JSON.
-    pub fn has_body(&self) -> bool {
-        self.told.body.is_some()
-    }
 }
 
 /// What the parameters of a handler say about its route.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Limit, Query, page_of};
 use crate::shape::{Shape, anything, count, flag, list_of, map, object_of, one_of, text};
 
 #[derive(Default, Deserialize, JsonSchema)]
@@ -28,7 +28,7 @@ pub(crate) struct ListParams {
     /// Only of this category.
     category: Option<String>,
     /// At most so many, 1 to 500; all where nothing is said.
-    limit: Option<usize>,
+    limit: Option<Limit>,
 }
 
 /// What stands in a list, and begins the description of one.
@@ -142,6 +142,7 @@ pub(crate) async fn list(
     Query(params): Query<ListParams>,
 ) -> Result<Answer<Value>, Problem> {
     let ListParams { search, category, limit } = params;
+    let limit = page_of(500, limit)?;
     let found = broker.services(&call.caller, &ServicesQuery { search, category, limit })?;
     Ok(Answer(json!({"services": found})))
 }

@@ -15,7 +15,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::query::{Query, page_of};
+use crate::query::{Limit, Query, page_of};
 use crate::shape::{Shape, count, flag, id, list_of, object_of, one_of, text, time};
 use crate::trigger_destinations;
 
@@ -177,7 +177,7 @@ fn put(object: &mut Value, name: &str, value: Option<impl Into<Value>>) {
 pub(crate) struct ListParams {
     state: Option<String>,
     cursor: Option<String>,
-    limit: Option<u32>,
+    limit: Option<Limit>,
 }
 
 pub(crate) async fn deliveries(

@@ -343,6 +343,10 @@ fn explain(error: &clap::Error, args: &[OsString], surroundings: Surroundings) -
         let told = talk.document(&tree::describe(&path, command));
         return told.map_or_else(|failure| talk.fail(&failure), |()| ExitCode::SUCCESS);
     }
+    if error.kind() == ErrorKind::DisplayVersion && talk.wants_json() {
+        let told = version::print(&mut talk);
+        return told.map_or_else(|failure| talk.fail(&failure), |()| ExitCode::SUCCESS);
+    }
     if !error.use_stderr() {
         let mut text = error.render().to_string();
         if let Some(service) = service_asked_about(args) {

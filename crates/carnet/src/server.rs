@@ -3,12 +3,11 @@
 use std::future::Future;
 use std::io::{IsTerminal as _, Write};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
 use carnet_api::{Limits, Listening, Metrics};
-use carnet_engine::Broker;
+use carnet_engine::{Broker, STOPS_WITHIN};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -53,7 +52,7 @@ pub(crate) async fn run(
     for one in serving {
         let _ = one.await;
     }
-    broker.shut_down(PATIENCE).await;
+    broker.shut_down(STOPS_WITHIN).await;
     outcome
 }
 
@@ -108,6 +107,3 @@ impl Write for WhileItLasts {
         Ok(())
     }
 }
-
-/// How long the end may take: a refresh that was sent, a code that is being exchanged.
-const PATIENCE: Duration = Duration::from_secs(25);

@@ -48,11 +48,24 @@ pub struct ManagementRefused {
     pub operation: String,
     /// How it was refused.
     pub code: Code,
-    /// The identifier that the path names, as it was told. It is the target of the event if it is of something of the
-    /// caller's team.
-    pub named: Option<String>,
+    /// What the path names, the innermost first, as it was told. The first of them that is of the caller's team is the
+    /// target of the event, by its identifier.
+    pub named: Vec<(Manageable, String)>,
     /// The right that is missing, where it is one.
     pub right: Option<String>,
+}
+
+/// What is managed by itself; all else is managed in one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manageable {
+    /// A team, by its identifier or slug.
+    Team,
+    /// A project, by its identifier or name.
+    Project,
+    /// A connector, by its identifier or UID.
+    Connector,
+    /// A grant, by its identifier.
+    Grant,
 }
 
 impl Broker {
@@ -71,33 +84,44 @@ impl Broker {
         refused: ManagementRefused,
     ) -> Result<(), Fault> {
         let ManagementRefused { operation, code, named, right } = refused;
-        let mut event = AuditEvent::of(caller, self.inner.env.now(), Action::ManagementReject, Some(request))
+        let event = AuditEvent::of(caller, self.inner.env.now(), Action::ManagementReject, Some(request))
             .ended(Outcome::Denied)
             .with("operation", operation)
             .with("code", code.as_str());
+        let mut event = with_proof(event, caller);
         if let Some(right) = right {
             event = event.with("right", right);
         }
-        if let Some(named) = named
-            && self.is_of_team_of(caller, &named).await
-        {
-            event = event.on(named);
+        for (what, name) in named {
+            if let Some(target) = self.of_team_of(caller, what, &name).await {
+                event = event.on(target);
+                break;
+            }
         }
         self.record(event).await
     }
 
-    /// Whether this identifier is of something that the caller's team has. What is another team's is not written into this
-    /// one's log, and what is nobody's may be anything.
-    async fn is_of_team_of(&self, caller: &Caller, id: &str) -> bool {
-        match id.split('_').next() {
-            Some("team") => caller.team().to_string() == id,
-            Some("prj") => self.find_project(caller, id).await.is_ok(),
-            Some("scl") => self.find_connector(caller, id).await.is_ok(),
-            Some("grt") => match Id::parse(id) {
-                Ok(id) => matches!(grants::find(&self.inner.db, caller.team(), id).await, Ok(Some(_))),
-                Err(_) => false,
-            },
-            _ => false,
+    /// The identifier of what is called so in the caller's team, as far as the caller reaches. What is another team's is not
+    /// written into this one's log, and what is nobody's may be anything.
+    async fn of_team_of(&self, caller: &Caller, what: Manageable, name: &str) -> Option<String> {
+        match what {
+            Manageable::Team => {
+                let team = self.team(caller.team()).await.ok()?;
+                let is_own = team.id.to_string() == name || team.slug.as_str() == name;
+                is_own.then(|| team.id.to_string())
+            }
+            Manageable::Project => {
+                self.find_project(caller, name).await.ok().map(|project| project.id.to_string())
+            }
+            Manageable::Connector => {
+                let entry = self.find_connector(caller, name).await.ok()?;
+                Some(entry.row.connector.id.to_string())
+            }
+            Manageable::Grant => {
+                let id = Id::parse(name).ok()?;
+                let found = grants::find(&self.inner.db, caller.team(), id).await.ok()?;
+                found.map(|row| row.grant.id.to_string())
+            }
         }
     }
 
@@ -123,4 +147,18 @@ impl Broker {
     pub fn request_id(&self) -> Id<kind::Request> {
         self.inner.env.id()
     }
+}
+
+/// Says besides by which identity a workload was recognised: a project has many.
+pub(crate) fn with_proof(event: AuditEvent, caller: &Caller) -> AuditEvent {
+    let Caller::Workload(workload) = caller else { return event };
+    let proof = &workload.proof;
+    let mut event = event.with("issuer", proof.issuer.clone()).with("sub", proof.subject.clone());
+    if let Some(issuer) = proof.trusted_issuer {
+        event = event.with("trustedIssuer", issuer.to_string());
+    }
+    if !proof.claims.is_empty() {
+        event = event.with("claims", proof.claims.clone());
+    }
+    event
 }

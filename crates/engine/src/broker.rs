@@ -38,7 +38,7 @@ use crate::rejections::Rejections;
 use crate::seat::Seat;
 use crate::sign_in::{SignInIssuer, Stretching};
 use crate::spill::Spill;
-use crate::triggers::Lines;
+use crate::triggers::{Addresses, Lines};
 use crate::usage::Plans;
 
 /// A running deployment. Cheap to clone.
@@ -69,11 +69,13 @@ pub(crate) struct Inner {
     pub(crate) breakers: Breakers,
     pub(crate) brakes: Brakes,
     pub(crate) signals: Signals,
+    pub(crate) notice_places: crate::health::Places,
     pub(crate) paces: Paces,
     pub(crate) rates: Rates<OfTeam>,
     pub(crate) wishes: Rates<Id<kind::Grant>>,
     pub(crate) unnarrowed: Unnarrowed,
     pub(crate) trigger_rates: Rates<Id<kind::Connector>>,
+    pub(crate) trigger_addresses: Addresses,
     pub(crate) trigger_lines: Lines,
     pub(crate) gateway_rates: Rates<crate::gateway::Asker>,
     pub(crate) pulse: Pulse,

@@ -113,7 +113,7 @@ impl Broker {
     }
 
     /// How the certificate stands; none where the server does not speak TLS itself.
-    pub fn certificate_state(&self) -> Option<CertificateState> {
+    pub(crate) fn certificate_state(&self) -> Option<CertificateState> {
         self.inner.served.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -21,11 +21,11 @@ use carnet_model::access::Ask;
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
 use carnet_model::connector::Connector;
-use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, Uid, kind};
 use carnet_providers::Abilities;
 use carnet_providers::webhook::scheme_of;
 
+use crate::audit::with_proof;
 use crate::broker::Broker;
 use crate::directory::Entry;
 use crate::triggers::Triggers;
@@ -69,16 +69,12 @@ impl Broker {
         if let Err((fault, rule)) = self.permit(caller, &entry, Ask::Metadata) {
             let event = AuditEvent::of(caller, self.inner.env.now(), Action::ConnectorRead, Some(request))
                 .on(entry.row.connector.id);
+            let event = with_proof(event, caller);
             return Err(self.refuse(event, Outcome::Denied, fault, Some(rule)).await?);
         }
         let variable = self.inner.entry_of(&entry.row.connector).and_then(|known| known.env.as_ref());
         let variable = variable.map(ToString::to_string);
         Ok(ConnectorView { variable, ..self.view_of(&entry) })
-    }
-
-    /// A connector, for a person who may say to whom its events are forwarded.
-    pub async fn manageable_connector(&self, caller: &Caller, name: &str) -> Result<ConnectorView, Fault> {
-        Ok(self.managed(caller, name, Right::TriggerUpdate).await?.view())
     }
 
     /// As it may be seen, with what it does with its provider's events.

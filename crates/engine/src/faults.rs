@@ -91,10 +91,11 @@ pub(crate) fn denied(denied: Denied, connector: &str, caller: &Caller) -> Fault 
             ),
         )
         .next("carnet env pull", "to get a development workload identity"),
-        Denied::WorkloadCannotManage => Fault::new(
+        Denied::WorkloadCannotManage(right) => Fault::new(
             Code::Forbidden,
             "A workload may ask for tokens and give back its own; managing needs a person's access token.",
         )
+        .with("right", right.as_str())
         .next("carnet whoami", "to see who you are to the server")
         .next("unset CARNET_OIDC_TOKEN", "to act as yourself, if this shell was given the identity of a workload"),
         Denied::RoleTooLow(role, right) => Fault::new(

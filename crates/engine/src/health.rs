@@ -15,6 +15,7 @@ mod deliver;
 mod forget;
 mod mend;
 mod notice;
+mod places;
 mod signal;
 
 use carnet_model::audit::{Action, AuditEvent};
@@ -29,6 +30,7 @@ use crate::faults;
 
 pub use check::{CheckedApplication, CheckedGrant, CheckedInstallation, Health, Verdict};
 pub(crate) use notice::Ending;
+pub(crate) use places::Places;
 pub(crate) use signal::Signals;
 
 impl Broker {

@@ -9,6 +9,7 @@ use carnet_store::installations::{self, Installation};
 use carnet_store::{DbError, Write, connectors};
 
 use crate::broker::Broker;
+use crate::connectors::{read_time_cursor, time_cursor};
 use crate::directory::Entry;
 use crate::faults;
 
@@ -26,10 +27,27 @@ pub struct NewInstallation {
 }
 
 impl Broker {
-    /// The installations of a connector, those that ended with the client before among them.
-    pub async fn installations(&self, caller: &Caller, connector: &str) -> Result<Vec<Installation>, Fault> {
+    /// The installations of a connector, those that ended with the client before among them: the oldest first, from the
+    /// one behind `cursor`, all or at most `limit`; and the cursor of the next page.
+    pub async fn installations(
+        &self,
+        caller: &Caller,
+        connector: &str,
+        cursor: Option<&str>,
+        limit: Option<u32>,
+    ) -> Result<(Vec<Installation>, Option<String>), Fault> {
         let entry = self.managed(caller, connector, Right::ConnectorRead).await?;
-        installations::all(&self.inner.db, caller.team(), entry.row.connector.id).await.map_err(faults::store)
+        let after = cursor.map(read_time_cursor).transpose()?;
+        let most = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+        // One more than is shown tells whether there is a next page.
+        let asked = limit.map_or(i64::MAX, |limit| i64::from(limit) + 1);
+        let id = entry.row.connector.id;
+        let found = installations::page(&self.inner.db, caller.team(), id, after, asked).await;
+        let mut found = found.map_err(faults::store)?;
+        let more = found.len() > most;
+        found.truncate(most);
+        let next = found.last().filter(|_| more).map(|last| time_cursor(last.created_at, last.id));
+        Ok((found, next))
     }
 
     /// Records an installation.

@@ -29,6 +29,7 @@ use serde_json::{Map, Value};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 
+use crate::audit::with_proof;
 use crate::broker::Broker;
 use crate::cache::{AskKey, Recalled};
 use crate::callers::Credential;
@@ -172,6 +173,10 @@ impl Broker {
             Ok(wanted) => wanted,
             // A refusal too is made by the present rules: what was allowed a moment ago, on another node, is allowed here.
             Err((outcome, fault, rule)) => {
+                let mut event = with_proof(event, caller);
+                if let Ok(subject) = ask.subject(caller, &entry.abilities) {
+                    event = event.with("subject", self.subject_key(&subject));
+                }
                 let write = Write::new().event(&self.inner.env, &refusal(event, outcome, &fault, rule));
                 return match self.inner.db.write(write.only_at(revision)).await {
                     Ok(_) => Err(fault.recorded()),
@@ -249,6 +254,7 @@ impl Broker {
             Ok(entry) => Ok(Ok(entry)),
             Err(fault) if fault.code == Code::NotFound => {
                 let event = event.clone().with("connector", name.chars().take(200).collect::<String>());
+                let event = with_proof(event, caller);
                 self.refuse(event, Outcome::Denied, fault, Some("connector-exists")).await.map(Err)
             }
             Err(fault) => Err(fault),
@@ -374,7 +380,10 @@ fn too_slow(connector: &str) -> Fault {
 
 /// The event, as one of a refusal.
 fn refusal(event: AuditEvent, outcome: Outcome, fault: &Fault, rule: Option<&'static str>) -> AuditEvent {
-    let event = event.ended(outcome).with("code", fault.code.as_str());
+    let mut event = event.ended(outcome).with("code", fault.code.as_str());
+    if let Some(right) = fault.extra.get("right") {
+        event = event.with("right", right.clone());
+    }
     match rule {
         Some(rule) => event.with("rule", rule),
         None => event,

@@ -72,7 +72,7 @@ mod triggers;
 mod usage;
 
 pub use access_tokens::{CreatedToken, NewToken, Whose};
-pub use audit::{AuditChecked, AuditPage, AuditQuery, ManagementRefused};
+pub use audit::{AuditChecked, AuditPage, AuditQuery, Manageable, ManagementRefused};
 pub use backup::{Held, LookError, sha256_of};
 pub use broker::{Broker, Readiness, Settings};
 pub use callers::{Credential, TeamHint};
@@ -116,6 +116,7 @@ pub use own_issuer::IdentityToken;
 pub use passphrase_resets::ResetLink;
 pub use pictures::ShownOn;
 pub use rates::Pace;
+pub use refresh::STOPS_WITHIN;
 pub use registrations::{ProviderForm, RegistrationChoice, RegistrationPage, RegistrationWay};
 pub use revoke::Revoked;
 pub use sealing::whose;

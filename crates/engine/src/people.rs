@@ -37,7 +37,7 @@ impl Broker {
                     Login::Session { .. } | Login::AccessToken(_) => fault,
                 })
             }
-            Caller::Workload(_) => Err(denied(Denied::WorkloadCannotManage)),
+            Caller::Workload(_) => Err(denied(Denied::WorkloadCannotManage(right))),
         }
     }
 

@@ -466,7 +466,22 @@ fn patience(rotation: Rotation) -> Duration {
 const CALL: Duration = Duration::from_secs(8);
 /// With what drivers ask besides.
 const LONG_CALL: Duration = Duration::from_secs(32);
+/// How long a stop waits for what is under way: for the longest call there is, and what is recorded of it. Whoever is ended
+/// sooner, with a refresh token on its way that is taken once, may have lost what came for it.
+pub const STOPS_WITHIN: Duration = LONG_CALL.saturating_add(Duration::from_secs(4));
 /// How long a flight waits for others before it gives up.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 const POLL_FIRST: Duration = Duration::from_millis(25);
 const POLL_LAST: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_waits_for_the_longest_refresh_there_is() {
+        for rotation in [Rotation::None, Rotation::Grace { seconds: u32::MAX }, Rotation::Strict] {
+            assert!(patience(rotation) < STOPS_WITHIN, "{rotation:?}");
+        }
+    }
+}

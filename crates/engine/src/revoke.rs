@@ -19,6 +19,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::audit::with_proof;
 use crate::broker::Broker;
 use crate::directory::Entry;
 use crate::faults;
@@ -88,6 +89,8 @@ impl Broker {
         let subject = subject.map_err(|error| {
             Fault::new(Code::InvalidRequest, format!("{error}.")).with("field", "subject")
         })?;
+        let key = subject.as_ref().map(|subject| self.subject_key(subject));
+        let event = with_proof(event, caller).with("subject", key.clone().unwrap_or_else(|| "*".to_owned()));
         if let Err((fault, rule)) = self.permit(caller, &entry, Ask::Revoke(subject.as_ref())) {
             return Err(self.refuse(event, Outcome::Denied, fault, Some(rule)).await?);
         }
@@ -97,16 +100,14 @@ impl Broker {
                 .refuse(event, Outcome::Denied, shared(&entry), Some("installation-shared"))
                 .await?);
         }
-        let key = subject.as_ref().map(|subject| self.subject_key(subject));
         let installation = match (installation, &key) {
             (None, _) => None,
             (Some(name), key) => match (entry.installation(name), key) {
                 (Some(id), _) => Some(id),
                 // Nothing is kept there, which is what whoever names a subject wants.
-                (None, Some(key)) => {
+                (None, Some(_)) => {
                     let name: String = name.chars().take(200).collect();
-                    let event =
-                        event.with("subject", key.clone()).with("installation", name).with("tokensFound", 0);
+                    let event = event.with("installation", name).with("tokensFound", 0);
                     let write = Write::new().event(&inner.env, &event);
                     inner.db.write(write).await.map_err(faults::store)?;
                     return Ok(Revoked::default());
@@ -149,9 +150,7 @@ impl Broker {
             })
             .collect();
         let mut counted = Revoked { found: (given.len() + made.len()) as u64, ..Revoked::default() };
-        let event = event
-            .with("subject", key.clone().unwrap_or_else(|| "*".to_owned()))
-            .with("tokensFound", counted.found);
+        let event = event.with("tokensFound", counted.found);
         // Everybody's in one statement, however many there are: a write has a deadline.
         let write = match &key {
             None => Write::new()

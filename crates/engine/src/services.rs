@@ -22,8 +22,8 @@ pub struct ServicesQuery {
     pub search: Option<String>,
     /// Those of this category.
     pub category: Option<String>,
-    /// At most so many, 1 to 500; all if left out.
-    pub limit: Option<usize>,
+    /// At most so many; all if left out.
+    pub limit: Option<u32>,
 }
 
 impl Broker {
@@ -92,17 +92,14 @@ impl Broker {
     /// The services in which some words stand, the ones with the words in their names first.
     pub fn services(&self, caller: &Caller, query: &ServicesQuery) -> Result<Vec<Value>, Fault> {
         self.may(caller, Right::ConnectorRead)?;
-        let bad = |field: &str, why: &str| Err(Fault::new(Code::InvalidRequest, why).with("field", field));
         let search = query.search.as_deref().unwrap_or_default();
         if search.chars().count() > 100 {
-            return bad("search", "search has at most 100 characters.");
-        }
-        if !query.limit.is_none_or(|limit| (1..=500).contains(&limit)) {
-            return bad("limit", "limit is 1 to 500.");
+            let fault = Fault::new(Code::InvalidRequest, "search has at most 100 characters.");
+            return Err(fault.with("field", "search"));
         }
         let found = self.inner.settings.catalog.search(search, query.category.as_deref());
-        let limit = query.limit.unwrap_or(usize::MAX);
-        Ok(found.into_iter().take(limit).map(|entry| outline(entry).into()).collect())
+        let most = query.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+        Ok(found.into_iter().take(most).map(|entry| outline(entry).into()).collect())
     }
 
     /// The service of a connector in words, as far as it is known.

@@ -35,7 +35,7 @@ use crate::rejections::Rejections;
 use crate::seat::Seat;
 use crate::sign_in::Stretching;
 use crate::spill::Spill;
-use crate::triggers::Lines;
+use crate::triggers::{Addresses, Lines};
 
 /// Why a deployment does not start.
 #[derive(Debug, thiserror::Error)]
@@ -128,12 +128,14 @@ impl Broker {
             breakers: Breakers::new(),
             brakes: Brakes::default(),
             signals: Signals::default(),
+            notice_places: crate::health::Places::default(),
             paces: Paces::new(settings.refreshes_per_second),
             rates: Rates::default(),
             wishes: Rates::default(),
             unnarrowed: Unnarrowed::default(),
             gateway_rates: Rates::default(),
             trigger_rates: Rates::default(),
+            trigger_addresses: Addresses::default(),
             trigger_lines: Lines::default(),
             pulse: Pulse::default(),
             served: Served::default(),

@@ -12,6 +12,7 @@
 //! Whoever may not be told whether there is such a connector learns nothing: an unknown connector, one that receives no
 //! events, and a signature that is wrong are one refusal.
 
+mod addresses;
 mod content;
 mod deliver;
 mod destinations;
@@ -32,6 +33,7 @@ use crate::broker::Broker;
 use crate::connectors::ConnectorView;
 use crate::faults;
 
+pub(crate) use addresses::Addresses;
 pub use destinations::NewDestination;
 pub(crate) use lines::Lines;
 pub use log::{DeliveriesQuery, DeliveryView};

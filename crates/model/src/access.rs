@@ -52,8 +52,8 @@ pub enum Denied {
     ForeignUser,
     /// An access token may not ask for this kind of subject.
     SubjectKindNotForPeople(SubjectKind),
-    /// A workload may not manage, nor delete what is kept for everybody.
-    WorkloadCannotManage,
+    /// A workload may not manage, nor delete what is kept for everybody; a person would need this right.
+    WorkloadCannotManage(Right),
     /// The person's role does not have the right.
     RoleTooLow(Role, Right),
     /// The person's role would have the right if the team did not keep connectors to those who manage them.
@@ -76,7 +76,7 @@ impl Denied {
             Self::SubjectKindNotTrusted(_) => "trust-rule-subjects",
             Self::ForeignUser => "own-user-only",
             Self::SubjectKindNotForPeople(_) => "subject-for-workloads",
-            Self::WorkloadCannotManage => "people-manage",
+            Self::WorkloadCannotManage(_) => "people-manage",
             Self::RoleTooLow(..) => "role",
             Self::ConnectorsAreStrict(_) => "strict-connectors",
             Self::TokenTooNarrow(_) => "access-token-rights",
@@ -104,7 +104,8 @@ pub fn decide(caller: &Caller, rules: Rules<'_>, ask: Ask<'_>) -> Result<(), Den
                 Ask::Token(subject) | Ask::Revoke(Some(subject)) => {
                     subject_trusted(&workload.subjects, subject.kind())
                 }
-                Ask::Revoke(None) | Ask::Manage(_) => Err(Denied::WorkloadCannotManage),
+                Ask::Revoke(None) => Err(Denied::WorkloadCannotManage(Right::TokenRevokeAll)),
+                Ask::Manage(right) => Err(Denied::WorkloadCannotManage(right)),
             }
         }
         Caller::Member(member) => {
@@ -244,14 +245,14 @@ mod tests {
                 TEAM,
                 Some(&production[..]),
                 Ask::Revoke(None),
-                Err(Denied::WorkloadCannotManage),
+                Err(Denied::WorkloadCannotManage(Right::TokenRevokeAll)),
             ),
             (
                 workload(Production, both),
                 TEAM,
                 Some(&production[..]),
                 Ask::Manage(Right::ConnectorRead),
-                Err(Denied::WorkloadCannotManage),
+                Err(Denied::WorkloadCannotManage(Right::ConnectorRead)),
             ),
             (member(), TEAM, None, Ask::Token(&Subject::App), Ok(())),
             (member(), TEAM, None, Ask::Token(&own), Ok(())),

@@ -42,7 +42,7 @@ pub struct GrantRow {
 }
 
 /// The digest by which a place is found.
-pub fn place_key(place: &Place) -> [u8; 32] {
+fn place_key(place: &Place) -> [u8; 32] {
     let mut hash = digest::Context::new(&digest::SHA256);
     let mut part = |bytes: Option<&[u8]>| {
         // Length first, so that no two lists of parts run into the same bytes; an absent part has a length no part has.
@@ -438,7 +438,8 @@ mod tests {
     use crate::lite::numbered;
     use crate::{Db, Location};
 
-    /// What is asked every second, and what is asked of one person, must not take longer with every grant that there is.
+    /// What is asked every second, what is asked of one person, and what every start waits for, must not take longer with
+    /// every grant that there is.
     #[tokio::test]
     async fn few_grants_are_found_without_a_walk_through_all() {
         let folder = tempfile::tempdir().unwrap();
@@ -450,6 +451,8 @@ mod tests {
             (&OF_SUBJECT, "grants_subject (connector=? AND subject=?)"),
             (&PAGE_OF_SUBJECT, "grants_subject (connector=? AND subject=?"),
             (&OF_SUBJECT_EVERYWHERE, "grants_subject (connector=? AND subject=?)"),
+            (&refresh::FREE_EVERY_LEASE.into(), "grants_leased (lease_until>?)"),
+            (&refresh::FREE_LEASES_OF.into(), "grants_leased (lease_until>?)"),
         ] {
             let mut plan = lite.prepare(&format!("explain query plan {}", numbered(sql.lite))).unwrap();
             let nulls = vec![rusqlite::types::Null; plan.parameter_count()];

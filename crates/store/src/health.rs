@@ -8,7 +8,7 @@ use carnet_model::{Environment, Id, Time, kind};
 
 use crate::db::{Db, DbError};
 use crate::grants::GrantRow;
-use crate::row::{FromRow, Row, args};
+use crate::row::{FromRow, Row, Sql, args};
 use crate::write::Step;
 
 /// Where a project is told.
@@ -101,14 +101,17 @@ pub struct Notice {
     pub created_at: Time,
 }
 
-/// A select of every column that a notice is read from, and what follows `from health_notices`.
+/// Every column that a notice is read from.
+macro_rules! columns {
+    () => {
+        "id, team, project, environment, connector, target, what, since, mend_digest, url, body, attempts, created_at, mend"
+    };
+}
+
+/// A select of these, and what follows `from health_notices`.
 macro_rules! select {
     ($rest:literal) => {
-        concat!(
-            "select id, team, project, environment, connector, target, what, since, mend_digest, url, body, attempts, \
-             created_at, mend from health_notices ",
-            $rest
-        )
+        concat!("select ", columns!(), " from health_notices ", $rest)
     };
 }
 
@@ -164,11 +167,40 @@ pub async fn by_mend(db: &Db, digest: [u8; 32]) -> Result<Option<Notice>, DbErro
     db.one(select!("where mend_digest = $1"), args![digest]).await
 }
 
-/// Notices whose next attempt is due, the oldest first.
-pub async fn due(db: &Db, now: Time, limit: i64) -> Result<Vec<Notice>, DbError> {
-    db.all(select!("where state = 'waiting' and due_at <= $1 order by due_at limit $2"), args![now, limit])
-        .await
+/// Notices whose next attempt is due, of no team more than `each`: the oldest of every team first, then the second of each.
+/// One whose receivers do not answer does not stand before the others, however much waits for it.
+pub async fn due(db: &Db, now: Time, each: i64, limit: i64) -> Result<Vec<Notice>, DbError> {
+    db.all(DUE, args![now, each, limit]).await
 }
+
+/// From team to team by the index, and the first few due of each.
+macro_rules! due {
+    ($each:literal) => {
+        concat!(
+            "with recursive line(of_team) as (\
+             select team from (select team from health_notices where state = 'waiting' order by team limit 1) first_one \
+             union all \
+             select (select n.team from health_notices n where n.state = 'waiting' and n.team > line.of_team \
+             order by n.team limit 1) from line where line.of_team is not null) \
+             select ",
+            columns!(),
+            " from (select n.*, row_number() over (partition by n.team order by n.due_at, n.id) as place ",
+            $each,
+            ") each_in_turn order by place, due_at, id limit $3"
+        )
+    };
+}
+
+const DUE: Sql = Sql {
+    lite: due!(
+        "from line cross join health_notices n on n.id in (select x.id from health_notices x \
+         where x.state = 'waiting' and x.team = line.of_team and x.due_at <= $1 order by x.due_at, x.id limit $2)"
+    ),
+    pg: due!(
+        "from line cross join lateral (select * from health_notices x \
+         where x.state = 'waiting' and x.team = line.of_team and x.due_at <= $1 order by x.due_at, x.id limit $2) n"
+    ),
+};
 
 /// Claims the next attempt until `until`, when it may be made again by anybody.
 pub fn claim(notice: &Notice, now: Time, until: Time) -> Step {

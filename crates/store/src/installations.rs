@@ -67,6 +67,24 @@ pub async fn all(
     .await
 }
 
+/// All of them, the oldest first, from the one behind `(created_at, id)`.
+pub async fn page(
+    db: &Db,
+    team: Id<kind::Team>,
+    connector: Id<kind::Connector>,
+    after: Option<(Time, Id<kind::Installation>)>,
+    limit: i64,
+) -> Result<Vec<Installation>, DbError> {
+    let (at, id) = after.unzip();
+    db.all(
+        "select id, connector, external_id, tenant_id, name, created_at, updated_at, ended_at from installations \
+         where team = $1 and connector = $2 \
+         and (cast($3 as bigint) is null or (created_at, id) > ($3, $4)) order by created_at, id limit $5",
+        args![team, connector, at, id, limit],
+    )
+    .await
+}
+
 /// Adds an installation.
 pub fn insert(team: Id<kind::Team>, installation: &Installation) -> Step {
     Step::one(

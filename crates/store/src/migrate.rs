@@ -72,6 +72,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!(44, "0044_deliveries_in_turn"),
     migration!(46, "0046_ended_installations"),
     migration!(48, "0048_ends_since"),
+    migration!(49, "0049_leases"),
+    migration!(50, "0050_notices_in_turn"),
 ];
 
 const LEDGER: &str = "create table if not exists schema_migrations \

@@ -72,6 +72,22 @@ pub async fn of_connectors(
     db.all(SOME, args![team, list_of(connectors)]).await
 }
 
+/// The connectors of all teams whose events are received.
+pub async fn receiving(db: &Db) -> Result<Vec<Id<kind::Connector>>, DbError> {
+    let found: Vec<Receiving> =
+        db.all("select connector from trigger_settings where enabled = 1", args![]).await?;
+    Ok(found.into_iter().map(|Receiving(connector)| connector).collect())
+}
+
+struct Receiving(Id<kind::Connector>);
+
+impl FromRow for Receiving {
+    const TABLE: &'static str = "trigger_settings";
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        row.get(0).map(Self)
+    }
+}
+
 /// Settings of all teams after this one, for sealing anew: those that a key sealed, or all.
 pub async fn sealed(
     db: &Db,

@@ -21,6 +21,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::kit::eventually;
+use crate::ports::free_port;
 
 /// The authority. Ended by its own process id when it is dropped.
 pub struct Pebble {
@@ -65,11 +66,7 @@ impl Pebble {
         std::fs::write(folder.path().join("cert.pem"), cert.pem()).unwrap();
         std::fs::write(folder.path().join("key.pem"), signing_key.serialize_pem()).unwrap();
         let door = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        // Held until all have been drawn, so that no two are one.
-        let sockets = [(); 3].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
-        let [directory, management, http] =
-            sockets.each_ref().map(|socket| socket.local_addr().unwrap().port());
-        drop(sockets);
+        let [directory, management, http] = [(); 3].map(|()| free_port());
         let ports = Ports { directory, management, door: door.local_addr().unwrap().port() };
         let config = json!({"pebble": {
             "listenAddress": format!("127.0.0.1:{directory}"),

@@ -5,20 +5,25 @@
 //! ended with the last database. Where there are no binaries the caller is told, loudly; a test run that must be whole
 //! fails, and `CARNET_TEST_SKIP_POSTGRES=1` lets a developer go on without.
 
+use std::fs::File;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
 /// A running server. Ended when dropped.
 pub struct Server {
-    child: Child,
+    // Before the folder: fields are dropped in this order.
+    child: Running,
     port: u16,
     _data: tempfile::TempDir,
 }
+
+/// The process of a server. Ended when dropped.
+struct Running(Child);
 
 /// An empty database.
 pub struct Database {
@@ -101,50 +106,94 @@ impl Server {
         if !made.status.success() {
             bail!("initdb failed: {}", String::from_utf8_lossy(&made.stderr));
         }
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let child = as_owner(&mut Command::new(bin.join("postgres")), owner)
-            .arg("-D")
-            .arg(&cluster)
-            .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-c", "max_connections=400"])
-            .arg("-k")
-            .arg(data.path())
-            .current_dir(data.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let server = Self { child, port, _data: data };
-        for _ in 0..200 {
-            if tokio_postgres::connect(&format!("{}/postgres", server.url()), tokio_postgres::NoTls)
-                .await
-                .is_ok()
-            {
-                return Ok(server);
+        let log = data.path().join("log");
+        for _ in 0..TRIES {
+            // Somebody else may take it before the server does: then the server ends, and there is another.
+            let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+            let child = as_owner(&mut Command::new(bin.join("postgres")), owner)
+                .arg("-D")
+                .arg(&cluster)
+                .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-c", "max_connections=400"])
+                .arg("-k")
+                .arg(data.path())
+                .current_dir(data.path())
+                .stdout(Stdio::null())
+                // What the last one said of its end is told.
+                .stderr(File::create(&log)?)
+                .spawn()?;
+            let mut child = Running(child);
+            if child.is_ready(port, &cluster).await? {
+                return Ok(Self { child, port, _data: data });
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        bail!("the test server did not start within 10 s")
+        let said = std::fs::read(&log).unwrap_or_default();
+        bail!("the test server ended at its start: {}", String::from_utf8_lossy(&said))
     }
 
     /// Its address, without a database.
     pub fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}", self.port)
+        address(self.port)
     }
 
     /// The server's process, for tests that stop or kill it.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 }
 
-impl Drop for Server {
+impl Running {
+    /// Waits until it answers; `false` if it ended before.
+    async fn is_ready(&mut self, port: u16, cluster: &Path) -> anyhow::Result<bool> {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if self.0.try_wait()?.is_some() {
+                return Ok(false);
+            }
+            if is_at(port, cluster).await {
+                return Ok(true);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("the test server did not start within {} s", PATIENCE.as_secs())
+    }
+}
+
+/// Whether the server of this cluster answers at this port, and not that of another process.
+async fn is_at(port: u16, cluster: &Path) -> bool {
+    let address = format!("{}/postgres", address(port));
+    let Ok((client, connection)) = tokio_postgres::connect(&address, tokio_postgres::NoTls).await else {
+        return false;
+    };
+    let asked = async {
+        let row = client.query_one("select current_setting('data_directory')", &[]).await.ok()?;
+        row.try_get::<_, String>(0).ok()
+    };
+    let found = tokio::select! {
+        found = asked => found,
+        _ = connection => None,
+    };
+    found.is_some_and(|found| Path::new(&found) == cluster)
+}
+
+fn address(port: u16) -> String {
+    format!("postgres://postgres@127.0.0.1:{port}")
+}
+
+/// How many ports are tried.
+const TRIES: usize = 5;
+
+/// How long a server may take to start on a machine that has much else to do.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+impl Drop for Running {
     fn drop(&mut self) {
         // SIGQUIT: immediate shutdown; the folder goes away anyway.
-        if let Ok(pid) = i32::try_from(self.child.id())
+        if let Ok(pid) = i32::try_from(self.0.id())
             && let Some(pid) = rustix::process::Pid::from_raw(pid)
         {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
         }
-        let _ = self.child.wait();
+        let _ = self.0.wait();
     }
 }
 
@@ -178,5 +227,22 @@ fn as_owner(command: &mut Command, owner: Option<(u32, u32)>) -> &mut Command {
     match owner {
         Some((user, group)) => command.uid(user).gid(group),
         None => command,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As when somebody else got the port first. That the own one is known, its start shows.
+    #[tokio::test]
+    async fn the_postgres_of_another_cluster_is_not_taken_for_ones_own() {
+        if Database::create().await.unwrap().is_none() {
+            return;
+        }
+        let server = Server::start().await.unwrap();
+        assert!(!is_at(server.port, Path::new("/somewhere/cluster")).await);
+        let mut ended = Running(Command::new("true").spawn().unwrap());
+        assert!(!ended.is_ready(server.port, Path::new("/somewhere/cluster")).await.unwrap());
     }
 }

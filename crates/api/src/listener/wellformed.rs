@@ -41,6 +41,9 @@ pub(super) fn check<B: Body>(request: &Request<B>, twice: bool) -> Result<(), Ma
         size(request.uri(), headers)?;
     }
     host(request.version(), headers)?;
+    if request.version() == Version::HTTP_2 {
+        authority(request.uri(), headers)?;
+    }
     if !request.body().is_end_stream() {
         content(headers)?;
     }
@@ -67,6 +70,33 @@ fn host(version: Version, headers: &HeaderMap) -> Result<(), Malformed> {
         Some(host) if is_host(host) => Ok(()),
         Some(_) => Err(Malformed::unsound("Host is a name or an address, and a port where it has one.")),
     }
+}
+
+/// RFC 9113 §8.3.1: `:authority` names nobody who asks, and a Host beside it is the same; a server behind this one may
+/// read either.
+fn authority(address: &Uri, headers: &HeaderMap) -> Result<(), Malformed> {
+    let Some(authority) = address.authority() else { return Ok(()) };
+    if authority.as_str().contains('@') {
+        return Err(Malformed::unsound(
+            "The :authority of a request is a host, and a port where it has one.",
+        ));
+    }
+    let Some(host) = headers.get(header::HOST) else { return Ok(()) };
+    let usual = match address.scheme_str() {
+        Some("http") => Some(":80"),
+        Some("https") => Some(":443"),
+        _ => None,
+    };
+    // RFC 3986 §6.2.3: a port that says nothing new is not there.
+    let plain = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        let plain = usual.and_then(|port| text.strip_suffix(port)).or_else(|| text.strip_suffix(':'));
+        plain.map_or_else(|| text.clone(), str::to_owned)
+    };
+    if host.to_str().is_ok_and(|host| plain(host) == plain(authority.as_str())) {
+        return Ok(());
+    }
+    Err(Malformed::unsound("The request names two hosts: :authority and Host."))
 }
 
 fn is_host(value: &HeaderValue) -> bool {
@@ -185,6 +215,33 @@ mod tests {
         // HTTP/1.0 has none, HTTP/2 says it elsewhere.
         assert_eq!(said(Version::HTTP_10, &[], ""), None);
         assert_eq!(said(Version::HTTP_2, &[], ""), None);
+    }
+
+    #[test]
+    fn a_host_beside_an_authority_is_the_same() {
+        for (address, host, want) in [
+            ("https://carnet.example/x", "carnet.example", true),
+            ("https://carnet.example/x", "Carnet.Example:443", true),
+            ("https://carnet.example:443/x", "carnet.example:", true),
+            ("http://carnet.example:7070/x", "carnet.example:7070", true),
+            ("http://[::1]:7070/x", "[::1]:7070", true),
+            ("/x", "carnet.example", true),
+            ("https://carnet.example/x", "other.example", false),
+            ("https://carnet.example/x", "carnet.example:8443", false),
+            ("https://carnet.example/x", "carnet.example:80", false),
+            ("http://carnet.example:7070/x", "carnet.example", false),
+        ] {
+            let mut request = Request::new(Empty::<bytes::Bytes>::new());
+            *request.version_mut() = Version::HTTP_2;
+            *request.uri_mut() = address.parse().unwrap();
+            assert_eq!(check(&request, false), Ok(()), "{address} alone");
+            request.headers_mut().insert(header::HOST, HeaderValue::from_static(host));
+            assert_eq!(check(&request, false).is_ok(), want, "{address}, {host}");
+        }
+        let mut named = Request::new(Empty::<bytes::Bytes>::new());
+        *named.version_mut() = Version::HTTP_2;
+        *named.uri_mut() = "https://somebody@carnet.example/x".parse().unwrap();
+        assert!(check(&named, false).is_err());
     }
 
     #[test]

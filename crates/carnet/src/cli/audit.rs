@@ -34,6 +34,9 @@ pub(crate) async fn tail(cx: &mut Context<'_>, args: TailArgs) -> Result<(), Fai
         return cx.talk.document(&page);
     }
     print(cx, &page.events)?;
+    if page.events.is_empty() && page.next.is_none() && !cx.talk.wants_json() {
+        cx.talk.say(if asks_for_some { "No event fits." } else { "There is no event yet." });
+    }
     if args.follow {
         filter.after = Some(page.events.last().map_or(mark, |event| event.seq));
         follow(cx, &client, filter).await?;

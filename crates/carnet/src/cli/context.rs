@@ -4,8 +4,9 @@ use carnet_model::{Code, Id, Next, Time, kind};
 use carnet_sdk::{Client, Connector, ConnectorFilter, Error, Project};
 
 use super::args::Global;
+use super::envfile;
 use super::failure::{Exit, Failure};
-use super::settings::Settings;
+use super::settings::{Login, Settings};
 use super::surroundings::Place;
 use super::talk::{Talk, plain};
 
@@ -37,8 +38,10 @@ impl<'a> Context<'a> {
         let below = self.settings.url.as_ref().filter(|url| url.value.path() != "/");
         let team = self.settings.team.as_ref().map(|team| team.source.as_str());
         let own_team = "to ask for the credential's own team";
+        let is_not_there = failure.message == NOTHING_HERE;
+        let is_elsewhere = is_not_there || failure.code == "unexpected_answer";
         let first = match (failure.code.as_str(), below, team) {
-            ("unexpected_answer", Some(url), _) => {
+            (_, Some(url), _) if is_elsewhere => {
                 let origin = url.value.origin().ascii_serialization();
                 Some((format!("export CARNET_URL={origin}"), "if the server is there, and not below it"))
             }
@@ -51,7 +54,8 @@ impl<'a> Context<'a> {
             _ => None,
         };
         if let Some((command, when)) = first {
-            failure.next.retain(|next| next.command != "carnet whoami");
+            // Whatever else would be asked of that address is not there either.
+            failure.next.retain(|next| !is_not_there && next.command != "carnet whoami");
             failure.next.insert(0, Next { command, when: when.to_owned() });
         }
         self.with_way_to_sign_in(failure)
@@ -60,7 +64,16 @@ impl<'a> Context<'a> {
     /// What mends a credential that the server does not take follows from where it came from.
     fn with_way_to_sign_in(&self, mut failure: Failure) -> Failure {
         let found = self.settings.credential.as_ref().map(|found| (found.source.as_str(), &found.value));
-        let (Some((source, login)), "unauthorized") = (found, failure.code.as_str()) else { return failure };
+        let Some((source, login)) = found else { return failure };
+        if failure.message == NO_HEADER {
+            let message =
+                format!("What {source} holds is no credential: no header can carry all of its characters.");
+            failure = Failure::new("unauthorized", message).exit(Exit::SignIn);
+        }
+        if failure.code != "unauthorized" {
+            return failure;
+        }
+        failure.message = self.with_place(failure.message, source, login);
         let server = self.settings.url.as_ref();
         let server = server.map(|found| found.value.origin().ascii_serialization()).unwrap_or_default();
         let (command, when) = match (source, login.identity(), source.strip_prefix("context ")) {
@@ -74,6 +87,27 @@ impl<'a> Context<'a> {
         failure.next.retain(|next| next.command != "carnet doctor");
         failure.next.insert(0, Next { command, when: when.to_owned() });
         failure
+    }
+
+    /// The sentence with the variable that holds the credential, and with the file that the variable was taken from, if one
+    /// here has the same: which of the many places is wrong.
+    fn with_place(&self, message: String, source: &str, login: &Login) -> String {
+        let held = match login {
+            _ if !source.starts_with("CARNET_") => return message,
+            Login::AccessToken(token) | Login::Identity(token) => Some(token),
+            Login::IdentityFile(..) => None,
+        };
+        let has_it = |name: &&str| {
+            let text = std::fs::read_to_string(self.place.folder.join(name));
+            held.is_some_and(|held| text.is_ok_and(|text| envfile::has(&text, source, held)))
+        };
+        let place = match (message.contains(source), ENV_FILES.into_iter().find(has_it)) {
+            (true, None) => return message,
+            (true, Some(file)) => format!("as in {file}"),
+            (false, None) => source.to_owned(),
+            (false, Some(file)) => format!("{source}, as in {file}"),
+        };
+        format!("{} ({place})", message.trim_end_matches('.'))
     }
 
     /// The context that was named by a flag or a variable.
@@ -184,15 +218,24 @@ impl<'a> Context<'a> {
 }
 
 /// The command that gets an identity, which only a person can: the one that is not taken is set aside first.
-pub(crate) fn new_identity(source: &str) -> String {
+fn new_identity(source: &str) -> String {
     match source {
         "CARNET_OIDC_TOKEN" | "CARNET_OIDC_TOKEN_FILE" => format!("unset {source}; carnet env pull"),
         _ => "carnet env pull".to_owned(),
     }
 }
 
+/// What the client says of a credential that cannot be sent.
+const NO_HEADER: &str = "the credential holds a character that no header can carry";
+
+/// From where shells and programs take variables.
+const ENV_FILES: [&str; 2] = [".env.local", ".env"];
+
+/// What the server says of a path at which it has nothing: the address that it was asked at is not its own.
+const NOTHING_HERE: &str = "There is nothing at this path. The API is at the root of this address.";
+
 /// What the server says where a request names a team that its credential is not for. `carnet whoami` names the same.
-const OTHER_TEAM: &str = "The credential is not for the team that the request names.";
+pub(crate) const OTHER_TEAM: &str = "The credential is not for the team that the request names.";
 
 /// A command needs a project, and none is named.
 pub(crate) fn no_project() -> Failure {

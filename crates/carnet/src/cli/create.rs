@@ -102,6 +102,11 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
         })?,
     };
     if cx.talk.wants_json() {
+        if let Some(method) = method {
+            warn_of_what_nobody_tried(cx, &made, method);
+        }
+        warn_of_what_is_open(cx, &made);
+        warn_of_no_scopes(cx, &made);
         return cx.talk.document(&outline(&made));
     }
     let (service, id, uid) = (&made.service, made.id, &made.uid);
@@ -232,6 +237,10 @@ fn tell_what_is_left(cx: &mut Context<'_>, made: &Connector, method: &Connection
         let at = method.settings_url.as_ref().map(|page| format!(" at {page}")).unwrap_or_default();
         cx.talk.say(&format!("  Redirect URI to enter{at}: {redirect}"));
     }
+    warn_of_what_nobody_tried(cx, made, method);
+}
+
+fn warn_of_what_nobody_tried(cx: &mut Context<'_>, made: &Connector, method: &ConnectionMethod) {
     if method.rest.get("verified").and_then(Value::as_str) == Some("unverified") {
         cx.talk.warn(&format!(
             "Nobody has tried what the catalog says of {}. See where it comes from: carnet catalog show {}",

@@ -62,6 +62,7 @@ pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     let path = path.display();
     match error.kind() {
         std::io::ErrorKind::NotFound => failure.next("pwd", "to see from where the path is meant"),
+        std::io::ErrorKind::IsADirectory => failure.next(format!("ls '{path}'"), "to see the files in it"),
         _ => failure.next(format!("ls -ld '{path}'"), "to see whether you may read it"),
     }
 }

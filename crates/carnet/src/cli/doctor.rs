@@ -12,13 +12,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::args::DoctorArgs;
-use super::context::{Context, new_identity};
+use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::folder::FOLDER;
 use super::git;
-use super::identity::Claims;
-use super::table::moment;
 use super::talk::plain;
+use super::whoami::recognised;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -162,21 +161,13 @@ async fn credential(cx: &Context<'_>, client: &Client) -> Check {
             Err(error) => Check::failed("credential", cx.with_way_back(error.into())),
         };
     };
-    let Some(claims) = Claims::peek(identity.expose()) else {
-        let detail = format!("what {} holds is no workload identity", login.source);
-        return Check { outcome: Outcome::Failed, ..Check::ok("credential", detail) }
-            .with(new_identity(&login.source), "to get one for development");
-    };
-    let subject = claims.subject.clone().unwrap_or_else(|| "of nobody".to_owned());
-    let detail = format!("workload identity {subject} from {}", login.source);
-    match claims.expires_at() {
-        Some(end) if end <= cx.now() => {
-            let detail = format!("{detail}, ended {}", moment(end, cx.now(), true));
-            Check { outcome: Outcome::Failed, ..Check::ok("credential", detail) }
-                .with(new_identity(&login.source), "to get a new one for development")
-        }
+    match recognised(cx, client, identity, &login.source).await {
         // Which connectors it may ask is seen only by asking one.
-        _ => Check::ok("credential", detail),
+        Ok(claims) => {
+            let subject = claims.subject.unwrap_or_else(|| "of nobody".to_owned());
+            Check::ok("credential", format!("workload identity {subject} from {}", login.source))
+        }
+        Err(failure) => Check::failed("credential", cx.with_way_back(failure)),
     }
 }
 

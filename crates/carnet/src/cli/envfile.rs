@@ -42,6 +42,19 @@ pub(crate) fn update(text: &str, variables: &BTreeMap<String, SecretString>) -> 
     out
 }
 
+/// Whether a text sets a variable to this value, of which a line is enough: a quote that is left open takes in what follows.
+pub(crate) fn has(text: &str, variable: &str, value: &SecretString) -> bool {
+    let value = value.expose();
+    let Some(first) = value.lines().next().map(str::trim).filter(|line| !line.is_empty()) else {
+        return false;
+    };
+    text.lines().filter(|line| assigned(line).is_some_and(|(_, name, _)| name == variable)).any(|line| {
+        let told = line.split_once('=').map_or("", |(_, told)| told.trim());
+        let bare = told.trim_start_matches(['"', '\'', '`']);
+        [told, bare, bare.trim_end_matches(['"', '\'', '`'])].contains(&first)
+    })
+}
+
 /// Whether a text can name a variable.
 pub(crate) fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -125,6 +138,22 @@ mod tests {
         ] {
             assert_eq!(set(before, &[("A", "1")]), after, "{before:?}");
         }
+    }
+
+    #[test]
+    fn a_value_is_found_where_it_stands() {
+        let value = SecretString::from("eyJ.a-b.c".to_owned());
+        for (text, found) in [
+            ("B=2\nexport A = eyJ.a-b.c \n", true),
+            ("A='eyJ.a-b.c'", true),
+            ("A=\"eyJ.a-b.c\nB=2\n", true),
+            ("A=eyJ.a-b.cc", false),
+            ("#A=eyJ.a-b.c\nAA=eyJ.a-b.c\nA=", false),
+        ] {
+            assert_eq!(has(text, "A", &value), found, "{text}");
+        }
+        assert!(has("A='x\nB=2\n'", "A", &SecretString::from("x\nB=2\n".to_owned())));
+        assert!(!has("A=\n", "A", &SecretString::from(" ".to_owned())));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::hit::{Would, member};
 use super::table::{moment, table};
+use super::talk::plain;
 
 /// Lists them.
 pub(crate) async fn list(cx: &mut Context<'_>, args: ConnectorArgs) -> Result<(), Failure> {
@@ -76,14 +77,8 @@ pub(crate) async fn remove(cx: &mut Context<'_>, args: InstallationRemoveArgs) -
     let id = connector.id.to_string();
     let uid = &connector.uid;
     let all = client.installations(&id).await?;
-    let named = |one: &&InstallationInfo| {
-        one.id.to_string() == args.installation || one.external_id.as_deref() == Some(&args.installation)
-    };
-    let found = all.iter().find(named).ok_or_else(|| {
-        Failure::new("not_found", format!("{uid} has no installation {}.", args.installation))
-            .exit(Exit::NotFound)
-            .next(format!("carnet installations list {uid}"), "to see those it has")
-    })?;
+    let found = all.iter().find(|one| is_called(one, &args.installation));
+    let found = found.ok_or_else(|| absent(uid, &args.installation))?;
     let behind = found.id.to_string();
     let mut grants = client.grants(&id).await?;
     grants.retain(|grant| member(grant, "installationId") == Some(behind.as_str()));
@@ -103,4 +98,16 @@ pub(crate) async fn remove(cx: &mut Context<'_>, args: InstallationRemoveArgs) -
     }
     cx.talk.success(&format!("Installation {behind} of {uid} removed"));
     Ok(())
+}
+
+/// Whether an installation is meant by this name, as the server takes it: our identifier of it, or the provider's.
+pub(crate) fn is_called(installation: &InstallationInfo, name: &str) -> bool {
+    installation.id.to_string() == name || installation.external_id.as_deref() == Some(name)
+}
+
+/// A connector has no installation that is called so.
+pub(crate) fn absent(uid: &str, name: &str) -> Failure {
+    Failure::new("not_found", format!("{uid} has no installation {}.", plain(name)))
+        .exit(Exit::NotFound)
+        .next(format!("carnet installations list {uid}"), "to see those it has")
 }

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::hit::Would;
 use super::table::{moment, sheet, table};
+use super::talk::plain;
 
 /// Says which versions there are.
 pub(crate) async fn status(cx: &mut Context<'_>) -> Result<(), Failure> {
@@ -96,11 +97,12 @@ pub(crate) async fn rotate(cx: &mut Context<'_>, args: KeysRotateArgs) -> Result
     for entry in &done.runbook {
         cx.talk.answer("")?;
         let grants = if entry.grants > 0 { format!(" ({} grants)", entry.grants) } else { String::new() };
-        cx.talk.answer(&format!("{}{grants}", super::talk::plain(&entry.about)))?;
+        cx.talk.answer(&format!("{}{grants}", plain(&entry.about)))?;
         for (number, step) in entry.steps.iter().enumerate() {
-            let command = step.command.as_ref().map(|command| format!("\n     {command}"));
-            let line = format!("  {}. {}{}", number + 1, step.what, command.unwrap_or_default());
-            cx.talk.answer(&line)?;
+            cx.talk.answer(&plain(&format!("  {}. {}", number + 1, step.what)))?;
+            if let Some(command) = &step.command {
+                cx.talk.answer(&plain(&format!("     {command}")))?;
+            }
         }
     }
     Ok(())

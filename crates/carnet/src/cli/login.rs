@@ -25,6 +25,8 @@ pub(crate) async fn login(cx: &mut Context<'_>, args: LoginArgs) -> Result<(), F
             None => logins.usual_name(&url)?,
         },
     };
+    // Nobody is sent through the pages for a sign-in that is lost in the end.
+    logins.try_out()?;
     let client = Client::builder(url.clone()).env(cx.place.env.clone()).build()?;
     let started = client.start_device_login().await?;
     let page = page_of(&url, &started.verification_uri_complete)?;
@@ -45,9 +47,8 @@ pub(crate) async fn login(cx: &mut Context<'_>, args: LoginArgs) -> Result<(), F
     logins.keep(&name, &url, &tokens, &who)?;
     let server = url.origin().ascii_serialization();
     if cx.talk.wants_json() {
-        return cx
-            .talk
-            .document(&json!({ "url": server, "context": name, "user": user, "file": logins.path() }));
+        let file = logins.path().to_string_lossy();
+        return cx.talk.document(&json!({ "url": server, "context": name, "user": user, "file": file }));
     }
     cx.talk.success(&format!("Signed in to {server} as {who} (context {name})"));
     Ok(())
@@ -117,11 +118,18 @@ fn of_server(logins: &Logins, name: &str, url: &Url) -> Result<String, Failure> 
 /// Before a command: another access token, if the one that is kept ends in a moment.
 pub(crate) async fn renew(cx: &mut Context<'_>) -> Result<(), Failure> {
     let Some(context) = cx.settings.kept_login.as_ref().filter(|kept| ends(cx, kept)) else { return Ok(()) };
+    let lives = context.expires_at.is_some_and(|end| end > cx.now());
     let context = context.context.clone();
     let Some(url) = cx.settings.url.as_ref().map(|found| found.value.clone()) else { return Ok(()) };
     let mut logins = file(cx)?;
-    // Where another command takes too long over it, this one goes with the token that there is.
-    let Some(turn) = logins.turn().await? else { return Ok(()) };
+    // Where another command takes too long over it, this one goes with the token that there is. So it does where a new one
+    // could not be kept, as in a home that is only read: the old one would be spent for nothing.
+    let turn = match logins.turn().await.and_then(|turn| logins.try_out().map(|()| turn)) {
+        Ok(Some(turn)) => turn,
+        Ok(None) => return Ok(()),
+        Err(_) if lives => return Ok(()),
+        Err(failure) => return Err(failure),
+    };
     // Another command may have had it renewed, or ended, since this one read the file.
     logins = file(cx)?;
     let Some(kept) = logins.named(&context).and_then(|known| known.login) else { return Ok(()) };

@@ -258,6 +258,16 @@ impl Logins {
         })
     }
 
+    /// Whether the file can be changed, before something is asked for that has to be kept in it.
+    pub(crate) fn try_out(&self) -> Result<(), Failure> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let trial = self.path.with_extension(format!("{}.trial", std::process::id()));
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.and_then(|()| replace(&trial, b"", 0o600))
+            .and_then(|()| fs::remove_file(&trial))
+            .map_err(|error| self.unwritable(&error))
+    }
+
     /// Waits for the turn to change the file; none if others hold it for too long.
     pub(crate) async fn turn(&self) -> Result<Option<Turn>, Failure> {
         for _ in 0..TRIES {

@@ -23,7 +23,7 @@ pub(crate) fn write(talk: &mut Talk, folder: &Path, args: &ManArgs) -> Result<()
             .next("carnet man DIR", "with a folder in which you may write")
     })?;
     if talk.wants_json() {
-        return talk.document(&json!({ "folder": folder, "pages": written }));
+        return talk.document(&json!({ "folder": folder.to_string_lossy(), "pages": written }));
     }
     talk.success(&format!("{} manual pages written into {}", written.len(), folder.display()));
     talk.say(&format!("  Read one: man {}/carnet-token.1", folder.display()));

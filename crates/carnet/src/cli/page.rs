@@ -17,6 +17,7 @@ pub(crate) fn render() -> String {
     page.push_str(EVERYWHERE);
     table(&mut page, shown_args(&root).filter(|arg| arg.is_global_set()));
     page.push_str("\n## Commands\n");
+    contents(&mut page, &root);
     for command in subcommands(&root) {
         // Its commands are those that stand without the word.
         if command.get_name() == "connect" {
@@ -38,6 +39,16 @@ pub(crate) fn render() -> String {
         }
     }
     page
+}
+
+/// Where each command stands on the page.
+fn contents(page: &mut String, root: &Command) {
+    page.push_str("\n| | |\n|---|---|\n");
+    for command in subcommands(root) {
+        let name = command.get_name();
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(page, "| [`carnet {name}`](#carnet-{name}) | {about} |");
+    }
 }
 
 fn section(page: &mut String, above: &str, command: &Command) {
@@ -98,7 +109,7 @@ const HEAD: &str = "\
 This page is made of the commands themselves; `cargo xtask cli-page` writes it anew.
 
 The answer is on stdout, talk and progress on stderr. With `--json` stdout has exactly one JSON document, for a failure \
-too: `{\"error\":{\"code\",\"message\",\"next\":[{\"command\",\"when\"}]}}`. `carnet --help --json` prints the commands \
+too: `{\"error\":{\"code\",\"message\",\"next\":[{\"command\",\"when\"}]}}`. What was warned of is in its `warnings` too, and what a terminal would obey, or what turns the direction of writing, is written as `\\uXXXX`. `carnet --help --json` prints the commands \
 with their flags as data, and `carnet COMMAND --help --json` one of them. Nothing is asked of a person where stdin and \
 stderr are no terminal, where a coding agent runs the shell, or with `--non-interactive`: what is missing is named. \
 \

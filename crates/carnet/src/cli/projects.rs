@@ -128,7 +128,7 @@ pub(crate) async fn health_webhook(cx: &mut Context<'_>, args: HealthWebhookArgs
         (Some(_), Some(set)) => {
             cx.talk.success(&format!("{} is told when what {name} was granted breaks", set.url));
         }
-        (_, Some(set)) => cx.talk.answer(&set.url)?,
+        (_, Some(set)) => cx.talk.answer(&super::talk::plain(&set.url))?,
         (_, None) => cx
             .talk
             .say(&format!("Nobody is told. To be: carnet projects health-webhook {name} --to https://…")),

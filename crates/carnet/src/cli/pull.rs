@@ -45,7 +45,7 @@ pub(crate) async fn pull(cx: &mut Context<'_>, args: PullArgs) -> Result<(), Fai
     let names: Vec<_> = variables.keys().collect();
     if cx.talk.wants_json() {
         return cx.talk.document(&json!({
-            "file": args.file, "environment": args.environment, "variables": names,
+            "file": args.file.to_string_lossy(), "environment": args.environment, "variables": names,
         }));
     }
     let count = names.len();

@@ -1,12 +1,13 @@
 //! `revoke-tokens`: takes back what a connector has given out.
 
-use carnet_sdk::{AskedSubject, MadeTokens, RevokeRequest};
+use carnet_sdk::{AskedSubject, Client, Connector, MadeTokens, RevokeRequest};
 use serde_json::json;
 
 use super::args::RevokeArgs;
 use super::context::Context;
 use super::failure::Failure;
 use super::hit::{Would, grants_of, member};
+use super::installations::{absent, is_called};
 
 /// Revokes one's own tokens, or everybody's.
 pub(crate) async fn revoke(cx: &mut Context<'_>, args: RevokeArgs) -> Result<(), Failure> {
@@ -30,18 +31,21 @@ pub(crate) async fn revoke(cx: &mut Context<'_>, args: RevokeArgs) -> Result<(),
             None if everybody => None,
             None => Some(client.user().await?.id.to_string()),
         };
+        let at = match &args.installation_id {
+            Some(name) => Some(there(&client, &connector, name, user.is_some()).await?),
+            None => None,
+        };
+        let is_there = |installation: Option<&str>| match &at {
+            None => true,
+            Some(at) => at.is_some() && at.as_deref() == installation,
+        };
         let grants = grants_of(&client, &id, |grant| {
             let of = grant.subject.get("id").and_then(serde_json::Value::as_str);
-            user.as_deref().is_none_or(|user| of == Some(user))
-                && args
-                    .installation_id
-                    .as_deref()
-                    .is_none_or(|id| member(grant, "installationId") == Some(id))
+            user.as_deref().is_none_or(|user| of == Some(user)) && is_there(member(grant, "installationId"))
         });
         // What hangs on no grant goes with everybody's, and with nobody's in particular.
         let made = if user.is_none() { client.made_tokens(&id).await? } else { Vec::new() };
-        let wanted = args.installation_id.as_deref();
-        let fits = |made: &&MadeTokens| wanted.is_none() || made.installation_id.as_deref() == wanted;
+        let fits = |made: &&MadeTokens| is_there(made.installation_id.as_deref());
         let made: u64 = made.iter().filter(fits).map(|made| made.tokens).sum();
         let besides = if made > 0 { format!(", and {made} that hang on no grant") } else { String::new() };
         let would = Would::new(format!("revoke {whose} of {uid}{besides}"))
@@ -100,4 +104,19 @@ pub(crate) async fn revoke(cx: &mut Context<'_>, args: RevokeArgs) -> Result<(),
     }
     cx.talk.success(&format!("{} of {} tokens of {uid} deleted", done.deleted, done.tokens_found));
     Ok(())
+}
+
+/// The identifier of the installation that is called so. `None` where there is none: it holds nothing of anybody in
+/// particular; with everybody's it is a slip of the pen, which the server refuses.
+async fn there(
+    client: &Client,
+    connector: &Connector,
+    name: &str,
+    of_one: bool,
+) -> Result<Option<String>, Failure> {
+    let all = client.installations(&connector.id.to_string()).await?;
+    match all.iter().find(|one| one.ended_at.is_none() && is_called(one, name)) {
+        None if !of_one => Err(absent(&connector.uid, name)),
+        found => Ok(found.map(|found| found.id.to_string())),
+    }
 }

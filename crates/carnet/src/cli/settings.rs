@@ -238,7 +238,8 @@ impl Settings {
     }
 
     fn no_server(&self) -> Failure {
-        self.project_problem.clone().or_else(|| self.dev_problem.clone()).unwrap_or_else(|| {
+        let problems = [&self.project_problem, &self.dev_problem, &self.login_problem];
+        problems.into_iter().flatten().next().cloned().unwrap_or_else(|| {
             Failure::new(
                 "no_server",
                 "No server is named, and no development server was started in this folder.",
@@ -303,10 +304,16 @@ fn keep<T>(
 }
 
 pub(crate) fn address(text: &str, source: &str) -> Result<Url, Failure> {
+    let refused = |why: &str| Failure::usage(format!("The address of the server in {source} {why}."));
+    let next = ("export CARNET_URL=https://…", "with the address of the server");
     match Url::parse(text) {
+        // They would be sent in the place of the credential that is meant.
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            Err(refused("has a user name or a password in it, which no server here takes")
+                .next(next.0, next.1))
+        }
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
-        _ => Err(Failure::usage(format!("The address of the server in {source} is not a URL."))
-            .next("export CARNET_URL=https://…", "with the address of the server")),
+        _ => Err(refused("is not a URL that begins with https:// or http://").next(next.0, next.1)),
     }
 }
 

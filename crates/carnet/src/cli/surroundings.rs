@@ -1,6 +1,7 @@
 //! What a command finds around it: folder, variables, terminal, clock, browser. Read once, here, and handed in, so
 //! that everything else can be run by a test in any surroundings.
 
+use std::ffi::OsString;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -103,7 +104,7 @@ impl Surroundings {
             url: variable("CARNET_URL"),
             token: variable("CARNET_TOKEN").map(SecretString::from),
             oidc_token: variable("CARNET_OIDC_TOKEN").map(SecretString::from),
-            oidc_token_file: variable("CARNET_OIDC_TOKEN_FILE").map(PathBuf::from),
+            oidc_token_file: variable_as_is("CARNET_OIDC_TOKEN_FILE").map(PathBuf::from),
             team: variable("CARNET_TEAM"),
             project: variable("CARNET_PROJECT"),
             context: variable("CARNET_CONTEXT"),
@@ -124,10 +125,10 @@ impl Surroundings {
         let place = Place {
             folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             // XDG Base Directory Specification: a relative path in the variable is to be ignored.
-            config: variable("XDG_CONFIG_HOME")
+            config: variable_as_is("XDG_CONFIG_HOME")
                 .map(PathBuf::from)
                 .filter(|folder| folder.is_absolute())
-                .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".config")))
+                .or_else(|| variable_as_is("HOME").map(|home| PathBuf::from(home).join(".config")))
                 .map(|folder| folder.join("carnet")),
             variables,
             agent: AGENTS.into_iter().find(|name| variable(name).is_some_and(says_yes)),
@@ -166,11 +167,17 @@ fn echo(shown: bool) {
     }
 }
 
+/// A variable as text. One that is none is not taken for absent: what else would be asked, and as whom? With a sign in the
+/// place of what cannot be read it is refused by whoever needs it.
 fn variable(name: &str) -> Option<String> {
+    variable_as_is(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+fn variable_as_is(name: &str) -> Option<OsString> {
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place where the command line reads the environment"
     )]
-    let value = std::env::var(name).ok()?;
-    Some(value).filter(|value| !value.is_empty())
+    let value = std::env::var_os(name);
+    value.filter(|value| !value.is_empty())
 }

@@ -1,13 +1,17 @@
 //! What a command says: the answer to stdout, everything else to stderr.
 //!
-//! Every line goes through [`plain`], so that no name that came from a server can move the cursor or colour a line. Only
-//! a token and a document are written as they are.
+//! Every line goes through [`plain`], so that no name that came from a server can move the cursor or colour a line. In a
+//! document the same characters are [`escaped`]: a program reads what there was, a person sees it. Only a token is written
+//! as it is.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 
-use carnet_model::shown::visible;
+use carnet_model::shown::{is_hidden, visible};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::failure::Failure;
 use super::jq::Jq;
@@ -24,6 +28,8 @@ pub(crate) struct Talk {
     color: bool,
     /// How many characters of progress stand on the last line.
     progress: usize,
+    /// What was warned of so far: the document says it too.
+    warnings: Vec<String>,
 }
 
 /// How to speak, by the flags.
@@ -49,6 +55,7 @@ impl Talk {
             ask: voice.ask && person && !json,
             color: voice.color && terminal.color && terminal.stderr_tty,
             progress: 0,
+            warnings: Vec::new(),
             jq: voice.jq,
             terminal,
         }
@@ -83,9 +90,21 @@ impl Talk {
             .map_err(unheard)
     }
 
-    /// The answer as the one JSON document, or what `--jq` makes of it.
+    /// The answer as the one JSON document, or what `--jq` makes of it; with what was warned of.
     pub(crate) fn document(&mut self, value: &impl Serialize) -> Result<(), Failure> {
-        self.json_text(&written(serde_json::to_string_pretty(value))?)
+        if self.warnings.is_empty() {
+            return self.json_text(&written(serde_json::to_string_pretty(value))?);
+        }
+        let mut document = written(serde_json::to_value(value))?;
+        self.add_warnings(&mut document);
+        self.json_text(&written(serde_json::to_string_pretty(&document))?)
+    }
+
+    fn add_warnings(&mut self, document: &mut Value) {
+        let warnings = std::mem::take(&mut self.warnings);
+        if let (Value::Object(document), false) = (document, warnings.is_empty()) {
+            document.entry("warnings").or_insert(warnings.into());
+        }
     }
 
     /// One of several JSON documents, each on a line, or what `--jq` makes of it.
@@ -95,7 +114,7 @@ impl Talk {
 
     /// The same for what is JSON already.
     pub(crate) fn json_text(&mut self, text: &str) -> Result<(), Failure> {
-        let Some(jq) = &self.jq else { return self.answer(text) };
+        let Some(jq) = &self.jq else { return self.answer(&escaped(text)) };
         for line in jq.lines(text)? {
             // A name that came from a server moves no cursor.
             let line = if self.terminal.stdout_tty { plain_lines(&line) } else { line };
@@ -138,8 +157,11 @@ impl Talk {
         self.label_and_say(&label, line);
     }
 
-    /// Something a person should know.
+    /// Something a person should know. A document that follows has it among its `warnings`.
     pub(crate) fn warn(&mut self, line: &str) {
+        if self.json {
+            self.warnings.push(line.to_owned());
+        }
         let label = format!("{} ", self.paint("33", "warning:"));
         self.label_and_say(&label, line);
     }
@@ -236,7 +258,9 @@ impl Talk {
             return failure.exit.into();
         }
         if self.json_failures {
-            match self.answer(&format!("{:#}", failure.document())) {
+            let mut document = failure.document();
+            self.add_warnings(&mut document);
+            match self.answer(&escaped(&format!("{document:#}"))) {
                 // A full disk takes no answer. A person may still be told.
                 Err(unwritten) if !unwritten.is_unheard() => {}
                 _ => return failure.exit.into(),
@@ -261,12 +285,33 @@ pub(crate) fn plain(text: &str) -> String {
     visible(text)
 }
 
-/// The same for several lines.
+/// JSON in which every character that a terminal obeys, or that turns or hides what stands around it, is written as
+/// `\uXXXX` (RFC 8259 §7). Such a one stands nowhere but in a text, so that the value stays the same.
+pub(crate) fn escaped(json: &str) -> Cow<'_, str> {
+    let deceives = |c: char| is_hidden(c) || (c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+    if !json.contains(deceives) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        if deceives(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Into a string nothing fails to be written.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// The same as [`plain`] for several lines.
 fn plain_lines(text: &str) -> String {
     text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }
 
-fn written(text: serde_json::Result<String>) -> Result<String, Failure> {
+fn written<T>(text: serde_json::Result<T>) -> Result<T, Failure> {
     text.map_err(|error| Failure::new("internal", "The answer cannot be written as JSON.").because(&error))
 }
 
@@ -274,5 +319,22 @@ fn unheard(error: io::Error) -> Failure {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Failure::unheard();
     }
-    Failure::new("output_failed", "The answer cannot be written to stdout.").because(&error)
+    Failure::new("output_failed", "The answer cannot be written to stdout.")
+        .because(&error)
+        .next("df -h", "to see whether the disk is full to which stdout goes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_says_the_same_and_shows_what_deceives() {
+        let name = "a\u{202e}b\u{7f}\u{9b}2J\u{2066}\u{e0041}\u{1b}[31mé😀\u{200d}";
+        let text = serde_json::to_string_pretty(&serde_json::json!({ "name": name })).unwrap();
+        let shown = escaped(&text);
+        assert!(shown.contains(r"a\u202eb\u007f\u009b2J\u2066\udb40\udc41\u001b[31mé😀"), "{shown}");
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap()["name"], name);
+        assert!(matches!(escaped("{\n  \"name\": \"Zoë\"\n}"), Cow::Borrowed(_)));
+    }
 }

@@ -21,6 +21,7 @@ mod usage;
 mod ways;
 mod who;
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -154,6 +155,10 @@ impl Desk {
     }
 
     fn run(&self, line: &[&str]) -> Done {
+        self.run_words(line.iter().map(OsString::from).collect())
+    }
+
+    fn run_words(&self, line: Vec<OsString>) -> Done {
         let variable =
             |name| self.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         let (out, err) = (Paper(Arc::default(), self.closes_after), Paper::default());
@@ -195,7 +200,7 @@ impl Desk {
             restore: |args| anyhow::bail!("{} is not read in a test", args.from.display()),
             admin: |args| anyhow::bail!("{:?} is not done in a test", args.verb),
         };
-        let args = std::iter::once("carnet").chain(line.iter().copied()).map(Into::into).collect::<Vec<_>>();
+        let args = std::iter::once(OsString::from("carnet")).chain(line).collect::<Vec<_>>();
         let exit = run(args, surroundings, servers);
         let text = |paper: Paper| String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
         Done { exit, out: text(out), err: text(err) }
@@ -353,6 +358,7 @@ fn help_is_data_where_json_is_asked_for() {
     let tree = desk.run(&["--help", "--json"]).exits(0).json();
     let commands = tree["commands"].as_array().unwrap();
     assert!(commands.iter().any(|command| command["path"] == "carnet token"), "{tree}");
+    assert_eq!(desk.run(&["--version", "--json"]).exits(0).json()["name"], "carnet");
     let one = desk.run(&["grants", "revoke", "--help", "--json"]).exits(0).json();
     assert_eq!((&one["path"], &one["args"][0]["id"]), (&json!("carnet grants revoke"), &json!("grant")));
 }

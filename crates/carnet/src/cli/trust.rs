@@ -196,13 +196,13 @@ async fn show(cx: &mut Context<'_>, id: &str) -> Result<(), Failure> {
     for (number, rule) in rules.iter().enumerate() {
         let text = |name: &str| rule.get(name).map(shown::value).unwrap_or_default();
         cx.talk.answer("")?;
-        cx.talk.answer(&format!(
+        cx.talk.answer(&super::talk::plain(&format!(
             "Rule {}: {} in {}, for {}",
             number + 1,
             text("project"),
             text("environment"),
             text("subjects")
-        ))?;
+        )))?;
         let claims = rule.get("claims").and_then(Value::as_object).cloned().unwrap_or_default();
         let rows: Vec<_> =
             claims.iter().map(|(name, wanted)| (name.as_str(), shown::value(wanted))).collect();

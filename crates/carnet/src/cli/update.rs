@@ -95,17 +95,23 @@ pub(crate) async fn update(cx: &mut Context<'_>, args: UpdateArgs) -> Result<(),
         client.connector_metadata(&id).await?
     };
     if cx.talk.wants_json() {
+        warn_of_what_is_left(cx, &after);
         return cx.talk.document(&outline(&after));
     }
     cx.talk.success(&format!("Connector {} updated.", after.uid));
     if let Some(set) = set.filter(|set| set.enabled) {
         cx.talk.say(&format!("  Its provider sends events to {}", set.url));
     }
+    warn_of_what_is_left(cx, &after);
+    Ok(())
+}
+
+/// What the provider's side of it still lacks, in the server's sentences.
+fn warn_of_what_is_left(cx: &mut Context<'_>, after: &Connector) {
     let errors = after.rest.get("serviceSync").and_then(|sync| sync.get("errors")).and_then(Value::as_array);
     for error in errors.into_iter().flatten().filter_map(Value::as_str) {
         cx.talk.warn(&plain(error));
     }
-    Ok(())
 }
 
 /// The members that `vercel connect update --json` prints, `null` where there is nothing.

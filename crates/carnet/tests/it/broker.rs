@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+pub(crate) use carnet_testkit::free_port;
 use serde_json::Value;
 
 /// A running server. Ended by its own process id when dropped.
@@ -13,10 +14,6 @@ pub(crate) struct Broker {
     /// How long it took until it was ready.
     pub(crate) started_in: Duration,
     data: PathBuf,
-}
-
-pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Broker {
@@ -70,7 +67,7 @@ impl Broker {
             if reqwest::get(format!("{url}/readyz")).await.is_ok_and(|answer| answer.status() == 200) {
                 break;
             }
-            assert!(begun.elapsed() < Duration::from_secs(30), "the server is not ready");
+            assert!(begun.elapsed() < Duration::from_mins(1), "the server is not ready");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let started_in = begun.elapsed();

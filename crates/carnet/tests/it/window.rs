@@ -65,6 +65,6 @@ async fn dies_after_the_answer(database: Option<Database>, rotation: Rotation) {
             assert!(scene.provider.me(token).await.is_some(), "{rotation:?}");
             assert_eq!(scene.grant(&user).await.unwrap().0, "active");
         }
-        assert!(begun.elapsed() < Duration::from_secs(5), "{rotation:?}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(15), "{rotation:?}: {:?}", begun.elapsed());
     }
 }

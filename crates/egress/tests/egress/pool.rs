@@ -11,7 +11,7 @@ use crate::tls::Authority;
 /// Makes the call, then waits until its connection is back in the pool.
 async fn make(egress: &Egress, call: Call) {
     assert_eq!(egress.send(call).await.unwrap().status.as_u16(), 200);
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
 }
 
 #[tokio::test]

@@ -51,8 +51,12 @@ async fn no_spelling_of_a_private_address_opens_a_socket() {
     for listener in &listeners {
         drop(std::net::TcpStream::connect(listener.address).unwrap());
     }
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(listeners.iter().all(|listener| listener.accepts() == 1));
+    let heard = async {
+        while !listeners.iter().all(|listener| listener.accepts() == 1) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), heard).await.expect("they are heard of");
     let development = Egress::new(Policy { loopback: true, ..Policy::default() }).unwrap();
     let url = listeners[0].url("/");
     development.send(Call::get(url, Purpose::ProviderApi, team(1))).await.unwrap();

@@ -62,11 +62,7 @@ impl Broker {
         let by_itself = !offered && ask.r#type.is_none() && service.contains(['.', ':']);
         let kind = match &ask.r#type {
             None => None,
-            Some(text) => Some(self.kind_called(text, ask).ok_or_else(|| {
-                let known: Vec<&str> = ConnectorType::ALL.iter().map(|t| t.as_str()).collect();
-                Fault::new(Code::InvalidRequest, format!("type is one of: {}.", known.join(", ")))
-                    .with("field", "type")
-            })?),
+            Some(text) => Some(self.kind_of(text, ask, service)?),
         };
         if let Some(planned) = self.planned(ask, service, kind)? {
             return Ok(planned);
@@ -83,6 +79,63 @@ impl Broker {
             .next(format!("carnet catalog search {service}"), "to see whether it is known by another name"));
         }
         Ok(Configuration::of(kind.unwrap_or(ConnectorType::Oauth), ask.data.clone()))
+    }
+
+    /// The driver that is meant by a type, if it is one for this service. What the catalog does not know may be of any;
+    /// what it knows is of one of its ways, or is described whole by who brings it.
+    fn kind_of(&self, word: &str, ask: &NewConnectorAsk, service: &str) -> Result<ConnectorType, Fault> {
+        let refused = |of: &str, known: &[ConnectorType]| {
+            let known: Vec<&str> = known.iter().map(|kind| kind.as_str()).collect();
+            Fault::new(Code::InvalidRequest, format!("type{of} is one of: {}.", known.join(", ")))
+                .with("field", "type")
+        };
+        let kind = self.kind_called(word, ask);
+        let Some(entry) = self.inner.settings.catalog.get(service) else {
+            return kind.ok_or_else(|| refused("", &ConnectorType::ALL));
+        };
+        let own = entry.methods.iter().map(|method| method.driver);
+        let mut known: Vec<ConnectorType> = Vec::new();
+        for kind in own.chain([ConnectorType::Oauth, ConnectorType::ApiKey]) {
+            if !known.contains(&kind) {
+                known.push(kind);
+            }
+        }
+        // By the name of another service somebody means that one, unless the two are run the same way.
+        let is_general = |kind| matches!(kind, ConnectorType::Oauth | ConnectorType::ApiKey);
+        let is_of_another = |kind| {
+            let is_own = word == service || word == "custom" || ConnectorType::parse(word).is_some();
+            is_general(kind) && !is_own
+        };
+        kind.filter(|kind| known.contains(kind) && !is_of_another(*kind)).ok_or_else(|| {
+            refused(&format!(" of {service}"), &known)
+                .next(format!("carnet catalog show {service}"), "to see how it is connected")
+        })
+    }
+
+    /// Adds the member that is likely meant, where one is brought that no driver knows, but that is called like one that a
+    /// way of the service has deeper: `botToken` for `installation.token`.
+    pub(super) fn with_what_is_meant(&self, service: &str, fault: Fault) -> Fault {
+        let field = fault.extra.get("field").and_then(Value::as_str);
+        let field = field.filter(|_| fault.message.contains(": is not a field "));
+        let brought = field.and_then(|field| field.strip_prefix("data.")).filter(|name| !name.contains('.'));
+        let Some((entry, brought)) = self.inner.settings.catalog.get(service).zip(brought) else {
+            return fault;
+        };
+        let brought = brought.to_lowercase();
+        let deeper = |name: &&str| {
+            name.rsplit_once('.').is_some_and(|(_, leaf)| brought.ends_with(&leaf.to_lowercase()))
+        };
+        let found = entry.methods.iter().find_map(|method| {
+            let needs = method.needs(false);
+            needs.into_iter().find(deeper).map(|name| (method, name))
+        });
+        let Some((method, name)) = found else { return fault };
+        let way = method.method.to_string();
+        let message = format!("{} For the connection method {way} it is data.{name}.", fault.message);
+        Fault { message, ..fault }.next(
+            format!("carnet create {service} --connection-method {way} --data @FILE"),
+            format!("with {name} in the file"),
+        )
     }
 
     /// What an official client means by a type: the name of a driver, or of a service of the catalog, whose driver is meant

@@ -166,7 +166,7 @@ impl Broker {
                 known: None,
             })
             .await
-            .map_err(bad_configuration)?;
+            .map_err(|bad| self.with_what_is_meant(&service, bad_configuration(bad)))?;
         let managed = app.is_some();
         let verifying = scheme_of(&service).and_then(|scheme| scheme.secret_of(&accepted.secrets));
         if let Some(app) = &app {

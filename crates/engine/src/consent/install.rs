@@ -13,6 +13,7 @@ use carnet_model::{Code, Fault, Id, ScopeRequest, SecretString, Subject, kind};
 
 use super::request::{Opening, Remembered, life_of, names_of};
 use super::{AuthorizationStarted, AuthorizeAsk, page};
+use crate::audit::with_proof;
 use crate::broker::Broker;
 use crate::faults;
 
@@ -51,6 +52,7 @@ impl Broker {
             .on(connector.id)
             .with("connector", connector.uid.as_str());
         if let Err((fault, rule)) = self.permit(caller, &entry, Ask::Install) {
+            let event = with_proof(event, caller);
             return Err(self.refuse(event, Outcome::Denied, fault, Some(rule)).await?);
         }
         // What cannot be read is said before what cannot be done.

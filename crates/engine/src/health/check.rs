@@ -102,7 +102,7 @@ impl Verdict {
     }
 
     /// Whether it is known not to hold.
-    pub const fn is_broken(&self) -> bool {
+    pub(crate) const fn is_broken(&self) -> bool {
         matches!(self, Self::NeedsConsent(_) | Self::Suspended | Self::Gone | Self::ClientRejected)
     }
 }

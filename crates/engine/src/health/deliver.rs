@@ -9,6 +9,7 @@ use carnet_store::{DbError, Write};
 use serde_json::{Map, Value, json};
 
 use super::notice::Ending;
+use super::places::Turn;
 use crate::broker::Broker;
 use crate::consent::{CLAIM, Delivery};
 
@@ -17,7 +18,7 @@ impl Broker {
     pub(crate) async fn tell_of_endings(&self) -> Result<(), DbError> {
         let inner = &self.inner;
         let now = inner.env.now();
-        for row in health::ending(&inner.db, now, now.plus(AHEAD), BATCH).await? {
+        for row in health::ending(&inner.db, now, now.plus(AHEAD), ENDINGS).await? {
             let grant = &row.grant;
             let end = if grant.refreshable { grant.refresh_expires_at } else { grant.access_expires_at };
             let reference = ConnectorRef::Id(grant.place.connector);
@@ -30,13 +31,24 @@ impl Broker {
         Ok(())
     }
 
-    /// Sends what is due, each in a task of its own.
+    /// Sends what is due, each in a task of its own, as far as there are places.
     pub(crate) async fn deliver_notices(&self) -> Result<(), DbError> {
         let inner = &self.inner;
-        for mut notice in health::due(&inner.db, inner.env.now(), BATCH).await? {
+        let places = &inner.notice_places;
+        if !places.has_room() {
+            return Ok(());
+        }
+        let mut due = health::due(&inner.db, inner.env.now(), EACH, BATCH).await?;
+        due.sort_by_key(|notice| places.taken_by(notice.team));
+        for mut notice in due {
             if inner.stop.is_cancelled() {
                 break;
             }
+            let place = match places.enter(notice.team) {
+                Turn::Go(place) => place,
+                Turn::Full => continue,
+                Turn::Busy => break,
+            };
             let now = inner.env.now();
             match inner.db.write(Write::new().step(health::claim(&notice, now, now.plus(CLAIM)))).await {
                 Ok(_) => notice.attempts += 1,
@@ -49,6 +61,7 @@ impl Broker {
                 if let Err(error) = broker.deliver_notice(&notice).await {
                     tracing::warn!(delivery = %notice.id, %error, "what became of a health webhook could not be recorded; it may be sent again");
                 }
+                drop(place);
             });
         }
         Ok(())
@@ -113,5 +126,8 @@ impl Broker {
 
 /// How long before its end a grant is told of at the earliest; the last quarter of its life, if that is shorter.
 const AHEAD: Duration = Duration::from_hours(7 * 24);
-/// Begun in one round.
-const BATCH: i64 = 64;
+/// Looked at in one round, in all and of one team.
+const BATCH: i64 = 128;
+const EACH: i64 = 8;
+/// Told of in one round.
+const ENDINGS: i64 = 64;

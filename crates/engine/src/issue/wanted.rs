@@ -10,6 +10,7 @@ use carnet_store::grants::GrantRow;
 use serde_json::{Value, json};
 
 use super::ToConsent;
+use crate::audit::with_proof;
 use crate::cache::AskKey;
 use crate::sealing::GrantSecret;
 
@@ -194,17 +195,7 @@ impl Wanted {
                     ScopeRequest::Exactly(scopes) => scopes.to_string(),
                 },
             );
-        if let Caller::Workload(workload) = caller {
-            event = event
-                .with("issuer", workload.proof.issuer.clone())
-                .with("sub", workload.proof.subject.clone());
-            if let Some(issuer) = workload.proof.trusted_issuer {
-                event = event.with("trustedIssuer", issuer.to_string());
-            }
-            if !workload.proof.claims.is_empty() {
-                event = event.with("claims", workload.proof.claims.clone());
-            }
-        }
+        event = with_proof(event, caller);
         if let Subject::JwtBearer { sub, iss, aud, additional_claims } = &self.subject {
             let claims: Vec<&str> = additional_claims.keys().map(String::as_str).collect();
             event = event.with("asserted", json!({"sub": sub, "iss": iss, "aud": aud, "claims": claims}));

@@ -5,24 +5,22 @@
 //! and shown to nobody; a change of where they would be sent has to bring them along. What the configuration names is
 //! shown and not changed here.
 
+mod trial;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use carnet_catalog::Ask;
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
-use carnet_model::connector::ConnectorType;
 use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, Slug, kind};
-use carnet_providers::NewConnector;
 use carnet_store::managed_apps::{self, ManagedAppRow};
 use carnet_store::{DbError, Write, people};
 use serde_json::{Map, Value};
 
 use super::view::{ManagedAppView, split};
-use super::{IDENTITY, ManagedService, UnfitApp, is_service, shown_as_token};
+use super::{IDENTITY, ManagedService, UnfitApp, is_service};
 use crate::access_tokens::{refused, standing};
 use crate::broker::Broker;
-use crate::connectors::bad_configuration;
 use crate::faults;
 
 /// An application to register.
@@ -294,72 +292,6 @@ impl Broker {
         Ok(others.fold(write, |write, team| write.event(&inner.env, &theirs.clone().in_team(team))))
     }
 
-    /// Whether a connector could be made of it: its driver is asked, and asks the provider. Nothing is registered
-    /// anywhere. Where each connector fills in an address of its own, there is nothing to ask yet.
-    async fn try_app(
-        &self,
-        caller: &Caller,
-        app: &ManagedAppRow,
-        data: &Map<String, Value>,
-    ) -> Result<(), Fault> {
-        let inner = &self.inner;
-        let (service, r#type, method) = (app.service.as_str(), app.r#type, app.method.as_deref());
-        let missing = |name: &str, why: &str| {
-            Err(Fault::new(Code::InvalidConnector, format!("data.{name} {why}."))
-                .with("field", format!("data.{name}")))
-        };
-        if let Some(maker) = MAKERS.iter().find(|name| data.contains_key(**name)) {
-            return missing(
-                maker,
-                "makes an application for one connector: bring the one that you registered",
-            );
-        }
-        if matches!(r#type, ConnectorType::Oauth | ConnectorType::Slack) && !data.contains_key("clientId") {
-            return missing("clientId", "is missing: that of the application that you registered");
-        }
-        if let Some(member) = shown_as_token(r#type, data) {
-            return missing(
-                member,
-                "is itself the token, which every team would be given: let each bring its own",
-            );
-        }
-        let mut made = data.clone();
-        let mut address = None;
-        if let Some(entry) = method.and_then(|_| inner.settings.catalog.get(service)) {
-            let ask = Ask {
-                method: method.map(str::to_owned),
-                target: None,
-                params: app.params.clone(),
-                driver: Some(r#type),
-                data: data.clone(),
-            };
-            match entry.plan(&ask) {
-                Ok(Some(plan)) => (made, address) = (plan.data, plan.address),
-                Ok(None) => {}
-                Err(wrong) if wrong.field.starts_with("params") => return Ok(()),
-                Err(wrong) => return Err(self.refused(service, wrong)),
-            }
-        }
-        let id = inner.env.id();
-        let ask = NewConnector {
-            service,
-            address: address.as_deref(),
-            name: service,
-            data: made,
-            http: &inner.egress,
-            env: &inner.env,
-            tenant: caller.team(),
-            callback_base: inner.settings.base(),
-            connector: id,
-            icon: None,
-            client_document: &self.client_document_url(caller.team(), id),
-            events: None,
-            // What goes elsewhere than before was given anew, or refused.
-            known: None,
-        };
-        carnet_providers::driver(r#type).accept(ask).await.map(drop).map_err(bad_configuration)
-    }
-
     async fn teams_named(&self, names: &[String]) -> Result<BTreeSet<Id<kind::Team>>, Fault> {
         let db = &self.inner.db;
         let mut teams = BTreeSet::new();
@@ -444,6 +376,3 @@ fn in_use(service: &str, connectors: i64, verb: &str, what: &str) -> Fault {
 fn told(teams: Option<&BTreeSet<Id<kind::Team>>>) -> Value {
     teams.map_or_else(|| "all".into(), |teams| teams.iter().map(ToString::to_string).collect())
 }
-
-/// Members by which a driver makes an application at the provider.
-const MAKERS: [&str; 2] = ["configurationToken", "initialAccessToken"];

@@ -37,13 +37,24 @@ pub type Intake = Reply;
 impl Broker {
     /// Lets an event in, or says when it can come again. Before anything of it is read, and before anything is looked up: a
     /// connector that this process has not seen yet is counted together with all that are not there, so that whoever makes
-    /// up addresses costs the store no more than a connector may.
+    /// up addresses costs the store no more than a connector may, and keeps nobody out who is there.
     pub async fn trigger_pace(&self, connector: &str) -> Result<(), Fault> {
         let inner = &self.inner;
         let id = Id::<kind::Connector>::parse(connector).ok();
         let mut team = id.and_then(|id| inner.known_team(id));
         if team.is_none() {
-            self.one_more_event(Id::from_bytes([0; 16]), None).await?;
+            if let Err(too_fast) = self.one_more_event(Id::from_bytes([0; 16]), None).await {
+                let now = inner.env.now();
+                let is_there = match id {
+                    Some(id) => {
+                        inner.trigger_addresses.has(&inner.db, id, now).await.map_err(faults::store)?
+                    }
+                    None => false,
+                };
+                if !is_there {
+                    return Err(too_fast);
+                }
+            }
             team = match id {
                 Some(id) => inner.team_of(id).await.map_err(faults::store)?,
                 None => None,

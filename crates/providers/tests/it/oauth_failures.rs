@@ -1,10 +1,9 @@
 //! What goes wrong at a token endpoint, and what it means.
 
-use std::net::TcpListener;
-
 use carnet_egress::{Egress, Policy};
 use carnet_providers::{ConnectorSecrets, DriverError};
 use serde_json::json;
+use tokio::net::TcpSocket;
 
 use crate::bench::{Bench, outcome};
 use crate::server::{Reply, Seen};
@@ -192,7 +191,10 @@ async fn every_answer_has_its_meaning() {
 #[tokio::test]
 async fn a_server_that_cannot_be_reached_leaves_no_doubt() {
     let bench = Bench::new();
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Bound, so that nobody else gets it, and without anybody who takes a connection.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let closed = socket.local_addr().unwrap();
     let made =
         bench.oauth(json!({"serverConfig": {"token_endpoint": format!("http://{closed}/token")}})).await;
     assert_eq!(outcome(&made.app("read").await), "later");

@@ -74,15 +74,18 @@ pub fn release(team: Id<kind::Team>, id: Id<kind::Grant>, fence: i64) -> Step {
 
 /// Frees every lease: for a process that holds the store alone, at its start.
 pub fn free_every_lease() -> Step {
-    Step::any("update grants set lease_owner = null, lease_until = 0 where lease_until > 0", args![])
+    Step::any(FREE_EVERY_LEASE, args![])
 }
+
+// "Leased" is written as the index of the few that are has it; put in another way, all would be walked through.
+pub(super) const FREE_EVERY_LEASE: &str =
+    "update grants set lease_owner = null, lease_until = 0 where lease_until > 0";
+pub(super) const FREE_LEASES_OF: &str =
+    "update grants set lease_owner = null, lease_until = 0 where lease_until > 0 and lease_owner = $1";
 
 /// Frees the leases of a process that is gone.
 pub fn free_leases_of(owner: [u8; 16]) -> Step {
-    Step::any(
-        "update grants set lease_owner = null, lease_until = 0 where lease_until > 0 and lease_owner = $1",
-        args![owner],
-    )
+    Step::any(FREE_LEASES_OF, args![owner])
 }
 
 /// Records what a refresh brought, if the lease is still ours. `row.grant` has the new versions.

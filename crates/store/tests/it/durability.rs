@@ -71,7 +71,7 @@ async fn an_address_that_is_none_and_a_server_that_is_gone_are_told_apart() {
     let begun = std::time::Instant::now();
     let gone = Db::open(&open("postgres://postgres@127.0.0.1:1/x"), &env).await;
     assert!(matches!(gone, Err(OpenError::Db(error)) if error.is_unavailable()));
-    assert!(begun.elapsed() < std::time::Duration::from_secs(2));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10));
 }
 
 /// What another program does to the files is told at once, and nothing is acknowledged that would be lost.
@@ -90,7 +90,7 @@ async fn a_file_that_is_held_or_taken_away_takes_no_write_until_it_is_back() {
     for held in [one, two] {
         assert!(held.is_err_and(|error| error.is_unavailable()));
     }
-    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());
     other.execute_batch("rollback").unwrap();
     drop(other);
     db.write(write()).await.unwrap();

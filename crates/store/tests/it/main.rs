@@ -10,6 +10,7 @@ mod deliveries;
 mod durability;
 mod gateway;
 mod grants;
+mod health;
 mod keys;
 mod left_open;
 mod people;

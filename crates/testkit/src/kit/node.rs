@@ -1,11 +1,10 @@
 //! One process of a deployment, as far as a test can tell.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use carnet_api::{Limits, Listening, Metrics, Tls};
 use carnet_egress::{Place, Policy};
-use carnet_engine::{Broker, Location, Root, Settings, StartError};
+use carnet_engine::{Broker, Location, Root, STOPS_WITHIN, Settings, StartError};
 use carnet_model::Env;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -89,7 +88,7 @@ impl Node {
         }
         // Whoever opens the folder next must find nobody in it.
         if let Some(broker) = self.broker.take() {
-            broker.shut_down(Duration::from_secs(25)).await;
+            broker.shut_down(STOPS_WITHIN).await;
         }
         self.address
     }

@@ -123,7 +123,9 @@ async fn what_may_not_be_managed_is_on_the_record(engine: Engine) {
     assert_eq!(events[0]["outcome"], "denied");
     assert_eq!(events[0]["detail"]["operation"], "DELETE /v9/projects/{project}");
     assert_eq!(events[0]["detail"]["code"], "forbidden");
-    // What is the team's own is the target; what is another team's, or nobody's, is not written down.
+    assert_eq!(events[0]["detail"]["right"], "project.delete");
+    assert_eq!(events[0]["actor"]["type"], "project");
+    // What is the team's own is the target, however it was called; what is another team's, or nobody's, is not written down.
     let other = kit.another_tenant("other").await;
     let nobody = "prj_0000000000000000000000".to_owned();
     for (named, target) in [
@@ -135,6 +137,49 @@ async fn what_may_not_be_managed_is_on_the_record(engine: Engine) {
         assert_eq!(Http::default().json("DELETE", &url, Some(&workload), None).await.status, 403);
         let events = kit.events_of("management.reject").await;
         assert_eq!(events.last().unwrap()["target"], target, "{events:?}");
+    }
+    let made = json!({"name": "looks", "access": "read"});
+    let looks = kit.manage("POST", "/v1/access-tokens", Some(&made)).await.ok()["token"].clone();
+    let (looks, uid) = (looks.as_str().unwrap(), Kit::UID.replace('/', "%2F"));
+    let project = kit.manage("GET", &format!("/v9/projects/{}", kit.tenant.project), None).await.ok();
+    let (project, connector) = (project["name"].as_str().unwrap(), json!(kit.connector));
+    let unlink = |project: &str| format!("/v1/connect/connectors/{uid}/projects/{project}");
+    for (method, path, action, right, target) in [
+        (
+            "DELETE",
+            format!("/v1/connect/connectors/{uid}"),
+            "management.reject",
+            "connector.delete",
+            &connector,
+        ),
+        ("PATCH", "/v1/teams/acme".to_owned(), "management.reject", "team.update", &json!(kit.tenant.team)),
+        ("DELETE", unlink(project), "management.reject", "link.update", &json!(kit.tenant.project)),
+        ("DELETE", unlink("nowhere"), "management.reject", "link.update", &connector),
+        (
+            "DELETE",
+            format!("/v1/connect/connectors/{uid}/tokens"),
+            "token.revoke",
+            "token.revoke-all",
+            &connector,
+        ),
+    ] {
+        for bearer in [looks, &workload] {
+            let answer = kit.node.call(method, &path, Some(bearer), Some(&json!({}))).await;
+            assert_eq!(answer.refusal(), (403, "forbidden".to_owned()), "{method} {path}");
+            let newest =
+                kit.manage("GET", "/v1/audit?outcome=denied&limit=1", None).await.ok()["events"][0].clone();
+            assert_eq!(newest["requestId"], answer.header("x-request-id").unwrap(), "{method} {path}");
+            assert_eq!(newest["action"], action, "{method} {path}");
+            assert_eq!(
+                (&newest["target"], &newest["detail"]["right"]),
+                (target, &json!(right)),
+                "{method} {path}"
+            );
+            let detail = &newest["detail"];
+            let named = detail["issuer"].is_string() && detail["sub"].is_string();
+            assert_eq!(named, bearer == workload, "a workload is named by its identity: {newest}");
+            assert_eq!(detail["subject"] == "*", action == "token.revoke", "{newest}");
+        }
     }
 }
 

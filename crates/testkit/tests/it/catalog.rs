@@ -17,6 +17,7 @@ async fn a_service_of_the_catalog_needs_no_more_than_what_only_the_service_gives
         "https://oauth2.googleapis.com",
         "https://api.linear.app",
         "https://discord.com",
+        "https://tools.example",
     ];
     let origins = origins.map(|origin| (origin, "http://127.0.0.1:9".to_owned())).to_vec();
     let kit = Kit::start(engine, Plan { origins, ..Plan::default() }).await;
@@ -66,6 +67,33 @@ async fn a_service_of_the_catalog_needs_no_more_than_what_only_the_service_gives
     assert_ne!(create(&kit, odd).await.1["error"]["field"], "type");
     let (status, refused) = create(&kit, json!({"type": "martian", "name": "M", "data": client})).await;
     assert_eq!((status, &refused["error"]["field"]), (400, &json!("type")), "{refused}");
+    // A type of another service makes nothing that works at this one; what describes any server does.
+    for (service, word, known) in [
+        ("slack", "linear", "type of slack is one of: slack, oauth, api-key."),
+        ("slack", "photon", "type of slack is one of: slack, oauth, api-key."),
+        ("slack", "github", "type of slack is one of: slack, oauth, api-key."),
+        ("linear", "discord", "type of linear is one of: oauth, api-key."),
+    ] {
+        let (status, refused) =
+            create(&kit, json!({"service": service, "type": word, "name": "N", "data": client})).await;
+        assert_eq!((status, &refused["error"]["message"]), (400, &json!(known)), "{refused}");
+        assert_eq!(refused["error"]["field"], "type");
+    }
+    for (service, word) in [("slack", "oauth"), ("slack", "custom"), ("tools.example", "linear")] {
+        let described = json!({"clientId": "id", "clientSecret": "secret", "serverConfig": {
+            "authorization_endpoint": "https://tools.example/a", "token_endpoint": "https://tools.example/t"}});
+        let name = format!("{word} at hand");
+        let body = json!({"service": service, "type": word, "name": name, "data": described});
+        let (status, made) = create(&kit, body).await;
+        assert_eq!((status, &made["driver"]), (201, &json!("oauth")), "{service} {word}: {made}");
+    }
+    let brought = json!({"clientId": "id", "clientSecret": "secret", "botToken": "hush"});
+    let (_, refused) = create(&kit, json!({"service": "discord", "name": "Bot", "data": brought})).await;
+    let error = &refused["error"];
+    assert!(error["message"].as_str().unwrap().ends_with("bot it is data.installation.token."), "{refused}");
+    let step = "carnet create discord --connection-method bot --data @FILE";
+    assert!(error["next"].as_array().unwrap().iter().any(|next| next["command"] == step), "{refused}");
+    assert!(error["field"] == "data.botToken" && !refused.to_string().contains("hush"), "{refused}");
 
     for (body, code, field) in [
         (

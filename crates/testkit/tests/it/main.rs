@@ -17,6 +17,7 @@ mod import;
 mod installations;
 mod isolation;
 mod keys;
+mod lists;
 mod managed;
 mod metrics;
 mod people;

@@ -130,7 +130,7 @@ pub(crate) struct ListArgs {
     #[arg(long)]
     pub(crate) all_projects: bool,
     /// At most so many
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) limit: Option<u32>,
     /// Go on where the last list ended
     #[arg(long, value_name = "CURSOR")]

@@ -6,11 +6,13 @@ mod since;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::time::Duration;
 
-use carnet_sdk::{AuditFilter, AuditRecord};
+use carnet_model::Time;
+use carnet_sdk::{AuditFilter, AuditRecord, Client};
 use serde_json::json;
 
-use super::actor;
+use super::{actor, newest};
 use crate::cli::args::ExportArgs;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -31,7 +33,10 @@ pub(crate) async fn export(cx: &mut Context<'_>, args: ExportArgs) -> Result<(),
     let mut file = path.as_deref().map(create).transpose()?;
     let mut filter = AuditFilter {
         limit: Some(1000),
-        after: Some(0),
+        after: Some(match since {
+            Some(since) => beginning(&client, since).await?,
+            None => 0,
+        }),
         action: args.action,
         connector: args.connector,
         outcome: args.outcome,
@@ -67,11 +72,31 @@ pub(crate) async fn export(cx: &mut Context<'_>, args: ExportArgs) -> Result<(),
     let Some((mut file, path)) = file.zip(path) else { return Ok(()) };
     file.flush().and_then(|()| file.get_ref().sync_all()).map_err(|error| unwritable(&path, &error))?;
     if cx.talk.wants_json() {
-        return cx.talk.document(&json!({"file": path, "format": args.format, "events": written}));
+        let file = path.to_string_lossy();
+        return cx.talk.document(&json!({"file": file, "format": args.format, "events": written}));
     }
     cx.talk.success(&format!("{written} events written to {}", path.display()));
     Ok(())
 }
+
+/// Behind which event the first one is that can be of this time: looked for by halves, so that what is older is not fetched
+/// to be left out. The log is in the order of its writing, which is not quite that of its times.
+async fn beginning(client: &Client, since: Time) -> Result<i64, Failure> {
+    let since = since.minus(APART);
+    let (mut older, mut end) = (0, newest(client).await?);
+    while older < end {
+        let middle = older + (end - older) / 2;
+        let filter = AuditFilter { after: Some(middle), limit: Some(1), ..AuditFilter::default() };
+        match client.audit(&filter).await?.events.first() {
+            Some(event) if event.at < since => older = event.seq,
+            _ => end = middle,
+        }
+    }
+    Ok(older)
+}
+
+/// How far apart the times of events can be from their order, with room for a clock that was set.
+const APART: Duration = Duration::from_mins(10);
 
 /// A new file that only its owner can read: the log says who did what. One that is there is not replaced.
 fn create(path: &Path) -> Result<BufWriter<File>, Failure> {

@@ -37,7 +37,9 @@ pub(super) async fn configure(cx: &mut Context<'_>, folder: &Path) -> Result<Exi
     write(&place, &api, team.as_deref(), &token)?;
     let command = format!("vercel -Q {} connect list --all-projects", folder.display());
     if cx.talk.wants_json() {
-        cx.talk.document(&json!({"folder": folder, "api": api, "teamId": team, "next": [command]}))?;
+        cx.talk.document(
+            &json!({"folder": folder.to_string_lossy(), "api": api, "teamId": team, "next": [command]}),
+        )?;
         return Ok(Exit::Done);
     }
     cx.talk.success(&format!("{} points the official CLI at {api}", folder.display()));

@@ -7,11 +7,16 @@ use super::{CONNECTOR, Desk, PROJECT, TEAM, USER};
 
 const ATK: &str = "atk_0000000000000000000001";
 const INV: &str = "inv_0000000000000000000001";
+const SCI: &str = "sci_0000000000000000000001";
 const ISS: &str = "iss_0000000000000000000001";
 
 fn grant(id: &str, user: &str, environment: &str, state: &str) -> Value {
-    json!({"id": id, "connectorId": CONNECTOR, "projectId": PROJECT, "environment": environment, "state": state,
-        "subject": {"type": "user", "id": user}})
+    let mut grant = json!({"id": id, "connectorId": CONNECTOR, "projectId": PROJECT, "environment": environment,
+        "state": state, "subject": {"type": "user", "id": user}});
+    if user == "bob" {
+        grant["installationId"] = SCI.into();
+    }
+    grant
 }
 
 fn peer() -> Peer {
@@ -23,7 +28,11 @@ fn peer() -> Peer {
                 _ if route == format!("{by_id}/grants") => {
                     json!({"grants": [grant("grt_1", USER, "production", "active"),
                     grant("grt_2", "bob", "preview", "active"), grant("grt_3", "eve", "preview", "needs_consent")],
-                    "madeTokens": [{"tokens": 3}, {"installationId": "sci_1", "tokens": 2}]})
+                    "madeTokens": [{"tokens": 3}, {"installationId": SCI, "tokens": 2}]})
+                }
+                _ if route == format!("{by_id}/installations") => {
+                    let at = |id: &str, there: &str, ended: Value| json!({"id": id, "externalId": there, "createdAt": 0, "updatedAt": 0, "endedAt": ended});
+                    json!({"installations": [at("sci_0000000000000000000002", "T0", json!(5)), at(SCI, "T1", Value::Null)]})
                 }
                 "GET /v1/access-tokens" => {
                     json!({"tokens": [{"id": ATK, "name": "ci", "last4": "wxyz", "userId": USER,
@@ -92,13 +101,23 @@ fn every_command_that_destroys_says_what_it_would_hit_and_hits_nothing() {
         assert!(!told.to_string().contains("hush"), "{told}");
     }
     // As many as the real one counts besides the grants.
-    for (more, made) in [
-        (&["--all-tokens"][..], 5),
-        (&["--all-tokens", "--installation-id", "sci_1"], 2),
-        (&["--my-tokens"], 0),
-    ] {
+    for (more, made) in [(&["--all-tokens"][..], 5), (&["--my-tokens"], 0)] {
         let line = [&["revoke-tokens", "demo/hello", "--dry-run", "--json"][..], more].concat();
         assert_eq!(desk.run(&line).exits(0).json()["madeTokens"], made, "{more:?}");
+    }
+    // An installation is called by our identifier or by the provider's; what ended is none.
+    for (more, exit, hit) in [
+        (&["--installation-id", SCI][..], 0, json!([1, 2])),
+        (&["--installation-id", "T1"], 0, json!([1, 2])),
+        (&["--installation-id", "T1", "--user", "bob"], 0, json!([1, 0])),
+        (&["--installation-id", "T1", "--my-tokens"], 0, json!([0, 0])),
+        (&["--installation-id", "nowhere", "--user", "bob"], 0, json!([0, 0])),
+        (&["--installation-id", "T0"], 3, json!([null, null])),
+        (&["--installation-id", "nowhere"], 3, json!([null, null])),
+    ] {
+        let line = [&["revoke-tokens", "demo/hello", "--dry-run", "--json"][..], more].concat();
+        let told = desk.run(&line).exits(exit).json();
+        assert_eq!(json!([told["liveGrants"], told["madeTokens"]]), hit, "{more:?}: {told}");
     }
     let changes: Vec<_> = peer.lines().into_iter().filter(|line| !line.starts_with("GET ")).collect();
     assert_eq!(changes, Vec::<String>::new());

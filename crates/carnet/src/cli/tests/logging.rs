@@ -58,6 +58,29 @@ fn the_log_is_written_out_page_by_page() {
 }
 
 #[test]
+fn what_is_older_than_asked_for_is_not_fetched() {
+    const LAST: i64 = 20_000;
+    let peer = Peer::following(|line, _| {
+        let query = line.strip_prefix("GET /v1/audit?")?;
+        let asked = |name: &str| {
+            let mut all = url::form_urlencoded::parse(query.as_bytes());
+            all.find(|(known, _)| known == name).and_then(|(_, value)| value.parse::<i64>().ok())
+        };
+        let (limit, after) = (usize::try_from(asked("limit")?).unwrap(), asked("after").unwrap_or(LAST - 1));
+        let events: Vec<Value> = (after + 1..=LAST).take(limit).map(event).collect();
+        let next = events.last().filter(|_| events.len() == limit).map(|event| event["seq"].clone());
+        Some((200, json!({"events": events, "next": next})))
+    });
+    let desk = Desk::dev(&peer.url);
+    let since = jiff::Timestamp::from_second(1_784_065_923 + 19_990 * 86_400).unwrap().to_string();
+    let out = desk.run(&["audit", "export", "--since", &since]).exits(0).out;
+    let first: Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
+    assert_eq!((out.lines().count(), &first["seq"]), (11, &json!(19_990)));
+    assert!(peer.seen().len() < 25, "{} requests", peer.seen().len());
+    assert_eq!(desk.run(&["audit", "export", "--since", "2200-01-01"]).exits(0).out, "");
+}
+
+#[test]
 fn what_is_rare_is_looked_for_further_back() {
     let peer = Peer::following(|line, _| {
         line.starts_with("GET /v1/audit?").then(|| {

@@ -95,6 +95,12 @@ fn a_secret_on_the_command_line_is_warned_of_and_never_repeated() {
     let desk = Desk::dev(&peer.url);
     let done = desk.run(&["create", "demo", "--data", r#"{"clientSecret":"hush"}"#]).exits(0);
     assert!(done.err.contains("warning: `clientSecret`") && done.err.contains("--data @-"), "{done:?}");
+    let line = ["create", "demo", "--data", r#"{"clientSecret":"hush"}"#, "--json"];
+    assert_eq!(desk.run(&line).exits(0).json()["warnings"].as_array().unwrap().len(), 1);
+    assert_eq!(desk.run(&["create", "demo", "--json"]).exits(0).json().get("warnings"), None);
+    let gone = Peer::with(|_, _, _| Some(refusal(503, "unavailable", json!({}))));
+    let told = Desk::dev(&gone.url).run(&line).exits(8).json();
+    assert!(told["warnings"].is_array() && told["error"]["code"] == "unavailable", "{told}");
     for bad in ["{\"clientSecret\":\"hush\"", "[\"hush\"]", "hush"] {
         let done = desk.run(&["create", "demo", "--data", bad, "--json"]).exits(2);
         assert!(!format!("{done:?}").contains("hush"), "{done:?}");
@@ -113,6 +119,11 @@ fn what_the_provider_did_not_speak_about_is_warned_of() {
     let line = ["create", "snowflake", "-n", "lab", "--connector-type", "snowflake", "--data", "{}"];
     let done = desk.run(&line).exits(0);
     assert!(done.err.contains("did not say whether these are right: clientSecret"), "{done:?}");
+    // Who reads the document alone is told the same.
+    let told = desk.run(&[&line[..], &["--json"]].concat()).exits(0).json();
+    let warnings = told["warnings"].as_array().unwrap();
+    assert!(warnings.len() == 1 && warnings[0].as_str().unwrap().contains("clientSecret"), "{told}");
+    assert_eq!(told["id"], CONNECTOR, "{told}");
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! What goes wrong before anything goes right, and whether the step that is named leads out of it.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -25,6 +28,16 @@ fn something_else_at_the_address_leads_to_another_address() {
             let step = desk_step(&at(&format!("{}/dashboard/", peer.url)), line);
             assert_eq!(step, format!("export CARNET_URL={}", peer.url), "{line:?}");
         }
+    }
+    let carnet = Peer::with(|_, _, _| {
+        let message = "There is nothing at this path. The API is at the root of this address.";
+        Some((404, json!({"error": {"code": "not_found", "message": message}})))
+    });
+    let desk = Desk::bare().set("CARNET_URL", &format!("{}/x", carnet.url)).set("CARNET_TOKEN", TOKEN);
+    for line in [&["list"][..], &["show", "demo/hello"], &["whoami"], &["projects", "show", "my-app"]] {
+        let error = desk.run(&[line, &["--json"]].concat()).exits(3).json()["error"].clone();
+        assert_eq!(error["next"][0]["command"], format!("export CARNET_URL={}", carnet.url), "{line:?}");
+        assert_eq!(error["next"].as_array().unwrap().len(), 1, "{line:?}: {error}");
     }
     let desk = Desk::bare().set("CARNET_URL", &format!("{}/x", missing.url)).set("CARNET_TOKEN", TOKEN);
     let checks = desk.run(&["doctor", "--json"]).exits(1).json()["checks"].clone();
@@ -82,6 +95,71 @@ fn an_identity_that_is_none_or_has_ended_is_not_passed_off_as_somebody() {
         assert_eq!(check["outcome"], "failed", "{check}");
         assert_eq!(check["next"][0]["command"], "unset CARNET_OIDC_TOKEN; carnet env pull");
     }
+}
+
+/// One that nothing here can tell from a good one.
+fn identity() -> String {
+    let claims = json!({"sub": "owner:dev:project:my-app:environment:preview", "exp": 4_102_444_800_i64});
+    format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string()))
+}
+
+#[test]
+fn an_identity_is_shown_only_once_the_server_has_taken_it() {
+    let answers = |status: u16, code: &'static str, message: &'static str| {
+        Peer::with(move |route, _, _| {
+            let error = json!({"error": {"code": code, "message": message}});
+            (route == "GET /v2/user").then_some((status, error))
+        })
+    };
+    let forged = "The workload identity is not accepted: the signature is wrong.";
+    let team = "The credential is not for the team that the request names.";
+    for (status, code, message, exit) in [
+        (403, "forbidden", "A workload may ask for tokens.", 0),
+        (401, "unauthorized", forged, 4),
+        (403, "forbidden", team, 6),
+        (503, "unavailable", "Later.", 8),
+    ] {
+        let peer = answers(status, code, message);
+        let desk = Desk::bare().set("CARNET_URL", &peer.url).set("CARNET_OIDC_TOKEN", &identity());
+        let done = desk.run(&["whoami"]).exits(exit);
+        assert_eq!(done.out.contains("environment:preview"), exit == 0, "{done:?}");
+        let checks = desk.run(&["doctor", "--json"]).json()["checks"].clone();
+        let check =
+            checks.as_array().unwrap().iter().find(|one| one["name"] == "credential").unwrap().clone();
+        assert_eq!(check["outcome"], if exit == 0 { "ok" } else { "failed" }, "{check}");
+    }
+}
+
+#[test]
+fn a_broken_credential_is_named_with_its_variable_and_the_file_that_has_it() {
+    let forged = "The workload identity is not accepted: the signature is wrong.";
+    let peer = Peer::with(move |route, _, _| {
+        let error = json!({"error": {"code": "unauthorized", "message": forged}});
+        route.contains("/connect/").then_some((401, error))
+    });
+    let told = |token: &str, file: Option<(&str, &str)>| {
+        let desk = Desk::bare().set("CARNET_URL", &peer.url).set("CARNET_OIDC_TOKEN", token);
+        if let Some((name, text)) = file {
+            std::fs::write(desk.path(name), text).unwrap();
+        }
+        let step = first_step(&desk, &["show", "demo/hello"], 4);
+        assert_eq!(step, "unset CARNET_OIDC_TOKEN; carnet env pull");
+        let done = desk.run(&["show", "demo/hello"]).exits(4);
+        assert!(!done.err.contains(token), "{done:?}");
+        done.err.lines().next().unwrap().to_owned()
+    };
+    let token = identity();
+    assert!(told(&token, None).contains("is wrong (CARNET_OIDC_TOKEN)   [unauthorized]"));
+    let line = format!("CARNET_OIDC_TOKEN={token}\n");
+    assert!(told(&token, Some((".env.local", &line))).contains("(CARNET_OIDC_TOKEN, as in .env.local)"));
+    assert!(told(&token, Some((".env", &line))).contains("(CARNET_OIDC_TOKEN, as in .env)"));
+    assert!(told("other.e.f", Some((".env.local", &line))).contains("(CARNET_OIDC_TOKEN)"));
+    // An open quote took in the next line: it is never sent, and is told of all the same.
+    let cut = told("a.b.c\nB=2", Some((".env.local", "CARNET_OIDC_TOKEN='a.b.c\nB=2\n")));
+    assert!(
+        cut.contains("CARNET_OIDC_TOKEN holds is no credential") && cut.contains("(as in .env.local)"),
+        "{cut}"
+    );
 }
 
 #[test]
@@ -185,4 +263,74 @@ fn all_projects_are_listed_and_those_that_are_looked_for() {
     assert_eq!(last["projects"].as_array().unwrap().len(), 2);
     assert!(desk.run(&["projects", "list", "--search", "zzz"]).exits(0).err.contains("No project has zzz"));
     desk.run(&["projects", "list", "--limit", "101"]).exits(2);
+}
+
+#[test]
+fn a_path_that_is_no_text_is_written_to_and_told_of() {
+    let peer = Peer::with(|route, _, _| {
+        let variables = json!({"env": {"CARNET_URL": "http://127.0.0.1"}});
+        route.starts_with("GET /v3/env/pull/").then_some((200, variables))
+    });
+    let desk = Desk::dev(&peer.url);
+    let name = OsString::from_vec(b"odd\xff.env".to_vec());
+    let words = |line: &[&str]| line.iter().map(OsString::from).collect::<Vec<_>>();
+    let line = [words(&["env", "pull"]), vec![name.clone()], words(&["--json"])].concat();
+    assert_eq!(desk.run_words(line).exits(0).json()["file"], "odd\u{fffd}.env");
+    assert!(desk.root.path().join(&name).is_file());
+    let line = [words(&["audit", "export", "--output"]), vec![name], words(&["--json"])].concat();
+    assert_eq!(desk.run_words(line).exits(1).json()["error"]["code"], "file_failed");
+}
+
+#[test]
+fn an_address_with_a_password_in_it_is_refused_and_not_repeated() {
+    let peer = Peer::usual();
+    let url = peer.url.replace("http://", "http://ada:hush@");
+    for line in [&["list"][..], &["whoami"]] {
+        let desk = Desk::bare().set("CARNET_URL", &url).set("CARNET_TOKEN", TOKEN);
+        let done = desk.run(line).exits(2);
+        assert!(done.err.contains("CARNET_URL has a user name or a password"), "{done:?}");
+        assert!(!format!("{done:?}").contains("hush") && peer.lines().is_empty(), "{done:?}");
+    }
+    let done = Desk::bare().run(&["context", "add", "x", &url]).exits(2);
+    assert!(!format!("{done:?}").contains("hush"), "{done:?}");
+}
+
+#[test]
+fn a_file_of_sign_ins_that_cannot_be_read_is_told_of_where_it_is_all_there_is() {
+    let desk = Desk::bare();
+    std::fs::create_dir(desk.path("config")).unwrap();
+    super::folder::replace(&desk.path("config/logins.json"), b"{bad", 0o600).unwrap();
+    let done = desk.run(&["list"]).exits(4);
+    assert!(done.err.contains("logins.json"), "{done:?}");
+}
+
+#[test]
+fn an_audit_log_in_which_nothing_fits_says_so() {
+    let desk = Desk::dev(&Peer::usual().url);
+    assert!(desk.run(&["audit", "tail"]).exits(0).err.contains("There is no event yet."));
+    let done = desk.run(&["audit", "tail", "--action", "tokn.issue"]).exits(0);
+    assert!(done.out.is_empty() && done.err.contains("No event fits."), "{done:?}");
+}
+
+#[test]
+fn a_home_that_is_only_read_costs_no_sign_in() {
+    let peer = Peer::usual();
+    let desk = Desk::bare();
+    std::fs::write(desk.path("config"), "in the place of the folder").unwrap();
+    let error = desk.run(&["login", &peer.url, "--json"]).exits(1).json()["error"].clone();
+    assert_eq!(error["code"], "credential_file_unusable", "{error}");
+    assert!(peer.lines().is_empty(), "nobody is sent to a page: {:?}", peer.lines());
+
+    // The token is renewed minutes before it ends, and is good until then.
+    let now = carnet_model::Env::system().now().millis();
+    for (ends, exit) in [(now + 60_000, 0), (now - 60_000, 1)] {
+        let desk = Desk::bare();
+        std::fs::create_dir_all(desk.path("config/logins.lock")).unwrap();
+        let login = json!({"accessToken": TOKEN, "refreshToken": "crr_1", "expiresAt": ends});
+        let kept = json!({"current": "work", "contexts": {"work": {"url": peer.url, "login": login}}});
+        super::folder::replace(&desk.path("config/logins.json"), kept.to_string().as_bytes(), 0o600).unwrap();
+        let done = desk.run(&["list", "--all-projects"]).exits(exit);
+        assert_eq!(done.err.contains("logins.json cannot be written"), exit == 1, "{done:?}");
+    }
+    assert!(!peer.lines().iter().any(|line| line.contains("/login/")), "{:?}", peer.lines());
 }

@@ -73,7 +73,7 @@ pub(crate) async fn export(cx: &mut Context<'_>, args: ExportAllArgs) -> Result<
     })?;
     if cx.talk.wants_json() {
         return cx.talk.document(&json!({
-            "file": path, "projects": many_projects, "connectors": many_connectors, "trustedIssuers": issuers.len(),
+            "file": path.to_string_lossy(), "projects": many_projects, "connectors": many_connectors, "trustedIssuers": issuers.len(),
         }));
     }
     cx.talk.success(&format!(

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::super::context::Context;
 use super::super::failure::Failure;
 use super::super::table::table;
+use super::super::talk::plain;
 
 /// The token beside the rule, claim by claim, then what else the token says.
 pub(super) fn check(cx: &mut Context<'_>, checked: &TrustCheck) -> Result<(), Failure> {
@@ -14,7 +15,7 @@ pub(super) fn check(cx: &mut Context<'_>, checked: &TrustCheck) -> Result<(), Fa
         for (name, wanted) in
             rules.into_iter().flatten().filter_map(|rule| rule.get("claims")?.as_object()).flatten()
         {
-            cx.talk.answer(&format!("{name} must be {}", value(wanted)))?;
+            cx.talk.answer(&plain(&format!("{name} must be {}", value(wanted))))?;
         }
         return Ok(());
     };
@@ -54,7 +55,7 @@ pub(super) fn check(cx: &mut Context<'_>, checked: &TrustCheck) -> Result<(), Fa
         (_, None) => "The signature was not looked at.".to_owned(),
     };
     cx.talk.answer("")?;
-    cx.talk.answer(&said)
+    cx.talk.answer(&plain(&said))
 }
 
 /// A claim as a flag of the command line.

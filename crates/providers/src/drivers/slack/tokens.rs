@@ -114,6 +114,7 @@ fn as_it_is(before: &Tokens, token: &SecretString) -> Minted {
         claims: Map::new(),
         external_subject: before.external_subject.clone(),
         stray: None,
+        flawed: false,
     }
 }
 

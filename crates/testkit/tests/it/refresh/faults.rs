@@ -168,9 +168,7 @@ async fn a_provider_that_asks_to_wait_is_left_alone() {
 
 /// What a strict provider did cannot be known; so the living token is kept, and when it has ended the person is asked.
 async fn a_lost_answer_of_a_strict_provider_is_never_silent(engine: Engine) {
-    // PostgreSQL judges by its own clock, so the token ends in real time.
-    let plan = Plan { access_life: Duration::from_secs(6), ..Plan::default() };
-    let kit = Kit::start(engine, plan).await;
+    let kit = Kit::start(engine, Plan::default()).await;
     for (user, fault) in [
         ("alice", Fault::lost().after_its_work()),
         ("bob", Fault::truncated()),
@@ -189,7 +187,7 @@ async fn a_lost_answer_of_a_strict_provider_is_never_silent(engine: Engine) {
             asked,
             "presenting it again could kill what lives"
         );
-        tokio::time::sleep(Duration::from_secs(6)).await;
+        end(&kit).await;
         let answer = kit.user_token(user).await;
         assert_eq!(answer.refusal(), (422, "user_authorization_required".to_owned()), "{user}");
         assert_eq!(answer.json()["error"]["cause"], "refresh_answer_lost", "{user}");
@@ -199,7 +197,7 @@ async fn a_lost_answer_of_a_strict_provider_is_never_silent(engine: Engine) {
     assert_eq!(events.len(), 4);
     // With no living token the caller is told at once, and not that all is well.
     kit.consent("erin").await;
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    end(&kit).await;
     kit.provider.next([Fault::lost().after_its_work()]);
     let answer = kit.user_token("erin").await;
     assert_eq!(answer.refusal(), (503, "provider_unavailable".to_owned()));
@@ -210,6 +208,12 @@ async fn a_lost_answer_of_a_strict_provider_is_never_silent(engine: Engine) {
     assert!(events.iter().all(|event| event["detail"]["cause"] == "refresh_answer_lost"), "{events:?}");
     kit.consent("alice").await;
     kit.user_token("alice").await.token();
+}
+
+/// Lets every access token end: by the broker's clock, and by that of PostgreSQL, which nobody can move.
+async fn end(kit: &Kit) {
+    kit.raw().await.end_access().await;
+    kit.clock.pass(Duration::from_hours(2));
 }
 
 async fn within_the_grace_the_same_token_is_presented_again_at_once(engine: Engine) {
@@ -225,13 +229,12 @@ async fn within_the_grace_the_same_token_is_presented_again_at_once(engine: Engi
 }
 
 async fn a_request_that_never_arrived_costs_a_strict_grant_nothing(engine: Engine) {
-    let plan = Plan { access_life: Duration::from_secs(6), ..Plan::default() };
-    let kit = Kit::start(engine, plan).await;
+    let kit = Kit::start(engine, Plan::default()).await;
     kit.consent("alice").await;
     // As far as the broker can tell, it may have arrived.
     kit.provider.next([Fault::lost()]);
     kit.ask(&anew("alice")).await.token();
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    end(&kit).await;
     let token = kit.user_token("alice").await.token();
     assert!(kit.provider.me(&token).await.is_some());
     assert!(kit.events_of("grant.needs-consent").await.is_empty());

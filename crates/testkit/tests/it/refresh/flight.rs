@@ -101,7 +101,7 @@ async fn a_refresh_that_takes_long_does_not_hold_up_who_has_a_living_token(engin
     kit.provider.next([Fault::none().behind(&gate)]);
     let begun = tokio::time::Instant::now();
     assert_eq!(kit.ask(&anew("alice")).await.token(), held);
-    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     gate.open();
     let longer = json!({"subject": {"type": "user", "id": "alice"}, "validityBufferMs": 55 * 60_000});
     let newer = eventually("the refresh goes on without the caller", async || {

@@ -13,6 +13,7 @@ on_both_engines!(
     an_event_arrives_with_its_bytes_and_a_token_for_its_destination,
     what_is_not_the_providers_leaves_no_trace_but_a_count,
     two_processes_forward_each_event_once,
+    made_up_addresses_keep_nobodys_events_out,
 );
 
 /// The claims of a token that must be good for this address and body now.
@@ -227,4 +228,21 @@ async fn two_processes_forward_each_event_once(engine: Engine) {
         all.iter().map(|one| one.headers["webhook-id"].to_str().unwrap().to_owned()).collect();
     assert_eq!((all.len(), ids.len()), (12, 12));
     second.stop().await;
+}
+
+/// A process that was started a moment ago knows no connector yet.
+async fn made_up_addresses_keep_nobodys_events_out(engine: Engine) {
+    let mut kit = Kit::start(engine, Plan::default()).await;
+    let receiver = Receiver::start().await;
+    let connector = one_destination(&kit, &receiver, "/hook").await;
+    kit.restart(async |_| ()).await;
+    for made_up in ["made-up", "scl_0000000000000000000000"] {
+        let mut flood = 0;
+        while let Ok(()) = kit.node.broker().trigger_pace(made_up).await {
+            flood += 1;
+            assert!(flood < 100_000, "there is no end to {made_up}");
+        }
+    }
+    sent(&kit, &connector, &event("Ev1")).await;
+    receiver.at("/hook").await;
 }
