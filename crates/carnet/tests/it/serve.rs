@@ -345,8 +345,8 @@ async fn the_first_signal_says_what_is_waited_for_and_the_second_ends_at_once() 
         panic!("it never came: {}", std::fs::read_to_string(&said).unwrap());
     };
     // A request that is not done: its body is awaited for eight seconds.
-    let head = "POST /v1/connect/token/x HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
-                Content-Length: 100\r\n\r\n{";
+    let head = "POST /device HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+                Content-Length: 100\r\n\r\nc";
     for _ in 0..600 {
         if client()
             .get(format!("http://127.0.0.1:{port}/readyz"))
