@@ -39,9 +39,10 @@ pub(crate) fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
 async fn start(args: DevArgs) -> anyhow::Result<()> {
     let env = crate::failpoints::env()?;
     let seed = Seed::read(&args.seed)?;
-    make_folder(&args.data)?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
+    // Before anything is made: a start that is refused leaves no folder behind.
     let listener = server::listen(address, "carnet dev --port 7071").await?;
+    make_folder(&args.data)?;
     let url = Url::parse(&format!("http://127.0.0.1:{}", listener.local_addr()?.port()))?;
     let client = demo_client(&args, &env)?;
     let demo = demo_server(&args, &url, &client, &env)?;

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::{IsTerminal as _, Write};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -49,11 +50,29 @@ pub(crate) async fn run(
         Err(error) => Err(error),
     };
     stop.cancel();
-    for one in serving {
-        let _ = one.await;
+    let finished = async {
+        for one in serving {
+            let _ = one.await;
+        }
+        broker.shut_down(STOPS_WITHIN).await;
+    };
+    let mut finished = std::pin::pin!(finished);
+    if tokio::time::timeout(UNSEEN, &mut finished).await.is_ok() {
+        return outcome;
     }
-    broker.shut_down(STOPS_WITHIN).await;
-    outcome
+    tracing::warn!(
+        "what was begun is finished first, a refresh or a request that somebody waits for: {} seconds at most; a second \
+         signal ends at once, and what is in doubt then is judged at the next start",
+        (Limits::default().patience + STOPS_WITHIN).as_secs()
+    );
+    tokio::select! {
+        () = &mut finished => outcome,
+        again = asked_to_stop() => {
+            again?;
+            tracing::warn!("ended by a second signal, with work unfinished");
+            Err(Failure::new("interrupted", "Ended by a second signal, with work unfinished.").into())
+        }
+    }
 }
 
 async fn asked_to_stop() -> anyhow::Result<()> {
@@ -107,3 +126,7 @@ impl Write for WhileItLasts {
         Ok(())
     }
 }
+
+/// How long the end may take without a word; and a second signal that comes within it is the first one, which a terminal
+/// sends to a whole group of processes and one of them hands on.
+const UNSEEN: Duration = Duration::from_millis(500);

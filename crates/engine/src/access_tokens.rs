@@ -13,7 +13,7 @@ use carnet_vault::Purpose;
 use crate::broker::Broker;
 use crate::faults;
 use crate::sessions::IDLE;
-use crate::setup::YEAR;
+use crate::setup::{USUAL, YEAR};
 
 /// What a new access token is asked to be.
 #[derive(Clone, Debug, Default)]
@@ -82,7 +82,7 @@ impl Broker {
             )
             .with("field", "name"));
         }
-        let life = ask.life.unwrap_or(YEAR / 4);
+        let life = ask.life.unwrap_or(USUAL);
         if life < Duration::from_mins(1) || life > YEAR {
             return Err(Fault::new(
                 Code::InvalidRequest,

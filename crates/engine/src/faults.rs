@@ -1,9 +1,10 @@
 //! From what went wrong to what the caller is told.
 
+use carnet_identity::KeysUnavailable;
 use carnet_model::access::Denied;
 use carnet_model::caller::Caller;
 use carnet_model::rights::Right;
-use carnet_model::{Code, Fault};
+use carnet_model::{Code, Fault, Time};
 use carnet_providers::{DriverError, Standing};
 use carnet_store::DbError;
 use carnet_store::installations::Installation;
@@ -38,10 +39,26 @@ pub(crate) fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>
     .because(error)
 }
 
+/// There are no keys to verify a token with; `whose` they are. A sentence of what is wrong with them is told, in which is
+/// nothing that the other side wrote.
+pub(crate) fn no_keys(whose: &str, error: KeysUnavailable, now: Time) -> Fault {
+    let verb = if error.why.is_of_content() { "used" } else { "fetched" };
+    Fault::new(Code::Unavailable, format!("The keys of {whose} cannot be {verb}: {}.", error.why))
+        .retry_after(now.until(error.retry_at).as_secs().max(1))
+        .because(error)
+}
+
 /// There is no such thing, or not for this caller: the same words for both.
 pub(crate) fn not_found(what: &str, name: &str) -> Fault {
     let name: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
     Fault::new(Code::NotFound, format!("There is no {what} {name:?} in this team."))
+}
+
+/// No team of this name, or none that the credential is good for.
+pub(crate) fn no_team(name: &str) -> Fault {
+    let name: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
+    Fault::new(Code::NotFound, format!("There is no team {name:?} for this credential."))
+        .next("carnet whoami", "to see which team it is for")
 }
 
 /// No connector of this name.

@@ -21,7 +21,7 @@ use carnet_vault::Purpose;
 use crate::access_tokens::{refused, standing, still_good};
 use crate::broker::Broker;
 use crate::faults;
-use crate::setup::{YEAR, check_email};
+use crate::setup::{USUAL, check_email};
 pub use page::NewAccount;
 
 /// What a new invitation is asked to be.
@@ -172,7 +172,7 @@ impl Broker {
         let user = user.ok_or_else(|| faults::not_found("person", &member.user.to_string()))?;
         let (found, team) = self.joinable(secret, &user).await?;
         let now = inner.env.now();
-        let ends = now.plus(YEAR / 4);
+        let ends = now.plus(USUAL);
         let (token, row) = self.new_token(team.id, user.id, "joined", member.access.clone(), ends, now);
         let hash = inner.keyring.hash(Purpose::TokenPepper, token.expose().as_bytes());
         let event = |action| AuditEvent::of(caller, now, action, Some(request)).in_team(team.id);

@@ -66,7 +66,7 @@ impl Broker {
     pub async fn my_team(&self, caller: &Caller, name: &str) -> Result<Team, Fault> {
         let teams = self.my_teams(caller).await?.into_iter().map(|membership| membership.team);
         let mut named = teams.filter(|team| team.id.to_string() == name || team.slug.as_str() == name);
-        named.next().ok_or_else(|| faults::not_found("team", name))
+        named.next().ok_or_else(|| faults::no_team(name))
     }
 
     /// The member's team, if `name` is its identifier or short name. There is no other to a caller.
@@ -75,12 +75,12 @@ impl Broker {
         if team.id.to_string() == name || team.slug.as_str() == name {
             Ok(team)
         } else {
-            Err(faults::not_found("team", name))
+            Err(faults::no_team(name))
         }
     }
 
     pub(crate) async fn team(&self, id: Id<kind::Team>) -> Result<Team, Fault> {
         let team = people::team(&self.inner.db, id).await.map_err(faults::store)?;
-        team.ok_or_else(|| faults::not_found("team", &id.to_string()))
+        team.ok_or_else(|| faults::no_team(&id.to_string()))
     }
 }

@@ -83,7 +83,7 @@ impl Broker {
         }
         let now = self.inner.env.now();
         let take = vec![setup::take(sha256(secret.as_bytes()), now)];
-        let done = self.found_team(owner, take, Some(passphrase), YEAR / 4).await?;
+        let done = self.found_team(owner, take, Some(passphrase), USUAL).await?;
         let cookie = self.begin_session(done.user.id, PASSPHRASE, visitor, Vec::new()).await?;
         Ok((done, cookie))
     }
@@ -234,3 +234,5 @@ pub(crate) fn check_email(text: &str) -> Result<(), Fault> {
 /// How long a set-up link works.
 const SETUP_LIFE: Duration = Duration::from_mins(15);
 pub(crate) const YEAR: Duration = Duration::from_hours(8760);
+/// How long an access token lives where nothing else is said.
+pub(crate) const USUAL: Duration = Duration::from_hours(90 * 24);

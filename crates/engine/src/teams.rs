@@ -12,7 +12,7 @@ use carnet_vault::Purpose;
 use crate::access_tokens::standing;
 use crate::broker::Broker;
 use crate::faults;
-use crate::setup::{YEAR, check};
+use crate::setup::{USUAL, check};
 
 /// A change of a team: what is left out stays.
 #[derive(Clone, Debug, Default)]
@@ -61,7 +61,7 @@ impl Broker {
             strict_connectors: false,
         };
         let key = self.team_key(team.id).map_err(faults::internal)?;
-        let ends = now.plus(YEAR / 4);
+        let ends = now.plus(USUAL);
         let (token, row) = self.new_token(team.id, member.user, "first", member.access.clone(), ends, now);
         let hash = inner.keyring.hash(Purpose::TokenPepper, token.expose().as_bytes());
         let event = |action| AuditEvent::of(caller, now, action, Some(request)).in_team(team.id).on(team.id);

@@ -1,7 +1,8 @@
 //! The keys of other issuers: fetched once, kept, refreshed, and never at a stranger's command.
 //!
 //! Promised: per issuer one fetch at a time; keys that are fresh are fetched again for an unknown `kid` at most once in
-//! 60 seconds, whatever tokens are thrown at us, so that a rotation is picked up; and what failed is tried again as often. Keys that cannot be refreshed are
+//! 60 seconds, whatever tokens are thrown at us, so that a rotation is picked up; and what failed is tried again as often,
+//! sooner only while there are no keys at all: after 5 seconds, then 10, 20, 40 and 60. Keys that cannot be refreshed are
 //! used for 24 hours after they were last seen, then no more. A caller who goes away leaves the fetch to whoever
 //! comes next; nobody waits for a caller who is gone.
 //!
@@ -81,9 +82,14 @@ impl KeyDirectory {
                 None => entry.flight.lock().await,
             },
         };
+        let mut is_ours = false;
         loop {
             let now = self.env.now();
             if flight.is_none() {
+                // What was fetched for this very caller is the answer, whether it knows the `kid` or not.
+                if is_ours {
+                    return entry.rest(now);
+                }
                 if let Some(keys) = entry.current(kid, now) {
                     return Ok(keys);
                 }
@@ -92,6 +98,7 @@ impl KeyDirectory {
                 }
                 let fetch = fetch::keys(self.egress.clone(), tenant, issuer.to_owned(), source.clone());
                 *flight = Some(Flight { started_at: now, fetch: Box::pin(fetch) });
+                is_ours = true;
             }
             // If this caller is dropped while it waits here, the flight stays where it is, and the next to take the
             // lock goes on with it.

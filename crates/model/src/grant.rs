@@ -123,7 +123,7 @@ impl Cause {
             Self::AnswerLost => {
                 "the provider's answer to a refresh was lost, and it accepts a refresh token only once"
             }
-            Self::Expired => "the access has ended and the provider gave nothing to renew it with",
+            Self::Expired => "the access has ended and there is nothing to renew it with",
             Self::InteractionRequired => "the provider asks the person to confirm again",
             Self::ClientChanged => {
                 "the connector is another client at the provider by now, and access was given to the one before"

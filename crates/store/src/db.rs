@@ -123,6 +123,12 @@ pub enum OpenError {
         "the database server runs with {0}=off and would lose acknowledged writes; turn it on there: alter system set {0} = on; select pg_reload_conf()"
     )]
     Unsafe(&'static str),
+    /// The database cannot hold every text; `.0` is its encoding.
+    #[error(
+        "the database has the encoding {0} and must have UTF8, or it refuses names that are in no way wrong; \
+         make another: createdb --encoding=UTF8 --template=template0"
+    )]
+    Encoding(String),
     /// A statement failed.
     #[error("the store does not open")]
     Db(#[from] DbError),

@@ -2,11 +2,12 @@
 //!
 //! Every operation has a deadline. A connection on which a deadline passed is not used again: what it was doing is not
 //! known. `synchronous_commit` is asked for on every connection, whatever the server's default, and a server that runs
-//! without `fsync` or `full_page_writes` is refused.
+//! without `fsync` or `full_page_writes` is refused, and a database that cannot hold every text.
 
+mod connecting;
 mod opening;
+mod trust;
 
-use std::collections::VecDeque;
 use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -23,7 +24,7 @@ use tokio_postgres::types::ToSql;
 use crate::db::{DbError, OpenError};
 use crate::failing::pass;
 use crate::migrate;
-use crate::row::{Cells, FromRow, Row, Sql, Value};
+use crate::row::{Cells, FromRow, Nul, Row, Sql, Value};
 use crate::usage::{self, Counts};
 use crate::write::{Expect, HEAD, INSERT_EVENT, MOVE_HEAD, Write, Written};
 
@@ -41,12 +42,18 @@ struct Job {
 
 impl Pg {
     pub(crate) async fn open(url: &str, env: &Env, revision: Arc<AtomicI64>) -> Result<Self, OpenError> {
-        let mut config = opening::address(url)?;
-        config.connect_timeout(DEADLINE).options("-c synchronous_commit=on").application_name("carnet");
+        let opening::Address { mut config, roots } = opening::address(url)?;
+        // What stands last wins: everything else that the address says is as it says.
+        let options = format!("{} -c synchronous_commit=on", config.get_options().unwrap_or_default());
+        config.connect_timeout(DEADLINE).options(options.trim_start());
+        if config.get_application_name().is_none() {
+            config.application_name("carnet");
+        }
         let place = opening::place(&config);
-        let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls());
+        let tls = tokio_postgres_rustls::MakeRustlsConnect::new(trust::tls(&roots)?);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let pool = Pool::builder(Manager::from_config(config, tls, recycling))
+        let hosts = connecting::Hosts::new(&config, tls, env)?;
+        let pool = Pool::builder(Manager::from_connect(config, hosts, recycling))
             .max_size(POOL)
             .runtime(deadpool_postgres::Runtime::Tokio1)
             .timeouts(Timeouts { wait: Some(DEADLINE), create: Some(DEADLINE), recycle: Some(DEADLINE) })
@@ -58,6 +65,11 @@ impl Pg {
             if row.try_get::<_, String>(0).is_ok_and(|value| value == "off") {
                 return Err(OpenError::Unsafe(setting));
             }
+        }
+        let row = client.query_one("show server_encoding", &[]).await.map_err(failed)?;
+        let encoding: String = row.try_get(0).map_err(failed)?;
+        if encoding != "UTF8" {
+            return Err(OpenError::Encoding(encoding));
         }
         migrate::pg(&mut client, env.now()).await?;
         let (grouped, queue) = mpsc::channel(QUEUE);
@@ -115,8 +127,7 @@ async fn alone(env: &Env, pool: &Pool, mut write: Write) -> Result<Written, DbEr
             }
         }
         let (first, before) = head(&transaction).await?;
-        let mut answers =
-            record(&transaction, first, before, VecDeque::from([std::mem::take(&mut write)])).await?;
+        let mut answers = record(&transaction, first, before, std::slice::from_mut(&mut write)).await?;
         let answer = answers.pop().ok_or_else(stopped)??;
         pass(env, Point::StoreCommit).await?;
         transaction.commit().await.map_err(failed)?;
@@ -135,39 +146,74 @@ async fn group(env: Env, pool: Pool, mut queue: mpsc::Receiver<Job>, revision: A
         if jobs.is_empty() {
             continue;
         }
-        let (writes, replies): (VecDeque<_>, Vec<_>) =
+        let (mut writes, replies): (Vec<_>, Vec<_>) =
             jobs.drain(..).map(|job| (job.write, job.reply)).unzip();
-        let result = within(&pool, async |client| {
-            pass(&env, Point::StoreBegin).await?;
-            let transaction = client.transaction().await.map_err(failed)?;
-            let (first, before) = head(&transaction).await?;
-            let answers = record(&transaction, first, before, writes).await?;
-            pass(&env, Point::StoreCommit).await?;
-            transaction.commit().await.map_err(failed)?;
-            pass(&env, Point::StoreCommitted).await?;
-            Ok(answers)
-        })
-        .await;
-        match result {
-            Ok(answers) => {
-                for (reply, answer) in replies.into_iter().zip(answers) {
-                    if let Ok(written) = &answer {
-                        revision.fetch_max(written.revision, Ordering::AcqRel);
-                    }
-                    if let Err(DbError::Stale(present)) = &answer {
-                        revision.fetch_max(*present, Ordering::AcqRel);
-                    }
-                    let _ = reply.send(answer);
-                }
+        let answers = match together(&env, &pool, &mut writes).await {
+            Ok(answers) => answers,
+            // One of them cannot be written; which one, the database does not say.
+            Err(error) if !error.is_unavailable() && writes.len() > 1 => {
+                one_by_one(&env, &pool, &mut writes, &replies).await
             }
-            Err(error) => {
-                let why = error.to_string();
-                for reply in replies {
-                    let _ = reply.send(Err(DbError::Unavailable(why.clone())));
-                }
+            Err(DbError::Unavailable(why)) => {
+                writes.iter().map(|_| Err(DbError::Unavailable(why.clone()))).collect()
             }
+            Err(error) => vec![Err(error)],
+        };
+        for (reply, answer) in replies.into_iter().zip(answers) {
+            if let Ok(Written { revision: present, .. }) | Err(DbError::Stale(present)) = &answer {
+                revision.fetch_max(*present, Ordering::AcqRel);
+            }
+            let _ = reply.send(answer);
         }
     }
+}
+
+/// Writes that only record events, in one transaction: what became of each, or why none was written.
+async fn together(
+    env: &Env,
+    pool: &Pool,
+    writes: &mut [Write],
+) -> Result<Vec<Result<Written, DbError>>, DbError> {
+    within(pool, async |client| {
+        pass(env, Point::StoreBegin).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        let (first, before) = head(&transaction).await?;
+        let answers = record(&transaction, first, before, writes).await?;
+        pass(env, Point::StoreCommit).await?;
+        transaction.commit().await.map_err(failed)?;
+        pass(env, Point::StoreCommitted).await?;
+        Ok(answers)
+    })
+    .await
+}
+
+/// The same, each in a transaction of its own, so that the fault of one is not its neighbours'. Who does not wait any more
+/// is passed over; once the database does not answer it is not asked for the rest.
+async fn one_by_one(
+    env: &Env,
+    pool: &Pool,
+    writes: &mut [Write],
+    replies: &[oneshot::Sender<Result<Written, DbError>>],
+) -> Vec<Result<Written, DbError>> {
+    let mut answers = Vec::with_capacity(writes.len());
+    let mut gone = None;
+    for (write, reply) in writes.iter_mut().zip(replies) {
+        if reply.is_closed() {
+            answers.push(Err(late()));
+            continue;
+        }
+        if let Some(why) = &gone {
+            answers.push(Err(DbError::Unavailable(String::clone(why))));
+            continue;
+        }
+        let written = together(env, pool, std::slice::from_mut(write)).await;
+        let answer = written.and_then(|mut one| one.pop().ok_or_else(stopped)?);
+        if let Err(DbError::Unavailable(why)) = &answer {
+            gone = Some(why.clone());
+        }
+        answers.push(answer);
+    }
+    answers
 }
 
 async fn head(transaction: &deadpool_postgres::Transaction<'_>) -> Result<(i64, i64), DbError> {
@@ -181,7 +227,7 @@ async fn record(
     transaction: &deadpool_postgres::Transaction<'_>,
     first: i64,
     before: i64,
-    writes: VecDeque<Write>,
+    writes: &mut [Write],
 ) -> Result<Vec<Result<Written, DbError>>, DbError> {
     let (mut next, mut revision) = (first, before);
     let mut answers = Vec::with_capacity(writes.len());
@@ -204,9 +250,9 @@ async fn record(
         }
         revision = write.moved(revision);
         let first_seq = (!write.events.is_empty()).then_some(next);
-        for mut event in write.events {
+        for event in &mut write.events {
             event.at(next);
-            rows.push(event);
+            rows.push(&*event);
             next += 1;
         }
         answers.push(Ok(Written { revision, first_seq }));
@@ -266,18 +312,6 @@ fn borrowed(args: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
     args.iter().map(|value| value as _).collect()
 }
 
-fn tls() -> rustls::ClientConfig {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    #[expect(clippy::expect_used, reason = "fails only if the provider supported no protocol version at all")]
-    rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("aws-lc-rs supports TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
-}
-
 fn late() -> DbError {
     DbError::Unavailable("the database does not answer in time".to_owned())
 }
@@ -298,8 +332,9 @@ pub(crate) fn failed(error: tokio_postgres::Error) -> DbError {
     let Some(state) = error.code() else {
         // Without a state it did not come from the server. Either the connection is gone or was never made, or a
         // value could not be sent as what the statement takes it for.
-        let mismatch =
-            error.source().is_some_and(<dyn std::error::Error>::is::<tokio_postgres::types::WrongType>);
+        let mismatch = error
+            .source()
+            .is_some_and(|source| source.is::<tokio_postgres::types::WrongType>() || source.is::<Nul>());
         return if mismatch {
             DbError::Refused(Box::new(error))
         } else {

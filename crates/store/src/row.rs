@@ -174,6 +174,11 @@ pub(crate) fn json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
+/// PostgreSQL's text has no NUL.
+#[derive(Debug, thiserror::Error)]
+#[error("text with NUL")]
+pub(crate) struct Nul;
+
 impl rusqlite::ToSql for Value {
     fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
         use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -197,7 +202,7 @@ impl tokio_postgres::types::ToSql for Value {
             Self::Int(number) => number.to_sql(ty, out),
             Self::Null => Ok(tokio_postgres::types::IsNull::Yes),
             // PostgreSQL text cannot hold NUL; refused here rather than cut.
-            Self::Text(text) if text.contains('\0') => Err("text with NUL".into()),
+            Self::Text(text) if text.contains('\0') => Err(Box::new(Nul)),
             Self::Text(text) => text.to_sql(ty, out),
         }
     }

@@ -10,10 +10,15 @@ use crate::tree::File;
 const FOLDER: &str = "docs/errors/";
 const INDEX: &str = "docs/errors/README.md";
 
+/// Codes with which no answer refuses, but a request for consent ends: told in its result, to its `returnUrl` and to its
+/// webhook. They have pages too.
+const ENDINGS: [&str; 2] = ["account_changed", "expired_token"];
+
 pub(super) fn faults(files: &[File]) -> Vec<String> {
     let mut wrong: Vec<String> = Code::ALL.iter().flat_map(|code| page_faults(files, *code)).collect();
     let known: BTreeSet<String> =
-        Code::ALL.iter().map(|code| path(*code)).chain([INDEX.to_owned()]).collect();
+        Code::ALL.iter().map(|code| path(*code)).chain(endings()).chain([INDEX.to_owned()]).collect();
+    wrong.extend(endings().filter(|path| at(files, path).is_none()).map(|path| format!("{path} is missing")));
     wrong.extend(
         files
             .iter()
@@ -21,6 +26,10 @@ pub(super) fn faults(files: &[File]) -> Vec<String> {
             .map(|file| format!("{}: no such code", file.path)),
     );
     wrong
+}
+
+fn endings() -> impl Iterator<Item = String> {
+    ENDINGS.iter().map(|code| format!("{FOLDER}{code}.md"))
 }
 
 fn page_faults(files: &[File], code: Code) -> Vec<String> {
@@ -70,6 +79,7 @@ mod tests {
         assert!(told.contains(&format!("{}: its status must be “HTTP 410”", path(gone))));
         assert!(told.contains(&"docs/errors/martian.md: no such code".to_owned()));
         assert!(told.contains(&format!("{} is missing", path(Code::Forbidden))));
-        assert_eq!(told.len(), Code::ALL.len() + 1);
+        assert!(told.contains(&"docs/errors/expired_token.md is missing".to_owned()));
+        assert_eq!(told.len(), Code::ALL.len() + ENDINGS.len() + 1);
     }
 }

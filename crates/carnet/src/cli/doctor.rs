@@ -240,7 +240,8 @@ async fn belongings(cx: &Context<'_>, client: &Client) -> Vec<Check> {
         }
         Ok(page) => {
             let uids: Vec<_> = page.connectors.iter().map(|connector| connector.uid.as_str()).collect();
-            Check::ok("connectors", uids.join(", "))
+            let more = if page.cursor.is_some() { ", and more, which carnet list goes through" } else { "" };
+            Check::ok("connectors", format!("{}{more}", uids.join(", ")))
         }
         Err(error) => Check::failed("connectors", error.into()),
     });

@@ -89,7 +89,9 @@ impl ConfigFile {
         }
         let member = match &error {
             StartError::Open(OpenError::Folder { .. }) => "data",
-            StartError::Open(OpenError::Address(_) | OpenError::Unsafe(_)) => "database_url",
+            StartError::Open(OpenError::Address(_) | OpenError::Unsafe(_) | OpenError::Encoding(_)) => {
+                "database_url"
+            }
             StartError::Open(OpenError::Db(_)) if self.database_url.is_some() => "database_url",
             _ => return error.into(),
         };

@@ -319,3 +319,76 @@ async fn a_log_that_cannot_be_written_costs_its_lines_and_nothing_else() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_first_signal_says_what_is_waited_for_and_the_second_ends_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let said = home.path().join("said");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_carnet"))
+        .args(["dev", "--no-open", "--memory", "--port", &port.to_string()])
+        .current_dir(home.path())
+        .env_remove("CARNET_URL")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&said).unwrap())
+        .spawn()
+        .unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    let until = async |done: &mut dyn FnMut() -> bool| {
+        for _ in 0..600 {
+            if done() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("it never came: {}", std::fs::read_to_string(&said).unwrap());
+    };
+    // A request that is not done: its body is awaited for eight seconds.
+    let head = "POST /device HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+                Content-Length: 100\r\n\r\nc";
+    for _ in 0..600 {
+        if client()
+            .get(format!("http://127.0.0.1:{port}/readyz"))
+            .send()
+            .await
+            .is_ok_and(|a| a.status() == 200)
+        {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
+    // Whoever comes later has been served when this one is.
+    client().get(format!("http://127.0.0.1:{port}/livez")).send().await.unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    until(&mut || std::fs::read_to_string(&said).unwrap().contains("a second signal ends at once")).await;
+    assert!(child.try_wait().unwrap().is_none());
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let mut status = None;
+    until(&mut || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    })
+    .await;
+    assert_eq!(status.unwrap().code(), Some(1));
+    assert!(std::fs::read_to_string(&said).unwrap().contains("with work unfinished"));
+    drop(stream);
+}
+
+#[tokio::test]
+async fn a_development_server_whose_port_is_taken_leaves_nothing_behind() {
+    let home = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let done = Command::new(env!("CARGO_BIN_EXE_carnet"))
+        .args(["dev", "--no-open", "--port", &port])
+        .current_dir(home.path())
+        .env_remove("CARNET_URL")
+        .output()
+        .unwrap();
+    assert_eq!(done.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&done.stderr).contains("Cannot listen on"), "{done:?}");
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+}

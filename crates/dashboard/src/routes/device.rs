@@ -1,11 +1,12 @@
 //! `/device`: takes a device code and leads to the page of its request.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{ConnectInfo, Form as Posted, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use carnet_engine::{Broker, CodeRefused, ConsentEnd, Visitor};
 use carnet_model::SecretString;
@@ -42,12 +43,19 @@ pub(super) async fn enter(
         },
         Err(CodeRefused::Unknown) => page(&broker, &secret, Some(NoSuchCode::Unknown)),
         Err(CodeRefused::Wait(time)) => {
-            page(&broker, &secret, Some(NoSuchCode::Wait(time.as_secs().div_ceil(60))))
+            let refused = Some(NoSuchCode::Wait(time.as_secs().div_ceil(60)));
+            later(page(&broker, &secret, refused), time)
         }
         Err(CodeRefused::OtherBrowser) => ended(&broker, ConsentEnd::OtherBrowser),
         Err(CodeRefused::Off) => failure(&broker, StatusCode::NOT_FOUND),
         Err(CodeRefused::Fault(fault)) => fault_page(&broker, fault),
     }
+}
+
+/// Says to programs too when to come again.
+pub(super) fn later(mut answer: Response, time: Duration) -> Response {
+    answer.headers_mut().insert(header::RETRY_AFTER, time.as_secs().max(1).into());
+    answer
 }
 
 fn page(broker: &Broker, secret: &SecretString, refused: Option<NoSuchCode>) -> Response {

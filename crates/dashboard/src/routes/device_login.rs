@@ -9,6 +9,7 @@ use carnet_engine::{Broker, DeviceCodeRefused, DeviceLogin, Session};
 use serde::Deserialize;
 
 use super::consent::{failure, fault_page, host};
+use super::device::later;
 use super::path::Path;
 use super::posted::Posted;
 use super::session::{SignedIn, Visiting, to_sign_in};
@@ -102,7 +103,9 @@ fn confirm(broker: &Broker, session: &Session, login: DeviceLogin) -> Response {
 
 fn told(broker: &Broker, refused: DeviceCodeRefused) -> Response {
     match refused {
-        DeviceCodeRefused::Wait(time) => enter(broker, Some(NoSuchCode::Wait(time.as_secs().div_ceil(60)))),
+        DeviceCodeRefused::Wait(time) => {
+            later(enter(broker, Some(NoSuchCode::Wait(time.as_secs().div_ceil(60)))), time)
+        }
         DeviceCodeRefused::Fault(fault) => fault_page(broker, fault),
         DeviceCodeRefused::Unknown | DeviceCodeRefused::NotFresh => enter(broker, Some(NoSuchCode::Unknown)),
     }

@@ -7,7 +7,7 @@ use carnet_identity::{
 };
 use carnet_model::caller::{Caller, Proof, Workload};
 use carnet_model::rights::Right;
-use carnet_model::{Code, Environment, Fault, Id, Slug, SubjectKind, Time, kind};
+use carnet_model::{Environment, Fault, Id, Slug, SubjectKind, Time, kind};
 use carnet_store::{issuers, people, projects};
 use serde_json::{Map, Value};
 
@@ -163,11 +163,7 @@ impl Broker {
             .keys
             .keys_for(issuer.id, issuer.team, &issuer.issuer, &issuer.source, presented.kid())
             .await
-            .map_err(|error| {
-                Fault::new(Code::Unavailable, "The keys of the token's issuer cannot be fetched.")
-                    .retry_after(now.until(error.retry_at).as_secs().max(1))
-                    .because(error)
-            })?;
+            .map_err(|error| faults::no_keys("the token's issuer", error, now))?;
         let times = Times::of(&presented);
         let verified = presented
             .verify(&keys, &issuer.expectation(), now)

@@ -106,11 +106,7 @@ impl Broker {
             .keys
             .keys_for(id, connector.team, &known.issuer, &source, presented.kid())
             .await
-            .map_err(|error| {
-                Fault::new(Code::Unavailable, "The keys of the issuer of subject.token cannot be fetched.")
-                    .retry_after(now.until(error.retry_at).as_secs().max(1))
-                    .because(error)
-            })?;
+            .map_err(|error| faults::no_keys("the issuer of subject.token", error, now))?;
         let expectation = Expectation {
             issuer: &known.issuer,
             audiences: &known.audiences,

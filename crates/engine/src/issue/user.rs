@@ -304,12 +304,23 @@ pub(crate) fn consent_required(entry: &Entry, wanted: &Wanted, cause: Option<Cau
         ),
         Some(cause) => Fault::new(
             Code::UserAuthorizationRequired,
-            format!("Reauthorization required for {subject} at {uid}: {}.", cause.sentence()),
+            format!("Reauthorization required for {subject} at {uid}: {}.", sentence(entry, cause)),
         )
         .with("reason", "reauthorization_required")
         .with("cause", cause.as_str()),
     };
     fault.next(format!("carnet token {uid} --subject user --yes"), "to consent yourself, in a browser")
+}
+
+/// Why consent is needed again. Where a setting of the connector is behind it, that is named: the next consent ends the
+/// same way.
+fn sentence(entry: &Entry, cause: Cause) -> &'static str {
+    match cause {
+        Cause::Expired if entry.abilities.keeps_no_refresh => {
+            "the access has ended, and the connector keeps nothing to renew it with (its refreshTokens.enabled is false)"
+        }
+        cause => cause.sentence(),
+    }
 }
 
 /// The installation has left nothing, or nothing that still works.
@@ -322,7 +333,7 @@ pub(super) fn installation_required(entry: &Entry, cause: Option<Cause>) -> Faul
         ),
         Some(cause) => Fault::new(
             Code::InstallationRequired,
-            format!("{uid} has to be installed once more: {}.", cause.sentence()),
+            format!("{uid} has to be installed once more: {}.", sentence(entry, cause)),
         )
         .with("reason", "reinstallation_required")
         .with("cause", cause.as_str()),

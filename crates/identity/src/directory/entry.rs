@@ -17,8 +17,10 @@ use crate::jwks::KeySet;
 const FRESH: Duration = Duration::from_mins(10);
 /// Keys that were not seen for this long are not used.
 const USABLE: Duration = Duration::from_hours(24);
-/// The least time between two attempts.
+/// The least time between two attempts, while there are keys.
 const PAUSE: Duration = Duration::from_mins(1);
+/// The same after the first failure while there are none; twice as long after each further one, up to [`PAUSE`].
+const SOON: Duration = Duration::from_secs(5);
 
 /// A fetch under way. It lives in the entry and not in the caller, so it survives the caller.
 pub(super) struct Flight {
@@ -43,6 +45,20 @@ struct State {
     /// The last attempt for the sake of a `kid` that fresh keys did not know.
     refetched_at: Option<Time>,
     failure: Option<Arc<FetchFailed>>,
+    /// How many attempts failed since the last that did not.
+    failures: u32,
+}
+
+impl State {
+    /// How long after the last attempt the next may follow. Without keys every caller is refused meanwhile, for what may
+    /// have been a moment's failure.
+    fn pause(&self, now: Time) -> Duration {
+        let has_keys = self.held.as_ref().is_some_and(|held| held.seen_at.until(now) <= USABLE);
+        if has_keys {
+            return PAUSE;
+        }
+        SOON.saturating_mul(1 << self.failures.saturating_sub(1).min(10)).min(PAUSE)
+    }
 }
 
 struct Held {
@@ -94,7 +110,7 @@ impl Entry {
         let is_fresh = state.held.as_ref().is_some_and(|held| held.seen_at.until(now) < FRESH);
         let is_refetch = is_fresh && state.failure.is_none();
         let last = if is_refetch { state.refetched_at } else { state.attempted_at };
-        if last.is_some_and(|last| now >= last && last.until(now) < PAUSE) {
+        if last.is_some_and(|last| now >= last && last.until(now) < state.pause(now)) {
             return false;
         }
         state.attempted_at = Some(now);
@@ -111,7 +127,7 @@ impl Entry {
             Some(held) if held.seen_at.until(now) <= USABLE => Ok(Arc::clone(&held.keys)),
             _ => Err(KeysUnavailable {
                 why: state.failure.clone().unwrap_or_else(|| Arc::new(FetchFailed::Pending)),
-                retry_at: state.attempted_at.unwrap_or(now).plus(PAUSE),
+                retry_at: state.attempted_at.unwrap_or(now).plus(state.pause(now)),
             }),
         }
     }
@@ -130,6 +146,7 @@ impl Entry {
                     state.held.as_ref().is_some_and(|held| held.keys.fingerprint() == keys.fingerprint());
                 state.held = Some(Held { keys: Arc::new(keys), seen_at: started_at });
                 state.failure = None;
+                state.failures = 0;
                 if !same {
                     self.generation.store(next_generation(), Ordering::Release);
                 }
@@ -138,6 +155,7 @@ impl Entry {
                 let cause = failure.source().map(ToString::to_string);
                 tracing::warn!(issuer = self.issuer, error = %failure, cause, "keys of an issuer were not fetched");
                 state.failure = Some(Arc::new(failure));
+                state.failures = state.failures.saturating_add(1);
             }
         }
     }

@@ -57,6 +57,13 @@ pub enum Document {
     KeySet,
 }
 
+impl FetchFailed {
+    /// Whether the documents were had, and it is what stands in them that is no good.
+    pub const fn is_of_content(&self) -> bool {
+        matches!(self, Self::Discovery(_) | Self::OtherIssuer | Self::NoJwksUri | Self::Jwks(_))
+    }
+}
+
 impl Document {
     const fn purpose(self) -> Purpose {
         match self {

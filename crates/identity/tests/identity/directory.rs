@@ -109,6 +109,34 @@ async fn a_flood_of_unknown_names_costs_one_fetch_again_a_minute() {
 }
 
 #[tokio::test]
+async fn the_first_token_with_an_unknown_name_costs_one_fetch_and_leaves_the_minutes_other() {
+    let setup = Setup::new().await;
+    setup.issuer.serve(KEYS, Reply::json(&json!({"keys": [jwk(carnet_identity::Algorithm::Rs256)]})));
+    assert!(!setup.ask("es256").await.unwrap().has("es256"));
+    assert_eq!(setup.fetches(), 1);
+    setup.issuer.serve(KEYS, Reply::json(&jwks()));
+    assert!(setup.ask("es256").await.unwrap().has("es256"));
+    assert_eq!(setup.fetches(), 2);
+}
+
+#[tokio::test]
+async fn a_first_fetch_that_fails_is_tried_again_soon_and_ever_later() {
+    let setup = Setup::new().await;
+    setup.issuer.serve(KEYS, Reply::status(500));
+    for (attempt, pause) in (1..).zip([5, 10, 20, 40, 60, 60]) {
+        let refused = setup.ask("rs256").await.err().unwrap();
+        let now = Time::from_millis(setup.clock.0.load(Ordering::SeqCst));
+        assert_eq!(refused.retry_at, now.plus(Duration::from_secs(pause)));
+        setup.pass(i64::try_from(pause).unwrap() - 1);
+        assert!(setup.ask("rs256").await.is_err());
+        assert_eq!(setup.fetches(), attempt, "not before the time that is told");
+        setup.pass(1);
+    }
+    setup.issuer.serve(KEYS, Reply::json(&jwks()));
+    assert!(setup.ask("rs256").await.is_ok());
+}
+
+#[tokio::test]
 async fn a_rotation_is_picked_up_and_changes_the_generation() {
     let setup = Setup::new().await;
     let old = json!({"keys": [jwk(carnet_identity::Algorithm::Rs256)]});

@@ -29,6 +29,8 @@ pub struct Abilities {
     pub rotation: Rotation,
     /// Whether a refresh kills the access token before it at once, so that nothing may be served from memory meanwhile.
     pub old_access_dies: bool,
+    /// Whether it was told to keep nothing that renews (`refreshTokens.enabled` is false).
+    pub keeps_no_refresh: bool,
     /// With what it signs, if it needs a key of its own.
     pub signs: Option<SigningAlgorithm>,
 }
@@ -46,6 +48,7 @@ impl Abilities {
         inbound: Vec::new(),
         rotation: Rotation::Strict,
         old_access_dies: false,
+        keeps_no_refresh: false,
         signs: None,
     };
 }

@@ -237,6 +237,7 @@ fn abilities(settings: &Settings) -> Abilities {
         inbound: options.exchange.inbound.clone(),
         rotation: options.rotation,
         old_access_dies: false,
+        keeps_no_refresh: !options.refresh,
         signs: settings.signs(),
     }
 }

@@ -16,7 +16,7 @@ use carnet_model::{Id, kind};
 use http::StatusCode;
 use url::{Host, Url};
 
-use super::json;
+use super::json::{self, NoObject};
 use super::metadata::Document;
 use crate::driver::failure::BadConfiguration;
 use crate::fields::Fields;
@@ -106,7 +106,7 @@ async fn search_by(
             Ok(document) => document,
             Err(why) => {
                 missed.absent += 1;
-                missed.unfit = missed.unfit.or(why);
+                missed.note(why);
                 continue;
             }
         };
@@ -180,23 +180,58 @@ fn places(issuer: &Url) -> Vec<Place> {
     places
 }
 
+/// Why an address has no metadata.
+pub(crate) enum NoDocument {
+    /// Nothing is there.
+    Absent,
+    /// Something is, and it is no object that is read.
+    NoObject(NoObject),
+    /// One member of it is not what it must be.
+    Member(BadConfiguration),
+}
+
 /// The document; or, where one is there that cannot be used, what is wrong with it.
-pub(crate) fn read(status: StatusCode, body: &[u8]) -> Result<Document, Option<BadConfiguration>> {
-    let members = if status == StatusCode::OK { json::object(body) } else { None };
-    Document::read(&mut Fields::new(members.ok_or(None)?)).map_err(Some)
+pub(crate) fn read(status: StatusCode, body: &[u8]) -> Result<Document, NoDocument> {
+    if status != StatusCode::OK {
+        return Err(NoDocument::Absent);
+    }
+    let members = json::object_or(body).map_err(NoDocument::NoObject)?;
+    Document::read(&mut Fields::new(members)).map_err(NoDocument::Member)
 }
 
 /// What was found in the place of metadata.
 #[derive(Default)]
 struct Missed {
     absent: usize,
-    /// The first document that could not be used, by one of its members.
-    unfit: Option<BadConfiguration>,
+    /// What is wrong with the first document that could not be used.
+    unfit: Option<String>,
+    /// What the first address had that answered with no document at all.
+    strange: Option<&'static str>,
     /// A document of another issuer; whether only a final slash made the difference.
     other_issuer: Option<bool>,
 }
 
 impl Missed {
+    fn note(&mut self, why: NoDocument) {
+        let (unfit, strange) = match why {
+            NoDocument::Absent => (None, None),
+            NoDocument::Member(BadConfiguration { field, why }) => (Some(format!("{field} {why}")), None),
+            NoDocument::NoObject(NoObject::Twice) => (
+                Some("one name stands in it twice, and which of the two is meant nobody knows".to_owned()),
+                None,
+            ),
+            NoDocument::NoObject(NoObject::Deep) => {
+                (Some("it is nested deeper than sixteen levels".to_owned()), None)
+            }
+            NoDocument::NoObject(NoObject::Other) => (None, Some("JSON that is no object")),
+            NoDocument::NoObject(NoObject::Syntax) => {
+                (None, Some("something that is not JSON, as a page for people"))
+            }
+        };
+        self.unfit = self.unfit.take().or(unfit);
+        self.strange = self.strange.or(strange);
+    }
+
     fn why(&self, identifier: &str) -> String {
         match self.other_issuer {
             Some(true) if identifier.ends_with('/') => {
@@ -208,13 +243,14 @@ impl Missed {
                             spells it"
                     .to_owned()
             }
-            None if let Some(BadConfiguration { field, why }) = &self.unfit => {
-                format!("the metadata found there cannot be used: {field} {why}")
+            None if let Some(why) = &self.unfit => {
+                format!("the metadata found there cannot be used: {why}")
             }
             None => format!(
                 "no metadata was found there: {} well-known addresses had no document of RFC 8414 or OpenID Connect \
-                 Discovery; correct the issuer, or describe the server in serverConfig",
-                self.absent
+                 Discovery{}; correct the issuer, or describe the server in serverConfig",
+                self.absent,
+                self.strange.map(|had| format!(" (one had {had})")).unwrap_or_default()
             ),
         }
     }

@@ -6,14 +6,41 @@ use serde::Deserialize;
 use serde::de::{Error, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+/// Why there is no object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoObject {
+    /// Nested deeper than is read.
+    Deep,
+    /// A name stands in it twice.
+    Twice,
+    /// Another value than an object.
+    Other,
+    /// No JSON.
+    Syntax,
+}
+
 /// The object in `bytes`; `None` if there is anything else. A byte order mark before it is passed over (RFC 8259 §8.1).
 pub(crate) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    if !is_shallow(bytes) {
-        return None;
-    }
-    serde_json::from_slice(bytes).ok().map(|Distinct(members)| members)
+    object_or(bytes).ok()
 }
+
+/// The same, or what is there in its place.
+pub(crate) fn object_or(bytes: &[u8]) -> Result<Map<String, Value>, NoObject> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    // A page for people may have as many brackets as it likes.
+    let begins = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    if !is_shallow(bytes) {
+        return Err(if begins == Some(&b'{') { NoObject::Deep } else { NoObject::Syntax });
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Distinct(members)) => Ok(members),
+        Err(error) if !error.is_data() => Err(NoObject::Syntax),
+        Err(error) if error.to_string().starts_with(TWICE) => Err(NoObject::Twice),
+        Err(_) => Err(NoObject::Other),
+    }
+}
+
+const TWICE: &str = "a name appears twice";
 
 const DEPTH: usize = 16;
 
@@ -58,7 +85,7 @@ impl<'de> Visitor<'de> for DistinctVisitor {
         let mut members = Map::new();
         while let Some((name, value)) = access.next_entry::<String, Value>()? {
             if members.insert(name, value).is_some() {
-                return Err(A::Error::custom("a name appears twice"));
+                return Err(A::Error::custom(TWICE));
             }
         }
         Ok(Distinct(members))
@@ -78,6 +105,24 @@ mod tests {
         assert!(object(b"{\"a\":\"\xff\"}").is_none());
         assert!(object(b"\xef\xbb\xbf{\"a\":1}").is_some());
         assert!(object(b"\xef\xbb{\"a\":1}").is_none());
+    }
+
+    #[test]
+    fn what_is_there_in_place_of_an_object_is_told() {
+        let deep = format!("{{\"a\":{}", "[".repeat(17));
+        for (text, want) in [
+            (r#"{"a":1,"a":2}"#, NoObject::Twice),
+            (deep.as_str(), NoObject::Deep),
+            ("[]", NoObject::Other),
+            ("1", NoObject::Other),
+            ("<html>", NoObject::Syntax),
+            ("<script>{{{{{{{{{{{{{{{{{{{{", NoObject::Syntax),
+            ("", NoObject::Syntax),
+            (r#"{"a":1"#, NoObject::Syntax),
+            (r#"{"a":1} x"#, NoObject::Syntax),
+        ] {
+            assert_eq!(object_or(text.as_bytes()).err(), Some(want), "{text}");
+        }
     }
 
     #[test]

@@ -116,6 +116,23 @@ async fn a_document_that_cannot_be_used_is_told_by_its_member() {
 }
 
 #[tokio::test]
+async fn a_document_that_is_not_read_is_told_by_what_is_wrong_with_it() {
+    let deep = format!("{{\"issuer\":{}1{}}}", "[".repeat(17), "]".repeat(17));
+    for (reply, want) in [
+        (Reply::json(200, r#"{"issuer":"a","issuer":"b"}"#), "cannot be used: one name stands in it twice"),
+        (Reply::json(200, deep.as_str()), "cannot be used: it is nested deeper"),
+        (Reply::text(200, "text/html", "<html>sign in</html>"), "(one had something that is not JSON"),
+        (Reply::json(200, "[]"), "(one had JSON that is no object)"),
+    ] {
+        let bench = Bench::new();
+        bench.server.on(OAUTH, reply);
+        let bad = bench.accept(Oauth, data(&bench.server.origin.clone())).await.unwrap_err();
+        assert_eq!(bad.field, "serverUrl");
+        assert!(bad.why.contains(want), "{}", bad.why);
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_a_document_counts_as_none() {
     let issuer_of = |bench: &Bench| bench.server.origin.clone();
     for reply in [

@@ -14,6 +14,7 @@ mod health;
 mod keys;
 mod left_open;
 mod people;
+mod postgres;
 mod projects;
 mod refreshes;
 mod scene;

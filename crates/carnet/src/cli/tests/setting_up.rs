@@ -366,6 +366,18 @@ fn the_doctor_finds_nothing_where_all_is_well() {
 }
 
 #[test]
+fn the_doctor_says_that_there_are_more_connectors_than_it_names() {
+    let peer = Peer::with(|route, _, _| {
+        (route == "GET /v1/connect/connectors")
+            .then(|| (200, json!({"clients": [connector()], "cursor": "cur_2"})))
+    });
+    let desk = Desk::dev(&peer.url);
+    desk.run(&["link", "my-app"]).exits(0);
+    let done = desk.run(&["doctor"]).exits(0);
+    assert!(done.out.contains("connectors: demo/hello, and more, which carnet list"), "{done:?}");
+}
+
+#[test]
 fn the_doctor_names_what_mends_each_thing() {
     let unready = Peer::with(|route, _, _| {
         (route == "GET /readyz")

@@ -147,6 +147,8 @@ async fn who_guesses_has_to_wait_and_nobody_else() {
     let held = enter(&kit, &mut fresh, &code).await;
     assert_eq!(held.status, 429);
     assert!(held.text().contains("Try again in 10 minutes"), "{}", held.text());
+    let after: u64 = held.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((540..=600).contains(&after), "programs are told in seconds: {after}");
     assert_eq!(enter(&kit, &mut from("198.51.100.8"), &code).await.status, 303);
     kit.clock.pass(Duration::from_mins(10));
     let (later, _) = start(&kit).await;

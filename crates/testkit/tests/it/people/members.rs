@@ -237,4 +237,14 @@ async fn another_team_is_made_by_an_owner_of_the_first(engine: Engine) {
     let renamed = format!("/v1/teams/{}", made["team"]["id"].as_str().unwrap());
     let renamed = kit.node.call("PATCH", &renamed, bearer, Some(&json!({"name": "Renamed"}))).await.ok();
     assert_eq!((&renamed["name"], &renamed["slug"]), (&json!("Renamed"), &json!("second-team")));
+    let lasting = kit.node.call("POST", "/v1/access-tokens", bearer, Some(&json!({"name": "ci"}))).await.ok();
+    let life = lasting["expiresAt"].as_i64().unwrap() - kit.clock.env().now().millis();
+    let (day, ninety) = (24 * 3_600_000, 90 * 24 * 3_600_000);
+    assert!((ninety - day..=ninety).contains(&life), "as docs/api.md has it: {life}");
+    let nobody = kit.node.call("PATCH", "/v1/teams/nope", bearer, Some(&json!({"name": "x"}))).await;
+    let told = nobody.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(
+        nobody.status == 404 && told.starts_with("There is no team \"nope\" for this credential"),
+        "{told}"
+    );
 }

@@ -131,6 +131,22 @@ async fn a_provider_that_keeps_refusing_the_client_is_left_alone_until_that_is_m
     assert!(kit.provider.me(&kit.user_token("bob").await.token()).await.is_some());
 }
 
+/// What the provider gave is not kept, because the connector says so: that is named, not the provider.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_setting_that_keeps_a_token_from_being_renewed_is_named() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    let path = format!("/v1/connect/connectors/{}", kit.connector);
+    let off = json!({"data": {"refreshTokens": {"enabled": false}}});
+    kit.manage("PATCH", &path, Some(&off)).await.ok();
+    kit.consent("alice").await;
+    kit.clock.pass(Duration::from_hours(2));
+    let answer = kit.user_token("alice").await;
+    assert_eq!(answer.refusal(), (422, "user_authorization_required".to_owned()));
+    let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("refreshTokens.enabled is false"), "{message}");
+    assert_eq!(kit.provider.requests("refresh_token"), 0);
+}
+
 /// RFC 6749 §6: an answer without a refresh token leaves the old one in use.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_answer_without_a_refresh_token_keeps_the_old_one() {
