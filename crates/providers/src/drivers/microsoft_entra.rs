@@ -12,10 +12,9 @@ mod settings;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use carnet_model::SecretString;
 use carnet_model::connector::Connector;
 use carnet_model::grant::Cause;
-use carnet_model::scope::Scopes;
+use carnet_model::{Scopes, SecretString};
 use serde_json::{Map, Value};
 
 use super::oauth::Oauth;
