@@ -53,8 +53,18 @@ pub(crate) struct CreateBody {
 impl CreateBody {
     fn ask(self, managed: bool) -> Result<NewConnectorAsk, Problem> {
         let triggers = Wished::read(self.triggers.as_ref(), self.events)?.for_new()?;
-        let destination =
-            self.trigger_destination.map(|asked| asked.of(self.project_id.as_deref())).transpose()?;
+        let project = self.project_id.as_deref();
+        let destination = match self.trigger_destination {
+            Some(asked) => Some(asked.of(project)?),
+            // Production of the project, as if `{}` were said: but no environment is enabled that was left out by name.
+            None if triggers.is_some()
+                && project.is_some()
+                && reaches_production(self.environments.as_deref()) =>
+            {
+                Some(TriggerDestination::default().of(project)?)
+            }
+            None => None,
+        };
         let params = self
             .params
             .unwrap_or_default()
@@ -98,6 +108,11 @@ impl CreateBody {
             code: self.request_code,
         })
     }
+}
+
+/// Whether a link to these environments has production among them; without any named it has all.
+fn reaches_production(environments: Option<&[String]>) -> bool {
+    environments.is_none_or(|named| named.iter().any(|one| one == "production"))
 }
 
 pub(crate) fn refused(field: &str, why: &str) -> Problem {

@@ -107,6 +107,7 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
         }
         warn_of_what_is_open(cx, &made);
         warn_of_no_scopes(cx, &made);
+        warn_of_no_destination(cx, &made);
         return cx.talk.document(&outline(&made));
     }
     let (service, id, uid) = (&made.service, made.id, &made.uid);
@@ -119,6 +120,7 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
     }
     warn_of_what_is_open(cx, &made);
     warn_of_no_scopes(cx, &made);
+    warn_of_no_destination(cx, &made);
     if project_id.is_some() {
         cx.talk.say(&format!("  Attached to the linked project. Try: carnet token {uid}"));
     } else {
@@ -258,6 +260,21 @@ fn warn_of_what_is_open(cx: &mut Context<'_>, made: &Connector) {
             "{} did not say whether these are right: {}. Whether they are shows with the first token: carnet token {}",
             made.service,
             plain(&names.join(", ")),
+            made.uid
+        ));
+    }
+}
+
+/// Events that are received, acknowledged and forwarded to nobody.
+fn warn_of_no_destination(cx: &mut Context<'_>, made: &Connector) {
+    let is_on =
+        made.rest.get("triggers").and_then(|triggers| triggers.get("enabled")) == Some(&Value::Bool(true));
+    let has_some =
+        made.rest.get("triggerDestinations").and_then(Value::as_array).is_some_and(|all| !all.is_empty());
+    if is_on && !has_some {
+        cx.talk.warn(&format!(
+            "Its events are received and go nowhere, as no project is attached. To forward them: carnet attach {} --project \
+             PROJECT --triggers",
             made.uid
         ));
     }

@@ -181,8 +181,9 @@ fn project_file(cx: &Context<'_>) -> Check {
     }
     let detail = path.display().to_string();
     let folder = path.parent().and_then(std::path::Path::parent);
-    let leaks =
-        folder.is_some_and(|folder| git::repository(folder).is_some() && !git::ignores(folder, FOLDER));
+    let leaks = folder.is_some_and(|folder| git::repository(folder).is_some() && !git::ignores(folder, FOLDER))
+            // `carnet dev` keeps everything in the folder out with a file inside of it.
+            && path.parent().zip(path.file_name().and_then(std::ffi::OsStr::to_str)).is_none_or(|(inside, name)| !git::ignores(inside, name));
     if leaks {
         return Check {
             outcome: Outcome::Failed,

@@ -110,6 +110,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_inside_of_the_folder_keeps_all_of_it_out() {
+        let root = tempfile::tempdir().unwrap();
+        let inside = root.path().join(".carnet");
+        fs::create_dir(root.path().join(".git")).unwrap();
+        fs::create_dir(&inside).unwrap();
+        assert!(!ignores(&inside, "project.json"));
+        fs::write(inside.join(".gitignore"), "*\n").unwrap();
+        assert!(ignores(&inside, "project.json"));
+    }
+
+    #[test]
     fn a_rule_is_added_on_a_line_of_its_own() {
         let root = tempfile::tempdir().unwrap();
         let path = ignore(root.path(), ".carnet").unwrap();

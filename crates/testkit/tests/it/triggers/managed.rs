@@ -11,7 +11,30 @@ on_both_engines!(
     a_secret_takes_the_place_of_another_and_the_one_before_holds_for_a_while,
     a_secret_of_the_configuration_is_replaced_without_a_gap,
     what_cannot_be_forwarded_is_refused_with_the_reason,
+    what_is_received_is_forwarded_to_production_of_the_project_if_nothing_else_is_said,
 );
+
+async fn what_is_received_is_forwarded_to_production_of_the_project_if_nothing_else_is_said(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let made = async |name: &str, more: Value| {
+        let mut body = json!({"service": "slack", "name": name, "type": "oauth", "data": kit.data(),
+            "triggers": {"enabled": true, "signingSecret": SECRET}});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let made = kit.manage("POST", "/v1/connect/connectors", Some(&body)).await.ok();
+        made["triggerDestinations"].as_array().cloned().unwrap_or_default()
+    };
+    let project = &kit.tenant.project;
+    let said = made("said", json!({"projectId": project, "triggerDestination": {}})).await;
+    let unsaid = made("unsaid", json!({"projectId": project})).await;
+    assert_eq!((unsaid.len(), &unsaid[0]["projectId"]), (1, &json!(project)));
+    assert_eq!(said[0]["projectId"], unsaid[0]["projectId"]);
+    assert_eq!(unsaid[0].get("customEnvironmentId"), None);
+    // Nothing is enabled that was left out, and without a project there is no place.
+    assert!(
+        made("development", json!({"projectId": project, "environments": ["development"]})).await.is_empty()
+    );
+    assert!(made("nowhere", json!({})).await.is_empty());
+}
 
 async fn a_secret_takes_the_place_of_another_and_the_one_before_holds_for_a_while(engine: Engine) {
     let kit = Kit::start(engine, Plan::default()).await;
