@@ -107,7 +107,8 @@ impl Broker {
         self.with_triggers(ConnectorView::from(of.clone())).await
     }
 
-    /// The one destination of a connector that is being made.
+    /// The one destination of a connector that is being made. Production of the project at the usual path is what the new
+    /// link is for; whoever says more than that decides where events go.
     pub(crate) async fn first_destination(
         &self,
         caller: &Caller,
@@ -115,7 +116,10 @@ impl Broker {
         asked: NewDestination,
         now: Time,
     ) -> Result<Destination, Fault> {
-        self.may(caller, Right::TriggerUpdate)?;
+        let NewDestination { project: _, path, branch, custom_environment } = &asked;
+        if path.is_some() || branch.is_some() || custom_environment.is_some() {
+            self.may(caller, Right::TriggerUpdate)?;
+        }
         receives(connector, "triggerDestination")?;
         let wanted = self.looked_up(caller, asked).await?;
         Ok(wanted.destination(connector, None, 1, self.inner.env.id(), now))
