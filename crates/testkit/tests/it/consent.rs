@@ -9,6 +9,7 @@ mod parameters;
 mod progress;
 mod protection;
 mod walk;
+mod withdrawn;
 
 use carnet_testkit::{Answer, Browser, Kit};
 pub(crate) use completion::verified;
