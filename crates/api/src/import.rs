@@ -12,7 +12,7 @@ use crate::body::Json;
 use crate::call::Call;
 use crate::path::Path;
 use crate::problem::Problem;
-use crate::shape::{Shape, count, flag, id, list_of, map, object_of, text, time as millis};
+use crate::shape::{Shape, anything, count, flag, id, list_of, map, object_of, text, time as millis};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -69,6 +69,8 @@ pub(crate) fn shape() -> Shape {
         ("scopes?", list_of(text())),
         ("resources?", list_of(text())),
         ("audience?", list_of(text())),
+        ("authorizationDetails?", list_of(map(anything()))),
+        ("refreshTokenExpiresAt?", millis()),
         ("name?", text()),
         ("externalSubject?", text()),
         ("expiresIn?", count()),
@@ -135,6 +137,9 @@ impl TokenBody {
         put("scopes", self.scopes.clone().map(Value::from));
         put("resources", self.resources.clone().map(Value::from));
         put("audience", self.audience.clone().map(Value::from));
+        put("authorizationDetails", self.authorization_details.clone().map(Value::from));
+        let ends = self.refresh_token_expires_at;
+        put("refreshTokenExpiresAt", ends.and_then(|at| crate::token::millis(at).ok()).map(Value::from));
         put("name", self.name.clone().map(Value::from));
         put("externalSubject", self.external_subject.clone().map(Value::from));
         out

@@ -12,6 +12,7 @@ mod contacts;
 mod create;
 mod eject;
 mod list;
+mod moved;
 mod provision;
 mod remove;
 mod server;
@@ -55,6 +56,8 @@ pub struct ConnectorView {
     pub triggers: Option<Triggers>,
     /// Whether its provider's events can be received here.
     pub receives: bool,
+    /// Where people are sent back to, where the provider was told another address of this server.
+    pub moved: Option<String>,
 }
 
 impl Broker {
@@ -79,7 +82,8 @@ impl Broker {
 
     /// As it may be seen, with what it does with its provider's events.
     pub(crate) fn view_of(&self, entry: &Entry) -> ConnectorView {
-        let mut view = entry.view();
+        let moved = self.inner.redirect_moved(&entry.row.connector);
+        let mut view = ConnectorView { moved, ..entry.view() };
         if view.receives {
             view.triggers = Some(self.shown(view.connector.id, &entry.triggers));
         }
@@ -100,7 +104,16 @@ impl From<Connector> for ConnectorView {
     fn from(connector: Connector) -> Self {
         let abilities = carnet_providers::driver(connector.r#type).abilities(&connector);
         let receives = scheme_of(&connector.service).is_some();
-        Self { connector, abilities, projects: None, way: None, variable: None, triggers: None, receives }
+        Self {
+            connector,
+            abilities,
+            projects: None,
+            way: None,
+            variable: None,
+            triggers: None,
+            receives,
+            moved: None,
+        }
     }
 }
 
@@ -115,6 +128,7 @@ impl Entry {
             variable: None,
             triggers: None,
             receives: scheme_of(&self.row.connector.service).is_some(),
+            moved: None,
         }
     }
 }

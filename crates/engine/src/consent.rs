@@ -28,6 +28,7 @@ mod request;
 mod rules;
 mod sign_in;
 mod signed_in;
+mod still;
 
 #[cfg(test)]
 pub(crate) use brake::CODE_WINDOWS;

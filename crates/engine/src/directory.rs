@@ -31,6 +31,8 @@ pub(crate) struct Directory {
 /// A connector with everything that is decided by.
 pub(crate) struct Entry {
     pub(crate) row: ConnectorRow,
+    /// Where its people are sent back to, whatever address the server had when it was made.
+    pub(crate) redirect_uri: Option<String>,
     pub(crate) links: HashMap<Id<kind::Project>, Vec<Environment>>,
     pub(crate) installations: Vec<Installation>,
     /// Those of a client that it is no more.
@@ -154,6 +156,7 @@ impl Inner {
         let adds_scopes =
             of_a_driver || self.entry_of(&row.connector).is_some_and(|known| !known.hosts.is_empty());
         let entry = Arc::new(Entry {
+            redirect_uri: self.redirect_now(&row.connector),
             app,
             adds_scopes,
             installations,
@@ -173,7 +176,8 @@ impl Inner {
     /// What a driver may touch for a connector.
     pub(crate) fn at<'a>(&'a self, entry: &'a Entry, secrets: &'a ConnectorSecrets) -> At<'a> {
         let signer = entry.keys.signing(self.env.now()).map(|key| key as &dyn Signer);
-        At { signer, ..self.at_connector(&entry.row.connector, secrets) }
+        let redirect_uri = entry.redirect_uri.as_deref().unwrap_or_default();
+        At { signer, redirect_uri, ..self.at_connector(&entry.row.connector, secrets) }
     }
 
     /// The same, for a connector that is not in the store yet, or no longer, and signs nothing.

@@ -366,12 +366,18 @@ impl Broker {
     }
 }
 
+/// As what the connector is known at its provider, if it is by anything.
+pub(crate) fn client_of(data: &Map<String, Value>) -> Option<String> {
+    IDENTITY.iter().find_map(|name| plain(data, name))
+}
+
+/// GitHub's number is written as a number or as a text.
+fn plain(data: &Map<String, Value>, name: &str) -> Option<String> {
+    data.get(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}
+
 /// Whether both are one client at the provider, as far as both name one.
 pub(crate) fn is_same_client(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
-    // GitHub's number is written as a number or as a text.
-    let plain = |data: &Map<String, Value>, name: &str| {
-        data.get(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-    };
     let same = |name: &&str| match (plain(one, name), plain(other, name)) {
         (Some(one), Some(other)) => one == other,
         _ => true,

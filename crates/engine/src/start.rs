@@ -97,6 +97,7 @@ impl Broker {
         broker.end_interrupted_consents(broker.exchange_silence()).await?;
         broker.end_interrupted_registrations(broker.exchange_silence()).await?;
         broker.await_again().await?;
+        broker.tell_of_moved().await?;
         broker.start_housekeeping();
         pass(&broker.inner.env, Point::StartReady).await?;
         Ok(broker)

@@ -102,6 +102,7 @@ actions! {
     ConnectorServerAccept = "connector.server.accept",
     ConnectorDelete = "connector.delete",
     ConnectorCheck = "connector.check",
+    ConnectorsMoved = "connector.moved",
     ConnectorRead = "connector.read",
     ConnectorKeyCreate = "connector-key.create",
     ConnectorKeyRotate = "connector-key.rotate",

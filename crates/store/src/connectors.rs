@@ -186,6 +186,15 @@ pub async fn sealed(
     .await
 }
 
+/// Connectors of all teams whose people come back to an address that does not begin with this one, at most `limit`.
+pub async fn called_back_elsewhere(db: &Db, here: &str, limit: i64) -> Result<Vec<ConnectorRow>, DbError> {
+    let length = i64::try_from(here.chars().count()).unwrap_or(i64::MAX);
+    let sql = select!(
+        "where substr(redirect_uri, 1, cast(cast($1 as bigint) as integer)) <> $2 order by id limit $3"
+    );
+    db.all(sql, args![length, here, limit]).await
+}
+
 /// Adds a connector.
 pub fn insert(row: &ConnectorRow) -> Step {
     let c = &row.connector;

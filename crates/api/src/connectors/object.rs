@@ -73,6 +73,7 @@ fn described<const N: usize>(more: [(&str, Shape); N]) -> Shape {
         ("supportsIcon", text()),
         ("data", map(anything())),
         ("redirectUri?", text()),
+        ("redirectUriNow?", text()),
         ("managed?", map(anything())),
         ("connectionMethod?", text()),
         ("target?", text()),
@@ -103,7 +104,7 @@ pub(crate) fn list_v2_shape() -> Shape {
 
 /// The connector object. Never a secret: there is none in a view.
 pub(crate) fn connector(view: &ConnectorView) -> Value {
-    let ConnectorView { connector: c, abilities, projects, way, variable, triggers, receives } = view;
+    let ConnectorView { connector: c, abilities, projects, way, variable, triggers, receives, moved } = view;
     let subjects: Vec<&str> = abilities.subjects.iter().map(|kind| kind.as_str()).collect();
     let mut out = json!({
         "id": c.id,
@@ -134,6 +135,7 @@ pub(crate) fn connector(view: &ConnectorView) -> Value {
     }
     put("tokenVariable", variable.clone().map(Value::from));
     put("redirectUri", c.redirect_uri.clone().map(Value::from));
+    put("redirectUriNow", moved.clone().map(Value::from));
     put("defaultInstallationId", c.default_installation.map(|id| id.to_string().into()));
     put("managed", c.managed.then(|| json!({})));
     put("icon", c.branding.icon.clone().map(Value::from));

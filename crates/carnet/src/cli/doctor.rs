@@ -3,6 +3,7 @@
 //! unless `--fix` asks for it.
 
 mod fix;
+mod moved;
 mod vercel_cli;
 
 use carnet_model::{Next, Time};
@@ -18,6 +19,7 @@ use super::folder::FOLDER;
 use super::git;
 use super::talk::plain;
 use super::whoami::recognised;
+use moved::redirects;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -216,6 +218,7 @@ async fn belongings(cx: &Context<'_>, client: &Client) -> Vec<Check> {
             }
         }),
     }
+    checks.extend(redirects(client).await);
     if cx.settings.project.is_none() {
         let next = ("carnet link PROJECT", "to say which project this folder is");
         checks.push(

@@ -124,6 +124,10 @@ impl Broker {
         };
         let now = inner.env.now();
         let mut fields = dress(&mut row.connector, &change)?;
+        if let Some(moved) = inner.redirect_moved(&row.connector) {
+            row.connector.redirect_uri = Some(moved);
+            fields.push("redirectUri");
+        }
         if change.icon.is_some() {
             row.connector.branding = self.branding(row.connector.team, row.connector.branding).await?;
         }

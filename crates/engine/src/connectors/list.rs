@@ -81,6 +81,9 @@ impl Broker {
         let next =
             rows.last().filter(|_| more).map(|row| write_place(&Place::of(&row.connector, query.sort)));
         let mut views: Vec<_> = rows.into_iter().map(|row| view(row.connector)).collect();
+        for view in &mut views {
+            view.moved = self.inner.redirect_moved(&view.connector);
+        }
         self.add_triggers(&mut views).await?;
         if let (true, Some(only)) = (query.with_projects, member.access.project) {
             // Each is linked to it, or would not be in the list.

@@ -15,6 +15,7 @@ use url::Url;
 use super::ending::{ConsentEnd, Ending, EndingKind, explain};
 use super::page::{has_expired, remembered};
 use super::request::{Remembered, Stored};
+use super::still::outdated;
 use crate::broker::Broker;
 use crate::cache::sha256;
 use crate::directory::Entry;
@@ -32,7 +33,7 @@ impl Broker {
         let (Some(state), None) = (states.next(), states.next()) else { return Err(ConsentEnd::Unknown) };
         let digest = sha256(state.as_bytes());
         let consent = consents::by_state(&self.inner.db, digest).await?.ok_or(ConsentEnd::Unknown)?;
-        let entry = self.entry_of(&consent).await?;
+        let entry = self.entry_now(&consent).await?;
         let bound = consent.browser_digest.zip(browser).is_some_and(|(bound, browser)| {
             carnet_vault::equal(&bound, &sha256(browser.expose().as_bytes()))
         });
@@ -67,6 +68,11 @@ impl Broker {
             }
             Err(DbError::Unmet(_)) => return self.wait_for_end(&consent, &entry, &remembered).await,
             Err(error) => return Err(error.into()),
+        }
+        // The code is nobody's any more, and is not redeemed.
+        if let Some(stored) = outdated(&consent, &kept, &entry) {
+            let kind = self.finish(&consent, &entry, &remembered, stored, Outcome::Failed).await?;
+            return self.ending(&consent, &entry, &remembered, kind).await;
         }
         self.clone().complete(consent, entry, remembered, Callback::Redirected { params }, kept).await
     }

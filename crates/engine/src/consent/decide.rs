@@ -13,6 +13,7 @@ use super::elsewhere::awaited;
 use super::ending::{ConsentEnd, Ending, explain};
 use super::page::{ask, event, hex, shown_scopes};
 use super::request::{Remembered, Stored};
+use super::still::{signed, withdrawn};
 use crate::broker::Broker;
 use crate::cache::sha256;
 use crate::directory::Entry;
@@ -49,10 +50,17 @@ impl Broker {
         form_token: &str,
         decision: Decision,
     ) -> Result<After, ConsentEnd> {
-        let (consent, entry, remembered) = self.open_consent(request, browser).await?;
+        let (consent, _, remembered) = self.open_consent(request, browser).await?;
+        let entry = self.entry_now(&consent).await?;
         let (token, shown) = form_token.split_once('.').unwrap_or((form_token, ""));
         if !self.is_form_token(consent.id, browser, token) {
             return Err(ConsentEnd::OtherBrowser);
+        }
+        if !matches!(decision, Decision::Deny)
+            && let Some(stored) = withdrawn(&consent, &entry)
+        {
+            let ending = self.over(&consent, &entry, &remembered, stored, Outcome::Denied).await?;
+            return Ok(After::Ended(Box::new(ending)));
         }
         let (asked, _) = self.beside_held(&consent, &entry, &remembered).await?;
         // Yes is said to what was read, and to nothing that was added since.
@@ -102,6 +110,7 @@ impl Broker {
             Step::Device { kept } => (After::Code, kept),
             Step::PasteKey { .. } => return Err(ConsentEnd::Unknown),
         };
+        let kept = signed(kept, &entry.row.connector);
         let sealed =
             inner.seal_kept(consent, &kept).map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
         let now = inner.env.now();

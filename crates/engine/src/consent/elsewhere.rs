@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use carnet_model::audit::Outcome;
 use carnet_model::{Id, Time, kind};
 use carnet_providers::{Callback, CallbackFault, DriverError, Kept};
 use carnet_store::awaited::{self as rows, Awaited};
@@ -16,6 +17,7 @@ use url::Url;
 
 use super::ending::ConsentEnd;
 use super::page::remembered;
+use super::still::outdated;
 use crate::broker::Broker;
 use crate::faults;
 use crate::recover::STALE;
@@ -123,6 +125,11 @@ impl Broker {
             return self.await_no_more(next).await;
         };
         let refused = |end: ConsentEnd| DbError::Refused(format!("{end:?}").into());
+        if let Some(stored) = outdated(&consent, &kept, &entry) {
+            let remembered = remembered(&consent).map_err(refused)?;
+            self.finish(&consent, &entry, &remembered, stored, Outcome::Failed).await.map_err(refused)?;
+            return self.await_no_more(next).await;
+        }
         let secrets = inner.secrets(&entry).map_err(|error| DbError::Refused(Box::new(error)))?;
         let at = inner.at(&entry, &secrets);
         let is_late = kept.device.as_ref().is_none_or(|device| device.expires_at <= now);
@@ -161,6 +168,7 @@ impl Broker {
         consent: &Consent,
     ) -> Result<Option<(std::sync::Arc<crate::directory::Entry>, Kept)>, DbError> {
         let reference = carnet_model::ConnectorRef::Id(consent.connector);
+        self.inner.db.refresh_revision().await?;
         let entry = self.inner.entry(consent.team, &reference).await?;
         let (Some(entry), Some(sealed)) = (entry, consent.kept.as_deref()) else { return Ok(None) };
         let kept =

@@ -20,10 +20,12 @@ use carnet_store::{DbError, Step, Write, connectors, minted, pass};
 use super::ending::{ConsentEnd, EndingKind, sentence};
 use super::page::{event, place};
 use super::request::{Remembered, Stored};
+use super::still::withdrawn;
 use crate::broker::{Broker, Inner};
 use crate::cache::sha256;
 use crate::directory::Entry;
 use crate::faults;
+use crate::managed::is_same_client;
 use crate::refresh::due;
 use crate::sealing::{Facts, GrantSecret, Unsealable};
 
@@ -198,6 +200,10 @@ impl Broker {
         confirmed: Confirmed,
     ) -> Result<EndingKind, ConsentEnd> {
         let secret = self.open_parked(consent)?;
+        if let Some(stored) = withdrawn(consent, entry) {
+            self.tell_now(entry, &secret.held).await;
+            return self.finish(consent, entry, remembered, stored, Outcome::Failed).await;
+        }
         self.record_grant(consent, entry, remembered, Given::parked(secret), confirmed).await
     }
 
@@ -351,7 +357,8 @@ impl Broker {
         });
     }
 
-    /// The connector as it is now, unless it is gone or sends secrets elsewhere than when the person was sent away.
+    /// The connector as it is now, unless it is gone, or sends secrets elsewhere or is another client than when the person
+    /// was sent away.
     pub(super) async fn unmoved(
         &self,
         consent: &Consent,
@@ -359,7 +366,10 @@ impl Broker {
     ) -> Result<Option<Arc<Entry>>, DbError> {
         self.inner.db.refresh_revision().await?;
         let present = self.inner.entry(consent.team, &ConnectorRef::Id(consent.connector)).await?;
-        Ok(present.filter(|present| self.new_recipients(entry, &present.row.connector).is_empty()))
+        Ok(present.filter(|present| {
+            is_same_client(&entry.row.connector.data, &present.row.connector.data)
+                && self.new_recipients(entry, &present.row.connector).is_empty()
+        }))
     }
 
     /// The connector was pointed at another server, or removed, while a code was being exchanged.

@@ -123,7 +123,7 @@ impl Broker {
         if lives {
             return made_from(secret, &row, Source::Store);
         }
-        if !row.grant.refreshable {
+        if !is_renewable(&row, now) {
             return if ends.is_some() && !spent(&row, &secret, now) {
                 made_from(secret, &row, Source::Store)
             } else {
@@ -180,6 +180,13 @@ impl Broker {
         if !row.grant.refreshable {
             return Err(only_as_granted(entry, wanted, row, &scopes));
         }
+        let now = self.inner.env.now();
+        if !is_renewable(row, now) {
+            if row.grant.access_expires_at.is_none_or(|end| end <= now) {
+                self.grant_over(entry, row, Cause::Expired).await?;
+            }
+            return Err(consent_required(entry, wanted, Some(Cause::Expired)));
+        }
         // It lives, and not as long as somebody would like: another one is had for that only so often.
         let living = self.stored_beyond(wanted, self.inner.env.now()).await?;
         let vain = self.unnarrowed(entry, wanted, facts, &scopes);
@@ -230,9 +237,14 @@ fn made_from(secret: GrantSecret, row: &GrantRow, source: Source) -> Result<Foun
     Ok(Found { until, grant: Some(row.grant.id), ..Found::kept(made, source) })
 }
 
+/// Whether there is something to have another token made with, and its end, if one is known, is to come.
+fn is_renewable(row: &GrantRow, now: Time) -> bool {
+    row.grant.refreshable && row.grant.refresh_expires_at.is_none_or(|end| end > now)
+}
+
 /// Whether what is held has ended, and there is nothing to have another made with.
 pub(crate) fn spent(row: &GrantRow, secret: &GrantSecret, now: Time) -> bool {
-    let renewable = row.grant.refreshable && secret.held.key().is_none();
+    let renewable = is_renewable(row, now) && secret.held.key().is_none();
     !renewable && row.grant.access_expires_at.is_some_and(|end| end <= now)
 }
 

@@ -299,25 +299,8 @@ impl Broker {
                 .next("carnet keys rotate kek", "to let the next provider wrap them"));
         }
         let needed: BTreeSet<String> = wraps.iter().map(|wrap| wrap_name(&wrap.wrapped)).collect();
-        let alive = nodes::seen_since(&inner.db, now.minus(ALIVE)).await.map_err(faults::store)?;
-        let blind: Vec<String> = alive
-            .iter()
-            .filter(|node| needed.iter().any(|name| !node.opens.contains(name)))
-            .map(|node| hex(&node.id))
-            .collect();
-        if !blind.is_empty() || !alive.iter().any(|node| node.id == inner.seat.node) {
-            return Err(Fault::new(
-                Code::Conflict,
-                format!(
-                    "{} of {} processes have not opened what the next provider wrapped and would not start again: {}.",
-                    blind.len(),
-                    alive.len(),
-                    if blind.is_empty() { "this one".to_owned() } else { blind.join(", ") }
-                ),
-            )
-            .next("carnet keys status", "to see which; give them next_root_key and restart them")
-            .with("nodes", blind));
-        }
+        let further = "to see which; give them next_root_key and restart them";
+        self.everybody_opens(&needed, "what the next provider wrapped", further).await?;
         let mut write = Write::new();
         for root in roots {
             for wrap in wraps.iter().filter(|wrap| wrap.key == root.id).take(1) {
@@ -337,14 +320,55 @@ impl Broker {
         Ok(Rotated { kind: KeyKind::Kek, activates_at: now, made, runbook: Vec::new() })
     }
 
+    /// Refuses where a living process, or this one, has not opened all of these wraps, which are to be the only ones left.
+    async fn everybody_opens(
+        &self,
+        needed: &BTreeSet<String>,
+        what: &str,
+        further: &str,
+    ) -> Result<(), Fault> {
+        let inner = &self.inner;
+        let since = inner.env.now().minus(ALIVE);
+        let alive = nodes::seen_since(&inner.db, since).await.map_err(faults::store)?;
+        let blind: Vec<String> = alive
+            .iter()
+            .filter(|node| needed.iter().any(|name| !node.opens.contains(name)))
+            .map(|node| hex(&node.id))
+            .collect();
+        if blind.is_empty() && alive.iter().any(|node| node.id == inner.seat.node) {
+            return Ok(());
+        }
+        Err(Fault::new(
+            Code::Conflict,
+            format!(
+                "{} of {} processes have not opened {what} and would not start again: {}.",
+                blind.len(),
+                alive.len(),
+                if blind.is_empty() { "this one".to_owned() } else { blind.join(", ") }
+            ),
+        )
+        .next("carnet keys status", further)
+        .with("nodes", blind))
+    }
+
     async fn cancel_kek(&self, caller: &Caller, request: Id<kind::Request>) -> Result<Rotated, Fault> {
         let inner = &self.inner;
         let now = inner.env.now();
         let wraps = keys::wraps(&inner.db).await.map_err(faults::store)?;
+        let rows = keys::all(&inner.db).await.map_err(faults::store)?;
+        let roots: Vec<_> = rows.iter().filter(|row| row.role == KeyRole::Root.as_str()).collect();
+        if !wraps.is_empty() {
+            // What is left is what the first provider wrapped, and it may be gone already.
+            let left = roots.iter().map(|root| wrap_name(&root.wrapped)).collect();
+            let further = "to see which; give them the first provider again, or drop it with --finish";
+            self.everybody_opens(&left, "what the first provider wrapped", further).await?;
+        }
         let event = AuditEvent::of(caller, now, Action::KeyRotate, Some(request));
         let event = event.with("role", "kek").with("step", "cancel").with("keys", wraps.len());
         let steps: Vec<Step> = wraps.iter().map(|wrap| keys::remove_wrap(wrap.id)).collect();
-        self.finish_turning(Write::new().steps(steps).event(&inner.env, &event)).await?;
+        // They are still those that were opened.
+        let same = roots.iter().map(|root| keys::rewrap(root, &root.wrapped));
+        self.finish_turning(Write::new().steps(steps).steps(same).event(&inner.env, &event)).await?;
         Ok(Rotated { kind: KeyKind::Kek, activates_at: now, made: Vec::new(), runbook: Vec::new() })
     }
 

@@ -136,6 +136,8 @@ pub struct Kept {
     pub installs: bool,
     /// When the person was sent there, where something of the provider's is to be no older.
     pub left_at: Option<Time>,
+    /// As what the connector was known at the provider: the code is given to that client.
+    pub client: Option<String>,
 }
 
 /// Bytes that are not a stored [`Kept`].
@@ -157,15 +159,39 @@ impl Kept {
             device: self.device.as_ref().map(PlainDevice::of),
             installs: self.installs,
             left_at: self.left_at,
+            client: self.client.as_deref(),
         };
         super::held::write_json(&plain, 1024)
     }
 
     /// From what was sealed.
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidKept> {
-        let Read { verifier, nonce, issuer, scopes, resources, audience, details, device, installs, left_at } =
-            serde_json::from_slice(json).map_err(|_| InvalidKept)?;
-        Ok(Self { verifier, nonce, issuer, scopes, resources, audience, details, device, installs, left_at })
+        let Read {
+            verifier,
+            nonce,
+            issuer,
+            scopes,
+            resources,
+            audience,
+            details,
+            device,
+            installs,
+            left_at,
+            client,
+        } = serde_json::from_slice(json).map_err(|_| InvalidKept)?;
+        Ok(Self {
+            verifier,
+            nonce,
+            issuer,
+            scopes,
+            resources,
+            audience,
+            details,
+            device,
+            installs,
+            left_at,
+            client,
+        })
     }
 }
 
@@ -181,6 +207,7 @@ struct Plain<'a> {
     device: Option<PlainDevice<'a>>,
     installs: bool,
     left_at: Option<Time>,
+    client: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -234,6 +261,8 @@ struct Read {
     installs: bool,
     #[serde(default)]
     left_at: Option<Time>,
+    #[serde(default)]
+    client: Option<String>,
 }
 
 /// What came back from the person.
@@ -300,6 +329,7 @@ mod tests {
             }),
             installs: true,
             left_at: Some(Time::from_secs(8)),
+            client: Some("c".to_owned()),
         };
         let again = Kept::from_json(kept.to_json().expose()).unwrap();
         assert_eq!(again.verifier.map(|v| v.expose().clone()).as_deref(), Some("v"));
@@ -309,6 +339,7 @@ mod tests {
         assert_eq!((again.issuer, again.scopes, again.resources), (kept.issuer, kept.scopes, kept.resources));
         assert_eq!((again.audience, again.details), (kept.audience, kept.details));
         assert_eq!((again.installs, again.left_at), (true, Some(Time::from_secs(8))));
+        assert_eq!(again.client.as_deref(), Some("c"));
         assert_eq!(Kept::from_json(b"{}").unwrap_err(), InvalidKept);
     }
 }

@@ -148,7 +148,8 @@ impl Driver for Oauth {
                         ));
                     }
                     let default = settings.options.default_audience.as_deref();
-                    let target = Target::new(&settings.server, resources, audience, default, details)?;
+                    let meant = settings.options.resources(resources);
+                    let target = Target::new(&settings.server, meant, audience, default, details)?;
                     let signer = signer(at)?;
                     jwt_bearer::mint(&settings, client, signer, who, scopes.as_ref(), &target).await
                 }
@@ -162,7 +163,8 @@ impl Driver for Oauth {
                     let resources = if resources.is_empty() { &rules.resource } else { resources };
                     let audience = if audience.is_empty() { &rules.audience } else { audience };
                     let default = settings.options.default_audience.as_deref();
-                    let target = Target::new(&settings.server, resources, audience, default, details)?;
+                    let meant = settings.options.resources(resources);
+                    let target = Target::new(&settings.server, meant, audience, default, details)?;
                     let actor = if rules.actor { Some(signer(at)?) } else { None };
                     exchange::mint(&settings, &client, actor, token, scopes.as_ref(), &target).await
                 }

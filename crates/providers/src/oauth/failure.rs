@@ -40,11 +40,12 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
-    /// How long the server may take. Whoever hangs up on a renewal may lose the only refresh token that still works; when
-    /// it is rather given up, and what callers are told meanwhile, is the engine's to say.
+    /// How long the server may take. Whoever hangs up on a renewal may lose the only refresh token that still works, and
+    /// whoever hangs up on the exchange of a code, a consent and tokens that nobody can revoke; when it is rather given up,
+    /// and what callers are told meanwhile, is the engine's to say.
     pub(crate) fn patience(self) -> Duration {
         match self {
-            Self::Refresh => Duration::from_secs(28),
+            Self::Refresh | Self::Code | Self::Device => Duration::from_secs(28),
             _ => Limits::default().total,
         }
     }

@@ -20,8 +20,6 @@ pub(crate) enum Introspected {
         /// What it may do, if that is said.
         scopes: Option<Scopes>,
     },
-    /// It has ended.
-    Over,
     /// The server does not say: it refuses, fails, answers with something else, or says that a token is not active which it
     /// has just given. That is what it says to whoever may not ask (RFC 7662 §2.2).
     Unsaid,
@@ -57,16 +55,19 @@ fn read(said: &Map<String, Value>, now: i64) -> Introspected {
         Some(Value::Bool(true)) => {}
         _ => return Introspected::Unsaid,
     }
+    // The token was made this moment. An end that is past, or that no token has, is a clock or a unit that is wrong.
     let ends = said.get("exp").and_then(Value::as_i64);
-    if ends.is_some_and(|end| end <= now) {
-        return Introspected::Over;
-    }
+    let life = ends.and_then(|end| u64::try_from(end.saturating_sub(now)).ok());
+    let life = life.filter(|life| (1..=LONGEST).contains(life));
     let scopes = said.get("scope").and_then(Value::as_str);
     Introspected::Active {
-        expires_in: ends.and_then(|end| u64::try_from(end - now).ok()),
+        expires_in: life,
         scopes: scopes.and_then(|text| Scopes::parse_joined(text).ok()).filter(|scopes| !scopes.is_empty()),
     }
 }
+
+/// In seconds: two years. Servers that write times in milliseconds say some ten thousand.
+const LONGEST: u64 = 2 * 365 * 24 * 3600;
 
 #[cfg(test)]
 mod tests {
@@ -84,8 +85,11 @@ mod tests {
             (json!({"active": true, "exp": 1060, "scope": "a b"}), active(Some(60), Some("a b"))),
             (json!({"active": true}), active(None, None)),
             (json!({"active": true, "exp": "1060", "scope": 7}), active(None, None)),
-            (json!({"active": true, "exp": 1000}), Introspected::Over),
-            (json!({"active": true, "exp": i64::MIN}), Introspected::Over),
+            (json!({"active": true, "exp": 1000, "scope": "a"}), active(None, Some("a"))),
+            (json!({"active": true, "exp": i64::MIN}), active(None, None)),
+            (json!({"active": true, "exp": i64::MAX}), active(None, None)),
+            (json!({"active": true, "exp": 1_060_000_000_000_i64}), active(None, None)),
+            (json!({"active": true, "exp": 1000 + 365 * 24 * 3600}), active(Some(365 * 24 * 3600), None)),
             (json!({"active": false, "exp": 1060}), Introspected::Unsaid),
             (json!({"active": false}), Introspected::Unsaid),
             (json!({"active": "true"}), Introspected::Unsaid),

@@ -1,6 +1,8 @@
 //! Tokens of asserted identities, tokens in exchange for others, and a client that proves itself by its key: what is sent,
 //! and what is made of every answer.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use carnet_model::{SecretString, SubjectKind, Time};
 use carnet_providers::{Asserted, DriverError, MintAsk, Minted, Revocation, SigningAlgorithm};
 use serde_json::{Value, json};
@@ -341,4 +343,31 @@ async fn a_connector_without_a_key_that_opens_signs_nothing() {
     };
     assert_eq!(outcome(&made.driver.mint(&at, None, &ask).await), "misconfigured signingAlgorithm");
     assert_eq!(bench.server.seen(), []);
+}
+
+/// What a connector is for is named wherever it asks for a token (RFC 8707 §2.2), and what comes is compared with it.
+#[tokio::test]
+async fn the_resource_of_a_connector_is_named_whoever_the_token_is_for() {
+    const API: &str = "https://api.example/v1";
+    let bench = Bench::new();
+    let other = json!({"alg": "RS256"}).to_string();
+    let body = json!({"aud": "https://other.example"}).to_string();
+    let other = format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(other), URL_SAFE_NO_PAD.encode(body));
+    for name in ["jwtBearer", "tokenExchange"] {
+        let made = only(&bench, name, json!({"enabled": true}), json!({"resource": API})).await;
+        for (access, fits) in [("opaque", true), (other.as_str(), false)] {
+            bench.server.forget("/token");
+            let answer = json!({"access_token": access, "token_type": "Bearer", "issued_token_type": ACCESS});
+            bench.server.on("/token", Reply::json(200, answer));
+            bench.server.seen();
+            let minted = if name == "jwtBearer" {
+                assert_for(&made, alice(), "").await
+            } else {
+                exchange(&made, "inbound", "").await
+            };
+            assert_eq!(bench.server.seen()[0].field("resource").as_deref(), Some(API), "{name}");
+            let strays = matches!(minted, Err(DriverError::Stray(_)));
+            assert_eq!((minted.is_ok(), strays), (fits, !fits), "{name}: {access}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod parameters;
 mod progress;
 mod protection;
 mod walk;
+mod withdrawn;
 
 use carnet_testkit::{Answer, Browser, Kit};
 pub(crate) use completion::verified;

@@ -1,5 +1,6 @@
 //! Servers that are found, clients that are registered, people who enter a code elsewhere: what the engine makes of it.
 
+mod moved;
 pub(crate) mod peer;
 mod tried;
 

@@ -50,7 +50,6 @@ pub(super) async fn settle(
                 issued.expires_in = expires_in;
                 issued.scopes = issued.scopes.take().or(scopes);
             }
-            Introspected::Over => return Some("the provider says that it has ended".to_owned()),
             Introspected::Unsaid => {}
         }
     }

@@ -25,7 +25,9 @@ pub(super) async fn refresh(
     target: &Target<'_>,
     is_targeted: bool,
 ) -> Result<Minted, DriverError> {
-    let old = held.refresh.as_ref().filter(|_| settings.options.refresh);
+    // One whose end is known and past would be taken for stolen by some, and ends nothing that has not ended.
+    let lives = held.refresh_expires_at.is_none_or(|end| end > client.env.now());
+    let old = held.refresh.as_ref().filter(|_| settings.options.refresh && lives);
     let old = old.ok_or(DriverError::Gone { cause: Cause::Expired, vendor: None })?;
     let narrowed = narrowed.filter(|scopes| !scopes.is_empty());
     let mut form = settings.form_of("refresh_token");

@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 
 use super::{everything_opens, rotate, status};
 
-on_both_engines!(one_key_file_takes_over_from_another, a_second_provider_can_be_given_up);
+on_both_engines!(
+    one_key_file_takes_over_from_another,
+    a_second_provider_can_be_given_up,
+    a_first_provider_that_is_gone_is_not_gone_back_to,
+);
 
 async fn kek(kit: &Kit, step: &str) -> carnet_testkit::Answer {
     kit.manage("POST", "/v1/keys/rotate", Some(&json!({"kind": "kek", "step": step}))).await
@@ -74,4 +78,24 @@ async fn a_second_provider_can_be_given_up(engine: Engine) {
     kit.drop_first_key();
     let error = kit.fails_to_restart().await;
     assert!(matches!(error, StartError::Unlock(_)), "{error}");
+}
+
+async fn a_first_provider_that_is_gone_is_not_gone_back_to(engine: Engine) {
+    let mut kit = Kit::start(engine, Plan::default()).await;
+    kit.consent("alice").await;
+    kit.add_next_key();
+    kit.restart(async |_| {}).await;
+    kek(&kit, "begin").await.ok();
+    // Finishing was forgotten, and the configuration names the second one alone.
+    kit.drop_first_key();
+    kit.restart(async |_| {}).await;
+    let finish = async || kek(&kit, "finish").await;
+    let refused = kek(&kit, "cancel").await;
+    assert_eq!(refused.refusal(), (409, "conflict".to_owned()), "nobody could open what would be left");
+    assert_eq!(status(&kit).await["wraps"].as_array().unwrap().len(), 2, "nothing was dropped");
+    eventually("this process has told what it opens", async || (finish().await.status == 200).then_some(()))
+        .await;
+    kit.restart(async |_| {}).await;
+    everything_opens(&kit).await;
+    kit.user_token("alice").await.token();
 }
