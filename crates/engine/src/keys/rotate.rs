@@ -299,25 +299,7 @@ impl Broker {
                 .next("carnet keys rotate kek", "to let the next provider wrap them"));
         }
         let needed: BTreeSet<String> = wraps.iter().map(|wrap| wrap_name(&wrap.wrapped)).collect();
-        let alive = nodes::seen_since(&inner.db, now.minus(ALIVE)).await.map_err(faults::store)?;
-        let blind: Vec<String> = alive
-            .iter()
-            .filter(|node| needed.iter().any(|name| !node.opens.contains(name)))
-            .map(|node| hex(&node.id))
-            .collect();
-        if !blind.is_empty() || !alive.iter().any(|node| node.id == inner.seat.node) {
-            return Err(Fault::new(
-                Code::Conflict,
-                format!(
-                    "{} of {} processes have not opened what the next provider wrapped and would not start again: {}.",
-                    blind.len(),
-                    alive.len(),
-                    if blind.is_empty() { "this one".to_owned() } else { blind.join(", ") }
-                ),
-            )
-            .next("carnet keys status", "to see which; give them next_root_key and restart them")
-            .with("nodes", blind));
-        }
+        self.every_process_opens(&needed, "next").await?;
         let mut write = Write::new();
         for root in roots {
             for wrap in wraps.iter().filter(|wrap| wrap.key == root.id).take(1) {
@@ -341,11 +323,42 @@ impl Broker {
         let inner = &self.inner;
         let now = inner.env.now();
         let wraps = keys::wraps(&inner.db).await.map_err(faults::store)?;
+        let rows = keys::all(&inner.db).await.map_err(faults::store)?;
+        // What is left must open everywhere: some process may have the next provider alone already.
+        let kept = rows.iter().filter(|row| row.role == KeyRole::Root.as_str());
+        let kept: BTreeSet<String> = kept.map(|root| wrap_name(&root.wrapped)).collect();
+        self.every_process_opens(&kept, "present").await?;
         let event = AuditEvent::of(caller, now, Action::KeyRotate, Some(request));
         let event = event.with("role", "kek").with("step", "cancel").with("keys", wraps.len());
         let steps: Vec<Step> = wraps.iter().map(|wrap| keys::remove_wrap(wrap.id)).collect();
         self.finish_turning(Write::new().steps(steps).event(&inner.env, &event)).await?;
         Ok(Rotated { kind: KeyKind::Kek, activates_at: now, made: Vec::new(), runbook: Vec::new() })
+    }
+
+    /// Refuses to drop the other wraps while a living process, this one among them, has not opened these.
+    async fn every_process_opens(&self, needed: &BTreeSet<String>, whose: &str) -> Result<(), Fault> {
+        let inner = &self.inner;
+        let since = inner.env.now().minus(ALIVE);
+        let alive = nodes::seen_since(&inner.db, since).await.map_err(faults::store)?;
+        let blind: Vec<String> = alive
+            .iter()
+            .filter(|node| needed.iter().any(|name| !node.opens.contains(name)))
+            .map(|node| hex(&node.id))
+            .collect();
+        if blind.is_empty() && alive.iter().any(|node| node.id == inner.seat.node) {
+            return Ok(());
+        }
+        Err(Fault::new(
+            Code::Conflict,
+            format!(
+                "{} of {} processes have not opened what the {whose} provider wrapped and would not start again: {}.",
+                blind.len(),
+                alive.len(),
+                if blind.is_empty() { "this one".to_owned() } else { blind.join(", ") }
+            ),
+        )
+        .next("carnet keys status", "to see which; give them both providers and restart them")
+        .with("nodes", blind))
     }
 
     async fn finish_turning(&self, write: Write) -> Result<(), Fault> {
