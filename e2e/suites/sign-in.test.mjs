@@ -238,7 +238,7 @@ describe('an account elsewhere, at a certified provider', () => {
     [closed, open] = [await startAuthorizationServer(back('closed')), await startAuthorizationServer(back('open'))];
     folder = await mkdtemp(join(tmpdir(), 'carnet-sign-in-'));
     const file = join(folder, 'sign-in.toml');
-    for (const id of ['basic', 'post']) await writeFile(join(folder, id), `${id}-secret-of-the-peer\n`);
+    for (const id of ['basic', 'post']) await writeFile(join(folder, id), `${id}-secret-of-the-peer\n`, { mode: 0o600 });
     const issuer = (name, url, client, more = '') =>
       `[[sign_in]]\nname = "${name}"\nlabel = "The ${name} house"\nissuer = "${url}"\nclient_id = "${client}"\nclient_secret_file = "${join(folder, client)}"\n${more}\n`;
     await writeFile(file, issuer('closed', closed.issuer, 'basic') + issuer('open', open.issuer, 'post', 'newcomers = { team = "dev", role = "member" }'));

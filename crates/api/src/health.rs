@@ -35,11 +35,13 @@ pub(crate) async fn ready(State(broker): State<Broker>) -> Response {
         Ok(()) => "ok".to_owned(),
         Err(why) => format!("takes no write: {why}"),
     };
-    let provider = match &readiness.provider {
-        ProviderState::Fine => "ok".to_owned(),
+    let provider = match (&readiness.provider, readiness.unopened) {
+        (ProviderState::Refused(why), _) => format!("refuses: {why}"),
+        // Every request is refused until this process is given the provider.
+        (_, Some(why)) => format!("cannot be used: {why}"),
+        (ProviderState::Fine, None) => "ok".to_owned(),
         // Not answering is tolerated while the keys are in memory.
-        ProviderState::Silent => "does not answer; the keys in memory are used".to_owned(),
-        ProviderState::Refused(why) => format!("refuses: {why}"),
+        (ProviderState::Silent, None) => "does not answer; the keys in memory are used".to_owned(),
     };
     let mut checks = json!({"store": store, "rootKey": provider});
     if let (Some(certificate), Some(checks)) = (&readiness.certificate, checks.as_object_mut()) {

@@ -33,13 +33,14 @@ fn object(row: &IssuerRow) -> Value {
 pub(crate) struct IssuerBody(#[schemars(schema_with = "issuer_schema")] Value);
 
 fn issuer_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    config_shape([]).inside()
+    // A project may be called by its name.
+    config_shape(text(), []).inside()
 }
 
 /// A configuration as people write it, with some members more.
-fn config_shape<const N: usize>(more: [(&str, Shape); N]) -> Shape {
+fn config_shape<const N: usize>(project: Shape, more: [(&str, Shape); N]) -> Shape {
     let rule = object_of([
-        ("project", id("prj")),
+        ("project", project),
         ("environment", text()),
         ("claims", map(anything())),
         ("subjects?", list_of(one_of(&["app", "user", "jwt-bearer", "token"]))),
@@ -61,7 +62,8 @@ fn config_shape<const N: usize>(more: [(&str, Shape); N]) -> Shape {
 }
 
 pub(crate) fn shape() -> Shape {
-    config_shape([("id", id("iss")), ("createdAt", time()), ("updatedAt", time())]).named("TrustedIssuer")
+    config_shape(id("prj"), [("id", id("iss")), ("createdAt", time()), ("updatedAt", time())])
+        .named("TrustedIssuer")
 }
 
 pub(crate) fn all_shape() -> Shape {
@@ -82,7 +84,7 @@ pub(crate) fn report_shape() -> Shape {
         ("refusal", text().or_null()),
     ]);
     object_of([
-        ("trustedIssuer", config_shape([])),
+        ("trustedIssuer", config_shape(id("prj"), [])),
         ("weaknesses", list_of(text())),
         ("safeRules", list_of(map(anything()).or_null())),
         ("token", token.or_null()),

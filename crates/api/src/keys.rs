@@ -38,6 +38,7 @@ pub(crate) fn status_shape() -> Shape {
         ("key", text()),
         ("wrappedBy", text()),
         ("next", flag()),
+        ("configuredAs", one_of(&["present", "next"]).or_null()),
         ("notOpenedBy", list_of(text())),
     ]);
     let node = object_of([

@@ -11,6 +11,7 @@ mod failpoints;
 mod hygiene;
 mod managed;
 mod root_key;
+mod secret_file;
 mod seed;
 mod serve;
 mod server;

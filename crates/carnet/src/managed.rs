@@ -2,7 +2,6 @@
 //! connectors without seeing their secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use carnet_engine::{Catalog, ManagedService};
@@ -12,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::failure::Failure;
 use crate::config::wrong;
+use crate::secret_file;
 
 /// An application, as it is written down.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -118,16 +118,10 @@ fn one(source: &ManagedSource, catalog: &Catalog) -> Result<ManagedService, Fail
 /// The file's object. What others on this machine can read is no secret.
 fn data(path: &Path) -> Result<Map<String, Value>, Failure> {
     let shown = path.display();
-    let cannot = |error: std::io::Error| wrong(format!("Cannot read data_file {shown}: {error}."));
-    let mode = std::fs::metadata(path).map_err(cannot)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        return Err(wrong(format!("data_file {shown} can be read by others."))
-            .next(format!("chmod 600 {shown}"), "to keep it to its owner"));
-    }
-    let text = std::fs::read_to_string(path).map_err(cannot)?;
+    let text = secret_file::read("data_file", path)?;
     // The parser's own words could quote what stands there.
     let unfit = |at: String| wrong(format!("data_file {shown} is not one JSON object{at}."));
-    match serde_json::from_str(&text) {
+    match serde_json::from_str(text.expose()) {
         Ok(Value::Object(data)) if !data.is_empty() => Ok(data),
         Ok(_) => Err(unfit(String::new())),
         Err(error) => Err(unfit(format!(": line {}", error.line()))),
@@ -136,6 +130,8 @@ fn data(path: &Path) -> Result<Map<String, Value>, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use carnet_model::connector::ConnectorType;
 
     use super::*;
@@ -183,7 +179,7 @@ mod tests {
             (gitlab("params = { subdomain = 'x' }\n"), "no field"),
             (gitlab("params = { host = 'a/b' }\n"), "is a host"),
             (app("slack", &good, "params = { host = 'a' }\n"), "no field"),
-            (app("slack", &open, ""), "read by others"),
+            (app("slack", &open, ""), "others can get at it"),
             (app("slack", &list, ""), "one JSON object"),
             (app("slack", &broken, ""), "line 2"),
             (app("slack", &good, "type = 'fax'\n"), "type is one of"),

@@ -12,12 +12,15 @@ use carnet_kms::{
     TransitAuth, TransitConfig,
 };
 use carnet_model::{Env, SecretString};
-use carnet_vault::{FileKey, FileKeyError, Location as KeyPlace, PassphraseError, PassphraseKey};
+use carnet_vault::{
+    FileKey, FileKeyError, Location as KeyPlace, PassphraseError, PassphraseKey, read_secret_file,
+};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::cli::failure::{Exit, Failure};
 use crate::config::variable;
+use crate::secret_file;
 
 /// A provider as the configuration file names it. The same members stand at the top of the file for the present one.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -74,8 +77,8 @@ pub(crate) struct TransitSource {
 pub(crate) enum Root {
     /// A key file; `make` if it may be made.
     File { path: PathBuf, make: bool },
-    /// A passphrase.
-    Passphrase(SecretString),
+    /// The file in which a passphrase stands.
+    Passphrase(PathBuf),
     /// AWS KMS.
     Aws(AwsKmsConfig),
     /// Google Cloud KMS.
@@ -89,7 +92,9 @@ impl RootKeySource {
     pub(crate) fn read(&self, make: bool, roots: Option<&[u8]>) -> Result<Option<Root>, Failure> {
         let mut named = Vec::new();
         if let Some(path) = &self.passphrase_file {
-            named.push(Root::Passphrase(read_passphrase(path)?));
+            // What is wrong with it is told before anything is opened; where it may lie, the place of the data decides.
+            drop(passphrase_in(path, KeyPlace::Anywhere)?);
+            named.push(Root::Passphrase(path.clone()));
         }
         if let Some(path) = &self.master_key_file {
             named.push(Root::File { path: path.clone(), make });
@@ -290,7 +295,7 @@ impl Root {
 fn ready(root: Root, place: KeyPlace<'_>, env: &Env) -> Result<EngineRoot, Failure> {
     let refused = |error| refused(&error);
     Ok(match root {
-        Root::Passphrase(passphrase) => EngineRoot::Passphrase(passphrase),
+        Root::Passphrase(path) => EngineRoot::Passphrase(passphrase_in(&path, place)?),
         Root::File { path, make } if make && !path.exists() => {
             let key = FileKey::create(env, &path, place).map_err(|error| unfit(&error))?;
             tracing::warn!(path = %path.display(), "made a master key; without it the data cannot be read: keep a copy apart from the data");
@@ -309,23 +314,16 @@ fn ready(root: Root, place: KeyPlace<'_>, env: &Env) -> Result<EngineRoot, Failu
 
 /// Why a key file cannot be used, with the command that mends it where there is one.
 fn unfit(error: &FileKeyError) -> Failure {
-    let why = match error {
-        FileKeyError::Io { source, .. } => format!("{error}: {source}"),
-        _ => error.to_string(),
-    };
     match error {
-        FileKeyError::Exposed { path, .. } => {
-            wrong(format!("{why}.")).next(format!("chmod 600 {path}"), "to keep it to its owner")
-        }
-        _ => wrong(format!("{why}.")),
+        FileKeyError::File(error) => secret_file::unfit("key file ", error),
+        _ => wrong(format!("{error}.")),
     }
 }
 
-fn read_passphrase(path: &Path) -> Result<SecretString, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| wrong(format!("Cannot read the passphrase file {}: {error}.", path.display())))?;
-    let line = SecretString::new(text.lines().next().unwrap_or_default().to_owned());
-    drop(SecretString::new(text));
+fn passphrase_in(path: &Path, place: KeyPlace<'_>) -> Result<SecretString, Failure> {
+    let text = read_secret_file(path, place)
+        .map_err(|error| secret_file::unfit("Cannot read passphrase_file: ", &error))?;
+    let line = SecretString::new(text.expose().lines().next().unwrap_or_default().to_owned());
     if line.expose().chars().count() < PassphraseKey::MIN_CHARS {
         return Err(wrong(format!("{}: {}.", path.display(), PassphraseError::TooShort)));
     }

@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::cli::failure::Failure;
 use crate::config::wrong;
+use crate::secret_file;
 
 /// An issuer, as it is written down.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -125,9 +126,7 @@ fn one(source: &SignInSource, local: bool) -> Result<SignInIssuer, (&'static str
 }
 
 fn secret(path: &Path) -> Result<SecretString, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| wrong(format!("Cannot read client_secret_file {}: {error}.", path.display())))?;
-    let text = SecretString::new(text);
+    let text = secret_file::read("client_secret_file", path)?;
     match text.expose().lines().next().map(str::trim) {
         Some(line) if !line.is_empty() => Ok(SecretString::new(line.to_owned())),
         _ => Err(wrong(format!("client_secret_file {} is empty.", path.display()))),

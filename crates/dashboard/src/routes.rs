@@ -5,6 +5,7 @@
 mod applications;
 mod browser;
 mod consent;
+mod deliberate;
 mod device;
 mod device_login;
 mod ending;
@@ -26,6 +27,7 @@ mod sign_in_elsewhere;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use carnet_engine::Broker;
@@ -36,19 +38,23 @@ use path::Path;
 
 /// The routes of this crate.
 pub fn router(broker: Broker) -> Router {
-    Router::new()
-        .route("/", get(home::show))
-        .route("/authorize/{request}", get(consent::show).post(consent::decide))
-        .route("/install/{request}", get(consent::show).post(consent::decide))
-        .route("/authorize/{request}/undo", post(ending::undo))
+    let deliberate = Router::new()
         .route("/oauth/authorize", get(gateway::authorize))
         .route("/api/v1/connect/authorize/{connector}", get(link::authorize))
         .route("/api/v1/connect/install/{connector}", get(link::install))
         .route("/mend/{secret}", get(link::mend))
-        .route("/device", get(device::show).post(device::enter))
         .route("/callback", get(consent::callback))
         .route("/callback/{connector}", get(consent::callback_of))
         .route("/register/callback", get(register::callback))
+        .route("/login/with/{issuer}/callback", get(sign_in_elsewhere::callback))
+        .route_layer(middleware::from_fn(deliberate::only));
+    Router::new()
+        .merge(deliberate)
+        .route("/", get(home::show))
+        .route("/authorize/{request}", get(consent::show).post(consent::decide))
+        .route("/install/{request}", get(consent::show).post(consent::decide))
+        .route("/authorize/{request}/undo", post(ending::undo))
+        .route("/device", get(device::show).post(device::enter))
         .route("/register/{registration}", get(register::show).post(register::go))
         .route("/setup/{secret}", get(setup::show).post(setup::save))
         .route("/invitation/{secret}", get(invitation::show).post(invitation::make))
@@ -63,7 +69,6 @@ pub fn router(broker: Broker) -> Router {
         .route("/account/passkeys", post(passkey::add))
         .route("/account/passkeys/{passkey}/remove", post(passkey::remove))
         .route("/login/with/{issuer}", post(sign_in_elsewhere::leave))
-        .route("/login/with/{issuer}/callback", get(sign_in_elsewhere::callback))
         .route("/login/again/with/{issuer}", post(sign_in_elsewhere::leave_again))
         .route("/account/links/add/{issuer}", post(sign_in_elsewhere::leave_to_link))
         .route("/account/links/remove", post(sign_in_elsewhere::unlink))

@@ -148,6 +148,8 @@ pub struct Readiness {
     pub store: Result<(), String>,
     /// What the root-key provider last said.
     pub provider: ProviderState,
+    /// Why a key that is in use does not open here, if one does not.
+    pub unopened: Option<&'static str>,
     /// With which certificate it speaks TLS, if it does itself.
     pub certificate: Option<CertificateState>,
     /// When this was seen.
@@ -161,6 +163,7 @@ impl Readiness {
             && !self.preparing
             && self.store.is_ok()
             && !matches!(self.provider, ProviderState::Refused(_))
+            && self.unopened.is_none()
             && self.certificate.as_ref().is_none_or(|certificate| certificate.holds(self.at))
     }
 }
@@ -193,6 +196,7 @@ impl Broker {
             preparing: self.inner.preparing.load(Ordering::Acquire),
             store: self.feel_pulse().await,
             provider: self.inner.turning.provider(),
+            unopened: self.inner.turning.unopened(),
             certificate: self.certificate_state(),
             at: self.inner.env.now(),
         }

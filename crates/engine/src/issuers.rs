@@ -10,7 +10,7 @@ use carnet_identity::{
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
 use carnet_model::rights::Right;
-use carnet_model::{Code, Environment, Fault, Id, kind};
+use carnet_model::{Code, Environment, Fault, Id, Slug, kind};
 use carnet_store::issuers::{self, IssuerRow};
 use carnet_store::{DbError, Write, projects};
 use serde_json::Value;
@@ -60,7 +60,7 @@ impl Broker {
         request: Id<kind::Request>,
     ) -> Result<IssuerRow, Fault> {
         let member = self.may(caller, Right::IssuerUpdate)?;
-        let issuer = self.read_issuer(member.team, config)?;
+        let issuer = self.read_issuer(member.team, config).await?;
         let weaknesses = self.weaknesses(&issuer);
         if !weaknesses.is_empty() {
             let safe = safe_rules(&issuer, None);
@@ -125,11 +125,36 @@ impl Broker {
         Ok(())
     }
 
-    fn read_issuer(&self, team: Id<kind::Team>, config: &Value) -> Result<TrustedIssuer, Fault> {
-        let config: TrustedIssuerConfig =
-            serde_json::from_value(config.clone()).map_err(|error| invalid(error.to_string()))?;
-        TrustedIssuer::from_config(self.inner.env.id(), team, config)
-            .map_err(|error| invalid(error.to_string()))
+    async fn read_issuer(&self, team: Id<kind::Team>, config: &Value) -> Result<TrustedIssuer, Fault> {
+        let config: TrustedIssuerConfig = serde_json::from_value(self.by_identifier(team, config).await?)
+            .map_err(|error| invalid(error.to_string()))?;
+        let issuer = TrustedIssuer::from_config(self.inner.env.id(), team, config)
+            .map_err(|error| invalid(error.to_string()))?;
+        if self.inner.settings.own_team(&issuer.issuer).is_some() {
+            let why = "issuer is this server itself, whose identities are recognised without being trusted; no rule is ever \
+                       asked about them";
+            return Err(invalid(why.to_owned()).with("field", "issuer"));
+        }
+        Ok(issuer)
+    }
+
+    /// The configuration with identifiers in place of the names by which rules may call the team's projects.
+    async fn by_identifier(&self, team: Id<kind::Team>, config: &Value) -> Result<Value, Fault> {
+        let mut config = config.clone();
+        let rules = config.get_mut("rules").and_then(Value::as_array_mut);
+        for (index, rule) in rules.into_iter().flatten().enumerate() {
+            let Some(project) = rule.get_mut("project") else { continue };
+            let Some(name) = project.as_str().filter(|name| Id::<kind::Project>::parse(name).is_err()) else {
+                continue;
+            };
+            let found = match Slug::parse(name) {
+                Ok(slug) => projects::by_name(&self.inner.db, team, &slug).await.map_err(faults::store)?,
+                Err(_) => None,
+            };
+            let found = found.ok_or_else(|| no_project(name, index))?;
+            *project = found.id.to_string().into();
+        }
+        Ok(config)
     }
 
     fn weaknesses(&self, issuer: &TrustedIssuer) -> Vec<String> {
@@ -152,10 +177,10 @@ impl Broker {
 
     /// The projects and environments that the rules stand for are the team's.
     async fn places_exist(&self, issuer: &TrustedIssuer) -> Result<(), Fault> {
-        for rule in &issuer.rules {
+        for (index, rule) in issuer.rules.iter().enumerate() {
             let project =
                 projects::find(&self.inner.db, issuer.team, rule.project).await.map_err(faults::store)?;
-            let project = project.ok_or_else(|| faults::not_found("project", &rule.project.to_string()))?;
+            let project = project.ok_or_else(|| no_project(&rule.project.to_string(), index))?;
             if let Environment::Custom(id) = rule.environment {
                 let found =
                     projects::environment(&self.inner.db, issuer.team, id).await.map_err(faults::store)?;
@@ -175,6 +200,15 @@ fn safe_rules(issuer: &TrustedIssuer, token: Option<&Presented<'_>>) -> Vec<Opti
         safe_rule(issuer.family, &rule.claims, |claim| token.and_then(|token| token.claim(claim)))
     };
     config.rules.iter().map(safe).collect()
+}
+
+/// A rule stands for a project that is not there.
+fn no_project(name: &str, index: usize) -> Fault {
+    let mut fault = faults::not_found("project", name);
+    fault.message = format!("Rule {}: {}", index + 1, fault.message);
+    fault
+        .with("field", format!("rules.{index}.project"))
+        .next("carnet projects list", "to see the projects of the team")
 }
 
 fn invalid(why: String) -> Fault {

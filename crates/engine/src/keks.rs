@@ -1,7 +1,8 @@
 //! The root-key providers of this process: one, or two while one takes over from the other.
 //!
-//! Promised: a root key opens if either provider wrapped it; new root keys are wrapped by the present one. That a
-//! provider may be dropped is decided elsewhere ([`crate::keys`]), by what every process has shown that it can open.
+//! Promised: a root key opens if either provider wrapped it. Which of them wraps a new one, and whether one may be
+//! dropped, is decided elsewhere ([`crate::keys`]): by what wraps the root keys that are there, and by what every process
+//! has shown that it can open.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

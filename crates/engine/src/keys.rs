@@ -54,6 +54,8 @@ pub(crate) struct Turning {
     /// Keys that need no look before this time.
     rest_until: Mutex<BTreeMap<[u8; 16], Time>>,
     provider: Mutex<ProviderState>,
+    /// Why a key in use does not open here, if one does not.
+    unopened: Mutex<Option<&'static str>>,
     shut: AtomicBool,
     /// One at a time.
     loading: tokio::sync::Mutex<()>,
@@ -71,6 +73,7 @@ impl Turning {
             opens: Mutex::default(),
             rest_until: Mutex::default(),
             provider: Mutex::new(ProviderState::Fine),
+            unopened: Mutex::new(None),
             shut: AtomicBool::new(false),
             loading: tokio::sync::Mutex::default(),
         }
@@ -83,6 +86,16 @@ impl Turning {
 
     pub(crate) fn provider(&self) -> ProviderState {
         lock(&self.provider).clone()
+    }
+
+    /// Why this process cannot open what others seal now, if it cannot.
+    pub(crate) fn unopened(&self) -> Option<&'static str> {
+        *lock(&self.unopened)
+    }
+
+    fn does_not_open(&self, why: &'static str) -> DbError {
+        *lock(&self.unopened) = Some(why);
+        DbError::Unavailable(why.to_owned())
     }
 
     fn rows(&self) -> Vec<KeyRow> {
@@ -122,22 +135,22 @@ impl Inner {
             let opened = self.keyring.admit_roots(&self.turning.keks.all(), &all).await;
             opened.map_err(|error| {
                 tracing::error!(%error, source = ?std::error::Error::source(&error), "a new root key does not open here");
-                DbError::Unavailable("the root-key provider does not open a new root key".to_owned())
+                self.turning.does_not_open("the root-key provider does not open a new root key")
             })?;
             for key in all.iter().filter(|key| key.role != KeyRole::Root) {
                 self.keyring.admit(key).map_err(|error| {
                     // Another process has a provider that this one lacks; what has no root key here is for it to serve.
                     if let AdmitError::UnknownRoot(id) = &error {
                         tracing::error!(%id, "a key is wrapped by a root key that no provider here opens");
-                        return DbError::Unavailable(
-                            "a key in use is wrapped by a root-key provider that this process does not have"
-                                .to_owned(),
+                        return self.turning.does_not_open(
+                            "a key in use is wrapped by a root-key provider that this process does not have",
                         );
                     }
                     refused(error)
                 })?;
             }
             self.keyring.retain(&all.iter().map(|key| key.id).collect::<BTreeSet<KeyId>>());
+            *lock(&self.turning.unopened) = None;
         }
         *lock(&self.turning.rows) = rows;
         Ok(())

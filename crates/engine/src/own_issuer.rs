@@ -75,6 +75,12 @@ impl Settings {
         self.issuer.as_ref().unwrap_or(&self.url).as_str().trim_end_matches('/')
     }
 
+    /// The team of whose development identities this is the issuer, if it is one of ours.
+    pub(crate) fn own_team(&self, issuer: &str) -> Option<Slug> {
+        let slug = issuer.strip_prefix(self.issuers())?.strip_prefix('/')?;
+        Slug::parse(slug).ok()
+    }
+
     /// The issuer of a team's identity tokens.
     pub(crate) fn issuer_of(&self, team: &Slug) -> String {
         format!("{}/{team}", self.issuers())

@@ -20,14 +20,6 @@ pub enum ConfigError {
         /// Why not.
         why: String,
     },
-    /// A file cannot be read.
-    #[error("cannot read {path}: {source}")]
-    File {
-        /// Which.
-        path: String,
-        /// Why not.
-        source: std::io::Error,
-    },
     /// The client cannot be made.
     #[error(transparent)]
     Client(#[from] SetupError),

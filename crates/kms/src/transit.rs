@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use carnet_egress::Answer;
 use carnet_model::{Env, Secret, SecretString, Time};
-use carnet_vault::{Boxed, KeyBytes, RootKey, RootKeyError, RootVersion};
+use carnet_vault::{Boxed, KeyBytes, Location, RootKey, RootKeyError, RootVersion, read_secret_file};
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -153,7 +153,11 @@ impl Transit {
 
     async fn token(&self) -> Result<Arc<SecretString>, ServiceError> {
         let (role, jwt_file) = match &self.auth {
-            TransitAuth::TokenFile(path) => return Ok(Arc::new(line(path)?)),
+            TransitAuth::TokenFile(path) => {
+                let text = read_secret_file(path, Location::Anywhere)
+                    .map_err(|error| ServiceError::Credentials(error.to_string()))?;
+                return Ok(Arc::new(text.expose().trim().to_owned().into()));
+            }
             TransitAuth::Login { role, jwt_file, .. } => (role, jwt_file),
         };
         let now = self.service.env.now();

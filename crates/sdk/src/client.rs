@@ -24,6 +24,8 @@ pub struct Client {
     pub(crate) team: Option<TeamRef>,
     pub(crate) env: Env,
     pub(crate) cache: Arc<Cache>,
+    /// Whether a credential may be sent at all.
+    keeps_secrets: bool,
 }
 
 /// The team that a person's requests are about. A workload's team follows from its identity.
@@ -43,6 +45,7 @@ pub struct Builder {
     timeout: Duration,
     env: Env,
     remembered: usize,
+    plain_http: bool,
 }
 
 impl Client {
@@ -55,6 +58,7 @@ impl Client {
             timeout: TIMEOUT,
             env: Env::system(),
             remembered: REMEMBERED,
+            plain_http: false,
         }
     }
 
@@ -68,6 +72,11 @@ impl Client {
     /// The server's address.
     pub fn url(&self) -> &Url {
         &self.base
+    }
+
+    /// Refuses where a credential would go over the network in clear.
+    pub(crate) fn may_send_secrets(&self) -> Result<(), Error> {
+        if self.keeps_secrets { Ok(()) } else { Err(plain_http(&self.base)) }
     }
 
     /// Whether this client calls as a person, and not as a workload or as nobody.
@@ -124,10 +133,22 @@ impl Builder {
         self
     }
 
+    /// Sends the credential without TLS to another machine too. Without this it is not sent there: everybody on the way
+    /// would read it. For networks where nobody else is.
+    #[must_use]
+    pub fn allow_plain_http(mut self, allowed: bool) -> Self {
+        self.plain_http = allowed;
+        self
+    }
+
     /// The client.
     pub fn build(self) -> Result<Client, Error> {
         if !matches!(self.base.scheme(), "http" | "https") || !self.base.has_host() {
             return Err(Error::InvalidArgument("the server's address begins with http:// or https://"));
+        }
+        let keeps_secrets = self.plain_http || self.base.scheme() == "https" || is_loopback(&self.base);
+        if self.credential.is_some() && !keeps_secrets {
+            return Err(plain_http(&self.base));
         }
         #[expect(clippy::disallowed_methods, reason = "the one place where the SDK builds its HTTP client")]
         let mut http = reqwest::Client::builder()
@@ -154,6 +175,7 @@ impl Builder {
             team: self.team,
             env: self.env,
             cache: Arc::new(Cache::new(self.remembered)),
+            keeps_secrets,
         })
     }
 }
@@ -163,6 +185,10 @@ impl TeamRef {
     pub fn parse(text: &str) -> Self {
         if text.starts_with("team_") { Self::Id(text.to_owned()) } else { Self::Slug(text.to_owned()) }
     }
+}
+
+fn plain_http(base: &Url) -> Error {
+    Error::PlainHttp { origin: base.origin().ascii_serialization() }
 }
 
 /// Whether a URL can only mean this machine.

@@ -7,6 +7,7 @@
 //! | `CARNET_OIDC_TOKEN` | the identity of a workload |
 //! | `CARNET_OIDC_TOKEN_FILE` | a file with that identity, which somebody keeps fresh |
 //! | `CARNET_TEAM` | the team that a person's requests are about |
+//! | `CARNET_ALLOW_HTTP` | `1` if the credential may go over the network without TLS, to a server on another machine |
 //!
 //! Of the three credentials the first in this order counts. An empty variable counts as absent.
 
@@ -53,7 +54,8 @@ impl Builder {
                 "none of CARNET_TOKEN, CARNET_OIDC_TOKEN and CARNET_OIDC_TOKEN_FILE says who calls",
             ));
         };
-        let builder = Client::builder(url).credential(credential);
+        let plain = read("CARNET_ALLOW_HTTP").is_some_and(|value| value == "1");
+        let builder = Client::builder(url).credential(credential).allow_plain_http(plain);
         Ok(match read("CARNET_TEAM") {
             Some(team) => builder.team(TeamRef::parse(&team)),
             None => builder,
@@ -101,5 +103,34 @@ mod tests {
             let text = format!("{error} {error:?}");
             assert!(text.contains(named) && !text.contains("secret"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_credential_goes_without_tls_to_this_machine_alone_unless_that_is_allowed() {
+        let at = |url: &str, allow: &str| {
+            built(&[("CARNET_URL", url), ("CARNET_TOKEN", "crn_x"), ("CARNET_ALLOW_HTTP", allow)])
+        };
+        for url in ["http://connect.example", "http://192.0.2.2:7070", "http://localhost.example:7070"] {
+            for allow in ["", "0", "yes"] {
+                let error = at(url, allow).unwrap_err();
+                assert!(matches!(&error, Error::PlainHttp { origin } if *origin == url), "{url}: {error}");
+            }
+            at(url, "1").unwrap();
+        }
+        for url in
+            ["http://127.0.0.1:7070", "http://[::1]:7070", "http://localhost", "https://connect.example"]
+        {
+            at(url, "").unwrap();
+        }
+    }
+
+    /// Built as nobody's, a client takes a credential later, and signs people in.
+    #[tokio::test]
+    async fn nor_does_one_that_comes_later() {
+        let url = Url::parse("http://192.0.2.2:7070").unwrap();
+        let nobody = Client::builder(url).build().unwrap();
+        let somebody = nobody.with_credential(Credential::AccessToken("crn_x".to_owned().into()));
+        assert!(matches!(somebody.user().await.unwrap_err(), Error::PlainHttp { .. }));
+        assert!(matches!(nobody.start_device_login().await.unwrap_err(), Error::PlainHttp { .. }));
     }
 }

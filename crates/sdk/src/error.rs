@@ -40,6 +40,15 @@ pub enum Error {
     /// Nothing says which server to ask, or as whom.
     #[error("{0}")]
     NotConfigured(&'static str),
+    /// The server is on another machine and is asked without TLS: others on the way would read the credential. Nothing was
+    /// sent. [`Builder::allow_plain_http`](crate::Builder::allow_plain_http) sends it all the same.
+    #[error(
+        "{origin} is on another machine and has no TLS: others on the way would read the credential, so none is sent"
+    )]
+    PlainHttp {
+        /// Where it would have gone.
+        origin: String,
+    },
     /// The file with the identity of the workload cannot be read, and never could.
     #[error("the identity file {} cannot be read", path.display())]
     IdentityFile {

@@ -67,8 +67,12 @@ pub struct RootWrap {
     pub key: String,
     /// The provider.
     pub wrapped_by: String,
-    /// Whether it is the next provider's.
+    /// Whether another wrap of the same key stands beside it, and this is the newer of the two.
     pub next: bool,
+    /// Which provider of the process that answered opens it, as its configuration calls that: `present` or `next`; none
+    /// if none does.
+    #[serde(default)]
+    pub configured_as: Option<String>,
     /// Processes that have not opened it.
     pub not_opened_by: Vec<String>,
 }

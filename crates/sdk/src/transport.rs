@@ -65,7 +65,7 @@ impl<'a> Call<'a> {
     /// With a form in place of JSON, as OAuth endpoints read.
     pub(crate) fn form(mut self, fields: &[(&str, &str)]) -> Self {
         self.body = Some(Ok(crate::login::encode(fields)));
-        self.media = "application/x-www-form-urlencoded";
+        self.media = FORM;
         self
     }
 
@@ -103,6 +103,10 @@ impl Client {
     pub(crate) async fn exchange(&self, call: Call<'_>) -> Result<(u16, Answer), Error> {
         let what = call.what();
         let url = self.address(&call)?;
+        // A form signs somebody in: its answer is a credential, if it does not hold one itself.
+        if self.credential.is_some() || call.media == FORM {
+            self.may_send_secrets()?;
+        }
         let mut request = self.http.request(call.method, url).header(ACCEPT, "application/json");
         if let Some(credential) = &self.credential {
             request = request.header(AUTHORIZATION, bearer(&*credential.present()?)?);
@@ -254,6 +258,8 @@ fn is_route_word(part: &str) -> bool {
     ];
     WORDS.contains(&part)
 }
+
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Far above any answer of Carnet; what is larger comes from something else.
 const MAX_ANSWER: usize = 16 << 20;

@@ -24,6 +24,11 @@ impl Browser {
         self.send("GET", url, "").await
     }
 
+    /// Asks for what a page would be sent with, and not for the page.
+    pub async fn head(&mut self, url: &str) -> Answer {
+        self.send("HEAD", url, "").await
+    }
+
     /// Posts a form.
     pub async fn post(&mut self, url: &str, fields: &[(&str, &str)]) -> Answer {
         let form = Serializer::new(String::new()).extend_pairs(fields).finish();

@@ -119,7 +119,7 @@ impl Kit {
             key: Place::File(key),
             next_key: None,
             folder,
-            _engine: engine,
+            engine,
         };
         let node = around.node(socket).await;
         let http = Http::default();

@@ -38,6 +38,8 @@ impl VaultServer {
     pub async fn start(env: Env) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(token_file(&folder), TOKEN).unwrap();
+        let own = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(token_file(&folder), own).unwrap();
         let asked = Arc::<AtomicUsize>::default();
         let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &env.bytes::<32>()).unwrap());
         let desk = Arc::new(Desk { env, key, asked: asked.clone() });

@@ -197,8 +197,8 @@ impl Drop for Running {
     }
 }
 
-/// The newest installed version, or whatever is on the path.
-fn binaries() -> Option<PathBuf> {
+/// Where the programs of PostgreSQL are: of the newest installed version, or whatever is on the path.
+pub fn binaries() -> Option<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()

@@ -83,6 +83,7 @@ mod key;
 mod keyring;
 mod passphrase;
 mod root_key;
+mod secret_file;
 mod wrapped;
 
 pub use age::{CannotEncrypt, InvalidRecipient, Recipient};
@@ -92,7 +93,8 @@ pub use key::{InvalidKeyId, Key, KeyBytes, KeyId};
 pub use keyring::{AdmitError, CreateError, Keyring, NewRoot, ResealError, RewrapError, UnlockError};
 pub use passphrase::StretchedPassphrase;
 pub use root_key::{
-    Boxed, Cost, CostError, FileKey, FileKeyError, Location, PassphraseError, PassphraseKey, RootKey,
-    RootKeyError, RootVersion,
+    Boxed, Cost, CostError, FileKey, FileKeyError, PassphraseError, PassphraseKey, RootKey, RootKeyError,
+    RootVersion,
 };
+pub use secret_file::{Location, SecretFileError, read_secret_file};
 pub use wrapped::{InvalidRole, KeyRole, Purpose, WrappedKey};

@@ -12,7 +12,7 @@ use std::pin::Pin;
 
 use carnet_model::{Env, Id, Secret, kind};
 
-pub use file::{FileKey, FileKeyError, Location};
+pub use file::{FileKey, FileKeyError};
 pub use passphrase::{Cost, CostError, PassphraseError, PassphraseKey};
 
 use crate::envelope::{Failure, SealError, Suite, open_or_tell, seal};

@@ -3,7 +3,6 @@
 //! The current context counts only where neither a flag, nor a variable, nor a file of the folder names a server; `list`
 //! says which one it is here.
 
-use carnet_sdk::Client;
 use serde_json::json;
 
 use super::args::{ContextAddArgs, ContextArgs, ContextRemoveArgs};
@@ -136,7 +135,7 @@ pub(crate) async fn remove(cx: &mut Context<'_>, args: ContextRemoveArgs) -> Res
     cx.talk.insist(args.yes, &format!("Forget {} ({})?{what}", known.name, known.url))?;
     if let Some(refresh) = known.login.as_ref().and_then(|login| login.refresh.as_ref()) {
         let url = address(&known.url, Logins::NAME)?;
-        let client = Client::builder(url).env(cx.place.env.clone()).build()?;
+        let client = cx.settings.builder(url).env(cx.place.env.clone()).build()?;
         login::end(cx, &client, refresh, &known.url).await;
     }
     logins.remove(&known.name)?;

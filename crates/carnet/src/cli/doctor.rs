@@ -83,12 +83,20 @@ pub(crate) async fn examine(cx: &mut Context<'_>, args: DoctorArgs) -> Result<Ex
 fn address(cx: &Context<'_>) -> Check {
     match &cx.settings.url {
         Some(url) if url.value.scheme() == "http" && !is_loopback(&url.value) => {
-            let detail = format!(
-                "{} from {}: without https, others on the way can read credentials",
-                url.value, url.source
-            );
-            Check { outcome: Outcome::Warning, ..Check::ok("address", detail) }
-                .with("export CARNET_URL=https://…", "if the server has an https address")
+            let (outcome, what) = if cx.settings.allow_http {
+                (Outcome::Warning, "others on the way can read credentials, as CARNET_ALLOW_HTTP allows")
+            } else {
+                (Outcome::Failed, "others on the way could read credentials, so none is sent")
+            };
+            let detail = format!("{} from {}: without https, {what}", url.value, url.source);
+            let check = Check { outcome, ..Check::ok("address", detail) }
+                .with("export CARNET_URL=https://…", "if the server has an https address");
+            match outcome {
+                Outcome::Failed => {
+                    check.with("export CARNET_ALLOW_HTTP=1", "if nobody else is on the way there")
+                }
+                _ => check,
+            }
         }
         Some(url) => Check::ok("address", format!("{} from {}", url.value, url.source)),
         None => match cx.settings.client_without_project() {

@@ -226,6 +226,10 @@ impl From<Error> for Failure {
                     failure.next("carnet doctor", "to see what is in the way")
                 }
             }
+            Error::PlainHttp { .. } => Self::new("insecure_address", format!("{error}."))
+                .exit(Exit::SignIn)
+                .next(OTHER_SERVER.0, "if the server has an https address")
+                .next("export CARNET_ALLOW_HTTP=1", "if nobody else is on the way there"),
             Error::InvalidArgument(_) => {
                 Self::usage(error.to_string()).next("carnet --help", "to see what there is")
             }

@@ -34,6 +34,9 @@ pub(crate) async fn status(cx: &mut Context<'_>) -> Result<(), Failure> {
         lines.extend(unseen(cx, &status));
     }
     lines.iter().try_for_each(|line| cx.talk.answer(line))?;
+    if let Some(left) = left_to_do(&status) {
+        cx.talk.warn(&left);
+    }
     if status.provider != "fine" {
         cx.talk.warn(&format!("the root-key provider: {}", status.provider));
     }
@@ -191,11 +194,39 @@ fn wraps(status: &KeysStatus) -> Vec<String> {
                 0 => "every process".to_owned(),
                 some => format!("not {some}: {}", wrap.not_opened_by.join(", ")),
             };
-            let which = if wrap.next { "next" } else { "present" };
-            vec![wrap.wrapped_by.clone(), which.to_owned(), wrap.name.clone(), opens]
+            let version =
+                status.keys.iter().find(|key| key.id == wrap.key).map(|key| key.version.to_string());
+            let configured = wrap.configured_as.as_deref().unwrap_or("not here");
+            vec![
+                version.unwrap_or_default(),
+                wrap.wrapped_by.clone(),
+                configured.to_owned(),
+                wrap.name.clone(),
+                opens,
+            ]
         })
         .collect();
-    table(&["ROOT WRAPPED BY", "WHICH", "WRAP", "OPENED BY"], &rows)
+    table(&["ROOT", "WRAPPED BY", "CONFIGURED AS", "WRAP", "OPENED BY"], &rows)
+}
+
+/// What is to be done about the providers before one of them may be thrown away.
+fn left_to_do(status: &KeysStatus) -> Option<String> {
+    let opened_as =
+        |called: &str| status.wraps.iter().any(|wrap| wrap.configured_as.as_deref() == Some(called));
+    let unopened =
+        |key: &str| !status.wraps.iter().any(|wrap| wrap.key == key && wrap.configured_as.is_some());
+    if let Some(wrap) = status.wraps.iter().find(|wrap| unopened(&wrap.key)) {
+        return Some(format!(
+            "no root-key provider of the process that answers opens root key {}, which {} wraps: name that one in its \
+             configuration before it is restarted",
+            wrap.key, wrap.wrapped_by
+        ));
+    }
+    (opened_as("next") && !opened_as("present")).then(|| {
+        "the next root-key provider alone wraps the root keys: make it the present one in the configuration of every \
+         process, without next_root_key"
+            .to_owned()
+    })
 }
 
 fn signing(cx: &Context<'_>, status: &KeysStatus) -> Vec<String> {

@@ -27,7 +27,7 @@ pub(crate) async fn login(cx: &mut Context<'_>, args: LoginArgs) -> Result<(), F
     };
     // Nobody is sent through the pages for a sign-in that is lost in the end.
     logins.try_out()?;
-    let client = Client::builder(url.clone()).env(cx.place.env.clone()).build()?;
+    let client = cx.settings.builder(url.clone()).env(cx.place.env.clone()).build()?;
     let started = client.start_device_login().await?;
     let page = page_of(&url, &started.verification_uri_complete)?;
     cx.talk.say(&format!("The code is {}. The page must show the same.", started.user_code));
@@ -66,7 +66,7 @@ pub(crate) async fn logout(cx: &mut Context<'_>, args: LogoutArgs) -> Result<(),
     let found = known.and_then(|known| known.login);
     if let Some(login) = &found {
         if let Some(refresh) = &login.refresh {
-            let client = Client::builder(url.clone()).env(cx.place.env.clone()).build()?;
+            let client = cx.settings.builder(url.clone()).env(cx.place.env.clone()).build()?;
             end(cx, &client, refresh, &server).await;
         }
         logins.sign_out(&login.context)?;
@@ -95,7 +95,7 @@ pub(crate) async fn end(cx: &mut Context<'_>, client: &Client, refresh: &SecretS
 
 /// Whether a server takes an access token, before it is kept.
 pub(crate) async fn try_token(cx: &Context<'_>, url: &Url, token: &SecretString) -> Result<(), Failure> {
-    let client = Client::builder(url.clone()).env(cx.place.env.clone());
+    let client = cx.settings.builder(url.clone()).env(cx.place.env.clone());
     let client = client.credential(Credential::AccessToken(token.duplicate())).build()?;
     client.user().await?;
     Ok(())
@@ -140,7 +140,7 @@ pub(crate) async fn renew(cx: &mut Context<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     let Some(refresh) = &kept.refresh else { return Ok(()) };
-    let client = Client::builder(url.clone()).env(cx.place.env.clone()).build()?;
+    let client = cx.settings.builder(url.clone()).env(cx.place.env.clone()).build()?;
     match client.renew_login(refresh).await {
         Ok(Some(tokens)) => {
             logins.renewed(&context, &tokens, &turn)?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use carnet_model::SecretString;
-use carnet_sdk::{Client, Credential, IdentityFile, TeamRef, is_loopback};
+use carnet_sdk::{Builder, Client, Credential, IdentityFile, TeamRef, is_loopback};
 use url::{Origin, Url};
 
 use super::args::Global;
@@ -34,6 +34,8 @@ pub(crate) struct Found<T> {
 pub(crate) struct Settings {
     /// The server.
     pub(crate) url: Option<Found<Url>>,
+    /// Whether credentials may go without TLS to another machine.
+    pub(crate) allow_http: bool,
     /// As whom.
     pub(crate) credential: Option<Found<Login>>,
     /// About which team.
@@ -83,6 +85,7 @@ impl Settings {
     pub(crate) fn find(global: &Global, place: &Place) -> Result<Self, Failure> {
         let mut settings = Self::default();
         let variables = &place.variables;
+        settings.allow_http = variables.allow_http;
         settings.project_file = nearest(&place.folder, ProjectFile::NAME);
         settings.dev_file = nearest(&place.folder, DevFile::NAME);
         let project_file =
@@ -207,6 +210,11 @@ impl Settings {
         self.client_without_project()
     }
 
+    /// Begins a client of a server.
+    pub(crate) fn builder(&self, url: Url) -> Builder {
+        Client::builder(url).allow_plain_http(self.allow_http)
+    }
+
     /// The same for a command that does not need the project file, or writes it.
     pub(crate) fn client_without_project(&self) -> Result<Client, Failure> {
         if let Some(problem) = &self.context_problem {
@@ -229,7 +237,7 @@ impl Settings {
             Login::Identity(token) => Credential::Identity(token.duplicate()),
             Login::IdentityFile(path, _) => Credential::IdentityFile(IdentityFile::new(path)),
         };
-        let builder = Client::builder(url.value.clone()).credential(credential);
+        let builder = self.builder(url.value.clone()).credential(credential);
         let builder = match &self.team {
             Some(team) => builder.team(TeamRef::parse(&team.value)),
             None => builder,

@@ -75,6 +75,8 @@ pub(crate) struct Variables {
     pub(crate) oidc_token: Option<SecretString>,
     /// `CARNET_OIDC_TOKEN_FILE`
     pub(crate) oidc_token_file: Option<PathBuf>,
+    /// `CARNET_ALLOW_HTTP`: credentials may go without TLS to another machine.
+    pub(crate) allow_http: bool,
     /// `CARNET_TEAM`
     pub(crate) team: Option<String>,
     /// `CARNET_PROJECT`
@@ -105,6 +107,7 @@ impl Surroundings {
             token: variable("CARNET_TOKEN").map(SecretString::from),
             oidc_token: variable("CARNET_OIDC_TOKEN").map(SecretString::from),
             oidc_token_file: variable_as_is("CARNET_OIDC_TOKEN_FILE").map(PathBuf::from),
+            allow_http: variable("CARNET_ALLOW_HTTP").as_deref() == Some("1"),
             team: variable("CARNET_TEAM"),
             project: variable("CARNET_PROJECT"),
             context: variable("CARNET_CONTEXT"),

@@ -180,6 +180,7 @@ impl Desk {
                     token: variable("CARNET_TOKEN").map(Into::into),
                     oidc_token: variable("CARNET_OIDC_TOKEN").map(Into::into),
                     oidc_token_file: variable("CARNET_OIDC_TOKEN_FILE").map(Into::into),
+                    allow_http: variable("CARNET_ALLOW_HTTP").as_deref() == Some("1"),
                     team: variable("CARNET_TEAM"),
                     project: variable("CARNET_PROJECT"),
                     context: variable("CARNET_CONTEXT"),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ConfigFile, wrong};
 use crate::cli::failure::Failure;
+use crate::secret_file;
 
 /// Who may read `/metrics`, and where.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -38,9 +39,7 @@ pub(super) fn read(file: &ConfigFile, door: SocketAddr) -> Result<MetricsConfig,
 }
 
 fn token(path: &Path) -> Result<SecretString, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| wrong(format!("Cannot read metrics.token_file {}: {error}.", path.display())))?;
-    let text = SecretString::new(text);
+    let text = secret_file::read("metrics.token_file", path)?;
     let line = text.expose().lines().next().unwrap_or_default().trim();
     if line.len() < SHORTEST || !line.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(wrong(format!(

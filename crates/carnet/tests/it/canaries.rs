@@ -23,6 +23,8 @@ async fn nothing_that_was_entrusted_stands_in_a_file_or_in_the_log() {
     let (port, log) = (free_port(), home.path().join("log"));
     let url = format!("http://127.0.0.1:{port}");
     std::fs::write(home.path().join("passphrase"), format!("{PASSPHRASE}\n")).unwrap();
+    let own = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(home.path().join("passphrase"), own).unwrap();
     std::fs::write(home.path().join("carnet.toml"), "passphrase_file = \"passphrase\"\n").unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_carnet"))
         .args(["serve", "--json", "--config", "carnet.toml", "--data", "data", "--url", &url])

@@ -30,6 +30,7 @@ fn what_cannot_be_opened_is_told_with_its_line_and_nothing_is_left_behind() {
     key(&here("file"), b"", 0o600);
     std::fs::create_dir(here("full")).unwrap();
     key(&here("full/inner.key"), &good, 0o600);
+    key(&here("full/words"), b"correct horse battery staple\n", 0o600);
     let before = || {
         let mut names: Vec<_> =
             std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -51,9 +52,25 @@ fn what_cannot_be_opened_is_told_with_its_line_and_nothing_is_left_behind() {
         ("data = 'd'\ndatabase_url = 'postgres://a@127.0.0.1:1/x'", "line 4: data and database_url"),
         ("data = 'd'\nmaster_key_file = 'open.key'", "line 4: key file"),
         ("data = 'd'\nmaster_key_file = 'short.key'", "line 4: key file"),
-        ("data = 'd'\nmaster_key_file = 'full'", "line 4: full is not a regular file"),
+        ("data = 'd'\nmaster_key_file = 'full'", "line 4: key file full is not a regular file"),
         ("data = 'full'\nmaster_key_file = 'full/inner.key'", "line 4: key file"),
         ("data = 'd'\npassphrase_file = 'short.words'", "line 4: short.words: a passphrase has at least"),
+        (
+            "data = 'd'\npassphrase_file = 'open.key'",
+            "line 4: Cannot read passphrase_file: open.key has mode",
+        ),
+        (
+            "data = 'd'\n[next_root_key]\npassphrase_file = 'open.key'",
+            "line 4: Cannot read passphrase_file: ",
+        ),
+        (
+            "data = 'full'\npassphrase_file = 'full/words'",
+            "line 4: Cannot read passphrase_file: full/words lies inside",
+        ),
+        (
+            "data = 'd'\n[metrics]\ntoken_file = 'open.key'",
+            "line 5: Cannot read metrics.token_file: open.key has mode",
+        ),
         ("data = 'd'\n[next_root_key]\nmaster_key_file = 'open.key'", "line 4: key file"),
         ("data = 'file'", "line 3: data: the folder file cannot be used"),
         ("data = 'file/below'", "line 3: data: the folder file/below cannot be used"),

@@ -240,6 +240,8 @@ async fn figures_are_read_with_a_token_or_at_a_listener_of_their_own() {
         let mut text = format!("[metrics]\nlisten = \"127.0.0.1:{own}\"\n");
         if with_token {
             std::fs::write(home.path().join("token"), format!("{token}\n")).unwrap();
+            let own = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            std::fs::set_permissions(home.path().join("token"), own).unwrap();
             text = format!("{text}token_file = \"{}\"\n", home.path().join("token").display());
         }
         std::fs::write(home.path().join("carnet.toml"), text).unwrap();

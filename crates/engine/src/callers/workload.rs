@@ -46,9 +46,7 @@ impl Broker {
                 return Err(refused(error, None, now));
             }
         };
-        let issuers = self.inner.settings.issuers();
-        let own = presented.issuer().strip_prefix(issuers).and_then(|rest| rest.strip_prefix('/'));
-        match own.and_then(|slug| Slug::parse(slug).ok()) {
+        match self.inner.settings.own_team(presented.issuer()) {
             Some(slug) => self.own_workload(presented, &slug, now).await,
             None => self.foreign_workload(presented, bearer, hint, now).await,
         }

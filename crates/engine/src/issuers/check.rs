@@ -77,7 +77,7 @@ impl Broker {
         {
             members.insert("issuer".to_owned(), token.issuer().into());
         }
-        let issuer = self.read_issuer(member.team, &config)?;
+        let issuer = self.read_issuer(member.team, &config).await?;
         self.places_exist(&issuer).await?;
         let weaknesses = self.weaknesses(&issuer);
         let safe_rules = safe_rules(&issuer, presented.as_ref());

@@ -7,7 +7,7 @@ use carnet_model::{Fault, Id, Time, kind};
 use carnet_store::access_tokens::{self, AccessTokenRow};
 use carnet_store::keys::{self, KeyRow};
 use carnet_store::nodes;
-use carnet_vault::{KeyId, KeyRole, Purpose};
+use carnet_vault::{KeyId, KeyRole, Purpose, WrappedKey};
 use serde::Serialize;
 
 use super::watch::{ALIVE, ProviderState, wrap_name};
@@ -72,8 +72,10 @@ pub struct WrapView {
     pub key: String,
     /// The provider.
     pub wrapped_by: String,
-    /// Whether it is the next provider's.
+    /// Whether another wrap of the same key stands beside it, and this is the newer of the two.
     pub next: bool,
+    /// Which provider of the process that answers opens it, as the configuration calls that: `present` or `next`.
+    pub configured_as: Option<&'static str>,
     /// Processes that have not opened it and would not start with it alone.
     pub not_opened_by: Vec<String>,
 }
@@ -203,20 +205,33 @@ impl Broker {
         let wraps = keys::wraps(db).await.map_err(faults::store)?;
         let alive = nodes::seen_since(db, now.minus(ALIVE)).await.map_err(faults::store)?;
         let all = wrapped_keys(rows, &wraps).map_err(faults::store)?;
-        let roots = all.iter().filter(|key| key.role == KeyRole::Root);
-        Ok(roots
-            .map(|key| {
-                let name = wrap_name(&key.wrapped);
-                let blind = alive.iter().filter(|node| !node.opens.contains(&name));
-                WrapView {
-                    key: key.id.to_string(),
-                    wrapped_by: key.wrapped_by.clone(),
-                    next: wraps.iter().any(|wrap| wrap.wrapped == key.wrapped),
-                    not_opened_by: blind.map(|node| hex(&node.id)).collect(),
-                    name,
-                }
-            })
-            .collect())
+        let mut views = Vec::new();
+        for key in all.iter().filter(|key| key.role == KeyRole::Root) {
+            let name = wrap_name(&key.wrapped);
+            let blind = alive.iter().filter(|node| !node.opens.contains(&name));
+            views.push(WrapView {
+                key: key.id.to_string(),
+                wrapped_by: key.wrapped_by.clone(),
+                next: wraps.iter().any(|wrap| wrap.wrapped == key.wrapped),
+                configured_as: self.opened_as(key).await,
+                not_opened_by: blind.map(|node| hex(&node.id)).collect(),
+                name,
+            });
+        }
+        Ok(views)
+    }
+
+    /// Two providers may have one label; what opens a wrap is what wrapped it.
+    async fn opened_as(&self, wrap: &WrappedKey) -> Option<&'static str> {
+        let inner = &self.inner;
+        for (kek, called) in inner.turning.keks.all().into_iter().zip(["present", "next"]) {
+            if kek.label() == wrap.wrapped_by
+                && inner.keyring.proves(kek, wrap).await.is_ok_and(|proved| proved)
+            {
+                return Some(called);
+            }
+        }
+        None
     }
 
     async fn node_views(&self, now: Time) -> Result<Vec<NodeView>, Fault> {

@@ -14,6 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use carnet_egress::Origin;
 use carnet_model::{Secret, SecretString, Time};
+use carnet_vault::{Location, read_secret_file};
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::json;
@@ -72,13 +73,13 @@ impl Tokens {
             GcpCredentials::Metadata { url } => Source::Metadata(url),
             GcpCredentials::KeyFile(path) => {
                 let shown = path.display().to_string();
-                let text = std::fs::read_to_string(&path)
-                    .map_err(|source| ConfigError::File { path: shown.clone(), source })?;
-                let text = Secret::new(text);
                 let wrong = |why: &str| ConfigError::Field {
                     field: "gcp_kms.credentials_file",
                     why: format!("{shown} {why}"),
                 };
+                let text = read_secret_file(&path, Location::Anywhere).map_err(|error| {
+                    ConfigError::Field { field: "gcp_kms.credentials_file", why: error.to_string() }
+                })?;
                 let account: Account = serde_json::from_str(text.expose())
                     .map_err(|_| wrong("is not the key of a service account"))?;
                 let der = pkcs8(account.private_key.expose())

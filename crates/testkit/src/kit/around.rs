@@ -30,7 +30,7 @@ pub(super) struct Around {
     pub(super) next_key: Option<Place>,
     // Held so that folder and database outlive the nodes.
     pub(super) folder: TempDir,
-    pub(super) _engine: Engine,
+    pub(super) engine: Engine,
 }
 
 /// What holds the root key.
@@ -124,6 +124,13 @@ impl Kit {
             Ok(_) => panic!("it started"),
             Err(error) => error,
         }
+    }
+
+    /// Has nodes that are opened from now on use another database; the one before it.
+    pub fn change_database(&mut self, to: Engine) -> Engine {
+        let Engine::Postgres(database) = &to else { panic!("that is PostgreSQL's") };
+        self.around.location = Location::Postgres(database.url().to_owned());
+        std::mem::replace(&mut self.around.engine, to)
     }
 
     /// The folder in which everything of this test lies.

@@ -10,3 +10,4 @@ mod late;
 mod masses;
 mod recovery;
 mod refusals;
+mod restored;

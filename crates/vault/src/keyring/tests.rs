@@ -3,7 +3,8 @@ use carnet_model::Secret;
 use super::*;
 use crate::envelope::seal as seal_with;
 use crate::key::KeyBytes;
-use crate::root_key::{Boxed, FileKey, Location};
+use crate::root_key::{Boxed, FileKey};
+use crate::secret_file::Location;
 
 const DEPLOYMENT: Id<kind::Deployment> = Id::from_bytes([1; 16]);
 const TEAM: Id<kind::Team> = Id::from_bytes([2; 16]);

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use carnet_model::{Env, Id};
-use carnet_vault::{FileKey, Keyring, Location, RootKey, RootKeyError, UnlockError};
+use carnet_vault::{FileKey, Keyring, Location, RootKey, RootKeyError, UnlockError, read_secret_file};
 use tempfile::TempDir;
 
 /// A folder with a data directory and a place for a key beside it.
@@ -167,10 +167,6 @@ fn what_is_not_a_plain_file_is_refused() {
     let data = folder.data();
     let real = folder.write("key", random());
 
-    symlink(&real, folder.path("link")).unwrap();
-    let text = refusal(&folder.path("link"), &data);
-    assert!(text.contains("symbolic link") && text.contains("readlink -f"), "{text}");
-
     let text = refusal(&data, &folder.path("elsewhere"));
     assert!(text.contains("not a regular file"), "{text}");
 
@@ -183,6 +179,52 @@ fn what_is_not_a_plain_file_is_refused() {
     fs::hard_link(&real, folder.path("second")).unwrap();
     let text = refusal(&real, &data);
     assert!(text.contains("2 names"), "{text}");
+}
+
+/// As Kubernetes lays a secret out: the name leads to a folder that is another one after each change.
+#[test]
+fn of_a_link_what_it_leads_to_is_judged() {
+    let folder = Folder::new();
+    let data = folder.data();
+    let (first, second) = (random(), random());
+    for (version, bytes) in [("..1", first), ("..2", second)] {
+        fs::create_dir(folder.path(version)).unwrap();
+        folder.write(&format!("{version}/key"), bytes);
+    }
+    symlink("..data/key", folder.path("key")).unwrap();
+    for version in ["..1", "..2"] {
+        symlink(version, folder.path("..new")).unwrap();
+        fs::rename(folder.path("..new"), folder.path("..data")).unwrap();
+        FileKey::open(&folder.path("key"), Location::OutsideOf(&data)).unwrap();
+    }
+    let path = folder.path("..2/key");
+    fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    assert!(refusal(&folder.path("key"), &data).contains("mode 0640"));
+    fs::remove_file(&path).unwrap();
+    assert!(refusal(&folder.path("key"), &data).contains("no key file at"), "it leads nowhere");
+    folder.write("data/key", first);
+    symlink(folder.path("data/key"), &path).unwrap();
+    assert!(refusal(&folder.path("key"), &data).contains("inside the data directory"));
+    fs::remove_file(&path).unwrap();
+    symlink(&data, &path).unwrap();
+    assert!(refusal(&folder.path("key"), &folder.path("elsewhere")).contains("not a regular file"));
+}
+
+#[test]
+fn the_text_of_a_secret_file_is_read_by_the_same_rules() {
+    let folder = Folder::new();
+    let path = folder.write("words", "correct horse battery staple\n");
+    let read = || read_secret_file(&path, Location::OutsideOf(&folder.data()));
+    assert_eq!(read().unwrap().expose(), "correct horse battery staple\n");
+    for mode in [0o644, 0o620, 0o602, 0o666] {
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        assert!(read().unwrap_err().to_string().contains("run: chmod 600 "), "{mode:o}");
+    }
+    let inside = folder.write("data/words", "correct horse battery staple\n");
+    let refused = read_secret_file(&inside, Location::OutsideOf(&folder.data())).unwrap_err();
+    assert!(refused.to_string().contains("inside the data directory"), "{refused}");
+    let long = folder.write("long", vec![b'a'; 300 * 1024]);
+    assert!(read_secret_file(&long, Location::Anywhere).unwrap_err().to_string().contains("too large"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::{Desk, TEAM, USER};
 
 pub(super) fn status() -> Value {
     let key = |role: &str, version: i64, state: &str, left: Value| json!({"id": "00", "role": role, "version": version, "state": state, "createdAt": 0, "activatesAt": 0, "left": left});
-    let wrap = |by: &str, next: bool, blind: &[&str]| json!({"name": "aa", "key": "00", "wrappedBy": by, "next": next, "notOpenedBy": blind});
+    let wrap = |by: &str, next: bool, blind: &[&str]| json!({"name": "aa", "key": "00", "wrappedBy": by, "next": next, "configuredAs": if next { "next" } else { "present" }, "notOpenedBy": blind});
     json!({
         "deployment": "dep_1",
         "providers": ["kek:file", "kek:aws-kms"],
@@ -54,6 +54,7 @@ fn the_state_of_the_keys_says_what_stands_in_the_way() {
         assert!(done.out.contains(says), "{says}: {}", done.out);
     }
     assert!(done.err.contains("root-key provider: silent"), "{}", done.err);
+    assert!(!done.err.contains("root-key provider alone"), "both wrap: {}", done.err);
     assert_eq!(desk.run(&["keys", "status", "--json"]).exits(0).json(), status());
 }
 
@@ -87,4 +88,21 @@ fn values_that_do_not_open_are_counted_and_end_the_command_with_a_failure() {
     let done = desk.run(&["keys", "verify"]).exits(1);
     assert!(done.out.contains("grants.held  3     1"), "{}", done.out);
     assert!(done.err.contains("1 sealed values do not open"), "{}", done.err);
+}
+
+#[test]
+fn the_state_of_the_keys_says_what_is_left_to_do_about_the_providers() {
+    for (only, says) in [
+        (json!("next"), "the next root-key provider alone wraps the root keys: make it the present one"),
+        (Value::Null, "opens root key 00, which kek:aws-kms wraps: name that one"),
+    ] {
+        let peer = Peer::with(move |route, _, _| {
+            let mut told = status();
+            told["wraps"].as_array_mut().unwrap().remove(0);
+            told["wraps"][0]["configuredAs"] = only.clone();
+            (route == "GET /v1/keys").then_some((200, told))
+        });
+        let done = Desk::dev(&peer.url).run(&["keys", "status"]).exits(0);
+        assert!(done.err.contains(says), "{says}: {}", done.err);
+    }
 }

@@ -334,3 +334,21 @@ fn a_home_that_is_only_read_costs_no_sign_in() {
     }
     assert!(!peer.lines().iter().any(|line| line.contains("/login/")), "{:?}", peer.lines());
 }
+
+#[test]
+fn no_credential_goes_to_another_machine_without_tls() {
+    let elsewhere = "http://192.0.2.2:7070";
+    let desk = || Desk::bare().set("CARNET_URL", elsewhere);
+    for line in [&["whoami"][..], &["list"], &["token", "demo/hello"]] {
+        let error =
+            desk().set("CARNET_TOKEN", TOKEN).run(&[line, &["--json"]].concat()).json()["error"].clone();
+        assert_eq!(error["code"], "insecure_address", "{line:?}: {error}");
+        let allow = error["next"].as_array().unwrap().last().unwrap()["command"].clone();
+        assert_eq!(allow, "export CARNET_ALLOW_HTTP=1", "{line:?}");
+    }
+    let error = desk().run(&["login", elsewhere, "--json"]).json()["error"].clone();
+    assert_eq!(error["code"], "insecure_address", "{error}");
+    let checks =
+        desk().set("CARNET_TOKEN", TOKEN).run(&["doctor", "--json"]).exits(1).json()["checks"].clone();
+    assert_eq!((&checks[0]["name"], &checks[0]["outcome"]), (&json!("address"), &json!("failed")));
+}

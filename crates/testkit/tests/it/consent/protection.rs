@@ -10,6 +10,7 @@ use super::{begin, exchanges, nothing_was_granted, outcome, to_the_callback, wit
 
 on_both_engines!(
     a_callback_counts_only_in_the_browser_that_said_yes,
+    nothing_comes_of_a_callback_where_nobody_has_gone_yet,
     a_reload_shows_the_same_end_and_exchanges_nothing_again,
     a_request_that_has_expired_is_of_no_use,
     yes_is_said_to_what_was_read_and_to_nothing_added_since,
@@ -29,6 +30,27 @@ async fn a_callback_counts_only_in_the_browser_that_said_yes(engine: Engine) {
     nothing_was_granted(&kit).await;
     // And the one who said yes is not disturbed by it.
     assert_eq!(outcome(&browser.get(&callback).await), ("success".to_owned(), None));
+}
+
+/// By a program that looks whether a link is good, or by the browser before its person goes there.
+async fn nothing_comes_of_a_callback_where_nobody_has_gone_yet(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let (page, _) = begin(&kit).await;
+    let mut browser = Browser::default();
+    let callback = to_the_callback(&mut browser, &page).await;
+    let cookie = browser.cookie();
+    let head = kit.http.send("HEAD", &callback, &[("cookie", &cookie)], "").await;
+    assert_eq!((head.status, head.header("allow")), (405, Some("GET")));
+    for (name, value) in
+        [("sec-purpose", "prefetch;prerender"), ("purpose", "prefetch"), ("x-moz", "prefetch")]
+    {
+        let ahead = kit.http.send("GET", &callback, &[("cookie", &cookie), (name, value)], "").await;
+        assert_eq!((ahead.status, ahead.header("cache-control")), (503, Some("no-store")), "{name}");
+    }
+    assert_eq!(exchanges(&kit), 0);
+    nothing_was_granted(&kit).await;
+    assert_eq!(outcome(&browser.get(&callback).await), ("success".to_owned(), None));
+    assert_eq!(exchanges(&kit), 1);
 }
 
 async fn a_reload_shows_the_same_end_and_exchanges_nothing_again(engine: Engine) {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use carnet_model::{Clock, OsRandom};
 
 use super::*;
-use crate::root_key::{FileKey, Location};
+use crate::root_key::FileKey;
+use crate::secret_file::Location;
 
 const DEPLOYMENT: Id<kind::Deployment> = Id::from_bytes([1; 16]);
 const TEAM: Id<kind::Team> = Id::from_bytes([2; 16]);
