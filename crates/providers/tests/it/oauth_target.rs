@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use carnet_model::Time;
-use carnet_providers::{DriverError, MintAsk, Minted};
+use carnet_model::grant::Cause;
+use carnet_providers::{Bound, DriverError, Import, MintAsk, Minted};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, Made, NOW, outcome, scopes_of};
@@ -154,7 +155,7 @@ async fn the_end_of_a_token_is_asked_for_only_where_it_was_not_said() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_say_leaves_it_as_it_was_and_a_dead_token_is_not_handed_out() {
+async fn a_server_that_does_not_say_leaves_it_as_it_was() {
     let bench = Bench::new();
     let made = introspecting(&bench, json!({})).await;
     bench.server.on("/token", token("at", json!({"expires_in": null})));
@@ -163,6 +164,9 @@ async fn a_server_that_does_not_say_leaves_it_as_it_was_and_a_dead_token_is_not_
         // Of a token that was made this moment: whoever may not ask is told no more.
         Reply::json(200, json!({"active": false})),
         Reply::json(200, json!({"exp": NOW + 77})),
+        // Nor is it over, whatever a clock or a unit that is wrong makes of its end.
+        Reply::json(200, json!({"active": true, "exp": NOW - 1})),
+        Reply::json(200, json!({"active": true, "exp": (NOW + 77) * 1000})),
         Reply::text(200, "text/html", "<html>"),
         Reply::json(401, json!({"error": "invalid_client"})),
         Reply::json(302, "").with("location", "/elsewhere"),
@@ -173,16 +177,33 @@ async fn a_server_that_does_not_say_leaves_it_as_it_was_and_a_dead_token_is_not_
         let end = made.app("read").await.unwrap().expires_at;
         assert_eq!(end, Some(Time::from_secs(NOW + 15 * 60)), "{reply:?}: as if nobody could be asked");
     }
-    bench.server.forget("/introspect");
-    bench.server.on("/introspect", Reply::json(200, json!({"active": true, "exp": NOW - 1})));
-    assert!(outcome(&made.app("read").await).contains("has ended"));
+}
 
-    bench.server.forget("/token");
-    let held = made.granted().await;
-    bench.server.on("/token", token("at", json!({"expires_in": null})));
-    let minted = made.refresh(&held, "").await.unwrap();
-    assert!(minted.stray.is_some());
-    assert_eq!(minted.held.unwrap().refresh().map(|token| token.expose().as_str()), Some("rt1"));
+/// A refresh token is kept with its end, and is not presented past it: some providers take it for stolen then.
+#[tokio::test]
+async fn a_refresh_token_is_not_presented_past_its_end() {
+    let bench = Bench::new();
+    let made = bench.oauth(json!({})).await;
+    bench.server.on("/token", token("at", json!({})));
+    for (end, presented) in [(NOW - 1, 0), (NOW, 0), (NOW + 60, 1)] {
+        let import = Import {
+            access: "at0".to_owned().into(),
+            access_expires_at: Some(Time::from_secs(NOW + 30)),
+            refresh: Some("rt0".to_owned().into()),
+            refresh_expires_at: Some(Time::from_secs(end)),
+            scopes: None,
+            bound: Bound::default(),
+            external_subject: None,
+            name: None,
+            metadata: serde_json::Map::new(),
+        };
+        let held = made.driver.import(&made.at(), import).unwrap().held;
+        bench.server.seen();
+        let minted = made.refresh(&held, "").await;
+        assert_eq!(bench.server.seen().len(), presented, "{end}");
+        let over = matches!(minted, Err(DriverError::Gone { cause: Cause::Expired, vendor: None }));
+        assert_eq!(over, presented == 0, "{end}: {minted:?}");
+    }
 }
 
 #[tokio::test]

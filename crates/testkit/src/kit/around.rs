@@ -143,6 +143,11 @@ impl Kit {
         self.around.settings.managed = managed;
     }
 
+    /// Gives nodes that are opened from now on another public address.
+    pub fn move_to(&mut self, url: &str) {
+        self.around.settings.url = url.parse().unwrap();
+    }
+
     /// The store from behind.
     pub async fn raw(&self) -> Raw {
         match &self.around.location {
