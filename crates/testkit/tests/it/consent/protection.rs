@@ -38,13 +38,14 @@ async fn nothing_comes_of_a_callback_where_nobody_has_gone_yet(engine: Engine) {
     let (page, _) = begin(&kit).await;
     let mut browser = Browser::default();
     let callback = to_the_callback(&mut browser, &page).await;
-    let cookie = browser.cookie();
-    let head = kit.http.send("HEAD", &callback, &[("cookie", &cookie)], "").await;
+    let head = browser.head(&callback).await;
     assert_eq!((head.status, head.header("allow")), (405, Some("GET")));
     for (name, value) in
         [("sec-purpose", "prefetch;prerender"), ("purpose", "prefetch"), ("x-moz", "prefetch")]
     {
-        let ahead = kit.http.send("GET", &callback, &[("cookie", &cookie), (name, value)], "").await;
+        let mut tab = browser.clone();
+        tab.headers.push((name, value));
+        let ahead = tab.get(&callback).await;
         assert_eq!((ahead.status, ahead.header("cache-control")), (503, Some("no-store")), "{name}");
     }
     assert_eq!(exchanges(&kit), 0);
