@@ -59,6 +59,7 @@ pub(super) fn read(text: &str) -> Result<Plan, Failure> {
             service,
             name,
             r#type: text("type").filter(|_| !managed),
+            listed_type: None,
             data: one.get("data").and_then(Value::as_object).map(settable).unwrap_or_default(),
             links: list_of(one, "links")
                 .filter_map(|link| Some((text_of(link, "project")?.to_owned(), texts(link, "environments"))))

@@ -51,6 +51,8 @@ pub(crate) struct PlannedConnector {
     pub(crate) name: String,
     /// None to leave the registration to the server.
     pub(crate) r#type: Option<String>,
+    /// The type that a list named without the data: it holds once `--with` has given data.
+    pub(crate) listed_type: Option<String>,
     pub(crate) data: Map<String, Value>,
     /// Projects by name, and in which environments they may ask; none for the three built-in ones.
     pub(crate) links: Vec<(String, Vec<String>)>,
@@ -94,7 +96,8 @@ impl Plan {
                 )));
             };
             connector.data.extend(members.clone());
-            connector.r#type.get_or_insert_with(|| "oauth".to_owned());
+            let listed = connector.listed_type.take();
+            connector.r#type.get_or_insert_with(|| listed.unwrap_or_else(|| "oauth".to_owned()));
         }
         Ok(())
     }

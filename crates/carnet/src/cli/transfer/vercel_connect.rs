@@ -21,6 +21,16 @@ pub(super) fn read(text: &str, home: &Home) -> Result<Plan, Failure> {
     if all.is_empty() {
         return Err(unreadable(SOURCE, "it has no list connectors or clients with anything in it"));
     }
+    let more = ["/cursor", "/pagination/next"]
+        .iter()
+        .any(|place| file.pointer(place).is_some_and(|next| !next.is_null() && next != ""));
+    if more {
+        return Err(unreadable(
+            SOURCE,
+            "it holds one page of the list, and there is a next one; --limit 100 and --next give the others, import each of \
+             them without its cursor",
+        ));
+    }
     let mut plan = Plan::default();
     for one in all {
         let Some(uid) = text_of(one, "uid") else {
@@ -43,13 +53,25 @@ pub(super) fn read(text: &str, home: &Home) -> Result<Plan, Failure> {
         {
             plan.projects.push(super::plan::PlannedProject { name, ..Default::default() });
         }
-        let links: Vec<_> = if names.is_empty() { vec![home.project.clone()] } else { names };
+        if ["/hasMoreProjects", "/includes/projects/hasMore"]
+            .iter()
+            .any(|place| one.pointer(place).and_then(Value::as_bool).unwrap_or_default())
+        {
+            plan.notes.push(format!(
+                "{uid} has more projects than the file names: link the others with carnet attach"
+            ));
+        }
+        // A list that says which projects may ask, and names none, gives nobody the right to.
+        let says_projects =
+            ["/projects", "/includes/projects/items"].iter().any(|place| one.pointer(place).is_some());
+        let links: Vec<_> = if says_projects { names } else { vec![home.project.clone()] };
         plan.connectors.push(PlannedConnector {
             uid: uid.to_owned(),
             service,
             name: text_of(one, "name").map_or_else(|| slug(uid), str::to_owned),
             // Without data there is nothing to make a connector of but what the server's operator has registered.
             r#type: text_of(one, "type").filter(|_| !data.is_empty()).map(str::to_owned),
+            listed_type: text_of(one, "type").map(str::to_owned),
             data,
             links: links.into_iter().map(|project| (project, Vec::new())).collect(),
             ..PlannedConnector::default()
@@ -84,5 +106,23 @@ mod tests {
         for text in ["", "[]", "{}", r#"{"connectors":[{"id":"scl_1"}]}"#] {
             assert!(read(text, &home).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_list_is_taken_for_what_it_says() {
+        let home = Home { project: "here".to_owned(), environment: "production".to_owned() };
+        for more in [r#""cursor":"c""#, r#""pagination":{"next":"n"}"#] {
+            let page = format!(r#"{{"connectors":[{{"uid":"slack/bot"}}],{more}}}"#);
+            assert!(read(&page, &home).is_err(), "{page}");
+        }
+        let list = r#"{"connectors":[{"uid":"keys.example.com/mine","type":"api-key","projects":[],
+            "hasMoreProjects":true}],"cursor":null}"#;
+        let mut plan = read(list, &home).unwrap();
+        assert!(plan.connectors[0].links.is_empty());
+        assert_eq!(plan.connectors[0].listed_type.as_deref(), Some("api-key"));
+        assert!(plan.notes.iter().any(|note| note.contains("more projects")));
+        let with = serde_json::json!({ "keys.example.com/mine": { "subjectType": "app" } });
+        plan.complete(with.as_object().unwrap()).unwrap();
+        assert_eq!(plan.connectors[0].r#type.as_deref(), Some("api-key"));
     }
 }
