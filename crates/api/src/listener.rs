@@ -1,8 +1,7 @@
 //! The listener: hyper behind our own accept loop, because the stock one lets a connection send headers for ever.
 //!
-//! A connection has eight seconds for the headers of its first request, and eight for those of each further one from
-//! their first byte on; between requests it may be silent for 75 (`idle`). Until it has sent the first ones it holds
-//! little memory (`head`). There are at most so many connections, in all and from one address.
+//! A connection has eight seconds for the headers of its first request, and eight between requests; until it has sent
+//! the first ones it holds little memory (`head`). There are at most so many connections, in all and from one address.
 //! Where the listener speaks TLS itself, the handshake is part of the first eight seconds, and what a peer writes as a proxy
 //! would is dropped: nobody stands between.
 //! A body has as long as headers, whoever reads it, and so has a peer to take some of what is sent to it (`unread`). A
@@ -10,7 +9,6 @@
 //! connection is taken, and those that are there finish the request they are in.
 
 mod head;
-mod idle;
 mod refusal;
 mod unread;
 mod wellformed;
@@ -47,7 +45,6 @@ use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
 
 use head::head_of;
-use idle::{Heard, Pace};
 use refusal::Answering;
 use unread::{Sending, Sent, Unread};
 pub(crate) use wellformed::Malformed;
@@ -63,10 +60,9 @@ pub struct Limits {
     pub connections: usize,
     /// Connections at once from one address.
     pub per_address: usize,
-    /// How long headers may take, how long a body after them, and how long a peer may take nothing of what is sent to it.
+    /// How long headers may take, how long a body after them, how long a connection may be idle, and how long a peer may
+    /// take nothing of what is sent to it.
     pub headers: Duration,
-    /// How long a connection may be silent between two requests.
-    pub idle: Duration,
     /// How long shutdown waits for requests to finish.
     pub patience: Duration,
 }
@@ -77,8 +73,6 @@ impl Default for Limits {
             connections: 12_000,
             per_address: 12_000,
             headers: Duration::from_secs(8),
-            // Longer than the 60 seconds that clients and proxies mostly keep a connection: they close it, not we.
-            idle: Duration::from_secs(75),
             patience: Duration::from_secs(25),
         }
     }
@@ -142,7 +136,6 @@ pub async fn serve(
             builder: builder.clone(),
             routes: routes.clone(),
             patience: limits.headers,
-            idle: limits.idle,
             watcher: graceful.watcher(),
             deadline,
         };
@@ -170,7 +163,6 @@ struct Served {
     builder: Builder<TokioExecutor>,
     routes: Router,
     patience: Duration,
-    idle: Duration,
     watcher: Watcher,
     deadline: Instant,
 }
@@ -205,15 +197,13 @@ async fn attend<S>(stream: S, served: Served, twice: bool)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Served { peer, direct, mut builder, routes, patience, idle, watcher, deadline } = served;
+    let Served { peer, direct, builder, routes, patience, watcher, deadline } = served;
     let first = Arc::new(AtomicBool::new(false));
     let sending = Arc::new(Sending::new());
     let requests =
         Requests { routes, peer, direct, begun: first.clone(), twice, patience, sending: sending.clone() };
     let service = TowerToHyperService::new(begins(requests));
-    let heard = Heard::default();
-    builder.http1().timer(Pace { heard: heard.clone(), idle, head: patience });
-    let stream = TokioIo::new(Answering::new(Unread::new(stream, patience, heard)));
+    let stream = TokioIo::new(Answering::new(Unread::new(stream, patience)));
     let connection = builder.serve_connection(stream, service).into_owned();
     tokio::select! {
         // Ends of connections are the peers' business: resets, timeouts, nonsense.
@@ -320,9 +310,8 @@ fn builder(limits: Limits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
-        // The clock is each connection's own (`idle`), and says itself how long.
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.idle)
+        .header_read_timeout(limits.headers)
         .max_headers(MAX_FIELDS)
         .max_buf_size(MAX_HEAD)
         .http2()

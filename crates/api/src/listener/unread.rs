@@ -18,21 +18,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
-use super::idle::Heard;
-
 /// A connection that ends when its peer takes nothing for so long.
 pub(super) struct Unread<S> {
     stream: S,
     patience: Duration,
-    /// Told of what comes from the peer.
-    heard: Heard,
     /// Set while something waits.
     end: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Unread<S> {
-    pub(super) const fn new(stream: S, patience: Duration, heard: Heard) -> Self {
-        Self { stream, patience, heard, end: None }
+    pub(super) const fn new(stream: S, patience: Duration) -> Self {
+        Self { stream, patience, end: None }
     }
 
     fn timed<T>(&mut self, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -52,12 +48,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Unread<S> {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = into.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, into);
-        if into.filled().len() > before {
-            self.heard.note();
-        }
-        polled
+        Pin::new(&mut self.stream).poll_read(context, into)
     }
 }
 
@@ -244,13 +235,13 @@ mod tests {
     #[tokio::test]
     async fn a_peer_that_takes_nothing_ends_the_connection_and_a_slow_one_does_not() {
         let (ours, theirs) = tokio::io::duplex(8);
-        let mut unread = Unread::new(ours, SHORT, Heard::default());
+        let mut unread = Unread::new(ours, SHORT);
         let error = unread.write_all(&[0; 64]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         drop(theirs);
 
         let (ours, mut theirs) = tokio::io::duplex(8);
-        let mut slowly = Unread::new(ours, SHORT * 100, Heard::default());
+        let mut slowly = Unread::new(ours, SHORT * 100);
         let reading = async {
             let mut bytes = [0; 8];
             for _ in 0..8 {
