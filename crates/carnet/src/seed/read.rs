@@ -235,6 +235,7 @@ impl Seed {
         self.grants.push(grants.collect());
         self.plan.connectors.push(PlannedConnector {
             r#type: r#type.or_else(|| data.is_some().then(|| "oauth".to_owned())),
+            listed_type: None,
             name: source.name.unwrap_or_else(|| name.to_owned()),
             uid: source.uid,
             service,

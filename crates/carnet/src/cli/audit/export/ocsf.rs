@@ -220,6 +220,7 @@ mod tests {
                 "grant.brake.release",
                 "authorization.enter-code",
                 "completion.deliver",
+                "connector.moved",
                 "health.deliver",
                 "trigger.receive",
                 "trigger.reject",
