@@ -83,7 +83,7 @@ impl Broker {
         let bearer = bearer.expose();
         let inner = &self.inner;
         self.is_open()?;
-        inner.fresh_keys().await.map_err(faults::store)?;
+        inner.fresh_keys().await.map_err(|error| self.keys_unread(error))?;
         let now = inner.env.now();
         if let Some(known) = inner.callers.recall(key, now, |known| self.freshness(known.issuer)) {
             self.note_use(&known, now);

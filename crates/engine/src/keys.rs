@@ -184,6 +184,18 @@ impl Broker {
         Ok(())
     }
 
+    /// Why the keys could not be read: where this process lacks a provider, the store is not to blame.
+    pub(crate) fn keys_unread(&self, error: DbError) -> Fault {
+        match self.inner.turning.unopened() {
+            Some(why) => {
+                Fault::new(Code::Unavailable, format!("This process cannot open the keys in use: {why}."))
+                    .next("carnet keys status", "at another process, to see what wraps them")
+                    .retry_after(5)
+            }
+            None => faults::store(error),
+        }
+    }
+
     /// What belongs to all teams is in the hands of those who set the deployment up: people of its first team who have
     /// the right there.
     pub(crate) async fn operator<'a>(&self, caller: &'a Caller, right: Right) -> Result<&'a Member, Fault> {

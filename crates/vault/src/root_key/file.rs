@@ -1,6 +1,6 @@
 //! The root-key provider that is a file: 32 random bytes, raw or in base64.
 //!
-//! Which files are taken at all is said in [`secret_file`](crate::secret_file); here also content that is not 32
+//! Which files are taken at all is said in [`crate::secret_file`]; here also content that is not 32
 //! random-looking bytes is refused.
 
 use std::fs::File;

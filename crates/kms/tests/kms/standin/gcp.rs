@@ -43,6 +43,7 @@ pub(crate) fn provider(base: &str, key: &str, folder: &Path, env: Env) -> Box<dy
     });
     let path = folder.join("account.json");
     std::fs::write(&path, account.to_string()).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let config = GcpKmsConfig {
         key: format!("projects/p/locations/europe-west3/keyRings/r/cryptoKeys/{key}"),
         endpoint: Some(base.parse().unwrap()),
