@@ -1,5 +1,4 @@
-//! SQLite in the process: one thread that writes, one beside it that copies what was written into the file, a few
-//! connections that read.
+//! SQLite in the process: one thread that writes, a few connections that read.
 //!
 //! The writer takes whatever has queued up, runs each write so that it can be undone alone, commits them all with one
 //! flush (`synchronous=full`), and only then answers. So every caller waits for its own durable commit, and many share
@@ -84,13 +83,13 @@ impl Lite {
         let place = place.transpose()?;
         let connections = (0..READERS).map(|_| connect(&name, patience));
         let readers = Arc::new(Readers::of(connections.collect::<Result<Vec<_>, _>>()?));
-        let shortening = Shortening::of(&mut writer, connect(&name, patience)?, readers.clone())?;
+        let shortening = Shortening::of(&mut writer, readers.clone())?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn({
                 let env = env.clone();
-                move || write_all(&env, writer, shortening, place.as_ref(), queue, &revision)
+                move || write_all(&env, writer, &shortening, place.as_ref(), queue, &revision)
             })
             .map_err(|source| OpenError::Folder {
                 path: folder.map(Path::to_owned).unwrap_or_default(),
@@ -222,7 +221,7 @@ fn connect(name: &str, patience: Duration) -> Result<Connection, DbError> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(name, flags).map_err(failed)?;
     connection.busy_timeout(patience).map_err(failed)?;
-    // The WAL is checkpointed by the writer and by the thread beside it (`wal`), in turn: readers never write.
+    // The WAL is checkpointed by the writer alone; readers never write, so two connections never checkpoint at once.
     connection
         .execute_batch(
             "pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; \

@@ -29,7 +29,7 @@ type Reply = (Result<Written, DbError>, Write);
 pub(super) fn write_all(
     env: &Env,
     connection: Connection,
-    shortening: Shortening,
+    shortening: &Shortening,
     place: Option<&Place>,
     mut queue: mpsc::Receiver<Job>,
     revision: &AtomicI64,
@@ -40,7 +40,6 @@ pub(super) fn write_all(
         commit(env, &connection, &mut texts, place, &mut jobs, revision);
         shortening.shorten(&connection);
     }
-    drop(shortening);
     // Leaves a folder without a WAL behind, so that a copy of the one file is whole.
     let _ = connection.execute_batch("pragma wal_checkpoint(truncate)");
 }
