@@ -179,7 +179,8 @@ impl Broker {
         let mut next = row.clone();
         next.grant.version += 1;
         next.grant.rt_version += 1;
-        next.grant.updated_at = now;
+        // When it came, and not when it was found: what of its life is over is over.
+        next.grant.updated_at = orphan.created_at;
         // What was given may be more than before, or less: by this it is decided who gets it.
         next.grant.scopes = secret.held.scopes().cloned().or(next.grant.scopes);
         next.grant.access_expires_at = secret.held.access().and_then(|access| access.expires_at);

@@ -246,25 +246,27 @@ impl Broker {
                 GrantState::Withdrawn { .. } => return Err(RenewFailure::Consent(None)),
             }
             if let Goal::Token { until } = &goal {
-                let lives = |until| row.grant.access_expires_at.is_none_or(|end| end > until);
+                let lives = row.grant.access_expires_at.is_none_or(|end| end > *until);
                 // Somebody else has refreshed since this was asked for; with tokens that live shorter than the caller
-                // would like, one more refresh would not help. With one that came too late and has ended, it does.
-                let refreshed = row.grant.rt_version > seen.grant.rt_version && lives(self.inner.env.now());
-                if refreshed || (lives(*until) && row.grant.version > seen.grant.version) {
+                // would like, one more refresh would not help. With one that came too late and is old, it does.
+                let refreshed =
+                    row.grant.rt_version > seen.grant.rt_version && row.grant.is_fresh(self.inner.env.now());
+                if refreshed || (lives && row.grant.version > seen.grant.version) {
                     return Ok(Refreshed { row, minted: None });
                 }
             }
             if Instant::now() >= deadline {
                 return Err(RenewFailure::Busy);
             }
+            // Whoever holds the lease, perhaps only because it died with it, brings nothing newer than what is there.
+            if self.adopt_for(&row).await? {
+                continue;
+            }
             let now = self.inner.db.clock(&self.inner.env).await?;
             if row.is_leased(now) {
                 place = None;
                 tokio::time::sleep(pause + self.inner.env.jitter(pause)).await;
                 pause = (pause * 2).min(POLL_LAST);
-                continue;
-            }
-            if self.adopt_for(&row).await? {
                 continue;
             }
             let open = refreshes::open_of(&self.inner.db, team, id).await?;

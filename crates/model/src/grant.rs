@@ -32,8 +32,15 @@ pub struct Grant {
     pub rt_version: i64,
     /// When consent was given.
     pub created_at: Time,
-    /// When the row last changed.
+    /// When the row last changed. Of tokens that were found later than they came: when they came.
     pub updated_at: Time,
+}
+
+impl Grant {
+    /// Whether the access token has half of its life before it, or no end.
+    pub fn is_fresh(&self, now: Time) -> bool {
+        self.access_expires_at.is_none_or(|end| now.until(end) > self.updated_at.until(end) / 2)
+    }
 }
 
 /// Where a grant stands. No two grants have the same place.
@@ -150,4 +157,43 @@ pub enum Rotation {
     },
     /// A new one each time; the old one is dead at once, and presenting it may kill the new one too.
     Strict,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_fresh_for_half_of_its_life() {
+        let came = Time::from_secs(1_000);
+        let grant = |access_expires_at| Grant {
+            id: Id::from_bytes([1; 16]),
+            place: Place {
+                team: Id::from_bytes([0; 16]),
+                connector: Id::from_bytes([0; 16]),
+                project: None,
+                environment: Environment::Preview,
+                subject: "user:u".to_owned(),
+                installation: None,
+            },
+            state: GrantState::Active,
+            scopes: None,
+            external_subject: None,
+            access_expires_at,
+            refresh_expires_at: None,
+            refreshable: true,
+            version: 1,
+            rt_version: 1,
+            created_at: came,
+            updated_at: came,
+        };
+        let hour = grant(Some(came.plus(Duration::from_hours(1))));
+        assert!(hour.is_fresh(came));
+        assert!(hour.is_fresh(came.plus(Duration::from_mins(29))));
+        assert!(!hour.is_fresh(came.plus(Duration::from_mins(30))));
+        assert!(!hour.is_fresh(came.plus(Duration::from_hours(2))));
+        assert!(grant(None).is_fresh(came.plus(Duration::from_hours(2))));
+    }
 }

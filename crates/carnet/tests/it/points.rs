@@ -231,9 +231,9 @@ impl World {
         assert!(app.token().is_some(), "{at}: {app:?}");
         let Some(user) = &self.user else { return };
         let said = scene.settled(user).await;
-        if let Some(token) = said.token() {
+        if said.token().is_some() {
             assert!(!self.must_need_consent, "{at}");
-            assert!(scene.provider.me(token).await.is_some(), "{at}: what was handed out works");
+            assert!(scene.works(user, said).await, "{at}: what was handed out works");
         } else {
             assert!(self.may_need_consent || self.must_need_consent, "{at}: {said:?}");
             assert_eq!(said.code(), "user_authorization_required", "{at}");

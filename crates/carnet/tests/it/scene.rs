@@ -178,6 +178,21 @@ impl Scene {
         Some((text("state"), text("cause")))
     }
 
+    /// Whether the provider takes this token of the user, or the next where it was in its last second.
+    pub(crate) async fn works(&self, user: &str, mut said: Said) -> bool {
+        loop {
+            let token = said.token().unwrap_or_else(|| panic!("{said:?}"));
+            if self.provider.me(token).await.is_some() {
+                return true;
+            }
+            let ends = said.body["expiresAt"].as_i64().unwrap();
+            if Env::system().now().millis() + 1000 < ends {
+                return false;
+            }
+            said = self.settled(user).await;
+        }
+    }
+
     /// Asks until the answer is not to come back later.
     pub(crate) async fn settled(&self, user: &str) -> Said {
         let begun = Instant::now();

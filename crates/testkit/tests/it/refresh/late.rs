@@ -140,6 +140,33 @@ async fn tokens_that_were_kept_are_given_back_when_their_grant_is_revoked() {
     nothing_is_left_open(&kit).await;
 }
 
+/// Nobody is served from the last seconds of what was kept for an hour, if one more refresh gives a whole life.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tokens_that_were_kept_until_they_are_old_are_renewed_and_not_served() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    kit.consent("alice").await;
+    kit.clock.pass(Duration::from_hours(2));
+    let gate = Gate::closed();
+    kit.provider.next([Fault::none().behind(&gate)]);
+    let asking = kit.asking(&of("alice"));
+    kit.provider.until_requests("refresh_token", 1).await;
+    let raw = kit.raw().await;
+    assert_eq!(raw.run("update grants set fence = fence + 1").await, 1);
+    raw.run("create trigger kept before delete on refresh_orphans begin select raise(abort, 'not now'); end")
+        .await;
+    gate.open();
+    asking.await.unwrap();
+    assert_eq!(kit.provider.requests("refresh_token"), 1);
+    let late = kit.provider.secrets().into_iter().rfind(|(name, _)| *name == "access_token").unwrap().1;
+    raw.run("drop trigger kept").await;
+    kit.clock.pass(Duration::from_secs(3590));
+    let token = kit.user_token("alice").await.token();
+    assert_ne!(token, late, "it has ten seconds left");
+    assert!(kit.provider.me(&token).await.is_some());
+    assert_eq!(kit.events_of("grant.orphan.adopt").await.len(), 1);
+    nothing_is_left_open(&kit).await;
+}
+
 /// Whoever lost a race is told that the grant is dead, and means the refresh token from before.
 async fn a_refusal_that_comes_after_a_new_consent_is_not_believed_about_it(engine: Engine) {
     let kit = Kit::start(engine, Plan::default()).await;
