@@ -46,6 +46,13 @@ pub(crate) enum AtProvider {
     Failed,
 }
 
+/// What a provider was told of a withdrawn grant.
+pub(crate) struct Told {
+    pub(crate) end: AtProvider,
+    /// What had come too late for the grant, and was looked at too.
+    late: Vec<Id<kind::RefreshOperation>>,
+}
+
 impl Revoked {
     fn count(&mut self, ends: Vec<AtProvider>) {
         for end in ends {
@@ -205,11 +212,11 @@ impl Broker {
                 let (broker, entry, places) = (self.clone(), entry.clone(), places.clone());
                 self.track(async move {
                     let _place = places.acquire().await;
-                    let end = broker.tell_provider(&entry, &row).await;
-                    if let Err(error) = broker.remove(&row).await {
+                    let told = broker.tell_provider(&entry, &row).await;
+                    if let Err(error) = broker.remove(&row, &told.late).await {
                         tracing::warn!(grant = %row.grant.id, %error, "a revoked grant could not be removed; recovery will");
                     }
-                    end
+                    told.end
                 })
             })
             .collect();
@@ -220,26 +227,27 @@ impl Broker {
         ends
     }
 
-    pub(crate) async fn tell_provider(&self, entry: &Entry, row: &GrantRow) -> AtProvider {
-        if !entry.abilities.revocation {
-            return AtProvider::Skipped;
-        }
-        self.tell_of_latecomers(entry, row).await;
-        let Ok(secret) = self.inner.open_grant(&row.grant, &row.held) else { return AtProvider::Failed };
-        self.tell(entry, &secret.held).await
+    pub(crate) async fn tell_provider(&self, entry: &Entry, row: &GrantRow) -> Told {
+        let late = self.tell_of_latecomers(entry, row).await;
+        let end = match self.inner.open_grant(&row.grant, &row.held) {
+            _ if !entry.abilities.revocation => AtProvider::Skipped,
+            Ok(secret) => self.tell(entry, &secret.held).await,
+            Err(_) => AtProvider::Failed,
+        };
+        Told { end, late }
     }
 
-    /// What came of a refresh too late for its grant would outlive it: the provider is told of it too.
-    async fn tell_of_latecomers(&self, entry: &Entry, row: &GrantRow) {
+    /// What came of a refresh too late for its grant would outlive it: the provider is told of it too, if it listens.
+    async fn tell_of_latecomers(&self, entry: &Entry, row: &GrantRow) -> Vec<Id<kind::RefreshOperation>> {
         let (inner, place) = (&self.inner, &row.grant.place);
         let kept = match refreshes::orphans_of(&inner.db, place.team, row.grant.id).await {
             Ok(kept) => kept,
             Err(error) => {
                 tracing::warn!(grant = %row.grant.id, %error, "whether tokens came too late cannot be known");
-                return;
+                return Vec::new();
             }
         };
-        for orphan in kept {
+        for orphan in kept.iter().filter(|_| entry.abilities.revocation) {
             match inner.open_orphan(orphan.id, place, orphan.rt_version, &orphan.held) {
                 Ok(secret) => {
                     self.tell(entry, &secret.held).await;
@@ -249,6 +257,7 @@ impl Broker {
                 }
             }
         }
+        kept.into_iter().map(|orphan| orphan.id).collect()
     }
 
     /// Tokens of the application are told to the provider too, where it listens.
@@ -288,13 +297,11 @@ impl Broker {
         }
     }
 
-    async fn remove(&self, row: &GrantRow) -> Result<(), DbError> {
+    /// The grant goes, and with it what came too late for it, as far as its provider was told.
+    async fn remove(&self, row: &GrantRow, late: &[Id<kind::RefreshOperation>]) -> Result<(), DbError> {
         pass(&self.inner.env, Point::RevokeTold).await?;
-        self.inner
-            .db
-            .write(Write::new().steps(grants::delete(row.grant.place.team, row.grant.id)))
-            .await
-            .map(drop)
+        let steps = grants::delete(row.grant.place.team, row.grant.id, late);
+        self.inner.db.write(Write::new().steps(steps)).await.map(drop)
     }
 
     /// Tells providers of grants that were withdrawn by something that does not wait for them.
@@ -335,16 +342,22 @@ impl Broker {
 
     /// Brings one withdrawal to its end.
     pub(crate) async fn finish_withdrawal(&self, row: &GrantRow) -> Result<(), DbError> {
+        let (team, id) = (row.grant.place.team, row.grant.id);
         let reference = ConnectorRef::Id(row.grant.place.connector);
-        if let Some(entry) = self.inner.entry(row.grant.place.team, &reference).await? {
-            let end = self.tell_provider(&entry, row).await;
+        let late = if let Some(entry) = self.inner.entry(team, &reference).await? {
+            let told = self.tell_provider(&entry, row).await;
             let event = AuditEvent::of_system(self.inner.env.now(), Action::TokenRevoke)
-                .in_team(row.grant.place.team)
-                .on(row.grant.id)
-                .with("provider", end.as_str());
+                .in_team(team)
+                .on(id)
+                .with("provider", told.end.as_str());
             self.inner.db.write(Write::new().event(&self.inner.env, &event)).await?;
-        }
-        self.remove(row).await
+            told.late
+        } else {
+            // Nobody knows any more whom to tell.
+            let kept = refreshes::orphans_of(&self.inner.db, team, id).await?;
+            kept.into_iter().map(|orphan| orphan.id).collect()
+        };
+        self.remove(row, &late).await
     }
 }
 

@@ -248,10 +248,16 @@ pub async fn before(
     filter: &Filter,
     limit: i64,
 ) -> Result<Page, DbError> {
-    let from = before.unwrap_or(i64::MAX);
-    match filter.walk(&WALKS_BEFORE) {
-        Some(walk) => walked(db, team, from, filter, walk, limit).await,
-        None => found(db, team, from, filter, filter.of(&BEFORE), limit).await,
+    match (filter.walk(&WALKS_BEFORE), before) {
+        (Some(walk), Some(before)) => walked(db, team, before, filter, walk, limit).await,
+        (Some(walk), None) => {
+            // From a place that stays where it is, whatever is added while the page is looked for.
+            let last = db.one::<i64>("select coalesce(max(seq), 0) from audit_events", args![]).await?;
+            walked(db, team, last.unwrap_or(0) + 1, filter, walk, limit).await
+        }
+        (None, before) => {
+            found(db, team, before.unwrap_or(i64::MAX), filter, filter.of(&BEFORE), limit).await
+        }
     }
 }
 
@@ -283,8 +289,8 @@ async fn found(
     Ok(Page::of(events, limit, None))
 }
 
-/// What fits among the next [`WALKED`] that an index finds. Where that ends is asked first: what is added meanwhile is of a
-/// later page.
+/// What fits among the next [`WALKED`] that an index finds. Where that ends is asked first: what is added behind it
+/// meanwhile is of a later page.
 async fn walked(
     db: &Db,
     team: Id<kind::Team>,

@@ -388,15 +388,34 @@ pub fn needs_consent(
     )
 }
 
-/// Removes a grant and everything made from it.
-pub fn delete(team: Id<kind::Team>, id: Id<kind::Grant>) -> Vec<Step> {
-    vec![
-        Step::any("delete from minted_tokens where team = $1 and grant_id = $2", args![team, id]),
-        Step::any("delete from refresh_orphans where team = $1 and grant_id = $2", args![team, id]),
-        Step::any("delete from refresh_operations where team = $1 and grant_id = $2", args![team, id]),
-        Step::any("delete from grants where team = $1 and id = $2", args![team, id]),
-    ]
+/// Removes a grant whose provider was told of it and of these tokens that came too late for it, and everything made from
+/// it. If others came meanwhile, it stays as it is, until their provider was told of them too.
+pub fn delete(team: Id<kind::Team>, id: Id<kind::Grant>, told: &[Id<kind::RefreshOperation>]) -> Vec<Step> {
+    let late = told.iter().map(|late| {
+        let sql = "delete from refresh_orphans where team = $1 and grant_id = $2 and id = $3";
+        Step::any(sql, args![team, id, *late])
+    });
+    // First of all the row is locked: what is kept for it is kept before, and seen, or finds it gone.
+    std::iter::once(Step::any(PRESENT, args![team, id]))
+        .chain(late)
+        .chain([
+            Step::any("delete from minted_tokens where team = $1 and grant_id = $2", args![team, id]),
+            Step::any("delete from refresh_operations where team = $1 and grant_id = $2", args![team, id]),
+            Step::any(
+                "delete from grants where team = $1 and id = $2 and not exists \
+                 (select 1 from refresh_orphans o where o.team = $1 and o.grant_id = $2)",
+                args![team, id],
+            ),
+        ])
+        .collect()
 }
+
+/// Goes through only if the grant is there, in whatever state, and keeps it there until the write is over.
+pub fn present(team: Id<kind::Team>, id: Id<kind::Grant>) -> Step {
+    Step::one(PRESENT, args![team, id])
+}
+
+const PRESENT: &str = "update grants set fence = fence where team = $1 and id = $2";
 
 // SQLite, which has no statistics, would rather walk through every grant of the connector: in the order of identifiers,
 // or by the index of how grants stand. 100 ms at a connector with 50,000; so it is told by which index the few are found.

@@ -350,7 +350,7 @@ impl Broker {
                 .in_team(before.grant.place.team)
                 .on(before.grant.id)
                 .with("replaced", true)
-                .with("provider", told.as_str());
+                .with("provider", told.end.as_str());
             if let Err(error) = broker.inner.db.write(Write::new().event(&broker.inner.env, &event)).await {
                 tracing::warn!(grant = %before.grant.id, %error, "that a replaced grant was given back could not be recorded");
             }

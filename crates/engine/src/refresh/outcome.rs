@@ -227,12 +227,7 @@ impl Broker {
                     return Ok(Presented::Done(Box::new(Refreshed { row: next, minted: Some(minted) })));
                 }
                 Err(DbError::Unmet(_)) => {
-                    let there = grants::find(&inner.db, operation.team, operation.grant).await;
-                    if matches!(there, Ok(None)) {
-                        self.give_back(entry, operation, &secret).await;
-                        return Err(RenewFailure::Consent(None));
-                    }
-                    self.keep_orphan(row, operation, &secret).await?;
+                    self.keep_orphan(entry, row, operation, &secret).await?;
                     return Ok(Presented::Again);
                 }
                 Err(DbError::Unavailable(why)) => {
@@ -241,7 +236,7 @@ impl Broker {
                 }
                 Err(error) => {
                     // Whatever is wrong with the row, the tokens are not lost with it.
-                    self.keep_orphan(row, operation, &secret).await?;
+                    self.keep_orphan(entry, row, operation, &secret).await?;
                     return Err(error.into());
                 }
             }
@@ -306,6 +301,7 @@ impl Broker {
     /// has come since.
     async fn keep_orphan(
         &self,
+        entry: &Entry,
         row: &GrantRow,
         operation: &OpenRefresh,
         secret: &GrantSecret,
@@ -323,6 +319,7 @@ impl Broker {
                 self.wait_for_the_store(&orphan, &why).await?;
             }
             let write = Write::new()
+                .step(grants::present(operation.team, operation.grant))
                 .step(refreshes::keep_orphan(&orphan))
                 .step(refreshes::cancel(operation.id))
                 .event(&inner.env, &event);
@@ -331,6 +328,11 @@ impl Broker {
                 Ok(_) | Err(DbError::Conflict) => {
                     inner.spill.forget(operation.id);
                     break;
+                }
+                // Withdrawn meanwhile, and the provider told.
+                Err(DbError::Unmet(_)) => {
+                    self.give_back(entry, operation, secret).await;
+                    return Err(RenewFailure::Consent(None));
                 }
                 Err(DbError::Unavailable(why)) => self.wait_for_the_store(&orphan, &why).await?,
                 Err(error) => {

@@ -1,4 +1,4 @@
-use carnet_model::audit::{Action, AuditEvent};
+use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::{Env, Id, Slug, Time};
 use carnet_store::people::{self, Team};
 use carnet_store::{Db, DbError, Step, Write, audit, rules_of, same_rules};
@@ -78,6 +78,43 @@ async fn the_log_is_dense_under_many_writers_and_failures() {
         let events = audit::after(&db, own.id, 0, &audit::Filter::default(), 1000).await.unwrap().events;
         assert_eq!(events.len(), 51, "{name}");
         assert!(events.windows(2).all(|pair| pair[0].seq < pair[1].seq));
+    }
+}
+
+/// A page that looks at so many events and no more ends where the next begins, although others are added at its beginning.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_a_log_that_grows_leaves_nothing_between_it_and_the_next() {
+    let env = Env::system();
+    for (name, db, _keep) in stores().await.0 {
+        let own = team(&env, "own");
+        add(&db, &env, &own).await.unwrap();
+        let good = event(&env, &own);
+        let bad = event(&env, &own).ended(Outcome::Failed);
+        let pairs =
+            |count| (0..count).fold(Write::new(), |write, _| write.event(&env, &good).event(&env, &bad));
+        for _ in 0..10 {
+            db.write(pairs(505)).await.unwrap();
+        }
+        let filter = audit::Filter { outcome: Some("success".to_owned()), ..audit::Filter::default() };
+        let read = async {
+            for _ in 0..20 {
+                let page = audit::before(&db, own.id, None, &filter, 10_000).await.unwrap();
+                let (next, last) = (page.next.unwrap(), page.events.last().unwrap().seq);
+                assert!(
+                    last - next <= 1,
+                    "{name}: every second fits, the last at {last}, and it goes on at {next}"
+                );
+            }
+        };
+        let grow = async {
+            loop {
+                db.write(pairs(1)).await.unwrap();
+            }
+        };
+        tokio::select! {
+            () = read => {}
+            () = grow => {}
+        }
     }
 }
 

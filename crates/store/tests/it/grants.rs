@@ -171,7 +171,7 @@ async fn grants_are_withdrawn_together_and_only_where_it_was_said() {
             "{name}: the provider has yet to be told"
         );
         for row in grants::withdrawn(&db, env.now(), 9).await.unwrap() {
-            db.write(Write::new().steps(grants::delete(team, row.grant.id))).await.unwrap();
+            db.write(Write::new().steps(grants::delete(team, row.grant.id, &[]))).await.unwrap();
         }
         db.write(Write::new().step(grants::none_left(team, connector))).await.unwrap();
     }

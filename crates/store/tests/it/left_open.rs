@@ -56,7 +56,7 @@ async fn what_is_left_open_is_found_page_by_page_with_what_it_is_judged_by() {
             first.iter().chain(&second).map(|one| one.open.id.to_string()).collect();
         assert_eq!(ids.len(), 3, "{name}");
         for (open, g) in &left {
-            db.write(Write::new().steps(grants::delete(s.team.id, g.grant.id))).await.unwrap();
+            db.write(Write::new().steps(grants::delete(s.team.id, g.grant.id, &[]))).await.unwrap();
             db.write(Write::new().step(refreshes::cancel(open.id))).await.unwrap();
         }
         db.write(Write::new().step(refreshes::leave_all())).await.unwrap();

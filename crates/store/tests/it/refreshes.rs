@@ -1,7 +1,7 @@
 //! What is kept of a refresh while nobody knows how it ended.
 
 use carnet_model::{Env, Time};
-use carnet_store::{Write, grants, refreshes};
+use carnet_store::{DbError, Write, grants, refreshes};
 
 use crate::scene::{grant, scene, sent};
 use crate::stores;
@@ -44,5 +44,20 @@ async fn a_refresh_is_on_record_until_it_ends_and_what_came_too_late_is_kept() {
         );
         write(refreshes::drop_orphan(orphan.id)).await.unwrap();
         assert!(refreshes::orphans(&db, 9).await.unwrap().is_empty(), "{name}");
+
+        // A grant stays as long as there is something of it whose provider was not told.
+        write(refreshes::keep_orphan(&orphan)).await.unwrap();
+        let gone = async |told: &[_]| {
+            db.write(Write::new().steps(grants::delete(s.team.id, g.grant.id, told))).await.unwrap();
+            grants::find(&db, s.team.id, g.grant.id).await.unwrap().is_none()
+        };
+        assert!(!gone(&[]).await, "{name}");
+        write(grants::present(s.team.id, g.grant.id)).await.unwrap();
+        assert!(gone(&[orphan.id]).await, "{name}");
+        assert!(refreshes::orphans(&db, 9).await.unwrap().is_empty(), "{name}");
+        assert!(
+            matches!(write(grants::present(s.team.id, g.grant.id)).await, Err(DbError::Unmet(_))),
+            "{name}"
+        );
     }
 }

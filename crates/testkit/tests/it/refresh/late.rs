@@ -1,8 +1,9 @@
 //! Answers that come too late for their grant: new tokens are never dropped unread.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use carnet_testkit::{Engine, Fault, Gate, Kit, Plan, on_both_engines};
+use carnet_testkit::{Engine, Fault, Gate, Kit, Plan, eventually, on_both_engines};
 use serde_json::json;
 
 use crate::of;
@@ -13,6 +14,7 @@ on_both_engines!(
     tokens_that_come_after_the_grant_was_declared_dead_revive_it,
     tokens_that_come_after_a_new_consent_do_not_replace_it,
     tokens_that_come_after_a_revocation_are_of_no_use,
+    tokens_that_come_while_the_provider_is_told_are_given_back_too,
     a_refusal_that_comes_after_a_new_consent_is_not_believed_about_it,
 );
 
@@ -112,6 +114,36 @@ async fn tokens_that_come_after_a_revocation_are_of_no_use(engine: Engine) {
     nothing_is_left_open(&kit).await;
     let late = kit.provider.secrets().into_iter().rfind(|(name, _)| *name == "access_token").unwrap().1;
     assert!(kit.provider.me(&late).await.is_none(), "the provider was told");
+}
+
+async fn tokens_that_come_while_the_provider_is_told_are_given_back_too(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    kit.consent("alice").await;
+    kit.clock.pass(Duration::from_hours(2));
+    let (answered, told) = (Gate::closed(), Arc::new(Gate::closed()));
+    kit.provider.next([Fault::none().behind(&answered)]);
+    let asking = kit.asking(&of("alice"));
+    kit.provider.until_requests("refresh_token", 1).await;
+    let gate = told.clone();
+    kit.provider.always_at_revocation(move || Fault::none().behind(&gate));
+    let path = format!("/v1/connect/connectors/{}/tokens", kit.connector);
+    let meanwhile = async {
+        kit.provider.until_requests("revoke", 1).await;
+        answered.open();
+        assert_eq!(asking.await.unwrap().refusal(), (422, "user_authorization_required".to_owned()));
+        told.open();
+    };
+    let body = json!({});
+    let (revoked, ()) = tokio::join!(kit.manage("DELETE", &path, Some(&body)), meanwhile);
+    assert_eq!(revoked.ok()["deleted"], 1);
+    let late = kit.provider.secrets().into_iter().rfind(|(name, _)| *name == "access_token").unwrap().1;
+    // Whoever revoked has looked before they came; they are found as what somebody left.
+    kit.clock.pass(Duration::from_secs(20));
+    eventually("they are given back", async || kit.provider.me(&late).await.is_none().then_some(())).await;
+    let raw = kit.raw().await;
+    let gone = async || (raw.number("select count(*) from grants").await == 0).then_some(());
+    eventually("the grant is gone", gone).await;
+    nothing_is_left_open(&kit).await;
 }
 
 /// What nobody came to adopt goes with its grant.
