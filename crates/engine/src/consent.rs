@@ -23,6 +23,7 @@ mod installed;
 mod lapse;
 mod link;
 mod page;
+mod parked;
 mod record;
 mod request;
 mod rules;

@@ -358,6 +358,24 @@ pub fn finish_parked(id: Id<kind::AuthorizationRequest>, result: &Json, now: Tim
     )
 }
 
+/// What the connector's provider gave and nobody confirmed so far.
+pub async fn parked_of(
+    db: &Db,
+    team: Id<kind::Team>,
+    connector: Id<kind::Connector>,
+) -> Result<Vec<Consent>, DbError> {
+    db.all(select!("where team = $1 and connector = $2 and state = 'parked'"), args![team, connector]).await
+}
+
+/// Drops it: the connector is about to be somebody else's. Who waits for these requests is told that their time is over.
+pub fn drop_parked(team: Id<kind::Team>, connector: Id<kind::Connector>, now: Time) -> Step {
+    Step::any(
+        "update consents set state = 'sent', parked = null, completion_digest = null, expires_at = $3, updated_at = $3 \
+         where team = $1 and connector = $2 and state = 'parked'",
+        args![team, connector, now],
+    )
+}
+
 /// Nobody came in time, or back: over, unless somebody did meanwhile.
 pub fn lapse(consent: &Consent, result: &Json, now: Time) -> Step {
     Step::one(

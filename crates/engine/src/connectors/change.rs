@@ -17,6 +17,7 @@ use crate::broker::Broker;
 use crate::connector_keys::KeyChange;
 use crate::directory::Entry;
 use crate::faults;
+use crate::managed::is_same_client;
 
 /// A change of how a connector looks and is called.
 #[derive(Clone, Debug, Default)]
@@ -207,6 +208,11 @@ impl Broker {
             write = write.step(grants::none_left(row.connector.team, row.connector.id));
         }
         write = write.steps(left.steps(&entry, now)).steps(beside);
+        let mut parked = Vec::new();
+        if moves || !is_same_client(&entry.row.connector.data, &row.connector.data) {
+            let (step, left) = self.parked_left_behind(&entry, now).await.map_err(faults::store)?;
+            (write, parked) = (write.step(step), left);
+        }
         if change.data.is_some() {
             // Made by another configuration.
             write =
@@ -224,6 +230,7 @@ impl Broker {
         match inner.db.write(write).await {
             Ok(_) => {
                 self.tell_left_behind(&entry, &left, now);
+                self.give_parked_back(entry.clone(), parked);
                 Ok((entry.row.connector.clone(), row, left))
             }
             Err(DbError::Unmet(1)) if moves => Err(is_granted(&row.connector.uid, meant_elsewhere)),
@@ -283,6 +290,14 @@ impl Broker {
         let Connector { team, id, .. } = now.connector;
         let some = grants::of_connector(&self.inner.db, team, id, None, 1).await.map_err(faults::store)?;
         Ok(!some.is_empty())
+    }
+
+    /// Whether a change takes what people granted to another server, or to something else at the same one.
+    pub(crate) fn takes_elsewhere(&self, entry: &Entry, changed: &Connector) -> bool {
+        let before = &entry.row.connector;
+        !self.new_recipients(entry, changed).is_empty()
+            || is_another_issuer(&before.data, &changed.data)
+            || target_that_differs(before, &changed.data).is_some()
     }
 
     /// The origins that would be sent secrets after a change and were not before.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use carnet_model::audit::{Action, Outcome};
-use carnet_model::{Fault, Id, SecretString, Slug, kind};
+use carnet_model::{Fault, Id, SecretString, Slug, Time, kind};
 use carnet_providers::CallbackFault;
 use carnet_providers::{DriverError, Vendor};
 use carnet_store::consents::{self, Consent, ConsentState};
-use carnet_store::{DbError, Write, grants, people, projects};
+use carnet_store::{DbError, Step, Write, grants, people, projects};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::Url;
 
 use super::page::{event, place, remembered};
@@ -188,7 +189,7 @@ impl Broker {
         }
         let result = serde_json::to_value(&stored).unwrap_or_default();
         let write = Write::new()
-            .step(consents::finish(consent.id, &result, now))
+            .step(over(consent, &result, now))
             .steps(self.completion(consent, &entry.row.connector, remembered, &stored, now))
             .event(&inner.env, &event);
         match inner.db.write(write).await {
@@ -308,4 +309,13 @@ pub(super) fn explain(error: &DriverError, entry: &Entry) -> Stored {
 pub(super) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
+}
+
+/// The step by which a request is over. What is parked has a time of its own; what comes from the provider was taken in
+/// time.
+pub(super) fn over(consent: &Consent, result: &Value, now: Time) -> Step {
+    match consent.state {
+        ConsentState::Parked => consents::finish_parked(consent.id, result, now),
+        _ => consents::finish(consent.id, result, now),
+    }
 }

@@ -69,13 +69,9 @@ impl Broker {
                     return Ok(result.into());
                 }
                 // What this server gave is kept only by a connector that would not take it to another one.
-                Err(DbError::Unmet(0)) => match self.unmoved(consent, entry).await {
-                    Ok(Some(changed)) => present = changed,
-                    Ok(None) => return self.another_server(consent, entry, remembered, given.secret).await,
-                    Err(error) if error.is_unavailable() && now < deadline => {
-                        tokio::time::sleep(RETRY).await;
-                    }
-                    Err(error) => return Err(error.into()),
+                Err(DbError::Unmet(0)) => match self.unmoved(consent, entry, deadline).await? {
+                    Some(changed) => present = changed,
+                    None => return self.another_server(consent, entry, remembered, given.secret).await,
                 },
                 // The request was ended by somebody else.
                 Err(DbError::Unmet(1)) => return Err(ConsentEnd::Used),

@@ -13,16 +13,15 @@ use carnet_model::failpoint::Point;
 use carnet_model::grant::{Grant, GrantState, Place};
 use carnet_model::{ConnectorRef, Id, Scopes, Time, kind};
 use carnet_providers::{CallbackFault, Granted};
-use carnet_store::consents::{self, Consent, ConsentState};
+use carnet_store::consents::Consent;
 use carnet_store::grants::{self, GrantRow};
 use carnet_store::{DbError, Step, Write, connectors, minted, pass};
 
-use super::ending::{ConsentEnd, EndingKind, sentence};
+use super::ending::{ConsentEnd, EndingKind, over, sentence};
 use super::page::{event, place};
+use super::parked::WaitsFor;
 use super::request::{Remembered, Stored};
-use super::still::withdrawn;
 use crate::broker::{Broker, Inner};
-use crate::cache::sha256;
 use crate::directory::Entry;
 use crate::faults;
 use crate::managed::is_same_client;
@@ -81,7 +80,7 @@ impl Given {
     }
 
     /// What was parked.
-    fn parked(secret: GrantSecret) -> Self {
+    pub(super) fn parked(secret: GrantSecret) -> Self {
         let access_expires_at = secret.held.access().and_then(|access| access.expires_at);
         Self { scopes: secret.held.scopes().cloned(), access_expires_at, secret }
     }
@@ -191,27 +190,6 @@ impl Broker {
         self.record_grant(consent, entry, remembered, given, Confirmed::default()).await
     }
 
-    /// Goes on with what was parked.
-    pub(super) async fn take_parked(
-        &self,
-        consent: &Consent,
-        entry: &Arc<Entry>,
-        remembered: &Remembered,
-        confirmed: Confirmed,
-    ) -> Result<EndingKind, ConsentEnd> {
-        let secret = self.open_parked(consent)?;
-        if let Some(stored) = withdrawn(consent, entry) {
-            self.tell_now(entry, &secret.held).await;
-            return self.finish(consent, entry, remembered, stored, Outcome::Failed).await;
-        }
-        self.record_grant(consent, entry, remembered, Given::parked(secret), confirmed).await
-    }
-
-    pub(super) fn open_parked(&self, consent: &Consent) -> Result<GrantSecret, ConsentEnd> {
-        let sealed = consent.parked.as_deref().ok_or(ConsentEnd::Used)?;
-        self.inner.open_parked(consent, sealed).map_err(|error| ConsentEnd::Fault(faults::internal(error)))
-    }
-
     pub(super) async fn record_grant(
         &self,
         consent: &Consent,
@@ -243,12 +221,22 @@ impl Broker {
                 Err(error) => return Err(error.into()),
             };
             let other = before.as_ref().is_some_and(|before| is_another_account(before, &given));
-            if other && !confirmed.account {
-                return self.park(consent, &given, None).await;
-            }
-            if present.consent_rules.require_completion && !confirmed.completion {
-                let code = self.completion_code(consent.id);
-                return self.park(consent, &given, Some(sha256(code.expose().as_bytes()))).await;
+            let waits_for = if other && !confirmed.account {
+                Some(WaitsFor::Account)
+            } else if present.consent_rules.require_completion && !confirmed.completion {
+                Some(WaitsFor::Completion)
+            } else {
+                None
+            };
+            if let Some(what) = waits_for {
+                if let Some(kind) = self.park(consent, &present, &given, what).await? {
+                    return Ok(kind);
+                }
+                let Some(changed) = self.unmoved(consent, entry, deadline).await? else {
+                    return self.another_server(consent, entry, remembered, given.secret).await;
+                };
+                present = changed;
+                continue;
             }
             let asked = match before.as_ref().filter(|_| !other) {
                 Some(before) => inner.asked_in_all(asked_now.clone(), before, &given),
@@ -269,10 +257,7 @@ impl Broker {
                 event = event.with("accountReplaced", true);
             }
             // What was parked has a time of its own; what comes from the provider was taken in time.
-            let end = match consent.state {
-                ConsentState::Parked => consents::finish_parked(consent.id, &result_json, now),
-                _ => consents::finish(consent.id, &result_json, now),
-            };
+            let end = over(consent, &result_json, now);
             let connector = &present.row.connector;
             let write = Write::new()
                 .step(connectors::still_at(consent.team, consent.connector, connector.version))
@@ -296,13 +281,9 @@ impl Broker {
                     return Ok(result.into());
                 }
                 // What this server gave is kept only by a connector that would not take it to another one.
-                Err(DbError::Unmet(0)) => match self.unmoved(consent, entry).await {
-                    Ok(Some(changed)) => present = changed,
-                    Ok(None) => return self.another_server(consent, entry, remembered, given.secret).await,
-                    Err(error) if error.is_unavailable() && now < deadline => {
-                        tokio::time::sleep(RETRY).await;
-                    }
-                    Err(error) => return Err(error.into()),
+                Err(DbError::Unmet(0)) => match self.unmoved(consent, entry, deadline).await? {
+                    Some(changed) => present = changed,
+                    None => return self.another_server(consent, entry, remembered, given.secret).await,
                 },
                 // A refresh or another consent was faster; with the row as it is now.
                 Err(DbError::Unmet(1) | DbError::Conflict) => {}
@@ -310,33 +291,6 @@ impl Broker {
                 Err(error) if error.is_unavailable() && now < deadline => tokio::time::sleep(RETRY).await,
                 Err(error) => return Err(error.into()),
             }
-        }
-    }
-
-    /// Keeps what was given, sealed, until it is confirmed.
-    async fn park(
-        &self,
-        consent: &Consent,
-        given: &Given,
-        completion: Option<[u8; 32]>,
-    ) -> Result<EndingKind, ConsentEnd> {
-        let inner = &self.inner;
-        let sealed = inner
-            .seal_parked(consent, &given.secret)
-            .map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
-        let now = inner.env.now();
-        let (waits_for, kind) = match completion {
-            Some(_) => ("completion", EndingKind::Completing),
-            None => ("account", EndingKind::AnotherAccount),
-        };
-        let event = event(consent, now, Action::AuthorizationPark).with("waitsFor", waits_for);
-        let write = Write::new()
-            .step(consents::park(consent.id, sealed, completion, now.plus(CONFIRM_WITHIN), now))
-            .event(&inner.env, &event);
-        match inner.db.write(write).await {
-            Ok(_) => Ok(kind),
-            Err(DbError::Unmet(_)) => Err(ConsentEnd::Used),
-            Err(error) => Err(error.into()),
         }
     }
 
@@ -363,12 +317,24 @@ impl Broker {
         &self,
         consent: &Consent,
         entry: &Arc<Entry>,
-    ) -> Result<Option<Arc<Entry>>, DbError> {
-        self.inner.db.refresh_revision().await?;
-        let present = self.inner.entry(consent.team, &ConnectorRef::Id(consent.connector)).await?;
+        deadline: Time,
+    ) -> Result<Option<Arc<Entry>>, ConsentEnd> {
+        let reference = ConnectorRef::Id(consent.connector);
+        let present = loop {
+            let read = async {
+                self.inner.db.refresh_revision().await?;
+                self.inner.entry(consent.team, &reference).await
+            };
+            match read.await {
+                Err(error) if error.is_unavailable() && self.inner.env.now() < deadline => {
+                    tokio::time::sleep(RETRY).await;
+                }
+                read => break read?,
+            }
+        };
         Ok(present.filter(|present| {
             is_same_client(&entry.row.connector.data, &present.row.connector.data)
-                && self.new_recipients(entry, &present.row.connector).is_empty()
+                && !self.takes_elsewhere(entry, &present.row.connector)
         }))
     }
 
@@ -394,5 +360,3 @@ impl Broker {
 /// The code is spent: the store gets this long to take what it brought.
 pub(super) const TRY_TO_RECORD: Duration = Duration::from_mins(1);
 pub(super) const RETRY: Duration = Duration::from_millis(250);
-/// How long what was given waits to be confirmed.
-pub(super) const CONFIRM_WITHIN: Duration = Duration::from_mins(10);

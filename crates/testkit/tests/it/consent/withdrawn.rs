@@ -1,11 +1,16 @@
 //! What changes while a person is at the page or at the provider: the link, and the client that the connector is.
 
-use carnet_testkit::{Browser, Engine, Kit, Plan, Receiver, on_both_engines};
+use carnet_testkit::{Browser, Engine, Kit, Plan, Receiver, eventually, on_both_engines};
 use serde_json::{Value, json};
+use url::Url;
 
 use super::{HOME, exchanges, outcome, to_the_callback};
 
-on_both_engines!(what_may_be_asked_no_more_is_not_consented_to, a_code_goes_to_no_other_client,);
+on_both_engines!(
+    what_may_be_asked_no_more_is_not_consented_to,
+    a_code_goes_to_no_other_client,
+    what_waits_to_be_confirmed_goes_to_no_other_client,
+);
 
 /// Alice's request, with a webhook: its page, and where its outcome is asked for.
 async fn begin(kit: &Kit, receiver: &Receiver, path: &str) -> (String, String) {
@@ -76,4 +81,30 @@ async fn a_code_goes_to_no_other_client(engine: Engine) {
     let callback = to_the_callback(&mut browser, &page).await;
     kit.manage("PATCH", &connector, Some(&same)).await.ok();
     assert_eq!(outcome(&browser.get(&callback).await).0, "success");
+}
+
+async fn what_waits_to_be_confirmed_goes_to_no_other_client(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let receiver = Receiver::start().await;
+    let connector = format!("/v1/connect/connectors/{}", kit.connector);
+    let rules = format!("{connector}/consent-rules");
+    kit.manage("PATCH", &rules, Some(&json!({"requireCompletion": true}))).await.ok();
+    let (page, result) = begin(&kit, &receiver, "/parked").await;
+    let mut browser = Browser::default();
+    let callback = to_the_callback(&mut browser, &page).await;
+    let back = Url::parse(browser.get(&callback).await.header("location").unwrap()).unwrap();
+    let code = back.query_pairs().find(|(name, _)| name == "completion_code").unwrap().1.into_owned();
+    let given = kit.provider.secrets().into_iter().rfind(|(name, _)| *name == "access_token").unwrap().1;
+    assert!(kit.provider.me(&given).await.is_some());
+    let other = json!({"data": {"clientId": "another", "clientSecret": "secret-of-another"}});
+    kit.manage("PATCH", &connector, Some(&other)).await.ok();
+    let body = json!({"code": code});
+    let bearer = kit.workload("production");
+    let late = kit.node.call("POST", "/v1/connect/authorize/complete", Some(&bearer), Some(&body)).await;
+    assert_eq!(late.refusal(), (404, "not_found".to_owned()));
+    assert!(kit.grants().await.is_empty());
+    // Whoever waits is told, and who gave it is told as the client to which it was given.
+    assert_eq!(receiver.at("/parked").await.body["error"]["code"], "expired_token");
+    assert_eq!(kit.manage("GET", &result, None).await.ok()["error"]["code"], "expired_token");
+    eventually("it is given back", async || kit.provider.me(&given).await.is_none().then_some(())).await;
 }
