@@ -98,12 +98,10 @@ impl Broker {
         connector: &str,
     ) -> Result<BTreeMap<Option<Id<kind::Installation>>, u64>, Fault> {
         let entry = self.managed(caller, connector, Right::GrantRead).await?;
-        let made = minted::without_grant(&self.inner.db, caller.team(), entry.row.connector.id).await;
-        let mut counts = BTreeMap::new();
-        for row in made.map_err(faults::store)? {
-            *counts.entry(row.installation).or_default() += 1;
-        }
-        Ok(counts)
+        let connector = entry.row.connector.id;
+        let counted = minted::count_without_grant(&self.inner.db, caller.team(), connector).await;
+        let counts = counted.map_err(faults::store)?.into_iter();
+        Ok(counts.map(|(installation, count)| (installation, u64::try_from(count).unwrap_or(0))).collect())
     }
 
     /// A grant of the caller's team.

@@ -75,6 +75,9 @@ impl Broker {
     pub async fn picture(&self, connector: &str, sha1: &str) -> Result<(Picture, ShownOn), Fault> {
         let unknown = || Fault::new(Code::NotFound, "There is no such picture.");
         let Ok(id) = Id::parse(connector) else { return Err(unknown()) };
+        if sha1.len() != 40 || !sha1.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(unknown());
+        }
         let db = &self.inner.db;
         let row = connectors::by_icon(db, id, sha1).await.map_err(faults::store)?.ok_or_else(unknown)?;
         let found = pictures::find(db, row.connector.team, sha1).await.map_err(faults::store)?;

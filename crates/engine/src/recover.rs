@@ -77,15 +77,19 @@ impl Broker {
                     steps.push(refreshes::cancel(one.open.id));
                     continue;
                 };
-                match judge(one, &entry, self.inner.env.now()) {
+                match judge(one, &entry, now) {
                     Verdict::Strike => steps.push(refreshes::cancel(one.open.id)),
                     Verdict::StrikeAndRefresh => {
                         steps.push(refreshes::cancel(one.open.id));
                         steps.push(grants::hasten(one.open.team, one.open.grant));
                     }
                     Verdict::SetAside => steps.push(refreshes::set_aside(one.open.id)),
-                    // The oldest first; the rest is found again by the next round.
-                    Verdict::Present if presented < PRESENTED => {
+                    // The oldest first; the rest is found again by the next round. Those of a provider that is not asked
+                    // at all at the moment take nobody's place.
+                    Verdict::Present
+                        if presented < PRESENTED
+                            && self.inner.breakers.wait(entry.line(), self.inner.env.now()).is_none() =>
+                    {
                         presented += 1;
                         self.present_again(entry, one).await?;
                     }

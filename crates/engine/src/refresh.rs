@@ -229,7 +229,7 @@ impl Broker {
         let (team, id) = (seen.grant.place.team, seen.grant.id);
         let turn = self.inner.flights.turn(id);
         let _mine = turn.lock().await;
-        let deadline = Instant::now() + DEADLINE;
+        let mut deadline = Instant::now() + DEADLINE;
         let mut pause = POLL_FIRST;
         let pace = self.inner.paces.of(entry.line());
         // Whether the place was called from already.
@@ -308,7 +308,8 @@ impl Broker {
             };
             match self.present(entry, &row, &operation, &goal, doubt).await? {
                 Presented::Done(refreshed) => return Ok(*refreshed),
-                Presented::Again => called = true,
+                // A call may take longer than the whole wait for one; what it left to be done has time of its own.
+                Presented::Again => (called, deadline) = (true, Instant::now() + DEADLINE),
             }
         }
     }

@@ -367,6 +367,15 @@ pub async fn parked_of(
     db.all(select!("where team = $1 and connector = $2 and state = 'parked'"), args![team, connector]).await
 }
 
+/// Ends the time of requests whose person is at the provider: what comes back is redeemed nowhere.
+pub fn call_off(team: Id<kind::Team>, connector: Id<kind::Connector>, now: Time) -> Step {
+    Step::any(
+        "update consents set kept = null, expires_at = $3, updated_at = $3 \
+         where team = $1 and connector = $2 and state = 'sent' and expires_at > $3",
+        args![team, connector, now],
+    )
+}
+
 /// Drops it: the connector is about to be somebody else's. Who waits for these requests is told that their time is over.
 pub fn drop_parked(team: Id<kind::Team>, connector: Id<kind::Connector>, now: Time) -> Step {
     Step::any(

@@ -116,6 +116,29 @@ pub async fn without_grant(
     db.all(select!("where team = $1 and connector = $2 and grant_id is null"), args![team, connector]).await
 }
 
+/// How many of these there are, by installation.
+pub async fn count_without_grant(
+    db: &Db,
+    team: Id<kind::Team>,
+    connector: Id<kind::Connector>,
+) -> Result<Vec<(Option<Id<kind::Installation>>, i64)>, DbError> {
+    struct Counted(Option<Id<kind::Installation>>, i64);
+    impl FromRow for Counted {
+        const TABLE: &'static str = "minted_tokens";
+        fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+            Ok(Self(row.maybe(0)?, row.get(1)?))
+        }
+    }
+    let counted = db
+        .all(
+            "select installation, count(*) from minted_tokens where team = $1 and connector = $2 and grant_id is null \
+             group by installation",
+            args![team, connector],
+        )
+        .await?;
+    Ok(counted.into_iter().map(|Counted(installation, count)| (installation, count)).collect())
+}
+
 /// Whether there is a token of this installation.
 pub async fn is_there(
     db: &Db,

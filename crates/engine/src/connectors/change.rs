@@ -210,8 +210,8 @@ impl Broker {
         write = write.steps(left.steps(&entry, now)).steps(beside);
         let mut parked = Vec::new();
         if moves || !is_same_client(&entry.row.connector.data, &row.connector.data) {
-            let (step, left) = self.parked_left_behind(&entry, now).await.map_err(faults::store)?;
-            (write, parked) = (write.step(step), left);
+            let left = self.requests_left_behind(&entry, moves, now).await.map_err(faults::store)?;
+            (write, parked) = (write.steps(left.0), left.1);
         }
         if change.data.is_some() {
             // Made by another configuration.

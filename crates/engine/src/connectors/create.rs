@@ -204,8 +204,8 @@ impl Broker {
             .with("type", kind.as_str())
             .with("managed", managed)
             .with("service", row.connector.service.clone());
-        let receiving = self.first_triggers(caller, &ask, &row.connector, verifying, now).await?;
         let project_id = project.as_ref().map(|project| project.id);
+        let receiving = self.first_triggers(caller, &ask, &row.connector, verifying, project_id, now).await?;
         receiving.enable(project_id, &mut environments);
         let mut write = Write::new();
         // Whoever takes the application away sees this connector, or nothing is made.

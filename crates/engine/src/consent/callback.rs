@@ -56,7 +56,8 @@ impl Broker {
             ConsentState::Pending => return Err(ConsentEnd::Unknown),
         }
         let inner = &self.inner;
-        let sealed = consent.kept.as_deref().ok_or(ConsentEnd::Unknown)?;
+        // The connector moved while the person was away.
+        let sealed = consent.kept.as_deref().ok_or(ConsentEnd::Expired)?;
         let kept =
             inner.open_kept(&consent, sealed).map_err(|error| ConsentEnd::Fault(faults::internal(error)))?;
         let taken =

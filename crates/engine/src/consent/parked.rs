@@ -88,16 +88,20 @@ impl Broker {
         self.inner.open_parked(consent, sealed).map_err(|error| ConsentEnd::Fault(faults::internal(error)))
     }
 
-    /// The connector becomes another client, or something that is elsewhere: what is parked goes with the change itself.
-    /// Whom to tell of it afterwards.
-    pub(crate) async fn parked_left_behind(
+    /// The connector becomes another client, or `moves` to another server or target: what is parked goes with the change
+    /// itself, and whoever is at the server that it leaves brings nothing back to the one it comes to. Whom to tell
+    /// afterwards.
+    pub(crate) async fn requests_left_behind(
         &self,
         entry: &Entry,
+        moves: bool,
         now: Time,
-    ) -> Result<(Step, Vec<Consent>), DbError> {
+    ) -> Result<(Vec<Step>, Vec<Consent>), DbError> {
         let (team, connector) = (entry.row.connector.team, entry.row.connector.id);
         let parked = consents::parked_of(&self.inner.db, team, connector).await?;
-        Ok((consents::drop_parked(team, connector, now), parked))
+        // Another client's codes are known as such when they come, and the person is told.
+        let called_off = moves.then(|| consents::call_off(team, connector, now));
+        Ok((called_off.into_iter().chain([consents::drop_parked(team, connector, now)]).collect(), parked))
     }
 
     /// Tells the server which gave it, as the client to which it was given.

@@ -107,21 +107,27 @@ impl Broker {
         self.with_triggers(ConnectorView::from(of.clone())).await
     }
 
-    /// The one destination of a connector that is being made. Production of the project at the usual path is what the new
-    /// link is for; whoever says more than that decides where events go.
+    /// The one destination of a connector that is being made. Production, at the usual path, of the project that the
+    /// connector is linked to is what the new link is for; whoever says more than that decides where events go, and, with
+    /// another project, who may ask.
     pub(crate) async fn first_destination(
         &self,
         caller: &Caller,
         connector: &Connector,
         asked: NewDestination,
+        linked: Option<Id<kind::Project>>,
         now: Time,
     ) -> Result<Destination, Fault> {
-        let NewDestination { project: _, path, branch, custom_environment } = &asked;
-        if path.is_some() || branch.is_some() || custom_environment.is_some() {
-            self.may(caller, Right::TriggerUpdate)?;
-        }
+        let says_more = asked.path.is_some() || asked.branch.is_some() || asked.custom_environment.is_some();
         receives(connector, "triggerDestination")?;
         let wanted = self.looked_up(caller, asked).await?;
+        let is_elsewhere = linked != Some(wanted.project);
+        if says_more || is_elsewhere {
+            self.may(caller, Right::TriggerUpdate)?;
+        }
+        if is_elsewhere {
+            self.may(caller, Right::LinkUpdate)?;
+        }
         Ok(wanted.destination(connector, None, 1, self.inner.env.id(), now))
     }
 

@@ -20,13 +20,14 @@ pub(crate) struct First {
 }
 
 impl Broker {
-    /// `own` is what the connector's configuration has to verify events with.
+    /// `own` is what the connector's configuration has to verify events with, `linked` the project that may ask it.
     pub(crate) async fn first_triggers(
         &self,
         caller: &Caller,
         ask: &NewConnectorAsk,
         connector: &Connector,
         own: Option<SecretString>,
+        linked: Option<Id<kind::Project>>,
         now: Time,
     ) -> Result<First, Fault> {
         let setting = match &ask.triggers {
@@ -44,7 +45,7 @@ impl Broker {
         };
         let destination = match &ask.destination {
             None => None,
-            Some(asked) => Some(self.first_destination(caller, connector, asked.clone(), now).await?),
+            Some(asked) => Some(self.first_destination(caller, connector, asked.clone(), linked, now).await?),
         };
         Ok(First { setting, destination })
     }

@@ -72,6 +72,8 @@ async fn a_client_is_registered_looked_after_and_taken_back(engine: Engine) {
         assert_eq!(shown.header("cross-origin-resource-policy"), Some(embedders));
         assert_eq!(shown.header("content-security-policy"), Some("default-src 'none'; sandbox"));
     }
+    let odd = format!("{}/pictures/{connector}/a%00b", kit.url());
+    assert_eq!(kit.http.send("GET", &odd, &[], "").await.refusal(), (404, "not_found".to_owned()));
     assert_eq!(peer.lines("/register/given"), [""; 0], "a picture without https is not told");
 
     peer.now("/register/given", 200, registered(&peer, "care-2", "secret-2"));

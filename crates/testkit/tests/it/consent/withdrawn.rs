@@ -10,6 +10,7 @@ on_both_engines!(
     what_may_be_asked_no_more_is_not_consented_to,
     a_code_goes_to_no_other_client,
     what_waits_to_be_confirmed_goes_to_no_other_client,
+    a_code_for_one_thing_is_not_redeemed_for_another,
 );
 
 /// Alice's request, with a webhook: its page, and where its outcome is asked for.
@@ -107,4 +108,17 @@ async fn what_waits_to_be_confirmed_goes_to_no_other_client(engine: Engine) {
     assert_eq!(receiver.at("/parked").await.body["error"]["code"], "expired_token");
     assert_eq!(kit.manage("GET", &result, None).await.ok()["error"]["code"], "expired_token");
     eventually("it is given back", async || kit.provider.me(&given).await.is_none().then_some(())).await;
+}
+
+async fn a_code_for_one_thing_is_not_redeemed_for_another(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let receiver = Receiver::start().await;
+    let (page, result) = begin(&kit, &receiver, "/target").await;
+    let mut browser = Browser::default();
+    let callback = to_the_callback(&mut browser, &page).await;
+    let connector = format!("/v1/connect/connectors/{}", kit.connector);
+    let other = json!({"data": {"resource": "https://another.example/api"}});
+    kit.manage("PATCH", &connector, Some(&other)).await.ok();
+    assert_eq!(browser.get(&callback).await.status, 410);
+    failed(&kit, &receiver, ("/target", &result), "expired_token").await;
 }

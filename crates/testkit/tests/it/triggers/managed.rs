@@ -12,7 +12,32 @@ on_both_engines!(
     a_secret_of_the_configuration_is_replaced_without_a_gap,
     what_cannot_be_forwarded_is_refused_with_the_reason,
     what_is_received_is_forwarded_to_production_of_the_project_if_nothing_else_is_said,
+    a_destination_elsewhere_is_for_whoever_may_link_and_forward,
 );
+
+/// A first destination enables its project: whoever may only make connectors opens no project to one.
+async fn a_destination_elsewhere_is_for_whoever_may_link_and_forward(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let project = &kit.tenant.project;
+    let mut body = json!({"service": "slack", "name": "elsewhere", "type": "oauth", "data": kit.data(),
+        "triggers": {"enabled": true, "signingSecret": SECRET}, "triggerDestination": {"projectId": project}});
+    let create = async |bearer: &str, body: &Value| {
+        kit.node.call("POST", "/v1/connect/connectors", Some(bearer), Some(body)).await
+    };
+    let mut rights = vec!["connector.create", "project.read"];
+    for more in ["link.update", "trigger.update"] {
+        let asked = json!({"name": more, "access": rights});
+        let token = kit.manage("POST", "/v1/access-tokens", Some(&asked)).await.ok();
+        let refused = create(token["token"].as_str().unwrap(), &body).await;
+        assert_eq!(refused.refusal(), (403, "forbidden".to_owned()), "{rights:?}");
+        rights.push(more);
+    }
+    // Where the connector's own link goes, events may go with it.
+    let asked = json!({"name": "both", "access": &rights[..3]});
+    let token = kit.manage("POST", "/v1/access-tokens", Some(&asked)).await.ok();
+    body["projectId"] = json!(project);
+    assert_eq!(create(token["token"].as_str().unwrap(), &body).await.status, 201);
+}
 
 async fn what_is_received_is_forwarded_to_production_of_the_project_if_nothing_else_is_said(engine: Engine) {
     let kit = Kit::start(engine, Plan::default()).await;
