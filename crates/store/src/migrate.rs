@@ -74,6 +74,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(48, "0048_ends_since"),
     migration!(49, "0049_leases"),
     migration!(50, "0050_notices_in_turn"),
+    migration!(53, "0053_ended_secrets"),
 ];
 
 const LEDGER: &str = "create table if not exists schema_migrations \
