@@ -163,14 +163,13 @@ fn renewal_of(connector: &Connector) -> Option<Renewal> {
     carnet_providers::driver(connector.r#type).renewal(connector)
 }
 
-/// When it is looked after next: when it is due, or from then on the more often the nearer the end is.
+/// When it is looked after next: when it is due, or from then on the more often the nearer the end is, before and behind it.
 fn next_look(renewal: Renewal, now: Time) -> Time {
     if renewal.at > now {
         return renewal.at;
     }
-    let left = now.until(renewal.end);
-    let pause = if left.is_zero() { LONGEST } else { (left / 64).clamp(SHORTEST, LONGEST) };
-    now.plus(pause)
+    let away = now.until(renewal.end) + renewal.end.until(now);
+    now.plus((away / 64).clamp(SHORTEST, LONGEST))
 }
 
 /// Begun with in one round.
@@ -205,9 +204,12 @@ mod tests {
             (days(7), LONGEST),
             (Duration::from_hours(32), Duration::from_mins(30)),
             (Duration::from_secs(6), SHORTEST),
-            (Duration::ZERO, LONGEST),
+            (Duration::ZERO, SHORTEST),
         ] {
-            assert_eq!(next_look(renewal(now, now.plus(left)), now), now.plus(pause), "{left:?}");
+            let until_then = renewal(now.minus(days(7)), now.plus(left));
+            assert_eq!(next_look(until_then, now), now.plus(pause), "{left:?}");
+            let over = renewal(now.minus(days(20)), now.minus(left));
+            assert_eq!(next_look(over, now), now.plus(pause), "{left:?} over");
         }
     }
 }

@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use super::{HOOK, told_at};
 use crate::servers::peer::Peer;
 
-on_both_engines!(a_secret_that_ends_is_renewed_ahead_of_that_or_told_of);
+on_both_engines!(
+    a_secret_that_ends_is_renewed_ahead_of_that_or_told_of,
+    what_a_server_gives_is_kept_beside_what_others_change_meanwhile,
+);
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -76,4 +79,36 @@ async fn a_secret_that_ends_is_renewed_ahead_of_that_or_told_of(engine: Engine) 
     let shown = kit.manage("GET", &server, None).await.ok();
     kit.manage("POST", &server, Some(&json!({"digest": shown["digest"]}))).await.ok();
     assert_eq!(check().await["holds"], true, "the same secret, with a later end");
+}
+
+async fn what_a_server_gives_is_kept_beside_what_others_change_meanwhile(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let peer = Peer::start();
+    peer.describe(json!({"registration_endpoint": format!("{}/register", peer.url)}));
+    let registered = |care: &str, secret: &str| {
+        json!({"client_id": "given", "client_secret": secret, "registration_access_token": care,
+            "registration_client_uri": format!("{}/register/given", peer.url)})
+    };
+    peer.now("/register", 201, registered("care-1", "secret-1"));
+    let body = json!({"service": peer.url, "name": "found", "uid": "peer/found", "type": "oauth", "data": {},
+        "projectId": kit.tenant.project});
+    let made = kit.manage("POST", "/v1/connect/connectors", Some(&body)).await.ok();
+    let path = format!("/v1/connect/connectors/{}", made["id"].as_str().unwrap());
+
+    peer.now("/register/given", 200, registered("care-2", "secret-2"));
+    peer.hold(Some("/register/given"));
+    let server = format!("{path}/server");
+    let shown = kit.manage("GET", &server, None).await.ok();
+    let digest = json!({"digest": shown["digest"]});
+    let (accepted, ()) = tokio::join!(kit.manage("POST", &server, Some(&digest)), async {
+        eventually("the server is asked", async || peer.lines("/register/given").pop()).await;
+        kit.manage("PATCH", &path, Some(&json!({"accentColor": "#112233"}))).await.ok();
+        peer.hold(None);
+    });
+    assert_eq!(accepted.ok()["serviceSync"], json!({"status": "done"}));
+    let renamed = kit.manage("PATCH", &path, Some(&json!({"name": "Renamed"}))).await.ok();
+    assert_eq!(renamed["accentColor"], "#112233", "what somebody changed meanwhile stays");
+    let told = peer.seen("/register/given");
+    let last = told.last().unwrap();
+    assert_eq!(last.bearer.as_deref(), Some("Bearer care-2"), "and so does what the server gave");
 }
