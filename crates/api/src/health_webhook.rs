@@ -82,6 +82,7 @@ pub(crate) fn check_shape() -> Shape {
             "suspended",
             "gone",
             "client_rejected",
+            "secret_ended",
             "unreachable",
             "not_asked",
         ])
@@ -151,7 +152,7 @@ fn with(mut object: Value, verdict: &Verdict) -> Value {
     members.insert("standing".to_owned(), verdict.as_str().into());
     let message = match verdict {
         Verdict::NeedsConsent(cause) => Some(cause.sentence().to_owned()),
-        Verdict::Unreachable(why) => Some(why.clone()),
+        Verdict::Unreachable(why) | Verdict::SecretEnded(why) => Some(why.clone()),
         _ => None,
     };
     if let Some(message) = message {

@@ -52,6 +52,9 @@ impl Broker {
         self.every(Duration::from_secs(5), |broker| async move {
             broker.tell_of_endings().await.map_err(|error| error.to_string())
         });
+        self.every(Duration::from_secs(5), |broker| async move {
+            broker.renew_clients().await.map_err(|error| error.to_string())
+        });
         self.every(Duration::from_secs(2), |broker| async move {
             broker.finish_withdrawals().await.map_err(|error| error.to_string())
         });

@@ -1,7 +1,7 @@
 //! Connectors: what may be seen of one. [`create`] registers, [`change`] changes, [`remove`] removes, [`list`] finds them.
 //!
 //! What the provider knows about a connector's client is the business of [`upkeep`]; what its server says about itself,
-//! that of [`server`].
+//! that of [`server`]; that its secret does not end unnoticed, that of [`renewal`].
 
 mod another_client;
 mod branding;
@@ -15,6 +15,7 @@ mod list;
 mod moved;
 mod provision;
 mod remove;
+mod renewal;
 mod server;
 mod upkeep;
 
@@ -136,6 +137,21 @@ impl Entry {
 pub(crate) fn bad_configuration(bad: carnet_providers::BadConfiguration) -> Fault {
     Fault::new(Code::InvalidConnector, format!("data.{}: {}.", bad.field, bad.why.trim_end_matches('.')))
         .with("field", format!("data.{}", bad.field))
+}
+
+/// The same of one that may only have to be tried again.
+pub(crate) fn not_accepted(refused: carnet_providers::NotAccepted) -> Fault {
+    match refused {
+        carnet_providers::NotAccepted::Bad(bad) => bad_configuration(bad),
+        carnet_providers::NotAccepted::Later { why, retry_after } => {
+            let why = why.trim_end_matches('.');
+            let message = format!(
+                "No client could be registered for the connector: {why}. Nothing was made or changed."
+            );
+            let wait = retry_after.unwrap_or(5).clamp(1, crate::breaker::LONGEST_NAMED.as_secs());
+            Fault::new(Code::ProviderUnavailable, message).retry_after(wait)
+        }
+    }
 }
 
 /// What people call a connector, if it is fit to be shown.

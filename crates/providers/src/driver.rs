@@ -22,13 +22,13 @@ use std::time::Duration;
 
 use carnet_egress::Egress;
 use carnet_model::connector::Connector;
-use carnet_model::{Env, Id, Scopes, kind};
+use carnet_model::{Env, Id, Scopes, Time, kind};
 use serde_json::{Map, Value};
 use url::Url;
 
 use ability::Abilities;
 use consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
-use failure::{BadConfiguration, DriverError};
+use failure::{BadConfiguration, DriverError, NotAccepted};
 use held::Held;
 use import::Import;
 use installed::Installed;
@@ -46,7 +46,7 @@ pub trait Driver: Send + Sync {
     /// Reads the `data` of a new or changed connector: refuses what it does not know, finds out what it can about the
     /// server, and parts what is secret from what is public. What it accepted once, with the secrets
     /// [put back](ConnectorSecrets::put_back), it accepts again.
-    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>>;
+    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, NotAccepted>>;
 
     /// What a connector can do. One whose stored data cannot be read can do nothing.
     fn abilities(&self, connector: &Connector) -> Abilities;
@@ -153,6 +153,12 @@ pub trait Driver: Send + Sync {
         Box::pin(std::future::ready(Synced::Nothing))
     }
 
+    /// When the secret ends that the provider gave the client at its registration, if it does. [`Driver::sync`] may have
+    /// another.
+    fn renewal(&self, _connector: &Connector) -> Option<Renewal> {
+        None
+    }
+
     /// Tells the provider, if it can be told, that a client which was registered for the connector is no longer wanted.
     /// Whether it heard is not known.
     fn retire<'a>(&'a self, _at: &'a At<'_>) -> Boxed<'a, ()> {
@@ -168,6 +174,15 @@ pub trait Driver: Send + Sync {
     fn client_document(&self, _connector: &Connector) -> Option<Map<String, Value>> {
         None
     }
+}
+
+/// A secret that ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// From when on another is to be had.
+    pub at: Time,
+    /// When it ends.
+    pub end: Time,
 }
 
 /// What became of a registration.

@@ -104,7 +104,7 @@ impl Fields {
     pub(crate) fn number(&mut self, name: &str) -> Read<u64> {
         match self.any(name) {
             None => Ok(None),
-            Some(value) => match value.as_u64() {
+            Some(value) => match value.as_u64().or_else(|| whole(&value)) {
                 Some(number) => Ok(Some(number)),
                 None => Err(self.bad(name, "must be a whole number, zero or more")),
             },
@@ -233,6 +233,12 @@ pub(crate) fn is_credential(text: &str) -> bool {
 
 fn is_text(text: &str) -> bool {
     !text.is_empty() && text.chars().count() <= 2048 && !text.chars().any(char::is_control)
+}
+
+/// A whole number that is written as others are, such as 1e15: then it is what is too large, and not what is no number.
+fn whole(value: &Value) -> Option<u64> {
+    let number = value.as_f64().filter(|number| number.fract() == 0.0 && *number >= 0.0)?;
+    format!("{number:.0}").parse().ok()
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub mod webhook;
 
 pub use driver::ability::{Abilities, Inbound, Resources, TokenAbilities, is_same_resource};
 pub use driver::consent::{Callback, ConsentAsk, DeviceCode, Granted, InvalidKept, Kept, Step, Way};
-pub use driver::failure::{BadConfiguration, CallbackFault, DriverError, Vendor};
+pub use driver::failure::{BadConfiguration, CallbackFault, DriverError, NotAccepted, Vendor};
 pub use driver::held::{Access, Bound, Held, InvalidHeld};
 pub use driver::import::Import;
 pub use driver::installed::Installed;
@@ -41,7 +41,7 @@ pub use driver::registration::{Redeem, Redeemed, Registration, RegistrationAsk, 
 pub use driver::secrets::{ConnectorSecrets, InvalidSecrets};
 pub use driver::signer::{CannotSign, Signer, SigningAlgorithm, jwks_url};
 pub use driver::standing::{Checked, Standing};
-pub use driver::{Accepted, At, Boxed, Driver, Inspection, NewConnector, Registered, Synced};
+pub use driver::{Accepted, At, Boxed, Driver, Inspection, NewConnector, Registered, Renewal, Synced};
 pub use drivers::{driver, usual_rotation};
 pub use oauth::authorization::is_protocols_own;
 pub use oauth::target::is_resource;

@@ -167,7 +167,7 @@ pub struct Health {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct CheckedApplication {
-    /// `holds`, `client_rejected`, `unreachable` or `not_asked`.
+    /// `holds`, `client_rejected`, `secret_ended`, `unreachable` or `not_asked`.
     pub standing: String,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -180,7 +180,7 @@ pub struct CheckedApplication {
 pub struct Checked {
     /// `grt_…` or `sci_…`
     pub id: String,
-    /// `holds`, `needs_consent`, `suspended`, `gone`, `client_rejected`, `unreachable` or `not_asked`.
+    /// `holds`, `needs_consent`, `suspended`, `gone`, `client_rejected`, `secret_ended`, `unreachable` or `not_asked`.
     pub standing: String,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]

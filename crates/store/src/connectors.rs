@@ -86,6 +86,51 @@ pub async fn find(
     }
 }
 
+/// A connector whose registered client has a secret that ends, and when that is looked after next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToRenew {
+    /// The team.
+    pub team: Id<kind::Team>,
+    /// The connector.
+    pub connector: Id<kind::Connector>,
+    at: Time,
+}
+
+impl FromRow for ToRenew {
+    const TABLE: &'static str = "connectors";
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        Ok(Self { team: row.get(0)?, connector: row.get(1)?, at: row.get(2)? })
+    }
+}
+
+/// Connectors of all teams whose client's secret is to be looked after, the longest due first.
+pub async fn to_renew(db: &Db, now: Time, limit: i64) -> Result<Vec<ToRenew>, DbError> {
+    db.all(
+        "select team, id, renew_at from connectors where renew_at <= $1 order by renew_at limit $2",
+        args![now, limit],
+    )
+    .await
+}
+
+/// Leaves it until `next`, or for good: whoever comes second finds it left.
+pub fn put_off(due: &ToRenew, next: Option<Time>) -> Step {
+    Step::one(
+        "update connectors set renew_at = $4 where team = $1 and id = $2 and renew_at = $3",
+        args![due.team, due.connector, due.at, next],
+    )
+}
+
+/// Says when it is looked after next, whatever was said before.
+pub fn look_at(team: Id<kind::Team>, id: Id<kind::Connector>, next: Option<Time>) -> Step {
+    Step::one("update connectors set renew_at = $3 where team = $1 and id = $2", args![team, id, next])
+}
+
+/// At once, if there is an end: when it is due is for whoever knows what stands in `data` to say.
+fn first_look(connector: &Connector) -> Option<Time> {
+    let registration = connector.data.get("clientRegistration")?;
+    registration.get("secretExpiresAt").map(|_| Time::from_millis(0))
+}
+
 /// By what a list is sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
@@ -201,8 +246,8 @@ pub fn insert(row: &ConnectorRow) -> Step {
     Step::one(
         "insert into connectors (id, team, uid, service, type, name, data, secrets, icon, background_color, \
          accent_color, default_installation, redirect_uri, created_at, updated_at, created_by, updated_by, version, \
-         managed, folded_name) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+         managed, folded_name, renew_at) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
         args![
             c.id,
             c.team,
@@ -223,7 +268,8 @@ pub fn insert(row: &ConnectorRow) -> Step {
             json(&c.updated_by),
             c.version,
             c.managed,
-            folded(&c.name)
+            folded(&c.name),
+            first_look(c)
         ],
     )
 }
@@ -234,7 +280,7 @@ pub fn update(row: &ConnectorRow) -> Step {
     Step::one(
         "update connectors set uid = $4, name = $5, data = $6, secrets = $7, icon = $8, background_color = $9, \
          accent_color = $10, default_installation = $11, redirect_uri = $12, updated_at = $13, updated_by = $14, \
-         managed = $15, folded_name = $16, version = $3 where team = $1 and id = $2 and version = cast($3 as bigint) - 1",
+         managed = $15, folded_name = $16, renew_at = $17, version = $3 where team = $1 and id = $2 and version = cast($3 as bigint) - 1",
         args![
             c.team,
             c.id,
@@ -251,7 +297,8 @@ pub fn update(row: &ConnectorRow) -> Step {
             c.updated_at,
             json(&c.updated_by),
             c.managed,
-            folded(&c.name)
+            folded(&c.name),
+            first_look(c)
         ],
     )
 }

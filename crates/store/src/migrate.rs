@@ -75,6 +75,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(49, "0049_leases"),
     migration!(50, "0050_notices_in_turn"),
     migration!(52, "0052_made_tokens"),
+    migration!(53, "0053_ended_secrets"),
 ];
 
 const LEDGER: &str = "create table if not exists schema_migrations \

@@ -151,7 +151,7 @@ impl Found {
         let any = |names: &[&str]| self.standings().any(|one| names.contains(&one));
         if any(&["needs_consent", "suspended", "gone"]) {
             Exit::Person
-        } else if any(&["client_rejected"]) || self.moved() {
+        } else if any(&["client_rejected", "secret_ended"]) || self.moved() {
             Exit::Failed
         } else if any(&["unreachable"]) {
             Exit::Later
@@ -228,6 +228,9 @@ impl Found {
         }
         if standing("client_rejected") > 0 {
             cx.talk.say(&format!("To see the client that the provider refuses: carnet show {uid}"));
+        }
+        if standing("secret_ended") > 0 {
+            cx.talk.say(&format!("To ask the provider for a new secret: carnet check {uid} --accept"));
         }
         Ok(())
     }

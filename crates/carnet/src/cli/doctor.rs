@@ -2,8 +2,8 @@
 //! command that mends what it finds. Exits with 1 if a check fails. Nothing is changed,
 //! unless `--fix` asks for it.
 
+mod connectors;
 mod fix;
-mod moved;
 mod vercel_cli;
 
 use carnet_model::{Next, Time};
@@ -19,7 +19,7 @@ use super::folder::FOLDER;
 use super::git;
 use super::talk::plain;
 use super::whoami::recognised;
-use moved::redirects;
+use connectors::connectors;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -226,7 +226,7 @@ async fn belongings(cx: &Context<'_>, client: &Client) -> Vec<Check> {
             }
         }),
     }
-    checks.extend(redirects(client).await);
+    checks.extend(connectors(client, cx.now()).await);
     if cx.settings.project.is_none() {
         let next = ("carnet link PROJECT", "to say which project this folder is");
         checks.push(

@@ -1,5 +1,6 @@
 //! `show`: one connector, who may ask it, and how its grants are.
 
+use carnet_model::Time;
 use carnet_sdk::{Alike, AuditRecord, Link, Standing};
 use serde_json::{Value, json};
 
@@ -53,6 +54,9 @@ pub(crate) async fn show(cx: &mut Context<'_>, name: &str) -> Result<(), Failure
     if let Some(uri) = connector.rest.get("redirectUri").and_then(Value::as_str) {
         rows.push(("Redirect URI", uri.to_owned()));
     }
+    if let Some(end) = connector.rest.get("data").and_then(secret_end) {
+        rows.push(("Secret ends", moment(end, now, relative)));
+    }
     if let Some(url) = connector.rest.get("triggerUrl").and_then(Value::as_str) {
         rows.push(("Events at", plain(url)));
     }
@@ -81,6 +85,11 @@ pub(crate) async fn show(cx: &mut Context<'_>, name: &str) -> Result<(), Failure
         ));
     }
     Ok(())
+}
+
+/// When the secret ends that the provider gave the client when it registered it.
+fn secret_end(data: &Value) -> Option<Time> {
+    data.get("clientRegistration")?.get("secretExpiresAt")?.as_i64().map(Time::from_millis)
 }
 
 /// Not everybody who may see a connector may read the log.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::another_client::Left;
 use super::branding::check_branding;
-use super::{ConnectorView, ServiceSync, bad_configuration, called, taken, view};
+use super::{ConnectorView, ServiceSync, called, not_accepted, taken, view};
 use crate::broker::Broker;
 use crate::connector_keys::KeyChange;
 use crate::directory::Entry;
@@ -277,7 +277,7 @@ impl Broker {
             events: None,
             known: is_put_back.then_some(&known),
         };
-        entry.driver().accept(ask).await.map_err(bad_configuration)
+        entry.driver().accept(ask).await.map_err(not_accepted)
     }
 
     /// Whether the connector asks people for scopes that it did not ask for `before`, and somebody has consented.

@@ -13,7 +13,7 @@ use carnet_store::connectors::{self, ConnectorRow};
 use carnet_store::{DbError, Write, creations, links, managed_apps, pictures};
 use serde_json::{Map, Value};
 
-use super::{Configuration, ConnectorView, bad_configuration, called, code, taken, view};
+use super::{Configuration, ConnectorView, called, code, not_accepted, taken, view};
 use crate::broker::Broker;
 use crate::connector_keys::KeyChange;
 use crate::faults;
@@ -166,7 +166,7 @@ impl Broker {
                 known: None,
             })
             .await
-            .map_err(|bad| self.with_what_is_meant(&service, bad_configuration(bad)))?;
+            .map_err(|bad| self.with_what_is_meant(&service, not_accepted(bad)))?;
         let managed = app.is_some();
         let verifying = scheme_of(&service).and_then(|scheme| scheme.secret_of(&accepted.secrets));
         if let Some(app) = &app {

@@ -8,10 +8,10 @@ use carnet_model::caller::Caller;
 use carnet_model::connector::Connector;
 use carnet_model::{Fault, Id, kind};
 use carnet_providers::{At, ConnectorSecrets, Synced};
-use carnet_store::connectors::{self, ConnectorRow};
-use carnet_store::{DbError, Write};
+use carnet_store::connectors::ConnectorRow;
 use serde_json::{Map, Value};
 
+use super::renewal::NotKept;
 use crate::broker::Broker;
 use crate::faults;
 
@@ -30,7 +30,7 @@ impl Broker {
         &self,
         caller: &Caller,
         before: &Connector,
-        mut row: ConnectorRow,
+        row: ConnectorRow,
         request: Id<kind::Request>,
         renew: bool,
     ) -> Result<(ConnectorRow, Option<ServiceSync>), Fault> {
@@ -42,7 +42,7 @@ impl Broker {
         }
         let secrets = inner.open_connector(connector, &row.secrets).map_err(faults::internal)?;
         let driver = carnet_providers::driver(connector.r#type);
-        let ((data, secrets), told) = match driver.sync(&self.about(connector, &secrets), renew).await {
+        let (kept, told) = match driver.sync(&self.about(connector, &secrets), renew).await {
             Synced::Done(kept) => (kept, ServiceSync::Done),
             Synced::Required(why, Some(kept)) => (kept, ServiceSync::Required(vec![why])),
             Synced::Required(why, None) => return Ok((row, Some(ServiceSync::Required(vec![why])))),
@@ -51,24 +51,20 @@ impl Broker {
                 return Ok((row, told));
             }
         };
-        let now = inner.env.now();
-        row.connector.data = data;
-        row.connector.version += 1;
-        row.connector.updated_at = now;
-        row.connector.updated_by = caller.principal();
-        row.secrets = inner.seal_connector(&row.connector, &secrets).map_err(faults::internal)?;
-        let event = AuditEvent::of(caller, now, Action::ConnectorUpdate, Some(request))
-            .on(row.connector.id)
-            .with("fields", vec!["data.clientRegistration"]);
-        let write = Write::new().step(connectors::update(&row)).event(&inner.env, &event).revises();
-        match inner.db.write(write).await {
-            Ok(_) => Ok((row, Some(told))),
+        let event = |connector: &Connector| {
+            AuditEvent::of(caller, connector.updated_at, Action::ConnectorUpdate, Some(request))
+                .on(connector.id)
+                .with("fields", vec!["data.clientRegistration"])
+        };
+        let update = |connector: &mut Connector| connector.updated_by = caller.principal();
+        match self.keep_registered(&row, &secrets, &kept, update, event).await {
+            Ok(row) => Ok((row, Some(told))),
             // The provider may have given a new secret, which is lost; saying so is all that is left.
-            Err(DbError::Unmet(_)) => {
+            Err(NotKept::Changed) => {
                 let why = "The connector was changed by somebody else meanwhile; change it again.".to_owned();
                 Ok((row, Some(ServiceSync::Required(vec![why]))))
             }
-            Err(error) => Err(faults::store(error)),
+            Err(NotKept::Store(error)) => Err(faults::store(error)),
         }
     }
 

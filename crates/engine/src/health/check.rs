@@ -31,7 +31,8 @@ use crate::refresh::{RenewFailure, Urgency};
 pub struct Health {
     /// The connector.
     pub connector: ConnectorView,
-    /// The connector's own credentials, where tokens of the application are had with nothing else; on the first page.
+    /// The connector's own credentials, where tokens of the application are had with nothing else, or where they are over;
+    /// on the first page.
     pub application: Option<CheckedApplication>,
     /// A page of its installations; they come before the grants.
     pub installations: Vec<CheckedInstallation>,
@@ -81,6 +82,8 @@ pub enum Verdict {
     Gone,
     /// The provider refuses the connector's own credentials.
     ClientRejected,
+    /// The secret is over that the provider gave the connector's client; a sentence that says so. Nobody was asked.
+    SecretEnded(String),
     /// The provider could not be asked; why.
     Unreachable(String),
     /// There is nobody to ask.
@@ -96,6 +99,7 @@ impl Verdict {
             Self::Suspended => "suspended",
             Self::Gone => "gone",
             Self::ClientRejected => "client_rejected",
+            Self::SecretEnded(_) => "secret_ended",
             Self::Unreachable(_) => "unreachable",
             Self::NotAsked => "not_asked",
         }
@@ -103,7 +107,14 @@ impl Verdict {
 
     /// Whether it is known not to hold.
     pub(crate) const fn is_broken(&self) -> bool {
-        matches!(self, Self::NeedsConsent(_) | Self::Suspended | Self::Gone | Self::ClientRejected)
+        matches!(
+            self,
+            Self::NeedsConsent(_)
+                | Self::Suspended
+                | Self::Gone
+                | Self::ClientRejected
+                | Self::SecretEnded(_)
+        )
     }
 }
 
@@ -168,8 +179,18 @@ impl Broker {
     /// What the provider thinks of the connector's own credentials, where tokens of the application are had with them: one
     /// is asked for, and not kept.
     async fn verdict_on_application(&self, entry: &Entry) -> Option<CheckedApplication> {
-        let app = entry.abilities.app.as_ref().filter(|_| !entry.abilities.installation)?;
         let connector = &entry.row.connector;
+        let renewal = entry.driver().renewal(connector).filter(|_| !connector.managed);
+        if let Some(ended) = renewal.filter(|renewal| renewal.end <= self.inner.env.now()) {
+            // Whatever it is used for: nothing that needs it works.
+            let error = DriverError::SecretEnded { at: ended.end };
+            let message = faults::driver(&error, connector.uid.as_str()).message;
+            return Some(CheckedApplication {
+                verdict: Verdict::SecretEnded(message.clone()),
+                message: Some(message),
+            });
+        }
+        let app = entry.abilities.app.as_ref().filter(|_| !entry.abilities.installation)?;
         let said = if entry.driver().asks_for_app_tokens(connector) {
             let ask = MintAsk::App {
                 scopes: Some(app.scopes.clone()).filter(|scopes| !scopes.is_empty()),
@@ -356,7 +377,10 @@ impl Broker {
 
     fn unanswered(&self, entry: &Entry, error: &DriverError) -> Verdict {
         match error {
-            DriverError::ClientRejected { .. } | DriverError::SecretEnded { .. } => Verdict::ClientRejected,
+            DriverError::ClientRejected { .. } => Verdict::ClientRejected,
+            DriverError::SecretEnded { .. } => {
+                Verdict::SecretEnded(faults::driver(error, entry.row.connector.uid.as_str()).message)
+            }
             other => Verdict::Unreachable(faults::driver(other, entry.row.connector.uid.as_str()).message),
         }
     }

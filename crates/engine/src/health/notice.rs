@@ -154,6 +154,26 @@ impl Broker {
         self.tell_linked(entry, &told, now)
     }
 
+    /// That the secret ends which the provider gave the connector's client, and no other is had.
+    pub(crate) fn tell_secret_ending(&self, entry: &Entry, end: Time, now: Time) -> Vec<Step> {
+        let connector = &entry.row.connector;
+        let told = Told {
+            r#type: "connector.ending",
+            target: *connector.id.bytes(),
+            what: "ending",
+            since: end.millis(),
+            cause: "secret_expires",
+            message: format!(
+                "The client secret that the provider registered has an end, and no other could be had so far. No grant \
+                 is lost, and none can be renewed after that. To try it now, and to see why: carnet check {} --accept",
+                connector.uid
+            ),
+            about: Map::from_iter([("endsAt".to_owned(), end.millis().into())]),
+            mend: Mend::ByHand,
+        };
+        self.tell_linked(entry, &told, now)
+    }
+
     /// Writes down what is told of something that is not being written anyway, in a task of its own.
     pub(crate) fn tell_later(&self, steps: Vec<Step>) {
         if steps.is_empty() {

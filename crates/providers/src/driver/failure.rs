@@ -16,6 +16,22 @@ pub struct BadConfiguration {
     pub why: String,
 }
 
+/// Why a configuration is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAccepted {
+    /// It cannot work.
+    #[error(transparent)]
+    Bad(#[from] BadConfiguration),
+    /// It needs something of the provider, which asks to wait or fails inside: trying again may be all it takes.
+    #[error("{why}")]
+    Later {
+        /// What was asked, and how it was answered.
+        why: String,
+        /// In how many seconds trying again makes sense, if the provider said.
+        retry_after: Option<u64>,
+    },
+}
+
 /// Why no token came.
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {

@@ -110,6 +110,17 @@ impl ConnectorSecrets {
         Self(self.0.iter().map(|(name, secret)| (name.clone(), secret.duplicate())).collect())
     }
 
+    /// With those of `after` that were not the same `before`.
+    #[must_use]
+    pub fn overlaid(mut self, before: &Self, after: &Self) -> Self {
+        for (pointer, secret) in &after.0 {
+            if before.at(pointer).map(SecretString::expose) != Some(secret.expose()) {
+                self.0.insert(pointer.clone(), secret.duplicate());
+            }
+        }
+        self
+    }
+
     pub(crate) fn insert(&mut self, pointer: String, secret: SecretString) {
         self.0.insert(pointer, secret);
     }
@@ -142,6 +153,16 @@ mod tests {
         assert_eq!(again.at("/clientSecret").map(|s| s.expose().as_str()), Some("s"));
         assert_eq!(again.at("/values/1/value").map(|s| s.expose().as_str()), Some("k\"1"));
         assert_eq!(ConnectorSecrets::from_json(b"[]").unwrap_err(), InvalidSecrets);
+    }
+
+    #[test]
+    fn what_was_given_anew_is_laid_over_what_others_changed() {
+        let (mut given, mut present) = (secrets(), secrets());
+        given.insert("/clientSecret".to_owned(), "t".to_owned().into());
+        present.insert("/values/1/value".to_owned(), "other".to_owned().into());
+        let both = present.overlaid(&secrets(), &given);
+        let at = |pointer: &str| both.at(pointer).map(|secret| secret.expose().as_str());
+        assert_eq!((at("/clientSecret"), at("/values/1/value")), (Some("t"), Some("other")));
     }
 
     #[test]

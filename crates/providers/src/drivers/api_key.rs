@@ -18,7 +18,7 @@ use serde_json::Map;
 use super::probe::{Holder, Probe, Refused};
 use crate::driver::ability::{Abilities, TokenAbilities};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
-use crate::driver::failure::{BadConfiguration, CallbackFault, DriverError, Vendor};
+use crate::driver::failure::{BadConfiguration, CallbackFault, DriverError, NotAccepted, Vendor};
 use crate::driver::held::Held;
 use crate::driver::import::Import;
 use crate::driver::mint::{MintAsk, Minted, Revocation};
@@ -33,7 +33,7 @@ use settings::Settings;
 pub(super) struct ApiKey;
 
 impl Driver for ApiKey {
-    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>> {
+    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, NotAccepted>> {
         Box::pin(async move {
             let mut ask = ask;
             let (mut settings, values) = Settings::read(std::mem::take(&mut ask.data))?;

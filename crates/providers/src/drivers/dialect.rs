@@ -15,7 +15,7 @@ use url::Url;
 use super::oauth::Oauth;
 use crate::driver::ability::{Abilities, Resources};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
-use crate::driver::failure::{BadConfiguration, DriverError, Vendor};
+use crate::driver::failure::{BadConfiguration, DriverError, NotAccepted, Vendor};
 use crate::driver::held::Held;
 use crate::driver::import::Import;
 use crate::driver::mint::{MintAsk, Minted, Revocation};
@@ -124,8 +124,8 @@ impl<D: Dialect> Speaks<D> {
 }
 
 impl<D: Dialect> Driver for Speaks<D> {
-    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>> {
-        self.0.accept(ask)
+    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, NotAccepted>> {
+        Box::pin(async move { Ok(self.0.accept(ask).await?) })
     }
 
     fn abilities(&self, connector: &Connector) -> Abilities {

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::driver::ability::{Abilities, TokenAbilities};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
-use crate::driver::failure::{BadConfiguration, DriverError};
+use crate::driver::failure::{BadConfiguration, DriverError, NotAccepted};
 use crate::driver::held::Held;
 use crate::driver::import::Import;
 use crate::driver::installed::Installed;
@@ -37,8 +37,8 @@ use settings::Settings;
 pub(super) struct Github;
 
 impl Driver for Github {
-    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>> {
-        Box::pin(settings::accept(ask))
+    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, NotAccepted>> {
+        Box::pin(async move { Ok(settings::accept(ask).await?) })
     }
 
     fn abilities(&self, connector: &Connector) -> Abilities {

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use crate::driver::ability::{Abilities, TokenAbilities};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
-use crate::driver::failure::{BadConfiguration, DriverError, Vendor};
+use crate::driver::failure::{BadConfiguration, DriverError, NotAccepted, Vendor};
 use crate::driver::held::Held;
 use crate::driver::import::Import;
 use crate::driver::mint::{MintAsk, Minted, Revocation};
@@ -32,8 +32,8 @@ use crate::private_key::PrivateKey;
 pub(super) struct Google;
 
 impl Driver for Google {
-    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>> {
-        Box::pin(accept(ask))
+    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, NotAccepted>> {
+        Box::pin(async move { Ok(accept(ask).await?) })
     }
 
     fn abilities(&self, connector: &Connector) -> Abilities {

@@ -21,7 +21,7 @@ use super::oauth::Oauth;
 use crate::certificate::Certificate;
 use crate::driver::ability::{Abilities, Resources};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
-use crate::driver::failure::{BadConfiguration, DriverError, Vendor};
+use crate::driver::failure::{DriverError, NotAccepted, Vendor};
 use crate::driver::held::Held;
 use crate::driver::import::Import;
 use crate::driver::mint::{MintAsk, Minted, Revocation};
@@ -34,8 +34,8 @@ use settings::{GRAPH, LOGIN, Settings};
 pub(super) struct Entra;
 
 impl Driver for Entra {
-    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>> {
-        Box::pin(settings::accept(ask))
+    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, NotAccepted>> {
+        Box::pin(async move { Ok(settings::accept(ask).await?) })
     }
 
     fn abilities(&self, connector: &Connector) -> Abilities {

@@ -32,12 +32,12 @@ use serde_json::{Map, Value};
 
 use crate::driver::ability::{Abilities, Resources, TokenAbilities};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
-use crate::driver::failure::{BadConfiguration, DriverError};
+use crate::driver::failure::{BadConfiguration, DriverError, NotAccepted};
 use crate::driver::held::{Access, Held};
 use crate::driver::import::Import;
 use crate::driver::mint::{MintAsk, Minted, Revocation};
 use crate::driver::signer::Signer;
-use crate::driver::{Accepted, At, Boxed, Driver, Inspection, NewConnector, Synced};
+use crate::driver::{Accepted, At, Boxed, Driver, Inspection, NewConnector, Renewal, Synced};
 use crate::oauth::client::Client;
 use crate::oauth::client_auth::{ClientAssertion, ClientAuth, Proof};
 use crate::oauth::target::Target;
@@ -47,7 +47,7 @@ use settings::Settings;
 pub(super) struct Oauth;
 
 impl Driver for Oauth {
-    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>> {
+    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, NotAccepted>> {
         Box::pin(accept::accept(ask))
     }
 
@@ -178,6 +178,10 @@ impl Driver for Oauth {
 
     fn sync<'a>(&'a self, at: &'a At<'_>, renew: bool) -> Boxed<'a, Synced> {
         Box::pin(upkeep::sync(at, renew))
+    }
+
+    fn renewal(&self, connector: &Connector) -> Option<Renewal> {
+        Settings::of(connector).ok()?.options.registration?.renewal()
     }
 
     fn retire<'a>(&'a self, at: &'a At<'_>) -> Boxed<'a, ()> {

@@ -21,7 +21,7 @@ use url::Url;
 use super::oauth::Oauth;
 use crate::driver::ability::{Abilities, Resources};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
-use crate::driver::failure::{BadConfiguration, DriverError};
+use crate::driver::failure::{DriverError, NotAccepted};
 use crate::driver::held::Held;
 use crate::driver::import::Import;
 use crate::driver::mint::{Asserted, MintAsk, Minted, Revocation};
@@ -35,8 +35,8 @@ use settings::Settings;
 pub(super) struct Salesforce;
 
 impl Driver for Salesforce {
-    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>> {
-        Box::pin(settings::accept(ask))
+    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, NotAccepted>> {
+        Box::pin(async move { Ok(settings::accept(ask).await?) })
     }
 
     fn abilities(&self, connector: &Connector) -> Abilities {

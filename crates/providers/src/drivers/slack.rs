@@ -19,7 +19,7 @@ use carnet_model::grant::Rotation;
 
 use crate::driver::ability::{Abilities, TokenAbilities};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
-use crate::driver::failure::{BadConfiguration, DriverError};
+use crate::driver::failure::{BadConfiguration, DriverError, NotAccepted};
 use crate::driver::held::Held;
 use crate::driver::import::Import;
 use crate::driver::mint::{MintAsk, Minted, Revocation};
@@ -32,8 +32,8 @@ use settings::Settings;
 pub(super) struct Slack;
 
 impl Driver for Slack {
-    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>> {
-        Box::pin(settings::accept(ask))
+    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, NotAccepted>> {
+        Box::pin(async move { Ok(settings::accept(ask).await?) })
     }
 
     fn abilities(&self, connector: &Connector) -> Abilities {

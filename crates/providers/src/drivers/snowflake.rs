@@ -25,7 +25,7 @@ use serde_json::{Map, Value};
 use super::oauth::Oauth;
 use crate::driver::ability::{Abilities, Resources, TokenAbilities};
 use crate::driver::consent::{Callback, ConsentAsk, Granted, Kept, Step, Way};
-use crate::driver::failure::{BadConfiguration, DriverError};
+use crate::driver::failure::{DriverError, NotAccepted};
 use crate::driver::held::Held;
 use crate::driver::import::Import;
 use crate::driver::mint::{MintAsk, Minted, Revocation};
@@ -39,8 +39,8 @@ use settings::Settings;
 pub(super) struct Snowflake;
 
 impl Driver for Snowflake {
-    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, BadConfiguration>> {
-        Box::pin(settings::accept(ask))
+    fn accept<'a>(&'a self, ask: NewConnector<'a>) -> Boxed<'a, Result<Accepted, NotAccepted>> {
+        Box::pin(async move { Ok(settings::accept(ask).await?) })
     }
 
     fn abilities(&self, connector: &Connector) -> Abilities {

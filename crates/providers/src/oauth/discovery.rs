@@ -145,7 +145,14 @@ async fn search_by(
 
 /// Legal, and whether the other host is the server's too is for a person to say, who has to know which it is.
 fn elsewhere(name: &str, endpoint: &str) -> BadConfiguration {
+    let is_web = Url::parse(endpoint).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
     let endpoint: String = endpoint.chars().filter(char::is_ascii_graphic).take(200).collect();
+    if !is_web {
+        return BadConfiguration {
+            field: format!("serverConfig.{name}"),
+            why: format!("the server's metadata puts it at {endpoint}, which is no address of the web"),
+        };
+    }
     BadConfiguration {
         field: format!("serverConfig.{name}"),
         why: format!(
@@ -323,6 +330,20 @@ mod tests {
         ] {
             assert_eq!(is_same_issuer(one, other), same, "{one} {other}");
             assert_eq!(is_same_issuer(other, one), same, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_not_said_to_be_elsewhere() {
+        for (endpoint, is_web) in [
+            ("https://other.example/authorize", true),
+            ("javascript:alert(1)", false),
+            ("/authorize", false),
+            ("", false),
+        ] {
+            let bad = elsewhere("authorization_endpoint", endpoint);
+            assert_eq!(bad.field, "serverConfig.authorization_endpoint");
+            assert_eq!(bad.why.contains("if that address is the provider's"), is_web, "{}", bad.why);
         }
     }
 

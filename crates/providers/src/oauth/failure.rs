@@ -191,7 +191,7 @@ pub(crate) fn date(headers: &HeaderMap) -> Option<Time> {
     Some(Time::from_secs(at.as_second()))
 }
 
-fn asks_to_wait(status: StatusCode) -> bool {
+pub(crate) fn asks_to_wait(status: StatusCode) -> bool {
     matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
 }
 

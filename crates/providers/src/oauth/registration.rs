@@ -4,13 +4,13 @@
 //! answers is read here and judged by the driver: it may have changed what was asked (RFC 7591 §3.2.1).
 
 use carnet_egress::{Answer, Call, Egress, EgressError, Purpose};
-use carnet_model::{Id, SecretString, Time, kind};
+use carnet_model::{Env, Id, SecretString, Time, kind};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::json;
+use super::{failure, json};
 use crate::driver::failure::Vendor;
 use crate::driver::signer::SigningAlgorithm;
 use crate::fields::is_credential;
@@ -38,8 +38,7 @@ pub(crate) struct Wish {
 pub(crate) struct Registered {
     pub client_id: String,
     pub secret: Option<SecretString>,
-    /// When the secret ends; `None` for never.
-    pub secret_ends: Option<Time>,
+    pub secret_ends: Ends,
     pub auth: Option<String>,
     pub grant_types: Option<Vec<String>>,
     pub redirect_uris: Option<Vec<String>>,
@@ -48,6 +47,27 @@ pub(crate) struct Registered {
     pub uri: Option<String>,
     /// What it registered that nobody asked for.
     pub given: Map<String, Value>,
+}
+
+/// What an answer says about the end of a client's secret (RFC 7591 §3.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// Nothing that can be understood.
+    Unsaid,
+    /// It does not end.
+    Never,
+    /// It ends then.
+    At(Time),
+}
+
+impl Ends {
+    /// When it ends, of a secret of which nothing was known before.
+    pub(crate) const fn time(self) -> Option<Time> {
+        match self {
+            Self::Unsaid | Self::Never => None,
+            Self::At(time) => Some(time),
+        }
+    }
 }
 
 /// Why there is no registration, or no change of one.
@@ -59,6 +79,9 @@ pub(crate) enum RegistrationError {
     /// The server said no.
     #[error("the server refuses the registration (HTTP {}, {})", .0.status, said(.0))]
     Refused(Vendor),
+    /// The server asks to wait, or fails inside; in so many seconds trying again makes sense, if it said.
+    #[error("the registration endpoint fails or asks to wait (HTTP {0})")]
+    Later(u16, Option<u64>),
     /// The server said something else.
     #[error("the registration endpoint answers with something that is not a registration (HTTP {0})")]
     Garbage(u16),
@@ -68,6 +91,7 @@ pub(crate) enum RegistrationError {
 #[derive(Clone, Copy)]
 pub(crate) struct Registrar<'a> {
     pub http: &'a Egress,
+    pub env: &'a Env,
     pub tenant: Id<kind::Team>,
 }
 
@@ -114,7 +138,7 @@ impl Registrar<'_> {
         let call = Call::new(Method::POST, endpoint.clone(), Purpose::ProviderToken, self.tenant);
         let answer = self.send(with_json(call, &wish.to_json()), initial).await?;
         // 201 by the standard; 200 by servers that were only tried with clients that take any success.
-        read(&answer, &[StatusCode::CREATED, StatusCode::OK], initial)
+        self.read(&answer, &[StatusCode::CREATED, StatusCode::OK], initial)
     }
 
     /// Replaces what is registered (RFC 7592 §2.2).
@@ -132,7 +156,7 @@ impl Registrar<'_> {
         metadata.insert("client_id".to_owned(), client.into());
         let call = Call::new(Method::PUT, uri.clone(), Purpose::ProviderToken, self.tenant);
         let answer = self.send(with_json(call, &metadata), Some(token)).await?;
-        let registered = read(&answer, &[StatusCode::OK], Some(token))?;
+        let registered = self.read(&answer, &[StatusCode::OK], Some(token))?;
         if registered.client_id == client {
             Ok(registered)
         } else {
@@ -144,7 +168,7 @@ impl Registrar<'_> {
     pub(crate) async fn remove(self, uri: &Url, token: &SecretString) -> Result<(), RegistrationError> {
         let call = Call::new(Method::DELETE, uri.clone(), Purpose::ProviderToken, self.tenant);
         let answer = self.send(call, Some(token)).await?;
-        if answer.status.is_success() { Ok(()) } else { Err(refusal(&answer, Some(token))) }
+        if answer.status.is_success() { Ok(()) } else { Err(self.refusal(&answer, Some(token))) }
     }
 
     async fn send(self, mut call: Call, bearer: Option<&SecretString>) -> Result<Answer, RegistrationError> {
@@ -159,6 +183,39 @@ impl Registrar<'_> {
         }
         self.http.send(call).await.map_err(RegistrationError::Transport)
     }
+
+    fn read(
+        self,
+        answer: &Answer,
+        good: &[StatusCode],
+        sent: Option<&SecretString>,
+    ) -> Result<Registered, RegistrationError> {
+        if !good.contains(&answer.status) {
+            return Err(self.refusal(answer, sent));
+        }
+        json::object(&answer.body)
+            .and_then(registered)
+            .ok_or(RegistrationError::Garbage(answer.status.as_u16()))
+    }
+
+    fn refusal(self, answer: &Answer, sent: Option<&SecretString>) -> RegistrationError {
+        let status = answer.status.as_u16();
+        if failure::asks_to_wait(answer.status) || answer.status.is_server_error() {
+            return RegistrationError::Later(status, failure::retry_after(&answer.headers, self.env.now()));
+        }
+        let said = json::object(&answer.body).unwrap_or_default();
+        let text = |name: &str| said.get(name).and_then(Value::as_str);
+        let sent: Vec<SecretString> = sent.map(SecretString::duplicate).into_iter().collect();
+        match text("error") {
+            Some(error) if !answer.status.is_success() => {
+                RegistrationError::Refused(Vendor::new(status, error, text("error_description"), &sent))
+            }
+            _ if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                RegistrationError::Refused(Vendor::new(status, "", None, &sent))
+            }
+            _ => RegistrationError::Garbage(status),
+        }
+    }
 }
 
 fn with_json(call: Call, metadata: &Map<String, Value>) -> Call {
@@ -166,47 +223,35 @@ fn with_json(call: Call, metadata: &Map<String, Value>) -> Call {
     Call { body: body.into(), ..call }.header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
 }
 
-fn read(
-    answer: &Answer,
-    good: &[StatusCode],
-    sent: Option<&SecretString>,
-) -> Result<Registered, RegistrationError> {
-    if !good.contains(&answer.status) {
-        return Err(refusal(answer, sent));
-    }
-    json::object(&answer.body).and_then(registered).ok_or(RegistrationError::Garbage(answer.status.as_u16()))
-}
-
+/// The client, and what of the rest can be understood: what is odd is as good as unsaid. Nothing but the identifier makes
+/// an answer none, because a client that is not known here is never taken back.
 fn registered(mut members: Map<String, Value>) -> Option<Registered> {
     let client_id = match members.remove("client_id") {
         Some(Value::String(id)) if is_credential(&id) && id.len() <= 2048 => id,
         _ => return None,
     };
-    let secret = credential(members.remove("client_secret"))?;
-    let secret_ends = match members.remove("client_secret_expires_at") {
-        None | Some(Value::Null) => None,
+    let mut secret_in = |name: &str| credential(members.remove(name)?);
+    let (secret, token) = (secret_in("client_secret"), secret_in("registration_access_token"));
+    let secret_ends = match members.remove("client_secret_expires_at").as_ref().and_then(Value::as_i64) {
         // RFC 7591 §3.2.1: 0 if it does not end.
-        Some(value) => match value.as_i64()? {
-            0 => None,
-            seconds => Some(Time::from_secs(seconds.clamp(0, MOST_SECONDS))),
-        },
+        Some(0) => Ends::Never,
+        Some(seconds) if seconds > 0 => Ends::At(Time::from_secs(seconds.min(MOST_SECONDS))),
+        _ => Ends::Unsaid,
     };
-    let mut texts = |name: &str| match members.remove(name) {
-        None | Some(Value::Null) => Some(None),
-        Some(Value::Array(items)) if items.len() <= 100 => {
+    let mut texts = |name: &str| match members.remove(name)? {
+        Value::String(text) => Some(vec![text]),
+        Value::Array(items) if items.len() <= 100 => {
             let text = |item| if let Value::String(text) = item { Some(text) } else { None };
-            items.into_iter().map(text).collect::<Option<Vec<_>>>().map(Some)
+            items.into_iter().map(text).collect()
         }
-        Some(_) => None,
+        _ => None,
     };
-    let (grant_types, redirect_uris) = (texts("grant_types")?, texts("redirect_uris")?);
-    let mut text = |name: &str| match members.remove(name) {
-        None | Some(Value::Null) => Some(None),
-        Some(Value::String(text)) => Some(Some(text).filter(|text| !text.is_empty())),
-        Some(_) => None,
+    let (grant_types, redirect_uris) = (texts("grant_types"), texts("redirect_uris"));
+    let mut text = |name: &str| match members.remove(name)? {
+        Value::String(text) => Some(text).filter(|text| !text.is_empty()),
+        _ => None,
     };
-    let (auth, uri) = (text("token_endpoint_auth_method")?, text("registration_client_uri")?);
-    let token = credential(members.remove("registration_access_token"))?;
+    let (auth, uri) = (text("token_endpoint_auth_method"), text("registration_client_uri"));
     let given = given(members);
     Some(Registered { client_id, secret, secret_ends, auth, grant_types, redirect_uris, token, uri, given })
 }
@@ -239,37 +284,10 @@ const OURS: [&str; 9] = [
 /// More than any server says about a client, and little beside a connector.
 const MOST_GIVEN: usize = 8 * 1024;
 
-/// A credential, or none. `None` for what is neither.
-#[expect(
-    clippy::option_option,
-    reason = "the outer says whether it could be read, the inner whether it was there"
-)]
-fn credential(value: Option<Value>) -> Option<Option<SecretString>> {
-    match value {
-        None | Some(Value::Null) => Some(None),
-        Some(Value::String(text)) if text.is_empty() => Some(None),
-        Some(Value::String(text)) => {
-            let text = SecretString::new(text);
-            is_credential(text.expose()).then_some(Some(text))
-        }
-        Some(_) => None,
-    }
-}
-
-fn refusal(answer: &Answer, sent: Option<&SecretString>) -> RegistrationError {
-    let status = answer.status.as_u16();
-    let said = json::object(&answer.body).unwrap_or_default();
-    let text = |name: &str| said.get(name).and_then(Value::as_str);
-    let sent: Vec<SecretString> = sent.map(SecretString::duplicate).into_iter().collect();
-    match text("error") {
-        Some(error) if !answer.status.is_success() => {
-            RegistrationError::Refused(Vendor::new(status, error, text("error_description"), &sent))
-        }
-        _ if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-            RegistrationError::Refused(Vendor::new(status, "", None, &sent))
-        }
-        _ => RegistrationError::Garbage(status),
-    }
+fn credential(value: Value) -> Option<SecretString> {
+    let Value::String(text) = value else { return None };
+    let text = SecretString::new(text);
+    (!text.expose().is_empty() && is_credential(text.expose())).then_some(text)
 }
 
 /// A server's words in ours: its code, which is a word of a standard.
@@ -315,29 +333,50 @@ mod tests {
         let full = read(json!({"client_id": "c", "client_secret": "s", "client_secret_expires_at": 7,
             "registration_access_token": "t", "registration_client_uri": "https://a/c", "unknown": [1]}));
         let full = full.unwrap();
-        assert_eq!((full.secret_ends, full.uri.as_deref()), (Some(Time::from_secs(7)), Some("https://a/c")));
+        assert_eq!(
+            (full.secret_ends, full.uri.as_deref()),
+            (Ends::At(Time::from_secs(7)), Some("https://a/c"))
+        );
         assert_eq!(Value::Object(full.given), json!({"unknown": [1]}));
         let more = json!({"client_id": "c", "client_id_issued_at": 1, "scope": "a b", "policy_uri": null,
             "registration_secret": "s", "client_name": "x", "jwks": {"keys": []}, "contacts": ["a"]});
         assert_eq!(Value::Object(read(more).unwrap().given), json!({"scope": "a b", "contacts": ["a"]}));
         let much = json!({"client_id": "c", "scope": "x".repeat(9000)});
         assert!(read(much).unwrap().given.is_empty());
-        assert!(
-            read(json!({"client_id": "c", "client_secret_expires_at": 0})).unwrap().secret_ends.is_none()
-        );
-        for bad in [
-            json!({}),
-            json!({"client_id": ""}),
-            json!({"client_id": 7}),
-            json!({"client_id": "a\nb"}),
-            json!({"client_id": "c", "client_secret": 7}),
-            json!({"client_id": "c", "client_secret": "é"}),
-            json!({"client_id": "c", "client_secret_expires_at": "soon"}),
-            json!({"client_id": "c", "redirect_uris": "https://a"}),
-            json!({"client_id": "c", "redirect_uris": [7]}),
-            json!({"client_id": "c", "registration_client_uri": {}}),
-        ] {
+        for bad in
+            [json!({}), json!({"client_id": ""}), json!({"client_id": 7}), json!({"client_id": "a\nb"})]
+        {
             assert!(read(bad.clone()).is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_odd_beside_the_identifier_is_unsaid() {
+        let read = |name: &str, value: Value| {
+            registered(Map::from_iter([("client_id".to_owned(), json!("c")), (name.to_owned(), value)]))
+                .unwrap()
+        };
+        for (value, ends) in [
+            (json!(0), Ends::Never),
+            (json!(i64::MAX), Ends::At(Time::from_secs(MOST_SECONDS))),
+            (json!(-1), Ends::Unsaid),
+            (json!("soon"), Ends::Unsaid),
+            (json!(7.5), Ends::Unsaid),
+            (Value::Null, Ends::Unsaid),
+        ] {
+            assert_eq!(read("client_secret_expires_at", value.clone()).secret_ends, ends, "{value}");
+        }
+        for odd in [json!(7), json!({}), json!(""), json!("é"), Value::Null] {
+            assert!(read("client_secret", odd.clone()).secret.is_none(), "{odd}");
+            assert!(read("registration_access_token", odd.clone()).token.is_none(), "{odd}");
+        }
+        for odd in [json!(7), json!([7]), json!({}), Value::Null] {
+            assert_eq!(read("redirect_uris", odd.clone()).redirect_uris, None, "{odd}");
+            assert_eq!(read("grant_types", odd.clone()).grant_types, None, "{odd}");
+            assert_eq!(read("registration_client_uri", odd.clone()).uri, None, "{odd}");
+            assert_eq!(read("token_endpoint_auth_method", odd.clone()).auth, None, "{odd}");
+        }
+        let one = read("redirect_uris", json!("https://a")).redirect_uris;
+        assert_eq!(one, Some(vec!["https://a".to_owned()]), "one that stands for a list of one");
     }
 }

@@ -10,7 +10,7 @@ use carnet_model::connector::{Branding, Connector, ConnectorType};
 use carnet_model::{Clock, Env, Id, OsRandom, Scopes, SecretString, Time, Uid, kind};
 use carnet_providers::{
     Accepted, At, BadConfiguration, Callback, ConnectorSecrets, ConsentAsk, Driver, DriverError, Granted,
-    Held, Kept, MintAsk, Minted, NewConnector, Step, driver,
+    Held, Kept, MintAsk, Minted, NewConnector, NotAccepted, Step, driver,
 };
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -102,7 +102,13 @@ impl Bench {
         if kind == ConnectorType::Oauth && !self.sees_trials {
             self.server.forget_trials();
         }
-        accepted
+        accepted.map_err(|refused| match refused {
+            NotAccepted::Bad(bad) => bad,
+            // No field is at fault.
+            NotAccepted::Later { why, retry_after } => {
+                BadConfiguration { field: format!("later: {retry_after:?}"), why }
+            }
+        })
     }
 
     /// A connector of this configuration, as the engine would store it and read it back.

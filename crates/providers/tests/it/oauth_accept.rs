@@ -12,6 +12,21 @@ use crate::bench::{BASE, Bench, CONNECTOR, object};
 use crate::server::Reply;
 
 #[tokio::test]
+async fn a_number_that_is_too_large_is_told_the_bound_however_it_is_written() {
+    let bench = Bench::new();
+    for (seconds, why) in [
+        (json!(1e15), "60 seconds to ten years"),
+        (json!(1_000_000_000_000_000_u64), "60 seconds to ten years"),
+        (json!(60.5), "a whole number"),
+        (json!(-60.0), "a whole number"),
+    ] {
+        let bad = bench.accept(Oauth, bench.oauth_data(json!({"defaultTokenExpiresIn": seconds}))).await;
+        let bad = bad.unwrap_err();
+        assert!(bad.field == "defaultTokenExpiresIn" && bad.why.contains(why), "{seconds}: {bad}");
+    }
+}
+
+#[tokio::test]
 async fn a_field_that_cannot_work_is_named() {
     let bench = Bench::new();
     let issuer_promised = json!({"issuer": null, "authorization_response_iss_parameter_supported": true});

@@ -133,11 +133,12 @@ async fn what_the_server_changed_is_taken_where_it_still_works() {
     let accepted = accept(&bench, post, json!({})).await.unwrap();
     assert_eq!(accepted.data["tokenEndpointAuthMethod"], json!("client_secret_post"));
 
-    let elsewhere =
-        with(registered(&bench), "registration_client_uri", json!("https://collector.example/given"));
-    let accepted = accept(&bench, elsewhere, json!({})).await.unwrap();
-    assert_eq!(accepted.data["clientRegistration"].get("uri"), None);
-    assert_eq!(secret(&accepted, "/clientRegistration/accessToken"), None, "nothing to use it at");
+    for elsewhere in ["https://collector.example/given", "http://127.0.0.1:1/given"] {
+        let elsewhere = with(registered(&bench), "registration_client_uri", json!(elsewhere));
+        let accepted = accept(&bench, elsewhere, json!({})).await.unwrap();
+        assert_eq!(accepted.data["clientRegistration"].get("uri"), None);
+        assert_eq!(secret(&accepted, "/clientRegistration/accessToken"), None, "nothing to use it at");
+    }
 }
 
 #[tokio::test]
@@ -178,6 +179,9 @@ async fn a_registration_that_is_not_what_was_asked_is_refused_and_taken_back() {
         ),
         ("token_endpoint_auth_method", json!("tls_client_auth"), json!({}), "tokenEndpointAuthMethod"),
         ("client_secret", json!(null), json!({}), "clientSecret"),
+        ("client_secret", json!(7), json!({}), "clientSecret"),
+        ("client_secret_expires_at", json!(NOW), json!({}), "clientSecret"),
+        ("client_secret_expires_at", json!(3600), json!({}), "clientSecret"),
     ] {
         let bad = accept(&bench, with(registered(&bench), name, value.clone()), more).await.unwrap_err();
         assert_eq!(bad.field, field, "{name} {value}: {bad}");
@@ -185,6 +189,46 @@ async fn a_registration_that_is_not_what_was_asked_is_refused_and_taken_back() {
         let seen = bench.server.seen();
         assert_eq!(seen[1].line(), "DELETE /register/given", "{name} {value}");
         assert_eq!(seen[1].header("authorization"), Some("Bearer care"));
+    }
+}
+
+/// A client that is refused for a member that nobody needs would be lost at the server.
+#[tokio::test]
+async fn what_is_odd_and_not_needed_costs_nothing() {
+    let bench = Bench::new();
+    for (name, value) in [
+        ("client_secret_expires_at", json!("soon")),
+        ("client_secret_expires_at", json!(-1)),
+        ("grant_types", json!(7)),
+        ("redirect_uris", json!(redirect())),
+        ("redirect_uris", json!({})),
+        ("token_endpoint_auth_method", json!([])),
+        ("registration_access_token", json!(7)),
+        ("registration_client_uri", json!({})),
+    ] {
+        let accepted = accept(&bench, with(registered(&bench), name, value.clone()), json!({})).await;
+        let accepted = accepted.unwrap_or_else(|bad| panic!("{name} {value}: {bad}"));
+        assert_eq!(accepted.data["clientId"], "given");
+        assert_eq!(accepted.data["clientRegistration"].get("secretExpiresAt"), None, "{name} {value}");
+        assert_eq!(bench.server.only().line(), "POST /register", "{name} {value}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_fails_or_asks_to_wait_is_asked_again_later() {
+    let bench = Bench::new();
+    for (reply, field) in [
+        (Reply::json(429, "{}").with("retry-after", "7"), "later: Some(7)"),
+        (Reply::json(429, json!({"error": "slow_down"})), "later: None"),
+        (Reply::json(500, json!({"error": "server_error"})), "later: None"),
+        (Reply::text(503, "text/html", "<html>").with("retry-after", "9"), "later: Some(9)"),
+    ] {
+        bench.server.forget("/register");
+        bench.server.on("/register", reply.clone());
+        let later = bench.accept(Oauth, data(&bench, json!({}), json!({}))).await.unwrap_err();
+        assert_eq!(later.field, field, "{reply:?}");
+        assert!(later.why.contains("fails or asks to wait (HTTP"), "{}", later.why);
+        assert_eq!(bench.server.only().line(), "POST /register", "asked once");
     }
 }
 
@@ -199,7 +243,6 @@ async fn what_is_no_registration_is_none() {
         (Reply::json(204, ""), "clientId", "not a registration (HTTP 204)"),
         (Reply::json(302, "").with("location", "/elsewhere"), "clientId", "not a registration (HTTP 302)"),
         (Reply::json(307, "").with("location", "/elsewhere"), "clientId", "not a registration (HTTP 307)"),
-        (Reply::json(500, "{}"), "clientId", "not a registration (HTTP 500)"),
         (Reply::json(201, huge), "clientId", "larger than allowed"),
         (Reply::HangUp, "clientId", "no answer"),
         (

@@ -1,5 +1,7 @@
 //! Connectors and their installations.
 
+use std::time::Duration;
+
 use carnet_model::{ConnectorRef, Env, Environment, Slug, Time};
 use carnet_store::connectors::{Place, Sort};
 use carnet_store::pictures::Picture;
@@ -301,5 +303,42 @@ async fn a_picture_stays_while_a_connector_shows_it_and_a_code_names_one_connect
         assert_eq!((found(s.other.id, "code").await, found(s.team.id, "cod").await), (None, None), "{name}");
         db.write(Write::new().steps(connectors::delete(s.team.id, own.id))).await.unwrap();
         assert_eq!(found(s.team.id, "code").await, None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_ends_is_looked_after_by_one() {
+    let env = Env::system();
+    for (name, db, _keep) in stores().await.0 {
+        let s = scene(&db, &env).await;
+        let now = env.now();
+        let write = async |step| db.write(Write::new().step(step)).await;
+        let due = async |at: Time| connectors::to_renew(&db, at, 9).await.unwrap();
+        assert_eq!(due(Time::FAR_FUTURE).await, [], "{name}: none has an end");
+        let mut row = s.connector.clone();
+        row.connector.version = 2;
+        row.connector.data["clientId"] = "given".into();
+        let registration = serde_json::json!({"secretExpiresAt": now.plus(Duration::from_secs(9)).millis()});
+        row.connector.data.insert("clientRegistration".to_owned(), registration);
+        write(connectors::update(&row)).await.unwrap();
+        let found = due(now).await;
+        assert_eq!(
+            (found.len(), found[0].connector, found[0].team),
+            (1, row.connector.id, s.team.id),
+            "{name}"
+        );
+        let later = now.plus(Duration::from_secs(5));
+        write(connectors::put_off(&found[0], Some(later))).await.unwrap();
+        let second = write(connectors::put_off(&found[0], Some(later))).await;
+        assert!(matches!(second, Err(DbError::Unmet(0))), "{name}: it was claimed");
+        assert_eq!((due(now).await.len(), due(later).await.len()), (0, 1), "{name}");
+        write(connectors::look_at(s.team.id, row.connector.id, None)).await.unwrap();
+        assert_eq!(due(Time::FAR_FUTURE).await, [], "{name}");
+        // A change is looked at anew, whatever it is.
+        row.connector.version = 3;
+        write(connectors::update(&row)).await.unwrap();
+        assert_eq!(due(now).await.len(), 1, "{name}");
+        let elsewhere = write(connectors::look_at(s.other.id, row.connector.id, None)).await;
+        assert!(matches!(elsewhere, Err(DbError::Unmet(0))), "{name}: of another team");
     }
 }

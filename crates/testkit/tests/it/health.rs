@@ -1,5 +1,7 @@
 //! What breaks is told once, signed, with what mends it; who asks is told how things stand.
 
+mod secrets;
+
 use std::time::Duration;
 
 use carnet_model::Clock as _;

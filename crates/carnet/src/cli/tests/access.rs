@@ -387,9 +387,14 @@ fn what_does_not_hold_is_shown_and_says_by_the_exit_who_must_act() {
             "grants": [{"id": "grt_0000000000000000000001", "subject": {"type": "user", "id": "alice"},
                 "environment": "production", "state": "needs_consent", "standing": standing, "message": message}]})
     };
-    for (standing, exit) in
-        [("needs_consent", 5), ("gone", 5), ("client_rejected", 1), ("unreachable", 8), ("not_asked", 0)]
-    {
+    for (standing, exit) in [
+        ("needs_consent", 5),
+        ("gone", 5),
+        ("client_rejected", 1),
+        ("secret_ended", 1),
+        ("unreachable", 8),
+        ("not_asked", 0),
+    ] {
         let told = health(standing, "because \u{1b}[31m of it");
         let peer = Peer::with(move |line, _, _| match line {
             "POST /v1/connect/connectors/demo%2Fhello/check" => Some((200, told.clone())),
@@ -440,7 +445,9 @@ fn only_a_project_that_is_told_nowhere_is_advised_to_say_where() {
 
 #[test]
 fn refused_credentials_of_the_connector_itself_fail_a_check() {
-    for (standing, exit) in [("client_rejected", 1), ("unreachable", 8), ("not_asked", 0), ("holds", 0)] {
+    for (standing, exit) in
+        [("client_rejected", 1), ("secret_ended", 1), ("unreachable", 8), ("not_asked", 0), ("holds", 0)]
+    {
         let told = json!({"connector": {"id": CONNECTOR, "uid": "demo/hello"}, "holds": exit == 0,
             "application": {"standing": standing, "message": "so it says"}, "installations": [], "grants": []});
         let peer = Peer::with(move |line, _, _| match line {
@@ -454,6 +461,12 @@ fn refused_credentials_of_the_connector_itself_fail_a_check() {
         let shown = desk.run(&["check", "demo/hello"]).exits(exit);
         let both = format!("{}{}", shown.out, shown.err);
         assert_eq!(both.contains("so it says"), exit != 0, "{shown:?}");
+        assert_eq!(
+            both.contains("carnet check demo/hello --accept"),
+            standing == "secret_ended",
+            "{shown:?}"
+        );
+        assert_eq!(both.contains("that the provider refuses"), standing == "client_rejected", "{shown:?}");
         let document = desk.run(&["check", "demo/hello", "--json"]).exits(exit).json();
         assert_eq!(document["application"]["standing"], standing);
     }

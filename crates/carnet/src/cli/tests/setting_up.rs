@@ -190,6 +190,11 @@ fn a_connector_is_shown_with_who_may_ask_and_how_its_grants_are() {
             let standing = json!({"connectors": 1, "grants": 2, "states": states, "needConsent": []});
             return Some((200, standing));
         }
+        if route == "GET /v1/connect/connectors/demo%2Fhello" {
+            let mut registered = connector();
+            registered["data"] = json!({"clientRegistration": {"secretExpiresAt": 1_784_065_923_000_i64}});
+            return Some((200, registered));
+        }
         route.ends_with("/grants").then(|| {
             let grant = |state, cause| {
                 json!({"id": "grt_1", "subject": {"type": "user", "id": "u"}, "state": state,
@@ -203,6 +208,7 @@ fn a_connector_is_shown_with_who_may_ask_and_how_its_grants_are() {
     let done = desk.run(&["show", "demo/hello"]).exits(0);
     assert!(done.out.contains("my-app (production, preview, development)"), "{done:?}");
     assert!(done.out.contains("1 active, 1 needs consent (expired)"), "{done:?}");
+    assert!(done.out.contains("Secret ends   2026-07-14T21:52:03Z\n"), "{done:?}");
     let document = desk.run(&["show", "demo/hello", "--json"]).exits(0).json();
     assert_eq!(document["connector"]["redirectUri"], "http://127.0.0.1/callback");
     assert_eq!(document["grants"][1]["environment"], "production");

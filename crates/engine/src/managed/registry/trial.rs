@@ -9,7 +9,7 @@ use carnet_store::managed_apps::ManagedAppRow;
 use serde_json::{Map, Value};
 
 use crate::broker::Broker;
-use crate::connectors::bad_configuration;
+use crate::connectors::not_accepted;
 use crate::managed::shown_as_token;
 
 impl Broker {
@@ -76,7 +76,7 @@ impl Broker {
             // What goes elsewhere than before was given anew, or refused.
             known: None,
         };
-        carnet_providers::driver(r#type).accept(ask).await.map(drop).map_err(bad_configuration)
+        carnet_providers::driver(r#type).accept(ask).await.map(drop).map_err(not_accepted)
     }
 }
 

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::settings::{Read, Settings};
 use super::{CLIENT_SECRET, REGISTRATION_TOKEN, WEBHOOK_SECRET, installation, registration, server};
-use crate::driver::failure::{BadConfiguration, Vendor};
+use crate::driver::failure::{BadConfiguration, NotAccepted, Vendor};
 use crate::driver::secrets::ConnectorSecrets;
 use crate::driver::{Accepted, NewConnector};
 use crate::oauth::client::Client;
@@ -19,7 +19,7 @@ use crate::oauth::client_auth::{ClientAuth, Proof};
 use crate::oauth::metadata::Server;
 use crate::oauth::probe::{self, By, Known};
 
-pub(super) async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, BadConfiguration> {
+pub(super) async fn accept(mut ask: NewConnector<'_>) -> Result<Accepted, NotAccepted> {
     let mut read = Read::new(std::mem::take(&mut ask.data))?;
     let (document, discovered) = if let Some(document) = read.document.take() {
         (document, false)

@@ -3,6 +3,7 @@
 //! A server may give a new secret or a new registration token with every answer. Both are kept with the new state, in
 //! one write; if that fails, the next change says that somebody has to see to it.
 
+use carnet_model::SecretString;
 use carnet_model::connector::Connector;
 use serde_json::{Map, Value, json};
 
@@ -11,7 +12,7 @@ use super::settings::Settings;
 use super::{CLIENT_SECRET, REGISTRATION_TOKEN};
 use crate::driver::{At, Synced};
 use crate::oauth::client_auth::ClientAuth;
-use crate::oauth::registration::{Registrar, RegistrationError};
+use crate::oauth::registration::{Ends, Registrar, RegistrationError};
 
 /// Tells the server what changed.
 pub(super) async fn sync(at: &At<'_>, renew: bool) -> Synced {
@@ -30,14 +31,22 @@ pub(super) async fn sync(at: &At<'_>, renew: bool) -> Synced {
     let (Some(home_uri), Some(token)) = (home(&settings.server, uri.as_deref()), token) else {
         return Synced::Required(UNMANAGED.to_owned(), None);
     };
-    let registrar = Registrar { http: at.http, tenant: at.connector.team };
+    let registrar = Registrar { http: at.http, env: at.env, tenant: at.connector.team };
     let client = &settings.options.client_id;
-    let registered = match registrar.update(&home_uri, token, client, &wish, &given).await {
+    let ask = || registrar.update(&home_uri, token, client, &wish, &given);
+    let answer = match ask().await {
+        // What was lost may be a new secret in the place of the present one. Said again, it is given again, as long as the
+        // server has not turned the token too.
+        Err(RegistrationError::Transport(error)) if error.maybe_received() => ask().await,
+        answer => answer,
+    };
+    let registered = match answer {
         Ok(registered) => registered,
         Err(error) => return Synced::Required(what_is_left(&error), None),
     };
     let has_secret = at.secrets.at(CLIENT_SECRET).is_some();
-    let (sent, left) = match judge(&registered, &wish, settings.auth, has_secret) {
+    let now = at.env.now();
+    let (sent, left) = match judge(&registered, &wish, settings.auth, has_secret, now) {
         Ok(auth) => {
             settings.auth = auth;
             (wish.to_json(), None)
@@ -46,10 +55,18 @@ pub(super) async fn sync(at: &At<'_>, renew: bool) -> Synced {
         Err(bad) => (sent, Some(sentence(&bad.to_string()))),
     };
     let mut secrets = at.secrets.duplicate();
-    let mut secret_ends = registration.secret_ends;
-    if let Some(secret) = registered.secret.filter(|_| takes_secret(settings.auth)) {
-        secrets.insert(CLIENT_SECRET.to_owned(), secret);
-        secret_ends = registered.secret_ends;
+    let (mut secret_ends, mut secret_given) = (registration.secret_ends, registration.secret_given);
+    if takes_secret(settings.auth) {
+        let said = registered.secret_ends;
+        let held = secrets.at(CLIENT_SECRET).map(SecretString::expose);
+        let is_another = registered.secret.as_ref().is_some_and(|new| held != Some(new.expose()));
+        // What is said of the end counts whether or not the secret is said again with it.
+        if is_another || said != Ends::Unsaid {
+            (secret_ends, secret_given) = (said.time(), Some(now));
+        }
+        if let Some(secret) = registered.secret {
+            secrets.insert(CLIENT_SECRET.to_owned(), secret);
+        }
     }
     if let Some(token) = registered.token {
         secrets.insert(REGISTRATION_TOKEN.to_owned(), token);
@@ -59,6 +76,7 @@ pub(super) async fn sync(at: &At<'_>, renew: bool) -> Synced {
         client_id: registration.client_id,
         way: Way::Dynamic { uri, sent, given: registered.given },
         secret_ends,
+        secret_given,
     });
     let kept = (settings.to_data(), secrets);
     match left {
@@ -75,7 +93,7 @@ pub(super) async fn retire(at: &At<'_>) {
     };
     let uri = home(&settings.server, uri.as_deref());
     if let (Some(uri), Some(token)) = (uri, at.secrets.at(REGISTRATION_TOKEN)) {
-        let _ = Registrar { http: at.http, tenant: at.connector.team }.remove(&uri, token).await;
+        let _ = Registrar { http: at.http, env: at.env, tenant: at.connector.team }.remove(&uri, token).await;
     }
 }
 

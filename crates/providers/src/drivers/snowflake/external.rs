@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::super::oauth::Oauth;
 use super::settings::Settings;
-use crate::driver::failure::BadConfiguration;
+use crate::driver::failure::{BadConfiguration, NotAccepted};
 use crate::driver::secrets::ConnectorSecrets;
 use crate::driver::{Accepted, At, Driver as _, NewConnector};
 
@@ -56,7 +56,11 @@ pub(super) async fn accept(
     }
     let ask = NewConnector { data: described, service: "snowflake", address: None, ..ask };
     let accepted = Oauth.accept(ask).await;
-    let accepted = accepted.map_err(|refused| bad(&refused.field, &refused.why))?;
+    let accepted = accepted.map_err(|refused| match refused {
+        NotAccepted::Bad(refused) => bad(&refused.field, &refused.why),
+        // Only where a client is registered, and one that is brought is not.
+        NotAccepted::Later { why, .. } => bad("clientId", &why),
+    })?;
     let mut secrets = ConnectorSecrets::default();
     if let Some(secret) = accepted.secrets.at("/clientSecret") {
         secrets.insert(SECRET.to_owned(), secret.duplicate());

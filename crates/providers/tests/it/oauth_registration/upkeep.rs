@@ -104,6 +104,21 @@ async fn a_change_that_the_server_does_not_take_is_said_to_be_left() {
 }
 
 #[tokio::test]
+async fn an_answer_that_was_lost_is_asked_for_once_more() {
+    let bench = Bench::new();
+    let made = made(&bench).await;
+    let fresh =
+        json!({"client_id": "given", "client_secret": "second", "registration_access_token": "care2"});
+    bench.server.on("/register/given", Reply::HangUp);
+    bench.server.on("/register/given", Reply::json(200, fresh));
+    let Synced::Done((_, secrets)) = made.driver.sync(&made.at(), true).await else { panic!("not told") };
+    assert_eq!(secrets.at("/clientSecret").unwrap().expose(), "second");
+    let seen = bench.server.seen();
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    assert!(seen.iter().all(|seen| seen.header("authorization") == Some("Bearer care")));
+}
+
+#[tokio::test]
 async fn a_client_of_a_connector_that_goes_is_taken_back() {
     let bench = Bench::new();
     let made = made(&bench).await;
@@ -125,19 +140,63 @@ async fn a_client_of_a_connector_that_goes_is_taken_back() {
 #[tokio::test]
 async fn a_secret_that_has_ended_is_told_before_the_server_is_asked() {
     let bench = Bench::new();
-    for (ends, works) in [(NOW + 1, true), (NOW, false), (NOW - 5, false)] {
-        let answer = with(registered(&bench), "client_secret_expires_at", json!(ends));
-        let made = Made::new(&bench, Oauth, accept(&bench, answer, json!({})).await.unwrap());
-        let (_, kept) = if works {
-            made.begin(|_| ()).await.unwrap()
-        } else {
-            assert_eq!(outcome(&made.begin(|_| ()).await), "secret ended");
-            continue;
-        };
-        bench.server.on("/token", Reply::json(200, json!({"access_token": "at", "token_type": "Bearer"})));
-        made.finish("code=c", &kept).await.unwrap();
+    let answer = with(registered(&bench), "client_secret_expires_at", json!(NOW + 1));
+    let mut made = Made::new(&bench, Oauth, accept(&bench, answer, json!({})).await.unwrap());
+    let (_, kept) = made.begin(|_| ()).await.unwrap();
+    bench.server.on("/token", Reply::json(200, json!({"access_token": "at", "token_type": "Bearer"})));
+    made.finish("code=c", &kept).await.unwrap();
+    for ended in [NOW, NOW - 5] {
+        made.connector.data["clientRegistration"]["secretExpiresAt"] = json!(ended * 1000);
+        assert_eq!(outcome(&made.begin(|_| ()).await), "secret ended");
     }
     assert_eq!(Time::from_secs(NOW), bench.env.now());
+}
+
+/// The end of a secret counts by itself, and is renewed ahead of time.
+#[tokio::test]
+async fn an_end_that_is_moved_is_kept_with_or_without_another_secret() {
+    let bench = Bench::new();
+    let (week, third) = (7 * 24 * 3600, 1000);
+    for (answer, ends, due, secret) in [
+        (
+            json!({"client_secret_expires_at": NOW + 3000}),
+            Some(NOW + 3000),
+            Some(NOW + 3000 - third),
+            "given-secret",
+        ),
+        (
+            json!({"client_secret": "second", "client_secret_expires_at": NOW + 9 * week}),
+            Some(NOW + 9 * week),
+            Some(NOW + 8 * week),
+            "second",
+        ),
+        (json!({"client_secret_expires_at": 0}), None, None, "given-secret"),
+        (json!({"client_secret": "second"}), None, None, "second"),
+        // Nothing is said, or of the same one.
+        (json!({}), Some(NOW + 60), Some(NOW + 40), "given-secret"),
+        (json!({"client_secret": "given-secret"}), Some(NOW + 60), Some(NOW + 40), "given-secret"),
+        (json!({"client_secret_expires_at": "soon"}), Some(NOW + 60), Some(NOW + 40), "given-secret"),
+    ] {
+        let first = with(registered(&bench), "client_secret_expires_at", json!(NOW + 60));
+        let mut made = Made::new(&bench, Oauth, accept(&bench, first, json!({})).await.unwrap());
+        assert_eq!(made.driver.renewal(&made.connector).map(|due| due.at), Some(Time::from_secs(NOW + 40)));
+        let mut said = json!({"client_id": "given"});
+        said.as_object_mut().unwrap().extend(answer.as_object().unwrap().clone());
+        bench.server.forget("/register/given");
+        bench.server.on("/register/given", Reply::json(200, said));
+        let Synced::Done((data, secrets)) = made.driver.sync(&made.at(), true).await else {
+            panic!("{answer}")
+        };
+        let kept = data["clientRegistration"].get("secretExpiresAt").cloned();
+        assert_eq!(kept, ends.map(|end| json!(end * 1000)), "{answer}");
+        assert_eq!(secrets.at("/clientSecret").unwrap().expose(), secret, "{answer}");
+        made.connector.data = data;
+        assert_eq!(
+            made.driver.renewal(&made.connector).map(|due| due.at),
+            due.map(Time::from_secs),
+            "{answer}"
+        );
+    }
 }
 
 #[tokio::test]

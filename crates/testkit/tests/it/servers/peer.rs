@@ -30,6 +30,7 @@ impl Seen {
 struct Script {
     answers: HashMap<String, VecDeque<(u16, Value)>>,
     seen: Vec<Seen>,
+    held: Option<String>,
 }
 
 /// The server, for as long as the test runs.
@@ -80,6 +81,11 @@ impl Peer {
         self.then(path, status, body);
     }
 
+    /// Answers nothing at this path from now on, until nothing is held.
+    pub(crate) fn hold(&self, path: Option<&str>) {
+        self.script.lock().unwrap().held = path.map(str::to_owned);
+    }
+
     /// What arrived at a path since the last look.
     pub(crate) fn seen(&self, path: &str) -> Vec<Seen> {
         let mut script = self.script.lock().unwrap();
@@ -105,8 +111,11 @@ async fn answer(
     let bearer = headers.get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let line = format!("{method} {}", uri.path());
     let body = String::from_utf8(body.to_vec()).unwrap();
+    peer.script.lock().unwrap().seen.push(Seen { line, bearer, body });
+    while peer.script.lock().unwrap().held.as_deref() == Some(uri.path()) {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
     let mut script = peer.script.lock().unwrap();
-    script.seen.push(Seen { line, bearer, body });
     let answers = script.answers.get_mut(uri.path());
     let (status, body) = match answers {
         Some(queue) if queue.len() > 1 => queue.pop_front().unwrap(),

@@ -1,27 +1,59 @@
-//! Connectors whose providers know another address of the server than it has now, after it moved or was restored elsewhere.
+//! Connectors that will not work, or not for long: those whose providers know another address of the server than it has
+//! now, after it moved or was restored elsewhere, and those whose provider has set their client's secret an end.
 
+use std::time::Duration;
+
+use carnet_model::Time;
 use carnet_sdk::{Client, Connector, ConnectorFilter};
 use serde_json::Value;
 
 use super::{Check, Outcome};
 
-/// One check where everything is well; else one for each connector, with the command that mends it.
-pub(super) async fn redirects(client: &Client) -> Vec<Check> {
-    let mut checks = Vec::new();
+/// One check of each kind where everything is well; else one for each connector, with the command that mends it.
+pub(super) async fn connectors(client: &Client, now: Time) -> Vec<Check> {
+    let (mut elsewhere, mut over) = (Vec::new(), Vec::new());
     let mut filter = ConnectorFilter { limit: Some(100), ..ConnectorFilter::default() };
     loop {
         let page = match client.connectors(&filter).await {
             Ok(page) => page,
             Err(error) => return vec![Check::failed(NAME, error.into())],
         };
-        checks.extend(page.connectors.iter().filter_map(moved));
+        elsewhere.extend(page.connectors.iter().filter_map(moved));
+        over.extend(page.connectors.iter().filter_map(|connector| ending(connector, now)));
         match page.cursor {
             // A server that says the same place again would be asked for ever.
             Some(cursor) if filter.cursor.as_ref() != Some(&cursor) => filter.cursor = Some(cursor),
-            _ if checks.is_empty() => return vec![Check::ok(NAME, "at the server's address")],
-            _ => return checks,
+            _ => break,
         }
     }
+    if elsewhere.is_empty() {
+        elsewhere.push(Check::ok(NAME, "at the server's address"));
+    }
+    elsewhere.extend(over);
+    elsewhere
+}
+
+/// A secret that was not renewed although the server has tried for some time, or that is over.
+fn ending(connector: &Connector, now: Time) -> Option<Check> {
+    let registration = connector.rest.get("data")?.get("clientRegistration")?;
+    let time = |name: &str| registration.get(name).and_then(Value::as_i64).map(Time::from_millis);
+    let end = time("secretExpiresAt")?;
+    let life = time("secretGivenAt").map_or(Duration::MAX, |given| given.until(end));
+    // The server renews it in the last third of its life, or a week before.
+    if now < end.minus(LATE.min(life / 4)) {
+        return None;
+    }
+    let uid = &connector.uid;
+    let (outcome, when) = if end <= now {
+        (Outcome::Failed, "has ended")
+    } else {
+        (Outcome::Warning, "ends soon, and is not renewed so far")
+    };
+    let detail = format!("the client secret that the provider of {uid} has registered {when}");
+    Some(Check { outcome, ..Check::ok("client secret", detail) }.with(
+        format!("carnet check {uid} --accept"),
+        "to ask the provider for a new one, or to see why there is none",
+    ))
 }
 
 fn moved(connector: &Connector) -> Option<Check> {
@@ -55,6 +87,7 @@ fn quoted(text: &str) -> String {
 }
 
 const NAME: &str = "redirect URI";
+const LATE: Duration = Duration::from_hours(5 * 24);
 
 #[cfg(test)]
 mod tests {
@@ -72,6 +105,28 @@ mod tests {
             all.extend(more.clone());
         }
         serde_json::from_value(all).unwrap()
+    }
+
+    #[test]
+    fn a_secret_that_ends_is_named_once_it_should_have_been_renewed() {
+        let hour = 3_600_000;
+        let told = |ends: i64, given: Option<i64>, now: i64| {
+            let mut registration = json!({"secretExpiresAt": ends});
+            if let Some(given) = given {
+                registration["secretGivenAt"] = json!(given);
+            }
+            let found = connector(&json!({"data": {"clientRegistration": registration}}));
+            ending(&found, Time::from_millis(now)).map(|check| (check.outcome, check.next[0].command.clone()))
+        };
+        let mend = || "carnet check acme/a --accept".to_owned();
+        assert_eq!(told(200 * hour, None, 79 * hour), None);
+        assert_eq!(told(200 * hour, None, 80 * hour), Some((Outcome::Warning, mend())));
+        assert_eq!(told(200 * hour, Some(196 * hour), 198 * hour), None, "it lives for four hours");
+        assert_eq!(told(200 * hour, Some(196 * hour), 199 * hour), Some((Outcome::Warning, mend())));
+        assert_eq!(told(200 * hour, Some(0), 200 * hour), Some((Outcome::Failed, mend())));
+        assert!(
+            ending(&connector(&json!({"data": {"clientRegistration": {}}})), Time::from_millis(0)).is_none()
+        );
     }
 
     #[test]
