@@ -92,7 +92,7 @@ pub(crate) async fn list(
     call: Call,
     Query(params): Query<ListParams>,
 ) -> Result<Answer<Value>, Problem> {
-    page_of(100, params.limit)?;
+    page_of(params.limit)?;
     let whose = if params.everybody { Whose::Everybodys } else { Whose::Own };
     let found = broker.access_tokens(&call.caller, whose).await?;
     Ok(Answer(json!({"tokens": found.iter().map(object).collect::<Vec<_>>()})))
@@ -144,7 +144,8 @@ pub(crate) async fn create(
     call: Call,
     Json(body): Json<CreateBody>,
 ) -> Result<(StatusCode, Answer<Value>), Problem> {
-    let life = body.expires_in_ms.map(millis).transpose()?.map(Duration::from_millis);
+    let life =
+        body.expires_in_ms.map(|life| millis("expiresInMs", life)).transpose()?.map(Duration::from_millis);
     let breadth = body.access.as_ref().map(AccessBody::breadth).transpose()?;
     let ask = NewToken { name: body.name, life, breadth, project: body.project_id };
     let made = broker.create_access_token(&call.caller, &ask, call.request).await?;

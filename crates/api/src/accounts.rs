@@ -52,7 +52,7 @@ pub(crate) async fn list(
     call: Call,
     Query(params): Query<ListParams>,
 ) -> Result<Answer<Value>, Problem> {
-    let limit = page_of(100, params.limit)?.unwrap_or(100);
+    let limit = page_of(params.limit)?.unwrap_or(100);
     let found = broker.accounts(&call.caller, params.from.as_deref(), limit).await?;
     let full = found.len() == usize::try_from(limit).unwrap_or(usize::MAX);
     let next = found.last().filter(|_| full).map(|user| user.email.clone());

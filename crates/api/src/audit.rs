@@ -15,13 +15,18 @@ use crate::shape::{Shape, anything, count, either, flag, id, list_of, map, objec
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct ListParams {
-    limit: Option<Limit>,
+    limit: Option<Limit<1000>>,
     before: Option<i64>,
     after: Option<i64>,
     action: Option<String>,
     target: Option<String>,
     connector: Option<String>,
+    #[schemars(schema_with = "outcomes")]
     outcome: Option<String>,
+}
+
+fn outcomes(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    one_of(&["success", "denied", "failed"]).inside()
 }
 
 pub(crate) fn shape() -> Shape {
@@ -74,7 +79,7 @@ pub(crate) async fn list(
         action: params.action,
         target,
         outcome: params.outcome,
-        limit: page_of(1000, params.limit)?,
+        limit: page_of(params.limit)?,
     };
     let page = broker.audit_events(&call.caller, &query).await?;
     let events: Vec<Value> = page

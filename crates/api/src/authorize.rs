@@ -116,7 +116,7 @@ fn life(number: f64) -> Result<u64, Problem> {
     if number < 1.0 || number.fract() > 0.0 {
         return Err(refused("expiresInMs", "expiresInMs is a whole number of milliseconds, 1 to 3600000."));
     }
-    millis(number)
+    millis("expiresInMs", number)
 }
 
 fn begun(broker: &Broker, started: AuthorizationStarted) -> Value {

@@ -89,15 +89,17 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Json<T>, Problem> {
         return Err(Problem::invalid("The body is not a JSON object."));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| misread(&error))?;
+    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| misread(bytes, &error))?;
     reader.end().map_err(|error| not_json(&error))?;
     Ok(Json(read))
 }
 
 /// Which field does not fit, and what would; never what stands there.
-fn misread(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+fn misread(bytes: &[u8], error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let cause = error.inner();
-    if cause.classify() != serde_json::error::Category::Data {
+    // Of a word of a list, serde_json says that it is not JSON where it is no text.
+    let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
+    if cause.classify() != serde_json::error::Category::Data && !is_json() {
         return not_json(cause);
     }
     let field = error.path().iter().fold(String::new(), |path, segment| match segment {
@@ -107,9 +109,15 @@ fn misread(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
         Segment::Seq { index } => format!("{path}[{index}]"),
         _ => path,
     });
+    let field = match unread::field(cause) {
+        Some(named) if field.is_empty() => named,
+        Some(named) => format!("{field}.{named}"),
+        None => field,
+    };
     let place = if field.is_empty() { String::new() } else { format!("{field}: ") };
     let (why, line, column) = (unread::why(cause), cause.line(), cause.column());
-    Problem::invalid(format!("The body does not fit: {place}{why} (line {line}, column {column})."))
+    let message = format!("The body does not fit: {place}{why} (line {line}, column {column}).");
+    if field.is_empty() { Problem::invalid(message) } else { Problem::field(&field, message) }
 }
 
 fn not_json(error: &serde_json::Error) -> Problem {
@@ -172,8 +180,9 @@ mod tests {
     #[test]
     fn a_body_that_does_not_fit_names_the_field_and_not_what_stands_there() {
         for (body, said) in [
-            (r#"{"audience": "hunter2"}"#, "audience: expected a sequence (line 1, column 22)."),
-            (r#"{"scopes": ["a", {"hunter2": 1}]}"#, "scopes[1]: expected a string"),
+            (r#"{"audience": "hunter2"}"#, "audience: expected a list (line 1, column 22)."),
+            (r#"{"scopes": ["a", {"hunter2": 1}]}"#, "scopes[1]: expected a text"),
+            (r#"{"scopes": [], "scopes": []}"#, "scopes: the field `scopes` is there twice"),
             (r#"{"scope": []}"#, "scope: no such field; expected one of `subject`"),
             (r#"{"sk_hunter2": []}"#, "The body does not fit: no such field; expected one of"),
             (r#"{"scopes": []"#, "The body is not JSON (line 1, column 13)."),
@@ -184,6 +193,9 @@ mod tests {
             let told = &problem.0.message;
             assert!(told.contains(said), "{body}: {told}");
             assert!(!told.contains("hunter2"), "{body}: {told}");
+            let field = told.strip_prefix("The body does not fit: ").and_then(|rest| rest.split_once(": "));
+            let field = field.map(|(field, _)| field).filter(|field| !field.contains(' '));
+            assert_eq!(problem.0.extra.get("field").and_then(|field| field.as_str()), field, "{body}");
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::path::Path;
 use crate::problem::Problem;
 use crate::query::{Limit, Query, comma_list, page_of};
 use crate::servers;
+use crate::shape::one_of;
 use crate::trigger_wishes::{self, TriggerDestination, Wished};
 
 pub(crate) use object::{changed_shape, connector, kind, list_v1_shape, list_v2_shape, shape};
@@ -116,7 +117,7 @@ fn reaches_production(environments: Option<&[String]>) -> bool {
 }
 
 pub(crate) fn refused(field: &str, why: &str) -> Problem {
-    Problem(Fault::new(Code::InvalidRequest, why).with("field", field))
+    Problem::field(field, why)
 }
 
 pub(crate) async fn create(
@@ -234,7 +235,12 @@ pub(crate) struct ListParams {
     r#type: Option<String>,
     service: Option<String>,
     search: Option<String>,
+    #[schemars(schema_with = "sorts")]
     sort: Option<String>,
+}
+
+fn sorts(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    one_of(&["createdAt", "updatedAt", "name"]).inside()
 }
 
 impl ListParams {
@@ -252,7 +258,7 @@ impl ListParams {
             services: comma_list(self.service.as_deref()),
             search: self.search,
             cursor: self.cursor,
-            limit: page_of(100, self.limit)?,
+            limit: page_of(self.limit)?,
             with_projects: comma_list(self.include.as_deref()).iter().any(|part| part == "projects"),
         })
     }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::call::Call;
+use crate::connectors::refused;
 use crate::path::Path;
 use crate::problem::Problem;
 use crate::query::{Limit, Query, page_of};
@@ -157,10 +158,10 @@ pub(crate) async fn list(
 ) -> Result<Answer<Value>, Problem> {
     let ListParams { limit, cursor, user, issuer } = params;
     if user.is_none() && issuer.is_some() {
-        return Err(Problem::invalid("issuer says whose name user is, so it needs user."));
+        return Err(refused("issuer", "issuer says whose name user is, so it needs user."));
     }
     let user = user.map(|id| Subject::User { id, issuer });
-    let limit = page_of(100, limit)?.unwrap_or(50);
+    let limit = page_of(limit)?.unwrap_or(50);
     let (found, next) =
         broker.grants(&call.caller, &connector, user.as_ref(), cursor.as_deref(), limit).await?;
     let mut out = json!({"grants": found.iter().map(object).collect::<Vec<_>>()});

@@ -70,7 +70,7 @@ pub(crate) async fn remove(
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct CheckParams {
-    limit: Option<Limit>,
+    limit: Option<Limit<50>>,
     cursor: Option<String>,
 }
 
@@ -106,7 +106,7 @@ pub(crate) async fn check(
     Query(params): Query<CheckParams>,
 ) -> Result<Answer<Value>, Problem> {
     let CheckParams { limit, cursor } = params;
-    let limit = page_of(50, limit)?.unwrap_or(20);
+    let limit = page_of(limit)?.unwrap_or(20);
     let health =
         broker.check_health(&call.caller, &connector, cursor.as_deref(), limit, call.request).await?;
     Ok(Answer(told(&health)))

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
+use crate::connectors::refused;
 use crate::path::Path;
 use crate::problem::Problem;
 use crate::shape::{Shape, anything, count, flag, id, list_of, map, object_of, text, time as millis};
@@ -131,7 +132,7 @@ impl TokenBody {
             .collect();
         put("subject", Some(subject.into()));
         put("environment", Some(self.environment.clone().into()));
-        put("expiresAt", self.expires_at.and_then(|at| crate::token::millis(at).ok()).map(Value::from));
+        put("expiresAt", self.expires_at.and_then(|at| crate::token::millis("", at).ok()).map(Value::from));
         put("projectId", self.project_id.clone().map(Value::from));
         put("installationId", self.installation_id.clone().map(Value::from));
         put("scopes", self.scopes.clone().map(Value::from));
@@ -139,7 +140,7 @@ impl TokenBody {
         put("audience", self.audience.clone().map(Value::from));
         put("authorizationDetails", self.authorization_details.clone().map(Value::from));
         let ends = self.refresh_token_expires_at;
-        put("refreshTokenExpiresAt", ends.and_then(|at| crate::token::millis(at).ok()).map(Value::from));
+        put("refreshTokenExpiresAt", ends.and_then(|at| crate::token::millis("", at).ok()).map(Value::from));
         put("name", self.name.clone().map(Value::from));
         put("externalSubject", self.external_subject.clone().map(Value::from));
         out
@@ -148,26 +149,32 @@ impl TokenBody {
     fn read(self) -> Result<TokenToImport, Problem> {
         let details = self.authorization_details.unwrap_or_default();
         if details.iter().any(|detail| !detail.is_object()) {
-            return Err(Problem::invalid("authorizationDetails is a list of objects."));
+            return Err(refused("authorizationDetails", "authorizationDetails is a list of objects."));
         }
         if serde_json::to_vec(&details).map_or(true, |text| text.len() > MOST_DETAILS) {
-            return Err(Problem::invalid("authorizationDetails has at most 16 KiB."));
+            return Err(refused("authorizationDetails", "authorizationDetails has at most 16 KiB."));
         }
         let installation = match (self.installation_id, self.installation) {
             (Some(id), Some(named)) if id != named.id => {
-                return Err(Problem::invalid("installationId and installation.id are not the same."));
+                return Err(refused(
+                    "installationId",
+                    "installationId and installation.id are not the same.",
+                ));
             }
             (id, named) => id.or(named.map(|named| named.id)),
         };
         let metadata = self.data.unwrap_or_default();
         if serde_json::to_vec(&metadata).map_or(true, |text| text.len() > MOST_DATA) {
-            return Err(Problem::invalid("data has at most 4 KiB."));
+            return Err(refused("data", "data has at most 4 KiB."));
         }
         Ok(TokenToImport {
             access_token: self.access_token,
-            expires_at: self.expires_at.map(time).transpose()?,
+            expires_at: self.expires_at.map(|at| time("expiresAt", at)).transpose()?,
             refresh_token: self.refresh_token,
-            refresh_token_expires_at: self.refresh_token_expires_at.map(time).transpose()?,
+            refresh_token_expires_at: self
+                .refresh_token_expires_at
+                .map(|at| time("refreshTokenExpiresAt", at))
+                .transpose()?,
             subject: self.subject,
             environment: self.environment,
             project: self.project_id,
@@ -187,8 +194,8 @@ impl TokenBody {
 }
 
 /// A time from a JavaScript number. What lies beyond every calendar never ends.
-fn time(number: f64) -> Result<Time, Problem> {
-    let millis = i64::try_from(crate::token::millis(number)?).unwrap_or(i64::MAX);
+fn time(field: &str, number: f64) -> Result<Time, Problem> {
+    let millis = i64::try_from(crate::token::millis(field, number)?).unwrap_or(i64::MAX);
     Ok(Time::from_millis(millis).min(Time::FAR_FUTURE))
 }
 

@@ -71,7 +71,7 @@ pub(crate) async fn list(
     call: Call,
     Query(PageParams { limit, cursor }): Query<PageParams>,
 ) -> Result<Answer<Value>, Problem> {
-    let limit = page_of(100, limit)?;
+    let limit = page_of(limit)?;
     let (found, next) = broker.installations(&call.caller, &connector, cursor.as_deref(), limit).await?;
     let found: Vec<Value> = found.iter().map(object).collect();
     Ok(Answer(json!({"installations": found, "pagination": {"next": next}})))

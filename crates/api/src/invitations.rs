@@ -90,7 +90,8 @@ pub(crate) async fn create(
     call: Call,
     Json(body): Json<CreateBody>,
 ) -> Result<(StatusCode, Answer<Value>), Problem> {
-    let life = body.expires_in_ms.map(millis).transpose()?.map(Duration::from_millis);
+    let life =
+        body.expires_in_ms.map(|life| millis("expiresInMs", life)).transpose()?.map(Duration::from_millis);
     let ask = NewInvitation { role: body.role, email: body.email, life };
     let made = broker.invite(&call.caller, &team, &ask, call.request).await?;
     let mut answer = object(&made.invitation);

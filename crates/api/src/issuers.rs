@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::body::Json;
 use crate::call::Call;
+use crate::connectors::refused;
 use crate::path::Path;
 use crate::problem::Problem;
 use crate::query::Whole;
@@ -135,6 +136,9 @@ pub(crate) async fn check(
     call: Call,
     Json(body): Json<CheckBody>,
 ) -> Result<Answer<Value>, Problem> {
+    if !body.trusted_issuer.is_object() {
+        return Err(refused("trustedIssuer", "trustedIssuer is an object."));
+    }
     let checked = broker.check_issuer(&call.caller, &body.trusted_issuer, body.token.as_deref()).await?;
     Ok(Answer(report(&checked)))
 }

@@ -91,7 +91,7 @@ pub(crate) async fn of_connector(
     call: Call,
     Query(PageParams { limit, cursor }): Query<PageParams>,
 ) -> Result<Answer<Value>, Problem> {
-    let limit = page_of(100, limit)?;
+    let limit = page_of(limit)?;
     let (found, next) = broker.links(&call.caller, &connector, cursor.as_deref(), limit).await?;
     let found: Vec<Value> =
         found.iter().map(|LinkedProject { link, project }| object(link, project)).collect();
@@ -105,7 +105,7 @@ pub(crate) async fn of_project(
     Query(PageParams { limit, cursor }): Query<PageParams>,
 ) -> Result<Answer<Value>, Problem> {
     let project = broker.project(&call.caller, &project).await?;
-    let limit = page_of(100, limit)?;
+    let limit = page_of(limit)?;
     let (found, next) = broker.links_of_project(&call.caller, &project, cursor.as_deref(), limit).await?;
     let mut out = Vec::with_capacity(found.len());
     for (link, view) in found {
@@ -153,5 +153,14 @@ pub(crate) async fn remove(
     call: Call,
 ) -> Result<Response, Problem> {
     broker.delete_link(&call.caller, &connector, &project, call.request).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(crate) async fn cut(
+    State(broker): State<Broker>,
+    Path((connector, project, environment)): Path<(String, String, String)>,
+    call: Call,
+) -> Result<Response, Problem> {
+    broker.cut_link(&call.caller, &connector, &project, &environment, call.request).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -293,7 +293,7 @@ fn keep(schemas: &mut BTreeMap<&'static str, Value>, shape: &Shape) {
 const MEANINGS: &[(&str, &str)] = &[
     ("connector", "A connector: its identifier, or its UID with the slash written %2F."),
     ("delivery", "An event on its way to a destination, by its identifier."),
-    ("environment", "A custom environment, by its identifier or short name."),
+    ("environment", "An environment of the project; one of its own by its identifier or short name."),
     ("app", "The application for all teams, by the service that it is for."),
     ("grant", "A grant, by its identifier."),
     ("installation", "An installation of the connector, by its identifier."),

@@ -19,6 +19,11 @@ impl Problem {
     pub(crate) fn invalid(why: impl Into<String>) -> Self {
         Self(Fault::new(Code::InvalidRequest, why))
     }
+
+    /// The same, because of this member of its body or this parameter of its query.
+    pub(crate) fn field(field: &str, why: impl Into<String>) -> Self {
+        Self(Fault::new(Code::InvalidRequest, why).with("field", field))
+    }
 }
 
 impl IntoResponse for Problem {

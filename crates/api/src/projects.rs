@@ -70,7 +70,7 @@ pub(crate) async fn list(
     call: Call,
     Query(params): Query<ListParams>,
 ) -> Result<Answer<Value>, Problem> {
-    let limit = page_of(100, params.limit)?.unwrap_or(100);
+    let limit = page_of(params.limit)?.unwrap_or(100);
     let found =
         broker.projects(&call.caller, params.search.as_deref(), params.from.as_deref(), limit).await?;
     let full = found.len() == usize::try_from(limit).unwrap_or(usize::MAX);

@@ -28,7 +28,7 @@ pub(crate) struct ListParams {
     /// Only of this category.
     category: Option<String>,
     /// At most so many, 1 to 500; all where nothing is said.
-    limit: Option<Limit>,
+    limit: Option<Limit<500>>,
 }
 
 /// What stands in a list, and begins the description of one.
@@ -142,7 +142,7 @@ pub(crate) async fn list(
     Query(params): Query<ListParams>,
 ) -> Result<Answer<Value>, Problem> {
     let ListParams { search, category, limit } = params;
-    let limit = page_of(500, limit)?;
+    let limit = page_of(limit)?;
     let found = broker.services(&call.caller, &ServicesQuery { search, category, limit })?;
     Ok(Answer(json!({"services": found})))
 }

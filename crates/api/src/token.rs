@@ -32,7 +32,7 @@ impl TokenBody {
     pub(crate) fn ask(self, connector: String) -> Result<TokenAsk, Problem> {
         let details = self.authorization_details.unwrap_or_default();
         if details.iter().any(|detail| !detail.is_object()) {
-            return Err(Problem::invalid("authorizationDetails is a list of objects."));
+            return Err(refused("authorizationDetails", "authorizationDetails is a list of objects."));
         }
         Ok(TokenAsk {
             connector,
@@ -42,16 +42,19 @@ impl TokenBody {
             resources: self.resources.unwrap_or_default(),
             audience: self.audience.unwrap_or_default(),
             details,
-            validity_buffer: self.validity_buffer_ms.map(millis).transpose()?,
+            validity_buffer: self
+                .validity_buffer_ms
+                .map(|number| millis("validityBufferMs", number))
+                .transpose()?,
         })
     }
 }
 
-/// A number of milliseconds from a JavaScript number: not negative, not larger than a safe integer.
-pub(crate) fn millis(number: f64) -> Result<u64, Problem> {
+/// The number of milliseconds in this field, from a JavaScript number: not negative, not larger than a safe integer.
+pub(crate) fn millis(field: &str, number: f64) -> Result<u64, Problem> {
     const LARGEST: f64 = 9_007_199_254_740_991.0;
     if !(0.0..=LARGEST).contains(&number) {
-        return Err(Problem::invalid("A duration is a number of milliseconds, zero or more."));
+        return Err(Problem::field(field, format!("{field} is a number of milliseconds, zero or more.")));
     }
     #[expect(
         clippy::cast_possible_truncation,

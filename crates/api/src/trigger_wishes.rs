@@ -24,10 +24,23 @@ impl Wished {
             None | Some(Value::Null) => (None, None),
             Some(Value::Bool(on)) => (Some(*on), None),
             Some(Value::Object(object)) => {
-                let secret = object.get("signingSecret").and_then(Value::as_str).map(str::to_owned);
-                (object.get("enabled").and_then(Value::as_bool), secret)
+                let enabled = match object.get("enabled") {
+                    None | Some(Value::Null) => None,
+                    Some(Value::Bool(on)) => Some(*on),
+                    Some(_) => return Err(refused("triggers.enabled", "triggers.enabled is true or false.")),
+                };
+                let secret = match object.get("signingSecret") {
+                    None | Some(Value::Null) => None,
+                    Some(Value::String(secret)) => Some(secret.clone()),
+                    Some(_) => {
+                        return Err(refused("triggers.signingSecret", "triggers.signingSecret is a text."));
+                    }
+                };
+                (enabled, secret)
             }
-            Some(_) => return Err(Problem::invalid("triggers is true, false or an object with enabled.")),
+            Some(_) => {
+                return Err(refused("triggers", "triggers is true, false or an object with enabled."));
+            }
         };
         Ok(Self { enabled, events, signing_secret })
     }

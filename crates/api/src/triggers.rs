@@ -175,9 +175,14 @@ fn put(object: &mut Value, name: &str, value: Option<impl Into<Value>>) {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct ListParams {
+    #[schemars(schema_with = "states")]
     state: Option<String>,
     cursor: Option<String>,
     limit: Option<Limit>,
+}
+
+fn states(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    one_of(&["waiting", "taken", "dead"]).inside()
 }
 
 pub(crate) async fn deliveries(
@@ -187,7 +192,7 @@ pub(crate) async fn deliveries(
     Query(params): Query<ListParams>,
 ) -> Result<Answer<Value>, Problem> {
     let ListParams { state, cursor, limit } = params;
-    let query = DeliveriesQuery { state, cursor, limit: page_of(100, limit)? };
+    let query = DeliveriesQuery { state, cursor, limit: page_of(limit)? };
     let (found, next) = broker.deliveries(&call.caller, &connector, &query).await?;
     let found: Vec<_> = found.iter().map(told).collect();
     Ok(Answer(json!({"deliveries": found, "pagination": {"next": next}})))

@@ -86,7 +86,7 @@ pub(crate) async fn show(
     Query(params): Query<UsageParams>,
 ) -> Result<Answer<Value>, Problem> {
     let since = params.since.as_deref().map(Month::parse).transpose();
-    let since = since.map_err(|error| Problem::invalid(format!("since: {error}.")))?;
+    let since = since.map_err(|error| Problem::field("since", format!("since: {error}.")))?;
     let (by, name) = params.by.unwrap_or(Kind::Connector).by();
     let usage = broker.usage(&call.caller, UsageQuery { since, by }).await?;
     Ok(Answer(told(&usage, by, name)))

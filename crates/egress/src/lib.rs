@@ -44,5 +44,5 @@ pub use place::{InvalidPlace, Place};
 pub use policy::{Allowance, InvalidPurpose, Policy, Purpose};
 pub use resolve::{Resolve, Resolved, SystemResolver};
 pub use send::Egress;
-pub use url_rule::UrlRefused;
+pub use url_rule::{UrlRefused, as_written};
 pub use wire::{Dialling, Duplex, Transport};

@@ -68,23 +68,10 @@ impl Rules {
         if text.len() > MAX_URL {
             return Err(UrlRefused::TooLong);
         }
-        if text.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
-            return Err(UrlRefused::Characters);
-        }
         if text.contains('#') {
             return Err(UrlRefused::Fragment);
         }
-        let (scheme, rest) = text.split_once("://").ok_or(UrlRefused::Unreadable)?;
-        if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
-            return Err(UrlRefused::Scheme);
-        }
-        let authority = rest.split(['/', '?']).next().unwrap_or_default();
-        let written = host_as_written(authority)?;
-
-        let url = Url::parse(text).map_err(|_| UrlRefused::Unreadable)?;
-        if !url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(written)) {
-            return Err(UrlRefused::HostSpelling);
-        }
+        let url = as_written(text)?;
         if let Some(written_down) = self.written_down(purpose) {
             let known = written_down.iter().any(|origin| origin.is_of(&url));
             Uri::try_from(url.as_str()).map_err(|_| UrlRefused::Unreadable)?;
@@ -126,6 +113,31 @@ impl Rules {
         };
         if self.permits(address, purpose) { Ok(address.is_loopback()) } else { Err(UrlRefused::Address) }
     }
+}
+
+/// The `http` or `https` URL in a text that every reader takes for the same: nothing in it is repaired, and its host
+/// is the one that stands there. It is not judged where it leads.
+///
+/// ```
+/// assert!(carnet_egress::as_written("https://app.example/done#x").is_ok());
+/// assert!(carnet_egress::as_written("https:/app.example").is_err());
+/// assert!(carnet_egress::as_written(r"https://app.example\@evil.example/").is_err());
+/// ```
+pub fn as_written(text: &str) -> Result<Url, UrlRefused> {
+    if text.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
+        return Err(UrlRefused::Characters);
+    }
+    let (scheme, rest) = text.split_once("://").ok_or(UrlRefused::Unreadable)?;
+    if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
+        return Err(UrlRefused::Scheme);
+    }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let written = host_as_written(authority)?;
+    let url = Url::parse(text).map_err(|_| UrlRefused::Unreadable)?;
+    if !url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(written)) {
+        return Err(UrlRefused::HostSpelling);
+    }
+    Ok(url)
 }
 
 /// Whether a name means this machine, whatever DNS says (RFC 6761 §6.3).

@@ -5,6 +5,7 @@ use std::time::Duration;
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::{Caller, Login, Member};
 use carnet_model::rights::{Access, Breadth, Right};
+use carnet_model::shown::is_name;
 use carnet_model::{AccessToken, Code, Fault, Id, Time, kind};
 use carnet_store::access_tokens::{self, AccessTokenRow};
 use carnet_store::{DbError, Step, Write, people, sessions};
@@ -75,10 +76,10 @@ impl Broker {
         let inner = &self.inner;
         let now = inner.env.now();
         let name = ask.name.trim();
-        if name.is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
+        if !is_name(name, 100) {
             return Err(Fault::new(
                 Code::InvalidRequest,
-                "name has 1 to 100 characters and no control character.",
+                "name has 1 to 100 characters, none of them a control character or invisible.",
             )
             .with("field", "name"));
         }

@@ -49,7 +49,8 @@ impl Credential {
                 return Err(Fault::new(
                     Code::InvalidRequest,
                     "Name the team by teamId or by slug, not by both.",
-                ));
+                )
+                .with("field", "slug"));
             }
             (id, slug) => {
                 format!("{}\n{}", id.as_deref().unwrap_or_default(), slug.as_deref().unwrap_or_default())

@@ -22,10 +22,12 @@ mod upkeep;
 use carnet_model::access::Ask;
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
-use carnet_model::connector::Connector;
-use carnet_model::{Code, Fault, Id, Uid, kind};
+use carnet_model::connector::{Connector, ConnectorType};
+use carnet_model::shown::is_name;
+use carnet_model::{Code, Fault, Id, Time, Uid, kind};
 use carnet_providers::Abilities;
 use carnet_providers::webhook::scheme_of;
+use serde_json::{Map, Value};
 
 use crate::audit::with_proof;
 use crate::broker::Broker;
@@ -154,11 +156,25 @@ pub(crate) fn not_accepted(refused: carnet_providers::NotAccepted) -> Fault {
     }
 }
 
+/// Refuses a key whose end is over by the time it is stored: nobody would ever get it.
+fn none_has_ended(kind: ConnectorType, data: &Map<String, Value>, now: Time) -> Result<(), Fault> {
+    let values = data.get("values").and_then(Value::as_array).filter(|_| kind == ConnectorType::ApiKey);
+    let end = |value: &Value| value.get("expiresAt").and_then(Value::as_i64);
+    let ended = |value: &Value| end(value).is_some_and(|end| end <= now.millis());
+    match values.and_then(|values| values.iter().position(ended)) {
+        Some(place) => Err(bad_configuration(carnet_providers::BadConfiguration {
+            field: format!("values.{place}.expiresAt"),
+            why: "is over already; store the key's successor".to_owned(),
+        })),
+        None => Ok(()),
+    }
+}
+
 /// What people call a connector, if it is fit to be shown.
 fn called(name: &str) -> Result<&str, Fault> {
     let name = name.trim();
-    if name.is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
-        let why = "name has 1 to 100 characters and no control character.";
+    if !is_name(name, 100) {
+        let why = "name has 1 to 100 characters, none of them a control character or invisible.";
         return Err(Fault::new(Code::InvalidRequest, why).with("field", "name"));
     }
     Ok(name)

@@ -379,7 +379,8 @@ fn scopes_of(entry: &Entry, names: Option<&[String]>) -> Result<Option<Scopes>, 
 }
 
 fn text(field: &'static str, value: Option<String>) -> Result<Option<String>, Fault> {
-    let sound = |text: &String| !text.is_empty() && text.len() <= 256 && !text.chars().any(char::is_control);
+    let sound =
+        |text: &String| (1..=256).contains(&text.chars().count()) && !text.chars().any(char::is_control);
     if value.as_ref().is_some_and(|text| !sound(text)) {
         return Err(invalid(field, "has 1 to 256 characters and no control character"));
     }

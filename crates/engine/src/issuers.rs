@@ -10,7 +10,7 @@ use carnet_identity::{
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
 use carnet_model::rights::Right;
-use carnet_model::{Code, Environment, Fault, Id, Slug, kind};
+use carnet_model::{Code, Environment, Fault, Id, Slug, kind, unread};
 use carnet_store::issuers::{self, IssuerRow};
 use carnet_store::{DbError, Write, projects};
 use serde_json::Value;
@@ -126,10 +126,24 @@ impl Broker {
     }
 
     async fn read_issuer(&self, team: Id<kind::Team>, config: &Value) -> Result<TrustedIssuer, Fault> {
-        let config: TrustedIssuerConfig = serde_json::from_value(self.by_identifier(team, config).await?)
-            .map_err(|error| invalid(error.to_string()))?;
+        let config = self.by_identifier(team, config).await?;
+        let config: TrustedIssuerConfig = serde_path_to_error::deserialize(&config).map_err(|error| {
+            let (cause, path) = (error.inner(), error.path().to_string());
+            let whose = unread::field(cause);
+            // What is not serde's is our own sentence about the text.
+            let told = cause.to_string();
+            let is_ours =
+                !["invalid ", "unknown ", "missing ", "duplicate "].iter().any(|by| told.starts_with(by));
+            let why = if is_ours { told } else { unread::why(cause) };
+            let field = match (path.as_str(), whose) {
+                (".", Some(named)) => named,
+                (path, Some(named)) => format!("{path}.{named}"),
+                (path, None) => path.to_owned(),
+            };
+            invalid(format!("{field}: {why}")).with("field", field)
+        })?;
         let issuer = TrustedIssuer::from_config(self.inner.env.id(), team, config)
-            .map_err(|error| invalid(error.to_string()))?;
+            .map_err(|error| invalid(error.to_string()).with("field", error.field()))?;
         if self.inner.settings.own_team(&issuer.issuer).is_some() {
             let why = "issuer is this server itself, whose identities are recognised without being trusted; no rule is ever \
                        asked about them";

@@ -9,7 +9,7 @@ use carnet_model::rights::Right;
 use carnet_model::{Code, Environment, Fault, Id, kind};
 use carnet_store::links::{self, Link, LinkedProject};
 use carnet_store::projects::Project;
-use carnet_store::{DbError, Write, connectors, destinations, gateway, projects, redirect_uris};
+use carnet_store::{DbError, Step, Write, connectors, destinations, gateway, projects, redirect_uris};
 
 use crate::broker::Broker;
 use crate::connectors::{ConnectorView, read_time_cursor, time_cursor};
@@ -136,15 +136,8 @@ impl Broker {
         let event = AuditEvent::of(caller, self.inner.env.now(), Action::LinkDelete, Some(request))
             .on(id)
             .with("project", project.id.to_string());
-        let write = Write::new()
-            .steps([
-                redirect_uris::delete_of_link(caller.team(), id, project.id),
-                gateway::delete_of_link(caller.team(), id, project.id),
-                destinations::remove_of_link(caller.team(), id, project.id),
-                links::delete(caller.team(), id, project.id),
-            ])
-            .event(&self.inner.env, &event)
-            .revises();
+        let write =
+            Write::new().steps(ended(caller.team(), id, project.id)).event(&self.inner.env, &event).revises();
         match self.inner.db.write(write).await {
             Ok(_) => Ok(()),
             Err(DbError::Unmet(_)) => Err(Fault::new(
@@ -153,6 +146,56 @@ impl Broker {
             )),
             Err(error) => Err(faults::store(error)),
         }
+    }
+
+    /// Takes one environment out of a link, and what is forwarded there; the last one takes the link with it. Where the
+    /// project may not ask, there is nothing to do.
+    pub async fn cut_link(
+        &self,
+        caller: &Caller,
+        connector: &str,
+        project: &str,
+        environment: &str,
+        request: Id<kind::Request>,
+    ) -> Result<(), Fault> {
+        let entry = self.managed(caller, connector, Right::LinkUpdate).await?;
+        let project = self.find_project(caller, project).await?;
+        let named = self.environments_of(caller, project.id, &[environment.to_owned()]).await;
+        let named = named.map_err(|fault| match fault.code {
+            Code::InvalidRequest => faults::not_found("environment", environment),
+            _ => fault,
+        })?;
+        let (team, db, id) = (caller.team(), &self.inner.db, entry.row.connector.id);
+        for _ in 0..TRIES {
+            let link = links::find(db, team, id, project.id).await.map_err(faults::store)?;
+            let there = |link: &Link| link.environments.iter().any(|one| named.contains(one));
+            let Some(link) = link.filter(there) else { return Ok(()) };
+            let left: Vec<_> = link.environments.iter().copied().filter(|one| !named.contains(one)).collect();
+            let now = self.inner.env.now();
+            let action = if left.is_empty() { Action::LinkDelete } else { Action::LinkPut };
+            let mut event = AuditEvent::of(caller, now, action, Some(request))
+                .on(id)
+                .with("project", project.id.to_string());
+            // Two who each take another one out do not put back what the other took.
+            let mut write = Write::new().step(links::is_still(team, &link));
+            if left.is_empty() {
+                write = write.steps(ended(team, id, project.id));
+            } else {
+                event = event.with("environments", left.iter().map(ToString::to_string).collect::<Vec<_>>());
+                let forwarded = entry.triggers.destinations.iter();
+                let cut =
+                    forwarded.filter(|one| one.project == project.id && named.contains(&one.environment));
+                write = write
+                    .step(links::put(team, id, project.id, &left, now))
+                    .steps(cut.map(destinations::remove));
+            }
+            match db.write(write.event(&self.inner.env, &event).revises()).await {
+                Ok(_) => return Ok(()),
+                Err(DbError::Unmet(_)) => {}
+                Err(error) => return Err(faults::store(error)),
+            }
+        }
+        Err(Fault::new(Code::Conflict, "The link is being changed by others at the same moment; try again."))
     }
 
     /// The connector, for a person who may use this right about it. Who may not use it learns that before anything about
@@ -193,10 +236,9 @@ impl Broker {
             };
             let environment = environment.ok_or_else(|| {
                 let name: String = name.chars().take(64).collect();
-                invalid(format!(
-                    "The project has no environment {name:?}. It has production, preview, development and: {}.",
-                    custom.iter().map(|e| e.slug.as_str()).collect::<Vec<_>>().join(", ")
-                ))
+                let own = custom.iter().map(|e| e.slug.as_str());
+                let all: Vec<_> = ["production", "preview", "development"].into_iter().chain(own).collect();
+                invalid(format!("The project has no environment {name:?}. It has {}.", all.join(", ")))
             })?;
             if !out.contains(&environment) {
                 out.push(environment);
@@ -205,6 +247,19 @@ impl Broker {
         Ok(out)
     }
 }
+
+/// What a link that ends takes with it.
+fn ended(team: Id<kind::Team>, connector: Id<kind::Connector>, project: Id<kind::Project>) -> [Step; 4] {
+    [
+        redirect_uris::delete_of_link(team, connector, project),
+        gateway::delete_of_link(team, connector, project),
+        destinations::remove_of_link(team, connector, project),
+        links::delete(team, connector, project),
+    ]
+}
+
+/// How often a link is read anew that others change at the same moment.
+const TRIES: usize = 5;
 
 /// As many links as a page has: 1 to 100, and 50 where nobody says.
 fn page(limit: Option<u32>) -> usize {

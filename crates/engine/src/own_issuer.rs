@@ -255,7 +255,8 @@ impl Broker {
             return Err(Fault::new(
                 Code::InvalidRequest,
                 "audience has 1 to 512 characters and no control character.",
-            ));
+            )
+            .with("field", "audience"));
         }
         let audience = audience.map_or_else(|| self.inner.settings.audience_of(&team.slug), str::to_owned);
         let event = AuditEvent::of(caller, self.inner.env.now(), Action::IdentityIssue, Some(request))

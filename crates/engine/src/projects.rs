@@ -152,6 +152,11 @@ impl Broker {
                 format!("Every project has the environment {slug} already."),
             ));
         }
+        // Where an environment is named, this is how an identifier begins.
+        if slug.as_str().starts_with("env_") {
+            let why = "slug does not begin with env_, as an identifier does.";
+            return Err(Fault::new(Code::InvalidRequest, why).with("field", "slug"));
+        }
         let now = self.inner.env.now();
         let environment = CustomEnvironment { id: self.inner.env.id(), project: project.id, slug };
         let event = AuditEvent::of(caller, now, Action::EnvironmentCreate, Some(request))
@@ -206,6 +211,7 @@ impl Broker {
                 }
             }))
             .steps(given.iter().map(|row| carnet_store::grants::withdraw(member.team, row.grant.id, now)))
+            .step(carnet_store::minted::delete_of_environment(member.team, environment.project, gone))
             .step(carnet_store::redirect_uris::delete_of_environment(member.team, environment.project, gone))
             .step(carnet_store::gateway::delete_of_environment(member.team, environment.project, gone))
             .step(carnet_store::destinations::remove_of_environment(member.team, environment.project, gone))

@@ -5,6 +5,7 @@ use std::time::Duration;
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::{Principal, Role};
 use carnet_model::rights::Access;
+use carnet_model::shown::is_name;
 use carnet_model::{AccessToken, Code, Fault, Id, SecretString, Slug, kind};
 use carnet_store::people::{self, Team, User};
 use carnet_store::projects::{self, Project};
@@ -210,10 +211,10 @@ impl Broker {
 
 pub(crate) fn check(field: &'static str, text: &str) -> Result<(), Fault> {
     let text = text.trim();
-    if text.is_empty() || text.len() > 200 || text.chars().any(char::is_control) {
+    if !is_name(text, 200) {
         return Err(Fault::new(
             Code::InvalidRequest,
-            format!("{field} has 1 to 200 characters and no control character."),
+            format!("{field} has 1 to 200 characters, none of them a control character or invisible."),
         )
         .with("field", field));
     }

@@ -65,6 +65,19 @@ pub fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe0f}')
 }
 
+/// Whether a text can be a name that people are shown: 1 to `most` characters (not bytes), something to see among them, and
+/// none that deceives. What letters and emoji are spelled with stays: joiners, variation selectors, the tags of flags.
+pub fn is_name(text: &str, most: usize) -> bool {
+    let spells = |c| {
+        is_joiner(c)
+            || matches!(c, '\u{180b}'..='\u{180d}' | '\u{180f}' | '\u{fe00}'..='\u{fe0e}' | '\u{e0020}'..='\u{e007f}'
+                | '\u{e0100}'..='\u{e01ef}')
+    };
+    (1..=most).contains(&text.chars().count())
+        && text.chars().all(|c| !c.is_control() && (!is_hidden(c) || spells(c)))
+        && text.chars().any(|c| !c.is_whitespace() && !is_hidden(c) && !is_joiner(c))
+}
+
 fn is_mark(c: char) -> bool {
     matches!(c,
         '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
@@ -74,6 +87,35 @@ fn is_mark(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_counted_in_characters_and_has_none_that_deceives() {
+        let long = "日".repeat(100);
+        for good in [
+            "Acme",
+            "é",
+            &long,
+            "می\u{200c}خواهم",
+            "👩\u{200d}💻 ❤\u{fe0f}",
+            "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}",
+        ] {
+            assert!(is_name(good, 100), "{good:?}");
+        }
+        for bad in [
+            "",
+            " ",
+            "\u{200d}",
+            "a\u{202e}b",
+            "a\u{2066}b",
+            "pay\u{200b}pal",
+            "\u{feff}a",
+            "a\u{200f}b",
+            "a\nb",
+            &format!("{long}日"),
+        ] {
+            assert!(!is_name(bad, 100), "{bad:?}");
+        }
+    }
 
     #[test]
     fn a_line_keeps_its_spaces_and_loses_what_deceives() {

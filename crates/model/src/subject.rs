@@ -170,7 +170,7 @@ impl Subject {
 }
 
 fn check(name: &'static str, text: &str) -> Result<(), InvalidSubject> {
-    let sound = !text.is_empty() && text.len() <= 256 && !text.chars().any(char::is_control);
+    let sound = (1..=256).contains(&text.chars().count()) && !text.chars().any(char::is_control);
     if sound { Ok(()) } else { Err(InvalidSubject::Text(name)) }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Id, kind};
+use crate::shown::{is_hidden, is_joiner};
 
 /// A connector's UID, unique in its team: `slack/acme`, `mcp.linear.app/triage`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -14,12 +15,15 @@ pub struct Uid(String);
 /// Why a text is not a UID.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidUid {
-    /// Nothing, or more than [`Uid::MAX_LEN`] bytes.
+    /// Nothing, or more than [`Uid::MAX_LEN`] characters.
     #[error("a UID has 1 to {} characters", Uid::MAX_LEN)]
     Length,
     /// A character that would not survive a URL path or a shell.
     #[error("a UID has no whitespace, control character, `%`, `#`, `?` or `\\`")]
     Character,
+    /// A character that nobody sees, or that turns the direction of writing round.
+    #[error("a UID has no invisible character")]
+    Hidden,
     /// Looks like an identifier, or like a word of the API's own paths.
     #[error("this UID is reserved")]
     Reserved,
@@ -29,12 +33,12 @@ pub enum InvalidUid {
 }
 
 impl Uid {
-    /// Longest UID in bytes.
+    /// Longest UID in characters.
     pub const MAX_LEN: usize = 200;
 
     /// Reads a UID. The rules are those of the official clients, and no part may be `.` or `..`.
     pub fn parse(text: &str) -> Result<Self, InvalidUid> {
-        if text.is_empty() || text.len() > Self::MAX_LEN {
+        if !(1..=Self::MAX_LEN).contains(&text.chars().count()) {
             return Err(InvalidUid::Length);
         }
         if text.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '%' | '#' | '?' | '\\')) {
@@ -51,6 +55,17 @@ impl Uid {
             return Err(InvalidUid::Form);
         }
         Ok(Self(text.to_owned()))
+    }
+
+    /// Reads a UID that somebody chooses for a new connector: what can be seen, and reserved in no spelling.
+    pub fn chosen(text: &str) -> Result<Self, InvalidUid> {
+        if text.chars().any(|c| is_hidden(c) || is_joiner(c)) {
+            return Err(InvalidUid::Hidden);
+        }
+        match Self::parse(&text.to_lowercase()) {
+            Err(InvalidUid::Reserved) => Err(InvalidUid::Reserved),
+            _ => Self::parse(text),
+        }
     }
 
     /// The text.
@@ -132,6 +147,23 @@ mod tests {
             assert_eq!(Uid::parse(text), Err(why), "{text:?}");
         }
         assert_eq!(Uid::parse(&format!("a/{}", "x".repeat(200))), Err(InvalidUid::Length));
+        assert!(Uid::parse(&format!("a/{}", "é".repeat(198))).is_ok());
+    }
+
+    #[test]
+    fn what_is_chosen_can_be_seen_and_is_reserved_in_no_spelling() {
+        for (text, why) in [
+            ("a/\u{202e}x", InvalidUid::Hidden),
+            ("a/x\u{200d}", InvalidUid::Hidden),
+            ("a\u{feff}/x", InvalidUid::Hidden),
+            ("VC/x", InvalidUid::Reserved),
+            ("Foo.Vercel.Com/x", InvalidUid::Reserved),
+            ("Managed", InvalidUid::Reserved),
+            ("slack", InvalidUid::Form),
+        ] {
+            assert_eq!(Uid::chosen(text), Err(why), "{text:?}");
+        }
+        assert_eq!(Uid::chosen("Slack/Büro").map(|uid| uid.to_string()), Ok("Slack/Büro".to_owned()));
     }
 
     #[test]

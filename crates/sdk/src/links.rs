@@ -138,4 +138,17 @@ impl Client {
             Err(error) => Err(error),
         }
     }
+
+    /// Keeps a project from asking in one environment; the last one takes the link with it.
+    pub async fn cut_link(
+        &self,
+        connector: &str,
+        project: Id<kind::Project>,
+        environment: Environment,
+    ) -> Result<(), Error> {
+        let (project, environment) = (project.to_string(), environment.to_string());
+        let path =
+            ["v1", "connect", "connectors", connector, "projects", &project, "environments", &environment];
+        self.send(Call::delete(&path)).await.map(drop)
+    }
 }

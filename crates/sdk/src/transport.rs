@@ -201,7 +201,7 @@ fn bearer(secret: &SecretString) -> Result<HeaderValue, Error> {
 }
 
 fn is_route_word(part: &str) -> bool {
-    const WORDS: [&str; 53] = [
+    const WORDS: [&str; 54] = [
         "login",
         "oauth",
         "device",
@@ -221,6 +221,7 @@ fn is_route_word(part: &str) -> bool {
         "result",
         "projects",
         "custom-environments",
+        "environments",
         "env",
         "pull",
         "user",

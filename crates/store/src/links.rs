@@ -170,6 +170,15 @@ pub fn put(
     )
 }
 
+/// Holds if the link is to the same environments as when it was read.
+pub fn is_still(team: Id<kind::Team>, link: &Link) -> Step {
+    Step::one(
+        "update links set updated_at = updated_at \
+         where team = $1 and connector = $2 and project = $3 and environments = $4",
+        args![team, link.connector, link.project, json(&link.environments)],
+    )
+}
+
 /// Removes a link.
 pub fn delete(team: Id<kind::Team>, connector: Id<kind::Connector>, project: Id<kind::Project>) -> Step {
     Step::one(

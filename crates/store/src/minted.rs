@@ -183,6 +183,18 @@ pub fn delete_of_project(team: Id<kind::Team>, project: Id<kind::Project>) -> St
     Step::any("delete from minted_tokens where team = $1 and project = $2", args![team, project])
 }
 
+/// Removes the tokens made for an environment of a project.
+pub fn delete_of_environment(
+    team: Id<kind::Team>,
+    project: Id<kind::Project>,
+    environment: Environment,
+) -> Step {
+    Step::any(
+        "delete from minted_tokens where team = $1 and project = $2 and environment = $3",
+        args![team, project, environment],
+    )
+}
+
 /// Removes the tokens of a connector.
 pub fn delete_of_connector(team: Id<kind::Team>, connector: Id<kind::Connector>) -> Step {
     Step::any("delete from minted_tokens where team = $1 and connector = $2", args![team, connector])

@@ -113,6 +113,13 @@ pub(super) fn all() -> Vec<Route> {
             .gives(200, links::shape()),
         delete(LINK, Person, "Keeps a project from asking a connector.", links::remove)
             .gives(204, Content::None),
+        delete(
+            "/v1/connect/connectors/{connector}/projects/{project}/environments/{environment}",
+            Person,
+            "Keeps a project from asking a connector in one environment.",
+            links::cut,
+        )
+        .gives(204, Content::None),
         get(
             REDIRECT_URIS,
             Person,

@@ -147,43 +147,62 @@ pub(super) async fn destination(
     })
 }
 
-/// Stops a project from asking.
+/// Stops a project from asking, everywhere or in the environments that were named.
 pub(crate) async fn detach(cx: &mut Context<'_>, args: DetachArgs) -> Result<(), Failure> {
     let client = cx.client()?;
     let project = cx.project(&client, args.project.as_deref()).await?;
+    let named = match args.environment.as_slice() {
+        [] => None,
+        names => Some(environments(&client, &project, names).await?),
+    };
     let connector = cx.connector(&client, &args.connector).await?;
     let id = connector.id.to_string();
     let link = client.link(&id, project.id).await?;
-    let linked = link.is_some();
+    let lost: Vec<Environment> = link.iter().flat_map(|link| link.environments.iter().copied()).collect();
+    let lost: Vec<_> =
+        lost.into_iter().filter(|one| named.as_ref().is_none_or(|named| named.contains(one))).collect();
+    let places: Vec<String> = lost.iter().map(ToString::to_string).collect();
+    let (uid, name, project_id) = (&connector.uid, &project.name, project.id.to_string());
+    let there = if named.is_some() { format!(" in {}", places.join(", ")) } else { String::new() };
     if args.dry_run {
-        let (uid, name, project_id) = (&connector.uid, &project.name, project.id.to_string());
-        let Some(link) = link else {
+        if lost.is_empty() {
             let would = Would::new(format!("change nothing: {uid} is not attached to {name}"));
             return would.fact("uid", uid.as_str()).tell(cx);
-        };
-        let grants = grants_of(&client, &id, |grant| member(grant, "projectId") == Some(&project_id));
-        let would = Would::new(format!("detach {uid} from {name}"))
+        }
+        let grants = grants_of(&client, &id, |grant| {
+            member(grant, "projectId") == Some(&project_id)
+                && member(grant, "environment").is_none_or(|place| places.iter().any(|lost| lost == place))
+        });
+        let would = Would::new(format!("detach {uid} from {name}{there}"))
             .fact("uid", uid.as_str())
-            .links(&[link])
-            .grants(grants.await?);
+            .grants(grants.await?)
+            .project(&project_id, name, places);
         return would.tell(cx);
     }
-    if linked {
-        let question =
-            format!("{} can then no longer ask {} for tokens. Go on?", project.name, connector.uid);
+    if !lost.is_empty() {
+        let question = format!("{name} can then no longer ask {uid} for tokens{there}. Go on?");
         cx.talk.insist(args.yes, &question)?;
-        client.delete_link(&id, project.id).await?;
+        match named {
+            None => client.delete_link(&id, project.id).await.map(drop)?,
+            Some(_) => {
+                for environment in &lost {
+                    client.cut_link(&id, project.id, *environment).await?;
+                }
+            }
+        }
     }
     if cx.talk.wants_json() {
-        let done = if linked { "detached" } else { "unchanged" };
-        return cx.talk.document(&json!({
-            "clientId": connector.id, "uid": connector.uid, "projectId": project.id, done: true,
-        }));
+        let done = if lost.is_empty() { "unchanged" } else { "detached" };
+        let mut answer = json!({"clientId": connector.id, "uid": uid, "projectId": project.id, done: true});
+        if let (true, Some(answer)) = (named.is_some(), answer.as_object_mut()) {
+            answer.insert("environments".to_owned(), json!(lost));
+        }
+        return cx.talk.document(&answer);
     }
-    if linked {
-        cx.talk.success(&format!("{} detached from {}", connector.uid, project.name));
+    if lost.is_empty() {
+        cx.talk.say(&format!("{uid} is not attached to {name}. Nothing to do."));
     } else {
-        cx.talk.say(&format!("{} is not attached to {}. Nothing to do.", connector.uid, project.name));
+        cx.talk.success(&format!("{uid} detached from {name}{there}"));
     }
     Ok(())
 }

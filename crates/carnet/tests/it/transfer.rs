@@ -215,4 +215,5 @@ async fn an_export_of_what_was_imported_is_the_export_that_was_imported() {
 
 const SIGNING: &str = "what-linear-signs-with-0123456789";
 /// The beginning of a picture, which is all that is looked at.
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80";
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80\0\0\x02\x80\x08\0\0\0\0....\
+        \0\0\0\x01IDATx....\0\0\0\0IEND....";

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::another_client::Left;
 use super::branding::check_branding;
-use super::{ConnectorView, ServiceSync, called, not_accepted, taken, view};
+use super::{ConnectorView, ServiceSync, called, none_has_ended, not_accepted, taken, view};
 use crate::broker::Broker;
 use crate::connector_keys::KeyChange;
 use crate::directory::Entry;
@@ -248,6 +248,7 @@ impl Broker {
         changed: &Map<String, Value>,
     ) -> Result<Accepted, Fault> {
         let inner = &self.inner;
+        none_has_ended(connector.r#type, changed, inner.env.now())?;
         let mut data = connector.data.clone();
         secrets.put_back(&mut data, changed);
         // What was given in confidence to others is not shown to a server that the change names.
@@ -374,7 +375,7 @@ fn dress(connector: &mut Connector, change: &ConnectorChange) -> Result<Vec<&'st
         fields.push("name");
     }
     if let Some(uid) = &change.uid {
-        connector.uid = Uid::parse(uid)
+        connector.uid = Uid::chosen(uid)
             .map_err(|error| Fault::new(Code::InvalidRequest, format!("{error}.")).with("field", "uid"))?;
         fields.push("uid");
     }

@@ -13,7 +13,7 @@ use carnet_store::connectors::{self, ConnectorRow};
 use carnet_store::{DbError, Write, creations, links, managed_apps, pictures};
 use serde_json::{Map, Value};
 
-use super::{Configuration, ConnectorView, called, code, not_accepted, taken, view};
+use super::{Configuration, ConnectorView, called, code, none_has_ended, not_accepted, taken, view};
 use crate::broker::Broker;
 use crate::connector_keys::KeyChange;
 use crate::faults;
@@ -128,8 +128,8 @@ impl Broker {
         let name = called(&name)?.to_owned();
         let branding = self.branding(team, ask.branding.clone()).await?;
         let uid = match ask.uid.as_deref().map(str::trim).filter(|uid| !uid.is_empty()) {
-            Some(uid) => Uid::parse(uid),
-            None => Uid::parse(&format!("{service}/{}", Slug::near(&name, "connector"))),
+            Some(uid) => Uid::chosen(uid),
+            None => Uid::chosen(&format!("{service}/{}", Slug::near(&name, "connector"))),
         }
         .map_err(|error| invalid("uid", format!("{error}.")))?;
         if let Some(made) = self.made_before(team, ask.code.as_deref(), &uid).await? {
@@ -141,6 +141,7 @@ impl Broker {
         }
         let Configuration { kind, data, app, address, way } =
             self.configuration(&ask, team, &service, fitting).await?;
+        none_has_ended(kind, &data, inner.env.now())?;
         // Before a server is asked to register anything: who tries again has a connector already.
         let reference = ConnectorRef::Uid(uid.clone());
         if connectors::find(&inner.db, team, &reference).await.map_err(faults::store)?.is_some() {

@@ -35,7 +35,7 @@ impl Broker {
             )
             .next("carnet create SERVICE", "to make one"));
         };
-        let uid = Uid::parse(uid).map_err(|error| invalid("uid", format!("{error}.")))?;
+        let uid = Uid::chosen(uid).map_err(|error| invalid("uid", format!("{error}.")))?;
         if !server_url.starts_with("https://") && !server_url.starts_with("http://") {
             return Err(invalid("serverUrl", "serverUrl is the address of the server.".to_owned()));
         }

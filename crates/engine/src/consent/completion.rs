@@ -26,7 +26,7 @@ use serde_json::json;
 use url::Url;
 
 use super::page::remembered;
-use super::request::{Remembered, Stored};
+use super::request::{LONGEST_URL, Remembered, Stored};
 use crate::broker::Broker;
 use crate::faults;
 
@@ -44,6 +44,9 @@ impl Broker {
 
     /// An address to which something signed can be sent.
     pub(crate) fn receiver(&self, text: &str) -> Result<Url, Fault> {
+        if text.len() > LONGEST_URL {
+            return Err(unsent("webhook has at most 2048 characters."));
+        }
         let url = self
             .inner
             .egress

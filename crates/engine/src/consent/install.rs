@@ -65,7 +65,7 @@ impl Broker {
         let scopes = ScopeRequest::parse(ask.token.scopes.as_deref())
             .map_err(|error| Fault::new(Code::InvalidRequest, format!("{error}.")).with("field", "scopes"))?;
         let sound =
-            |text: &String| !text.is_empty() && text.len() <= 200 && !text.chars().any(char::is_control);
+            |text: &String| (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control);
         if tenant.as_ref().is_some_and(|text| !sound(text)) {
             return Err(Fault::new(Code::InvalidRequest, "tenantId has 1 to 200 characters.")
                 .with("field", "tenantId"));

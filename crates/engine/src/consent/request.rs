@@ -28,7 +28,7 @@ use crate::faults;
 use crate::issue::TokenAsk;
 
 use allowed::check_parameters;
-pub(super) use allowed::{life_of, return_url};
+pub(super) use allowed::{LONGEST_URL, life_of, return_url};
 
 /// A request for consent, as it was asked.
 #[derive(Clone, Debug, Default)]

@@ -25,7 +25,7 @@ pub(super) fn checked(entry: &Entry, bound: Bound) -> Result<Bound, Fault> {
             return Err(invalid(field, &format!("has at most {MOST} entries")));
         }
     }
-    if !resources.iter().all(|text| text.len() <= LONGEST && is_resource(text)) {
+    if !resources.iter().all(|text| is_resource(text)) {
         return Err(invalid(
             "resources",
             "are absolute URIs of at most 2048 characters, without a fragment (RFC 8707 §2)",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use carnet_model::caller::Caller;
 use carnet_model::grant::{Cause, Place};
 use carnet_model::{Code, Environment, Fault, Id, ScopeRequest, Subject, SubjectKind, kind};
-use carnet_providers::{Abilities, Resources, TokenAbilities};
+use carnet_providers::{Abilities, Resources, TokenAbilities, is_resource};
 use serde_json::Value;
 
 use super::BUFFER;
@@ -155,16 +155,29 @@ impl TokenAsk {
 
     /// Refuses what the connector could not honour, instead of leaving it out.
     fn check_targets(&self, connector: &str, abilities: &TokenAbilities) -> Result<(), Fault> {
-        let too_many = self.resources.len() > 20 || self.audience.len() > 20 || self.details.len() > 20;
+        let unfit = |field: &str, why: &str| {
+            Err(Fault::new(Code::InvalidRequest, format!("{field} {why}.")).with("field", field))
+        };
+        for (field, count) in [
+            ("resources", self.resources.len()),
+            ("audience", self.audience.len()),
+            ("authorizationDetails", self.details.len()),
+        ] {
+            if count > 20 {
+                return unfit(field, "has at most 20 entries");
+            }
+        }
+        if !self.resources.iter().all(|text| is_resource(text)) {
+            return unfit(
+                "resources",
+                "holds absolute URIs of at most 2048 characters, without a fragment (RFC 8707 §2)",
+            );
+        }
         let odd = |text: &String| {
             text.is_empty() || text.len() > 2048 || text.chars().any(|c| c.is_control() || c == ' ')
         };
-        if too_many || self.resources.iter().chain(&self.audience).any(odd) {
-            return Err(Fault::new(
-                Code::InvalidRequest,
-                "resources, audience and authorizationDetails have at most 20 entries; a resource or audience has 1 to \
-                 2048 characters without spaces.",
-            ));
+        if self.audience.iter().any(odd) {
+            return unfit("audience", "holds texts of 1 to 2048 characters without spaces");
         }
         let is_typed =
             |detail: &Value| detail.get("type").and_then(Value::as_str).is_some_and(|kind| !kind.is_empty());

@@ -69,6 +69,7 @@ impl Broker {
         let token = token.map(str::trim);
         let presented = token.map(Presented::parse).transpose().map_err(|error| {
             Fault::new(Code::InvalidRequest, format!("The example token cannot be read: {error}."))
+                .with("field", "token")
         })?;
         let mut config = config.clone();
         if let (Some(token), Some(members)) = (&presented, config.as_object_mut())

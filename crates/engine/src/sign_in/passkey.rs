@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use carnet_identity::passkey::{self, Ceremony, PasskeyError, PasskeyKey};
 use carnet_model::audit::Action;
+use carnet_model::shown::is_name;
 use carnet_model::{Code, Fault, Id, SecretString, Time, kind};
 use carnet_store::passkeys::{self, PasskeyRow};
 use carnet_store::{DbError, Step, Write};
@@ -128,7 +129,7 @@ impl Broker {
             return Err(SignInRefused::Wrong);
         }
         let name = made.name.trim();
-        if name.is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
+        if !is_name(name, 100) {
             let message = "A passkey has a name of 1 to 100 characters.";
             return Err(Fault::new(Code::InvalidRequest, message).with("field", "name").into());
         }

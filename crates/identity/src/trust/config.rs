@@ -13,11 +13,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use carnet_egress::as_written;
 use carnet_model::{Environment, Id, SubjectKind, kind};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
-use url::Url;
 
 use super::family::{Family, IssuerMissing, LONGEST};
 use super::{Match, TrustRule, TrustedIssuer};
@@ -138,6 +138,25 @@ pub enum ConfigError {
         /// Path of the claim.
         claim: String,
     },
+}
+
+impl ConfigError {
+    /// The member that does not fit, as it is found in the configuration: `rules[0].claims`.
+    pub fn field(&self) -> String {
+        match self {
+            Self::NoIssuer | Self::TwoIssuers | Self::Issuer => "issuer".to_owned(),
+            Self::Family(_) => "account".to_owned(),
+            Self::TwoKeySources | Self::JwksUri => "jwksUri".to_owned(),
+            Self::Jwks(_) | Self::NoUsableKey => "jwks".to_owned(),
+            // Those of some rule.
+            Self::TooMany("claims", _) => "rules".to_owned(),
+            Self::TooMany(name, _) | Self::Text(name) | Self::Seconds(name) => (*name).to_owned(),
+            Self::Subject(number) => format!("rules[{}].subjects", number.saturating_sub(1)),
+            Self::ClaimPath(number) | Self::ClaimValue { rule: number, .. } => {
+                format!("rules[{}].claims", number.saturating_sub(1))
+            }
+        }
+    }
 }
 
 const MAX_RULES: usize = 200;
@@ -294,7 +313,7 @@ fn read_match(claim: &str, value: Value) -> Option<Match> {
 fn key_source(jwks_uri: Option<&str>, jwks: Option<Map<String, Value>>) -> Result<KeySource, ConfigError> {
     match (jwks_uri, jwks) {
         (None, None) => Ok(KeySource::Discovery),
-        (Some(uri), None) => Url::parse(uri).map(KeySource::JwksUri).map_err(|_| ConfigError::JwksUri),
+        (Some(uri), None) => as_written(uri).map(KeySource::JwksUri).map_err(|_| ConfigError::JwksUri),
         (None, Some(set)) => {
             let text = Value::Object(set).to_string();
             let keys = KeySet::parse(text.as_bytes()).map_err(ConfigError::Jwks)?;

@@ -192,7 +192,7 @@ impl Driver for ApiKey {
             let (place, value) = settings.choose(asked)?;
             if value.expires_at.is_some_and(|end| end <= at.env.now()) {
                 return Err(DriverError::Misconfigured(
-                    format!("values.{place}"),
+                    format!("values.{place}.expiresAt"),
                     format!("the key{} has expired; store its successor", value.shown()),
                 ));
             }

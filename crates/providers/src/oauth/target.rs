@@ -1,6 +1,7 @@
 //! What a token is for: resources (RFC 8707), audiences, authorization details (RFC 9396). Checked before a server is
 //! asked, because a server that does not know the parameter gives more than was asked, and says nothing.
 
+use carnet_egress::as_written;
 use serde_json::Value;
 use url::Url;
 
@@ -92,10 +93,14 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Whether a text can name a resource: an absolute URI without a fragment (RFC 8707 §2).
+/// Whether a text can name a resource: an absolute URI without a fragment (RFC 8707 §2), of 2048 characters at most, and
+/// one in which every reader finds the same host.
 #[must_use]
 pub fn is_resource(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| url.fragment().is_none()) && !text.chars().any(char::is_control)
+    let is_plain =
+        text.len() <= 2048 && text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'\\' | b'#'));
+    let is_web = |url: &Url| matches!(url.scheme(), "https" | "http");
+    is_plain && Url::parse(text).is_ok_and(|url| !is_web(&url) || as_written(text).is_ok())
 }
 
 fn unsupported(why: &str) -> DriverError {
@@ -103,3 +108,28 @@ fn unsupported(why: &str) -> DriverError {
 }
 
 const MOST: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::is_resource;
+
+    #[test]
+    fn a_resource_is_an_absolute_uri_that_nobody_repairs() {
+        for good in ["https://api.example/mcp", "https://api.example", "urn:example:api", "api://5b1f"] {
+            assert!(is_resource(good), "{good}");
+        }
+        for bad in [
+            "",
+            "not a url",
+            "api",
+            "/api",
+            "https:/api.example",
+            "https://api.example/#f",
+            "https://api.example\\@evil.example",
+            "https://api.example/\n",
+        ] {
+            assert!(!is_resource(bad), "{bad:?}");
+        }
+        assert!(!is_resource(&format!("https://api.example/{}", "x".repeat(2048))));
+    }
+}

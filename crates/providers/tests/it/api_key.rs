@@ -111,7 +111,7 @@ async fn a_key_says_what_it_is_and_an_expired_one_is_not_given() {
     assert_eq!(minted.expires_at, Some(Time::from_millis(NOW * 1000 + 1)));
     assert_eq!(minted.scopes, scopes_of("new"));
     let Err(DriverError::Misconfigured(field, why)) = made.app("old").await else { panic!() };
-    assert!(field == "values.0" && why.contains("labelled old has expired"), "{field}: {why}");
+    assert!(field == "values.0.expiresAt" && why.contains("labelled old has expired"), "{field}: {why}");
 }
 
 #[tokio::test]

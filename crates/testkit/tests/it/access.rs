@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 
 use crate::of;
 
-on_both_engines!(every_rule_of_access_answers_with_its_own_words, what_is_taken_away_is_refused_at_once);
+on_both_engines!(
+    every_rule_of_access_answers_with_its_own_words,
+    what_is_taken_away_is_refused_at_once,
+    a_link_is_cut_environment_by_environment,
+);
 
 /// The second project of the first team, on the same platform.
 async fn second_project(kit: &Kit) -> Tenant {
@@ -412,6 +416,39 @@ async fn a_consent_counts_where_it_was_given() {
     }
 }
 
+async fn a_link_is_cut_environment_by_environment(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let link = format!("/v1/connect/connectors/{}/projects/{}", kit.connector, kit.tenant.project);
+    let cut = async |environment: &str| {
+        kit.manage("DELETE", &format!("{link}/environments/{environment}"), None).await
+    };
+    let unknown = kit.manage("POST", &link, Some(&json!({"environments": ["qa"]}))).await;
+    let known = "It has production, preview, development.";
+    assert!(unknown.text().contains(known), "{}", unknown.text());
+    kit.manage("POST", &link, Some(&json!({"environments": ["production", "preview", "development"]})))
+        .await
+        .ok();
+    let app = json!({"subject": {"type": "app"}});
+    kit.ask(&app).await.token();
+    // Two at once, and each once more: what one took the other does not put back.
+    let (one, other, again) = tokio::join!(cut("preview"), cut("production"), cut("preview"));
+    for answer in [one, other, again, cut("preview").await] {
+        assert_eq!(answer.status, 204, "{}", answer.text());
+    }
+    assert_eq!(kit.manage("GET", &link, None).await.ok()["environments"], json!(["development"]));
+    assert_eq!(kit.ask(&app).await.refusal(), (403, "environment_not_linked".to_owned()));
+    assert_eq!(
+        kit.events_of("link.put").await.last().unwrap()["detail"]["environments"],
+        json!(["development"])
+    );
+    assert_eq!(cut("qa").await.refusal(), (404, "not_found".to_owned()));
+    // The last one takes the link with it.
+    assert_eq!(cut("development").await.status, 204);
+    assert_eq!(kit.manage("GET", &link, None).await.refusal(), (404, "not_found".to_owned()));
+    assert_eq!(kit.events_of("link.delete").await.len(), 1);
+    assert_eq!(cut("development").await.status, 204);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_custom_environment_is_linked_by_itself_and_ends_with_what_hangs_on_it() {
     let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
@@ -421,6 +458,10 @@ async fn a_custom_environment_is_linked_by_itself_and_ends_with_what_hangs_on_it
         .await
         .ok();
     let qa = made["id"].as_str().unwrap();
+    let like_an_id = json!({"slug": "env_x"});
+    let refused = kit.manage("POST", &format!("{project}/custom-environments"), Some(&like_an_id)).await;
+    assert_eq!(refused.refusal(), (400, "invalid_request".to_owned()));
+    assert_eq!(refused.json()["error"]["field"], "slug");
     let rules = json!([{"project": kit.tenant.project, "environment": qa,
         "claims": {"workload_project": kit.tenant.project, "environment": "qa"}}]);
     let mut config = kit.issuer.trusted_for(&kit.audience(&kit.tenant), &rules);

@@ -35,6 +35,7 @@ mod tamper;
 mod triggers;
 mod usage;
 mod whole_log;
+mod wrong_members;
 
 use serde_json::{Value, json};
 

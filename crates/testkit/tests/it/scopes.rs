@@ -393,10 +393,13 @@ async fn a_token_for_one_resource_is_not_handed_out_for_another() {
     assert_eq!(kit.provider.requests("refresh_token"), refreshes);
     // A final slash makes no other resource.
     kit.ask(&asking(true, "https://one.example/mcp/")).await.token();
-    for bad in [json!([""]), json!(["a b"]), json!(["x".repeat(2049)]), json!(vec!["https://a.example"; 21])]
+    let many = json!(vec!["https://a.example"; 21]);
+    for bad in
+        [json!([""]), json!(["not a url"]), json!(["https://a.example/#f"]), json!(["x".repeat(2049)]), many]
     {
         let answer = kit.ask(&json!({"subject": {"type": "app"}, "resources": bad})).await;
-        assert!(matches!(answer.status, 400 | 422), "{bad}: {}", answer.text());
+        assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{bad}");
+        assert_eq!(answer.json()["error"]["field"], "resources", "{bad}");
     }
     let details =
         json!({"subject": {"type": "app"}, "authorizationDetails": [{"type": "payment", "amount": 1}]});

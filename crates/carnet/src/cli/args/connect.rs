@@ -198,6 +198,9 @@ pub(crate) struct DetachArgs {
     /// The project; the linked one if left out
     #[arg(short, long)]
     pub(crate) project: Option<String>,
+    /// Only there: production, preview, development or one of your own; everywhere if left out
+    #[arg(short, long, value_delimiter = ',')]
+    pub(crate) environment: Vec<String>,
     /// Only say what it would do
     #[arg(long)]
     pub(crate) dry_run: bool,

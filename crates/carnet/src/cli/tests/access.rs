@@ -215,6 +215,11 @@ fn what_was_done_is_one_document() {
         json!({"clientId": CONNECTOR, "uid": "demo/hello", "projectId": PROJECT, "detached": true})
     );
     assert_eq!(
+        document(&["detach", "demo/hello", "-e", "preview", "--yes", "--json"]),
+        json!({"clientId": CONNECTOR, "uid": "demo/hello", "projectId": PROJECT, "detached": true,
+            "environments": ["preview"]})
+    );
+    assert_eq!(
         document(&["rm", "demo/hello", "-a", "-y", "--json"]),
         json!({"id": CONNECTOR, "uid": "demo/hello", "removed": true})
     );

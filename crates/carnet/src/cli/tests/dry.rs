@@ -73,6 +73,7 @@ fn every_command_that_destroys_says_what_it_would_hit_and_hits_nothing() {
     std::fs::write(desk.path("secret"), "hush\n").unwrap();
     for (line, live, projects) in [
         (&["detach", "demo/hello"][..], Some(2), 1),
+        (&["detach", "demo/hello", "-e", "production"], Some(1), 1),
         (&["attach", "demo/hello", "-e", "production"], Some(1), 1),
         (&["attach", "demo/hello"], Some(0), 1),
         (&["remove", "demo/hello"], Some(2), 1),

@@ -192,6 +192,7 @@ fn usual(route: &str) -> (u16, Value) {
         _ if route == format!("DELETE {by_id}/tokens") => json!({"tokensFound": 2, "deleted": 2,
             "providerRevoked": 1, "providerSkipped": 0, "providerFailed": 1}),
         _ if route == format!("GET {one_link}") || route == format!("POST {one_link}") => link(),
+        _ if route == format!("DELETE {one_link}/environments/preview") => return (204, Value::Null),
         _ if route == format!("DELETE {one_link}") || route == format!("DELETE /v9/projects/{PROJECT}") => {
             return (204, Value::Null);
         }

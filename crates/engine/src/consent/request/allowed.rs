@@ -2,32 +2,34 @@
 
 use std::time::Duration;
 
+use carnet_egress::as_written;
 use carnet_model::{Code, Fault};
 use url::{Host, Url};
 
 use super::AuthorizeAsk;
 
-/// Where a browser may be sent: https, or http on the person's own machine. The rule of the official clients.
+/// Where a browser may be sent: https, or http on the person's own machine. The rule of the official clients. An address
+/// that a browser would repair is refused, as another reader may find another host in it.
 pub(in crate::consent) fn return_url(text: &str) -> Result<Url, Fault> {
     let refused = || {
         Fault::new(
             Code::InvalidRequest,
-            "returnUrl is an https address, or http on localhost or 127.0.0.1, without user name.",
+            "returnUrl is an https address as a browser writes it, or http on localhost or 127.0.0.1; without user name, \
+             and at most 2048 characters.",
         )
         .with("field", "returnUrl")
     };
-    let url = Url::parse(text).map_err(|_| refused())?;
+    let url = as_written(text).map_err(|_| refused())?;
     let own_machine = match url.host() {
         Some(Host::Domain(domain)) => domain == "localhost" || domain.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     };
-    let sound = url.has_host() && url.username().is_empty() && url.password().is_none() && text.len() <= 2048;
-    match url.scheme() {
-        "https" if sound => Ok(url),
-        "http" if sound && own_machine => Ok(url),
-        _ => Err(refused()),
+    if text.len() <= LONGEST_URL && (url.scheme() == "https" || own_machine) {
+        Ok(url)
+    } else {
+        Err(refused())
     }
 }
 
@@ -44,7 +46,7 @@ pub(in crate::consent) fn life_of(expires_in: Option<u64>, by_code: bool) -> Res
 
 pub(super) fn check_parameters(ask: &AuthorizeAsk) -> Result<(), Fault> {
     let odd = |text: &String| text.len() > 1024 || text.chars().any(char::is_control);
-    if ask.prompt.as_ref().is_some_and(|text| text.is_empty() || text.len() > 64 || odd(text)) {
+    if ask.prompt.as_ref().is_some_and(|text| text.is_empty() || text.chars().count() > 64 || odd(text)) {
         return Err(
             Fault::new(Code::InvalidRequest, "prompt has 1 to 64 characters.").with("field", "prompt")
         );
@@ -71,6 +73,8 @@ pub(super) fn check_parameters(ask: &AuthorizeAsk) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Of an address that the application gives.
+pub(in crate::consent) const LONGEST_URL: usize = 2048;
 /// How long a request for consent can be used unless its maker says otherwise.
 const LIFE: Duration = Duration::from_mins(10);
 const LONGEST: Duration = Duration::from_hours(1);
@@ -82,7 +86,8 @@ mod tests {
     #[test]
     fn a_browser_is_sent_only_where_the_rule_allows() {
         for good in [
-            "https://app.example/cb?x=1",
+            "https://app.example/cb?x=1#there",
+            "https://App.Example:8443",
             "http://localhost:3000/cb",
             "http://127.0.0.1/",
             "http://app.localhost:3000/cb",
@@ -101,8 +106,19 @@ mod tests {
             "",
             "ftp://localhost/",
             "http://10.0.0.1/",
+            "https:/app.example",
+            "https:app.example",
+            "https:\\\\app.example/",
+            "https://app.example\\@evil.example",
+            "https://app.example/\r\nX: y",
+            "https://app.\texample/",
+            " https://app.example/",
+            "https://app%2eexample/",
+            "http://127.1/",
         ] {
             assert!(return_url(bad).is_err(), "{bad}");
         }
+        let long = |letters: usize| return_url(&format!("https://app.example/{}", "x".repeat(letters)));
+        assert!(long(2028).is_ok() && long(2029).is_err());
     }
 }

@@ -112,6 +112,19 @@ async fn a_stored_key_is_picked_by_its_label_and_never_guessed() {
     let late =
         kit.node.token(&bearer, &connector, &json!({"subject": {"type": "app"}, "scopes": ["write"]})).await;
     assert_eq!(late.refusal(), (422, "invalid_connector".to_owned()));
+    assert_eq!(late.json()["error"]["field"], "data.values.1.expiresAt");
+    let mend = format!("carnet update {} --data @FILE", reading["connector"]["uid"].as_str().unwrap());
+    assert_eq!(late.json()["error"]["next"][0]["command"], mend, "{}", late.text());
+    // Nor is a key stored whose end is over, and the one that has ended is in the way of no other change.
+    let path = format!("/v1/connect/connectors/{connector}");
+    let again = kit.manage("PATCH", &path, Some(&json!({"data": data}))).await;
+    assert_eq!(again.refusal(), (422, "invalid_connector".to_owned()));
+    assert_eq!(again.json()["error"]["field"], "data.values.1.expiresAt");
+    let new = json!({"service": "keys.example", "type": "api-key", "name": "ended", "data": data});
+    let new = kit.manage("POST", "/v1/connect/connectors", Some(&new)).await;
+    assert_eq!(new.refusal(), (422, "invalid_connector".to_owned()));
+    assert_eq!(new.json()["error"]["field"], "data.values.1.expiresAt");
+    kit.manage("PATCH", &path, Some(&json!({"data": {"instructions": "Ask Ada."}}))).await.ok();
     let shown = kit.manage("GET", &format!("/v1/connect/connectors/{connector}"), None).await;
     assert!(!shown.text().contains("key-for"), "{}", shown.text());
 }

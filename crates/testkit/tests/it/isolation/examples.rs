@@ -142,7 +142,7 @@ pub(crate) fn body(operation: &Operation, names: &Names) -> Value {
         "PATCH /v1/managed-apps/{app}" => json!({"goesAlong": true}),
         "POST /v1/keys/rotate" => json!({"kind": "team"}),
         "POST /v1/connect/connectors/{connector}/projects/{project}" => {
-            json!({"environments": ["production"]})
+            json!({"environments": ["production", names.of("environment")]})
         }
         _ => {
             let schema = &operation.told["requestBody"]["content"]["application/json"]["schema"];
@@ -209,8 +209,9 @@ pub(crate) async fn furnish(kit: &Kit) -> Names {
     triggers::sent(kit, &connector, &triggers::event("Ev-of-an-example")).await;
     let deliveries = triggers::deliveries(kit, &connector, "").await;
     let link = format!("/v1/connect/connectors/{connector}/projects/{project}");
-    kit.manage("POST", &link, Some(&json!({"environments": ["production"]}))).await.ok();
     let environments = format!("/v9/projects/{project}/custom-environments");
+    let qa = id(kit.manage("POST", &environments, Some(&json!({"slug": "qa"}))).await.ok());
+    kit.manage("POST", &link, Some(&json!({"environments": ["production", qa]}))).await.ok();
     let installations = format!("/v1/connect/connectors/{connector}/installations");
     let installation = json!({"externalId": "T1", "default": false});
     let issuers = Some(issuer(&project, "apart"));
@@ -226,7 +227,7 @@ pub(crate) async fn furnish(kit: &Kit) -> Names {
         ("app", "kept-by-an-example".to_owned()),
         ("connector", connector),
         ("delivery", deliveries[0]["id"].as_str().unwrap().to_owned()),
-        ("environment", id(kit.manage("POST", &environments, Some(&json!({"slug": "qa"}))).await.ok())),
+        ("environment", qa),
         ("grant", kit.grants().await[0]["id"].as_str().unwrap().to_owned()),
         ("installation", id(kit.manage("POST", &installations, Some(&installation)).await.ok())),
         ("issuer", id(kit.manage("POST", "/v1/trusted-issuers", issuers.as_ref()).await.ok())),

@@ -168,6 +168,13 @@ fn routes(kit: &Kit) -> Vec<Route> {
         route(
             "link.update",
             "OMC",
+            "DELETE",
+            &format!("{gone}/projects/{p}/environments/production"),
+            none.clone(),
+        ),
+        route(
+            "link.update",
+            "OMC",
             "PUT",
             &format!("{gone}/projects/{p}/redirect-uris"),
             json!({"redirectUris": []}),
