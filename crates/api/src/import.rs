@@ -76,6 +76,7 @@ pub(crate) fn shape() -> Shape {
         ("externalSubject?", text()),
         ("expiresIn?", count()),
         ("grantId?", id("grt")),
+        ("unchanged?", flag()),
         ("error?", error),
     ]);
     object_of([
@@ -108,7 +109,12 @@ fn told(mut echo: Map<String, Value>, one: &ImportedToken) -> Value {
         echo.insert("expiresIn".to_owned(), left.into());
     }
     match &one.outcome {
-        Ok(grant) => drop(echo.insert("grantId".to_owned(), grant.to_string().into())),
+        Ok(grant) => {
+            echo.insert("grantId".to_owned(), grant.to_string().into());
+            if one.was_there {
+                echo.insert("unchanged".to_owned(), true.into());
+            }
+        }
         Err(fault) => {
             let error = fault.body().get("error").cloned().unwrap_or_default();
             drop(echo.insert("error".to_owned(), error));

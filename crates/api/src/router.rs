@@ -76,3 +76,20 @@ const PROVIDER: &[Code] = &[
     Code::ProviderUnavailable,
     Code::StoreUnavailable,
 ];
+
+#[cfg(test)]
+mod tests {
+    use carnet_engine::OWN_PATHS;
+
+    use super::*;
+
+    #[test]
+    fn no_team_is_called_like_the_first_segment_of_a_path() {
+        for path in routes().iter().map(|route| route.path).chain([metrics::PATH]) {
+            let first = path.split('/').nth(1).unwrap();
+            // The issuers of the teams themselves, and what no short name begins with.
+            let is_open = first.starts_with(['{', '.']);
+            assert!(is_open || OWN_PATHS.contains(&first), "{path}");
+        }
+    }
+}

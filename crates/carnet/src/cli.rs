@@ -20,6 +20,7 @@ mod complete;
 mod completions;
 mod connector_keys;
 mod consent;
+mod contacts;
 mod context;
 mod contexts;
 mod create;
@@ -83,9 +84,9 @@ use clap::{CommandFactory, FromArgMatches};
 
 use args::{
     AdminArgs, AuditVerb, BackupArgs, BackupVerb, CatalogVerb, Cli, ClientCommand, Command, ConnectVerb,
-    ContextVerb, DeliveriesVerb, DevArgs, EnvVerb, Global, GrantsVerb, InstallationsVerb, KeysVerb,
-    ManagedVerb, MembersVerb, ProjectsVerb, RestoreArgs, RunArgs, ServeArgs, TeamsVerb, TokensListArgs,
-    TokensVerb, Verb,
+    ContactsVerb, ContextVerb, DeliveriesVerb, DevArgs, EnvVerb, Global, GrantsVerb, InstallationsVerb,
+    KeysVerb, ManagedVerb, MembersVerb, ProjectsVerb, RestoreArgs, RunArgs, ServeArgs, TeamsVerb,
+    TokensListArgs, TokensVerb, Verb,
 };
 use context::Context;
 use failure::{Exit, Failure};
@@ -223,6 +224,9 @@ async fn dispatch(cx: &mut Context<'_>, command: ClientCommand) -> Result<Exit, 
         },
         ClientCommand::Doctor(args) => return doctor::examine(cx, args).await,
         ClientCommand::Connect { verb: ConnectVerb::Keys(args) } => connector_keys::keys(cx, args).await,
+        ClientCommand::Connect { verb: ConnectVerb::Contacts { verb: ContactsVerb::Add(args) } } => {
+            contacts::add(cx, args).await
+        }
         ClientCommand::Connect { verb: ConnectVerb::Explain(args) } => {
             return explain::explain(cx, args).await;
         }

@@ -245,7 +245,7 @@ impl Seed {
         }
         put("subject", Some(grant.subject.shown()));
         let planned_token = PlannedToken { project, token };
-        apply::grants(client, planned, &[planned_token], of).await
+        apply::grants(client, planned, &[planned_token], of, false).await
     }
 
     fn at(&self, of: Of) -> Option<&At> {

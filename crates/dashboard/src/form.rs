@@ -113,12 +113,16 @@ pub struct PassphraseAnswer {
 pub struct RegisterAnswer {
     /// The token of the form, to be checked before anything else.
     pub form_token: SecretString,
+    /// There if nothing is to be registered.
+    pub decision: Option<Decision>,
     /// What the application is called.
+    #[serde(default)]
     pub name: String,
     /// The organization that owns it; nothing for the person.
     #[serde(default)]
     pub owner: String,
     /// What it may do.
+    #[serde(default)]
     pub scopes: String,
     /// There if accounts besides its owner's may install it.
     pub shared: Option<String>,

@@ -88,3 +88,21 @@ pub fn router(broker: Broker) -> Router {
 async fn one_asset(State(broker): State<Broker>, Path(name): Path) -> Response {
     asset(&name).map_or_else(|| consent::failure(&broker, StatusCode::NOT_FOUND), IntoResponse::into_response)
 }
+
+#[cfg(test)]
+mod tests {
+    use carnet_engine::OWN_PATHS;
+
+    #[test]
+    fn no_team_is_called_like_the_first_segment_of_a_path() {
+        // axum does not tell its routes, so they are read where they stand.
+        let own = include_str!("routes.rs");
+        let paths: Vec<_> =
+            own.split(".route(\"/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert!(paths.contains(&"login") && paths.len() > 30, "{paths:?}");
+        for path in paths {
+            let first = path.split('/').next().unwrap();
+            assert!(first.is_empty() || OWN_PATHS.contains(&first), "/{path}");
+        }
+    }
+}

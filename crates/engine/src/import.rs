@@ -3,13 +3,15 @@
 //! Each token is judged and written for itself, with its event: one that cannot be taken says why and keeps no other
 //! from its place. What is imported is a grant like any other from then on, refreshed and revoked by the same rules. A
 //! grant that works is replaced only if the import is of the same account or says so; one that needs consent again is
-//! mended. A refresh of the old grant that is under way does not land on the new one. Nothing here is told to the
+//! mended. What came of the same token before is left as it is. A refresh of the old grant that is under way does not land on the new one. Nothing here is told to the
 //! provider except that a replaced account's tokens are no longer wanted.
 
 mod target;
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carnet_model::audit::{Action, AuditEvent, Outcome};
 use carnet_model::caller::Caller;
 use carnet_model::grant::{GrantState, Place};
@@ -21,6 +23,7 @@ use carnet_store::{DbError, Write, connectors, projects};
 use serde_json::{Map, Value};
 
 use crate::broker::Broker;
+use crate::cache::sha256;
 use crate::consent::{Given, is_another_account};
 use crate::directory::Entry;
 use crate::faults;
@@ -71,8 +74,16 @@ pub struct Imported {
 pub struct ImportedToken {
     /// The grant, or why there is none.
     pub outcome: Result<Id<kind::Grant>, Fault>,
+    /// Whether the grant came of the same token before, and was left as it is.
+    pub was_there: bool,
     /// How long it lives from now, in milliseconds.
     pub expires_in: Option<u64>,
+}
+
+/// A grant that an import has made, or has found.
+struct Put {
+    grant: Id<kind::Grant>,
+    was_there: bool,
 }
 
 impl Broker {
@@ -102,9 +113,10 @@ impl Broker {
             let outcome = match self.import_one(caller, &entry, token, replace, event.clone()).await {
                 Err(fault) if fault.code == Code::StoreUnavailable => return Err(fault),
                 Err(fault) => Err(self.refuse(event, Outcome::Failed, fault, None).await?),
-                Ok(grant) => Ok(grant),
+                Ok(put) => Ok(put),
             };
-            out.push(ImportedToken { outcome, expires_in });
+            let was_there = outcome.as_ref().is_ok_and(|put| put.was_there);
+            out.push(ImportedToken { outcome: outcome.map(|put| put.grant), was_there, expires_in });
         }
         Ok(Imported { tokens: out })
     }
@@ -116,7 +128,7 @@ impl Broker {
         token: TokenToImport,
         replace: bool,
         event: AuditEvent,
-    ) -> Result<Id<kind::Grant>, Fault> {
+    ) -> Result<Put, Fault> {
         let place = self.place_of(caller, entry, &token).await?;
         check_ends(&token, entry, self.inner.env.now())?;
         check_letters("accessToken", Some(&token.access_token))?;
@@ -126,6 +138,9 @@ impl Broker {
         let event = described(event, &bound);
         let (external_subject, name) =
             (text("externalSubject", token.external_subject)?, text("name", token.name)?);
+        // What renews the grant says which connection it is; the access token comes and goes.
+        let lasting = token.refresh_token.as_ref().unwrap_or(&token.access_token);
+        let digest = URL_SAFE_NO_PAD.encode(sha256(lasting.expose().as_bytes()));
         let import = Import {
             access: token.access_token,
             access_expires_at: token.expires_at.filter(|end| *end < Time::FAR_FUTURE),
@@ -153,6 +168,7 @@ impl Broker {
             audience,
             details,
             given_by: None,
+            imported: Some(digest),
             name: granted.name,
             external_subject: granted.external_subject,
             metadata: granted.metadata,
@@ -175,12 +191,23 @@ impl Broker {
         given: Given,
         replace: bool,
         event: AuditEvent,
-    ) -> Result<Id<kind::Grant>, Fault> {
+    ) -> Result<Put, Fault> {
         let inner = &self.inner;
         let connector = &entry.row.connector;
         for _ in 0..TRIES {
             let now = inner.env.now();
             let before = grants::at(&inner.db, place).await.map_err(faults::store)?;
+            if let (Some(before), false) = (&before, replace)
+                && self.is_imported(before, &given)?
+            {
+                let event = event
+                    .with("subject", place.subject.clone())
+                    .with("environment", place.environment.to_string())
+                    .with("grant", before.grant.id.to_string())
+                    .with("unchanged", true);
+                self.record(event).await?;
+                return Ok(Put { grant: before.grant.id, was_there: true });
+            }
             let other = before.as_ref().is_some_and(|before| is_another_account(before, &given));
             if before.as_ref().is_some_and(|before| stands_in_the_way(before, &given)) && !replace {
                 return Err(Fault::new(
@@ -216,7 +243,7 @@ impl Broker {
                     if let Some(before) = before.filter(|_| other) {
                         self.forget_replaced(entry.clone(), before);
                     }
-                    return Ok(id);
+                    return Ok(Put { grant: id, was_there: false });
                 }
                 // A refresh or a consent was faster; with the row as it is now.
                 Err(DbError::Unmet(1) | DbError::Conflict) => {}
@@ -225,6 +252,16 @@ impl Broker {
         }
         Err(Fault::new(Code::Unavailable, "The grant is being changed faster than it can be replaced.")
             .retry_after(1))
+    }
+
+    /// Whether what is there works and came of this very import. Its token may have been renewed since, so that the one that
+    /// is imported again would end it.
+    fn is_imported(&self, before: &GrantRow, given: &Given) -> Result<bool, Fault> {
+        if before.grant.state != GrantState::Active {
+            return Ok(false);
+        }
+        let kept = self.inner.open_grant(&before.grant, &before.held).map_err(faults::internal)?;
+        Ok(kept.facts.imported.is_some() && kept.facts.imported == given.secret.facts.imported)
     }
 
     /// Where it is kept: whose workloads will find it.

@@ -93,6 +93,11 @@ impl Broker {
         let email = ask.email.as_deref().map(str::trim);
         if let Some(email) = email {
             check_email(email)?;
+            let members = people::members(&self.inner.db, team.id).await.map_err(faults::store)?;
+            if members.iter().any(|one| one.user.email.eq_ignore_ascii_case(email)) {
+                return Err(Fault::new(Code::Conflict, format!("{email} is in the team already."))
+                    .with("field", "email"));
+            }
         }
         let life = ask.life.unwrap_or(WEEK);
         if life < Duration::from_mins(1) || life > LONGEST {

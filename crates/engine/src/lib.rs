@@ -129,7 +129,7 @@ pub use sign_in::{
     SignInRefused,
 };
 pub use start::StartError;
-pub use teams::{CreatedTeam, TeamChange};
+pub use teams::{CreatedTeam, OWN_PATHS, TeamChange};
 pub use triggers::{
     DeliveriesQuery, DeliveryView, Intake, NewDestination, Posted, SigningSecret, TriggerChange, TriggerView,
     Triggers,

@@ -241,6 +241,7 @@ impl Broker {
         let Some(found) = found.map_err(faults::store)? else { return Ok(None) };
         Ok(Some(match (found.connector, found.error) {
             (Some(connector), _) => Progress::Success { connector, installation: None },
+            (None, Some((code, _))) if code == CANCELED => Progress::Canceled,
             (None, Some((code, message))) => Progress::Error { code, message },
             (None, None) if found.expires_at <= self.inner.env.now() => Progress::Error {
                 code: "expired_token".to_owned(),
@@ -284,6 +285,9 @@ impl Broker {
         format!("{}/callback/{}", self.inner.settings.base(), wish.connector)
     }
 }
+
+/// The end of one that its person does not want.
+const CANCELED: &str = "canceled";
 
 /// Whether applications of this kind are registered from here.
 pub(crate) fn is_assisted(kind: ConnectorType) -> bool {

@@ -17,6 +17,7 @@ use crate::cache::sha256;
 use crate::faults;
 use crate::sessions::Visitor;
 use crate::sign_in::PASSPHRASE;
+use crate::teams::slug_near;
 
 /// Who sets up a deployment.
 #[derive(Clone, Debug)]
@@ -113,7 +114,7 @@ impl Broker {
         check_email(&owner.email)?;
         let team = Team {
             id: inner.env.id(),
-            slug: Slug::near(&owner.team, "team"),
+            slug: slug_near(&owner.team),
             name: owner.team.trim().to_owned(),
             created_at: now,
             strict_connectors: false,

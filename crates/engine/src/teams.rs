@@ -14,6 +14,65 @@ use crate::broker::Broker;
 use crate::faults;
 use crate::setup::{USUAL, check};
 
+/// First segments of this server's own paths. The issuer of a team is at `/{slug}`, so none of them is a team's. The
+/// crates that have the paths compare them with this.
+pub const OWN_PATHS: &[&str] = &[
+    "account",
+    "api",
+    "applications",
+    "assets",
+    "authorize",
+    "callback",
+    "clients",
+    "connect",
+    "device",
+    "install",
+    "invitation",
+    "livez",
+    "login",
+    "logout",
+    "mend",
+    "metrics",
+    "oauth",
+    "openapi.json",
+    "pictures",
+    "projects",
+    "readyz",
+    "register",
+    "reset",
+    "setup",
+    "teams",
+    "v1",
+    "v2",
+    "v3",
+    "v9",
+];
+
+/// How identifiers of teams begin: clients take whatever begins so for one.
+const IDENTIFIER: &str = "team_";
+
+fn is_taken(slug: &Slug) -> bool {
+    OWN_PATHS.contains(&slug.as_str()) || slug.as_str().starts_with(IDENTIFIER)
+}
+
+/// The short name that somebody wants for a team.
+fn told_slug(text: &str) -> Result<Slug, Fault> {
+    let refused = |why: String| Fault::new(Code::InvalidRequest, why).with("field", "slug");
+    let slug = Slug::parse(text).map_err(|error| refused(format!("{error}.")))?;
+    if is_taken(&slug) {
+        return Err(refused(format!(
+            "{slug} cannot be the short name of a team: paths of this server and identifiers of teams begin so."
+        )));
+    }
+    Ok(slug)
+}
+
+/// The short name nearest to a team's name.
+pub(crate) fn slug_near(name: &str) -> Slug {
+    let near = Slug::near(name, "team");
+    if is_taken(&near) { Slug::near(&format!("the-{near}"), "team") } else { near }
+}
+
 /// A change of a team: what is left out stays.
 #[derive(Clone, Debug, Default)]
 pub struct TeamChange {
@@ -46,10 +105,8 @@ impl Broker {
         let member = self.operator(caller, Right::TeamCreate).await?;
         check("name", name)?;
         let slug = match slug {
-            Some(slug) => Slug::parse(slug).map_err(|error| {
-                Fault::new(Code::InvalidRequest, format!("{error}.")).with("field", "slug")
-            })?,
-            None => Slug::near(name, "team"),
+            Some(slug) => told_slug(slug)?,
+            None => slug_near(name),
         };
         let inner = &self.inner;
         let now = inner.env.now();
@@ -118,5 +175,21 @@ impl Broker {
             .revises();
         self.inner.db.write(write).await.map_err(crate::access_tokens::refused)?;
         Ok(team)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_team_is_not_called_like_a_path_or_an_identifier() {
+        for taken in OWN_PATHS.iter().copied().chain(["team_", "team_x"]) {
+            assert!(told_slug(taken).is_err(), "{taken}");
+            assert_eq!(slug_near(taken).as_str(), format!("the-{taken}").trim_end_matches('_'));
+        }
+        for free in ["team", "team-x", "client", "v10", "dev"] {
+            assert_eq!(told_slug(free).unwrap(), slug_near(free), "{free}");
+        }
     }
 }

@@ -349,6 +349,12 @@ impl Client {
         self.fetch(call.json(&body)).await
     }
 
+    /// Adds a phone number, in the form of E.164, to a connector with phone lines.
+    pub async fn add_contact(&self, connector: &str, phone_number: &str) -> Result<Value, Error> {
+        let call = Call::post(&["v1", "connect", "connectors", connector, "contacts"]);
+        self.fetch(call.json(&serde_json::json!({ "phoneNumber": phone_number }))).await
+    }
+
     /// Removes a connector, its links and everything kept for it.
     pub async fn delete_connector(&self, connector: &str) -> Result<(), Error> {
         self.send(Call::delete(&["v1", "connect", "connectors", connector])).await.map(drop)

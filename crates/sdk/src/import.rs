@@ -25,7 +25,7 @@ pub struct ImportedToken {
     pub succeeded: bool,
     /// Why not.
     pub error: Option<ImportError>,
-    /// What was sent and may be shown, and `grantId`.
+    /// What was sent and may be shown, `grantId`, and `unchanged` where the same token was imported before.
     #[serde(flatten)]
     pub shown: Map<String, Value>,
 }

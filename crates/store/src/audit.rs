@@ -2,10 +2,11 @@
 
 use aws_lc_rs::digest;
 use carnet_model::audit::{Action, Outcome};
+use carnet_model::caller::Principal;
 use carnet_model::{Id, Time, kind};
 
 use crate::db::{Db, DbError};
-use crate::row::{FromRow, Row, args};
+use crate::row::{FromRow, Row, args, json};
 
 /// An event in its place in the log.
 #[derive(Clone, Debug)]
@@ -273,6 +274,21 @@ pub async fn after(
         Some(walk) => walked(db, team, after, filter, walk, limit).await,
         None => found(db, team, after, filter, filter.of(&AFTER), limit).await,
     }
+}
+
+/// The token requests of `actor` that failed after `since`, newest first and no more than twenty: looked for among the last
+/// thousand events of the team that failed, which is what an index finds.
+pub async fn failed_tokens(
+    db: &Db,
+    team: Id<kind::Team>,
+    actor: &Principal,
+    since: Time,
+) -> Result<Vec<Recorded>, DbError> {
+    let text = "select seq, at, team, actor, action, target, outcome, request, commitment, payload from \
+         (select seq, at, team, actor, action, target, outcome, request, commitment, payload from audit_events \
+         where team = $1 and outcome = $2 and outcome <> 'success' order by seq desc limit 1000) looked_at \
+         where actor = $3 and action = $4 and at > $5 order by seq desc limit 20";
+    db.all(text, args![team, Outcome::Failed.as_str(), json(actor), ISSUED, since]).await
 }
 
 /// What an index finds and nothing else: as many as are asked for, however far they are.

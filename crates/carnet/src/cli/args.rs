@@ -32,8 +32,9 @@ pub(crate) use ask::{AskArgs, SubjectArg};
 pub(crate) use audit::{AuditVerb, ExportArgs, TailArgs};
 pub(crate) use catalog::{CatalogSearchArgs, CatalogShowArgs, CatalogVerb};
 pub(crate) use connect::{
-    AttachArgs, CheckArgs, ConnectVerb, ConnectorArgs, ConnectorKeysArgs, CreateArgs, DetachArgs, EjectArgs,
-    ImportArgs, ListArgs, OpenArgs, RedirectUrisArgs, RemoveArgs, RevokeArgs, TokenArgs, UpdateArgs, Verb,
+    AttachArgs, CheckArgs, ConnectVerb, ConnectorArgs, ConnectorKeysArgs, ContactArgs, ContactsVerb,
+    CreateArgs, DetachArgs, EjectArgs, ImportArgs, ListArgs, OpenArgs, RedirectUrisArgs, RemoveArgs,
+    RevokeArgs, TokenArgs, UpdateArgs, Verb,
 };
 pub(crate) use contexts::{ContextAddArgs, ContextArgs, ContextRemoveArgs, ContextVerb};
 pub(crate) use doctor::DoctorArgs;

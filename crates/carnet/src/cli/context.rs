@@ -51,6 +51,11 @@ impl<'a> Context<'a> {
             ("forbidden", _, Some("--team")) if failure.message == OTHER_TEAM => {
                 Some(("the same command without --team".to_owned(), own_team))
             }
+            ("forbidden", _, Some(_))
+                if failure.message == OTHER_TEAM && self.settings.team_file().is_some() =>
+            {
+                Some((LINK.to_owned(), "to link this folder to a project of the credential's own team"))
+            }
             _ => None,
         };
         if let Some((command, when)) = first {
@@ -190,6 +195,23 @@ impl<'a> Context<'a> {
             .next(format!("{command} --print"), "if it may know the token"))
     }
 
+    /// A client about the team that is meant. Where a file of this folder means a team that the credential is not for: one
+    /// about the credential's own, for what says so and for what writes the file anew, and what is wrong.
+    pub(crate) async fn client_of_a_team(&self) -> Result<(Client, Option<Failure>), Failure> {
+        let client = self.settings.client_without_project()?;
+        let Some(file) = self.settings.team_file() else { return Ok((client, None)) };
+        match client.user().await {
+            Err(error) if error.is(Code::Forbidden) && error.to_string() == OTHER_TEAM => {
+                let message = format!("{file} is of a team that the credential is not for.");
+                let failure = Failure::new("forbidden", message).exit(Exit::Denied);
+                let failure =
+                    failure.next(LINK, "to link this folder to a project of the credential's own team");
+                Ok((self.settings.client_without_team()?, Some(failure)))
+            }
+            _ => Ok((client, None)),
+        }
+    }
+
     /// The project named by a flag or, without one, the linked one.
     pub(crate) async fn project(&self, client: &Client, flag: Option<&str>) -> Result<Project, Failure> {
         let name = match (flag, &self.settings.project) {
@@ -237,9 +259,12 @@ const NOTHING_HERE: &str = "There is nothing at this path. The API is at the roo
 /// What the server says where a request names a team that its credential is not for. `carnet whoami` names the same.
 pub(crate) const OTHER_TEAM: &str = "The credential is not for the team that the request names.";
 
+/// What writes the project file anew.
+pub(crate) const LINK: &str = "carnet link PROJECT";
+
 /// A command needs a project, and none is named.
 pub(crate) fn no_project() -> Failure {
     Failure::usage("This folder is not linked to a project.")
-        .next("carnet link PROJECT", "to link it")
+        .next(LINK, "to link it")
         .next("carnet projects", "to see the projects there are")
 }

@@ -32,6 +32,10 @@ pub(crate) async fn create(cx: &mut Context<'_>, args: CreateArgs) -> Result<(),
         (None, Some(flag)) => Some(Data::Object(data::key(flag, cx.place, cx.talk)?)),
         (None, None) => None,
     };
+    if args.name.as_deref().is_some_and(|name| name.trim().is_empty()) {
+        return Err(Failure::usage("--name is empty.")
+            .next(format!("carnet create {} --name NAME", args.service), "to name it"));
+    }
     let picture = branding::picture(cx, args.branding.icon.as_deref())?;
     let client = cx.client()?;
     let data = match data {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::args::{DeliveriesListArgs, DeliveryArgs};
 use super::context::Context;
+use super::create::quoted;
 use super::failure::Failure;
 use super::table::{moment, sheet, table};
 use super::talk::plain;
@@ -43,7 +44,12 @@ pub(crate) async fn list(cx: &mut Context<'_>, args: DeliveriesListArgs) -> Resu
         cx.talk.answer(&line)?;
     }
     if let Some(next) = next {
-        cx.talk.say(&format!("To see more: carnet deliveries list {} --next {next}", connector.uid));
+        let state = args.state.map(|state| format!(" --state {}", quoted(&state))).unwrap_or_default();
+        let limit = args.limit.map(|limit| format!(" --limit {limit}")).unwrap_or_default();
+        cx.talk.say(&format!(
+            "To see more: carnet deliveries list {}{state}{limit} --next {next}",
+            connector.uid
+        ));
     }
     Ok(())
 }

@@ -54,8 +54,16 @@ pub(crate) async fn examine(cx: &mut Context<'_>, args: DoctorArgs) -> Result<Ex
         None => checks.push(Check::skipped("server", "there is no address")),
     }
     let reachable = checks.iter().all(|check| check.outcome != Outcome::Failed);
+    let mut elsewhere = None;
     let client = match cx.settings.client_without_project() {
         Ok(client) if reachable => {
+            let client = match cx.client_of_a_team().await {
+                Ok((client, found)) => {
+                    elsewhere = found;
+                    client
+                }
+                Err(_) => client,
+            };
             checks.push(credential(cx, &client).await);
             let accepted = checks.last().is_some_and(|check| check.outcome == Outcome::Ok);
             Some(client).filter(|_| accepted)
@@ -69,9 +77,16 @@ pub(crate) async fn examine(cx: &mut Context<'_>, args: DoctorArgs) -> Result<Ex
             None
         }
     };
-    checks.push(project_file(cx));
+    let is_elsewhere = elsewhere.is_some();
+    checks.push(match elsewhere {
+        Some(failure) => Check::failed("project file", failure),
+        None => project_file(cx),
+    });
     checks.push(dev_file(cx));
     match client.filter(Client::is_member) {
+        Some(_) if is_elsewhere => {
+            checks.push(Check::skipped("team and project", "the project file comes first"));
+        }
         Some(client) => checks.extend(belongings(cx, &client).await),
         None => {
             checks.push(Check::skipped("team and project", "this needs an access token that is accepted"));

@@ -164,6 +164,15 @@ impl Failure {
     }
 }
 
+/// Whether what came back begins like no answer of a server that speaks TLS (RFC 8446 §5.1: the type of a record).
+fn speaks_no_tls(error: &(dyn StdError + 'static)) -> bool {
+    let mut root = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    root.to_string().contains("InvalidContentType")
+}
+
 const UNHEARD: &str = "unheard";
 
 /// What mends an address at which something else answers.
@@ -218,6 +227,12 @@ impl From<Error> for Failure {
         match &error {
             Error::Refused(refusal) => Self::refused(refusal),
             Error::Unreachable { origin, source, .. } => {
+                if let (Some(rest), true) = (origin.strip_prefix("https://"), speaks_no_tls(source)) {
+                    let message = format!("{origin} cannot be used: the server there speaks no TLS.");
+                    return Self::new("unreachable", message)
+                        .exit(Exit::Unreachable)
+                        .next(format!("export CARNET_URL=http://{rest}"), "if it is meant to speak none");
+                }
                 let failure =
                     Self::new("unreachable", error.to_string()).because(source).exit(Exit::Unreachable);
                 if Url::parse(origin).is_ok_and(|url| is_loopback(&url)) {

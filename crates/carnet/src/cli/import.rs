@@ -117,7 +117,7 @@ fn show(cx: &mut Context<'_>, connector: &str, outcomes: &[ImportedToken]) -> Re
                 |name: &str| one.shown.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             let subject = one.shown.get("subject").and_then(|subject| subject.get("id")?.as_str());
             let outcome = match &one.error {
-                None => "imported".to_owned(),
+                None => outcome_of(one).to_owned(),
                 Some(error) => format!("{}: {}", error.code, error.message),
             };
             vec![
@@ -132,6 +132,11 @@ fn show(cx: &mut Context<'_>, connector: &str, outcomes: &[ImportedToken]) -> Re
         cx.talk.answer(&line)?;
     }
     Ok(())
+}
+
+/// What became of one that is kept.
+pub(crate) fn outcome_of(one: &ImportedToken) -> &'static str {
+    if one.shown.get("unchanged") == Some(&Value::Bool(true)) { "was there" } else { "imported" }
 }
 
 fn outlines(outcomes: &[ImportedToken]) -> Vec<Value> {

@@ -12,7 +12,7 @@ use super::git;
 
 /// Links the folder. Without a name: the project that is already meant, or the only one there is.
 pub(crate) async fn link(cx: &mut Context<'_>, args: LinkArgs) -> Result<(), Failure> {
-    let client = cx.settings.client_without_project()?;
+    let client = cx.client_of_a_team().await?.0;
     let project = match (&args.project, &cx.settings.project) {
         (Some(_), _) | (None, Some(_)) => {
             cx.project(&client, args.project.as_deref()).await.map_err(|failure| {
@@ -20,6 +20,7 @@ pub(crate) async fn link(cx: &mut Context<'_>, args: LinkArgs) -> Result<(), Fai
                     (Some(name), Exit::NotFound) => {
                         failure.next(format!("carnet projects create {name}"), "to make it")
                     }
+                    (None, Exit::NotFound) => failure.next("carnet link PROJECT", "to link one of them"),
                     _ => failure,
                 }
             })?

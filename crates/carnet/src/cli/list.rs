@@ -5,12 +5,14 @@ use serde_json::{Value, json};
 
 use super::args::ListArgs;
 use super::context::Context;
+use super::create::quoted;
 use super::failure::Failure;
 use super::table::table;
 
 /// Lists connectors.
 pub(crate) async fn list(cx: &mut Context<'_>, args: ListArgs) -> Result<(), Failure> {
     let client = cx.client()?;
+    let again = again(&args);
     let project = if args.all_projects { None } else { cx.linked_project(&client).await? };
     let filter = ConnectorFilter {
         project,
@@ -40,10 +42,32 @@ pub(crate) async fn list(cx: &mut Context<'_>, args: ListArgs) -> Result<(), Fai
         cx.talk.answer(&line)?;
     }
     if let Some(cursor) = &page.cursor {
-        let all = if args.all_projects { " --all-projects" } else { "" };
-        cx.talk.say(&format!("To see more, run `carnet list{all} --next {cursor}`"));
+        cx.talk.say(&format!("To see more, run `{again} --next {cursor}`"));
     }
     Ok(())
+}
+
+/// The same command, but for the page.
+fn again(args: &ListArgs) -> String {
+    let mut line = "carnet list".to_owned();
+    if args.all_projects {
+        line.push_str(" --all-projects");
+    }
+    let texts = [
+        ("type", args.r#type.as_slice()),
+        ("service", args.service.as_slice()),
+        ("search", args.search.as_slice()),
+    ];
+    for (name, texts) in texts {
+        let text: Vec<_> = texts.iter().map(|text| quoted(text)).collect();
+        if !text.concat().is_empty() {
+            line = format!("{line} --{name} {}", text.join(","));
+        }
+    }
+    match args.limit {
+        Some(limit) => format!("{line} --limit {limit}"),
+        None => line,
+    }
 }
 
 fn row(connector: &Connector, with_projects: bool) -> Vec<String> {

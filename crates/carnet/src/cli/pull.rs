@@ -16,6 +16,10 @@ use super::git;
 
 /// Writes them into a file; its other lines stay as they are.
 pub(crate) async fn pull(cx: &mut Context<'_>, args: PullArgs) -> Result<(), Failure> {
+    if args.file.as_os_str() == "-" {
+        return Err(Failure::usage("env pull writes a file, and - is none.")
+            .next("carnet env print", "to have the variables printed"));
+    }
     let variables = fetch(cx, &args.environment).await?;
     let path = cx.place.folder.join(&args.file);
     let cannot = |error: &io::Error| {

@@ -9,6 +9,7 @@ mod masked;
 #[cfg(test)]
 pub(crate) use masked::code_of;
 
+use std::ffi::OsString;
 use std::io;
 use std::process::{Command, ExitCode};
 
@@ -28,9 +29,8 @@ pub(crate) fn run(mut cx: Context<'_>, args: &RunArgs) -> Result<ExitCode, Failu
     };
     let variables =
         super::wait(Box::pin(gather(&mut cx, args))).map_err(|failure| cx.with_way_back(failure))?;
-    let mut command = Command::new(program);
-    command.args(words).current_dir(&cx.place.folder);
-    command.envs(variables.iter().map(|(name, token)| (name, token.expose())));
+    let mut command = child(program, words, &variables);
+    command.current_dir(&cx.place.folder);
     let failed = |error: &io::Error| {
         let name = program.to_string_lossy();
         let failure = Failure::new("command_failed", format!("{name} cannot be started.")).because(error);
@@ -46,6 +46,14 @@ pub(crate) fn run(mut cx: Context<'_>, args: &RunArgs) -> Result<ExitCode, Failu
         return super::wait(masked::run(&mut cx, command, tokens, failed));
     }
     (cx.place.become_command)(command).map_err(|error| failed(&error))
+}
+
+/// The command with the tokens that were asked for, and without what they were asked for with: that gets any other.
+fn child(program: &OsString, words: &[OsString], variables: &[(String, SecretString)]) -> Command {
+    let mut command = Command::new(program);
+    command.args(words).env_remove("CARNET_TOKEN").env_remove("CARNET_OIDC_TOKEN");
+    command.envs(variables.iter().map(|(name, token)| (name, token.expose())));
+    command
 }
 
 /// The variables with their tokens, in the order of the flags.
@@ -122,6 +130,24 @@ fn names_a_secret(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_is_not_given_what_its_tokens_were_asked_for_with() {
+        let of = |variable: &str| {
+            let tokens = [(variable.to_owned(), "secret".to_owned().into())];
+            let command = child(&"true".into(), &[], &tokens);
+            let told = command.get_envs().map(|(name, value)| {
+                (name.to_str().unwrap().to_owned(), value.map(|value| value.to_str().unwrap().to_owned()))
+            });
+            told.collect::<std::collections::BTreeMap<_, _>>()
+        };
+        let usual = of("SLACK_TOKEN");
+        assert_eq!(usual["SLACK_TOKEN"].as_deref(), Some("secret"));
+        for name in ["CARNET_TOKEN", "CARNET_OIDC_TOKEN"] {
+            assert_eq!(usual.get(name), Some(&None), "{name} is taken out");
+            assert_eq!(of(name)[name].as_deref(), Some("secret"), "unless it was named for a token");
+        }
+    }
 
     #[test]
     fn a_variable_is_named_after_the_connector_unless_the_service_has_its_own() {

@@ -205,7 +205,7 @@ impl Settings {
     /// A client with what was found, or what is missing and how to get it.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         if let (Some(problem), None) = (&self.project_problem, &self.project) {
-            return Err(problem.clone());
+            return Err(if self.url.is_none() { self.no_server() } else { problem.clone() });
         }
         self.client_without_project()
     }
@@ -217,6 +217,20 @@ impl Settings {
 
     /// The same for a command that does not need the project file, or writes it.
     pub(crate) fn client_without_project(&self) -> Result<Client, Failure> {
+        self.client_for(self.team.as_ref())
+    }
+
+    /// The same about the credential's own team.
+    pub(crate) fn client_without_team(&self) -> Result<Client, Failure> {
+        self.client_for(None)
+    }
+
+    /// The file of this folder that says which team is meant.
+    pub(crate) fn team_file(&self) -> Option<&str> {
+        self.team.as_ref().filter(|team| team.in_file).map(|team| team.source.as_str())
+    }
+
+    fn client_for(&self, team: Option<&Found<String>>) -> Result<Client, Failure> {
         if let Some(problem) = &self.context_problem {
             return Err(problem.clone());
         }
@@ -238,7 +252,7 @@ impl Settings {
             Login::IdentityFile(path, _) => Credential::IdentityFile(IdentityFile::new(path)),
         };
         let builder = self.builder(url.value.clone()).credential(credential);
-        let builder = match &self.team {
+        let builder = match team {
             Some(team) => builder.team(TeamRef::parse(&team.value)),
             None => builder,
         };
@@ -246,7 +260,13 @@ impl Settings {
     }
 
     fn no_server(&self) -> Failure {
-        let problems = [&self.project_problem, &self.dev_problem, &self.login_problem];
+        if let (Some(path), Some(problem)) = (&self.project_file, &self.project_problem) {
+            // Nothing but the broken file said where the server is.
+            return Failure { next: Vec::new(), ..problem.clone() }
+                .next("carnet link PROJECT --url https://…", "to write it anew, with the server's address")
+                .next(format!("rm '{}'", path.display()), "if the folder is no project's");
+        }
+        let problems = [&self.dev_problem, &self.login_problem];
         problems.into_iter().flatten().next().cloned().unwrap_or_else(|| {
             Failure::new(
                 "no_server",

@@ -62,6 +62,7 @@ pub(crate) async fn import(cx: &mut Context<'_>, args: ImportAllArgs) -> Result<
         }
     };
     plan.complete(&with)?;
+    plan.replace = args.replace;
     if plan.is_empty() {
         return Err(Failure::usage(format!("There is nothing to take over in {}.", args.file.display()))
             .next("carnet import --help", "to see what the file is expected to hold"));

@@ -4,14 +4,14 @@ use carnet_model::{Code, SecretString};
 use carnet_sdk::Client;
 use serde_json::json;
 
-use super::context::{Context, OTHER_TEAM};
+use super::context::{Context, LINK, OTHER_TEAM};
 use super::failure::{Exit, Failure};
 use super::identity::Claims;
 use super::table::{moment, sheet};
 
 /// Says it. A person is looked up at the server; a workload identity is shown as it stands, if the server takes it.
 pub(crate) async fn whoami(cx: &mut Context<'_>) -> Result<(), Failure> {
-    let client = cx.settings.client_without_project()?;
+    let (client, elsewhere) = cx.client_of_a_team().await?;
     let origin = client.url().origin().ascii_serialization();
     let source = cx.settings.credential.as_ref().map(|found| found.source.clone()).unwrap_or_default();
     let (now, relative) = (cx.now(), cx.talk.is_read_by_a_person());
@@ -33,11 +33,14 @@ pub(crate) async fn whoami(cx: &mut Context<'_>) -> Result<(), Failure> {
         return sheet(&rows).iter().try_for_each(|line| cx.talk.answer(line));
     }
     let user = client.user().await?;
-    let named = cx.settings.team.as_ref().map(|found| found.value.clone());
+    let named = cx.settings.team.as_ref().filter(|_| elsewhere.is_none()).map(|found| found.value.clone());
     let team = match named.or_else(|| user.default_team_id.map(|id| id.to_string())) {
         Some(team) => Some(client.team(&team).await?),
         None => None,
     };
+    if let Some(failure) = elsewhere {
+        cx.talk.warn(&format!("{} Mend it: {LINK}", failure.message));
+    }
     let project = cx.settings.project.as_ref();
     if cx.talk.wants_json() {
         return cx.talk.document(&json!({

@@ -16,7 +16,8 @@ use super::path::Path;
 use super::posted::Posted;
 use super::session::SignedIn;
 use super::sign_in::on;
-use crate::form::{Form, RegisterAnswer};
+use crate::done::{Done, Outcome};
+use crate::form::{Decision, Form, RegisterAnswer};
 use crate::label::Label;
 use crate::register::{Register, RegisterLeaving, RegisterWay};
 use crate::setup::Entry;
@@ -51,6 +52,12 @@ pub(super) async fn go(
         Ok(found) => found,
         Err(fault) => return refused(&broker, fault),
     };
+    if answer.decision == Some(Decision::Deny) {
+        return match broker.cancel_registration(&caller, &id, broker.request_id()).await {
+            Ok(()) => canceled(&broker, &page),
+            Err(fault) => refused(&broker, fault),
+        };
+    }
     let choice = RegistrationChoice {
         name: answer.name,
         owner: answer.owner,
@@ -121,6 +128,19 @@ async fn page_for(broker: &Broker, session: &Session, id: &str) -> Result<(Calle
     };
     let page = broker.registration_page(&caller, id).await?;
     Ok((caller, page))
+}
+
+fn canceled(broker: &Broker, page: &RegistrationPage) -> Response {
+    let page = Done {
+        outcome: Outcome::Cancelled,
+        app: Label::name("Your command line"),
+        team: Label::name(&page.team),
+        service: Label::name(&page.service),
+        back: None,
+        undo: None,
+        host: host(broker),
+    };
+    page.render().into_response()
 }
 
 /// On to the installation, where there is one to be had.

@@ -167,9 +167,8 @@ fn no_cursor() -> Fault {
 }
 
 const MOST: u32 = 100;
-/// How many projects of a connector a list shows, as many as fit into a cell of a table. The pages of a connector's links
-/// show all.
-const SHOWN: usize = 20;
+/// How many projects of a connector a list shows. The pages of a connector's links show all.
+const SHOWN: usize = 100;
 
 #[cfg(test)]
 mod tests {

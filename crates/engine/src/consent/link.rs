@@ -16,7 +16,7 @@ use carnet_model::grant::Place;
 use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, Time, kind};
 use carnet_store::consents::{self, Consent};
-use carnet_store::{Write, sign_in_tries};
+use carnet_store::{Write, audit, sign_in_tries};
 
 use super::AuthorizeAsk;
 use super::install::InstallAsk;
@@ -58,6 +58,24 @@ impl Broker {
         let found = sign_in_tries::find(&self.inner.db, self.tries_by("link", &digest)).await;
         let over = self.inner.env.now().minus(WINDOW);
         Ok(found.map_err(faults::store)?.is_some_and(|found| found.since > over))
+    }
+
+    /// Whether a link with this verifier may still be opened: a person's command line draws one as soon as their request
+    /// for a token was refused for want of a consent or an installation, and polls before anybody has opened the link.
+    pub(super) async fn is_link_expected(&self, caller: &Caller, verifier: &str) -> Result<bool, Fault> {
+        let drawn = URL_SAFE_NO_PAD.decode(verifier).is_ok_and(|bytes| bytes.len() == DRAWN);
+        if !drawn || !matches!(caller, Caller::Member(_)) {
+            return Ok(false);
+        }
+        let since = self.inner.env.now().minus(EXPECTED);
+        let failed = audit::failed_tokens(&self.inner.db, caller.team(), &caller.principal(), since).await;
+        Ok(failed.map_err(faults::store)?.iter().any(|event| {
+            let code = event.detail.as_ref().and_then(|detail| detail.get("code")?.as_str());
+            matches!(
+                code.and_then(Code::parse),
+                Some(Code::UserAuthorizationRequired | Code::InstallationRequired)
+            )
+        }))
     }
 
     /// Makes the request for the person's own consent, or finds the one of this link.
@@ -188,6 +206,10 @@ impl LinkAsk {
     }
 }
 
+/// How many bytes a command line draws for a verifier.
+const DRAWN: usize = 37;
+/// How long somebody may take to open a link that they were told to open, before whoever polls is told that there is none.
+const EXPECTED: Duration = Duration::from_hours(1);
 /// How long somebody may take to sign in, before whoever polls is told that there is no request.
 const WINDOW: Duration = LONGEST_WINDOW;
 /// Links opened from one network in that time by people who are not signed in.

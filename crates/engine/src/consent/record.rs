@@ -70,6 +70,7 @@ impl Given {
             audience: remembered.audience.clone(),
             details: remembered.details.clone(),
             given_by: Some(request),
+            imported: None,
             name,
             external_subject,
             metadata,

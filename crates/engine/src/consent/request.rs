@@ -311,6 +311,7 @@ impl Broker {
                 Some(progress) => Ok(progress),
                 // The person is at the page to sign in; the request is made behind it.
                 None if self.is_link_open(sha256(verifier.as_bytes())).await? => Ok(Progress::Pending),
+                None if self.is_link_expected(caller, verifier).await? => Ok(Progress::Pending),
                 None => Err(Fault::new(
                     Code::NotFound,
                     "There is no request for consent with this verifier, or it ended long ago.",

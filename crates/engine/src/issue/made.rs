@@ -168,6 +168,7 @@ impl Broker {
             audience: Vec::new(),
             details: Vec::new(),
             given_by: None,
+            imported: None,
             name: None,
             external_subject: minted.external_subject,
             metadata: minted.metadata,

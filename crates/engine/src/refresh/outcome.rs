@@ -179,6 +179,7 @@ impl Broker {
                     audience: before.facts.audience,
                     details: before.facts.details,
                     given_by: before.facts.given_by,
+                    imported: before.facts.imported,
                     name: before.facts.name,
                     external_subject,
                     metadata: kept(&minted.metadata, before.facts.metadata),

@@ -8,7 +8,7 @@ use carnet_providers::{CallbackFault, DriverError, Redeem, Redeemed};
 use carnet_store::registrations::{self, Registration, RegistrationState};
 use carnet_store::{DbError, Write};
 
-use super::{RegistrationChoice, Wish, is_whose, over, scopes_of, unknown};
+use super::{CANCELED, RegistrationChoice, Wish, is_whose, over, scopes_of, unknown};
 use crate::broker::Broker;
 use crate::cache::sha256;
 use crate::connectors::ConnectorView;
@@ -196,6 +196,32 @@ impl Broker {
             });
         }
         Ok(redeemed)
+    }
+
+    /// The person does not want it: whoever polls hears so, and nothing is registered.
+    pub async fn cancel_registration(
+        &self,
+        caller: &Caller,
+        id: &str,
+        request: Id<kind::Request>,
+    ) -> Result<(), Fault> {
+        let (registration, _) = self.open_registration(caller, id).await?;
+        let now = self.inner.env.now();
+        let event = AuditEvent::of(caller, now, Action::RegistrationEnd, Some(request))
+            .on(registration.id)
+            .with("service", registration.service.clone())
+            .with("code", CANCELED)
+            .ended(Outcome::Denied);
+        let end = Err((CANCELED, "It was canceled on the page."));
+        let write = Write::new()
+            .step(registrations::take(&registration, registration.state, now))
+            .step(registrations::finish(&registration, end, now))
+            .event(&self.inner.env, &event);
+        match self.inner.db.write(write).await {
+            Ok(_) => Ok(()),
+            Err(DbError::Unmet(_)) => Err(over(&registration.service)),
+            Err(error) => Err(faults::store(error)),
+        }
     }
 
     async fn end_registration(

@@ -34,6 +34,9 @@ pub(crate) struct Facts {
     /// The request for consent from which it came; none if it was imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) given_by: Option<Id<kind::AuthorizationRequest>>,
+    /// The digest of what was imported, in base64url, if it was: the same file again is known by it, after renewals too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) imported: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) external_subject: Option<String>,
     pub(crate) metadata: Map<String, Value>,

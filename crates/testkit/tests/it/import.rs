@@ -14,6 +14,7 @@ on_both_engines!(
     an_imported_refresh_token_is_refreshed_like_any_other,
     each_token_is_judged_for_itself,
     an_import_takes_the_place_of_a_grant_only_if_it_may,
+    what_was_imported_before_is_left_as_it_is,
     a_refresh_under_way_does_not_land_on_an_import,
     what_an_import_was_given_for_is_kept_and_asked_for_again,
     what_an_import_cannot_keep_is_refused_by_name,
@@ -208,6 +209,33 @@ async fn an_import_takes_the_place_of_a_grant_only_if_it_may(engine: Engine) {
     assert_eq!(mended["succeeded"], true, "{mended}");
     assert_eq!(kit.user_token("alice").await.token(), "mended");
     assert_eq!(kit.grants().await.len(), 1);
+}
+
+/// The file is imported again, as an import that stopped half-way says; its refresh token is spent by then.
+async fn what_was_imported_before_is_left_as_it_is(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let (access, refresh) = real_tokens(&kit, "alice").await;
+    for more in [json!({"externalSubject": "ada"}), json!({})] {
+        let mut one = token(&kit, "alice", more);
+        one["accessToken"] = access.clone().into();
+        one["refreshToken"] = refresh.clone().into();
+        let again = async |replace: bool| {
+            let body = json!({"tokens": [one], "replace": replace});
+            import(&kit, &body).await.ok()["tokens"][0].clone()
+        };
+        let first = again(false).await;
+        let renewed = kit.ask(&anew("alice")).await.token();
+        let second = again(false).await;
+        assert_eq!((&second["succeeded"], &second["unchanged"]), (&json!(true), &json!(true)), "{second}");
+        assert_eq!(second["grantId"], first["grantId"]);
+        assert_eq!(kit.user_token("alice").await.token(), renewed, "and not the old ones again");
+    }
+    let body = json!({"tokens": [token(&kit, "alice", json!({"accessToken": "another"}))]});
+    assert_eq!(import(&kit, &body).await.ok()["tokens"][0]["error"]["code"], "conflict");
+    let mut one = token(&kit, "alice", json!({"name": "Ada"}));
+    one["refreshToken"] = refresh.into();
+    let forced = import(&kit, &json!({"tokens": [one], "replace": true})).await.ok()["tokens"][0].clone();
+    assert_eq!((&forced["succeeded"], forced.get("unchanged")), (&json!(true), None), "{forced}");
 }
 
 /// The old grant is being refreshed at the very moment; what that brings does not take the place of what was imported.

@@ -18,6 +18,7 @@ on_both_engines!(
     what_comes_back_from_elsewhere_or_for_somebody_else_makes_no_connector,
     a_slack_app_is_made_with_a_token_that_is_not_kept,
     a_registration_whose_process_is_gone_ends_with_what_became_of_it,
+    who_does_not_want_an_application_says_so_and_nobody_waits_for_it,
 );
 
 const MANAGED: &str = "/v1/connect/connectors/managed?autoinstall=true";
@@ -256,6 +257,28 @@ async fn what_comes_back_from_elsewhere_or_for_somebody_else_makes_no_connector(
     let listed = kit.manage("GET", "/v1/connect/connectors?service=github", None).await.ok();
     assert_eq!(listed["clients"], json!([]));
     assert!(kit.events().await.iter().all(|event| !event.to_string().contains("app-s3cret")));
+}
+
+async fn who_does_not_want_an_application_says_so_and_nobody_waits_for_it(engine: Engine) {
+    let scene = Scene::start(engine).await;
+    let (page, verifier) = scene.begin("bot").await;
+    let mut browser = signed_in(&scene.kit).await;
+    let leaving = scene.chooses(&mut browser, &page, "acme").await;
+    let shown = browser.get(&page).await;
+    assert!(shown.text().contains(">Cancel</button>"), "{}", shown.text());
+    let token = shown.hidden("form_token");
+    let no = [("form_token", token.as_str()), ("decision", "deny")];
+    let said = browser.post(&page, &no).await;
+    assert!(said.status == 200 && said.text().contains("<h1>Cancelled</h1>"), "{}", said.text());
+    assert_eq!(scene.result(&verifier).await, json!({"status": "canceled"}));
+    assert_eq!(browser.post(&page, &no).await.status, 410, "it is over");
+    // Whoever went to the provider before comes back in vain.
+    scene.gives("Acme");
+    browser.get(&scene.back(&leaving)).await;
+    assert!(scene.github.lines(CONVERSION).is_empty());
+    assert_eq!(scene.result(&verifier).await, json!({"status": "canceled"}));
+    let ended = scene.kit.events_of("registration.complete").await;
+    assert_eq!((ended.len(), &ended[0]["detail"]["code"]), (1, &json!("canceled")));
 }
 
 async fn a_slack_app_is_made_with_a_token_that_is_not_kept(engine: Engine) {

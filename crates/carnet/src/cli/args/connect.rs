@@ -52,6 +52,29 @@ pub(crate) enum ConnectVerb {
     Keys(ConnectorKeysArgs),
     /// Say why a caller may or may not get a token, rule by rule
     Explain(ExplainArgs),
+    /// The people whom a connector with phone lines may write to
+    Contacts {
+        /// What to do.
+        #[command(subcommand)]
+        verb: ContactsVerb,
+    },
+}
+
+/// What can be done with contacts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContactsVerb {
+    /// Add somebody by their phone number
+    Add(ContactArgs),
+}
+
+/// `carnet connect contacts add`
+#[derive(Debug, Args)]
+pub(crate) struct ContactArgs {
+    /// Identifier (scl_…) or UID (service/name)
+    pub(crate) connector: String,
+    /// The number, + and its country first: +12025551234
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) phone_number: String,
 }
 
 /// `carnet connect keys`

@@ -38,6 +38,9 @@ pub(crate) struct ImportAllArgs {
     /// The secrets of --from carnet, opened: what age --decrypt made of `secrets` of the export
     #[arg(long, value_name = "FILE")]
     pub(crate) secrets: Option<PathBuf>,
+    /// Let what the file holds take the place of grants of other accounts that work
+    #[arg(long)]
+    pub(crate) replace: bool,
     /// Only say what would be made
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -119,6 +119,13 @@ fn a_server_that_does_not_answer_is_named_with_what_mends_it() {
 }
 
 #[test]
+fn an_empty_name_is_no_name() {
+    let peer = Peer::usual();
+    let done = Desk::dev(&peer.url).run(&["create", "demo", "-n", ""]).exits(2);
+    assert!(done.err.contains("--name is empty") && peer.lines().is_empty(), "{done:?}");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named_whole_with_the_reason() {
     let peer = Peer::usual();
     let desk = Desk::dev(&peer.url);

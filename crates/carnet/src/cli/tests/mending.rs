@@ -1,10 +1,13 @@
-//! `doctor --fix`.
+//! `doctor --fix`, and a project file that is of another team, or broken.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::Desk;
+use serde_json::json;
+
 use super::peer::Peer;
+use super::stumbling::first_step;
+use super::{Desk, TEAM, TOKEN};
 
 #[test]
 fn what_needs_no_choice_is_mended_and_then_looked_at() {
@@ -29,8 +32,52 @@ fn what_needs_no_choice_is_mended_and_then_looked_at() {
 #[test]
 fn a_folder_is_linked_where_there_is_one_project_alone() {
     let peer = Peer::usual();
-    let desk = Desk::bare().set("CARNET_URL", &peer.url).set("CARNET_TOKEN", super::TOKEN);
+    let desk = Desk::bare().set("CARNET_URL", &peer.url).set("CARNET_TOKEN", TOKEN);
     let done = desk.run(&["doctor", "--fix"]).exits(0);
     assert!(done.out.starts_with("mended: this folder is linked to my-app"), "{done:?}");
     assert!(desk.path(".carnet/project.json").is_file());
+}
+
+#[test]
+fn a_folder_of_another_team_is_found_and_linked_anew() {
+    let other = "team_0000000000000000000009";
+    let named = format!("teamId={other}");
+    let peer = Peer::following(move |line, _| {
+        let message = "The credential is not for the team that the request names.";
+        line.contains(&named).then(|| (403, json!({"error": {"code": "forbidden", "message": message}})))
+    });
+    let desk = Desk::bare().set("CARNET_TOKEN", TOKEN);
+    desk.write_project(&peer.url);
+    let file = desk.path(".carnet/project.json");
+    let of_other = fs::read_to_string(&file).unwrap().replace(TEAM, other);
+    fs::write(&file, &of_other).unwrap();
+
+    assert_eq!(first_step(&desk, &["list", "--all-projects"], 6), "carnet link PROJECT");
+    let checks = desk.run(&["doctor", "--json"]).exits(1).json()["checks"].clone();
+    let failed: Vec<_> =
+        checks.as_array().unwrap().iter().filter(|check| check["outcome"] == "failed").collect();
+    assert_eq!(failed.len(), 1, "{checks}");
+    assert_eq!(
+        (&failed[0]["name"], &failed[0]["next"][0]["command"]),
+        (&json!("project file"), &json!("carnet link PROJECT"))
+    );
+    let done = desk.run(&["whoami"]).exits(0);
+    assert!(done.err.contains("of a team that the credential is not for"), "{done:?}");
+
+    desk.run(&["link", "my-app"]).exits(0);
+    assert!(fs::read_to_string(&file).unwrap().contains(TEAM));
+    desk.run(&["list", "--all-projects"]).exits(0);
+}
+
+#[test]
+fn a_broken_project_file_is_written_anew_by_what_its_refusal_names() {
+    let peer = Peer::usual();
+    let desk = Desk::bare().set("CARNET_TOKEN", TOKEN);
+    fs::create_dir(desk.path(".carnet")).unwrap();
+    fs::write(desk.path(".carnet/project.json"), "{").unwrap();
+    for line in [&["whoami"][..], &["list"], &["link", "my-app"]] {
+        assert_eq!(first_step(&desk, line, 1), "carnet link PROJECT --url https://…");
+    }
+    desk.run(&["link", "my-app", "--url", &peer.url]).exits(0);
+    desk.run(&["list"]).exits(0);
 }

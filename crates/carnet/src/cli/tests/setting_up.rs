@@ -172,6 +172,10 @@ fn a_list_is_a_table_or_a_document() {
         )
     );
     assert!(done.err.contains("`carnet list --all-projects --next cur_2`"), "{done:?}");
+    let narrowed = ["ls", "--type", "oauth,slack", "--search", "my app", "--limit", "1"];
+    let done = desk.run(&[&narrowed[..], &["--service", "demo", "--all-projects"]].concat()).exits(0);
+    let more = "`carnet list --all-projects --type oauth,slack --service demo --search 'my app' --limit 1 --next cur_2`";
+    assert!(done.err.contains(more), "what was asked for is asked for again: {done:?}");
     let document = desk.run(&["list", "--all-projects", "--json"]).exits(0).json();
     assert_eq!(document["cursor"], "cur_2");
     assert_eq!(document["connectors"][0]["projects"], json!([{"id": PROJECT, "name": "my-app"}]));

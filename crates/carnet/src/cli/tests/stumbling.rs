@@ -11,7 +11,7 @@ use super::peer::{Peer, project, refusal};
 use super::{Desk, PROJECT, TOKEN};
 
 /// The first step that is named.
-fn first_step(desk: &Desk, line: &[&str], exit: u8) -> String {
+pub(super) fn first_step(desk: &Desk, line: &[&str], exit: u8) -> String {
     let error = desk.run(&[line, &["--json"]].concat()).exits(exit).json()["error"].clone();
     error["next"][0]["command"].as_str().unwrap_or_else(|| panic!("{line:?}: {error}")).to_owned()
 }
@@ -50,6 +50,14 @@ fn desk_step(desk: &Desk, line: &[&str]) -> String {
     let error = desk.run(&[line, &["--json"]].concat()).json()["error"].clone();
     assert_eq!(error["code"], "unexpected_answer", "{line:?}: {error}");
     error["next"][0]["command"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_server_without_tls_is_told_from_none() {
+    let peer = Peer::usual();
+    let desk =
+        Desk::bare().set("CARNET_URL", &peer.url.replace("http:", "https:")).set("CARNET_TOKEN", TOKEN);
+    assert_eq!(first_step(&desk, &["projects"], 9), format!("export CARNET_URL={}", peer.url));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::Desk;
 use super::peer::{Peer, connector, refusal};
+use super::{CONNECTOR, Desk};
 
 /// A way as the server describes it: of this type, with these members of data, of which it needs some.
 fn way(name: &str, r#type: &str, members: &[&str], needs: &[&str]) -> Value {
@@ -91,6 +91,26 @@ fn peer() -> Peer {
         }
         Some((200, json!({"id": name, "name": name, "types": types, "connectionMethods": ways})))
     })
+}
+
+#[test]
+fn a_contact_is_added_as_the_official_command_line_adds_it() {
+    let answers = |status: u16, body: Value| {
+        Peer::with(move |route, _, _| route.ends_with("/contacts").then(|| (status, body.clone())))
+    };
+    let line = ["connect", "contacts", "add", "demo/hello", "--phone-number", "+12025551234"];
+    let peer = answers(200, json!({"instructions": "Text START to +1."}));
+    let done = Desk::dev(&peer.url).run(&line).exits(0);
+    assert!(
+        done.err.contains("Contact +12025551234 added.") && done.out == "Text START to +1.\n",
+        "{done:?}"
+    );
+    let sent = peer.body(&format!("POST /v1/connect/connectors/{CONNECTOR}/contacts"));
+    assert_eq!(sent, json!({"phoneNumber": "+12025551234"}));
+    let peer =
+        answers(422, json!({"error": {"code": "invalid_connector", "message": "It has no phone lines."}}));
+    let done = Desk::dev(&peer.url).run(&line).exits(1);
+    assert!(done.err.contains("no phone lines"), "{done:?}");
 }
 
 #[test]

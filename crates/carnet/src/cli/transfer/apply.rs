@@ -9,6 +9,7 @@ use super::{events, settings, team};
 use crate::cli::access::environment;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::import::outcome_of;
 use crate::cli::table::table;
 
 /// What became of one thing.
@@ -71,7 +72,7 @@ pub(crate) async fn make(client: &Client, plan: &Plan, mut tick: impl FnMut(usiz
         let made = outcome.as_ref().ok().copied();
         done.push(Done { kind: "connector", name, of, outcome });
         if let Some(how) = made {
-            done.extend(belongings(client, connector, of, how == "made").await);
+            done.extend(belongings(client, connector, of, how == "made", plan.replace).await);
         }
     }
     done
@@ -180,7 +181,13 @@ async fn make_connector(client: &Client, planned: &PlannedConnector) -> Result<&
 
 /// Links, installations, rules, grants, what becomes of events, and the picture of one that was just made. Each is tried,
 /// whatever becomes of the others.
-async fn belongings(client: &Client, planned: &PlannedConnector, of: Of, is_new: bool) -> Vec<Done> {
+async fn belongings(
+    client: &Client,
+    planned: &PlannedConnector,
+    of: Of,
+    is_new: bool,
+    replace: bool,
+) -> Vec<Done> {
     let mut done = Vec::new();
     let uid = &planned.uid;
     let failed = |kind, outcome: Result<(), Failure>| {
@@ -209,7 +216,7 @@ async fn belongings(client: &Client, planned: &PlannedConnector, of: Of, is_new:
         done.extend(failed("icon", settings::make_icon(client, uid, icon).await));
     }
     for some in planned.tokens.chunks(AT_ONCE) {
-        match grants(client, planned, some, of).await {
+        match grants(client, planned, some, of, replace).await {
             Ok(outcomes) => done.extend(outcomes),
             Err(failure) => done.push(Done { kind: "grants", name: uid.clone(), of, outcome: Err(failure) }),
         }
@@ -268,6 +275,7 @@ pub(crate) async fn grants(
     planned: &PlannedConnector,
     some: &[super::plan::PlannedToken],
     of: Of,
+    replace: bool,
 ) -> Result<Vec<Done>, Failure> {
     let mut known: Vec<Project> = Vec::new();
     let mut tokens = Vec::with_capacity(some.len());
@@ -283,15 +291,19 @@ pub(crate) async fn grants(
         token.insert("environment".to_owned(), place.to_string().into());
         tokens.push(Value::Object(token));
     }
-    let answer = client.import_tokens(&planned.uid, &tokens, false).await?;
+    let answer = client.import_tokens(&planned.uid, &tokens, replace).await?;
     let outcome = |one: carnet_sdk::ImportedToken| {
         let user =
             one.shown.get("subject").and_then(|subject| subject.get("id")?.as_str()).unwrap_or_default();
         let name = format!("{} of {user}", planned.uid);
-        let outcome = match one.error {
-            None => Ok("imported"),
-            Some(error) => Err(Failure::new(&error.code, error.message)
-                .next("carnet import-tokens --help", "to import it by itself")),
+        let outcome = match &one.error {
+            None => Ok(outcome_of(&one)),
+            Some(error) if error.code == Code::Conflict.as_str() => {
+                Err(Failure::new(&error.code, &error.message)
+                    .next("the same command with --replace", "if those in the file are to be kept"))
+            }
+            Some(error) => Err(Failure::new(&error.code, &error.message)
+                .next(format!("carnet show {}", planned.uid), "to see how the connector is set up")),
         };
         Done { kind: "grant", name, of, outcome }
     };

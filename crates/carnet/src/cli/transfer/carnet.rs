@@ -83,7 +83,7 @@ pub(super) fn read(text: &str) -> Result<Plan, Failure> {
         );
     }
     let team = file.get("team").and_then(as_written);
-    Ok(Plan { projects, connectors, issuers, team, notes })
+    Ok(Plan { projects, connectors, issuers, team, notes, ..Plan::default() })
 }
 
 /// Adds what was encrypted to the recovery key, opened by its holder.

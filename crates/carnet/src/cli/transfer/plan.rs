@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) team: Option<PlannedTeam>,
     /// What the source does not give.
     pub(crate) notes: Vec<String>,
+    /// Whether grants of other accounts that work may be replaced.
+    pub(crate) replace: bool,
 }
 
 /// A project, by name, and its own environments.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 on_both_engines!(
     the_maker_of_a_request_can_ask_what_became_of_it,
     a_link_that_was_opened_is_waited_for_while_the_person_signs_in,
+    a_link_is_waited_for_where_its_person_was_just_told_that_it_is_needed,
 );
 
 /// The command line draws the verifier, and polls while the person signs in.
@@ -37,6 +38,39 @@ async fn a_link_that_was_opened_is_waited_for_while_the_person_signs_in(engine: 
         kit.clock.pass(Duration::from_mins(16));
         assert_eq!(poll(&verifier).await.refusal(), gone, "nobody signed in");
     }
+    if let Some(node) = &mut beside {
+        node.stop().await;
+    }
+}
+
+/// The command line asks for a token, is told to open a link, and polls: the person may take a while to open it.
+async fn a_link_is_waited_for_where_its_person_was_just_told_that_it_is_needed(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    let mut beside = if kit.is_shared() { Some(kit.second_node().await) } else { None };
+    let poll = async |verifier: &str, bearer: &str| {
+        let path = format!("/v1/connect/result/{verifier}");
+        beside.as_ref().unwrap_or(&kit.node).call("GET", &path, Some(bearer), None).await
+    };
+    let (own, verifier) = (kit.tenant.token.clone(), "v".repeat(49) + "w");
+    let gone = (404, "not_found".to_owned());
+    let subject = json!({"subject": {"type": "user", "id": "somebody"}});
+    let refused = kit
+        .node
+        .call("POST", "/v1/connect/token/demo%2Fhello", Some(&kit.workload("production")), Some(&subject))
+        .await;
+    assert_eq!(refused.refusal().1, "user_authorization_required");
+    assert_eq!(poll(&verifier, &own).await.refusal(), gone, "somebody else was told");
+
+    let path = "/v1/connect/token/demo%2Fhello";
+    let own_subject = json!({"subject": {"type": "user", "id": kit.tenant.user}});
+    let refused = kit.node.call("POST", path, Some(&own), Some(&own_subject)).await;
+    assert_eq!(refused.refusal().1, "user_authorization_required");
+    assert_eq!(poll(&verifier, &own).await.ok()["status"], "pending");
+    assert_eq!(poll("wrong", &own).await.refusal(), gone, "no command line has drawn it");
+    let other = kit.another_tenant("other").await;
+    assert_eq!(poll(&verifier, &other.token).await.refusal(), gone);
+    kit.clock.pass(Duration::from_mins(61));
+    assert_eq!(poll(&verifier, &own).await.refusal(), gone, "nobody opened it");
     if let Some(node) = &mut beside {
         node.stop().await;
     }

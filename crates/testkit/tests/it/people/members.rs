@@ -64,6 +64,10 @@ async fn an_invitation_lets_one_person_in_once(engine: Engine) {
         .collect();
     assert_eq!(roles, [("owner@acme.example", "owner"), ("owner@ada.example", "viewer")]);
 
+    let known = json!({"role": "member", "email": "Owner@ADA.example"});
+    let refused = kit.manage("POST", &path, Some(&known)).await;
+    assert_eq!(refused.refusal(), (409, "conflict".to_owned()), "whoever is in needs no invitation");
+
     // Withdrawn, expired, made up.
     let open = kit.manage("GET", &path, None).await.ok();
     assert_eq!(open["invitations"].as_array().unwrap().len(), 1);
