@@ -72,6 +72,8 @@ const TABLES: &[Table] = &[
             "default_installation",
             // Sent along, and compared by the provider with what was registered there.
             "redirect_uri",
+            // Only when its server is asked for another client secret.
+            "renew_at",
             "created_at",
             "updated_at",
             "created_by",
