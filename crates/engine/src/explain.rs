@@ -305,10 +305,11 @@ impl Trial {
 
 fn told(entry: &Entry, caller: &Caller, trial: Trial, identities: Vec<IdentityTold>) -> Explained {
     let uid = &entry.row.connector.uid;
+    let linked = entry.linked(caller.kept_to()).unwrap_or_default();
     let rule = |(rule, ruling): (&'static str, Ruling)| {
         let own = trial.refusal.as_ref().filter(|_| ruling == Ruling::Denied).map(|fault| fault.next.clone());
         let change =
-            own.filter(|next| !next.is_empty()).unwrap_or_else(|| change(rule, uid.as_str(), caller));
+            own.filter(|next| !next.is_empty()).unwrap_or_else(|| change(rule, uid.as_str(), caller, linked));
         RuleTold { rule, ruling, change }
     };
     Explained {

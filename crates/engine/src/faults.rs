@@ -4,7 +4,7 @@ use carnet_identity::KeysUnavailable;
 use carnet_model::access::Denied;
 use carnet_model::caller::Caller;
 use carnet_model::rights::Right;
-use carnet_model::{Code, Fault, Time};
+use carnet_model::{Code, Environment, Fault, Time};
 use carnet_providers::{DriverError, Standing};
 use carnet_store::DbError;
 use carnet_store::installations::Installation;
@@ -66,13 +66,18 @@ pub(crate) fn no_connector(name: &str) -> Fault {
     not_found("connector", name).next("carnet list --all-projects", "to see the connectors of the team")
 }
 
-/// A rule said no.
-pub(crate) fn denied(denied: Denied, connector: &str, caller: &Caller) -> Fault {
-    let place = match caller {
-        Caller::Workload(w) => format!("-p {} -e {}", w.project, w.environment),
-        Caller::Member(_) => String::new(),
-    };
-    let attach = format!("carnet attach {connector} {place}");
+/// How the project of a workload is let ask in its environment too, besides those in which it may ask: a link is set as a
+/// whole.
+pub(crate) fn attach(connector: &str, caller: &Caller, linked: &[Environment]) -> String {
+    let Caller::Workload(w) = caller else { return format!("carnet attach {connector}") };
+    let others = linked.iter().filter(|one| **one != w.environment);
+    let all: Vec<_> = others.chain([&w.environment]).map(ToString::to_string).collect();
+    format!("carnet attach {connector} -p {} -e {}", w.project, all.join(","))
+}
+
+/// A rule said no. `linked` is where the caller's project may ask.
+pub(crate) fn denied(denied: Denied, connector: &str, caller: &Caller, linked: &[Environment]) -> Fault {
+    let attach = attach(connector, caller, linked);
     match denied {
         Denied::OtherTeam | Denied::OtherProject => no_connector(connector),
         // The words "connector is not linked to this project" are read by an official client.

@@ -6,7 +6,7 @@ use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, kind};
 use carnet_providers::{DriverError, Installed};
 use carnet_store::installations::{self, Installation};
-use carnet_store::{DbError, Write, connectors};
+use carnet_store::{DbError, Write, connectors, grants};
 
 use crate::broker::Broker;
 use crate::connectors::{read_time_cursor, time_cursor};
@@ -22,7 +22,8 @@ pub struct NewInstallation {
     pub tenant_id: Option<String>,
     /// For people.
     pub name: Option<String>,
-    /// Whether it is used when a request names none. The first one is.
+    /// Whether it is used when a request names none. Where nothing is said the first one is, unless people have granted
+    /// something at none.
     pub default: Option<bool>,
 }
 
@@ -69,6 +70,10 @@ impl Broker {
                     .with("field", field));
             }
         }
+        if texts.iter().all(|(_, text)| text.is_none()) {
+            let why = "An installation is at some place: externalId is what the provider calls it, tenantId whose it is.";
+            return Err(Fault::new(Code::InvalidRequest, why).with("field", "externalId"));
+        }
         let now = self.inner.env.now();
         let id = entry.row.connector.id;
         if entry.row.connector.managed && entry.abilities.installation {
@@ -109,7 +114,15 @@ impl Broker {
             Some(_) => installations::renew(caller.team(), &installation),
         };
         let mut write = Write::new().step(put).event(&self.inner.env, &event).revises();
-        if ask.default.unwrap_or(entry.row.connector.default_installation.is_none()) {
+        let is_default = match ask.default {
+            Some(said) => said,
+            None if entry.row.connector.default_installation.is_some() => false,
+            // What people granted at no installation is not asked for any more where there is a default one.
+            None => {
+                !grants::any_uninstalled(&self.inner.db, caller.team(), id).await.map_err(faults::store)?
+            }
+        };
+        if is_default {
             write =
                 write.step(connectors::set_default_installation(caller.team(), id, Some(installation.id)));
         }

@@ -293,8 +293,10 @@ impl Broker {
         let connector = &entry.row.connector;
         let rules = Rules { team: connector.team, linked: entry.linked(caller.kept_to()) };
         let gives = matches!(ask, Ask::Token(_) | Ask::Install);
-        access::decide(caller, rules, ask)
-            .map_err(|denied| (faults::denied(denied, connector.uid.as_str(), caller), denied.rule()))?;
+        access::decide(caller, rules, ask).map_err(|denied| {
+            let linked = rules.linked.unwrap_or_default();
+            (faults::denied(denied, connector.uid.as_str(), caller, linked), denied.rule())
+        })?;
         if gives { self.is_offered(entry).map_err(|fault| (fault, MANAGED_APP)) } else { Ok(()) }
     }
 

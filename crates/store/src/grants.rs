@@ -388,6 +388,17 @@ pub fn needs_consent(
     )
 }
 
+/// Whether somebody's grant that works is at no installation of the connector.
+pub async fn any_uninstalled(
+    db: &Db,
+    team: Id<kind::Team>,
+    connector: Id<kind::Connector>,
+) -> Result<bool, DbError> {
+    let sql = "select count(*) from (select id from grants where team = $1 and connector = $2 and installation is null \
+               and state = 'active' limit 1) one";
+    Ok(db.one::<i64>(sql, args![team, connector]).await? == Some(1))
+}
+
 /// Removes a grant whose provider was told of it and of these tokens that came too late for it, and everything made from
 /// it. If others came meanwhile, it stays as it is, until their provider was told of them too.
 pub fn delete(team: Id<kind::Team>, id: Id<kind::Grant>, told: &[Id<kind::RefreshOperation>]) -> Vec<Step> {

@@ -22,10 +22,13 @@ pub(crate) async fn list(cx: &mut Context<'_>, args: ConnectorArgs) -> Result<()
         }));
     }
     if found.is_empty() {
-        cx.talk.say(&format!(
-            "{} is not installed anywhere. Record where it is: carnet installations add {}",
-            connector.uid, connector.uid
-        ));
+        let uid = &connector.uid;
+        let installs = connector.rest.get("supportsInstallation") == Some(&Value::Bool(true));
+        cx.talk.say(&if installs {
+            format!("{uid} is not installed anywhere. To install it: carnet token {uid} --subject app --yes")
+        } else {
+            format!("{uid} has no installations, and its kind of connector needs none.")
+        });
         return Ok(());
     }
     let (now, relative) = (cx.now(), cx.talk.is_read_by_a_person());

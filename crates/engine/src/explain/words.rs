@@ -1,7 +1,9 @@
 //! Rules in words, and the commands that change how they come out.
 
-use carnet_model::Next;
 use carnet_model::caller::Caller;
+use carnet_model::{Environment, Next};
+
+use crate::faults::attach;
 
 /// What a rule asks, in words. Rules without words of their own here are told by their names.
 pub fn rule_in_words(rule: &str) -> &str {
@@ -48,11 +50,7 @@ pub fn rule_in_words(rule: &str) -> &str {
 }
 
 /// The command that changes how a rule comes out.
-pub(super) fn change(rule: &str, connector: &str, caller: &Caller) -> Vec<Next> {
-    let place = match caller {
-        Caller::Workload(w) => format!(" -p {} -e {}", w.project, w.environment),
-        Caller::Member(_) => String::new(),
-    };
+pub(super) fn change(rule: &str, connector: &str, caller: &Caller, linked: &[Environment]) -> Vec<Next> {
     let project = caller.project().map(|id| id.to_string()).unwrap_or_default();
     let (command, when) = match rule {
         "identity" => (
@@ -60,7 +58,7 @@ pub(super) fn change(rule: &str, connector: &str, caller: &Caller) -> Vec<Next> 
             "to trust another issuer for it, or change the rules",
         ),
         "project-link" | "link-environment" => {
-            (format!("carnet attach {connector}{place}"), "to say where the project may ask")
+            (attach(connector, caller, linked), "to say where the project may ask")
         }
         "trust-rule-subjects" => (
             format!("carnet projects trust {project}"),

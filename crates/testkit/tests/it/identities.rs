@@ -292,3 +292,44 @@ async fn a_genuine_stranger_is_logged_once_a_minute() {
     let theirs = kit.node.call("GET", "/v1/audit?action=caller.reject", Some(&other.token), None).await.ok();
     assert_eq!(theirs["events"], json!([]), "nothing of it is in another team's log");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_rule_may_call_its_project_by_name() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    let issuer = Issuer::start().await;
+    let path = format!("/v9/projects/{}", kit.tenant.project);
+    let name = kit.manage("GET", &path, None).await.ok()["name"].clone();
+    let mut config = issuer.trusted_for(&kit.audience(&kit.tenant), &rule(&kit));
+    config["jwks"] = issuer.jwks();
+    config["rules"][0]["project"] = name;
+    let made = kit.manage("POST", "/v1/trusted-issuers", Some(&config)).await.ok();
+    assert_eq!(made["rules"][0]["project"], kit.tenant.project.as_str());
+    kit.node.token(&issuer.sign(&claims(&kit, &issuer, &[])), Kit::UID, &app()).await.token();
+
+    let second = config["rules"][0].clone();
+    config["rules"].as_array_mut().unwrap().push(second);
+    for project in ["nobody", "No name"] {
+        config["rules"][1]["project"] = project.into();
+        let asked = json!({"trustedIssuer": config});
+        for (path, body) in [("/v1/trusted-issuers", &config), ("/v1/trusted-issuers/check", &asked)] {
+            let refused = kit.manage("POST", path, Some(body)).await;
+            assert_eq!(refused.refusal(), (404, "not_found".to_owned()), "{project}");
+            let error = refused.json()["error"].clone();
+            assert_eq!(error["field"], "rules.1.project", "{error}");
+            assert!(error["message"].as_str().unwrap().starts_with("Rule 2: There is no project"), "{error}");
+        }
+    }
+}
+
+/// Its identities are recognised already, and a rule about them would never be asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_server_itself_is_not_trusted_as_an_issuer() {
+    let kit = Kit::start(Engine::Sqlite, Plan::default()).await;
+    for path in ["/acme", "/globex"] {
+        let mut config = kit.issuer.trusted_for(&kit.audience(&kit.tenant), &rule(&kit));
+        config["issuer"] = format!("{}{path}", kit.url()).into();
+        let refused = kit.manage("POST", "/v1/trusted-issuers", Some(&config)).await;
+        assert_eq!(refused.refusal(), (400, "invalid_request".to_owned()));
+        assert_eq!(refused.json()["error"]["field"], "issuer", "{}", refused.text());
+    }
+}

@@ -19,6 +19,7 @@ on_both_engines!(
     an_installation_that_the_provider_does_not_confirm_is_not_recorded,
     an_installation_that_is_recorded_by_hand_is_looked_up,
     many_installations_are_asked_about_a_page_at_a_time,
+    an_installation_takes_nobodys_grant_away,
     a_person_is_acted_for_beside_the_installations,
     an_installation_that_was_suspended_or_removed_is_told_of_when_it_is_met,
     a_removal_that_github_tells_of_is_believed_when_github_is_asked,
@@ -509,4 +510,16 @@ async fn a_person_is_acted_for_beside_the_installations(engine: Engine) {
     assert_eq!(scene.ask(&alice).await.token(), "ghu_2", "the one before is dead");
     let bound = json!({"subject": {"type": "user", "id": "alice"}, "installationId": "100"});
     assert_eq!(scene.ask(&bound).await.refusal(), (400, "invalid_request".to_owned()));
+}
+
+async fn an_installation_takes_nobodys_grant_away(engine: Engine) {
+    let kit = Kit::start(engine, Plan::default()).await;
+    kit.consent("alice").await;
+    let path = format!("/v1/connect/connectors/{}", kit.connector);
+    let installations = format!("{path}/installations");
+    let nowhere = kit.manage("POST", &installations, Some(&json!({}))).await;
+    assert_eq!(nowhere.refusal(), (400, "invalid_request".to_owned()));
+    kit.manage("POST", &installations, Some(&json!({"tenantId": "acme"}))).await.ok();
+    assert_eq!(kit.manage("GET", &path, None).await.ok().get("defaultInstallationId"), None);
+    kit.user_token("alice").await.token();
 }
