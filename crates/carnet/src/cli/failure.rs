@@ -1,6 +1,7 @@
 //! Why a command failed: a stable code, a sentence, what mends it, and the exit code that follows.
 
 use std::error::Error as StdError;
+use std::io;
 use std::process::ExitCode;
 
 use carnet_model::{Code, Next};
@@ -169,6 +170,11 @@ const UNHEARD: &str = "unheard";
 /// What mends an address at which something else answers.
 const OTHER_SERVER: (&str, &str) = ("export CARNET_URL=https://…", "with the address of a Carnet server");
 
+/// Whether what answered does not begin as TLS does.
+fn is_no_tls(error: &io::Error) -> bool {
+    error.to_string().contains("InvalidContentType")
+}
+
 /// The code decides; the status only where a code is unknown or something other than Carnet answered.
 fn exit_of(refusal: &Refusal) -> Exit {
     if refusal.text("registerUrl").is_some() {
@@ -220,8 +226,18 @@ impl From<Error> for Failure {
             Error::Unreachable { origin, source, .. } => {
                 let failure =
                     Self::new("unreachable", error.to_string()).because(source).exit(Exit::Unreachable);
-                if Url::parse(origin).is_ok_and(|url| is_loopback(&url)) {
+                let here = Url::parse(origin).ok().filter(is_loopback);
+                let plain = here.as_ref().and_then(|_| origin.strip_prefix("https://"));
+                let below = |is: fn(&io::Error) -> bool| {
+                    let layers = std::iter::successors(Some(source as &(dyn StdError + 'static)), |error| {
+                        (*error).source()
+                    });
+                    layers.filter_map(|error| error.downcast_ref::<io::Error>()).any(is)
+                };
+                if here.is_some() && below(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
                     failure.next("carnet dev", "to start a development server")
+                } else if let Some(host) = plain.filter(|_| below(is_no_tls)) {
+                    failure.next(format!("export CARNET_URL=http://{host}"), "it speaks http without TLS")
                 } else {
                     failure.next("carnet doctor", "to see what is in the way")
                 }
