@@ -191,8 +191,8 @@ async fn serve_secured(stream: TcpStream, tls: &Tls, served: Served, stopping: &
     }
 }
 
-/// Serves one connection to its end; `twice` if its first head was seen to have two lengths. After a later one that has,
-/// hyper reads nothing more (RFC 9112 §6.1).
+/// Serves one connection to its end; `twice` if its first head was seen to have two lengths. Of a later one that has, or
+/// one within TLS, hyper reads the chunks and ends the connection after the answer (RFC 9112 §6.1).
 async fn attend<S>(stream: S, served: Served, twice: bool)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -21,16 +21,18 @@ use anyhow::Context as _;
 use carnet_engine::{Examined, Held, Location, Root as EngineRoot, copy};
 use carnet_model::Env;
 
-use crate::cli::args::BackupArgs;
+use crate::cli::args::{BackupArgs, ServeArgs};
 use crate::cli::failure::{Exit, Failure};
-use crate::config::Kept;
+use crate::config::{self, Kept};
 use crate::{root_key, server};
 use manifest::Manifest;
 pub(crate) use restore::run as restore;
 
 /// Makes a backup.
 pub(crate) fn run(args: BackupArgs) -> anyhow::Result<ExitCode> {
-    let kept = Kept::read(&args.kept.as_served())?;
+    let served = args.kept.as_served();
+    refuse_postgres(&served, DUMP)?;
+    let kept = Kept::read(&served)?;
     let data = folder_of(&kept.location, DUMP)?;
     let manifest = server::runtime()?.block_on(Box::pin(take(&args, kept, &data)))?;
     let mut out = std::io::stdout();
@@ -122,15 +124,24 @@ fn whole(examined: &Examined) -> Result<(), Failure> {
 fn folder_of(location: &Location, instead: &str) -> Result<PathBuf, Failure> {
     match location {
         Location::Folder(data) => Ok(data.clone()),
-        Location::Memory | Location::Shared(_) | Location::Postgres(_) => Err(Failure {
-            exit: Exit::Usage,
-            ..Failure::new(
-                "postgres",
-                "PostgreSQL is backed up by its own tools, which take it as it was at one moment while it runs.",
-            )
-        }
-        .next(instead, "with the address of the database; docs/backup.md says what else to keep")),
+        Location::Memory | Location::Shared(_) | Location::Postgres(_) => Err(own_tools(instead)),
     }
+}
+
+/// Refuses PostgreSQL before a key is asked for, which nothing here needs for it.
+fn refuse_postgres(args: &ServeArgs, instead: &str) -> Result<(), Failure> {
+    if config::is_in_postgres(args)? { Err(own_tools(instead)) } else { Ok(()) }
+}
+
+fn own_tools(instead: &str) -> Failure {
+    Failure {
+        exit: Exit::Usage,
+        ..Failure::new(
+            "postgres",
+            "PostgreSQL is backed up by its own tools, which take it as it was at one moment while it runs.",
+        )
+    }
+    .next(instead, "with the address of the database; docs/backup.md says what else to keep")
 }
 
 /// The name under which it is made, if neither name is taken.

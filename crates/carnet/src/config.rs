@@ -149,6 +149,11 @@ pub(crate) fn address(args: &ServeArgs) -> Result<Url, Failure> {
     url(ConfigFile::gather(args)?.public_address().as_deref())
 }
 
+/// Whether the data are in PostgreSQL, from where [`Config::read`] would take it.
+pub(crate) fn is_in_postgres(args: &ServeArgs) -> Result<bool, Failure> {
+    Ok(ConfigFile::gather(args)?.database_url.is_some())
+}
+
 /// The recovery key, if one is named.
 pub(crate) fn recovery_key(text: Option<&str>) -> Result<Option<Recipient>, Failure> {
     text.map(Recipient::parse).transpose().map_err(|error| {

@@ -259,6 +259,17 @@ pub(crate) fn open_existing(
     if let Some(path) = of_development(&present, location) {
         return Ok(EngineRoot::Key(Box::new(FileKey::open(&path, KeyPlace::Anywhere)?)));
     }
+    if let Root::File { path, .. } = &present
+        && path.try_exists().is_ok_and(|there| !there)
+    {
+        let why = format!(
+            "There is no key file at {}, and what was kept opens with its own alone.",
+            path.display()
+        );
+        return Err(wrong(why)
+            .next("export CARNET_MASTER_KEY_FILE=PATH", "with the key file of the deployment that it is of")
+            .into());
+    }
     // A next provider that was never made ready opens nothing.
     let next = next.map(kept).filter(|next| !matches!(next, Root::File { path, .. } if !path.exists()));
     open(kept(present), next, location, env, |_, failure| failure)

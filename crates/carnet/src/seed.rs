@@ -70,7 +70,7 @@ pub(crate) struct Ground {
 pub(crate) struct Sown {
     /// Kind, name, and `made`, `was there` or `imported`.
     pub(crate) things: Vec<(&'static str, String, &'static str)>,
-    /// What the files hold and nobody could make.
+    /// What the files hold and nobody could make, and what is there and is otherwise.
     pub(crate) notes: Vec<String>,
 }
 
@@ -98,8 +98,8 @@ impl Seed {
             .credential(Credential::AccessToken(ground.token.clone().into()))
             .env(ground.env.clone())
             .build()?;
-        let mut done = Box::pin(apply::make(&client, &self.plan, |_, _| {})).await;
         let mut sown = Sown::default();
+        let mut done = Box::pin(apply::make(&client, &self.plan, &mut sown.notes, |_, _| {})).await;
         let mut failures = Vec::new();
         for number in 0..self.plan.connectors.len() {
             let is_there = done
@@ -114,7 +114,14 @@ impl Seed {
         for one in done {
             match one.outcome {
                 Ok(how) => sown.things.push((one.kind, one.name, how)),
-                Err(failure) => {
+                Err(mut failure) => {
+                    if one.kind == "connector" {
+                        failure.next.clear();
+                        failure = failure.next(
+                            "carnet dev --seed FILE --seed MORE",
+                            "with what its data lacks in the second file",
+                        );
+                    }
                     let at = self.at(one.of).cloned();
                     failures.push(self.told(at.as_ref(), &format!("{} {}", one.kind, one.name), failure));
                 }

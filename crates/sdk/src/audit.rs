@@ -70,7 +70,7 @@ pub struct AuditCheck {
     pub whole: bool,
     /// Numbers that are missing.
     pub gaps: Vec<AuditGap>,
-    /// Numbers of events that are not what they were.
+    /// Numbers of events whose particulars are not what they were. Nothing else of an event is looked at.
     pub altered: Vec<i64>,
     /// How many particulars were erased.
     pub erased: u64,

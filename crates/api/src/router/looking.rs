@@ -11,8 +11,13 @@ pub(super) fn all() -> Vec<Route> {
         get("/v1/audit", Person, "Reads the audit log of the team.", audit::list)
             .gives(200, audit::shape())
             .refuses(&[Code::NotFound]),
-        get("/v1/audit/verify", Person, "Looks whether events are all there, as they were.", audit::verify)
-            .gives(200, audit::verified_shape()),
+        get(
+            "/v1/audit/verify",
+            Person,
+            "Looks whether events are all there, and their details as they were.",
+            audit::verify,
+        )
+        .gives(200, audit::verified_shape()),
         post(
             "/v1/export/secrets",
             Person,

@@ -13,7 +13,7 @@ use carnet_model::Env;
 use serde_json::json;
 
 use super::manifest::Manifest;
-use super::{draft_of, folder_of, make_folder, private, sync_folder, whole};
+use super::{draft_of, folder_of, make_folder, private, refuse_postgres, sync_folder, whole};
 use crate::cli::args::RestoreArgs;
 use crate::cli::failure::{Exit, Failure};
 use crate::config::Kept;
@@ -21,7 +21,9 @@ use crate::{root_key, server};
 
 /// Restores, or verifies.
 pub(crate) fn run(args: RestoreArgs) -> anyhow::Result<ExitCode> {
-    let kept = Kept::read(&args.kept.as_served())?;
+    let served = args.kept.as_served();
+    refuse_postgres(&served, RESTORE)?;
+    let kept = Kept::read(&served)?;
     let data = folder_of(&kept.location, RESTORE)?;
     let manifest = Manifest::read(&args.from)?;
     let (examined, manifest) = server::runtime()?.block_on(Box::pin(bring(&args, kept, &data, manifest)))?;
@@ -38,10 +40,12 @@ pub(crate) fn run(args: RestoreArgs) -> anyhow::Result<ExitCode> {
     if args.verify {
         writeln!(
             out,
-            "{} is whole: {opened} sealed values open, {} audit events",
+            "{} can be restored: its files are those of the manifest, {opened} sealed values open, none of {} audit events \
+             is missing",
             args.from.display(),
             manifest.audit.last
         )?;
+        writeln!(out, "Not looked at: whether what an audit event says was changed in the database.")?;
     } else {
         writeln!(
             out,

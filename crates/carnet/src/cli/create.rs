@@ -350,10 +350,13 @@ fn unmanaged(error: carnet_sdk::Error, args: &CreateArgs) -> Failure {
     let mut failure = Failure::from(error);
     if by_hand && !named {
         failure.next.clear();
-        failure = failure.next(
-            plain(&format!("{} --data @FILE", line(args, None))),
-            "with the client that you registered there",
-        );
+        // No client makes a host answer.
+        let (more, when) = if failure.message.contains("the host cannot be reached") {
+            ("", "once it answers")
+        } else {
+            (" --data @FILE", "with the client that you registered there")
+        };
+        failure = failure.next(plain(&format!("{}{more}", line(args, None))), when);
     }
     failure
 }

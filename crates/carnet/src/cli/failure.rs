@@ -1,6 +1,7 @@
 //! Why a command failed: a stable code, a sentence, what mends it, and the exit code that follows.
 
 use std::error::Error as StdError;
+use std::io;
 use std::process::ExitCode;
 
 use carnet_model::{Code, Next};
@@ -164,13 +165,21 @@ impl Failure {
     }
 }
 
+/// An error and what is behind it, the innermost last.
+fn layers<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}
+
 /// Whether what came back begins like no answer of a server that speaks TLS (RFC 8446 §5.1: the type of a record).
 fn speaks_no_tls(error: &(dyn StdError + 'static)) -> bool {
-    let mut root = error;
-    while let Some(source) = root.source() {
-        root = source;
-    }
-    root.to_string().contains("InvalidContentType")
+    layers(error).last().is_some_and(|root| root.to_string().contains("InvalidContentType"))
+}
+
+/// Whether nobody listens there.
+fn is_refused(error: &(dyn StdError + 'static)) -> bool {
+    layers(error)
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 const UNHEARD: &str = "unheard";
@@ -235,7 +244,7 @@ impl From<Error> for Failure {
                 }
                 let failure =
                     Self::new("unreachable", error.to_string()).because(source).exit(Exit::Unreachable);
-                if Url::parse(origin).is_ok_and(|url| is_loopback(&url)) {
+                if Url::parse(origin).is_ok_and(|url| is_loopback(&url)) && is_refused(source) {
                     failure.next("carnet dev", "to start a development server")
                 } else {
                     failure.next("carnet doctor", "to see what is in the way")

@@ -12,7 +12,7 @@ use super::lines::Text;
 use super::{At, DEMO, Seed, wrong};
 use crate::cli::failure::Failure;
 use crate::cli::transfer::events::PlannedEvents;
-use crate::cli::transfer::plan::{PlannedConnector, PlannedProject};
+use crate::cli::transfer::plan::{PlannedConnector, PlannedProject, settable};
 
 /// A file. What an export has besides is known and not used.
 #[derive(Default, Deserialize)]
@@ -193,7 +193,7 @@ impl Seed {
         // The demo provider is the one that runs here, whatever an export says of another one.
         let is_demo = service == DEMO;
         let is_own = !is_demo && !source.managed;
-        let data = source.data.map(settable).filter(|_| is_own);
+        let data = source.data.map(|data| settable(&data, false).0).filter(|_| is_own);
         let r#type = source.r#type.filter(|_| is_own);
         let mut redirect_uris = Vec::new();
         let links = source.links.map(|links| {
@@ -252,10 +252,4 @@ impl Seed {
         });
         Ok(())
     }
-}
-
-/// The members that can be set: what a server found out by itself it finds out again.
-fn settable(mut data: Map<String, Value>) -> Map<String, Value> {
-    data.remove("clientRegistration");
-    data
 }

@@ -270,6 +270,27 @@ async fn requests_that_could_be_read_in_two_ways_are_refused() {
     }
 }
 
+/// RFC 9112 §6.1: later ones are read as chunks, and nothing that follows is taken for a request.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_request_with_two_lengths_nothing_more_is_read() {
+    let home = tempfile::tempdir().unwrap();
+    let broker = Broker::start(home.path(), free_port(), None).await;
+    let address = broker.url.trim_start_matches("http://").to_owned();
+    let (length, chunked) = ("Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n");
+    for (one, other) in [(length, chunked), (chunked, length)] {
+        let get = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+        let both = format!("POST /livez HTTP/1.1\r\nHost: x\r\n{one}{other}\r\n0\r\n\r\n");
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let _ = stream.write_all(format!("{get}{both}{get}").as_bytes()).await;
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await;
+        assert!(read.is_ok(), "left open");
+        let answer = String::from_utf8_lossy(&answer);
+        let statuses: Vec<&str> = answer.split("HTTP/1.1 ").skip(1).filter_map(|one| one.get(..3)).collect();
+        assert_eq!(statuses, ["200", "405"], "{answer}");
+    }
+}
+
 /// Most clients read nothing before they have sent everything.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_too_large_is_told_to_who_listens_only_afterwards() {

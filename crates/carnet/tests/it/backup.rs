@@ -175,7 +175,15 @@ async fn a_folder_of_development_is_copied_with_the_key_that_lies_in_it() {
     broker.kill();
     assert!(!home.path().join("kept/master.key").exists(), "a backup holds no key");
     // It is named where the copy is brought to, as any other.
-    refused(&unset(&["restore", "kept", "--data", "new"]), "no key file");
+    let without = unset(&["restore", "kept", "--data", "new"]);
+    refused(&without, "no key file");
+    refused(&without, "export CARNET_MASTER_KEY_FILE=PATH");
+    assert!(!String::from_utf8_lossy(&without.stderr).contains("openssl"), "a new key opens no backup");
+    // Which tools are PostgreSQL's own needs no key.
+    refused(
+        &unset(&["backup", "x", "--database-url", "postgres://localhost/carnet"]),
+        "pg_dump --format=custom",
+    );
     let key = home.path().join("data/master.key");
     done(&carnet(home.path(), &key, &["restore", "kept", "--data", "new", "--json"]));
 }

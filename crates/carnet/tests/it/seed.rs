@@ -198,6 +198,7 @@ async fn an_export_is_a_seed_and_a_second_file_has_what_it_lacks() {
         dev(there.path(), free_port(), &["team.json"]).output().unwrap();
     let said = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
     assert!(!status.success() && said.contains("connector openai/key"), "its key is a secret: {said}");
+    assert!(said.contains("carnet dev --seed FILE --seed MORE") && !said.contains("--with"), "{said}");
 
     let secrets =
         r#"{"connectors": [{"uid": "openai/key", "data": {"values": [{"value": "sk-of-a-test"}]}}]}"#;

@@ -213,6 +213,69 @@ async fn an_export_of_what_was_imported_is_the_export_that_was_imported() {
     there.broker.kill();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_import_could_not_make_the_next_one_makes_and_nothing_is_wider_meanwhile() {
+    let here = Desk::start().await;
+    let dev = here.broker.dev().await;
+    let get = async |path: &str| -> Value {
+        let token = dev["accessToken"].as_str().unwrap();
+        let url = format!("{}{path}", dev["url"].as_str().unwrap());
+        client().get(url).bearer_auth(token).send().await.unwrap().json().await.unwrap()
+    };
+    let mut file = json!({
+        "carnetExport": 1,
+        "projects": [{"name": "tight", "provisioning": [], "returnOrigins": ["no origin"]}],
+        "connectors": [{
+            "uid": "linear/bot", "service": "linear", "name": "bot", "type": "api-key",
+            "data": {"subjectType": "app", "values": [{"value": "sk-of-a-test"}]},
+            "links": [{"project": "tight"}],
+            "triggers": {"enabled": true, "events": ["Issue"], "destinations": [{"project": "tight"}]},
+        }],
+        "team": {"members": [{"email": "a@b.example; touch x", "role": "viewer"}]},
+    });
+    let write = |file: &Value| std::fs::write(here.home.path().join("team.json"), file.to_string()).unwrap();
+    write(&file);
+    let line = ["import", "--from", "carnet", "team.json", "--yes", "--secrets", "secrets.json"];
+    let first = here.run(&[&line[..5], &["--json"]].concat());
+    assert_eq!(first.status.code(), Some(1));
+    let told: Value = serde_json::from_slice(&first.stdout).unwrap();
+    let failed = told["error"]["things"].as_array().unwrap().iter().filter(|one| one["outcome"] == "failed");
+    let failed: Vec<_> = failed.map(|one| one["kind"].as_str().unwrap()).collect();
+    assert_eq!(failed, ["project", "triggers"], "{told}");
+    assert_eq!(get("/v1/projects/tight/provisioning").await["environments"], json!([]));
+
+    file["projects"][0]["returnOrigins"] = json!(["https://app.example"]);
+    write(&file);
+    let secrets = json!({"carnetSecrets": 1, "triggers": {"linear/bot": [{"value": SIGNING}]}});
+    std::fs::write(here.home.path().join("secrets.json"), secrets.to_string()).unwrap();
+    let done = here.json(&line);
+    let invite = "carnet members invite --role viewer --email 'a@b.example; touch x'";
+    assert!(done["notes"].to_string().contains(invite), "another's words are one word of a shell: {done}");
+    assert_eq!(get("/v1/projects/tight/provisioning").await["environments"], json!([]));
+    let origins = "/v1/projects/tight/return-origins";
+    assert_eq!(get(origins).await["origins"], json!(["https://app.example"]));
+    let triggers = get("/v1/connect/connectors/linear%2Fbot/triggers").await;
+    assert_eq!((&triggers["enabled"], &triggers["events"]), (&json!(true), &json!(["Issue"])), "{triggers}");
+    assert_eq!(triggers["signingSecrets"].as_array().unwrap().len(), 1, "{triggers}");
+    assert_eq!(triggers["destinations"].as_array().unwrap().len(), 1, "{triggers}");
+
+    // What is there and is otherwise stays, and is told.
+    file["projects"][0] = json!({
+        "name": "tight", "provisioning": ["production"], "returnOrigins": ["https://other.example"],
+    });
+    write(&file);
+    let notes = here.json(&line)["notes"].to_string();
+    for differs in [
+        "returnOrigins stays: https://app.example here, https://other.example in the file",
+        "provisioning stays: nothing here, production in the file",
+    ] {
+        assert!(notes.contains(differs), "{notes}");
+    }
+    assert_eq!(get(origins).await["origins"], json!(["https://app.example"]));
+    assert_eq!(get("/v1/projects/tight/provisioning").await["environments"], json!([]));
+    here.broker.kill();
+}
+
 const SIGNING: &str = "what-linear-signs-with-0123456789";
 /// The beginning of a picture, which is all that is looked at.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80\0\0\x02\x80\x08\0\0\0\0....\

@@ -1,8 +1,9 @@
 //! Whether the audit log is whole, part by part.
 //!
-//! Found is what was taken out (the numbers are without gaps, and the head says which comes next) and what was changed
-//! (each event is committed to by a salted digest). Not found is a log that somebody with the database in hand has
-//! written anew from some point on, numbers and digests included.
+//! Found is what was taken out (the numbers are without gaps, and the head says which comes next) and where the particulars
+//! were changed (a salted digest commits to them). Not looked at is everything else of an event: when, whose, who, what,
+//! to what, how it ended, for which request. Whoever can write to the database can change that, or particulars
+//! together with their digest, or write the log anew from some point on.
 
 use carnet_model::Fault;
 use carnet_model::caller::Caller;
@@ -23,7 +24,7 @@ pub struct AuditChecked {
     pub whole: bool,
     /// Numbers that are missing, from and to.
     pub gaps: Vec<(i64, i64)>,
-    /// Numbers of events that are not what they were.
+    /// Numbers of events whose particulars are not what they were.
     pub altered: Vec<i64>,
     /// How many particulars were erased.
     pub erased: u64,

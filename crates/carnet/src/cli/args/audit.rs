@@ -10,7 +10,8 @@ pub(crate) enum AuditVerb {
     /// The latest events, oldest first
     #[command(visible_alias = "list")]
     Tail(TailArgs),
-    /// See whether events are missing from it, or are not what they were
+    /// See whether events are missing from it, or their details are not what they were; who, what, when and how it ended
+    /// are not looked at
     Verify,
     /// Write it out, for other programs to read
     Export(ExportArgs),

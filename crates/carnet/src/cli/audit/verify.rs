@@ -1,4 +1,4 @@
-//! `audit verify`: whether events are missing, or are not what they were.
+//! `audit verify`: whether events are missing, or their details are not what they were; and what that leaves open.
 
 use carnet_sdk::AuditCheck;
 use serde_json::json;
@@ -37,13 +37,13 @@ pub(crate) async fn verify(cx: &mut Context<'_>) -> Result<(), Failure> {
     let sound = all.gaps.is_empty() && all.altered.is_empty();
     let document = json!({
         "checked": all.checked, "last": all.last, "whole": all.whole, "gaps": all.gaps, "altered": all.altered,
-        "erased": all.erased,
+        "erased": all.erased, "notLookedAt": NOT_LOOKED_AT,
     });
     if !sound {
         let missing: i64 = all.gaps.iter().map(|gap| gap.to - gap.from + 1).sum();
         let first = all.gaps.iter().map(|gap| gap.from).chain(all.altered.iter().copied()).min().unwrap_or(0);
         let message = format!(
-            "The audit log is not whole: {missing} events are missing and {} are not what they were, from number {first} on.",
+            "The audit log is not whole: {missing} events are missing and the details of {} are not what they were, from number {first} on.",
             all.altered.len()
         );
         let mut failure = Failure::new("audit_damaged", message)
@@ -58,9 +58,17 @@ pub(crate) async fn verify(cx: &mut Context<'_>) -> Result<(), Failure> {
         return cx.talk.document(&document);
     }
     let which = if all.whole { "all teams" } else { "this team" };
-    cx.talk.success(&format!("{} events of {which} are there and as they were", all.checked));
+    cx.talk
+        .success(&format!("{} events of {which} are there, and their details are as they were", all.checked));
+    cx.talk.say(
+        "  Not looked at: who acted, for which team, what was done, to what, when, and how it ended. Whoever can write to \
+         the database can change these, or details together with their digest, unseen.",
+    );
     if !all.whole {
         cx.talk.say("  Whether one is missing is seen by owners of the deployment's first team.");
     }
     Ok(())
 }
+
+/// The members of an event that nothing commits to.
+const NOT_LOOKED_AT: [&str; 7] = ["at", "team", "actor", "action", "target", "outcome", "requestId"];

@@ -106,8 +106,10 @@ fn a_log_that_is_not_whole_is_a_failure_that_says_where() {
             .then(|| (200, if first { part(json!([]), json!(2)) } else { part(json!([]), Value::Null) }))
     });
     let desk = Desk::dev(&peer.url);
-    assert!(desk.run(&["audit", "verify"]).exits(0).err.contains("4 events of all teams"));
-    assert_eq!(desk.run(&["audit", "verify", "--json"]).exits(0).json()["checked"], 4);
+    let said = desk.run(&["audit", "verify"]).exits(0).err;
+    assert!(said.contains("4 events of all teams") && said.contains("Not looked at: who acted"), "{said}");
+    let told = desk.run(&["audit", "verify", "--json"]).exits(0).json();
+    assert_eq!((&told["checked"], &told["notLookedAt"][2]), (&json!(4), &json!("actor")));
     let peer = Peer::following(move |line, _| {
         line.starts_with("GET /v1/audit/verify").then(|| (200, part(json!([2]), Value::Null)))
     });

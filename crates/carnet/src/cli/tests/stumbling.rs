@@ -53,11 +53,34 @@ fn desk_step(desk: &Desk, line: &[&str]) -> String {
 }
 
 #[test]
-fn a_server_without_tls_is_told_from_none() {
-    let peer = Peer::usual();
-    let desk =
-        Desk::bare().set("CARNET_URL", &peer.url.replace("http:", "https:")).set("CARNET_TOKEN", TOKEN);
-    assert_eq!(first_step(&desk, &["projects"], 9), format!("export CARNET_URL={}", peer.url));
+fn a_server_on_this_machine_that_is_there_is_not_to_be_started() {
+    let plain = Peer::usual();
+    let host = plain.url.strip_prefix("http://").unwrap();
+    let desk = Desk::bare().set("CARNET_URL", &format!("https://{host}")).set("CARNET_TOKEN", TOKEN);
+    assert_eq!(first_step(&desk, &["list"], 9), format!("export CARNET_URL=http://{host}"));
+
+    // One that takes the request, and breaks off before it has answered.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    let desk = Desk::bare().set("CARNET_URL", &url).set("CARNET_TOKEN", TOKEN);
+    assert_eq!(first_step(&desk, &["projects"], 9), "carnet doctor");
+}
+
+#[test]
+fn a_host_that_does_not_answer_is_asked_again_and_needs_no_client() {
+    for (why, step) in [
+        ("it cannot be asked: the host cannot be reached", "carnet create http://127.0.0.1:9/mcp"),
+        ("it registers no clients", "carnet create http://127.0.0.1:9/mcp --data @FILE"),
+    ] {
+        let peer = Peer::with(move |route, _, _| {
+            let message = format!("The configuration cannot be used: data.serverUrl: {why}.");
+            let error = json!({"code": "invalid_connector", "message": message, "field": "data.serverUrl"});
+            (route.starts_with("POST /v1/connect/connectors/managed")).then(|| (422, json!({"error": error})))
+        });
+        let error = Desk::dev(&peer.url).run(&["create", "http://127.0.0.1:9/mcp", "--json"]).json();
+        assert_eq!(error["error"]["next"][0]["command"], step, "{error}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Making what a plan says, one thing after the other: of an import, and of the seed of a development server.
 
-use carnet_model::Code;
+use carnet_model::{Code, Next};
 use carnet_sdk::{Client, NewConnector, NewTrustedIssuer, Project, RedirectUri, TrustRule};
 use serde_json::{Map, Value, json};
 
@@ -8,6 +8,7 @@ use super::plan::{Plan, PlannedConnector, PlannedProject};
 use super::{events, settings, team};
 use crate::cli::access::environment;
 use crate::cli::context::Context;
+use crate::cli::create::quoted;
 use crate::cli::failure::Failure;
 use crate::cli::import::outcome_of;
 use crate::cli::table::table;
@@ -32,19 +33,33 @@ pub(crate) enum Of {
 
 /// Makes everything, and says what became of each. Exits with 1 if something could not be made.
 pub(super) async fn apply(cx: &mut Context<'_>, client: &Client, mut plan: Plan) -> Result<(), Failure> {
-    let mut done =
-        Box::pin(make(client, &plan, |at, total| cx.talk.progress(&format!("{at} of {total}")))).await;
+    let mut notes = std::mem::take(&mut plan.notes);
+    let tick = |at: usize, total: usize| cx.talk.progress(&format!("{at} of {total}"));
+    let mut done = Box::pin(make(client, &plan, &mut notes, tick)).await;
     cx.talk.progress("");
+    for one in done.iter_mut().filter(|one| one.kind == "connector") {
+        if let Err(failure) = &mut one.outcome {
+            let members = quoted(&format!("{{{}:{{…}}}}", json!(one.name)));
+            let line = format!("carnet import … --with {members}");
+            let when = "with what its data lacks, from @FILE if it is secret".to_owned();
+            failure.next = vec![Next { command: line, when }];
+        }
+    }
     // The last, because it may keep connectors from whoever is at it.
     if let Some(planned) = plan.team.take() {
-        done.extend(team::make(cx, client, &planned, &mut plan.notes).await);
+        done.extend(team::make(cx, client, &planned, &mut notes).await);
     }
-    report(cx, &done, &plan.notes)
+    report(cx, &done, &notes)
 }
 
-/// Makes everything, one after the other: one thing that cannot be made keeps no other from being made. `tick` is told
-/// which of how many it is at.
-pub(crate) async fn make(client: &Client, plan: &Plan, mut tick: impl FnMut(usize, usize)) -> Vec<Done> {
+/// Makes everything, one after the other: one thing that cannot be made keeps no other from being made. `notes` is told
+/// what was there and is not as the plan says, and `tick` which of how many it is at.
+pub(crate) async fn make(
+    client: &Client,
+    plan: &Plan,
+    notes: &mut Vec<String>,
+    mut tick: impl FnMut(usize, usize),
+) -> Vec<Done> {
     let mut done: Vec<Done> = Vec::new();
     let total = plan.projects.len() + plan.connectors.len() + plan.issuers.len();
     let mut at = 0;
@@ -54,7 +69,7 @@ pub(crate) async fn make(client: &Client, plan: &Plan, mut tick: impl FnMut(usiz
     };
     for (number, project) in plan.projects.iter().enumerate() {
         next();
-        let outcome = make_project(client, project).await;
+        let outcome = make_project(client, project, notes).await;
         done.push(Done { kind: "project", name: project.name.clone(), of: Of::Project(number), outcome });
     }
     for (number, issuer) in plan.issuers.iter().enumerate() {
@@ -69,27 +84,34 @@ pub(crate) async fn make(client: &Client, plan: &Plan, mut tick: impl FnMut(usiz
         next();
         let (name, of) = (connector.uid.clone(), Of::Connector(number));
         let outcome = make_connector(client, connector).await;
-        let made = outcome.as_ref().ok().copied();
+        let is_there = outcome.is_ok();
         done.push(Done { kind: "connector", name, of, outcome });
-        if let Some(how) = made {
-            done.extend(belongings(client, connector, of, how == "made", plan.replace).await);
+        if is_there {
+            done.extend(belongings(client, connector, of, plan.replace, notes).await);
         }
     }
     done
 }
 
-async fn make_project(client: &Client, planned: &PlannedProject) -> Result<&'static str, Failure> {
+async fn make_project(
+    client: &Client,
+    planned: &PlannedProject,
+    notes: &mut Vec<String>,
+) -> Result<&'static str, Failure> {
     let (project, made) = match client.project(&planned.name).await {
         Ok(project) => (project, false),
         Err(error) if error.is(Code::NotFound) => (client.create_project(&planned.name).await?, true),
         Err(error) => return Err(error.into()),
     };
+    if made {
+        settings::narrow(client, &project, planned).await?;
+    }
     let id = project.id.to_string();
     let known = client.custom_environments(&id).await?;
     for slug in planned.environments.iter().filter(|slug| known.iter().all(|known| known.slug != **slug)) {
         client.create_custom_environment(&id, slug).await?;
     }
-    settings::make_of_project(client, &project, planned, made).await?;
+    settings::make_of_project(client, &project, planned, made, notes).await?;
     Ok(if made { "made" } else { "was there" })
 }
 
@@ -170,23 +192,17 @@ async fn make_connector(client: &Client, planned: &PlannedConnector) -> Result<&
     } else {
         client.create_managed_connector(&new).await
     };
-    made.map(|_| "made").map_err(|error| {
-        let failure = Failure::from(error);
-        let uid = &planned.uid;
-        let members = format!("carnet import … --with '{{\"{uid}\":{{…}}}}'");
-        Failure { next: Vec::new(), ..failure }
-            .next(members, "with what its data lacks, from @FILE if it is secret")
-    })
+    Ok(made.map(|_| "made")?)
 }
 
-/// Links, installations, rules, grants, what becomes of events, and the picture of one that was just made. Each is tried,
+/// Links, installations, rules, grants, what becomes of events, and the picture of one that shows none. Each is tried,
 /// whatever becomes of the others.
 async fn belongings(
     client: &Client,
     planned: &PlannedConnector,
     of: Of,
-    is_new: bool,
     replace: bool,
+    notes: &mut Vec<String>,
 ) -> Vec<Done> {
     let mut done = Vec::new();
     let uid = &planned.uid;
@@ -210,9 +226,9 @@ async fn belongings(
         done.extend(failed("consent rules", set.map(drop).map_err(Failure::from)));
     }
     if let Some(events) = &planned.events {
-        done.extend(failed("triggers", events::make(client, uid, events).await));
+        done.extend(failed("triggers", events::make(client, uid, events, notes).await));
     }
-    if let (true, Some(icon)) = (is_new, &planned.icon) {
+    if let Some(icon) = &planned.icon {
         done.extend(failed("icon", settings::make_icon(client, uid, icon).await));
     }
     for some in planned.tokens.chunks(AT_ONCE) {
@@ -329,6 +345,7 @@ fn report(cx: &mut Context<'_>, done: &[Done], notes: &[String]) -> Result<(), F
         if failed > 0 {
             let mut failure = Failure::new("not_all_imported", summary).next(again, when);
             failure.extra.insert("things".to_owned(), all.into());
+            failure.extra.insert("notes".to_owned(), json!(notes));
             return Err(failure);
         }
         return cx.talk.document(&json!({"things": all, "notes": notes}));

@@ -3,9 +3,9 @@
 use carnet_model::Time;
 use carnet_sdk::{NewInstallation, RedirectUri};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::plan::{Plan, PlannedConnector, PlannedProject, PlannedToken};
+use super::plan::{Plan, PlannedConnector, PlannedProject, PlannedToken, settable};
 use super::{events, json, list_of, text_of, unreadable};
 use crate::cli::failure::Failure;
 
@@ -35,7 +35,7 @@ pub(super) fn read(text: &str) -> Result<Plan, Failure> {
             })
         })
         .collect();
-    let mut connectors = Vec::new();
+    let (mut connectors, mut notes) = (Vec::new(), Vec::new());
     for one in list_of(&file, "connectors") {
         let text = |name: &str| text_of(one, name).map(str::to_owned);
         let (Some(uid), Some(service), Some(name)) = (text("uid"), text("service"), text("name")) else {
@@ -54,13 +54,18 @@ pub(super) fn read(text: &str) -> Result<Plan, Failure> {
                 unreadable(SOURCE, &format!("the triggers of {uid} are not as it writes them"))
             })?),
         };
+        let data = one.get("data").and_then(Value::as_object).map(|data| settable(data, false));
+        let (data, anew) = data.unwrap_or_default();
+        if anew {
+            notes.push(registered_anew(&uid));
+        }
         connectors.push(PlannedConnector {
             uid,
             service,
             name,
             r#type: text("type").filter(|_| !managed),
             listed_type: None,
-            data: one.get("data").and_then(Value::as_object).map(settable).unwrap_or_default(),
+            data,
             links: list_of(one, "links")
                 .filter_map(|link| Some((text_of(link, "project")?.to_owned(), texts(link, "environments"))))
                 .collect(),
@@ -75,7 +80,6 @@ pub(super) fn read(text: &str) -> Result<Plan, Failure> {
         });
     }
     let issuers = list_of(&file, "trustedIssuers").cloned().collect();
-    let mut notes = Vec::new();
     if list_of(&file, "connectors").any(|one| list_of(one, "grants").next().is_some()) {
         notes.push(
             "an export holds no secrets: client secrets are given with --with, and people consent again"
@@ -98,7 +102,11 @@ pub(super) fn add_secrets(plan: &mut Plan, text: &str, now: i64) -> Result<(), F
     for (uid, members) in data {
         let connector = plan.connectors.iter_mut().find(|connector| connector.uid == *uid);
         if let (Some(connector), Some(members)) = (connector, members.as_object()) {
-            connector.data = settable(members);
+            let (data, anew) = settable(members, true);
+            connector.data = data;
+            if anew {
+                plan.notes.push(registered_anew(uid));
+            }
         }
     }
     for (uid, signing) in file.get("triggers").and_then(Value::as_object).into_iter().flatten() {
@@ -142,18 +150,15 @@ fn as_written<T: DeserializeOwned>(value: &Value) -> Option<T> {
     serde_json::from_value(value.clone()).ok()
 }
 
-/// The members that can be set; those that the server found out by itself it finds out again.
-fn settable(data: &Map<String, Value>) -> Map<String, Value> {
-    let found = ["clientRegistration"];
-    data.iter()
-        .filter(|(name, _)| !found.contains(&name.as_str()))
-        .map(|(n, v)| (n.clone(), v.clone()))
-        .collect()
+fn registered_anew(uid: &str) -> String {
+    format!(
+        "the client of {uid} was registered for the other server: one is registered anew, and people consent again"
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     use super::*;
 
@@ -180,5 +185,51 @@ mod tests {
         };
         assert_eq!(ends(0), [json!(Time::FAR_FUTURE.millis()), json!(0), json!(7)]);
         assert_eq!(ends(1), [Value::Null], "a pasted key has no end to be named");
+    }
+
+    #[test]
+    fn a_client_that_was_registered_for_the_other_server_is_left_to_this_one() {
+        let data = |method: &str, auth: &str| {
+            json!({
+                "clientId": "c1", "serverUrl": "https://mcp.example", "tokenEndpointAuthMethod": auth,
+                "clientRegistration": {
+                    "clientId": "c1", "method": method, "metadata": {"token_endpoint_auth_method": auth},
+                },
+            })
+        };
+        let connector = |uid: &str, data: &Value| json!({"uid": uid, "service": "x", "name": "X", "type": "oauth", "data": data});
+        let mut by_hand = data("dynamic", "client_secret_basic");
+        by_hand["clientId"] = json!("c2");
+        let all = [
+            ("a/secret", data("dynamic", "client_secret_basic")),
+            ("a/public", data("dynamic", "none")),
+            ("a/key", data("dynamic", "private_key_jwt")),
+            ("a/document", data("document", "none")),
+            ("a/by-hand", by_hand),
+        ];
+        let listed: Vec<Value> = all.iter().map(|(uid, data)| connector(uid, data)).collect();
+        let export = json!({"carnetExport": 1, "connectors": listed});
+        let mut plan = read(&export.to_string()).unwrap();
+        let kept = |plan: &Plan| -> Vec<String> {
+            let all = plan.connectors.iter();
+            assert!(all.clone().all(|one| !one.data.contains_key("clientRegistration")));
+            assert!(all.clone().all(|one| one.data["serverUrl"] == "https://mcp.example"));
+            all.filter(|one| one.data.contains_key("clientId")).map(|one| one.uid.clone()).collect()
+        };
+        let told = |plan: &Plan| -> Vec<bool> {
+            let is_told = |(uid, _): &(&str, Value)| {
+                plan.notes.iter().any(|note| note.contains(&format!("of {uid} was")))
+            };
+            all.iter().map(is_told).collect()
+        };
+        // Nobody has its secret, or the document and the keys are elsewhere. One that was set by hand since is brought.
+        assert_eq!(kept(&plan), ["a/by-hand"]);
+        assert_eq!(told(&plan), [true, true, true, true, false]);
+        // What the holder of the recovery key opened has the secret, and grants that only this client renews.
+        let opened: Map<String, Value> =
+            all.iter().map(|(uid, data)| ((*uid).to_owned(), data.clone())).collect();
+        add_secrets(&mut plan, &json!({"carnetSecrets": 1, "connectors": opened}).to_string(), 0).unwrap();
+        assert_eq!(kept(&plan), ["a/secret", "a/public", "a/by-hand"]);
+        assert_eq!(told(&plan), [false, false, true, true, false]);
     }
 }

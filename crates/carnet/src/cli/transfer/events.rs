@@ -86,27 +86,30 @@ pub(super) fn opened(list: &Value, now: i64) -> Vec<PlannedSecret> {
     .collect()
 }
 
-/// Makes it so at a connector of which nobody has said anything yet. What is there stays.
-pub(super) async fn make(client: &Client, uid: &str, planned: &PlannedEvents) -> Result<(), Failure> {
+/// Makes what nobody has said yet: whether events are received and which, and after that where they go. So one of which it
+/// is said where they go is one of which all is said, and what a failure kept from being made is made the next time. What is
+/// there stays; `notes` is told where events are received in the plan and not here.
+pub(super) async fn make(
+    client: &Client,
+    uid: &str,
+    planned: &PlannedEvents,
+    notes: &mut Vec<String>,
+) -> Result<(), Failure> {
     if !planned.enabled && planned.events.is_empty() && planned.destinations.is_empty() {
         return Ok(());
     }
     let present = client.trigger_settings(uid).await?;
     let rest = Value::Object(present.rest);
     let said = |name: &str| list_of(&rest, name).next().is_some();
-    if present.enabled || said("events") || said("destinations") {
-        return Ok(());
+    let is_set = present.enabled || said("events") || said("destinations");
+    if is_set && planned.enabled && !present.enabled {
+        notes.push(format!("{uid} was there, and receives no events here; in the file it does"));
     }
-    // The oldest first: each is kept beside the next one for as long as it is good. What stands in `data` is not.
-    let mut keep = 0;
-    for secret in planned.secrets.iter().rev() {
-        let change = TriggerChange {
-            signing_secret: Some(secret.value.expose().clone()),
-            keep_previous_ms: Some(keep),
-            ..TriggerChange::default()
-        };
-        client.change_triggers(uid, &change).await?;
-        keep = secret.good_for_ms.unwrap_or(0);
+    if !is_set {
+        receive(client, uid, planned).await?;
+    }
+    if said("destinations") {
+        return Ok(());
     }
     let mut destinations = Vec::with_capacity(planned.destinations.len());
     for one in &planned.destinations {
@@ -126,6 +129,22 @@ pub(super) async fn make(client: &Client, uid: &str, planned: &PlannedEvents) ->
         // The path of the API has the identifier.
         let id = client.connector_metadata(uid).await?.id.to_string();
         client.set_trigger_destinations(&id, &destinations).await?;
+    }
+    Ok(())
+}
+
+/// Whether events are received, which, and with what they are signed.
+async fn receive(client: &Client, uid: &str, planned: &PlannedEvents) -> Result<(), Failure> {
+    // The oldest first: each is kept beside the next one for as long as it is good. What stands in `data` is not.
+    let mut keep = 0;
+    for secret in planned.secrets.iter().rev() {
+        let change = TriggerChange {
+            signing_secret: Some(secret.value.expose().clone()),
+            keep_previous_ms: Some(keep),
+            ..TriggerChange::default()
+        };
+        client.change_triggers(uid, &change).await?;
+        keep = secret.good_for_ms.unwrap_or(0);
     }
     if planned.enabled || !planned.events.is_empty() {
         let change = TriggerChange {

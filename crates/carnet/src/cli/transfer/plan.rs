@@ -161,6 +161,26 @@ impl Plan {
     }
 }
 
+/// The members of an export's `data` that can be set: what a server found out by itself it finds out again. A client that
+/// was registered for the connector, and not brought, is one of the other server. It is taken over where its secret was
+/// `opened` and it does not prove itself by what stands at the other server's address; else one is registered anew, which
+/// the second value says.
+pub(crate) fn settable(data: &Map<String, Value>, opened: bool) -> (Map<String, Value>, bool) {
+    let mut data = data.clone();
+    let Some(registration) = data.remove("clientRegistration") else { return (data, false) };
+    let text = |pointer: &str| registration.pointer(pointer).and_then(Value::as_str);
+    let is_elsewhere = text("/method") == Some("document")
+        || text("/metadata/token_endpoint_auth_method") == Some("private_key_jwt");
+    // Another client that was set by hand makes the registration void.
+    let is_about_it = data.get("clientId").and_then(Value::as_str) == text("/clientId");
+    let anew = is_about_it && (is_elsewhere || !opened);
+    if anew {
+        data.remove("clientId");
+        data.remove("clientSecret");
+    }
+    (data, anew)
+}
+
 /// What may follow the `/` of a UID, made of a name.
 pub(crate) fn slug(name: &str) -> String {
     let word = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };

@@ -11,6 +11,7 @@ use super::apply::{Done, Of};
 use super::export::Names;
 use crate::cli::access::environment;
 use crate::cli::context::Context;
+use crate::cli::create::quoted;
 use crate::cli::failure::Failure;
 use crate::cli::teams::named;
 
@@ -154,11 +155,13 @@ async fn people(
     };
     for one in &planned.members {
         let PlannedMember { email, role } = one;
+        // As one word each for a shell: they are another's.
+        let (as_email, as_role) = (quoted(email), quoted(role));
         let known = present.iter().find(|known| one.is(&known.email));
         notes.extend(match known {
             Some(known) if known.role == *role => None,
             Some(known) => Some(format!(
-                "{email} was {role} there and is {} here: carnet members update {email} --role {role}",
+                "{email} was {role} there and is {} here: carnet members update {as_email} --role {as_role}",
                 known.role
             )),
             None if invited.iter().any(|open| open.email.as_deref().is_some_and(|email| one.is(email))) => {
@@ -166,7 +169,7 @@ async fn people(
             }
             None => Some(format!(
                 "{email} was {role} there and is not in this team: \
-                 carnet members invite --role {role} --email {email}"
+                 carnet members invite --role {as_role} --email {as_email}"
             )),
         });
     }

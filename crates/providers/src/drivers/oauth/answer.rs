@@ -4,12 +4,14 @@
 use std::time::Duration;
 
 use carnet_egress::Egress;
+use carnet_model::grant::Rotation;
 use carnet_model::{SecretString, Time};
 use serde_json::{Map, Value};
 
 use super::settings::Settings;
 use crate::driver::failure::DriverError;
 use crate::oauth::client::{Client, Received};
+use crate::oauth::failure::Phase;
 use crate::oauth::id_token::{self, Expected, Person};
 use crate::oauth::introspection::Introspected;
 use crate::oauth::target::Target;
@@ -42,7 +44,9 @@ pub(super) async fn settle(
     received: &mut Received,
 ) -> Option<String> {
     let issued = &mut received.issued;
-    let patience = TIME_FOR_BOTH.saturating_sub(received.took).min(TIME_TO_TELL);
+    let patience = time_for_both(settings.options.rotation, issued.refresh.is_some())
+        .saturating_sub(received.took)
+        .min(TIME_TO_TELL);
     let silent = issued.expires_in.is_none() && issued.flaw.is_none() && !patience.is_zero();
     if let Some(endpoint) = settings.server.introspection.as_ref().filter(|_| silent) {
         match client.introspect(endpoint, &issued.access, patience).await {
@@ -95,6 +99,28 @@ pub(super) fn end_of_access(settings: &Settings, received: &Received, renewable:
 /// In seconds. The shortest session that a large provider without `expires_in` can be set to (Salesforce, session
 /// settings: 15 minutes).
 const UNSAID_LIFE: u64 = 15 * 60;
-/// The engine gives a refresh eight seconds, and what it brought must not be lost to a question about it.
-const TIME_FOR_BOTH: Duration = Duration::from_secs(6);
+
+/// For the answer and a question about it: what it brought must not be lost to the question. The engine gives a call eight
+/// seconds, and more to one that renews what is taken once: as long as [`Phase::patience`], and four seconds besides.
+fn time_for_both(rotation: Rotation, brings_refresh: bool) -> Duration {
+    match rotation {
+        Rotation::Strict if brings_refresh => Phase::Refresh.patience() + TIME_TO_TELL,
+        _ => Duration::from_secs(6),
+    }
+}
+
 const TIME_TO_TELL: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_server_whose_refresh_tokens_are_taken_once_is_asked_when_the_token_ends() {
+        let slow = Duration::from_secs(27);
+        let left = |rotation, brings| time_for_both(rotation, brings).saturating_sub(slow).min(TIME_TO_TELL);
+        assert_eq!(left(Rotation::Strict, true), TIME_TO_TELL);
+        // Where the engine has hung up by then.
+        assert!(left(Rotation::Strict, false).is_zero() && left(Rotation::None, true).is_zero());
+    }
+}
