@@ -190,9 +190,11 @@ pub(crate) fn driver(error: &DriverError, connector: &str) -> Fault {
             // Nobody here waits longer, whatever the provider says.
             .retry_after(wait.unwrap_or(5).clamp(1, LONGEST_NAMED.as_secs()))
         }
-        DriverError::Garbage { .. } => Fault::new(
+        DriverError::Garbage { what, .. } => Fault::new(
             Code::ProviderAnswerInvalid,
-            format!("The provider of {connector} answered with something that is not a token answer. No grant was harmed."),
+            format!(
+                "The provider of {connector} answered with something that is not a token answer: {what}. No grant was harmed."
+            ),
         )
         .retry_after(5),
         DriverError::Refused { vendor } => {
@@ -209,6 +211,8 @@ pub(crate) fn driver(error: &DriverError, connector: &str) -> Fault {
                 _ => format!("The provider of {connector} refused the request; its reason is in vendor."),
             };
             with_vendor(Fault::new(code, sentence), Some(vendor))
+        .with("flaw", *what)
+        .next(format!("carnet show {connector}"), "to see which endpoint was asked, and its latest failures")
         }
         DriverError::Stray(why) => Fault::new(
             Code::InvalidTarget,

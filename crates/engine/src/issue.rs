@@ -387,6 +387,9 @@ fn refusal(event: AuditEvent, outcome: Outcome, fault: &Fault, rule: Option<&'st
     match rule {
         Some(rule) => event.with("rule", rule),
         None => event,
+    if let Some(flaw) = fault.extra.get("flaw") {
+        event = event.with("flaw", flaw.clone());
+    }
     }
 }
 
