@@ -245,7 +245,11 @@ async fn a_refresh_in_doubt_is_named_with_what_ends_the_doubt(engine: Engine) {
     assert_eq!(decided(&kit, "?user=alice", &all).await, Value::Null, "the token that lives is given out");
     let told = explain(&kit, &kit.workload("production"), Kit::UID, narrowed).await.ok();
     let rule = told["rules"].as_array().unwrap().iter().find(|rule| rule["outcome"] == "denied").unwrap();
-    assert_eq!(rule["next"][0]["command"], format!("carnet token {} --subject user --yes", Kit::UID));
+    let consent = format!("carnet token {} --subject user --user alice --yes", Kit::UID);
+    assert_eq!(
+        rule["next"][0]["command"], consent,
+        "the person whom the workload asks for, and not whoever reads it"
+    );
     let asked = kit.provider.requests("refresh_token");
 
     kit.consent("alice").await;

@@ -84,6 +84,12 @@ fn an_explanation_names_each_rule_and_the_command_that_changes_the_one_that_deci
     for part in [&format!("project={PROJECT}"), "environment=preview", "subject=app", "scopes=a+b"] {
         assert!(asked.contains(part), "{asked}");
     }
+    let done = desk.run(&["explain", "demo/hello", "-e", "qa", "-s", "app"]).exits(6);
+    assert!(done.out.contains(" in qa (preview) asks "), "as whoever asks calls it: {done:?}");
+    let unsaid =
+        desk.run(&["explain", "demo/hello", "-e", "preview", "-s", "user", "--json"]).exits(2).json();
+    let command = "carnet explain demo/hello -e preview --subject user --user ID";
+    assert_eq!(unsaid["error"]["next"][0]["command"], command, "{unsaid}");
     let document = desk.run(&["explain", "demo/hello", "--json"]).exits(6).json();
     assert_eq!(desk.run(&["connect", "explain", "demo/hello", "--json"]).exits(6).json(), document);
     assert_eq!(document["rules"].as_array().unwrap().len(), 3);
