@@ -73,8 +73,10 @@ impl Broker {
                 return Err(unmet("grant-given", consent_required(entry, wanted, None)));
             }
         }
-        let secret =
-            self.inner.open_grant(&row.grant, &row.held).map_err(|error| failed(faults::internal(error)))?;
+        let secret = self.inner.open_grant(&row.grant, &row.held).map_err(|error| {
+            tracing::error!(grant = %row.grant.id, connector = %row.grant.place.connector, "{error}");
+            unmet("grant-active", unreadable(entry, wanted))
+        })?;
         // RFC 8707 §2.2: of what was consented to.
         if let Some(unasked) = wanted.to_consent.beyond(&secret.facts) {
             return Err(unmet("grant-resources", unasked.fault(entry, wanted)));
@@ -413,8 +415,6 @@ fn more_consent_required(entry: &Entry, wanted: &Wanted, missing: &Scopes) -> Fa
     )
     .with("reason", "insufficient_scope")
     .with("missing", missing);
-    match &wanted.scopes {
-        // The consent asks for what the request names, whatever the connector's own are; a name that a shell would read
     if wanted.place.project.is_some() {
         let (command, when) = consent(uid.as_str(), true, &wanted.place.subject);
         return match &wanted.scopes {
@@ -425,6 +425,8 @@ fn more_consent_required(entry: &Entry, wanted: &Wanted, missing: &Scopes) -> Fa
             _ => fault.next(command, when),
         };
     }
+    match &wanted.scopes {
+        // The consent asks for what the request names, whatever the connector's own are; a name that a shell would read
         // otherwise is not put into a command.
         ScopeRequest::Exactly(scopes) if scopes.iter().all(is_plain) => fault.next(
             format!("carnet token {uid} --subject user --scopes {} --yes", scopes.joined(",")),
