@@ -407,8 +407,8 @@ impl Source {
 const RECORD: Duration = Duration::from_secs(2);
 /// The rule that ends a month's requests, for the log and `explain`.
 pub(crate) const QUOTA: &str = "quota";
-/// How often a request begins again because the rules changed under it.
-const TRIES: usize = 8;
+/// How often a request begins again because the rules changed under it, within the time that it has for its answer.
+const TRIES: usize = 64;
 /// A token that ends sooner than this is renewed before it is handed out, unless the caller says otherwise. The same
 /// as the official clients' own default.
 pub(crate) const BUFFER: Duration = Duration::from_secs(30);
