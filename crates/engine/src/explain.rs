@@ -306,10 +306,11 @@ impl Trial {
 
 fn told(entry: &Entry, caller: &Caller, trial: Trial, identities: Vec<IdentityTold>) -> Explained {
     let uid = &entry.row.connector.uid;
+    let linked = entry.linked(caller.project()).unwrap_or_default();
     let rule = |(rule, ruling): (&'static str, Ruling)| {
         let own = trial.refusal.as_ref().filter(|_| ruling == Ruling::Denied).map(|fault| fault.next.clone());
         let own = own.filter(|next| !next.is_empty());
-        let change = own.unwrap_or_else(|| change(rule, uid.as_str(), caller, &trial.subject));
+        let change = own.unwrap_or_else(|| change(rule, uid.as_str(), caller, linked, &trial.subject));
         RuleTold { rule, ruling, change }
     };
     let rules = trial.rules.into_iter().map(rule).collect();

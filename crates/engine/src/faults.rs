@@ -1,10 +1,12 @@
 //! From what went wrong to what the caller is told.
 
+use std::collections::BTreeSet;
+
 use carnet_identity::KeysUnavailable;
 use carnet_model::access::Denied;
 use carnet_model::caller::Caller;
 use carnet_model::rights::Right;
-use carnet_model::{Code, Fault, Time};
+use carnet_model::{Code, Environment, Fault, Id, Time, kind};
 use carnet_providers::{DriverError, Standing};
 use carnet_store::DbError;
 use carnet_store::installations::Installation;
@@ -66,13 +68,26 @@ pub(crate) fn no_connector(name: &str) -> Fault {
     not_found("connector", name).next("carnet list --all-projects", "to see the connectors of the team")
 }
 
-/// A rule said no.
-pub(crate) fn denied(denied: Denied, connector: &str, caller: &Caller) -> Fault {
-    let place = match caller {
-        Caller::Workload(w) => format!("-p {} -e {}", w.project, w.environment),
-        Caller::Member(_) => String::new(),
+/// The command that lets a project ask in this environment too: it names all that are right afterwards, because the
+/// environments of a link are replaced.
+pub(crate) fn attach(
+    connector: &str,
+    project: Id<kind::Project>,
+    linked: &[Environment],
+    environment: Environment,
+) -> String {
+    let mut all: BTreeSet<Environment> = linked.iter().copied().collect();
+    all.insert(environment);
+    let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+    format!("carnet attach {connector} -p {project} -e {}", all.join(","))
+}
+
+/// A rule said no to a caller whose project may ask in these environments.
+pub(crate) fn denied(denied: Denied, connector: &str, caller: &Caller, linked: &[Environment]) -> Fault {
+    let attach = match caller {
+        Caller::Workload(w) => attach(connector, w.project, linked, w.environment),
+        Caller::Member(_) => format!("carnet attach {connector}"),
     };
-    let attach = format!("carnet attach {connector} {place}");
     match denied {
         Denied::OtherTeam | Denied::OtherProject => no_connector(connector),
         // The words "connector is not linked to this project" are read by an official client.
@@ -196,6 +211,8 @@ pub(crate) fn driver(error: &DriverError, connector: &str) -> Fault {
                 "The provider of {connector} answered with something that is not a token answer: {what}. No grant was harmed."
             ),
         )
+        .with("flaw", *what)
+        .next(format!("carnet show {connector}"), "to see which endpoint was asked, and its latest failures")
         .retry_after(5),
         DriverError::Refused { vendor } => {
             let code = match vendor.error.as_str() {
@@ -211,8 +228,6 @@ pub(crate) fn driver(error: &DriverError, connector: &str) -> Fault {
                 _ => format!("The provider of {connector} refused the request; its reason is in vendor."),
             };
             with_vendor(Fault::new(code, sentence), Some(vendor))
-        .with("flaw", *what)
-        .next(format!("carnet show {connector}"), "to see which endpoint was asked, and its latest failures")
         }
         DriverError::Stray(why) => Fault::new(
             Code::InvalidTarget,

@@ -291,10 +291,13 @@ impl Broker {
         ask: Ask<'_>,
     ) -> Result<(), (Fault, &'static str)> {
         let connector = &entry.row.connector;
-        let rules = Rules { team: connector.team, linked: entry.linked(caller.kept_to()) };
+        let linked = entry.linked(caller.kept_to());
+        let rules = Rules { team: connector.team, linked };
         let gives = matches!(ask, Ask::Token(_) | Ask::Install);
-        access::decide(caller, rules, ask)
-            .map_err(|denied| (faults::denied(denied, connector.uid.as_str(), caller), denied.rule()))?;
+        access::decide(caller, rules, ask).map_err(|denied| {
+            let fault = faults::denied(denied, connector.uid.as_str(), caller, linked.unwrap_or_default());
+            (fault, denied.rule())
+        })?;
         if gives { self.is_offered(entry).map_err(|fault| (fault, MANAGED_APP)) } else { Ok(()) }
     }
 
@@ -384,12 +387,12 @@ fn refusal(event: AuditEvent, outcome: Outcome, fault: &Fault, rule: Option<&'st
     if let Some(right) = fault.extra.get("right") {
         event = event.with("right", right.clone());
     }
-    match rule {
-        Some(rule) => event.with("rule", rule),
-        None => event,
     if let Some(flaw) = fault.extra.get("flaw") {
         event = event.with("flaw", flaw.clone());
     }
+    match rule {
+        Some(rule) => event.with("rule", rule),
+        None => event,
     }
 }
 

@@ -13,7 +13,7 @@ impl Broker {
     /// The person behind the caller, who may use this right. Every verb for people begins with it; a workload has no
     /// rights of this kind.
     pub(crate) fn may<'a>(&self, caller: &'a Caller, right: Right) -> Result<&'a Member, Fault> {
-        let denied = |denied| faults::denied(denied, "", caller);
+        let denied = |denied| faults::denied(denied, "", caller, &[]);
         match caller {
             Caller::Member(member) => {
                 rights::decide(member, right).map_err(denied)?;

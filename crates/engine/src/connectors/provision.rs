@@ -110,7 +110,7 @@ impl Broker {
         }
         let same_server = connector.data.get("serverUrl").and_then(Value::as_str) == Some(server_url);
         if !same_server || !matches!(connector.created_by, Principal::Project { .. }) {
-            return Err(faults::denied(Denied::NotLinked, connector.uid.as_str(), caller));
+            return Err(faults::denied(Denied::NotLinked, connector.uid.as_str(), caller, &environments));
         }
         environments.push(workload.environment);
         let now = inner.env.now();

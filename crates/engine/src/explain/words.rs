@@ -1,6 +1,9 @@
 //! Rules in words, and the commands that change how they come out.
 
 use carnet_model::Next;
+use carnet_model::{Environment, Next};
+
+use crate::faults::attach;
 use carnet_model::caller::Caller;
 
 /// What a rule asks, in words. Rules without words of their own here are told by their names.
@@ -48,11 +51,13 @@ pub fn rule_in_words(rule: &str) -> &str {
 }
 
 /// The command that changes how a rule comes out.
-pub(super) fn change(rule: &str, connector: &str, caller: &Caller, subject: &str) -> Vec<Next> {
-    let place = match caller {
-        Caller::Workload(w) => format!(" -p {} -e {}", w.project, w.environment),
-        Caller::Member(_) => String::new(),
-    };
+pub(super) fn change(
+    rule: &str,
+    connector: &str,
+    caller: &Caller,
+    linked: &[Environment],
+    subject: &str,
+) -> Vec<Next> {
     let consent = consent(connector, caller.project().is_some(), subject);
     let (command, when) = match rule {
         "identity" => (
@@ -64,9 +69,13 @@ pub(super) fn change(rule: &str, connector: &str, caller: &Caller, subject: &str
             },
             "to trust whoever issued a token, by a rule that is made from it",
         ),
-        "project-link" | "link-environment" => {
-            (format!("carnet attach {connector}{place}"), "to say where the project may ask")
-        }
+        "project-link" | "link-environment" => (
+            match caller {
+                Caller::Workload(w) => attach(connector, w.project, linked, w.environment),
+                Caller::Member(_) => format!("carnet attach {connector}"),
+            },
+            "to say where the project may ask",
+        ),
         "trust-rule-subjects" => (
             "carnet projects trust list".to_owned(),
             "to see the rules, and the kinds of subject that each lets ask for",

@@ -116,7 +116,12 @@ async fn a_person_sees_why_a_workload_is_refused(engine: Engine) {
     let told = explain(&kit, &owner, Kit::UID, &about("preview")).await.ok();
     assert_eq!(told["decidedBy"], "link-environment");
     let fix = told["rules"].as_array().unwrap().iter().find(|rule| rule["outcome"] == "denied").unwrap();
-    assert_eq!(fix["next"][0]["command"], format!("carnet attach {} -p {project} -e preview", Kit::UID));
+    // What is attached already is named too: the list is replaced.
+    let attach = format!("carnet attach {} -p {project} -e production,preview", Kit::UID);
+    assert_eq!(fix["next"][0]["command"], attach);
+    let refused =
+        kit.node.token(&kit.workload("preview"), Kit::UID, &json!({"subject": {"type": "app"}})).await;
+    assert_eq!(refused.json()["error"]["next"][0]["command"], attach, "{}", refused.text());
 
     // In development Carnet's own identities are known besides.
     let told = explain(&kit, &owner, Kit::UID, &about("development")).await.ok();
