@@ -2,6 +2,7 @@
 
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
+use carnet_model::connector::Connector;
 use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, kind};
 use carnet_providers::{DriverError, Installed};
@@ -13,6 +14,20 @@ use crate::connectors::{read_time_cursor, time_cursor};
 use crate::directory::Entry;
 use crate::faults;
 
+/// The connector has nothing to install.
+pub(crate) fn nothing_to_install(connector: &Connector) -> Fault {
+    Fault::new(
+        Code::UnresolvedToken,
+        format!(
+            "{} has nothing to install: connectors of type {} give tokens of the application without it.",
+            connector.uid,
+            connector.r#type.as_str()
+        ),
+    )
+    .with("supportsInstallation", false)
+    .next(format!("carnet token {} --subject app", connector.uid), "to ask for a token at once")
+}
+
 /// A new installation.
 #[derive(Clone, Debug, Default)]
 pub struct NewInstallation {
@@ -22,7 +37,8 @@ pub struct NewInstallation {
     pub tenant_id: Option<String>,
     /// For people.
     pub name: Option<String>,
-    /// Whether it is used when a request names none. The first one is.
+    /// Whether it is used when a request names none. Where nothing is said, the first one is of a connector that has to
+    /// be installed. Elsewhere tokens are had without an installation, and a default would take them away.
     pub default: Option<bool>,
 }
 
@@ -80,6 +96,9 @@ impl Broker {
             )
             .next(format!("carnet token {uid} --subject app --yes"), "to install it"));
         }
+        if !entry.abilities.installation && ask.external_id.is_none() && ask.tenant_id.is_none() {
+            return Err(nothing_to_install(&entry.row.connector));
+        }
         let told = self.installation_at_provider(&entry, ask.external_id.as_deref()).await?;
         let Installed { tenant_id, name, .. } = told.unwrap_or_else(|| Installed {
             external_id: None,
@@ -108,7 +127,8 @@ impl Broker {
             Some(_) => installations::renew(caller.team(), &installation),
         };
         let mut write = Write::new().step(put).event(&self.inner.env, &event).revises();
-        if ask.default.unwrap_or(entry.row.connector.default_installation.is_none()) {
+        let first = entry.abilities.installation && entry.row.connector.default_installation.is_none();
+        if ask.default.unwrap_or(first) {
             write =
                 write.step(connectors::set_default_installation(caller.team(), id, Some(installation.id)));
         }

@@ -1,10 +1,9 @@
 //! Rules in words, and the commands that change how they come out.
 
-use carnet_model::Next;
+use carnet_model::caller::Caller;
 use carnet_model::{Environment, Next};
 
 use crate::faults::attach;
-use carnet_model::caller::Caller;
 
 /// What a rule asks, in words. Rules without words of their own here are told by their names.
 pub fn rule_in_words(rule: &str) -> &str {
@@ -91,7 +90,7 @@ pub(super) fn change(
             (format!("carnet update {connector} --help"), "to see how what the connector gives is changed")
         }
         "installation" => {
-            (format!("carnet installations add {connector}"), "to record where it is installed")
+            (format!("carnet installations list {connector}"), "to see where it is installed, and how it is")
         }
         "team-pace" | "quota" => ("carnet usage".to_owned(), "to see what asks, and by which plan"),
         "provider-breaker" | "provider-brake" | "provider-pace" => {

@@ -479,11 +479,20 @@ async fn installations_keep_what_was_granted_apart() {
     assert_eq!(kit.ask(&app_at("*")).await.refusal(), (400, "invalid_request".to_owned()));
     assert_eq!(kit.ask(&app_at("T1")).await.refusal(), (422, "client_installation_required".to_owned()));
     let path = format!("/v1/connect/connectors/{}/installations", kit.connector);
+    // What has no identity is no installation, and what has one takes nothing from those who consented without it.
+    kit.consent("carol").await;
+    let before = kit.ask(&of("carol")).await.token();
+    for body in [json!({}), json!({"name": "acme", "default": true})] {
+        let refused = kit.manage("POST", &path, Some(&body)).await;
+        assert_eq!(refused.refusal(), (422, "unresolved_token".to_owned()), "{body}");
+        assert_eq!(refused.json()["error"]["supportsInstallation"], false);
+    }
     let make = async |name: &str| {
-        let made = kit.manage("POST", &path, Some(&json!({"externalId": name, "default": false}))).await.ok();
+        let made = kit.manage("POST", &path, Some(&json!({"externalId": name}))).await.ok();
         made["id"].as_str().unwrap().to_owned()
     };
     let (one, two) = (make("T1").await, make("T2").await);
+    assert_eq!(kit.ask(&of("carol")).await.token(), before);
     let twice = kit.manage("POST", &path, Some(&json!({"externalId": "T1"}))).await;
     assert_eq!(twice.refusal(), (409, "conflict".to_owned()));
     let user_at = |name: &str| json!({"subject": {"type": "user", "id": "alice"}, "installationId": name});

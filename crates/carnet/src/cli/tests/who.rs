@@ -135,6 +135,20 @@ fn installations_are_listed_recorded_and_removed() {
     let peer = peer();
     let desk = Desk::dev(&peer.url);
     assert!(desk.run(&["installations", "list", "demo/hello"]).exits(0).out.contains("Acme"));
+    // How one is recorded is said where there is something to install, and nowhere else.
+    for installs in [true, false] {
+        let peer = Peer::with(move |route, _, _| {
+            let mut known = connector();
+            known["supportsInstallation"] = installs.into();
+            match route {
+                _ if route.ends_with("/installations") => Some((200, json!({"installations": []}))),
+                "GET /v1/connect/connectors/demo%2Fhello" => Some((200, known)),
+                _ => None,
+            }
+        });
+        let done = Desk::dev(&peer.url).run(&["installations", "list", "demo/hello"]).exits(0);
+        assert_eq!(done.err.contains("installations add demo/hello --external-id ID"), installs, "{done:?}");
+    }
     desk.run(&["installations", "add", "demo/hello", "--tenant-id", "acme", "--default"]).exits(0);
     assert_eq!(
         peer.body(&format!("POST /v1/connect/connectors/{CONNECTOR}/installations")),
