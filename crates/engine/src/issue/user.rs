@@ -419,7 +419,8 @@ fn more_consent_required(entry: &Entry, wanted: &Wanted, missing: &Scopes) -> Fa
         let (command, when) = consent(uid.as_str(), true, &wanted.place.subject);
         return match &wanted.scopes {
             ScopeRequest::Exactly(scopes) if scopes.iter().all(is_plain) => {
-                fault.next(format!("{command} --scopes {}", scopes.joined(",")), when)
+                let command = command.trim_end_matches(" --yes");
+                fault.next(format!("{command} --scopes {} --yes", scopes.joined(",")), when)
             }
             ScopeRequest::Exactly(_) => fault,
             _ => fault.next(command, when),

@@ -54,8 +54,10 @@ async fn a_narrowed_token_can_do_what_was_asked_and_no_more(engine: Engine) {
     assert_eq!(wider.refusal(), (422, "user_authorization_required".to_owned()));
     assert_eq!(wider.json()["error"]["missing"], json!(["messages:write"]));
     assert_eq!(wider.json()["error"]["reason"], "insufficient_scope");
-    let command =
-        format!("carnet token {} --subject user --scopes messages:read,messages:write --yes", Kit::UID);
+    let command = format!(
+        "carnet token {} --subject user --user alice --scopes messages:read,messages:write --yes",
+        Kit::UID
+    );
     assert_eq!(wider.json()["error"]["next"][0]["command"], command.as_str());
 }
 
@@ -74,7 +76,8 @@ async fn scopes_that_came_after_a_consent_are_had_by_a_new_one_and_the_refusal_s
     assert_eq!(refused.refusal(), (422, "user_authorization_required".to_owned()));
     let error = &refused.json()["error"];
     assert!(error["message"].as_str().unwrap().contains("Only a new consent gives them"), "{error}");
-    let command = format!("carnet token {} --subject user --scopes messages:read --yes", Kit::UID);
+    let command =
+        format!("carnet token {} --subject user --user alice --scopes messages:read --yes", Kit::UID);
     assert_eq!(error["next"][0]["command"], command.as_str(), "{error}");
     let query = "subject=user&user=alice&scopes=messages%3Aread";
     let told = kit
