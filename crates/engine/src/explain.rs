@@ -27,6 +27,7 @@ use crate::issuers::trusted_issuer;
 use crate::rates::Pace;
 
 use words::change;
+pub(crate) use words::consent;
 pub use words::rule_in_words;
 
 /// What is to be explained.
@@ -305,19 +306,20 @@ impl Trial {
 
 fn told(entry: &Entry, caller: &Caller, trial: Trial, identities: Vec<IdentityTold>) -> Explained {
     let uid = &entry.row.connector.uid;
-    let linked = entry.linked(caller.kept_to()).unwrap_or_default();
+    let linked = entry.linked(caller.project()).unwrap_or_default();
     let rule = |(rule, ruling): (&'static str, Ruling)| {
         let own = trial.refusal.as_ref().filter(|_| ruling == Ruling::Denied).map(|fault| fault.next.clone());
-        let change =
-            own.filter(|next| !next.is_empty()).unwrap_or_else(|| change(rule, uid.as_str(), caller, linked));
+        let own = own.filter(|next| !next.is_empty());
+        let change = own.unwrap_or_else(|| change(rule, uid.as_str(), caller, linked, &trial.subject));
         RuleTold { rule, ruling, change }
     };
+    let rules = trial.rules.into_iter().map(rule).collect();
     Explained {
         connector: entry.row.connector.id,
         uid: uid.clone(),
         who: caller.principal(),
         subject: trial.subject,
-        rules: trial.rules.into_iter().map(rule).collect(),
+        rules,
         refusal: trial.refusal,
         provider_decides: trial.provider_decides,
         identities,

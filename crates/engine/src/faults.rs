@@ -1,10 +1,12 @@
 //! From what went wrong to what the caller is told.
 
+use std::collections::BTreeSet;
+
 use carnet_identity::KeysUnavailable;
 use carnet_model::access::Denied;
 use carnet_model::caller::Caller;
 use carnet_model::rights::Right;
-use carnet_model::{Code, Environment, Fault, Time};
+use carnet_model::{Code, Environment, Fault, Id, Time, kind};
 use carnet_providers::{DriverError, Standing};
 use carnet_store::DbError;
 use carnet_store::installations::Installation;
@@ -66,18 +68,26 @@ pub(crate) fn no_connector(name: &str) -> Fault {
     not_found("connector", name).next("carnet list --all-projects", "to see the connectors of the team")
 }
 
-/// How the project of a workload is let ask in its environment too, besides those in which it may ask: a link is set as a
-/// whole.
-pub(crate) fn attach(connector: &str, caller: &Caller, linked: &[Environment]) -> String {
-    let Caller::Workload(w) = caller else { return format!("carnet attach {connector}") };
-    let others = linked.iter().filter(|one| **one != w.environment);
-    let all: Vec<_> = others.chain([&w.environment]).map(ToString::to_string).collect();
-    format!("carnet attach {connector} -p {} -e {}", w.project, all.join(","))
+/// The command that lets a project ask in this environment too: it names all that are right afterwards, because the
+/// environments of a link are replaced.
+pub(crate) fn attach(
+    connector: &str,
+    project: Id<kind::Project>,
+    linked: &[Environment],
+    environment: Environment,
+) -> String {
+    let mut all: BTreeSet<Environment> = linked.iter().copied().collect();
+    all.insert(environment);
+    let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+    format!("carnet attach {connector} -p {project} -e {}", all.join(","))
 }
 
-/// A rule said no. `linked` is where the caller's project may ask.
+/// A rule said no to a caller whose project may ask in these environments.
 pub(crate) fn denied(denied: Denied, connector: &str, caller: &Caller, linked: &[Environment]) -> Fault {
-    let attach = attach(connector, caller, linked);
+    let attach = match caller {
+        Caller::Workload(w) => attach(connector, w.project, linked, w.environment),
+        Caller::Member(_) => format!("carnet attach {connector}"),
+    };
     match denied {
         Denied::OtherTeam | Denied::OtherProject => no_connector(connector),
         // The words "connector is not linked to this project" are read by an official client.
@@ -195,10 +205,14 @@ pub(crate) fn driver(error: &DriverError, connector: &str) -> Fault {
             // Nobody here waits longer, whatever the provider says.
             .retry_after(wait.unwrap_or(5).clamp(1, LONGEST_NAMED.as_secs()))
         }
-        DriverError::Garbage { .. } => Fault::new(
+        DriverError::Garbage { what, .. } => Fault::new(
             Code::ProviderAnswerInvalid,
-            format!("The provider of {connector} answered with something that is not a token answer. No grant was harmed."),
+            format!(
+                "The provider of {connector} answered with something that is not a token answer: {what}. No grant was harmed."
+            ),
         )
+        .with("flaw", *what)
+        .next(format!("carnet show {connector}"), "to see which endpoint was asked, and its latest failures")
         .retry_after(5),
         DriverError::Refused { vendor } => {
             let code = match vendor.error.as_str() {
@@ -238,17 +252,9 @@ pub(crate) fn driver(error: &DriverError, connector: &str) -> Fault {
             Fault::new(Code::Forbidden, format!("{connector} refuses: {why}."))
                 .next(format!("carnet show {connector} --json"), "to see what its configuration allows")
         }
-        // The sealed credentials themselves: what is written into data mends nothing there.
-        DriverError::Misconfigured(field, why) if field == "data" => {
+        DriverError::Misconfigured(field, why) => {
             Fault::new(Code::InvalidConnector, format!("The configuration of {connector} cannot work: {field}: {why}."))
                 .with("field", field.clone())
-        }
-        DriverError::Misconfigured(field, why) => {
-            let field = format!("data.{field}");
-            let message = format!("The configuration of {connector} cannot work: {field}: {why}.");
-            Fault::new(Code::InvalidConnector, message)
-                .with("field", field)
-                .next(format!("carnet update {connector} --data @FILE"), "to mend it")
         }
         DriverError::Denied | DriverError::Pending { .. } | DriverError::Callback(_) => {
             Fault::new(Code::Internal, format!("{connector} answered a token request as if it were a consent."))

@@ -293,7 +293,10 @@ impl Broker {
                     connector.uid
                 ),
             )
-            .next(format!("carnet attach {} -p {project} -e {environment}", connector.uid), "to link it"));
+            .next(
+                faults::attach(connector.uid.as_str(), project, linked.unwrap_or_default(), environment),
+                "to link it",
+            ));
         }
         let installation = token
             .installation

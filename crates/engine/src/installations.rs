@@ -2,16 +2,31 @@
 
 use carnet_model::audit::{Action, AuditEvent};
 use carnet_model::caller::Caller;
+use carnet_model::connector::Connector;
 use carnet_model::rights::Right;
 use carnet_model::{Code, Fault, Id, kind};
 use carnet_providers::{DriverError, Installed};
 use carnet_store::installations::{self, Installation};
-use carnet_store::{DbError, Write, connectors, grants};
+use carnet_store::{DbError, Write, connectors};
 
 use crate::broker::Broker;
 use crate::connectors::{read_time_cursor, time_cursor};
 use crate::directory::Entry;
 use crate::faults;
+
+/// The connector has nothing to install.
+pub(crate) fn nothing_to_install(connector: &Connector) -> Fault {
+    Fault::new(
+        Code::UnresolvedToken,
+        format!(
+            "{} has nothing to install: connectors of type {} give tokens of the application without it.",
+            connector.uid,
+            connector.r#type.as_str()
+        ),
+    )
+    .with("supportsInstallation", false)
+    .next(format!("carnet token {} --subject app", connector.uid), "to ask for a token at once")
+}
 
 /// A new installation.
 #[derive(Clone, Debug, Default)]
@@ -22,8 +37,8 @@ pub struct NewInstallation {
     pub tenant_id: Option<String>,
     /// For people.
     pub name: Option<String>,
-    /// Whether it is used when a request names none. Where nothing is said the first one is, unless people have granted
-    /// something at none.
+    /// Whether it is used when a request names none. Where nothing is said, the first one is of a connector that has to
+    /// be installed. Elsewhere tokens are had without an installation, and a default would take them away.
     pub default: Option<bool>,
 }
 
@@ -62,17 +77,12 @@ impl Broker {
         let entry = self.managed(caller, connector, Right::InstallationUpdate).await?;
         let texts = [("externalId", &ask.external_id), ("tenantId", &ask.tenant_id), ("name", &ask.name)];
         for (field, text) in texts {
-            let sound = |text: &String| {
-                (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control)
-            };
+            let sound =
+                |text: &String| !text.is_empty() && text.len() <= 200 && !text.chars().any(char::is_control);
             if text.as_ref().is_some_and(|text| !sound(text)) {
                 return Err(Fault::new(Code::InvalidRequest, format!("{field} has 1 to 200 characters."))
                     .with("field", field));
             }
-        }
-        if texts.iter().all(|(_, text)| text.is_none()) {
-            let why = "An installation is at some place: externalId is what the provider calls it, tenantId whose it is.";
-            return Err(Fault::new(Code::InvalidRequest, why).with("field", "externalId"));
         }
         let now = self.inner.env.now();
         let id = entry.row.connector.id;
@@ -85,6 +95,9 @@ impl Broker {
                 format!("{uid} is managed: its application serves other teams too, so it is installed in a browser."),
             )
             .next(format!("carnet token {uid} --subject app --yes"), "to install it"));
+        }
+        if !entry.abilities.installation && ask.external_id.is_none() && ask.tenant_id.is_none() {
+            return Err(nothing_to_install(&entry.row.connector));
         }
         let told = self.installation_at_provider(&entry, ask.external_id.as_deref()).await?;
         let Installed { tenant_id, name, .. } = told.unwrap_or_else(|| Installed {
@@ -114,15 +127,8 @@ impl Broker {
             Some(_) => installations::renew(caller.team(), &installation),
         };
         let mut write = Write::new().step(put).event(&self.inner.env, &event).revises();
-        let is_default = match ask.default {
-            Some(said) => said,
-            None if entry.row.connector.default_installation.is_some() => false,
-            // What people granted at no installation is not asked for any more where there is a default one.
-            None => {
-                !grants::any_uninstalled(&self.inner.db, caller.team(), id).await.map_err(faults::store)?
-            }
-        };
-        if is_default {
+        let first = entry.abilities.installation && entry.row.connector.default_installation.is_none();
+        if ask.default.unwrap_or(first) {
             write =
                 write.step(connectors::set_default_installation(caller.team(), id, Some(installation.id)));
         }

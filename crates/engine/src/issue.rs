@@ -291,11 +291,12 @@ impl Broker {
         ask: Ask<'_>,
     ) -> Result<(), (Fault, &'static str)> {
         let connector = &entry.row.connector;
-        let rules = Rules { team: connector.team, linked: entry.linked(caller.kept_to()) };
+        let linked = entry.linked(caller.kept_to());
+        let rules = Rules { team: connector.team, linked };
         let gives = matches!(ask, Ask::Token(_) | Ask::Install);
         access::decide(caller, rules, ask).map_err(|denied| {
-            let linked = rules.linked.unwrap_or_default();
-            (faults::denied(denied, connector.uid.as_str(), caller, linked), denied.rule())
+            let fault = faults::denied(denied, connector.uid.as_str(), caller, linked.unwrap_or_default());
+            (fault, denied.rule())
         })?;
         if gives { self.is_offered(entry).map_err(|fault| (fault, MANAGED_APP)) } else { Ok(()) }
     }
@@ -386,6 +387,9 @@ fn refusal(event: AuditEvent, outcome: Outcome, fault: &Fault, rule: Option<&'st
     if let Some(right) = fault.extra.get("right") {
         event = event.with("right", right.clone());
     }
+    if let Some(flaw) = fault.extra.get("flaw") {
+        event = event.with("flaw", flaw.clone());
+    }
     match rule {
         Some(rule) => event.with("rule", rule),
         None => event,
@@ -406,8 +410,8 @@ impl Source {
 const RECORD: Duration = Duration::from_secs(2);
 /// The rule that ends a month's requests, for the log and `explain`.
 pub(crate) const QUOTA: &str = "quota";
-/// How often a request begins again because the rules changed under it.
-const TRIES: usize = 8;
+/// How often a request begins again because the rules changed under it, within the time that it has for its answer.
+const TRIES: usize = 64;
 /// A token that ends sooner than this is renewed before it is handed out, unless the caller says otherwise. The same
 /// as the official clients' own default.
 pub(crate) const BUFFER: Duration = Duration::from_secs(30);

@@ -410,7 +410,9 @@ impl Broker {
                 match self.renewed(entry, row, operation, secret, minted, goal).await? {
                     // What the grant is renewed with is kept, and whoever waits hears that the answer was none.
                     Presented::Done(_) if flawed => {
-                        let none = DriverError::Garbage { in_doubt: false };
+                        let what =
+                            "beside a refresh token, which is kept, it has no token that could be used";
+                        let none = DriverError::Garbage { in_doubt: false, what };
                         Err(RenewFailure::Provider(Arc::new(none)))
                     }
                     presented => Ok(presented),

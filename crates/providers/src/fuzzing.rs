@@ -43,7 +43,7 @@ pub fn token_answer(status: u16, content_type: Option<&str>, body: &[u8]) -> Ans
             }
         }
         Spoken::Refusal(refusal) => Answer::Refused(refusal.error),
-        Spoken::Nothing => Answer::Nothing,
+        Spoken::Nothing(_) => Answer::Nothing,
     }
 }
 

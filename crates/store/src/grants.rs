@@ -353,7 +353,8 @@ pub fn put(row: &GrantRow, refresh_due: Option<Time>, replaces: Option<i64>) -> 
             "update grants set state = 'active', state_since = $4, cause = null, scopes = $5, external_subject = $6, \
              held = $7, access_expires_at = $8, refresh_expires_at = $9, refreshable = $10, version = $11, \
              rt_version = $12, lease_owner = null, lease_until = 0, fence = fence + 1, refresh_due = $13, \
-             leaked_rt = null, last_used_at = $4, updated_at = $4, ends_since = $4 where id = $1 and team = $2 and version = $3",
+             leaked_rt = null, last_used_at = $4, updated_at = $4, ends_since = $4, connector = $14, project = $15, \
+             environment = $16, subject = $17, installation = $18 where id = $1 and team = $2 and version = $3",
             args![
                 g.id,
                 g.place.team,
@@ -367,7 +368,13 @@ pub fn put(row: &GrantRow, refresh_due: Option<Time>, replaces: Option<i64>) -> 
                 g.refreshable,
                 g.version,
                 g.rt_version,
-                refresh_due
+                refresh_due,
+                // What the envelope is bound to is written with it, whatever a hand has made of the row.
+                g.place.connector,
+                g.place.project,
+                g.place.environment,
+                &g.place.subject,
+                g.place.installation
             ],
         ),
     }
@@ -386,17 +393,6 @@ pub fn needs_consent(
          refresh_due = null, updated_at = $5 where id = $1 and team = $2 and rt_version = $3 and state = 'active'",
         args![id, team, rt_version, cause.as_str(), now],
     )
-}
-
-/// Whether somebody's grant that works is at no installation of the connector.
-pub async fn any_uninstalled(
-    db: &Db,
-    team: Id<kind::Team>,
-    connector: Id<kind::Connector>,
-) -> Result<bool, DbError> {
-    let sql = "select count(*) from (select id from grants where team = $1 and connector = $2 and installation is null \
-               and state = 'active' limit 1) one";
-    Ok(db.one::<i64>(sql, args![team, connector]).await? == Some(1))
 }
 
 /// Removes a grant whose provider was told of it and of these tokens that came too late for it, and everything made from

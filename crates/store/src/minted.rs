@@ -90,7 +90,9 @@ pub fn put(row: &MintedRow) -> Step {
         "insert into minted_tokens (place, team, connector, grant_id, project, environment, subject, sealed, \
          expires_at, created_at, installation) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
          on conflict (place) do update set sealed = excluded.sealed, expires_at = excluded.expires_at, \
-         created_at = excluded.created_at, grant_id = excluded.grant_id, installation = excluded.installation",
+         created_at = excluded.created_at, grant_id = excluded.grant_id, installation = excluded.installation, \
+         team = excluded.team, connector = excluded.connector, project = excluded.project, \
+         environment = excluded.environment, subject = excluded.subject",
         args![
             row.place,
             row.team,

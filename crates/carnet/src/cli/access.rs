@@ -65,6 +65,14 @@ pub(crate) async fn attach(cx: &mut Context<'_>, args: AttachArgs) -> Result<(),
         }
         let wanted: Vec<_> = wanted.iter().copied().collect();
         client.put_link(&id, project.id, &wanted).await?;
+        if !lost.is_empty() {
+            cx.talk.say(&format!(
+                "{} can no longer ask {} in {}",
+                project.name,
+                connector.uid,
+                lost.join(", ")
+            ));
+        }
     }
     let forwarded = if args.triggers.triggers {
         Some(forward(cx, &client, &connector, &project, &args.triggers).await?)

@@ -4,6 +4,7 @@
 
 mod connectors;
 mod fix;
+mod standing;
 mod vercel_cli;
 
 use carnet_model::{Next, Time};
@@ -242,6 +243,7 @@ async fn belongings(cx: &Context<'_>, client: &Client) -> Vec<Check> {
         }),
     }
     checks.extend(connectors(client, cx.now()).await);
+    checks.extend(standing::checks(client, cx.now()).await);
     if cx.settings.project.is_none() {
         let next = ("carnet link PROJECT", "to say which project this folder is");
         checks.push(

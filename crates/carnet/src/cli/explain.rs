@@ -21,6 +21,14 @@ pub(crate) async fn explain(cx: &mut Context<'_>, args: ExplainArgs) -> Result<E
             Some((found.value.clone(), environment.clone()))
         }
     };
+    if let (Some((_, environment)), Some(SubjectArg::User), None) =
+        (&workload, args.ask.subject, &args.ask.user)
+    {
+        return Err(Failure::usage("--user is missing: for which user would the workload ask?").next(
+            format!("carnet explain {} -e {environment} --subject user --user ID", args.connector),
+            "with the identifier by which the app knows the person",
+        ));
+    }
     let what = ExplainRequest {
         workload,
         subject: args.ask.subject.map(|subject| match subject {
@@ -52,7 +60,7 @@ pub(crate) async fn explain(cx: &mut Context<'_>, args: ExplainArgs) -> Result<E
         cx.talk.document(&document)?;
         return Ok(exit);
     }
-    say(cx, &explained, &refusal)?;
+    say(cx, &explained, &refusal, args.environment.as_deref())?;
     Ok(exit)
 }
 
@@ -60,11 +68,12 @@ fn say(
     cx: &mut Context<'_>,
     explained: &Explanation,
     refusal: &serde_json::Map<String, Value>,
+    environment: Option<&str>,
 ) -> Result<(), Failure> {
     let text = |name: &str| refusal.get(name).and_then(Value::as_str).unwrap_or_default();
     let verdict = if explained.allowed { "yes" } else { "no" };
     let subject = explained.subject.as_ref().map(subject_in_words).unwrap_or_default();
-    let who = caller_in_words(&explained.caller);
+    let who = caller_in_words(&explained.caller, environment);
     let head = format!("{verdict}: {who} asks {} for a token of {subject}", explained.connector.uid);
     cx.talk.answer(&plain(&head))?;
     let rows: Vec<Vec<String>> = explained
@@ -115,10 +124,14 @@ fn decided(explained: &Explanation) -> Vec<Value> {
     denied.map(|rule| rule.next.clone()).unwrap_or_default()
 }
 
-fn caller_in_words(caller: &Value) -> String {
+/// Who asks. A custom environment is called as whoever asks about it calls it, and by its identifier.
+fn caller_in_words(caller: &Value, called: Option<&str>) -> String {
     let text = |name: &str| caller.get(name).and_then(Value::as_str);
     match (text("id"), text("environment")) {
-        (Some(id), Some(environment)) => format!("{id} in {environment}"),
+        (Some(id), Some(environment)) => match called.filter(|called| *called != environment) {
+            Some(called) => format!("{id} in {called} ({environment})"),
+            None => format!("{id} in {environment}"),
+        },
         (Some(id), None) => id.to_owned(),
         _ => "the caller".to_owned(),
     }

@@ -23,12 +23,15 @@ pub(crate) async fn list(cx: &mut Context<'_>, args: ConnectorArgs) -> Result<()
     }
     if found.is_empty() {
         let uid = &connector.uid;
-        let installs = connector.rest.get("supportsInstallation") == Some(&Value::Bool(true));
-        cx.talk.say(&if installs {
-            format!("{uid} is not installed anywhere. To install it: carnet token {uid} --subject app --yes")
+        let installs = connector.rest.get("supportsInstallation").and_then(Value::as_bool);
+        if installs == Some(true) {
+            cx.talk.say(&format!(
+                "{uid} is not installed anywhere. Install it: carnet token {uid} --subject app --yes"
+            ));
+            cx.talk.say(&format!("Or record where it is: carnet installations add {uid} --external-id ID"));
         } else {
-            format!("{uid} has no installations, and its kind of connector needs none.")
-        });
+            cx.talk.say(&format!("{uid} has nothing to install: it gives tokens without it."));
+        }
         return Ok(());
     }
     let (now, relative) = (cx.now(), cx.talk.is_read_by_a_person());

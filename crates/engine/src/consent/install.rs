@@ -16,6 +16,7 @@ use super::{AuthorizationStarted, AuthorizeAsk, page};
 use crate::audit::with_proof;
 use crate::broker::Broker;
 use crate::faults;
+use crate::installations::nothing_to_install;
 
 /// A request for an installation, as it was asked. The subject in it is always the application.
 #[derive(Clone, Debug, Default)]
@@ -71,16 +72,7 @@ impl Broker {
                 .with("field", "tenantId"));
         }
         if !entry.abilities.installation {
-            let fault = Fault::new(
-                Code::UnresolvedToken,
-                format!(
-                    "{} has nothing to install: connectors of type {} give tokens of the application without it.",
-                    connector.uid,
-                    connector.r#type.as_str()
-                ),
-            )
-            .with("supportsInstallation", false)
-            .next(format!("carnet token {} --subject app", connector.uid), "to ask for a token at once");
+            let fault = nothing_to_install(connector);
             return Err(self.refuse(event, Outcome::Failed, fault, None).await?);
         }
         let remembered = Remembered {

@@ -50,19 +50,34 @@ pub fn rule_in_words(rule: &str) -> &str {
 }
 
 /// The command that changes how a rule comes out.
-pub(super) fn change(rule: &str, connector: &str, caller: &Caller, linked: &[Environment]) -> Vec<Next> {
-    let project = caller.project().map(|id| id.to_string()).unwrap_or_default();
+pub(super) fn change(
+    rule: &str,
+    connector: &str,
+    caller: &Caller,
+    linked: &[Environment],
+    subject: &str,
+) -> Vec<Next> {
+    let consent = consent(connector, caller.project().is_some(), subject);
     let (command, when) = match rule {
         "identity" => (
-            format!("carnet projects trust {project}"),
-            "to trust another issuer for it, or change the rules",
+            match caller {
+                Caller::Workload(w) => {
+                    format!("carnet projects trust {} -e {} --token-file FILE", w.project, w.environment)
+                }
+                Caller::Member(_) => "carnet projects trust families".to_owned(),
+            },
+            "to trust whoever issued a token, by a rule that is made from it",
         ),
-        "project-link" | "link-environment" => {
-            (attach(connector, caller, linked), "to say where the project may ask")
-        }
+        "project-link" | "link-environment" => (
+            match caller {
+                Caller::Workload(w) => attach(connector, w.project, linked, w.environment),
+                Caller::Member(_) => format!("carnet attach {connector}"),
+            },
+            "to say where the project may ask",
+        ),
         "trust-rule-subjects" => (
-            format!("carnet projects trust {project}"),
-            "to change the kinds of subject that the rule lets it ask for",
+            "carnet projects trust list".to_owned(),
+            "to see the rules, and the kinds of subject that each lets ask for",
         ),
         "own-user-only" | "subject-for-workloads" => {
             ("carnet env pull".to_owned(), "to ask as a workload, which may ask for any user of its project")
@@ -72,25 +87,47 @@ pub(super) fn change(rule: &str, connector: &str, caller: &Caller, linked: &[Env
             ("carnet tokens create NAME".to_owned(), "to make an access token that carries it")
         }
         "subject-kind" | "connector-scopes" => {
-            (format!("carnet update {connector}"), "to change what the connector gives")
+            (format!("carnet update {connector} --help"), "to see how what the connector gives is changed")
         }
         "installation" => {
-            (format!("carnet installations add {connector}"), "to record where it is installed")
+            (format!("carnet installations list {connector}"), "to see where it is installed, and how it is")
         }
         "team-pace" | "quota" => ("carnet usage".to_owned(), "to see what asks, and by which plan"),
         "provider-breaker" | "provider-brake" | "provider-pace" => {
             (format!("carnet show {connector}"), "to see its latest failures")
         }
-        "refresh-in-doubt" => (
-            format!("carnet token {connector} --subject user --yes"),
-            "to consent anew, if it cannot wait until the token that still lives has ended",
-        ),
-        "grant-given" | "grant-active" | "grant-resources" | "grant-scopes" | "grant-lives" => {
-            (format!("carnet token {connector} --subject user --yes"), "to consent yourself, in a browser")
+        "refresh-in-doubt" => {
+            (consent.0, "to consent anew, if it cannot wait until the token that still lives has ended")
         }
+        "grant-given" | "grant-active" | "grant-resources" | "grant-scopes" | "grant-lives" => consent,
         _ => ("carnet whoami".to_owned(), "to see as whom you ask"),
     };
     vec![Next { command, when: when.to_owned() }]
+}
+
+/// The command by which what is behind a subject is consented to, and what it is for. The person whom a workload asks for
+/// is not whoever reads this, and so is named.
+pub(crate) fn consent(connector: &str, of_workload: bool, subject: &str) -> (String, &'static str) {
+    if subject == "app" {
+        return (format!("carnet token {connector} --subject app --yes"), "to install it, in a browser");
+    }
+    if !of_workload {
+        return (
+            format!("carnet token {connector} --subject user --yes"),
+            "to consent yourself, in a browser",
+        );
+    }
+    // What a shell would read otherwise is left to be filled in.
+    let id = subject.strip_prefix("user:").filter(|id| id.bytes().all(is_plain)).unwrap_or("ID");
+    (
+        format!("carnet token {connector} --subject user --user {id} --yes"),
+        "to have this person consent in a browser, with the identity of the workload (CARNET_OIDC_TOKEN); an app starts \
+         a consent request for the person",
+    )
+}
+
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'@' | b'=')
 }
 
 #[cfg(test)]

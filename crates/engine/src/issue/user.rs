@@ -11,6 +11,7 @@ use carnet_store::grants::{self, GrantRow};
 use super::{Found, Plan, Source, Wanted};
 use crate::broker::Broker;
 use crate::directory::Entry;
+use crate::explain::consent;
 use crate::faults;
 use crate::refresh::{RenewFailure, Urgency, ahead_of_time, due};
 use crate::sealing::{Facts, GrantSecret, MadeToken};
@@ -72,8 +73,10 @@ impl Broker {
                 return Err(unmet("grant-given", consent_required(entry, wanted, None)));
             }
         }
-        let secret =
-            self.inner.open_grant(&row.grant, &row.held).map_err(|error| failed(faults::internal(error)))?;
+        let secret = self.inner.open_grant(&row.grant, &row.held).map_err(|error| {
+            tracing::error!(grant = %row.grant.id, connector = %row.grant.place.connector, "{error}");
+            unmet("grant-active", unreadable(entry, wanted))
+        })?;
         // RFC 8707 §2.2: of what was consented to.
         if let Some(unasked) = wanted.to_consent.beyond(&secret.facts) {
             return Err(unmet("grant-resources", unasked.fault(entry, wanted)));
@@ -321,7 +324,28 @@ pub(crate) fn consent_required(entry: &Entry, wanted: &Wanted, cause: Option<Cau
         .with("reason", "reauthorization_required")
         .with("cause", cause.as_str()),
     };
-    fault.next(format!("carnet token {uid} --subject user --yes"), "to consent yourself, in a browser")
+    let (command, when) = consent(uid.as_str(), wanted.place.project.is_some(), subject);
+    fault.next(command, when)
+}
+
+/// What is kept for the subject does not open: whoever has the row as it was puts it back, and anybody else consents anew.
+fn unreadable(entry: &Entry, wanted: &Wanted) -> Fault {
+    let (uid, subject) = (&entry.row.connector.uid, &wanted.place.subject);
+    let code = if matches!(wanted.subject, Subject::App) {
+        Code::InstallationRequired
+    } else {
+        Code::UserAuthorizationRequired
+    };
+    let (command, when) = consent(uid.as_str(), wanted.place.project.is_some(), subject);
+    Fault::new(
+        code,
+        format!(
+            "What is kept of the consent of {subject} at {uid} does not open: its row in the database was changed or \
+             damaged. Consent replaces it, and so does the row as it was, from a backup."
+        ),
+    )
+    .with("reason", "grant_unreadable")
+    .next(command, when)
 }
 
 /// Why consent is needed again. Where a setting of the connector is behind it, that is named: the next consent ends the
@@ -391,6 +415,17 @@ fn more_consent_required(entry: &Entry, wanted: &Wanted, missing: &Scopes) -> Fa
     )
     .with("reason", "insufficient_scope")
     .with("missing", missing);
+    if wanted.place.project.is_some() {
+        let (command, when) = consent(uid.as_str(), true, &wanted.place.subject);
+        return match &wanted.scopes {
+            ScopeRequest::Exactly(scopes) if scopes.iter().all(is_plain) => {
+                let command = command.trim_end_matches(" --yes");
+                fault.next(format!("{command} --scopes {} --yes", scopes.joined(",")), when)
+            }
+            ScopeRequest::Exactly(_) => fault,
+            _ => fault.next(command, when),
+        };
+    }
     match &wanted.scopes {
         // The consent asks for what the request names, whatever the connector's own are; a name that a shell would read
         // otherwise is not put into a command.

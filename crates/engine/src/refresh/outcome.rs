@@ -149,7 +149,7 @@ impl Broker {
                     entry,
                     row,
                     operation,
-                    DriverError::Garbage { in_doubt: true },
+                    DriverError::Garbage { in_doubt: true, what: "nothing of it was kept" },
                     Doubt::None,
                     goal,
                 )

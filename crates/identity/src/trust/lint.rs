@@ -211,7 +211,7 @@ fn is_complete(rule: &TrustRule, required: &Requirement) -> bool {
         && rule.claim("ref_protected").is_none_or(is_true)
 }
 
-fn has_form(form: Form, value: &Value) -> bool {
+pub(super) fn has_form(form: Form, value: &Value) -> bool {
     match value.as_str() {
         Some(text) => form.fits(text),
         None => form == Form::Number && value.is_u64() || form == Form::Text && !value.is_null(),

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::config::ClaimMap;
-use super::family::Family;
+use super::family::{Family, Form};
+use super::lint::has_form;
 
 /// A rule's claims with what the family asks for added: from `lookup` (the claims of a token), or as `<name>` where it does
 /// not have them. Of an issuer that is no known platform the whole rule is made, of who the token says it is about; one
@@ -23,16 +24,22 @@ pub fn safe_rule<'a>(
         });
     };
     let mut claims = written.0.clone();
+    for (claim, form) in required.identifiers {
+        let fitting =
+            value_of(claim).filter(|value| value.as_str().map_or(value.is_u64(), |text| form.fits(text)));
+        let safe = fitting.unwrap_or_else(|| gap(claim));
+        match claims.iter_mut().find(|(known, _)| known == claim) {
+            // What was refused for its form is not offered again.
+            Some((_, written)) if !fits(*form, written) => *written = safe,
+            Some(_) => {}
+            None => claims.push(((*claim).to_owned(), safe)),
+        }
+    }
     let mut add = |claim: &str, value: Value| {
         if !claims.iter().any(|(known, _)| known == claim) {
             claims.push((claim.to_owned(), value));
         }
     };
-    for (claim, form) in required.identifiers {
-        let fitting =
-            value_of(claim).filter(|value| value.as_str().map_or(value.is_u64(), |text| form.fits(text)));
-        add(claim, fitting.unwrap_or_else(|| gap(claim)));
-    }
     // A flag that the token does not have stays asked for: a token of a protected branch is needed.
     for flag in required.flags {
         let is_text = lookup(flag).is_none_or(Value::is_string);
@@ -52,6 +59,16 @@ pub fn safe_rule<'a>(
         add(claim, value.unwrap_or_else(|| gap(claim)));
     }
     Some(ClaimMap(claims))
+}
+
+/// Whether a claim of a rule is not refused for the form of its values.
+fn fits(form: Form, written: &Value) -> bool {
+    match written {
+        Value::Array(values) => values.iter().all(|value| has_form(form, value)),
+        // `oneBelow` has a form of its own.
+        Value::Object(_) => true,
+        value => has_form(form, value),
+    }
 }
 
 fn gap(claim: &str) -> Value {
@@ -109,6 +126,18 @@ mod tests {
             json!({"repository_id": "<repository_id>", "repository_owner_id": "<repository_owner_id>",
                 "environment": "<environment>"})
         );
+    }
+
+    #[test]
+    fn a_value_that_was_refused_for_its_form_is_not_offered_again() {
+        let (tenant, object) =
+            ("3b1c2a04-6a0f-4b8e-9d5e-0c8a4f0f1a11", "9f0c2a04-6a0f-4b8e-9d5e-0c8a4f0f1a22");
+        let written = json!({"tid": tenant, "oid": "o-1"});
+        assert_eq!(made(Family::Azure, &written, &json!({})), json!({"tid": tenant, "oid": "<oid>"}));
+        let token = json!({"tid": tenant, "oid": object});
+        assert_eq!(made(Family::Azure, &written, &token), token);
+        let several = json!({"tid": tenant, "oid": [object, tenant]});
+        assert_eq!(made(Family::Azure, &several, &json!({})), several);
     }
 
     #[test]

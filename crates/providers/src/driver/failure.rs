@@ -61,10 +61,12 @@ pub enum DriverError {
     #[error("the provider does not answer, or asks to wait")]
     Lost,
     /// The provider answered with something that is not an answer.
-    #[error("the provider answered with something that is not an answer")]
+    #[error("the provider answered with something that is not an answer: {what}")]
     Garbage {
         /// Whether the request may have been carried out all the same.
         in_doubt: bool,
+        /// What is wrong with it: a member and its kind, in our words, and never its value.
+        what: &'static str,
     },
     /// The provider refused this request, and neither the grant nor the client is at fault.
     #[error("the provider refused the request")]
@@ -111,10 +113,15 @@ pub enum DriverError {
 }
 
 impl DriverError {
+    /// An answer that is none, and what is wrong with it.
+    pub(crate) const fn garbage(in_doubt: bool, what: &'static str) -> Self {
+        Self::Garbage { in_doubt, what }
+    }
+
     /// Whether the provider may have done what was asked, although no answer came: a single-use refresh token may be
     /// spent.
     pub const fn in_doubt(&self) -> bool {
-        matches!(self, Self::Later { in_doubt: true, .. } | Self::Lost | Self::Garbage { in_doubt: true })
+        matches!(self, Self::Later { in_doubt: true, .. } | Self::Lost | Self::Garbage { in_doubt: true, .. })
     }
 }
 

@@ -220,7 +220,8 @@ impl Account<'_> {
         };
         let received = client.token_by_clock(&url, Phase::Assertion, form).await?;
         // Google always says; what does not end is not one of its tokens.
-        let life = received.issued.expires_in.ok_or(DriverError::Garbage { in_doubt: true })?;
+        let life =
+            received.issued.expires_in.ok_or(DriverError::garbage(true, "its expires_in is missing"))?;
         let within = received.issued.scopes.as_ref().is_none_or(|given| given.is_within(scopes));
         if received.issued.repeats || !within {
             return Err(DriverError::Stray("it may do more than was asked".to_owned()));

@@ -133,7 +133,7 @@ impl Probe {
         tenant: Id<kind::Team>,
         key: &SecretString,
     ) -> Result<Holder, Refused> {
-        let garbage = || Refused::Unsaid(DriverError::Garbage { in_doubt: false });
+        let garbage = || Refused::Unsaid(DriverError::garbage(false, "it is not what its API promises"));
         let text = SecretString::new(self.url.replace(KEY, encoded(key).expose()));
         let url = Url::parse(text.expose()).map_err(|_| garbage())?;
         let mut call = Call::get(url, Purpose::ProviderApi, tenant);
@@ -160,7 +160,7 @@ impl Probe {
             status @ StatusCode::NOT_FOUND if in_path => Err(Refused::Key(status)),
             status => {
                 let wait = failure::retry_after(&answer.headers, env.now());
-                Err(Refused::Unsaid(failure::of_nothing(status, wait)))
+                Err(Refused::Unsaid(failure::of_nothing(status, wait, failure::UNREADABLE)))
             }
         }
     }

@@ -89,8 +89,8 @@ impl Client<'_> {
                 }
                 // Only of a grant that is there already is there anything to be kept.
                 let keeps = phase == Phase::Refresh && issued.refresh.is_some();
-                if issued.flaw.is_some() && !keeps {
-                    return Err(NoToken::of(failure::of_nothing(answer.status, wait)));
+                if let (Some(flaw), false) = (issued.flaw, keeps) {
+                    return Err(NoToken::of(failure::of_nothing(answer.status, wait, flaw)));
                 }
                 Ok(Received { issued, at, there, took: begun.until(at) })
             }
@@ -104,7 +104,7 @@ impl Client<'_> {
                 );
                 Err(NoToken { there: Some(there).filter(|there| refused && are_apart(now, *there)), error })
             }
-            Spoken::Nothing => Err(NoToken::of(failure::of_nothing(answer.status, wait))),
+            Spoken::Nothing(what) => Err(NoToken::of(failure::of_nothing(answer.status, wait, what))),
         }
     }
 
@@ -139,7 +139,9 @@ impl Client<'_> {
             Spoken::Refusal(refusal) => {
                 Err(failure::of_refusal(Phase::Revocation, answer.status, &refusal, wait, &form.secrets))
             }
-            Spoken::Issued(_) | Spoken::Nothing => Err(failure::of_nothing(answer.status, wait)),
+            Spoken::Issued(_) | Spoken::Nothing(_) => {
+                Err(failure::of_nothing(answer.status, wait, failure::UNREADABLE))
+            }
         }
     }
 

@@ -30,14 +30,19 @@ impl Client<'_> {
             && let Some(members) = json::object(&answer.body)
             && !members.contains_key("error")
         {
-            let (code, lives) = code(&members, read).ok_or(DriverError::Garbage { in_doubt: false })?;
+            let (code, lives) = code(&members, read).ok_or(DriverError::garbage(
+                false,
+                "it has no device_code, user_code and verification_uri that could be used",
+            ))?;
             return Ok(DeviceCode { expires_at: now.plus(std::time::Duration::from_secs(lives)), ..code });
         }
         match super::client::spoken(&answer) {
             Spoken::Refusal(refusal) => {
                 Err(failure::of_refusal(Phase::Front, answer.status, &refusal, wait, form.secrets()))
             }
-            Spoken::Issued(_) | Spoken::Nothing => Err(failure::of_nothing(answer.status, wait)),
+            Spoken::Issued(_) | Spoken::Nothing(_) => {
+                Err(failure::of_nothing(answer.status, wait, failure::UNREADABLE))
+            }
         }
     }
 }

@@ -107,8 +107,11 @@ fn of_device(code: &str) -> Option<DriverError> {
     })
 }
 
-/// What an answer means that cannot be understood.
-pub(crate) fn of_nothing(status: StatusCode, retry_after: Option<u64>) -> DriverError {
+/// What is wrong with an answer of which no more is known.
+pub(crate) const UNREADABLE: &str = "its status and body are not what this endpoint answers with";
+
+/// What an answer means that cannot be understood, because of `what`.
+pub(crate) fn of_nothing(status: StatusCode, retry_after: Option<u64>, what: &'static str) -> DriverError {
     if asks_to_wait(status) {
         DriverError::Later { retry_after, in_doubt: false }
     } else if status.is_server_error() {
@@ -117,7 +120,7 @@ pub(crate) fn of_nothing(status: StatusCode, retry_after: Option<u64>) -> Driver
         DriverError::ClientRejected { vendor: Vendor::new(status.as_u16(), "", None, &[]) }
     } else {
         // A 4xx says that nothing was done, a redirect was not followed; with a 2xx it was done, and we do not know what.
-        DriverError::Garbage { in_doubt: status.is_success() }
+        DriverError::garbage(status.is_success(), what)
     }
 }
 
@@ -125,7 +128,7 @@ pub(crate) fn of_nothing(status: StatusCode, retry_after: Option<u64>) -> Driver
 pub(crate) fn of_transport(error: EgressError, field: &str) -> DriverError {
     match error {
         EgressError::Refused(refused) => DriverError::Misconfigured(field.to_owned(), refused.to_string()),
-        EgressError::TooLarge => DriverError::Garbage { in_doubt: error.maybe_received() },
+        EgressError::TooLarge => DriverError::garbage(error.maybe_received(), "it is too large"),
         EgressError::Resolve
         | EgressError::Connect
         | EgressError::Tls
@@ -315,7 +318,7 @@ mod tests {
             assert_eq!(error.in_doubt(), in_doubt, "{said}");
         }
         for (status, in_doubt) in [(200, true), (500, true), (429, false), (400, false)] {
-            let error = of_nothing(StatusCode::from_u16(status).unwrap(), None);
+            let error = of_nothing(StatusCode::from_u16(status).unwrap(), None, "it is nothing");
             assert_eq!(error.in_doubt(), in_doubt, "{status}");
         }
     }

@@ -48,7 +48,9 @@ impl Client<'_> {
             }
             // Any other success is not one of this protocol: nobody is sent on with half a request.
             _ if answer.status.is_success() => Err(NOT_PUSHED),
-            Spoken::Issued(_) | Spoken::Nothing => Err(failure::of_nothing(answer.status, wait)),
+            Spoken::Issued(_) | Spoken::Nothing(_) => {
+                Err(failure::of_nothing(answer.status, wait, failure::UNREADABLE))
+            }
         }
     }
 }
@@ -62,5 +64,5 @@ fn request_uri(members: &serde_json::Map<String, Value>) -> Option<String> {
 }
 
 /// Nothing was spent, so nothing is in doubt.
-const NOT_PUSHED: DriverError = DriverError::Garbage { in_doubt: false };
+const NOT_PUSHED: DriverError = DriverError::garbage(false, "it has no request_uri that could be used");
 const FIELD: &str = "serverConfig.pushed_authorization_request_endpoint";

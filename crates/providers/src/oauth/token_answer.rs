@@ -28,8 +28,8 @@ pub(crate) enum Spoken {
     Issued(Issued),
     /// An error, in the server's words.
     Refusal(Refusal),
-    /// Nothing that can be understood.
-    Nothing,
+    /// Nothing that can be understood, and why: a member and its kind, never its value.
+    Nothing(&'static str),
 }
 
 /// Tokens as issued.
@@ -77,16 +77,19 @@ pub(crate) struct Refusal {
 
 /// Reads an answer of a token endpoint.
 pub(crate) fn read(status: StatusCode, content_type: Option<&str>, body: &[u8]) -> Spoken {
-    let Some(mut members) = members(content_type, body) else { return Spoken::Nothing };
-    let read = match (members.remove("error"), status.is_success()) {
-        (None | Some(Value::Null), _) if is_limited(&members) => {
-            Some(Spoken::Refusal(Refusal { error: LIMITED.to_owned(), description: None, suberror: None }))
-        }
-        (None | Some(Value::Null), true) => issued(members).map(Spoken::Issued),
-        (Some(Value::String(error)), _) if !error.is_empty() => refusal(error, members).map(Spoken::Refusal),
-        _ => None,
+    let Some(mut members) = members(content_type, body) else {
+        return Spoken::Nothing("it is not a JSON object, or names a member twice");
     };
-    read.unwrap_or(Spoken::Nothing)
+    match (members.remove("error"), status.is_success()) {
+        (None | Some(Value::Null), _) if is_limited(&members) => {
+            Spoken::Refusal(Refusal { error: LIMITED.to_owned(), description: None, suberror: None })
+        }
+        (None | Some(Value::Null), true) => issued(members).map_or_else(Spoken::Nothing, Spoken::Issued),
+        (None | Some(Value::Null), false) => Spoken::Nothing("its status is an error, and it has no error"),
+        (Some(Value::String(error)), _) if !error.is_empty() => refusal(error, members)
+            .map_or(Spoken::Nothing("it is an error and has an access_token"), Spoken::Refusal),
+        (Some(_), _) => Spoken::Nothing("its error is empty or not text"),
+    }
 }
 
 /// Whether GraphQL says in its way that it is asked too often (Linear, "Rate limiting"), and nothing besides.
@@ -130,7 +133,7 @@ fn refusal(error: String, mut members: Map<String, Value>) -> Option<Refusal> {
     Some(Refusal { error, description, suberror })
 }
 
-fn issued(mut members: Map<String, Value>) -> Option<Issued> {
+fn issued(mut members: Map<String, Value>) -> Result<Issued, &'static str> {
     let mut flaw: Option<&'static str> = None;
     let access = token(members.remove("access_token"));
     // What is no refresh token is none: the one before stays in use (RFC 6749 §6).
@@ -141,7 +144,8 @@ fn issued(mut members: Map<String, Value>) -> Option<Issued> {
             flaw.get_or_insert(why);
         }
     };
-    read(matches!(access, Some(Some(_))), "there is no access token that could be used");
+    read(access.is_some(), "its access_token is not text that can be a token");
+    read(matches!(access, Some(Some(_))), "its access_token is missing or empty");
     let kind = text(members.remove("token_type"));
     let is = |name: &str| kind.iter().flatten().any(|kind| kind.expose().eq_ignore_ascii_case(name));
     let is_other = is("n_a");
@@ -162,8 +166,8 @@ fn issued(mut members: Map<String, Value>) -> Option<Issued> {
         Some(_) => None,
     };
     read(details.is_some(), "its authorization_details cannot be read");
-    if flaw.is_some() && refresh.is_none() {
-        return None;
+    if let (Some(flaw), None) = (flaw, &refresh) {
+        return Err(flaw);
     }
     // Nobody gives a token that has ended: 0 stands for no end (Keycloak), or for what the server does not know.
     let lived = |value: Option<&Value>| seconds(value).filter(|seconds| *seconds > 0);
@@ -193,7 +197,7 @@ fn issued(mut members: Map<String, Value>) -> Option<Issued> {
         (issued.scopes, issued.kind, issued.details) = (None, None, None);
         issued.repeats = true;
     }
-    Some(issued)
+    Ok(issued)
 }
 
 impl Issued {

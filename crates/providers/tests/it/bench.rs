@@ -289,7 +289,7 @@ pub(crate) fn outcome<T>(result: &Result<T, DriverError>) -> String {
             format!("later{wait}{}", if *in_doubt { " in doubt" } else { "" })
         }
         Err(DriverError::Lost) => "later in doubt".to_owned(),
-        Err(DriverError::Garbage { in_doubt }) => {
+        Err(DriverError::Garbage { in_doubt, .. }) => {
             format!("garbage{}", if *in_doubt { " in doubt" } else { "" })
         }
         Err(DriverError::Refused { vendor }) => format!("refused {}", vendor.error),

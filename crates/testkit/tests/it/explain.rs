@@ -116,9 +116,12 @@ async fn a_person_sees_why_a_workload_is_refused(engine: Engine) {
     let told = explain(&kit, &owner, Kit::UID, &about("preview")).await.ok();
     assert_eq!(told["decidedBy"], "link-environment");
     let fix = told["rules"].as_array().unwrap().iter().find(|rule| rule["outcome"] == "denied").unwrap();
-    // A link is set as a whole: what the project has already is named with it.
+    // What is attached already is named too: the list is replaced.
     let attach = format!("carnet attach {} -p {project} -e production,preview", Kit::UID);
     assert_eq!(fix["next"][0]["command"], attach);
+    let refused =
+        kit.node.token(&kit.workload("preview"), Kit::UID, &json!({"subject": {"type": "app"}})).await;
+    assert_eq!(refused.json()["error"]["next"][0]["command"], attach, "{}", refused.text());
 
     // In development Carnet's own identities are known besides.
     let told = explain(&kit, &owner, Kit::UID, &about("development")).await.ok();
@@ -247,7 +250,11 @@ async fn a_refresh_in_doubt_is_named_with_what_ends_the_doubt(engine: Engine) {
     assert_eq!(decided(&kit, "?user=alice", &all).await, Value::Null, "the token that lives is given out");
     let told = explain(&kit, &kit.workload("production"), Kit::UID, narrowed).await.ok();
     let rule = told["rules"].as_array().unwrap().iter().find(|rule| rule["outcome"] == "denied").unwrap();
-    assert_eq!(rule["next"][0]["command"], format!("carnet token {} --subject user --yes", Kit::UID));
+    let consent = format!("carnet token {} --subject user --user alice --yes", Kit::UID);
+    assert_eq!(
+        rule["next"][0]["command"], consent,
+        "the person whom the workload asks for, and not whoever reads it"
+    );
     let asked = kit.provider.requests("refresh_token");
 
     kit.consent("alice").await;

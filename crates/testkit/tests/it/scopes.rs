@@ -54,8 +54,10 @@ async fn a_narrowed_token_can_do_what_was_asked_and_no_more(engine: Engine) {
     assert_eq!(wider.refusal(), (422, "user_authorization_required".to_owned()));
     assert_eq!(wider.json()["error"]["missing"], json!(["messages:write"]));
     assert_eq!(wider.json()["error"]["reason"], "insufficient_scope");
-    let command =
-        format!("carnet token {} --subject user --scopes messages:read,messages:write --yes", Kit::UID);
+    let command = format!(
+        "carnet token {} --subject user --user alice --scopes messages:read,messages:write --yes",
+        Kit::UID
+    );
     assert_eq!(wider.json()["error"]["next"][0]["command"], command.as_str());
 }
 
@@ -74,7 +76,8 @@ async fn scopes_that_came_after_a_consent_are_had_by_a_new_one_and_the_refusal_s
     assert_eq!(refused.refusal(), (422, "user_authorization_required".to_owned()));
     let error = &refused.json()["error"];
     assert!(error["message"].as_str().unwrap().contains("Only a new consent gives them"), "{error}");
-    let command = format!("carnet token {} --subject user --scopes messages:read --yes", Kit::UID);
+    let command =
+        format!("carnet token {} --subject user --user alice --scopes messages:read --yes", Kit::UID);
     assert_eq!(error["next"][0]["command"], command.as_str(), "{error}");
     let query = "subject=user&user=alice&scopes=messages%3Aread";
     let told = kit
@@ -482,11 +485,20 @@ async fn installations_keep_what_was_granted_apart() {
     assert_eq!(kit.ask(&app_at("*")).await.refusal(), (400, "invalid_request".to_owned()));
     assert_eq!(kit.ask(&app_at("T1")).await.refusal(), (422, "client_installation_required".to_owned()));
     let path = format!("/v1/connect/connectors/{}/installations", kit.connector);
+    // What has no identity is no installation, and what has one takes nothing from those who consented without it.
+    kit.consent("carol").await;
+    let before = kit.ask(&of("carol")).await.token();
+    for body in [json!({}), json!({"name": "acme", "default": true})] {
+        let refused = kit.manage("POST", &path, Some(&body)).await;
+        assert_eq!(refused.refusal(), (422, "unresolved_token".to_owned()), "{body}");
+        assert_eq!(refused.json()["error"]["supportsInstallation"], false);
+    }
     let make = async |name: &str| {
-        let made = kit.manage("POST", &path, Some(&json!({"externalId": name, "default": false}))).await.ok();
+        let made = kit.manage("POST", &path, Some(&json!({"externalId": name}))).await.ok();
         made["id"].as_str().unwrap().to_owned()
     };
     let (one, two) = (make("T1").await, make("T2").await);
+    assert_eq!(kit.ask(&of("carol")).await.token(), before);
     let twice = kit.manage("POST", &path, Some(&json!({"externalId": "T1"}))).await;
     assert_eq!(twice.refusal(), (409, "conflict".to_owned()));
     let user_at = |name: &str| json!({"subject": {"type": "user", "id": "alice"}, "installationId": name});

@@ -293,11 +293,21 @@ async fn a_refusal_says_whose_fault_it_is_and_harms_nobody(engine: Engine) {
             if want.1 == "provider_refused" {
                 assert_eq!(refused.json()["error"]["vendor"]["error"], "invalid_grant");
             }
+            if want.1 == "provider_answer_invalid" {
+                let error = refused.json()["error"].clone();
+                assert_eq!(error["flaw"], "its token_type is not Bearer", "{error}");
+                assert!(error["message"].as_str().unwrap().contains("token_type is not Bearer"), "{error}");
+                let command = error["next"][0]["command"].as_str().unwrap();
+                assert!(command.starts_with("carnet show "), "{error}");
+                let events = kit.manage("GET", "/v1/audit?outcome=failed&limit=1", None).await.ok();
+                assert_eq!(events["events"][0]["detail"]["flaw"], error["flaw"], "{events}");
+            }
         }
     }
     authority.next(200, json!({"access_token": "at", "token_type": "Bearer"}));
     let answer = ask(&kit, &connector, &exchanged("inbound")).await;
     assert_eq!(answer.refusal(), (502, "provider_answer_invalid".to_owned()), "it does not say what it is");
+    assert_eq!(answer.json()["error"]["flaw"], "its issued_token_type is missing");
 }
 
 async fn an_inbound_token_is_verified_where_the_connector_says_whose_it_takes(engine: Engine) {

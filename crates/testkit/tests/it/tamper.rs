@@ -4,12 +4,17 @@
 use std::time::Duration;
 
 use carnet_testkit::{Engine, Kit, Plan, on_both_engines};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use crate::{anew, of};
 
-on_both_engines!(no_secret_goes_where_a_hand_led_it, a_grant_changed_by_hand_opens_for_nobody);
+on_both_engines!(
+    no_secret_goes_where_a_hand_led_it,
+    a_grant_changed_by_hand_opens_for_nobody,
+    a_made_token_that_does_not_open_is_made_anew,
+);
 
 /// The client's secret and everybody's refresh tokens, to a server of one's own.
 async fn no_secret_goes_where_a_hand_led_it(engine: Engine) {
@@ -56,7 +61,8 @@ async fn a_grant_changed_by_hand_opens_for_nobody(engine: Engine) {
         kit.restart(async |kit| assert!(kit.raw().await.run(change).await > 0, "{change}")).await;
         for ask in [of("alice"), anew("alice")] {
             let answer = kit.ask(&ask).await;
-            assert_eq!(answer.refusal(), (500, "internal".to_owned()), "{change}");
+            assert_eq!(answer.refusal(), (422, "user_authorization_required".to_owned()), "{change}");
+            assert_eq!(answer.json()["error"]["reason"], "grant_unreadable", "{change}");
             assert!(tokens.iter().all(|token| !answer.text().contains(token)), "{change}");
         }
         assert_eq!(kit.provider.requests("refresh_token"), 0, "{change}");
@@ -66,4 +72,27 @@ async fn a_grant_changed_by_hand_opens_for_nobody(engine: Engine) {
         }
     }
     assert_eq!(kit.user_token("bob").await.token(), tokens[1]);
+    // What the refusal says mends it.
+    kit.consent("alice").await;
+    assert_ne!(kit.ask(&of("alice")).await.token(), tokens[0]);
+}
+
+/// What can be had again is had again, once.
+async fn a_made_token_that_does_not_open_is_made_anew(engine: Engine) {
+    let mut kit = Kit::start(engine, Plan::default()).await;
+    let app = json!({"subject": {"type": "app"}});
+    let first = kit.ask(&app).await.token();
+    for change in [
+        "update minted_tokens set subject = 'user:mallory'",
+        "update minted_tokens set sealed = (select held from grants limit 1)",
+    ] {
+        kit.consent("alice").await;
+        kit.restart(async |kit| assert_eq!(kit.raw().await.run(change).await, 1, "{change}")).await;
+        let asked = kit.provider.requests("client_credentials");
+        let anew = kit.ask(&app).await.token();
+        assert_ne!(anew, first, "{change}");
+        kit.restart(async |_| ()).await;
+        assert_eq!(kit.ask(&app).await.token(), anew, "{change}: it opens where it is");
+        assert_eq!(kit.provider.requests("client_credentials"), asked + 1, "{change}");
+    }
 }

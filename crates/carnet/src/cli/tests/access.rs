@@ -207,8 +207,18 @@ fn what_destroys_needs_yes_where_nobody_can_be_asked() {
         let desk = if typed == "y\n" { desk } else { desk.at_a_terminal("y\n") };
         desk.run(line).exits(1);
         assert_eq!(changes(&peer), 0, "{line:?}");
-        desk.at_a_terminal(typed).run(line).exits(0);
+        let done = desk.at_a_terminal(typed).run(line).exits(0);
         assert_eq!(changes(&peer), 1, "{line:?}");
+        if line.first() == Some(&"attach") {
+            let done_without_asking =
+                Desk::dev(&Peer::usual().url).run(&[line, &["--yes"]].concat()).exits(0);
+            for done in [done, done_without_asking] {
+                assert!(
+                    done.err.contains("my-app can no longer ask demo/hello in production, development"),
+                    "{done:?}"
+                );
+            }
+        }
     }
 }
 

@@ -376,6 +376,43 @@ fn the_doctor_finds_nothing_where_all_is_well() {
 }
 
 #[test]
+fn the_doctor_names_what_the_server_knows_to_be_wrong() {
+    let event = |code: &str, at: i64| {
+        json!({"seq": 9, "id": "evt_1", "at": at, "action": "token.issue", "outcome": "failed", "actor": {"type": "system"},
+            "detail": {"code": code, "connector": "acme/api"}})
+    };
+    let now = carnet_model::Env::system().now().millis();
+    for (at, outcome) in [(now, "warning"), (now - 7_200_000, "ok")] {
+        let peer = Peer::with(move |route, _, _| {
+            let grant = json!({"id": "grt_1", "subject": {"type": "user", "id": "ada"}, "environment": "production",
+                "state": "needs_consent", "cause": "revoked_at_provider", "createdAt": 0, "updatedAt": 0});
+            let waiting = json!({"uid": "demo/hello", "grant": grant});
+            Some(match route {
+                "GET /v1/connect/standing" => (
+                    200,
+                    json!({"connectors": 1, "grants": 3, "needConsent": [waiting],
+                    "states": [{"state": "active", "grants": 2}, {"state": "needs_consent", "grants": 1}]}),
+                ),
+                "GET /v1/audit" => {
+                    (200, json!({"events": [event("connector_credentials_rejected", at)], "next": null}))
+                }
+                _ => return None,
+            })
+        });
+        let checks = Desk::dev(&peer.url).run(&["doctor", "--json"]).exits(0).json()["checks"].clone();
+        let named = |name: &str| {
+            checks.as_array().unwrap().iter().find(|check| check["name"] == name).cloned().unwrap_or_default()
+        };
+        let grants = named("grants");
+        assert_eq!(grants["outcome"], "warning", "{checks}");
+        assert!(grants["detail"].as_str().unwrap().contains("demo/hello: ada "), "{grants}");
+        let clients = named("clients");
+        assert_eq!(clients["outcome"], outcome, "{checks}");
+        assert_eq!(clients.to_string().contains("carnet show acme/api"), outcome == "warning", "{clients}");
+    }
+}
+
+#[test]
 fn the_doctor_says_that_there_are_more_connectors_than_it_names() {
     let peer = Peer::with(|route, _, _| {
         (route == "GET /v1/connect/connectors")

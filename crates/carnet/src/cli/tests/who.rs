@@ -84,6 +84,12 @@ fn an_explanation_names_each_rule_and_the_command_that_changes_the_one_that_deci
     for part in [&format!("project={PROJECT}"), "environment=preview", "subject=app", "scopes=a+b"] {
         assert!(asked.contains(part), "{asked}");
     }
+    let done = desk.run(&["explain", "demo/hello", "-e", "qa", "-s", "app"]).exits(6);
+    assert!(done.out.contains(" in qa (preview) asks "), "as whoever asks calls it: {done:?}");
+    let unsaid =
+        desk.run(&["explain", "demo/hello", "-e", "preview", "-s", "user", "--json"]).exits(2).json();
+    let command = "carnet explain demo/hello -e preview --subject user --user ID";
+    assert_eq!(unsaid["error"]["next"][0]["command"], command, "{unsaid}");
     let document = desk.run(&["explain", "demo/hello", "--json"]).exits(6).json();
     assert_eq!(desk.run(&["connect", "explain", "demo/hello", "--json"]).exits(6).json(), document);
     assert_eq!(document["rules"].as_array().unwrap().len(), 3);
@@ -129,6 +135,20 @@ fn installations_are_listed_recorded_and_removed() {
     let peer = peer();
     let desk = Desk::dev(&peer.url);
     assert!(desk.run(&["installations", "list", "demo/hello"]).exits(0).out.contains("Acme"));
+    // How one is recorded is said where there is something to install, and nowhere else.
+    for installs in [true, false] {
+        let peer = Peer::with(move |route, _, _| {
+            let mut known = connector();
+            known["supportsInstallation"] = installs.into();
+            match route {
+                _ if route.ends_with("/installations") => Some((200, json!({"installations": []}))),
+                "GET /v1/connect/connectors/demo%2Fhello" => Some((200, known)),
+                _ => None,
+            }
+        });
+        let done = Desk::dev(&peer.url).run(&["installations", "list", "demo/hello"]).exits(0);
+        assert_eq!(done.err.contains("installations add demo/hello --external-id ID"), installs, "{done:?}");
+    }
     desk.run(&["installations", "add", "demo/hello", "--tenant-id", "acme", "--default"]).exits(0);
     assert_eq!(
         peer.body(&format!("POST /v1/connect/connectors/{CONNECTOR}/installations")),

@@ -68,7 +68,7 @@ impl<'a> Api<'a> {
         authorization: &SecretString,
     ) -> Result<Answer, DriverError> {
         let mut value = HeaderValue::from_str(authorization.expose())
-            .map_err(|_| DriverError::Garbage { in_doubt: false })?;
+            .map_err(|_| DriverError::garbage(false, "it is not what its API promises"))?;
         value.set_sensitive(true);
         let mut call = Call::new(method, url, Purpose::ProviderApi, self.tenant)
             .header(AUTHORIZATION, value)
@@ -119,7 +119,7 @@ impl<'a> Api<'a> {
             StatusCode::NOT_FOUND => missing(vendor()),
             status if status.is_server_error() => DriverError::Later { retry_after: wait, in_doubt: false },
             status if status.is_client_error() => DriverError::Refused { vendor: vendor() },
-            _ => DriverError::Garbage { in_doubt: false },
+            _ => DriverError::garbage(false, "it is not what its API promises"),
         }
     }
 }

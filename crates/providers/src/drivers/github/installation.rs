@@ -164,7 +164,7 @@ async fn among(
         let list = api::object(&answer, StatusCode::OK)
             .ok_or_else(|| github.refusal(&answer, &sent, |vendor| DriverError::Refused { vendor }))?;
         let all = list.get("installations").and_then(Value::as_array);
-        let all = all.ok_or(DriverError::Garbage { in_doubt: false })?;
+        let all = all.ok_or(DriverError::garbage(false, "it is not what its API promises"))?;
         let ours = all.iter().find(|one| {
             one.get("id").and_then(Value::as_u64).is_some_and(|number| number.to_string() == id)
                 && one.get("app_id").and_then(Value::as_u64) == Some(settings.app_id)
@@ -226,7 +226,7 @@ async fn about(
         {
             Ok(found)
         }
-        Some(_) => Err(DriverError::Garbage { in_doubt: false }),
+        Some(_) => Err(DriverError::garbage(false, "it is not what its API promises")),
         None => Err(github.refusal(&answer, &[], |vendor| DriverError::NotInstalled { vendor })),
     }
 }
@@ -252,12 +252,12 @@ pub(super) async fn mint(
     let answer = github.as_app(&app, Method::POST, url, Some(&narrowing.to_json())).await?;
     let Some(mut given) = api::object(&answer, StatusCode::CREATED) else {
         return Err(if answer.status.is_success() {
-            DriverError::Garbage { in_doubt: false }
+            DriverError::garbage(false, "it is not what its API promises")
         } else {
             github.refusal(&answer, &[], |vendor| DriverError::NotInstalled { vendor })
         });
     };
-    let garbage = DriverError::Garbage { in_doubt: false };
+    let garbage = DriverError::garbage(false, "it is not what its API promises");
     let token = match given.remove("token") {
         Some(Value::String(text)) if is_credential(&text) && !text.contains(' ') => SecretString::new(text),
         _ => return Err(garbage),

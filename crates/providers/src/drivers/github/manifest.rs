@@ -76,7 +76,7 @@ pub(super) async fn redeem(ask: &Redeem<'_>) -> Result<Redeemed, DriverError> {
     let Some(app) = api::object(&answer, StatusCode::CREATED) else {
         let github = Api { http: ask.http, env: ask.env, tenant: ask.tenant };
         return Err(if answer.status.is_success() {
-            DriverError::Garbage { in_doubt: true }
+            DriverError::garbage(true, "it is not what its API promises")
         } else {
             let refused = |vendor| CallbackFault::CodeRefused { vendor }.into();
             match github.refusal(&answer, &[], refused) {
@@ -91,7 +91,7 @@ pub(super) async fn redeem(ask: &Redeem<'_>) -> Result<Redeemed, DriverError> {
             }
         });
     };
-    read(&app).ok_or(DriverError::Garbage { in_doubt: true })
+    read(&app).ok_or(DriverError::garbage(true, "it is not what its API promises"))
 }
 
 fn read(app: &Map<String, Value>) -> Option<Redeemed> {

@@ -280,8 +280,8 @@ async fn about(
     let secret = Settings::client_secret(at)?;
     let pair = SecretString::new(format!("{}:{}", settings.client_id, secret.expose()));
     let text = SecretString::new(format!("Basic {}", BASE64_STANDARD.encode(pair.expose())));
-    let mut value =
-        HeaderValue::from_str(text.expose()).map_err(|_| DriverError::Garbage { in_doubt: false })?;
+    let mut value = HeaderValue::from_str(text.expose())
+        .map_err(|_| DriverError::garbage(false, "it is not what its API promises"))?;
     value.set_sensitive(true);
     let url = api::api(&format!("applications/{}/token", settings.client_id))?;
     let mut call = Call::new(method, url, Purpose::ProviderApi, at.connector.team)

@@ -91,8 +91,8 @@ impl Account {
             return Ok(self.found(&received.issued.more.0, token));
         };
         let bearer = SecretString::new(format!("Bearer {}", token.expose()));
-        let mut header =
-            HeaderValue::from_str(bearer.expose()).map_err(|_| DriverError::Garbage { in_doubt: true })?;
+        let mut header = HeaderValue::from_str(bearer.expose())
+            .map_err(|_| DriverError::garbage(true, "its access_token cannot stand in a header"))?;
         header.set_sensitive(true);
         let (url, team) = (endpoint.clone(), at.connector.team);
         let mut call = match &self.query {
@@ -110,14 +110,20 @@ impl Account {
             return Err(DriverError::Later { retry_after, in_doubt: false });
         }
         match answer.status {
-            StatusCode::OK => Ok(self.found(&said.ok_or(DriverError::Garbage { in_doubt: false })?, token)),
+            StatusCode::OK => Ok(self.found(
+                &said.ok_or(DriverError::garbage(
+                    false,
+                    "what the account endpoint says is not a JSON object",
+                ))?,
+                token,
+            )),
             // What was granted does not reach so far.
             StatusCode::FORBIDDEN => Ok(Found::default()),
             // It is about the person's new token; the client has proved itself at the token endpoint.
             StatusCode::UNAUTHORIZED => {
                 Err(DriverError::Refused { vendor: Vendor::new(answer.status.as_u16(), "", None, &[]) })
             }
-            status => Err(failure::of_nothing(status, retry_after)),
+            status => Err(failure::of_nothing(status, retry_after, failure::UNREADABLE)),
         }
     }
 

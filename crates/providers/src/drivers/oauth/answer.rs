@@ -32,7 +32,9 @@ pub(super) fn person(
     // A server that stands in for another one, in development, calls itself by its own address.
     let person =
         read(issuer).or_else(|unfit| http.name_elsewhere(issuer).map_or(Err(unfit), |name| read(&name)));
-    person.map(Some).map_err(|_| DriverError::Garbage { in_doubt: true })
+    person
+        .map(Some)
+        .map_err(|_| DriverError::garbage(true, "its id_token is not of this issuer for this client"))
 }
 
 /// What has to be known about new tokens before they are used: when they end, where the server did not say and can be

@@ -284,7 +284,8 @@ async fn whose(
     if !kept.installs {
         return Ok((found, None));
     }
-    let place = installation::place(&found).ok_or(DriverError::Garbage { in_doubt: true })?;
+    let place = installation::place(&found)
+        .ok_or(DriverError::garbage(true, "it does not say where the application was installed"))?;
     Ok((found, Some(place)))
 }
 

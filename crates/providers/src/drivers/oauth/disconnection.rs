@@ -72,7 +72,9 @@ impl Disconnection {
             Spoken::Refusal(refusal) => {
                 failure::of_refusal(Phase::Revocation, answer.status, &refusal, wait, form.secrets())
             }
-            Spoken::Issued(_) | Spoken::Nothing => failure::of_nothing(answer.status, wait),
+            Spoken::Issued(_) | Spoken::Nothing(_) => {
+                failure::of_nothing(answer.status, wait, failure::UNREADABLE)
+            }
         })
     }
 }

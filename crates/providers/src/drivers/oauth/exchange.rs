@@ -201,7 +201,13 @@ pub(super) async fn mint(
     };
     let kind = received.issued.kind.clone();
     if !rules.takes(kind.as_deref(), received.issued.is_other) {
-        return Err(DriverError::Garbage { in_doubt: true });
+        let what = match kind {
+            None => "its issued_token_type is missing",
+            Some(_) => {
+                "its issued_token_type, or its token_type, is not of the kind that the connector takes"
+            }
+        };
+        return Err(DriverError::garbage(true, what));
     }
     if let Some(why) = settle(settings, client, target, &mut received).await {
         return Err(DriverError::Stray(why));

@@ -50,7 +50,7 @@ pub(super) async fn refresh(
         && before != now
     {
         // OpenID Connect Core §12.2: a refresh never changes the account.
-        return Err(DriverError::Garbage { in_doubt: true });
+        return Err(DriverError::garbage(true, "its id_token is of another account than before"));
     }
     let is_new_person = subject.is_some();
     let external_subject = subject.or_else(|| held.external_subject.clone());

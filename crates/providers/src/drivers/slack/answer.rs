@@ -67,8 +67,8 @@ async fn as_client(
 /// Asks a method with a token.
 pub(super) async fn with_token(at: &At<'_>, name: &str, token: &SecretString) -> Result<Said, DriverError> {
     let text = SecretString::new(format!("Bearer {}", token.expose()));
-    let mut value =
-        HeaderValue::from_str(text.expose()).map_err(|_| DriverError::Garbage { in_doubt: false })?;
+    let mut value = HeaderValue::from_str(text.expose())
+        .map_err(|_| DriverError::garbage(false, "it is not what its API promises"))?;
     value.set_sensitive(true);
     let nothing = SecretString::new(String::new());
     let call = Call::post_form(method(name)?, nothing, Purpose::ProviderApi, at.connector.team)
@@ -95,9 +95,9 @@ fn read(
     let wait = failure::retry_after(&answer.headers, now);
     // Rate limits have a status of their own, and then a body that says nothing more.
     if answer.status != StatusCode::OK {
-        return Err(failure::of_nothing(answer.status, wait));
+        return Err(failure::of_nothing(answer.status, wait, failure::UNREADABLE));
     }
-    let garbage = || failure::of_nothing(answer.status, wait);
+    let garbage = || failure::of_nothing(answer.status, wait, failure::UNREADABLE);
     let mut members = json::object(&answer.body).ok_or_else(garbage)?;
     match (members.remove("ok"), members.get("error")) {
         (Some(Value::Bool(true)), None) => Ok(Said { members, at: now }),
@@ -149,7 +149,7 @@ fn meant(phase: Phase, code: &str, vendor: Vendor, retry_after: Option<u64>) -> 
 impl Token {
     /// The token in an object; `None` if there is none, and an error for half of one.
     pub(super) fn read(members: &Map<String, Value>) -> Result<Option<Self>, DriverError> {
-        let garbage = || DriverError::Garbage { in_doubt: true };
+        let garbage = || DriverError::garbage(true, "it is not what its API promises");
         let text = |name: &str| match members.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) if text.is_empty() => Ok(None),
@@ -198,7 +198,8 @@ impl Said {
 
 /// The address of a method.
 fn method(name: &str) -> Result<Url, DriverError> {
-    Url::parse(&format!("{ORIGIN}/api/{name}")).map_err(|_| DriverError::Garbage { in_doubt: false })
+    Url::parse(&format!("{ORIGIN}/api/{name}"))
+        .map_err(|_| DriverError::garbage(false, "it is not what its API promises"))
 }
 
 pub(super) const ORIGIN: &str = "https://slack.com";

@@ -38,7 +38,7 @@ pub(super) fn page(at: &At<'_>, settings: &Settings, ask: &ConsentAsk<'_>) -> Re
         ));
     }
     let mut url = Url::parse(&format!("{ORIGIN}/oauth/v2/authorize"))
-        .map_err(|_| DriverError::Garbage { in_doubt: false })?;
+        .map_err(|_| DriverError::garbage(false, "it is not what its API promises"))?;
     {
         let mut query = url.query_pairs_mut();
         query.append_pair("client_id", &settings.client_id);
@@ -67,7 +67,7 @@ pub(super) async fn finish(
     form.push_secret("code", &callback::code(params, None, false)?);
     form.push("redirect_uri", at.redirect_uri);
     let said = answer::access(at.env, &settings.client(at)?, form, Phase::Code).await?;
-    let garbage = || DriverError::Garbage { in_doubt: true };
+    let garbage = || DriverError::garbage(true, "it is not what its API promises");
     let nobody = Map::new();
     let person = said.members.get("authed_user").and_then(Value::as_object).unwrap_or(&nobody);
     let (token, other) = if kept.installs {

@@ -43,7 +43,7 @@ pub(super) async fn refresh(
         form.push_secret("refresh_token", old);
         answer::access(at.env, &settings.client(at)?, form, Phase::Refresh).await?
     };
-    let garbage = || DriverError::Garbage { in_doubt: true };
+    let garbage = || DriverError::garbage(true, "it is not what its API promises");
     if is_exchange && said.members.get("token_type").is_none_or(Value::is_null) {
         // Its answer is not documented; whose the token is shows in the token.
         let new = said.members.get("access_token").and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -10,7 +10,7 @@ const HTML: Option<&str> = Some("text/html");
 /// What was understood, in a line.
 fn told(status: u16, content_type: Option<&str>, body: &str) -> String {
     match read(StatusCode::from_u16(status).unwrap(), content_type, body.as_bytes()) {
-        Spoken::Nothing => "nothing".to_owned(),
+        Spoken::Nothing(_) => "nothing".to_owned(),
         Spoken::Refusal(refusal) => {
             let more = [refusal.description, refusal.suberror].into_iter().flatten().collect::<Vec<_>>();
             format!("error {} {}", refusal.error, more.join(" ")).trim_end().to_owned()
@@ -144,8 +144,8 @@ fn anything_else_is_nothing() {
     ] {
         assert_eq!(told(200, JSON, body), "nothing", "{body}");
     }
-    assert!(matches!(read(StatusCode::OK, JSON, b"{\"access_token\":\"\xff\"}"), Spoken::Nothing));
-    assert!(matches!(read(StatusCode::OK, JSON, &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0]), Spoken::Nothing));
+    assert!(matches!(read(StatusCode::OK, JSON, b"{\"access_token\":\"\xff\"}"), Spoken::Nothing(_)));
+    assert!(matches!(read(StatusCode::OK, JSON, &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0]), Spoken::Nothing(_)));
 }
 
 /// Each beside a new refresh token, which is what an answer must not lose.
@@ -185,7 +185,8 @@ fn nothing_optional_costs_the_refresh_token_beside_it() {
         let body = format!(r#"{{"access_token":"a","expires_in":60,"refresh_token":{refresh}}}"#);
         assert_eq!(told(200, JSON, &body), "token a life=60", "{body}");
     }
-    let no_access = "there is no access token that could be used";
+    let no_access = "its access_token is missing or empty";
+    let no_token = "its access_token is not text that can be a token";
     for (said, flaw) in [
         (r#""access_token":"a","scope":7"#, "its scope cannot be read"),
         (r#""access_token":"a","scope":["a",7]"#, "its scope cannot be read"),
@@ -195,16 +196,19 @@ fn nothing_optional_costs_the_refresh_token_beside_it() {
         (r#""access_token":"a","id_token":{"sub":"x"}"#, "its id_token cannot be read"),
         (r#""access_token":"a","issued_token_type":7"#, "its issued_token_type cannot be read"),
         (r#""access_token":"a","authorization_details":{}"#, "its authorization_details cannot be read"),
-        (r#""access_token":7"#, no_access),
+        (r#""access_token":7"#, no_token),
         (r#""access_token":"""#, no_access),
         (r#""access_token":null,"scope":7"#, no_access),
-        (r#""access_token":"a\n""#, no_access),
+        (r#""access_token":"a\n""#, no_token),
         (r#""ok":true"#, no_access),
     ] {
-        let token = if flaw == no_access { "" } else { "a" };
+        let token = if flaw.starts_with("its access_token") { "" } else { "a" };
         let body = format!(r#"{{{said},"refresh_token":"r"}}"#);
         assert_eq!(told(200, JSON, &body), format!("token {token} refresh=r flaw={flaw}"), "{body}");
-        assert_eq!(told(200, JSON, &format!("{{{said}}}")), "nothing", "without a refresh token: {body}");
+        // Without a refresh token it is nothing, and says why.
+        let bare = format!("{{{said}}}");
+        let read = read(StatusCode::OK, JSON, bare.as_bytes());
+        assert!(matches!(read, Spoken::Nothing(why) if why == flaw), "{bare}: {read:?}");
         assert_eq!(told(400, JSON, &body), "nothing", "with a refusing status: {body}");
     }
 }
@@ -301,7 +305,7 @@ proptest! {
         }
         if cut > 0 && cut < body.len() {
             body.truncate(cut);
-            prop_assert!(matches!(read(StatusCode::OK, JSON, body.as_bytes()), Spoken::Nothing));
+            prop_assert!(matches!(read(StatusCode::OK, JSON, body.as_bytes()), Spoken::Nothing(_)));
         }
     }
 }

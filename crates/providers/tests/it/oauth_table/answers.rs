@@ -113,8 +113,8 @@ pub(super) async fn cases() -> Cases {
             "\"access_token\":\"at\",\"token_type\":\"N_A\"",
             "it is said to be no access token, keeps at0 and rt1",
         ),
-        ("\"access_token\":7", "there is no access token that could be used, keeps at0 and rt1"),
-        ("\"ok\":true", "there is no access token that could be used, keeps at0 and rt1"),
+        ("\"access_token\":7", "its access_token is not text that can be a token, keeps at0 and rt1"),
+        ("\"ok\":true", "its access_token is missing or empty, keeps at0 and rt1"),
     ] {
         bench.server.on("/token", Reply::json(200, format!("{{{said},\"refresh_token\":\"rt1\"}}")));
         let minted = made.refresh(&held, "").await.unwrap();
