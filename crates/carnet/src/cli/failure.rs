@@ -167,7 +167,7 @@ impl Failure {
 
 /// An error and what is behind it, the innermost last.
 fn layers<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
+    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (*error).source())
 }
 
 /// Whether what came back begins like no answer of a server that speaks TLS (RFC 8446 §5.1: the type of a record).
