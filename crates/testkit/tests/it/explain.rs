@@ -119,9 +119,6 @@ async fn a_person_sees_why_a_workload_is_refused(engine: Engine) {
     // What is attached already is named too: the list is replaced.
     let attach = format!("carnet attach {} -p {project} -e production,preview", Kit::UID);
     assert_eq!(fix["next"][0]["command"], attach);
-    let refused =
-        kit.node.token(&kit.workload("preview"), Kit::UID, &json!({"subject": {"type": "app"}})).await;
-    assert_eq!(refused.json()["error"]["next"][0]["command"], attach, "{}", refused.text());
 
     // In development Carnet's own identities are known besides.
     let told = explain(&kit, &owner, Kit::UID, &about("development")).await.ok();
@@ -148,6 +145,9 @@ async fn a_person_sees_why_a_workload_is_refused(engine: Engine) {
     }
     // Explaining is no request for a token.
     assert!(kit.events_of("token.issue").await.is_empty());
+    let refused =
+        kit.node.token(&kit.workload("preview"), Kit::UID, &json!({"subject": {"type": "app"}})).await;
+    assert_eq!(refused.json()["error"]["next"][0]["command"], attach, "{}", refused.text());
 }
 
 async fn one_grant_is_shown_and_revoked_by_its_identifier(engine: Engine) {
