@@ -518,7 +518,7 @@ async fn an_installation_takes_nobodys_grant_away(engine: Engine) {
     let path = format!("/v1/connect/connectors/{}", kit.connector);
     let installations = format!("{path}/installations");
     let nowhere = kit.manage("POST", &installations, Some(&json!({}))).await;
-    assert_eq!(nowhere.refusal(), (400, "invalid_request".to_owned()));
+    assert_eq!(nowhere.refusal(), (422, "unresolved_token".to_owned()));
     kit.manage("POST", &installations, Some(&json!({"tenantId": "acme"}))).await.ok();
     assert_eq!(kit.manage("GET", &path, None).await.ok().get("defaultInstallationId"), None);
     kit.user_token("alice").await.token();
