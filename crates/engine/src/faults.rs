@@ -252,9 +252,17 @@ pub(crate) fn driver(error: &DriverError, connector: &str) -> Fault {
             Fault::new(Code::Forbidden, format!("{connector} refuses: {why}."))
                 .next(format!("carnet show {connector} --json"), "to see what its configuration allows")
         }
-        DriverError::Misconfigured(field, why) => {
+        // The sealed credentials themselves: what is written into data mends nothing there.
+        DriverError::Misconfigured(field, why) if field == "data" => {
             Fault::new(Code::InvalidConnector, format!("The configuration of {connector} cannot work: {field}: {why}."))
                 .with("field", field.clone())
+        }
+        DriverError::Misconfigured(field, why) => {
+            let field = format!("data.{field}");
+            let message = format!("The configuration of {connector} cannot work: {field}: {why}.");
+            Fault::new(Code::InvalidConnector, message)
+                .with("field", field)
+                .next(format!("carnet update {connector} --data @FILE"), "to mend it")
         }
         DriverError::Denied | DriverError::Pending { .. } | DriverError::Callback(_) => {
             Fault::new(Code::Internal, format!("{connector} answered a token request as if it were a consent."))

@@ -77,8 +77,9 @@ impl Broker {
         let entry = self.managed(caller, connector, Right::InstallationUpdate).await?;
         let texts = [("externalId", &ask.external_id), ("tenantId", &ask.tenant_id), ("name", &ask.name)];
         for (field, text) in texts {
-            let sound =
-                |text: &String| !text.is_empty() && text.len() <= 200 && !text.chars().any(char::is_control);
+            let sound = |text: &String| {
+                (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+            };
             if text.as_ref().is_some_and(|text| !sound(text)) {
                 return Err(Fault::new(Code::InvalidRequest, format!("{field} has 1 to 200 characters."))
                     .with("field", field));
