@@ -220,20 +220,23 @@ fn build(_: &Asked) -> Result<()> {
 fn e2e_node(asked: &Asked) -> Result<()> {
     let files = tree::read(&root().join("e2e"))?;
     let suites = files.into_iter().map(|file| file.path).filter(|path| path.ends_with(".test.mjs"));
-    let (postgres, chromium, python) = (Postgres::start()?, needs::chromium()?, needs::python()?);
+    let (chromium, python) = (needs::chromium()?, needs::python()?);
     // One file after the other: each starts a broker, and the timings of some would not survive the neighbours.
-    let run = |suite: &String| {
+    let run = |suite: &String, postgres: &Postgres| {
         let mut node = command("node");
         node.args(["--test", "--test-timeout=600000", "--test-reporter=spec", suite.as_str()]);
         node.current_dir(root().join("e2e"));
         node.env("CARNET_TEST_CHROMIUM", &chromium).env("CARNET_TEST_PYTHON", &python);
         succeed(postgres.beside(against_the_binary(&mut node, asked)))
     };
-    let failed: Vec<_> = suites.filter(|suite| run(suite).is_err()).collect();
-    // As with the tests of the crates: what passes when it is run again is a fault to be mended, and stops nobody.
+    let postgres = Postgres::start()?;
+    let failed: Vec<_> = suites.filter(|suite| run(suite, &postgres).is_err()).collect();
+    drop(postgres);
+    // As with the tests of the crates: what passes when it is run again is a fault to be mended, and stops nobody. It
+    // finds nothing of the first time.
     for suite in &failed {
         say(&format!("\n{suite} failed, and is run once more"));
-        run(suite)?;
+        run(suite, &Postgres::start()?)?;
     }
     if !failed.is_empty() {
         say(&format!("\n!! flaky, failed once and passed once: {}", failed.join(", ")));

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use carnet_model::audit::Action;
 use carnet_model::caller::Caller;
 use carnet_model::grant::Place;
 use carnet_model::rights::Right;
@@ -62,20 +63,30 @@ impl Broker {
 
     /// Whether a link with this verifier may still be opened: a person's command line draws one as soon as their request
     /// for a token was refused for want of a consent or an installation, and polls before anybody has opened the link.
+    /// Once somebody of the team has consented since, it is no longer assumed.
     pub(super) async fn is_link_expected(&self, caller: &Caller, verifier: &str) -> Result<bool, Fault> {
         let drawn = URL_SAFE_NO_PAD.decode(verifier).is_ok_and(|bytes| bytes.len() == DRAWN);
         if !drawn || !matches!(caller, Caller::Member(_)) {
             return Ok(false);
         }
+        let (db, team) = (&self.inner.db, caller.team());
         let since = self.inner.env.now().minus(EXPECTED);
-        let failed = audit::failed_tokens(&self.inner.db, caller.team(), &caller.principal(), since).await;
-        Ok(failed.map_err(faults::store)?.iter().any(|event| {
+        let failed =
+            audit::failed_tokens(db, team, &caller.principal(), since).await.map_err(faults::store)?;
+        let wants_a_link = |event: &&audit::Recorded| {
             let code = event.detail.as_ref().and_then(|detail| detail.get("code")?.as_str());
             matches!(
                 code.and_then(Code::parse),
                 Some(Code::UserAuthorizationRequired | Code::InstallationRequired)
             )
-        }))
+        };
+        let Some(refused) = failed.iter().find(wants_a_link) else { return Ok(false) };
+        let consented = audit::Filter {
+            action: Some(Action::AuthorizationComplete.as_str().to_owned()),
+            ..audit::Filter::default()
+        };
+        let later = audit::after(db, team, refused.seq, &consented, 1).await.map_err(faults::store)?;
+        Ok(later.events.is_empty())
     }
 
     /// Makes the request for the person's own consent, or finds the one of this link.

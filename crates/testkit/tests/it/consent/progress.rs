@@ -69,6 +69,11 @@ async fn a_link_is_waited_for_where_its_person_was_just_told_that_it_is_needed(e
     assert_eq!(poll("wrong", &own).await.refusal(), gone, "no command line has drawn it");
     let other = kit.another_tenant("other").await;
     assert_eq!(poll(&verifier, &other.token).await.refusal(), gone);
+    kit.consent("alice").await;
+    assert_eq!(poll(&verifier, &own).await.refusal(), gone, "somebody has consented since");
+    let refused = kit.node.call("POST", path, Some(&own), Some(&own_subject)).await;
+    assert_eq!(refused.refusal().1, "user_authorization_required");
+    assert_eq!(poll(&verifier, &own).await.ok()["status"], "pending");
     kit.clock.pass(Duration::from_mins(61));
     assert_eq!(poll(&verifier, &own).await.refusal(), gone, "nobody opened it");
     if let Some(node) = &mut beside {
