@@ -139,7 +139,7 @@ test('a person\'s token from before rotation is exchanged at its first use, and 
   exchange.rotates = false;
   const bob = { type: 'user', id: 'bob' };
   const refused = (await broker.token(rotating.uid, bob)).is(422, 'invalid_connector');
-  assert.equal(refused.body.error.field, 'tokenRotation', refused.text);
+  assert.equal(refused.body.error.field, 'data.tokenRotation', refused.text);
   (await broker.api('PATCH', `/v1/connect/connectors/${rotating.id}`, { json: { data: { tokenRotation: false } } })).is(200);
   assert.equal((await broker.token(rotating.uid, bob)).is(200).body.token, 'xoxp-of-bob');
   assert.deepEqual(exchange.asked, ['xoxp-of-ada']);
